@@ -1,0 +1,1 @@
+"""The command line: one thin screen a command, over the workflows."""

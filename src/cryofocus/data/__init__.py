@@ -1,0 +1,1 @@
+"""Files become validated, frozen objects here, once, in the conventions of this package."""

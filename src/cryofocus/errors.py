@@ -1,0 +1,47 @@
+"""Every error cryofocus raises on purpose.
+
+CryofocusError                 one clear message; the command line prints it and exits with 2
+├── InputError                 what the user gave cannot be used
+│   ├── FormatError            a file is damaged or is not what its name says
+│   ├── ParticleError          the particle table lacks or contradicts something
+│   ├── RegionError            focus sphere or mask unusable
+│   └── SettingError           an option or setting is out of range or contradicts another
+└── OutputError                the result cannot be written (directory exists, disk full)
+Interrupted                    stopped by the user; the run directory can be resumed (exit 130)
+
+A message says where, what was found, what was expected and what to do.
+"""
+
+from __future__ import annotations
+
+
+class CryofocusError(Exception):
+    """Base of every deliberate error; its text is meant for the user."""
+
+
+class InputError(CryofocusError):
+    """Something the user gave cannot be used."""
+
+
+class FormatError(InputError):
+    """A file is damaged or is not what its name says."""
+
+
+class ParticleError(InputError):
+    """The particle table lacks or contradicts something."""
+
+
+class RegionError(InputError):
+    """A focus sphere or mask cannot be used."""
+
+
+class SettingError(InputError):
+    """An option is out of range or contradicts another."""
+
+
+class OutputError(CryofocusError):
+    """A result cannot be written."""
+
+
+class Interrupted(Exception):
+    """The user stopped the run; what is on disk can be resumed."""

@@ -1,0 +1,1 @@
+"""The algorithm in reading order: consensus, focus, subspace, likelihood, maps, EM."""

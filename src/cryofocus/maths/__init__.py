@@ -1,0 +1,1 @@
+"""Pure functions on arrays: Fourier grids, rotations, CTF, masks, statistics; no files."""

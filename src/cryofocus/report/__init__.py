@@ -1,0 +1,1 @@
+"""Reads a finished run directory and shows it: tables, figures, one page."""

@@ -1,0 +1,1 @@
+"""Synthetic particles with known truth: the humanoid phantom and image formation."""
