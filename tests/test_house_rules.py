@@ -1,0 +1,64 @@
+"""The house-rule script finds each kind of breach, and only those."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "check_house_rules.py"
+
+BREACHES = {
+    "file too long": ("src/pkg/a.py", "x = 1\n" * 401, "401 lines"),
+    "unfinished": ("src/pkg/a.py", "# TODO later\n", "TODO: finish it"),
+    "exemption without reason": ("src/pkg/a.py", "import os  # noqa: F401\n", "noqa: RULE reason"),
+    "bare type exemption": ("src/pkg/a.py", "x: int = ''  # type: ignore\n", "ignore[code]"),
+    "former version": ("src/pkg/a.py", "def read_v2(): ...\n", "read_v2: the history"),
+    "former file": ("src/pkg/reader_old.py", "x = 1\n", "reader_old: the history"),
+    "global state": ("tests/helper.py", "def f():\n    global x\n    x = 1\n", "global"),
+    "call on import": ("src/pkg/a.py", "import logging\nlogging.disable()\n", "a call at import"),
+    "environment on import": ("src/pkg/a.py", "import os\nX = os.environ['X']\n", "'environ'"),
+    "silent compiler": ("src/pkg/a.py", "@nb.njit(cache=True)\ndef f(): ...\n", "state fastmath"),
+    "bare compiler": ("src/pkg/a.py", "@njit\ndef f(): ...\n", "state cache and fastmath"),
+    "wordless test": ("tests/test_a.py", "def test_a():\n    pass\n", "say in a sentence"),
+}
+
+ALLOWED = {
+    "src/pkg/a.py": '"""Words."""\nX = 1\nif X:\n    Y = max(1, 2)\nclass S:\n    seed: int = 1\n',
+    "src/pkg/b.py": "import numba as nb\n@nb.njit(cache=True, fastmath=False)\ndef f(): ...\n",
+    "src/pkg/c.py": "def f():\n    return open('x')  # noqa: SIM115 the caller closes it\n",
+    "src/pkg/cli.py": "app = make()\napp.command('run')(run)\n",
+    "tests/test_a.py": 'def test_a():\n    """Nothing is as it is."""\n',
+}
+
+
+def run_script(root: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPT), str(root)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def write_files(root: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize("case", BREACHES)
+def test_breach_is_found(case: str, tmp_path: Path) -> None:
+    """Each kind of breach makes the script fail and name the file."""
+    name, text, message = BREACHES[case]
+    write_files(tmp_path, {name: text})
+    result = run_script(tmp_path)
+    assert result.returncode == 1
+    assert name in result.stdout
+    assert message in result.stdout
+
+
+def test_clean_tree_passes(tmp_path: Path) -> None:
+    """Code that looks a little like a breach but is none passes."""
+    write_files(tmp_path, ALLOWED)
+    result = run_script(tmp_path)
+    assert result.stdout == "house rules: no breach\n"
+    assert result.returncode == 0
