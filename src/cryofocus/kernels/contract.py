@@ -1,0 +1,120 @@
+"""The operations on central slices that every device provides, and nothing else.
+
+A *grid* is the Fourier transform of one or several volumes in a cubic box of `edge` points,
+`(edge, edge, edge//2+1, component)` complex64, origin at the corner, components fastest.
+A *point* `(kx, ky)`, kx >= 0, is a place on the image's half plane in grid units; particle i's
+slice there is the grid interpolated trilinearly at `matrices[i].T @ (kx, ky)`, where
+`matrices[i]` holds the first two rows of its rotation. Points must lie within
+`edge//2 - 1` of the origin, so that all eight neighbours are on the grid.
+
+`data` and `precision` carry the Hermitian weight of each point (2 where the point also stands
+for its Friedel mate), so that plain sums over points are sums over the whole plane.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Complex64, Float32, Float64
+
+
+@dataclass(frozen=True)
+class SliceGeometry:
+    """Where the slices of a set of particles cut the grid.
+
+    Attributes
+    ----------
+    edge : edge of the cubic grid in points.
+    points : `(point, 2)` places (kx, ky) on the half plane in grid units.
+    matrices : `(particle, 2, 3)` first two rows of each rotation (magnification folded in).
+    """
+
+    edge: int
+    points: Float32[np.ndarray, "point 2"]
+    matrices: Float32[np.ndarray, "particle 2 3"]
+
+    def __post_init__(self) -> None:
+        """Check that no slice leaves the grid."""
+        stretch = float(np.linalg.norm(self.matrices, ord=2, axis=(1, 2)).max(initial=1.0))
+        radius = float(np.linalg.norm(self.points, axis=1).max(initial=0.0)) * stretch
+        if radius > self.edge // 2 - 1 + 1e-3:
+            message = f"slice points reach {radius:.2f}, the grid ends at {self.edge // 2 - 1}"
+            raise ValueError(message)
+
+    def take(self, particles: slice | np.ndarray) -> SliceGeometry:
+        """Return the geometry of some of the particles."""
+        return SliceGeometry(self.edge, self.points, self.matrices[particles])
+
+
+@dataclass(frozen=True)
+class SliceSums:
+    """Weighted sums of slices inserted into a grid; adding two is adding their particles.
+
+    Attributes
+    ----------
+    data : `(edge, edge, edge//2+1, component)` complex64.
+    precision : `(edge, edge, edge//2+1, precision component)` float32.
+    """
+
+    data: Complex64[np.ndarray, "edge edge half component"]
+    precision: Float32[np.ndarray, "edge edge half precision"]
+
+    def __add__(self, other: SliceSums) -> SliceSums:
+        """Add the particles of another sum."""
+        return SliceSums(self.data + other.data, self.precision + other.precision)
+
+    def __sub__(self, other: SliceSums) -> SliceSums:
+        """Take the particles of another sum away."""
+        return SliceSums(self.data - other.data, self.precision - other.precision)
+
+
+class SliceKernels(Protocol):
+    """Central slices of grids and their adjoint, on one device."""
+
+    def gather(
+        self, grid: Complex64[np.ndarray, "edge edge half component"], geometry: SliceGeometry
+    ) -> Complex64[np.ndarray, "particle point component"]:
+        """Return every component's slice at every point."""
+        ...
+
+    def class_moments(
+        self,
+        grid: Complex64[np.ndarray, "edge edge half component"],
+        geometry: SliceGeometry,
+        data: Complex64[np.ndarray, "particle point"],
+        precision: Float32[np.ndarray, "particle point"],
+    ) -> tuple[
+        Float64[np.ndarray, "particle component"], Float64[np.ndarray, "particle component"]
+    ]:
+        """Return Re<data, slice_k> and <slice_k, precision slice_k> of every particle."""
+        ...
+
+    def latent_moments(
+        self,
+        grid: Complex64[np.ndarray, "edge edge half component"],
+        geometry: SliceGeometry,
+        data: Complex64[np.ndarray, "particle point"],
+        precision: Float32[np.ndarray, "particle point"],
+    ) -> tuple[
+        Float64[np.ndarray, "particle component"],
+        Float64[np.ndarray, "particle component component"],
+    ]:
+        """Return Re<data, slice_k> and Re<slice_k, precision slice_l> of every particle."""
+        ...
+
+    def accumulate(
+        self,
+        geometry: SliceGeometry,
+        data: Complex64[np.ndarray, "particle point"],
+        precision: Float32[np.ndarray, "particle point"],
+        data_weights: Float32[np.ndarray, "particle component"],
+        precision_weights: Float32[np.ndarray, "particle precision_component"],
+    ) -> SliceSums:
+        """Insert weighted slices: the adjoint of `gather` over the whole plane.
+
+        With u = data * weight (Hermitian weights included), the result G satisfies
+        Re<G, V> over the full grid = sum_i Re<u_i, gather(V)_i> for every Hermitian grid V.
+        """
+        ...

@@ -1,0 +1,104 @@
+"""The slice operations in NumPy, written to be read: what every other device is compared with."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Complex64, Float32, Float64, Int64
+
+from cryofocus.kernels.contract import SliceGeometry, SliceSums
+
+_CORNERS = np.array([[dz, dy, dx] for dz in (0, 1) for dy in (0, 1) for dx in (0, 1)])
+
+
+class ReferenceKernels:
+    """`SliceKernels` by whole-array NumPy; slow and obvious."""
+
+    def gather(
+        self, grid: Complex64[np.ndarray, "edge edge half component"], geometry: SliceGeometry
+    ) -> Complex64[np.ndarray, "particle point component"]:
+        """Return every component's slice at every point."""
+        slices = np.zeros(
+            (len(geometry.matrices), len(geometry.points), grid.shape[3]), np.complex64
+        )
+        for i, matrix in enumerate(geometry.matrices):
+            for node, is_mate, weight in _neighbours(matrix, geometry):
+                values = grid[tuple(node)]
+                values = np.where(is_mate[:, None], values.conj(), values)
+                slices[i] += weight[:, None] * values
+        return slices
+
+    def class_moments(
+        self,
+        grid: Complex64[np.ndarray, "edge edge half component"],
+        geometry: SliceGeometry,
+        data: Complex64[np.ndarray, "particle point"],
+        precision: Float32[np.ndarray, "particle point"],
+    ) -> tuple[
+        Float64[np.ndarray, "particle component"], Float64[np.ndarray, "particle component"]
+    ]:
+        """Return Re<data, slice_k> and <slice_k, precision slice_k> of every particle."""
+        linear, quadratic = self.latent_moments(grid, geometry, data, precision)
+        return linear, np.ascontiguousarray(np.diagonal(quadratic, axis1=1, axis2=2))
+
+    def latent_moments(
+        self,
+        grid: Complex64[np.ndarray, "edge edge half component"],
+        geometry: SliceGeometry,
+        data: Complex64[np.ndarray, "particle point"],
+        precision: Float32[np.ndarray, "particle point"],
+    ) -> tuple[
+        Float64[np.ndarray, "particle component"],
+        Float64[np.ndarray, "particle component component"],
+    ]:
+        """Return Re<data, slice_k> and Re<slice_k, precision slice_l> of every particle."""
+        slices = self.gather(grid, geometry).astype(np.complex128)
+        linear = np.einsum("ip,ipk->ik", data.conj(), slices).real
+        quadratic = np.einsum("ipk,ip,ipl->ikl", slices.conj(), precision, slices).real
+        return np.ascontiguousarray(linear), np.ascontiguousarray(quadratic)
+
+    def accumulate(
+        self,
+        geometry: SliceGeometry,
+        data: Complex64[np.ndarray, "particle point"],
+        precision: Float32[np.ndarray, "particle point"],
+        data_weights: Float32[np.ndarray, "particle component"],
+        precision_weights: Float32[np.ndarray, "particle precision_component"],
+    ) -> SliceSums:
+        """Insert weighted slices: the adjoint of `gather` over the whole plane."""
+        edge = geometry.edge
+        sums = np.zeros((edge, edge, edge, data_weights.shape[1]), np.complex128)
+        weights = np.zeros((edge, edge, edge, precision_weights.shape[1]))
+        # The full grid is filled: half of every value at the point, half at its Friedel mate.
+        for i, matrix in enumerate(geometry.matrices):
+            for node, is_mate, weight in _neighbours(matrix, geometry):
+                here = np.where(is_mate[:, None], -node.T, node.T) % edge
+                mate = -here % edge
+                value = 0.5 * weight[:, None] * data[i][:, None] * data_weights[i]
+                amount = 0.5 * weight[:, None] * precision[i][:, None] * precision_weights[i]
+                np.add.at(sums, tuple(here.T), value)
+                np.add.at(sums, tuple(mate.T), value.conj())
+                np.add.at(weights, tuple(here.T), amount)
+                np.add.at(weights, tuple(mate.T), amount)
+        half = edge // 2 + 1
+        return SliceSums(
+            sums[:, :, :half].astype(np.complex64), weights[:, :, :half].astype(np.float32)
+        )
+
+
+def _neighbours(
+    matrix: Float32[np.ndarray, "2 3"], geometry: SliceGeometry
+) -> list[tuple[Int64[np.ndarray, "3 point"], np.ndarray, Float32[np.ndarray, " point"]]]:
+    """List the 8 grid neighbours (z, y, x), whether each is stored as its mate, and weights."""
+    xyz = geometry.points @ matrix
+    low = np.floor(xyz)
+    fraction = (xyz - low)[:, ::-1]
+    zyx = low[:, ::-1].astype(np.int64)
+    result = []
+    for corner in _CORNERS:
+        node = zyx + corner
+        weight = np.prod(np.where(corner == 1, fraction, 1 - fraction), axis=1)
+        is_mate = node[:, 2] < 0
+        node = np.where(is_mate[:, None], -node, node)
+        node[:, :2] %= geometry.edge
+        result.append((node.T, is_mate, weight.astype(np.float32)))
+    return result

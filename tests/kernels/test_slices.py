@@ -1,0 +1,131 @@
+"""Slice kernels: adjoint pairs, and every device equal to the reference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from cryofocus.errors import SettingError
+from cryofocus.kernels.contract import SliceGeometry, SliceKernels
+from cryofocus.kernels.cpu import CpuKernels
+from cryofocus.kernels.reference import ReferenceKernels
+from cryofocus.kernels.select import select_kernels
+
+KERNELS = [ReferenceKernels(), CpuKernels(1), CpuKernels(3)]
+EDGES = [12, 14]
+
+
+def make_case(edge: int, n_particles: int = 5, n_components: int = 3) -> dict[str, np.ndarray]:
+    """Random Hermitian grids, slice geometry and data of one test case."""
+    rng = np.random.default_rng(edge)
+    ky, kx = np.meshgrid(np.fft.fftfreq(edge) * edge, np.arange(edge // 2 + 1), indexing="ij")
+    inside = (np.hypot(kx, ky) <= edge // 2 - 1) & ((kx > 0) | (ky >= 0))
+    points = np.stack([kx[inside], ky[inside]], axis=1).astype(np.float32)
+    weight = np.where((points[:, 0] == 0) & (points[:, 1] == 0), 1, 2).astype(np.float32)
+    volumes = rng.normal(size=(edge, edge, edge, n_components))
+    grid = np.fft.rfftn(volumes, axes=(0, 1, 2))
+    rotations = Rotation.random(n_particles, random_state=edge).as_matrix()
+    shape = (n_particles, len(points))
+    return {
+        "grid": grid.astype(np.complex64),
+        "geometry": SliceGeometry(edge, points, rotations[:, :2].astype(np.float32)),
+        "data": (weight * (rng.normal(size=shape) + 1j * rng.normal(size=shape))).astype(
+            np.complex64
+        ),
+        "precision": (weight * rng.random(shape)).astype(np.float32),
+        "weights": rng.random((n_particles, n_components)).astype(np.float32),
+    }
+
+
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("kernels", KERNELS, ids=lambda k: repr(k)[:14])
+def test_accumulate_is_the_adjoint_of_gather(kernels: SliceKernels, edge: int) -> None:
+    """<accumulate(u), V> over the full grid equals <u, gather(V)> to single precision."""
+    case = make_case(edge)
+    sums = kernels.accumulate(
+        case["geometry"], case["data"], case["precision"], case["weights"], case["weights"]
+    )
+    slices = kernels.gather(case["grid"], case["geometry"])
+    in_images = np.einsum("ip,ik,ipk->k", case["data"].conj(), case["weights"], slices).real
+    hermitian = np.full(edge // 2 + 1, 2.0)
+    hermitian[[0, -1]] = 1.0
+    in_grid = np.einsum("zyxk,zyxk,x->k", sums.data.conj(), case["grid"], hermitian).real
+    np.testing.assert_allclose(in_grid, in_images, rtol=2e-5, atol=2e-4 * abs(in_images).max())
+
+
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("kernels", KERNELS[1:], ids=["one thread", "three threads"])
+def test_cpu_equals_reference(kernels: SliceKernels, edge: int) -> None:
+    """Every operation gives what the NumPy reference gives, and leaves its inputs alone."""
+    case = make_case(edge)
+    before = {name: np.copy(a) for name, a in case.items() if isinstance(a, np.ndarray)}
+    reference = ReferenceKernels()
+    geometry, data, precision = case["geometry"], case["data"], case["precision"]
+    close = {"rtol": 3e-5, "atol": 3e-4}
+    np.testing.assert_allclose(
+        kernels.gather(case["grid"], geometry), reference.gather(case["grid"], geometry), **close
+    )
+    for name in ("class_moments", "latent_moments"):
+        ours = getattr(kernels, name)(case["grid"], geometry, data, precision)
+        theirs = getattr(reference, name)(case["grid"], geometry, data, precision)
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(a, b, rtol=3e-5, atol=3e-5 * abs(b).max())
+    ours = kernels.accumulate(geometry, data, precision, case["weights"], case["weights"])
+    theirs = reference.accumulate(geometry, data, precision, case["weights"], case["weights"])
+    np.testing.assert_allclose(ours.data, theirs.data, **close)
+    np.testing.assert_allclose(ours.precision, theirs.precision, **close)
+    for name, array in before.items():
+        np.testing.assert_array_equal(case[name], array)
+
+
+def test_class_moments_with_one_component_has_one_quadratic() -> None:
+    """A single class still gives its quadratic term."""
+    case = make_case(12, n_components=1)
+    args = (case["grid"], case["geometry"], case["data"], case["precision"])
+    ours, theirs = CpuKernels(2).class_moments(*args), ReferenceKernels().class_moments(*args)
+    np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-4)
+
+
+def test_slices_of_a_point_are_plane_waves() -> None:
+    """The slice of a single voxel is its plane wave, damped by the trilinear kernel only."""
+    edge, offset = 24, np.array([1, -2, 1])
+    volume = np.zeros((edge,) * 3)
+    volume[tuple(offset[::-1])] = 1.0
+    grid = np.fft.rfftn(volume)[..., None].astype(np.complex64)
+    ky, kx = np.meshgrid(np.arange(-6, 7), np.arange(7), indexing="ij")
+    points = np.stack([kx.ravel(), ky.ravel()], axis=1).astype(np.float32)
+    rotation = Rotation.random(4, random_state=1).as_matrix()
+    geometry = SliceGeometry(edge, points, rotation[:, :2].astype(np.float32))
+    slices = CpuKernels(1).gather(grid, geometry)[..., 0]
+    place = rotation[:, :2] @ offset
+    wave = np.exp(-2j * np.pi * (place @ points.T) / edge)
+    damping = np.prod(np.sinc(offset / edge) ** 2)
+    assert abs(slices - damping * wave).max() < 0.05
+
+
+def test_sums_add_up_over_chunks() -> None:
+    """Sums of two parts of the particles add up to the sum over all."""
+    case = make_case(12, n_particles=7)
+    kernels, geometry = CpuKernels(2), case["geometry"]
+    arrays = [case[name] for name in ("data", "precision", "weights", "weights")]
+    whole = kernels.accumulate(geometry, *arrays)
+    parts = [
+        kernels.accumulate(geometry.take(part), *(a[part] for a in arrays))
+        for part in (slice(0, 3), slice(3, 7))
+    ]
+    np.testing.assert_allclose((parts[0] + parts[1]).data, whole.data, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose((whole - parts[1]).precision, parts[0].precision, atol=1e-4)
+
+
+def test_points_outside_the_grid_are_refused() -> None:
+    """A slice that would leave the grid is refused when its geometry is made."""
+    with pytest.raises(ValueError, match="slice points reach"):
+        SliceGeometry(8, np.array([[4, 0]], np.float32), np.eye(3, dtype=np.float32)[None, :2])
+
+
+@pytest.mark.parametrize(("device", "threads"), [("gpu", 1), ("cpu", 0)])
+def test_unknown_devices_are_refused(device: str, threads: int) -> None:
+    """Device and thread count are checked with a message that names them."""
+    with pytest.raises(SettingError, match="expected"):
+        select_kernels(device, threads)
