@@ -1,0 +1,282 @@
+"""Contrast transfer function and the phase aberrations beside it.
+
+Sign: protein is white, `ctf = sin(chi)` with
+`chi = pi lambda dz s^2 - pi/2 Cs lambda^3 s^4 + phase shift + arcsin(w) - even aberrations`,
+so that CTF(0) = +w, the amplitude contrast. Underfocus is positive. The defocus angle runs from +x
+to the U axis; at azimuth a the defocus is `(U+V)/2 + (U-V)/2 cos(2 (a - angle))`.
+
+Aberrations use RELION's coefficients: unnormalised Zernike polynomials of the spatial frequency
+in 1/Å, in the order of increasing radial degree, phases in radians. An anisotropic magnification M
+carries the frequency f of the image to `M f`, the frequency at which the specimen was sampled;
+CTF, aberrations and projections are all evaluated there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import numpy as np
+from jaxtyping import Complex, Float, Int
+
+from cryofocus.maths.grids import FrequencyGrid, frequency_grid_2d
+from cryofocus.units import (
+    ANGSTROM_PER_MILLIMETRE,
+    RADIAN_PER_MILLIRADIAN,
+    electron_wavelength_angstrom,
+)
+
+ZernikeDegrees = Callable[[int], tuple[int, int]]
+IDENTITY = ((1.0, 0.0), (0.0, 1.0))
+# Images evaluated at a time: their phases stay in the processor's cache.
+CHUNK = 64
+
+
+@dataclass(frozen=True, eq=False)
+class CtfParameters:
+    """What differs between particles; every field is a float64 array (n,).
+
+    Attributes
+    ----------
+    defocus_u_angstrom, defocus_v_angstrom : array (n,)
+        Underfocus along the two principal axes.
+    defocus_angle_degrees : array (n,)
+        From +x to the U axis (`rlnDefocusAngle`).
+    phase_shift_degrees : array (n,)
+        Of a phase plate.
+    b_factor_square_angstrom : array (n,)
+        Envelope `exp(-B s^2 / 4)`.
+    ctf_scale : array (n,)
+        Multiplies the CTF.
+    """
+
+    defocus_u_angstrom: Float[np.ndarray, " n"]
+    defocus_v_angstrom: Float[np.ndarray, " n"]
+    defocus_angle_degrees: Float[np.ndarray, " n"]
+    phase_shift_degrees: Float[np.ndarray, " n"]
+    b_factor_square_angstrom: Float[np.ndarray, " n"]
+    ctf_scale: Float[np.ndarray, " n"]
+
+    def __post_init__(self) -> None:
+        shapes = {getattr(self, field.name).shape for field in fields(self)}
+        if len(shapes) != 1:
+            raise ValueError(f"CTF parameters of different shapes {shapes}; expected one (n,)")
+
+    def __len__(self) -> int:
+        """Count the particles."""
+        return len(self.defocus_u_angstrom)
+
+    def take(self, indices: Int[np.ndarray, " m"]) -> CtfParameters:
+        """Parameters of chosen particles, in the order asked for."""
+        return CtfParameters(*(getattr(self, field.name)[indices] for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class Microscope:
+    """What an optics group shares.
+
+    Attributes
+    ----------
+    voltage_kilovolt, spherical_aberration_mm, amplitude_contrast : float
+        Acceleration voltage, Cs and w, the share of amplitude contrast (0 to 1).
+    beam_tilt_mrad : tuple of 2
+        x, y (`rlnBeamTiltX/Y`).
+    odd_zernike, even_zernike : tuple
+        Coefficients (`rlnOddZernike`, `rlnEvenZernike`).
+    magnification_matrix : tuple (2, 2)
+        M of the module's docstring (`rlnMagMat00` to `rlnMagMat11`).
+    """
+
+    voltage_kilovolt: float
+    spherical_aberration_mm: float
+    amplitude_contrast: float
+    beam_tilt_mrad: tuple[float, float] = (0.0, 0.0)
+    odd_zernike: tuple[float, ...] = ()
+    even_zernike: tuple[float, ...] = ()
+    magnification_matrix: tuple[tuple[float, float], tuple[float, float]] = IDENTITY
+
+    def __post_init__(self) -> None:
+        if not self.voltage_kilovolt > 0:
+            raise ValueError(f"voltage {self.voltage_kilovolt} kV; expected a positive number")
+        if not 0 <= self.amplitude_contrast <= 1:
+            raise ValueError(f"amplitude contrast {self.amplitude_contrast}; expected 0 to 1")
+
+    @property
+    def wavelength_angstrom(self) -> float:
+        """Relativistic wavelength of the electrons."""
+        return electron_wavelength_angstrom(self.voltage_kilovolt)
+
+    @property
+    def has_odd_aberrations(self) -> bool:
+        """Whether beam tilt or odd Zernike terms differ from zero."""
+        return any(self.beam_tilt_mrad) or any(self.odd_zernike)
+
+
+def specimen_frequencies(
+    microscope: Microscope, box: int, pixel_size_angstrom: float
+) -> FrequencyGrid:
+    """Frequencies `M f` at which the specimen was sampled, for the grid f of a half transform.
+
+    Returns
+    -------
+    fx, fy : float64 arrays (box, box//2+1)
+        In 1/Å; the image's own grid if the magnification is isotropic.
+    """
+    fx, fy = (f.astype(np.float64) for f in frequency_grid_2d(box, pixel_size_angstrom))
+    (m00, m01), (m10, m11) = microscope.magnification_matrix
+    return m00 * fx + m01 * fy, m10 * fx + m11 * fy
+
+
+def evaluate_ctf(
+    parameters: CtfParameters, microscope: Microscope, box: int, pixel_size_angstrom: float
+) -> Float[np.ndarray, "n box half"]:
+    """CTF of every particle of one optics group.
+
+    Parameters
+    ----------
+    parameters : CtfParameters
+        Of n particles.
+    microscope : Microscope
+        Of their optics group.
+    box : int
+        Edge of the images in pixels.
+    pixel_size_angstrom : float
+        Å per pixel.
+
+    Returns
+    -------
+    float32 array (n, box, box//2+1)
+        Real CTF with envelope and scale; odd aberrations are in `aberration_phase`.
+    """
+    fx, fy = specimen_frequencies(microscope, box, pixel_size_angstrom)
+    squared = fx**2 + fy**2
+    coefficients = _phase_coefficients(parameters, microscope)
+    basis = np.stack(
+        [squared, fx**2 - fy**2, 2 * fx * fy, _fixed_phase(microscope, fx, fy), np.ones_like(fx)]
+    )
+    basis = basis.reshape(len(basis), -1).astype(np.float32)
+    ctf = np.empty((len(parameters), basis.shape[1]), dtype=np.float32)
+    for start in range(0, len(parameters), CHUNK):
+        block = ctf[start : start + CHUNK]
+        np.matmul(coefficients[start : start + CHUNK], basis, out=block)
+        np.sin(block, out=block)
+    _apply_envelope(ctf, parameters, basis[0])
+    return ctf.reshape(len(parameters), box, box // 2 + 1)
+
+
+def aberration_phase(
+    microscope: Microscope, box: int, pixel_size_angstrom: float
+) -> Complex[np.ndarray, "box half"] | None:
+    """Phase factor of the odd aberrations, what multiplies a projection beside the real CTF.
+
+    Beam tilt of t rad delays the phase by `2 pi Cs lambda^2 s^2 (s.t)` (third-order coma).
+
+    Returns
+    -------
+    complex64 array (box, box//2+1), or None
+        None if the optics group has neither beam tilt nor odd Zernike terms.
+    """
+    if not microscope.has_odd_aberrations:
+        return None
+    fx, fy = specimen_frequencies(microscope, box, pixel_size_angstrom)
+    tilt_x, tilt_y = (t * RADIAN_PER_MILLIRADIAN for t in microscope.beam_tilt_mrad)
+    cs_angstrom = microscope.spherical_aberration_mm * ANGSTROM_PER_MILLIMETRE
+    coma = 2 * math.pi * cs_angstrom * microscope.wavelength_angstrom**2
+    phase = -coma * (fx**2 + fy**2) * (fx * tilt_x + fy * tilt_y)
+    phase += zernike_sum(microscope.odd_zernike, odd_zernike_degrees, fx, fy)
+    return np.asarray(np.exp(1j * phase).astype(np.complex64))
+
+
+def even_zernike_degrees(index: int) -> tuple[int, int]:
+    """Degrees (m, n) of an even coefficient: azimuthal m = -n ... n, radial n = 0, 2, 4, ..."""
+    half = math.isqrt(index)
+    return 2 * (index - half * half - half), 2 * half
+
+
+def odd_zernike_degrees(index: int) -> tuple[int, int]:
+    """Degrees (m, n) of an odd coefficient: azimuthal m = -n ... n, radial n = 1, 3, 5, ..."""
+    half = (math.isqrt(1 + 4 * index) - 1) // 2
+    degree = 2 * half + 1
+    return 2 * (index - half * (half + 1)) - degree, degree
+
+
+def zernike_sum(
+    coefficients: tuple[float, ...],
+    degrees: ZernikeDegrees,
+    x: Float[np.ndarray, "box half"],
+    y: Float[np.ndarray, "box half"],
+) -> Float[np.ndarray, "box half"]:
+    """Sum of unnormalised Zernike polynomials at points x, y (not limited to the unit disc).
+
+    Parameters
+    ----------
+    coefficients : tuple
+        One for each index.
+    degrees : callable
+        `even_zernike_degrees` or `odd_zernike_degrees`.
+    x, y : arrays
+        Coordinates.
+
+    Returns
+    -------
+    float64 array of the same shape
+        Terms of negative m go with sin(|m| azimuth), others with cos(m azimuth).
+    """
+    radius, azimuth = np.hypot(x, y), np.arctan2(y, x)
+    total = np.zeros_like(radius)
+    for index, coefficient in enumerate(coefficients):
+        if coefficient:
+            m, n = degrees(index)
+            angular = np.cos(m * azimuth) if m >= 0 else np.sin(-m * azimuth)
+            total += coefficient * _zernike_radial(abs(m), n, radius) * angular
+    return total
+
+
+def _zernike_radial(m: int, n: int, radius: np.ndarray) -> np.ndarray:
+    """Radial Zernike polynomial R_n^m; Born and Wolf, Principles of Optics, section 9.2.1."""
+    total: np.ndarray = np.zeros_like(radius)
+    for k in range((n - m) // 2 + 1):
+        numerator = (-1) ** k * math.factorial(n - k)
+        outer, inner = (n + m) // 2 - k, (n - m) // 2 - k
+        denominator = math.factorial(k) * math.factorial(outer) * math.factorial(inner)
+        total += numerator / denominator * radius ** (n - 2 * k)
+    return total
+
+
+def _phase_coefficients(parameters: CtfParameters, microscope: Microscope) -> np.ndarray:
+    """Weights (n, 5) of s^2, fx^2-fy^2, 2 fx fy, the group's own phase and 1 in the phase chi."""
+    u, v = parameters.defocus_u_angstrom, parameters.defocus_v_angstrom
+    twice_angle = 2 * np.radians(parameters.defocus_angle_degrees)
+    scale = math.pi * microscope.wavelength_angstrom
+    mean, astigmatism = scale * (u + v) / 2, scale * (u - v) / 2
+    constant = np.radians(parameters.phase_shift_degrees) + math.asin(
+        microscope.amplitude_contrast
+    )
+    columns = [
+        mean,
+        astigmatism * np.cos(twice_angle),
+        astigmatism * np.sin(twice_angle),
+        np.ones_like(mean),
+        constant,
+    ]
+    return np.stack(columns, axis=-1).astype(np.float32)
+
+
+def _fixed_phase(microscope: Microscope, fx: np.ndarray, fy: np.ndarray) -> np.ndarray:
+    """Spherical aberration and even Zernike terms: the phase all particles of a group share."""
+    cs_angstrom = microscope.spherical_aberration_mm * ANGSTROM_PER_MILLIMETRE
+    cubed = microscope.wavelength_angstrom**3
+    phase = -math.pi / 2 * cs_angstrom * cubed * (fx**2 + fy**2) ** 2
+    return np.asarray(phase - zernike_sum(microscope.even_zernike, even_zernike_degrees, fx, fy))
+
+
+def _apply_envelope(ctf: np.ndarray, parameters: CtfParameters, squared: np.ndarray) -> None:
+    """Multiply rows of `ctf` (n, n_pixels), in place, by B-factor envelope and scale."""
+    b_factor = parameters.b_factor_square_angstrom.astype(np.float32)
+    if b_factor.any():
+        for start in range(0, len(ctf), CHUNK):
+            rows = slice(start, start + CHUNK)
+            ctf[rows] *= np.exp(b_factor[rows, None] * (squared / -4))
+    if (parameters.ctf_scale != 1).any():
+        ctf *= parameters.ctf_scale.astype(np.float32)[:, None]

@@ -1,0 +1,220 @@
+"""Fourier transforms of centred images and volumes.
+
+The real-space centre, pixel `box//2` on every axis, is the phase origin. Forward transforms are
+not normalised; inverse transforms divide by the number of points. Transforms keep the precision
+of their input: float32 gives complex64.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.fft
+from jaxtyping import Complex, Float
+
+PLANE = (-2, -1)
+SPACE = (-3, -2, -1)
+
+
+def forward_2d(
+    images: Float[np.ndarray, "*batch box box"], *, workers: int = 1
+) -> Complex[np.ndarray, "*batch box half"]:
+    """Half transforms of square images.
+
+    Parameters
+    ----------
+    images : array (..., box, box)
+        Real images, centre at `box//2`.
+    workers : int
+        Threads used over the leading axes.
+
+    Returns
+    -------
+    complex array (..., box, box//2+1)
+        Origin at the corner, phase origin at the image centre.
+    """
+    shifted = np.fft.ifftshift(images, axes=PLANE)
+    return np.asarray(scipy.fft.rfft2(shifted, axes=PLANE, workers=workers, overwrite_x=True))
+
+
+def inverse_2d(
+    half: Complex[np.ndarray, "*batch box half"], box: int, *, workers: int = 1
+) -> Float[np.ndarray, "*batch box box"]:
+    """Images of half transforms; the inverse of `forward_2d`.
+
+    Parameters
+    ----------
+    half : complex array (..., box, box//2+1)
+        Half transforms.
+    box : int
+        Edge of the images; the half transform alone cannot tell an even from an odd box.
+    workers : int
+        Threads used over the leading axes.
+
+    Returns
+    -------
+    array (..., box, box)
+        Real images, centre at `box//2`.
+    """
+    images = scipy.fft.irfft2(half, s=(box, box), axes=PLANE, workers=workers)
+    return np.fft.fftshift(images, axes=PLANE)
+
+
+def forward_3d(
+    volume: Float[np.ndarray, "*batch box box box"], *, workers: int = 1
+) -> Complex[np.ndarray, "*batch box box half"]:
+    """Half transforms of cubic volumes `(z, y, x)`.
+
+    Parameters
+    ----------
+    volume : array (..., box, box, box)
+        Real volumes, centre at `box//2`.
+    workers : int
+        Threads.
+
+    Returns
+    -------
+    complex array (..., box, box, box//2+1)
+        Origin at the corner, phase origin at the volume's centre.
+    """
+    shifted = np.fft.ifftshift(volume, axes=SPACE)
+    half = scipy.fft.rfftn(shifted, axes=SPACE, workers=workers, overwrite_x=True)
+    return np.asarray(half)
+
+
+def inverse_3d(
+    half: Complex[np.ndarray, "*batch box box half"], box: int, *, workers: int = 1
+) -> Float[np.ndarray, "*batch box box box"]:
+    """Volumes of half transforms; the inverse of `forward_3d`.
+
+    Parameters
+    ----------
+    half : complex array (..., box, box, box//2+1)
+        Half transforms.
+    box : int
+        Edge of the volumes.
+    workers : int
+        Threads.
+
+    Returns
+    -------
+    array (..., box, box, box)
+        Real volumes, centre at `box//2`.
+    """
+    volume = scipy.fft.irfftn(half, s=(box, box, box), axes=SPACE, workers=workers)
+    return np.fft.fftshift(volume, axes=SPACE)
+
+
+def hermitian_weights(box: int) -> Float[np.ndarray, " half"]:
+    """How often each column of a half transform counts in a sum over the full plane.
+
+    Returns
+    -------
+    float32 array (box//2+1,)
+        1 on the x=0 column and, for an even box, on the Nyquist column; 2 elsewhere.
+    """
+    weights = np.full(box // 2 + 1, 2.0, dtype=np.float32)
+    weights[0] = 1.0
+    if box % 2 == 0:
+        weights[-1] = 1.0
+    return weights
+
+
+def shift_phases(
+    box: int, pixel_size_angstrom: float, shift_angstrom: Float[np.ndarray, "n 2"]
+) -> Complex[np.ndarray, "n box half"]:
+    """Factors that translate images: `exp(-2 pi i f.shift)`.
+
+    A transform times this factor is the transform of the image moved by +shift.
+
+    Parameters
+    ----------
+    box : int
+        Edge of the images in pixels.
+    pixel_size_angstrom : float
+        Å per pixel.
+    shift_angstrom : array (n, 2)
+        Translations x, y in Å.
+
+    Returns
+    -------
+    complex64 array (n, box, box//2+1)
+    """
+    fx = np.fft.rfftfreq(box, pixel_size_angstrom)
+    fy = np.fft.fftfreq(box, pixel_size_angstrom)
+    along_x = np.exp(-2j * np.pi * shift_angstrom[:, 0:1] * fx).astype(np.complex64)
+    along_y = np.exp(-2j * np.pi * shift_angstrom[:, 1:2] * fy).astype(np.complex64)
+    return np.asarray(along_y[:, :, None] * along_x[:, None, :])
+
+
+def resize_half_2d(
+    half: Complex[np.ndarray, "*batch old_box old_half"], box: int, new_box: int
+) -> Complex[np.ndarray, "*batch new_box new_half"]:
+    """Crop or zero-pad half transforms in Fourier space; coefficients keep their values.
+
+    Growing from an even box drops its Nyquist row and column, which have no unambiguous place
+    on the finer grid.
+
+    Parameters
+    ----------
+    half : complex array (..., box, box//2+1)
+        Half transforms.
+    box, new_box : int
+        Edges before and after.
+
+    Returns
+    -------
+    complex array (..., new_box, new_box//2+1)
+        A new array.
+    """
+    old_rows, new_rows, columns = _shared_coefficients(box, new_box)
+    result = np.zeros((*half.shape[:-2], new_box, new_box // 2 + 1), dtype=half.dtype)
+    result[..., new_rows[:, None], columns] = half[..., old_rows[:, None], columns]
+    return result
+
+
+def resize_half_3d(
+    half: Complex[np.ndarray, "*batch old_box old_box old_half"], box: int, new_box: int
+) -> Complex[np.ndarray, "*batch new_box new_box new_half"]:
+    """Crop or zero-pad half transforms of volumes; see `resize_half_2d`."""
+    old, new, columns = _shared_coefficients(box, new_box)
+    result = np.zeros((*half.shape[:-3], new_box, new_box, new_box // 2 + 1), dtype=half.dtype)
+    target = (..., new[:, None, None], new[None, :, None], columns)
+    result[target] = half[..., old[:, None, None], old[None, :, None], columns]
+    return result
+
+
+def resize_images(
+    images: Float[np.ndarray, "*batch old_box old_box"], new_box: int, *, workers: int = 1
+) -> Float[np.ndarray, "*batch new_box new_box"]:
+    """Resample images by Fourier cropping or padding; the field of view and grey values stay.
+
+    The pixel size becomes `pixel_size * old_box / new_box`; the centre stays the centre.
+    """
+    box = images.shape[-1]
+    half = resize_half_2d(forward_2d(images, workers=workers), box, new_box)
+    factor = images.dtype.type((new_box / box) ** 2)
+    return np.asarray(inverse_2d(half, new_box, workers=workers) * factor)
+
+
+def resize_volume(
+    volume: Float[np.ndarray, "old_box old_box old_box"], new_box: int, *, workers: int = 1
+) -> Float[np.ndarray, "new_box new_box new_box"]:
+    """Resample a volume by Fourier cropping or padding; extent and grey values stay.
+
+    The voxel size becomes `voxel_size * old_box / new_box`; the centre stays the centre.
+    """
+    box = volume.shape[-1]
+    half = resize_half_3d(forward_3d(volume, workers=workers), box, new_box)
+    factor = volume.dtype.type((new_box / box) ** 3)
+    return np.asarray(inverse_3d(half, new_box, workers=workers) * factor)
+
+
+def _shared_coefficients(box: int, new_box: int) -> tuple[np.ndarray, np.ndarray, slice]:
+    """Rows (in the old and the new layout) and columns that both half transforms hold."""
+    if new_box <= box:
+        low, high, columns = -(new_box // 2), (new_box - 1) // 2, new_box // 2 + 1
+    else:
+        high = (box - 1) // 2
+        low, columns = -high, high + 1
+    k = np.arange(low, high + 1)
+    return k % box, k % new_box, slice(0, columns)

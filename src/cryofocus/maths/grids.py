@@ -1,0 +1,95 @@
+"""Frequency grids, shells and centred boxes of square images and cubic volumes.
+
+Half transforms are in rfft layout, `(box, box//2+1)`: row `ky` runs 0, 1, ..., -1 and column `kx`
+runs 0, ..., box//2. The real-space centre of a box is pixel `box//2`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, Int
+
+FrequencyGrid = tuple[Float[np.ndarray, "box half"], Float[np.ndarray, "box half"]]
+
+
+def n_shells(box: int) -> int:
+    """Count the complete shells, from 0 to Nyquist inclusive: `box//2 + 1`."""
+    return box // 2 + 1
+
+
+def frequency_grid_2d(box: int, pixel_size_angstrom: float) -> FrequencyGrid:
+    """Spatial frequencies of a half transform.
+
+    Parameters
+    ----------
+    box : int
+        Edge of the image in pixels.
+    pixel_size_angstrom : float
+        Å per pixel.
+
+    Returns
+    -------
+    fx, fy : float32 arrays (box, box//2+1)
+        Components along x (columns) and y (rows), in 1/Å.
+    """
+    fx = np.fft.rfftfreq(box, pixel_size_angstrom).astype(np.float32)
+    fy = np.fft.fftfreq(box, pixel_size_angstrom).astype(np.float32)
+    shape = (box, box // 2 + 1)
+    return (
+        np.ascontiguousarray(np.broadcast_to(fx[None, :], shape)),
+        np.ascontiguousarray(np.broadcast_to(fy[:, None], shape)),
+    )
+
+
+def shell_index_2d(box: int) -> Int[np.ndarray, "box half"]:
+    """Integer Fourier radius of every coefficient of a half transform of an image.
+
+    Corners lie beyond the last complete shell: their index is `n_shells(box)` or more.
+    """
+    kx = np.arange(box // 2 + 1)
+    ky = _signed_indices(box)
+    return _rounded_radius(ky[:, None] ** 2 + kx[None, :] ** 2)
+
+
+def shell_index_3d(box: int) -> Int[np.ndarray, "box box half"]:
+    """Integer Fourier radius of every coefficient of a half transform of a volume.
+
+    Corners lie beyond the last complete shell: their index is `n_shells(box)` or more.
+    """
+    kx = np.arange(box // 2 + 1)
+    k = _signed_indices(box)
+    return _rounded_radius(k[:, None, None] ** 2 + k[None, :, None] ** 2 + kx[None, None, :] ** 2)
+
+
+def fit_box_2d(
+    images: Float[np.ndarray, "*batch old old"], box: int
+) -> Float[np.ndarray, "*batch box box"]:
+    """Pad with zeros or crop images in real space, keeping the centre pixel at `box//2`.
+
+    Parameters
+    ----------
+    images : array (..., old, old)
+        Square images.
+    box : int
+        Edge of the result in pixels.
+
+    Returns
+    -------
+    array (..., box, box)
+        A new array of the same type.
+    """
+    old = images.shape[-1]
+    result = np.zeros((*images.shape[:-2], box, box), dtype=images.dtype)
+    offset = box // 2 - old // 2
+    source = slice(max(0, -offset), min(old, box - offset))
+    target = slice(source.start + offset, source.stop + offset)
+    result[..., target, target] = images[..., source, source]
+    return result
+
+
+def _signed_indices(box: int) -> Int[np.ndarray, " box"]:
+    return np.asarray(np.rint(np.fft.fftfreq(box) * box), dtype=np.int64)
+
+
+def _rounded_radius(squared: np.ndarray) -> np.ndarray:
+    return np.asarray(np.rint(np.sqrt(squared)), dtype=np.int32)

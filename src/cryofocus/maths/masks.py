@@ -1,0 +1,137 @@
+"""Masks on a cubic grid: spheres, soft edges and how far a mask reaches."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.ndimage import distance_transform_edt
+
+Vector = tuple[float, float, float]
+BoxBounds = tuple[slice, slice, slice]
+
+
+def sphere_mask(
+    box: int,
+    voxel_size_angstrom: float,
+    centre_angstrom: Vector,
+    radius_angstrom: float,
+    soft_edge_angstrom: float,
+) -> Float[np.ndarray, "box box box"]:
+    """Sphere of ones with a raised-cosine edge outside its radius.
+
+    Parameters
+    ----------
+    box : int
+        Edge of the volume in voxels.
+    voxel_size_angstrom : float
+        Å per voxel.
+    centre_angstrom : tuple of 3
+        x, y, z from the box centre (voxel `box//2`), in Å.
+    radius_angstrom : float
+        The mask is 1 up to here.
+    soft_edge_angstrom : float
+        Width over which it falls to 0; 0 gives a hard edge.
+
+    Returns
+    -------
+    float32 array (box, box, box)
+        Values in [0, 1], axes z, y, x.
+    """
+    axis = (np.arange(box) - box // 2) * voxel_size_angstrom
+    x, y, z = (axis - c for c in centre_angstrom)
+    distance = np.sqrt(z[:, None, None] ** 2 + y[None, :, None] ** 2 + x[None, None, :] ** 2)
+    return cosine_edge(distance - radius_angstrom, soft_edge_angstrom)
+
+
+def cosine_edge(
+    distance_angstrom: Float[np.ndarray, "*grid"], soft_edge_angstrom: float
+) -> Float[np.ndarray, "*grid"]:
+    """Fall as a raised cosine from 1 at distance 0 (and within) to 0 at the soft edge's width.
+
+    Parameters
+    ----------
+    distance_angstrom : array
+        Signed distance from the surface, positive outside, in Å.
+    soft_edge_angstrom : float
+        Width of the edge; 0 gives a step (1 on the surface).
+
+    Returns
+    -------
+    float32 array of the same shape
+    """
+    if soft_edge_angstrom <= 0:
+        return np.asarray(distance_angstrom <= 0, dtype=np.float32)
+    fraction = np.clip(distance_angstrom / soft_edge_angstrom, 0.0, 1.0)
+    return np.asarray(0.5 + 0.5 * np.cos(np.pi * fraction), dtype=np.float32)
+
+
+def soften_mask(
+    region: Bool[np.ndarray, "box box box"], voxel_size_angstrom: float, soft_edge_angstrom: float
+) -> Float[np.ndarray, "box box box"]:
+    """Give a binary region a raised-cosine edge outside it.
+
+    Parameters
+    ----------
+    region : bool array (box, box, box)
+        Where the mask is 1.
+    voxel_size_angstrom : float
+        Å per voxel.
+    soft_edge_angstrom : float
+        Width of the edge in Å.
+
+    Returns
+    -------
+    float32 array (box, box, box)
+    """
+    if not region.any():
+        return np.zeros(region.shape, dtype=np.float32)
+    return cosine_edge(distance_transform_edt(~region) * voxel_size_angstrom, soft_edge_angstrom)
+
+
+def mask_bounds(mask: Float[np.ndarray, "nz ny nx"]) -> BoxBounds:
+    """Smallest index box (slices along z, y, x) that holds every nonzero voxel.
+
+    Raises
+    ------
+    ValueError
+        If the mask is empty.
+    """
+    bounds = []
+    for axis in range(3):
+        others = tuple(a for a in range(3) if a != axis)
+        occupied = np.flatnonzero((mask != 0).any(axis=others))
+        if occupied.size == 0:
+            raise ValueError("the mask is zero everywhere; it has no bounds")
+        bounds.append(slice(int(occupied[0]), int(occupied[-1]) + 1))
+    return bounds[0], bounds[1], bounds[2]
+
+
+def bounding_sphere(
+    mask: Float[np.ndarray, "box box box"], voxel_size_angstrom: float
+) -> tuple[Vector, float]:
+    """Sphere around every nonzero voxel of a mask.
+
+    Parameters
+    ----------
+    mask : array (box, box, box)
+        Mask, axes z, y, x.
+    voxel_size_angstrom : float
+        Å per voxel.
+
+    Returns
+    -------
+    centre_angstrom : tuple of 3
+        x, y, z from the box centre, the middle of the mask's bounds.
+    radius_angstrom : float
+        Distance of the farthest nonzero voxel from it.
+
+    Raises
+    ------
+    ValueError
+        If the mask is empty.
+    """
+    middle = [(s.start + s.stop - 1) / 2 for s in mask_bounds(mask)]
+    offsets = np.argwhere(mask != 0) - np.array(middle)
+    radius = float(np.sqrt((offsets**2).sum(axis=1).max())) * voxel_size_angstrom
+    z, y, x = ((m - n // 2) * voxel_size_angstrom for m, n in zip(middle, mask.shape, strict=True))
+    return (x, y, z), radius
