@@ -1,0 +1,126 @@
+"""The state of an unfinished run, and the proof that it belongs to the same job."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cryofocus.errors import FormatError, SettingError
+from cryofocus.workflows.atomic import AnyArray, atomic_file
+
+_FINGERPRINT_KEY = "__fingerprint__"
+_DIGEST_BYTES = 1 << 20
+
+Arrays = dict[str, AnyArray]
+Fingerprint = dict[str, str]
+
+
+def fingerprint_run(settings: Mapping[str, object], inputs: Sequence[Path]) -> Fingerprint:
+    """Collect what must be the same when a run is resumed.
+
+    Parameters
+    ----------
+    settings
+        Every setting that changes the result, by the name users know; values that JSON can say
+        (leave out threads, memory and verbosity, which may change freely).
+    inputs
+        Files that were read. A file counts as the same when its size and its first and last
+        mebibyte are, so that a moved project resumes and large stacks cost nothing.
+
+    Returns
+    -------
+    dict of str to str
+        One line a setting or file, so that a difference can be named.
+
+    Raises
+    ------
+    FormatError
+        When an input file cannot be read.
+    """
+    lines = {name: json.dumps(value, default=str) for name, value in settings.items()}
+    return lines | {f"input {path.name}": _describe_file(path) for path in inputs}
+
+
+def _describe_file(path: Path) -> str:
+    """Describe a file by its size and a digest of both its ends."""
+    try:
+        with path.open("rb") as handle:
+            digest = hashlib.sha256(handle.read(_DIGEST_BYTES))
+            size = path.stat().st_size
+            handle.seek(max(size - _DIGEST_BYTES, 0))
+            digest.update(handle.read(_DIGEST_BYTES))
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read ({error.strerror}).") from error
+    return f"{size} bytes, {digest.hexdigest()[:16]}"
+
+
+def save_checkpoint(path: Path, arrays: Mapping[str, AnyArray], fingerprint: Fingerprint) -> None:
+    """Write a checkpoint atomically; a process killed at any moment leaves the previous one.
+
+    Parameters
+    ----------
+    path
+        The ``.npz`` file.
+    arrays
+        The state, by name; numeric or text arrays, scalars as arrays of no dimension.
+    fingerprint
+        From `fingerprint_run`.
+
+    Raises
+    ------
+    OutputError
+        Disk full, no permission.
+    """
+    proof = np.array(json.dumps(fingerprint))
+    with atomic_file(path) as handle:
+        np.savez(handle, allow_pickle=False, **{**arrays, _FINGERPRINT_KEY: proof})
+
+
+def load_checkpoint(path: Path, fingerprint: Fingerprint) -> Arrays:
+    """Read a checkpoint back after checking that it belongs to this job.
+
+    Parameters
+    ----------
+    path
+        The ``.npz`` file; it exists.
+    fingerprint
+        From `fingerprint_run` with the settings and files of now.
+
+    Returns
+    -------
+    dict of str to array
+        What was saved.
+
+    Raises
+    ------
+    SettingError
+        When a setting or an input file has changed, naming each with old and new value.
+    FormatError
+        When the file is damaged.
+    """
+    try:
+        # Opened here because NumPy leaves the file open when the archive in it is damaged.
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        saved: Fingerprint = json.loads(str(arrays.pop(_FINGERPRINT_KEY)))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise FormatError(
+            f"{path}: not a readable checkpoint ({error}). Start the run afresh with --overwrite."
+        ) from error
+    changes = [
+        f"{name} was {saved.get(name, 'not given')}, now {fingerprint.get(name, 'not given')}"
+        for name in sorted(saved.keys() | fingerprint.keys())
+        if saved.get(name) != fingerprint.get(name)
+    ]
+    if changes:
+        raise SettingError(
+            f"{path.parent}: --resume continues a run exactly as it was started, but "
+            f"{'; '.join(changes)}. Resume with the old settings, or start afresh with "
+            "--overwrite or another -o."
+        )
+    return arrays

@@ -1,0 +1,118 @@
+"""The schema of job.json: one definition for the workflow that writes it and all who read it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class JobPart(BaseModel):
+    """Base of all parts: frozen, tolerant of newer fields, and taking NumPy numbers as numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unwrap_numpy(cls, value: object) -> object:
+        """Turn NumPy scalars and arrays into the plain numbers and lists JSON knows."""
+        return _plain(value)
+
+
+def _plain(value: object) -> object:
+    """Strip NumPy from a value."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return value
+
+
+class Machine(JobPart):
+    """Where the run was made."""
+
+    processor: str
+    cores: int
+    memory_gb: float
+    python: str
+    platform: str
+
+
+class FocusRegion(JobPart):
+    """The region in focus as the user gave it: a sphere (Å, the map's frame) or a mask file."""
+
+    kind: Literal["sphere", "mask"]
+    centre_angstrom: tuple[float, float, float] | None = None
+    radius_angstrom: float | None = None
+    path: str | None = None
+
+
+class RunSummary(JobPart):
+    """One of the independent runs; ``run`` counts from 1."""
+
+    run: int
+    seed: int
+    cycles: int
+    log_likelihood: float
+    converged: bool
+    reason: str
+    agreement_with_best: float | None = None
+
+
+class PairAgreement(JobPart):
+    """Fraction of particles that two runs put into the same class, after matching the classes."""
+
+    first: int
+    second: int
+    agreement: float
+
+
+class Agreement(JobPart):
+    """How well the runs agree; ``mean`` is over all pairs, None for a single run."""
+
+    mean: float | None = None
+    per_pair: tuple[PairAgreement, ...] = ()
+
+
+class Contrast(JobPart):
+    """Sign of the protein in the images as read (+1 bright, -1 dark) and how it was found."""
+
+    sign: Literal[-1, 1]
+    how: str
+
+
+class JobRecord(JobPart):
+    """All of job.json.
+
+    Seconds and peak memory (GB) are by stage; ``cycles`` and ``log_likelihood`` (one value a
+    cycle) are of the best run; ``best_run`` is its number in ``runs``. ``verdict`` is one sentence
+    for people; ``warnings`` are sentences that end in advice. ``held_out`` holds whatever was
+    measured on particles kept apart, by name.
+    """
+
+    version: str
+    command: str
+    machine: Machine
+    seed: int
+    started: str
+    seconds: dict[str, float]
+    peak_memory_gb: dict[str, float]
+    n_particles: int
+    n_classes: int
+    box: int
+    pixel_size_angstrom: float
+    focus: FocusRegion
+    strategy: str
+    runs: tuple[RunSummary, ...] = Field(min_length=1)
+    best_run: int
+    agreement: Agreement
+    classes_found: bool
+    verdict: str
+    warnings: tuple[str, ...] = ()
+    contrast: Contrast
+    cycles: int
+    log_likelihood: tuple[float, ...]
+    held_out: dict[str, float | str | bool | None] = Field(default_factory=dict)

@@ -1,0 +1,90 @@
+"""The files of a run directory: their names, and what each is for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from cryofocus.workflows.atomic import PARTIAL_SUFFIX
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """One file of a run directory and its purpose in a line."""
+
+    name: str
+    purpose: str
+
+
+RUN_FILES = (
+    RunFile("report.html", "the page to start with: classes, maps, how sure they are"),
+    RunFile("view.cxc", "opens class maps, consensus and mask in ChimeraX"),
+    RunFile("particles.star", "your particle table with class and probability added"),
+    RunFile("particles.cs", "the same for cryoSPARC input"),
+    RunFile("posteriors.npy", "probabilities of the classes, float32 (particle, class)"),
+    RunFile("agreement.npy", "fraction of runs that agree on a particle, float32 (particle,)"),
+    RunFile("classes.csv", "particles, weight, resolution and certainty of each class"),
+    RunFile("consensus.mrc", "map from all particles together"),
+    RunFile("focus_mask.mrc", "the region in focus, from 0 to 1, on the particles' grid"),
+    RunFile("fsc.star", "Fourier shell correlation of the half maps of each class"),
+    RunFile("convergence.csv", "log-likelihood and posterior change by run and cycle"),
+    RunFile("job.json", "everything about this run for programs: results, machine, time, memory"),
+    RunFile("config.yaml", "every setting as it was used; repeat the run with --config"),
+    RunFile("command.txt", "the command that started this run"),
+    RunFile("run.log", "what happened, line by line"),
+    RunFile("checkpoint.npz", "state of an unfinished run; --resume continues from it"),
+    RunFile("README.txt", "this list"),
+)
+"""Every file with a fixed name; maps of the classes come on top (`class_map_name`)."""
+
+MAP_FILES = (
+    RunFile("class001.mrc ...", "map of each class over the whole box, Wiener-filtered"),
+    RunFile("class001_half1.mrc ...", "unfiltered, unmasked half maps of each class"),
+)
+"""The numbered files, as the README lists them."""
+
+LOCK_NAME = ".cryofocus.lock"
+README_TITLE = "Run directory of cryofocus classify"
+
+_FIXED_NAMES = frozenset(file.name for file in RUN_FILES) | {LOCK_NAME}
+_NUMBERED_NAME = re.compile(r"class\d{3,}(_half[12]|_control)?\.mrc")
+
+
+def class_map_name(class_number: int) -> str:
+    """Name the map of a class; classes count from 1."""
+    return f"class{class_number:03d}.mrc"
+
+
+def half_map_name(class_number: int, half_set: int) -> str:
+    """Name a half map of a class; classes and half sets count from 1."""
+    return f"class{class_number:03d}_half{half_set}.mrc"
+
+
+def is_run_file(name: str) -> bool:
+    """Tell whether cryofocus itself writes a file of this name into a run directory.
+
+    Parameters
+    ----------
+    name
+        File name without folder.
+
+    Returns
+    -------
+    bool
+        True for the fixed names, the numbered maps and what a killed process left half written.
+    """
+    is_partial = name.startswith(".") and name.endswith(PARTIAL_SUFFIX)
+    return name in _FIXED_NAMES or is_partial or _NUMBERED_NAME.fullmatch(name) is not None
+
+
+def readme_text() -> str:
+    """Compose README.txt: one line a file."""
+    files = (*RUN_FILES[:7], *MAP_FILES, *RUN_FILES[7:])
+    width = max(len(file.name) for file in files) + 2
+    lines = [f"{file.name:<{width}}{file.purpose}" for file in files]
+    rules = (
+        "Maps are float32 MRC, protein positive, on the grid of the particles. Classes count\n"
+        "from 1 in names and tables; rows of the arrays follow the rows of the particle table.\n"
+        "Not every run writes every file."
+    )
+    return "\n".join([README_TITLE, "", *lines, "", rules, ""])

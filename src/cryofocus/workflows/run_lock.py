@@ -1,0 +1,109 @@
+"""One process at a time in a run directory."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cryofocus.errors import OutputError
+from cryofocus.workflows.atomic import explain_write_errors
+
+_NO_LOCKS_HERE = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP})
+
+
+@contextmanager
+def hold_lock(path: Path) -> Iterator[None]:
+    """Hold a lock file while the block runs.
+
+    The kernel drops the lock when its process ends, however it ends, so a lock file left by a
+    killed process is simply taken over. Its text, ``pid host``, tells people who holds it, and
+    decides where the file system knows no locks (some cluster file systems).
+
+    Parameters
+    ----------
+    path
+        The lock file; its folder exists.
+
+    Raises
+    ------
+    OutputError
+        When another living process holds it, naming that process.
+    """
+    descriptor = _open_and_acquire(path)
+    try:
+        with explain_write_errors(path):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode(), 0)
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _open_and_acquire(path: Path) -> int:
+    """Return a descriptor of the locked file.
+
+    A holder that ends between our opening and our locking deletes the file we opened; a lock on
+    a deleted file keeps nobody out, hence the comparison and the second try.
+    """
+    while True:
+        with explain_write_errors(path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            _acquire(descriptor, path)
+            if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int, path: Path) -> None:
+    """Take the lock or say who holds it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise _held(path, _holder(descriptor)) from error
+    except OSError as error:
+        if error.errno not in _NO_LOCKS_HERE:
+            raise
+        holder = _holder(descriptor)
+        if _may_be_alive(holder):
+            raise _held(path, holder) from error
+
+
+def _holder(descriptor: int) -> tuple[int, str]:
+    """Read process number and host from a lock file; (0, "") from an empty one."""
+    number, _, host = os.pread(descriptor, 256, 0).decode(errors="replace").strip().partition(" ")
+    return (int(number), host) if number.isdigit() else (0, "")
+
+
+def _may_be_alive(holder: tuple[int, str]) -> bool:
+    """Tell whether the holder can still be running; of another host nothing is known."""
+    number, host = holder
+    if number in (0, os.getpid()):
+        return False
+    if host != socket.gethostname():
+        return True
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _held(path: Path, holder: tuple[int, str]) -> OutputError:
+    """Compose the message for a directory in use."""
+    number, host = holder
+    return OutputError(
+        f"{path.parent}: another cryofocus process (number {number} on {host or 'this machine'}) "
+        f"is writing here. Wait for it or stop it; if it is long gone, delete {path}."
+    )

@@ -1,0 +1,77 @@
+"""The run's log file and its warnings, set up by a workflow and taken down after it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cryofocus.workflows.atomic import explain_write_errors
+
+LOGGER_NAME = "cryofocus"
+
+_LINE = "{asctime}  {levelname:<8}{message}"
+_TIME = "%Y-%m-%d %H:%M:%SZ"
+
+
+class _RunLogFile(logging.FileHandler):
+    """Log file whose trouble (a full disk) never stops or floods a run."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Stay silent: the next result that cannot be written raises a clear error anyway."""
+        del record
+
+
+class _WarningCollector(logging.Handler):
+    """Keeps the text of every warning, once, in order."""
+
+    def __init__(self) -> None:
+        super().__init__(level=logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a message that is new."""
+        message = record.getMessage()
+        if message not in self.messages:
+            self.messages.append(message)
+
+
+@contextmanager
+def record_log(path: Path) -> Iterator[list[str]]:
+    """Append what any part of cryofocus logs to a file while the block runs.
+
+    Parameters
+    ----------
+    path
+        The log file; lines are added, so that a resumed run keeps its history.
+
+    Yields
+    ------
+    list of str
+        Every warning so far, once each, in order: what ``job.json`` lists under ``warnings``.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be opened.
+    """
+    logger = logging.getLogger(LOGGER_NAME)
+    with explain_write_errors(path):
+        file = _RunLogFile(path, encoding="utf-8")
+    formatter = logging.Formatter(_LINE, datefmt=_TIME, style="{")
+    formatter.converter = time.gmtime
+    file.setFormatter(formatter)
+    collector = _WarningCollector()
+    previous_level = logger.level
+    logger.setLevel(min(logger.getEffectiveLevel(), logging.INFO))
+    logger.addHandler(file)
+    logger.addHandler(collector)
+    try:
+        yield collector.messages
+    finally:
+        logger.removeHandler(collector)
+        logger.removeHandler(file)
+        logger.setLevel(previous_level)
+        file.close()
