@@ -93,3 +93,16 @@ def _signed_indices(box: int) -> Int[np.ndarray, " box"]:
 
 def _rounded_radius(squared: np.ndarray) -> np.ndarray:
     return np.asarray(np.rint(np.sqrt(squared)), dtype=np.int32)
+
+
+def fit_box_3d(
+    volume: Float[np.ndarray, "*batch old old old"], box: int
+) -> Float[np.ndarray, "*batch box box box"]:
+    """Pad with zeros or crop volumes in real space, keeping the centre voxel at `box//2`."""
+    old = volume.shape[-1]
+    result = np.zeros((*volume.shape[:-3], box, box, box), dtype=volume.dtype)
+    offset = box // 2 - old // 2
+    source = slice(max(0, -offset), min(old, box - offset))
+    target = slice(source.start + offset, source.stop + offset)
+    result[..., target, target, target] = volume[..., source, source, source]
+    return result

@@ -1,0 +1,117 @@
+"""Particle index -> raw pixels, from memory-mapped stacks."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+
+import numpy as np
+from jaxtyping import Float32, Int, Shaped
+
+from cryofocus.data.mrc import read_header
+from cryofocus.data.particles import ParticleSet
+from cryofocus.data.resampling import plan_resampling
+from cryofocus.errors import ParticleError
+
+# Mapped stacks kept at a time; operating systems limit the number of mappings.
+MAX_OPEN_STACKS = 512
+
+
+class ImageReader:
+    """Read images of a particle set in any order, from several threads if need be.
+
+    Images of optics groups with another box or pixel size are resampled to the set's own grid.
+
+    Parameters
+    ----------
+    particles : ParticleSet
+        Whose images; call its `check_images` before.
+    """
+
+    def __init__(self, particles: ParticleSet) -> None:
+        self._particles = particles
+        grid = (particles.box, particles.pixel_size_angstrom)
+        self._plans = [
+            plan_resampling(group.box, group.pixel_size_angstrom, *grid) if group.box else None
+            for group in particles.optics
+        ]
+        self._stacks: OrderedDict[int, Shaped[np.ndarray, "sections box box"]] = OrderedDict()
+        self._lock = Lock()
+
+    def read(self, indices: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m box box"]:
+        """Read images.
+
+        Parameters
+        ----------
+        indices : int array (m,)
+            Particles, in any order.
+
+        Returns
+        -------
+        float32 array (m, box, box)
+            Raw pixel values.
+
+        Raises
+        ------
+        ParticleError
+            If a pixel is NaN or infinite, or an image has not the box of its optics group.
+        """
+        particles = self._particles
+        indices = np.asarray(indices)
+        images = np.empty((len(indices), particles.box, particles.box), np.float32)
+        stacks = particles.stack_of_particle[indices]
+        groups = particles.optics_of_particle[indices]
+        for stack, group in np.unique(np.stack([stacks, groups], axis=1), axis=0).tolist():
+            where = np.flatnonzero((stacks == stack) & (groups == group))
+            self._read_into(images, where, indices[where], stack, group)
+        return images
+
+    def _read_into(
+        self,
+        images: Float32[np.ndarray, "m box box"],
+        where: Int[np.ndarray, " k"],
+        chosen: Int[np.ndarray, " k"],
+        stack: int,
+        group: int,
+    ) -> None:
+        """Fill `images[where]` from one stack."""
+        particles = self._particles
+        data = self._open(stack)
+        slices = particles.slice_of_particle[chosen]
+        box = particles.optics[group].box
+        if data.shape[1:] != (box, box) or slices.max() >= len(data):
+            raise ParticleError(
+                f"{particles.stack_paths[stack]}: a stack of shape {data.shape}, but the table "
+                f"asks for image {int(slices.max()) + 1} of {box} x {box} pixels. Give the stack "
+                "that belongs to the table."
+            )
+        pixels = _gather(data, slices)
+        finite = np.isfinite(pixels.sum(axis=(1, 2), dtype=np.float64))
+        if not finite.all():
+            first = int(slices[np.argmin(finite)])
+            raise ParticleError(
+                f"{particles.stack_paths[stack]}: image {first + 1} has pixels that are NaN or "
+                "infinite. Remove this particle or extract it again."
+            )
+        plan = self._plans[group]
+        images[where] = pixels if plan is None else plan.apply(pixels)
+
+    def _open(self, stack: int) -> Shaped[np.ndarray, "sections box box"]:
+        with self._lock:
+            if stack in self._stacks:
+                self._stacks.move_to_end(stack)
+            else:
+                self._stacks[stack] = read_header(self._particles.stack_paths[stack]).open()
+                if len(self._stacks) > MAX_OPEN_STACKS:
+                    self._stacks.popitem(last=False)
+            return self._stacks[stack]
+
+
+def _gather(
+    data: Shaped[np.ndarray, "sections box box"], slices: Int[np.ndarray, " k"]
+) -> Float32[np.ndarray, "k box box"]:
+    """Copy slices as float32; a run of neighbours is read without an intermediate copy."""
+    first = int(slices[0])
+    if np.array_equal(slices, np.arange(first, first + len(slices))):
+        return np.asarray(data[first : first + len(slices)]).astype(np.float32)
+    return np.asarray(data[slices]).astype(np.float32)

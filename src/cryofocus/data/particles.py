@@ -1,0 +1,252 @@
+"""Particles: their images' places, poses, CTFs and groups, validated when read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from cryofocus.data.mrc import read_header
+from cryofocus.data.optics import OpticsGroup, read_optics
+from cryofocus.data.relion import (
+    IMAGE_LABEL,
+    find_particles,
+    is_expanded,
+    read_ctf,
+    read_half_sets,
+    read_micrographs,
+    read_rotations,
+    read_shifts,
+)
+from cryofocus.data.stack_check import check_stacks
+from cryofocus.data.stack_paths import ImagePlaces, locate_stacks, parse_image_names
+from cryofocus.data.star import StarDocument
+from cryofocus.data.star_scan import StarBlock
+from cryofocus.errors import ParticleError
+from cryofocus.maths.ctf import CtfParameters
+
+ORTHOGONALITY_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class ParticleSet:
+    """Particles in the conventions of this package.
+
+    Attributes
+    ----------
+    document : StarDocument or None
+        The file they were read from.
+    row_of_particle : int64 array (n,)
+        Row of the document's particle table.
+    stack_paths : tuple of Path
+        Files of images.
+    stack_of_particle : int32 array (n,)
+        Index into `stack_paths`.
+    slice_of_particle : int64 array (n,)
+        Image of the stack, from 0.
+    rotation : float64 array (n, 3, 3)
+        A of `cryofocus.maths.rotations`.
+    shift_angstrom : float64 array (n, 2)
+        x, y of the shift that, added to the image, centres the particle (rlnOriginX/YAngst).
+    ctf : CtfParameters
+        Of the n particles.
+    optics : tuple of OpticsGroup
+    optics_of_particle : int32 array (n,)
+        Index into `optics`.
+    half_set : int8 array (n,)
+        1 or 2; 0 if not given.
+    micrograph_of_particle : int32 array (n,)
+        Equal numbers: same micrograph (same stack, if the table names no micrographs).
+    box : int
+        Edge of the images as `ImageReader` gives them: that of the largest optics group.
+    pixel_size_angstrom : float
+        Å per pixel of these images.
+    """
+
+    document: StarDocument | None
+    row_of_particle: Int[np.ndarray, " n"]
+    stack_paths: tuple[Path, ...]
+    stack_of_particle: Int[np.ndarray, " n"]
+    slice_of_particle: Int[np.ndarray, " n"]
+    rotation: Float[np.ndarray, "n 3 3"]
+    shift_angstrom: Float[np.ndarray, "n 2"]
+    ctf: CtfParameters
+    optics: tuple[OpticsGroup, ...]
+    optics_of_particle: Int[np.ndarray, " n"]
+    half_set: Int[np.ndarray, " n"]
+    micrograph_of_particle: Int[np.ndarray, " n"]
+    box: int
+    pixel_size_angstrom: float
+
+    def __post_init__(self) -> None:
+        lengths = {
+            field.name: len(getattr(self, field.name))
+            for field in fields(self)
+            if isinstance(getattr(self, field.name), np.ndarray | CtfParameters)
+        }
+        if len(set(lengths.values())) != 1:
+            raise ValueError(f"particle columns of different lengths: {lengths}")
+        product = self.rotation @ np.swapaxes(self.rotation, 1, 2)
+        if np.abs(product - np.eye(3)).max(initial=0) > ORTHOGONALITY_TOLERANCE:
+            raise ValueError("a rotation matrix is not orthogonal")
+        if (np.linalg.det(self.rotation) < 0).any():
+            raise ValueError("a rotation matrix is a reflection")
+
+    @classmethod
+    def read(cls, path: Path | str, *, datadir: Path | str | None = None) -> ParticleSet:
+        """Read a RELION STAR file (3.0, 3.1, 4 or 5).
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+        datadir : Path, optional
+            Folder in which image stacks are looked up first.
+
+        Raises
+        ------
+        InputError
+            If the file or `datadir` cannot be read.
+        FormatError
+            If the file is damaged.
+        ParticleError
+            If columns are missing, values make no sense, an image occurs twice, or image stacks
+            are missing.
+        """
+        document = StarDocument.read(path)
+        table = find_particles(document)
+        optics, optics_of_particle = read_optics(document, table)
+        pixel_sizes = np.array([group.pixel_size_angstrom for group in optics])
+        rotation = read_rotations(document, table)
+        shift = read_shifts(document, table, pixel_sizes[optics_of_particle])
+        ctf = read_ctf(document, table)
+        half_set = read_half_sets(document, table)
+        micrographs = read_micrographs(document, table)
+        names = document.texts(table, [IMAGE_LABEL])[IMAGE_LABEL]
+        places = parse_image_names(names, document.path)
+        if not is_expanded(table):
+            _refuse_duplicates(document, table, places, names)
+        paths = locate_stacks(places.stacks, document.path, Path(datadir) if datadir else None)
+        optics = _fill_boxes(optics, optics_of_particle, places, paths)
+        common = optics[_most_populated(optics_of_particle)]
+        return cls(
+            document=document,
+            row_of_particle=np.arange(table.n_rows),
+            stack_paths=paths,
+            stack_of_particle=places.stack_of_particle,
+            slice_of_particle=places.slice_of_particle,
+            rotation=rotation,
+            shift_angstrom=shift,
+            ctf=ctf,
+            optics=optics,
+            optics_of_particle=optics_of_particle,
+            half_set=half_set,
+            micrograph_of_particle=(
+                places.stack_of_particle if micrographs is None else micrographs
+            ),
+            box=common.box,
+            pixel_size_angstrom=common.pixel_size_angstrom,
+        )
+
+    def __len__(self) -> int:
+        """Count the particles."""
+        return len(self.rotation)
+
+    def take(self, indices: Int[np.ndarray, " m"]) -> ParticleSet:
+        """Return chosen particles, in the order asked for."""
+        columns = {
+            field.name: getattr(self, field.name)[indices]
+            for field in fields(self)
+            if isinstance(getattr(self, field.name), np.ndarray)
+        }
+        return replace(self, ctf=self.ctf.take(indices), **columns)
+
+    def write_star(
+        self, path: Path | str, columns: Mapping[str, Sequence[Any] | np.ndarray]
+    ) -> None:
+        """Write the particles' own rows with columns added or replaced.
+
+        Blocks, columns, comments and spacing of the file they were read from stay as they are.
+
+        Parameters
+        ----------
+        path : Path
+            Where to; replaced atomically.
+        columns : mapping of label (without underscore) to n texts or numbers
+
+        Raises
+        ------
+        OutputError
+            Disk full, no permission.
+        ValueError
+            If the particles were not read from a file, or a column has not n values.
+        """
+        if self.document is None:
+            raise ValueError("these particles were not read from a file; there is none to edit")
+        table = find_particles(self.document)
+        is_whole = np.array_equal(self.row_of_particle, np.arange(table.n_rows))
+        rows = None if is_whole else self.row_of_particle
+        self.document.write(path, table, columns, rows)
+
+    def check_images(self) -> None:
+        """Compare every stack's header with the file's size, the optics and the table.
+
+        Raises
+        ------
+        InputError
+            If a stack cannot be read.
+        FormatError
+            If a stack is damaged or its header lies about its size.
+        ParticleError
+            If box, pixel size or number of images disagree with the table, or images of different
+            pixel sizes cannot be brought onto one grid.
+        """
+        check_stacks(
+            self.stack_paths,
+            ImagePlaces((), self.stack_of_particle, self.slice_of_particle),
+            self.optics,
+            self.optics_of_particle,
+            (self.box, self.pixel_size_angstrom),
+        )
+
+
+def _refuse_duplicates(
+    document: StarDocument, table: StarBlock, places: ImagePlaces, names: Sequence[str]
+) -> None:
+    pairs = np.stack([places.stack_of_particle, places.slice_of_particle], axis=1)
+    if len(np.unique(pairs, axis=0)) == len(pairs):
+        return
+    name, count = Counter(names).most_common(1)[0]
+    rows = [row for row, other in enumerate(names) if other == name][:2]
+    raise ParticleError(
+        f"{document.path}: the image {name} stands in {count} rows (lines "
+        f"{' and '.join(str(table.row_lines[row] + 1) for row in rows)} among them); expected "
+        "every image once. Remove the duplicates; copies of one image under symmetry operators "
+        "come from 'cryofocus expand', which marks them."
+    )
+
+
+def _most_populated(optics_of_particle: Int[np.ndarray, " n"]) -> int:
+    return int(np.argmax(np.bincount(optics_of_particle)))
+
+
+def _fill_boxes(
+    optics: tuple[OpticsGroup, ...],
+    optics_of_particle: Int[np.ndarray, " n"],
+    places: ImagePlaces,
+    paths: tuple[Path, ...],
+) -> tuple[OpticsGroup, ...]:
+    """Take the box of groups that do not give it from the first stack of theirs."""
+    filled = []
+    for index, group in enumerate(optics):
+        members = np.flatnonzero(optics_of_particle == index)
+        if group.box == 0 and members.size:
+            stack = int(places.stack_of_particle[members[0]])
+            group = replace(group, box=read_header(paths[stack]).shape[2])
+        filled.append(group)
+    return tuple(filled)

@@ -1,0 +1,151 @@
+"""Find the image stacks that a particle table names.
+
+Names come from a file that others wrote. They are looked up and opened as MRC, nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+
+from cryofocus.errors import InputError, ParticleError
+
+N_REPORTED = 3
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePlaces:
+    """Where each particle's image lies.
+
+    Attributes
+    ----------
+    stacks : tuple of str
+        Distinct stack names as the table writes them.
+    stack_of_particle : int32 array (n,)
+        Index into `stacks`.
+    slice_of_particle : int64 array (n,)
+        Image of the stack, from 0.
+    """
+
+    stacks: tuple[str, ...]
+    stack_of_particle: Int[np.ndarray, " n"]
+    slice_of_particle: Int[np.ndarray, " n"]
+
+
+def parse_image_names(names: Sequence[str], table: Path) -> ImagePlaces:
+    """Split image names `000012@path/stack.mrcs`; a name without number is the first image.
+
+    Parameters
+    ----------
+    names : sequence of str
+        `rlnImageName` of every particle.
+    table : Path
+        The file they come from, for messages.
+
+    Raises
+    ------
+    ParticleError
+        If an image number is 0 or a name is empty.
+    """
+    index: dict[str, int] = {}
+    stacks, slices = np.empty(len(names), np.int32), np.empty(len(names), np.int64)
+    for row, name in enumerate(names):
+        number, separator, stack = name.partition("@")
+        if not (separator and number.isascii() and number.isdigit()):
+            number, stack = "1", name
+        if not stack or len(number) > 18 or int(number) == 0:
+            raise ParticleError(
+                f"{table}: rlnImageName of row {row + 1} is {name!r}; expected NUMBER@STACK "
+                "with images counted from 1. Correct the table."
+            )
+        stacks[row] = index.setdefault(stack, len(index))
+        slices[row] = int(number) - 1
+    return ImagePlaces(tuple(index), stacks, slices)
+
+
+def locate_stacks(stacks: Sequence[str], table: Path, datadir: Path | None) -> tuple[Path, ...]:
+    """Find the file of every stack.
+
+    Looked up in turn in `datadir`, the working directory, the table's folder and the folders above
+    it (one of which is the RELION project that relative names start from), and by its bare file
+    name in `datadir` if no other stack has the same.
+
+    Parameters
+    ----------
+    stacks : sequence of str
+        Names as the table writes them.
+    table : Path
+        The table's file.
+    datadir : Path or None
+        Folder that the user gave.
+
+    Returns
+    -------
+    tuple of Path
+        Absolute paths of existing files.
+
+    Raises
+    ------
+    InputError
+        If `datadir` is no folder.
+    ParticleError
+        If a stack is missing; the first few are listed with every place tried.
+    """
+    if datadir is not None and not datadir.is_dir():
+        raise InputError(f"--datadir {datadir}: no such folder. Give the folder of the stacks.")
+    folders = _search_folders(table, datadir)
+    n_same_name = Counter(Path(stack).name for stack in stacks)
+    found: list[Path] = []
+    missing: list[tuple[str, list[Path]]] = []
+    for stack in stacks:
+        places = _places(stack, folders)
+        # A bare name that two stacks share would find the wrong one without a word.
+        if datadir is not None and n_same_name[Path(stack).name] == 1:
+            places.append(datadir.absolute() / Path(stack).name)
+        path = next((place for place in places if os.path.isfile(place)), None)
+        if path is None:
+            missing.append((stack, places))
+            continue
+        found.append(path)
+        # The stacks of a project lie side by side: try first where the last one was.
+        folder = next((f for f in folders if path == f / stack), None)
+        if folder is not None and folder != datadir:
+            folders.remove(folder)
+            folders.insert(0 if datadir is None else 1, folder)
+    if missing:
+        raise ParticleError(_describe_missing(table, missing, len(stacks)))
+    return tuple(found)
+
+
+def _search_folders(table: Path, datadir: Path | None) -> list[Path]:
+    home = table.absolute().parent
+    wanted = [Path.cwd(), home, *home.parents]
+    if datadir is not None:
+        wanted.insert(0, datadir.absolute())
+    return list(dict.fromkeys(wanted))
+
+
+def _places(stack: str, folders: Sequence[Path]) -> list[Path]:
+    """Every path at which a stack is looked for; an absolute name has no folder but its own."""
+    return [Path(stack)] if os.path.isabs(stack) else [folder / stack for folder in folders]
+
+
+def _describe_missing(
+    table: Path, missing: Sequence[tuple[str, list[Path]]], n_stacks: int
+) -> str:
+    text = [f"{table}: {len(missing)} of {n_stacks} image stacks were not found."]
+    for stack, places in missing[:N_REPORTED]:
+        text.append(f"  {stack}, tried:")
+        text.extend(f"    {place}" for place in places)
+    if len(missing) > N_REPORTED:
+        text.append(f"  and {len(missing) - N_REPORTED} more")
+    text.append(
+        "Give the folder that holds them with --datadir, or start in the RELION project's folder."
+    )
+    return "\n".join(text)

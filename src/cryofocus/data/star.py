@@ -1,0 +1,236 @@
+"""STAR files that keep every byte their author wrote.
+
+A document is the list of its lines. Blocks say which lines carry labels and which carry rows, so
+that a column can be read, replaced or added while everything else is written back as it was:
+unknown blocks and columns, comments, spacing, line ends.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from cryofocus.data.atomic import atomic_file
+from cryofocus.data.star_cells import decode, encode, format_cells, split_row
+from cryofocus.data.star_edit import edit_table
+from cryofocus.data.star_scan import StarBlock, scan_blocks
+from cryofocus.errors import FormatError, InputError
+
+# Rows split at a time: bounds the memory that their cells take.
+CHUNK = 20_000
+Column = Sequence[Any] | np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class StarDocument:
+    """A STAR file as it stands on disk.
+
+    Attributes
+    ----------
+    path : Path
+        Where it was read from.
+    lines : list of bytes
+        Every line with its line end.
+    blocks : tuple of StarBlock
+        The tables, in file order.
+    """
+
+    path: Path
+    lines: list[bytes]
+    blocks: tuple[StarBlock, ...]
+
+    @classmethod
+    def read(cls, path: Path | str) -> StarDocument:
+        """Read a file.
+
+        Raises
+        ------
+        InputError
+            If there is no such file.
+        FormatError
+            If it holds no `data_` block.
+        """
+        path = Path(path)
+        try:
+            lines = path.read_bytes().splitlines(keepends=True)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+        blocks = scan_blocks(lines)
+        if not blocks:
+            raise FormatError(
+                f"{path}: no table found; expected a STAR file with a 'data_' block. "
+                "Check that this is the right file."
+            )
+        return cls(path, lines, blocks)
+
+    def block(self, name: str) -> StarBlock:
+        """Return the block `data_NAME`.
+
+        Raises
+        ------
+        FormatError
+            If there is none; the message lists those there are.
+        """
+        for block in self.blocks:
+            if block.name == name:
+                return block
+        found = ", ".join(f"data_{block.name}" for block in self.blocks)
+        raise FormatError(f"{self.path}: no block data_{name}; the file holds {found}.")
+
+    def block_with(self, label: str) -> StarBlock | None:
+        """Return the first block that has a column, or None."""
+        return next((block for block in self.blocks if label in block.labels), None)
+
+    def numbers(
+        self, block: StarBlock, labels: Sequence[str]
+    ) -> dict[str, Float[np.ndarray, " n"]]:
+        """Read numeric columns.
+
+        Parameters
+        ----------
+        block : StarBlock
+            Which table.
+        labels : sequence of str
+            Which columns, without underscore.
+
+        Returns
+        -------
+        dict of float64 arrays (n_rows,)
+
+        Raises
+        ------
+        FormatError
+            If a row has too few or too many cells, or a cell is not a number.
+        """
+        columns = {label: np.empty(block.n_rows) for label in labels}
+        for start, cells in self._chunks(block):
+            for label, values in columns.items():
+                column = list(map(operator.itemgetter(block.labels.index(label)), cells))
+                try:
+                    values[start : start + len(cells)] = list(map(float, column))
+                except ValueError:
+                    self._complain_about_number(block, label, start, column)
+        return columns
+
+    def texts(self, block: StarBlock, labels: Sequence[str]) -> dict[str, list[str]]:
+        """Read columns as texts, quotes removed.
+
+        Raises
+        ------
+        FormatError
+            If a row has too few or too many cells.
+        """
+        columns: dict[str, list[str]] = {label: [] for label in labels}
+        for _, cells in self._chunks(block):
+            for label, values in columns.items():
+                column = map(operator.itemgetter(block.labels.index(label)), cells)
+                values.extend(map(decode, column))
+        return columns
+
+    def row_place(self, block: StarBlock, row: int) -> str:
+        """Name a row for a message: file and line number."""
+        line = block.row_lines[row] if block.is_loop else block.label_lines[0]
+        return f"{self.path}, line {line + 1}"
+
+    def write(
+        self,
+        path: Path | str,
+        block: StarBlock,
+        columns: Mapping[str, Column],
+        rows: Int[np.ndarray, " m"] | None = None,
+    ) -> None:
+        """Write the document with columns of one loop replaced or added.
+
+        Parameters
+        ----------
+        path : Path
+            New file; may be the file that was read.
+        block : StarBlock
+            Loop of this document.
+        columns : mapping of label to m values
+            Texts or numbers; a known label is replaced in its place, a new one added at the end.
+        rows : int array (m,), optional
+            Rows to write, in this order; all if not given.
+
+        Raises
+        ------
+        OutputError
+            Disk full, no permission.
+        ValueError
+            If a column's length is not the number of rows, or a text does not fit into a cell.
+        """
+        n_rows = block.n_rows if rows is None else len(rows)
+        cells = {label: format_cells(column) for label, column in columns.items()}
+        for label, column in cells.items():
+            if len(column) != n_rows:
+                raise ValueError(f"column {label}: {len(column)} values for {n_rows} rows")
+        with atomic_file(Path(path)) as handle:
+            handle.writelines(edit_table(self.lines, block, cells, rows))
+
+    def _chunks(self, block: StarBlock) -> Iterator[tuple[int, list[list[bytes]]]]:
+        """Yield the number of the first row, and the cells of every row, of successive chunks."""
+        if not block.is_loop:
+            cells = [split_row(self.lines[line]) for line in block.label_lines]
+            yield 0, [[pair[1] if len(pair) > 1 else b"" for pair in cells]]
+            return
+        for start in range(0, block.n_rows, CHUNK):
+            numbers = block.row_lines[start : start + CHUNK]
+            cells = [split_row(self.lines[line]) for line in numbers.tolist()]
+            if set(map(len, cells)) - {len(block.labels)}:
+                self._complain_about_length(block, start, cells)
+            yield start, cells
+
+    def _complain_about_length(
+        self, block: StarBlock, start: int, cells: list[list[bytes]]
+    ) -> None:
+        offset = next(i for i, row in enumerate(cells) if len(row) != len(block.labels))
+        raise FormatError(
+            f"{self.row_place(block, start + offset)}: {len(cells[offset])} values, expected "
+            f"{len(block.labels)}, one for each column of data_{block.name}. "
+            "The file may be cut short, or a text with spaces lacks its quotes."
+        )
+
+    def _complain_about_number(
+        self, block: StarBlock, label: str, start: int, column: list[bytes]
+    ) -> None:
+        for offset, cell in enumerate(column):
+            try:
+                float(cell)
+            except ValueError as error:
+                raise FormatError(
+                    f"{self.row_place(block, start + offset)}: {label} is {decode(cell)!r}, "
+                    "expected a number."
+                ) from error
+
+
+def write_star(path: Path | str, blocks: Mapping[str, Mapping[str, Column]]) -> None:
+    """Write a new STAR file, one loop a block.
+
+    Parameters
+    ----------
+    path : Path
+        Where to; replaced atomically.
+    blocks : mapping of block name to mapping of label to values
+        Columns of one block have equal length; values are texts or numbers.
+
+    Raises
+    ------
+    OutputError
+        Disk full, no permission.
+    ValueError
+        If columns differ in length or a text does not fit into a cell.
+    """
+    parts = ["# Created by cryofocus\n"]
+    for name, columns in blocks.items():
+        labels = "".join(f"_{label} #{i}\n" for i, label in enumerate(columns, start=1))
+        cells = [map(decode, format_cells(column)) for column in columns.values()]
+        rows = "".join(" ".join(row) + "\n" for row in zip(*cells, strict=True))
+        parts.append(f"\ndata_{name}\n\nloop_\n{labels}{rows}\n")
+    with atomic_file(Path(path)) as handle:
+        handle.write(encode("".join(parts)))

@@ -1,0 +1,102 @@
+"""The cells of STAR rows: splitting, quoting and formatting.
+
+A cell is a run of characters without white space, or a text in single or double quotes; the
+closing quote is followed by white space. A `#` that starts a cell starts a comment.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+TOKEN = re.compile(
+    rb'"(?:[^"]|"(?=\S))*"(?=\s|$)'  # "double quoted"
+    rb"|'(?:[^']|'(?=\S))*'(?=\s|$)"  # 'single quoted'
+    rb"|\S+"
+)
+QUOTES = (b'"', b"'")
+
+
+def split_row(line: bytes) -> list[bytes]:
+    """Split one row into its cells, without their quotes."""
+    if is_plain(line):
+        return line.split()
+    return [unquote(line[start:stop]) for start, stop in cell_spans(line)]
+
+
+def is_plain(line: bytes) -> bool:
+    """Whether a row holds neither quotes nor comments, so that white space alone splits it."""
+    return b'"' not in line and b"'" not in line and b"#" not in line
+
+
+def cell_spans(line: bytes) -> list[tuple[int, int]]:
+    """Start and end of every cell of a row, quotes included, comments left out."""
+    spans = []
+    for match in TOKEN.finditer(line):
+        if match.group().startswith(b"#"):
+            break
+        spans.append(match.span())
+    return spans
+
+
+def unquote(cell: bytes) -> bytes:
+    """Remove the quotes around a cell, if it has any."""
+    if len(cell) >= 2 and cell[:1] in QUOTES and cell[-1:] == cell[:1]:
+        return cell[1:-1]
+    return cell
+
+
+def decode(cell: bytes) -> str:
+    """Text of a cell; bytes that are not UTF-8 survive a round trip through `encode`."""
+    return cell.decode("utf-8", "surrogateescape")
+
+
+def encode(text: str) -> bytes:
+    """Bytes of a text; the inverse of `decode`."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def quote(text: str) -> bytes:
+    """Cell that holds a text: quoted if it is empty, has white space or would read otherwise.
+
+    Raises
+    ------
+    ValueError
+        If the text cannot be held by one cell (a line break, or both kinds of quotes).
+    """
+    raw = encode(text)
+    if raw and len(raw.split()) == 1 and raw == raw.strip() and raw[:1] not in (b"#", *QUOTES):
+        return raw
+    for mark in QUOTES:
+        if mark not in raw and b"\n" not in raw and b"\r" not in raw:
+            return mark + raw + mark
+    raise ValueError(f"the text {text!r} does not fit into one cell of a STAR file")
+
+
+def format_cells(values: Sequence[Any] | np.ndarray) -> list[bytes]:
+    """Cells of a column: integers as they are, floats with six decimals, texts quoted if needed.
+
+    Raises
+    ------
+    ValueError
+        If a text cannot be held by one cell.
+    """
+    if isinstance(values, np.ndarray):
+        values = values.tolist()
+    return [_format_cell(value) for value in values]
+
+
+def _format_cell(value: object) -> bytes:
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, int | np.integer):
+        return b"%d" % int(value)
+    if isinstance(value, float | np.floating):
+        size = abs(float(value))
+        # Six decimals as RELION writes them; an exponent where they would lose the number.
+        pattern = "{:.6f}" if size == 0 or 1e-3 <= size < 1e8 else "{:.6e}"
+        return pattern.format(float(value)).encode()
+    raise ValueError(f"a STAR cell holds a text or a number, not {value!r}")

@@ -1,0 +1,105 @@
+"""Read and write density maps and masks (MRC)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from cryofocus.data.mrc import Triple, read_header
+from cryofocus.data.mrc_write import MrcExtent, write_sections
+from cryofocus.errors import FormatError
+
+VOXEL_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A map on a grid of cubic voxels.
+
+    Attributes
+    ----------
+    data : float32 array (z, y, x)
+        Density.
+    voxel_size_angstrom : float
+        Å per voxel; 0 if the file does not say.
+    origin_angstrom : tuple of 3
+        Position of voxel (0, 0, 0): x, y, z in Å.
+    """
+
+    data: Float32[np.ndarray, "nz ny nx"]
+    voxel_size_angstrom: float
+    origin_angstrom: Triple
+
+
+def read_volume(path: Path | str) -> Volume:
+    """Read a map.
+
+    Parameters
+    ----------
+    path : Path
+        MRC file, any supported mode, byte order and axis order.
+
+    Returns
+    -------
+    Volume
+        Axes in the order z, y, x.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    FormatError
+        If it is damaged, has voxels that are not cubes or holds numbers that are not finite.
+    """
+    path = Path(path)
+    header = read_header(path)
+    # On disk the axes are sections, rows, columns; header.axes names them in reverse.
+    position = {axis: 3 - 1 - i for i, axis in enumerate(header.axes)}
+    data = header.open().transpose([position[3], position[2], position[1]])
+    data = np.ascontiguousarray(data, dtype=np.float32)
+    sizes = header.voxel_size_angstrom
+    known = [size for size in sizes if size > 0]
+    if known and max(known) > min(known) * (1 + VOXEL_TOLERANCE):
+        raise FormatError(
+            f"{path}: voxels of {sizes[0]:.4f} x {sizes[1]:.4f} x {sizes[2]:.4f} Å; expected "
+            "cubes. Resample the map on a cubic grid."
+        )
+    if not np.isfinite(data).all():
+        raise FormatError(
+            f"{path}: {np.count_nonzero(~np.isfinite(data))} voxels are NaN or infinite. "
+            "Write the map again without them."
+        )
+    return Volume(data, known[0] if known else 0.0, header.origin_angstrom)
+
+
+def write_volume(
+    path: Path | str,
+    data: Float[np.ndarray, "nz ny nx"],
+    voxel_size_angstrom: float,
+    origin_angstrom: Triple = (0.0, 0.0, 0.0),
+) -> None:
+    """Write a map as MRC mode 2, atomically.
+
+    Parameters
+    ----------
+    path : Path
+        Where to.
+    data : array (z, y, x)
+        Density.
+    voxel_size_angstrom : float
+        Å per voxel.
+    origin_angstrom : tuple of 3
+        Position of voxel (0, 0, 0): x, y, z in Å.
+
+    Raises
+    ------
+    OutputError
+        Disk full, no permission.
+    ValueError
+        If the voxel size is not a positive number.
+    """
+    extent = MrcExtent(data.shape, voxel_size_angstrom, origin_angstrom, is_stack=False)
+    write_sections(Path(path), extent, iter([data]))
