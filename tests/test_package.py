@@ -1,0 +1,64 @@
+"""The package as a whole: light to import, honest about what it needs."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+MODULE_OF_DISTRIBUTION = {
+    "scikit-image": "skimage",
+    "scikit-learn": "sklearn",
+    "pyyaml": "yaml",
+    "jinja2": "jinja2",
+}
+
+
+def normalised(requirement: str) -> str:
+    """Return the name of a requirement in lower case with single dashes."""
+    name = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert name is not None
+    return re.sub(r"[-_.]+", "-", name[0]).lower()
+
+
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def test_import_loads_nothing_else() -> None:
+    """Importing cryofocus alone loads no library, so that --help and --version are instant."""
+    code = "import sys, cryofocus; print('numpy' in sys.modules, cryofocus.__version__)"
+    command = [sys.executable, "-W", "error", "-c", code]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert re.fullmatch(r"False \d+\.\d+\.\d+\n", output)
+
+
+def test_every_library_imported_is_declared_and_used() -> None:
+    """The dependencies in pyproject.toml are exactly the libraries that src imports."""
+    imported: set[str] = set()
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.split(".")[0])
+    third_party = imported - set(sys.stdlib_module_names) - {"cryofocus"}
+    names = [normalised(requirement) for requirement in project()["dependencies"]]
+    assert third_party == {MODULE_OF_DISTRIBUTION.get(name, name) for name in names}
+
+
+def test_constraints_are_plain_pins_and_complete() -> None:
+    """Every declared dependency has its tested version in constraints.txt, as a plain pin."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.]*", pin) for pin in pins)
+    described = project()
+    extras = described["optional-dependencies"].values()
+    wanted = [*described["dependencies"], *(w for extra in extras for w in extra)]
+    missing = {normalised(w) for w in wanted} - {normalised(p) for p in pins} - {"cryofocus"}
+    assert missing == set()
