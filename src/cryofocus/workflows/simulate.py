@@ -1,0 +1,342 @@
+"""`cryofocus simulate humanoid`: particles whose truth and Bayes limit are known."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from cryofocus.data.mrc_write import write_stack
+from cryofocus.data.star import write_star
+from cryofocus.data.volume import write_volume
+from cryofocus.errors import OutputError, SettingError
+from cryofocus.maths.statistics import measure_agreement
+from cryofocus.simulate.image_formation import (
+    Camera,
+    NoiseLevels,
+    Specimens,
+    chunk_ctf,
+    chunks,
+    combine_parts,
+    form_images,
+    measure_signal,
+    noise_levels,
+    project_chunk,
+)
+from cryofocus.simulate.oracle import oracle_posteriors, part_statistics
+from cryofocus.simulate.phantom import Phantom, Sphere, humanoid
+from cryofocus.simulate.projection import density_map
+from cryofocus.simulate.settings import HumanoidSettings
+from cryofocus.simulate.states import MOVING, part_amplitudes, state_name
+from cryofocus.workflows.atomic import (
+    PARTIAL_SUFFIX,
+    explain_write_errors,
+    require_free_space,
+    write_array,
+    write_text,
+)
+from cryofocus.workflows.progress import Advance, Progress, SilentProgress
+
+STACK = "particles.mrcs"
+_TRUTH_LABELS = {
+    name: "cryofocus" + "".join(word.capitalize() for word in name.split("_")) for name in MOVING
+}
+
+
+@dataclass(frozen=True)
+class SimulatedSet:
+    """Where a simulated set lies and the figures that limit any classifier on it.
+
+    Attributes
+    ----------
+    directory
+        The directory written.
+    focus_sphere
+        "x,y,z,r" in Å in the map's frame, as `--focus` takes it.
+    oracle_kappa, oracle_focused_kappa
+        Kappa of the two Bayes classifiers of METHOD 4 on these very images.
+    """
+
+    directory: Path
+    focus_sphere: str
+    oracle_kappa: float
+    oracle_focused_kappa: float
+
+
+def simulate_humanoid(
+    output: Path | str,
+    settings: HumanoidSettings | None = None,
+    *,
+    phantom: Phantom | None = None,
+    overwrite: bool = False,
+    threads: int = 2,
+    progress: Progress | None = None,
+) -> SimulatedSet:
+    """Simulate a humanoid set and write it with its truth, maps and oracles.
+
+    Parameters
+    ----------
+    output
+        Directory to create. It appears under its name only when it is complete.
+    settings
+        Every parameter; the defaults of METHOD 5 if left out.
+    phantom
+        Beads to use instead of `humanoid(settings.geometry)`, for other geometries.
+    overwrite
+        Replace an existing directory.
+    threads
+        Chunks of particles made at once; the images do not depend on it.
+    progress
+        Where to show progress; nowhere by default.
+
+    Returns
+    -------
+    SimulatedSet
+        The directory, its focus sphere and the oracles' kappa.
+
+    Raises
+    ------
+    SettingError
+        If the phantom does not fit the box or the SNR cannot be reached.
+    OutputError
+        If the directory exists and `overwrite` is not set, or cannot be written.
+    """
+    settings = settings or HumanoidSettings()
+    phantom = phantom or humanoid(settings.geometry)
+    _require_room(phantom, settings)
+    specimens, camera = settings.draw_specimens(), settings.camera()
+    with (
+        _new_directory(Path(output), overwrite=overwrite) as folder,
+        (progress or SilentProgress()).task("particles", len(specimens)) as advance,
+    ):
+        _require_disk(folder, settings)
+        phantom, noise = _scaled_to_unit_noise(phantom, specimens, camera, settings)
+        full, focused = _write_images(
+            folder,
+            _Imaging(phantom, specimens, camera, noise, settings),
+            advance,
+            threads=threads,
+        )
+        write_array(folder / "oracle.npy", full)
+        write_array(folder / "oracle_focused.npy", focused)
+        _write_tables(folder, specimens, settings)
+        map_names = _write_maps(folder / "maps", phantom, settings)
+        truth = settings.states().unit_class(specimens.states)
+        result = SimulatedSet(
+            directory=Path(output),
+            focus_sphere=_in_map_frame(phantom.focus, camera),
+            oracle_kappa=measure_agreement(full.argmax(1), truth, full.shape[1]).kappa,
+            oracle_focused_kappa=measure_agreement(focused.argmax(1), truth, full.shape[1]).kappa,
+        )
+        description = asdict(settings) | {
+            "focus_sphere": result.focus_sphere,
+            "control_sphere": _in_map_frame(phantom.control, camera),
+            "n_classes": settings.states().n_classes,
+            "noise_variance_before_ctf": noise.before_ctf,
+            "noise_variance_after_ctf": noise.after_ctf,
+            "oracle_kappa": round(result.oracle_kappa, 4),
+            "oracle_focused_kappa": round(result.oracle_focused_kappa, 4),
+            "maps": map_names,
+        }
+        write_text(folder / "dataset.yaml", yaml.safe_dump(description, sort_keys=False))
+    return result
+
+
+@dataclass(frozen=True)
+class _Imaging:
+    """What the images of a set are made from."""
+
+    phantom: Phantom
+    specimens: Specimens
+    camera: Camera
+    noise: NoiseLevels
+    settings: HumanoidSettings
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Images of consecutive particles and what the oracles say of them."""
+
+    images: np.ndarray
+    oracle: np.ndarray
+    oracle_focused: np.ndarray
+
+
+def _require_room(phantom: Phantom, settings: HumanoidSettings) -> None:
+    """Refuse a phantom larger than the box."""
+    half_box = settings.box * settings.pixel_size_angstrom / 2.0
+    if phantom.extent_angstrom() > half_box:
+        raise SettingError(
+            f"box: {settings.box} pixels of {settings.pixel_size_angstrom:g} Å reach "
+            f"{half_box:.0f} Å from the centre, but the phantom reaches "
+            f"{phantom.extent_angstrom():.0f} Å; choose a larger box or pixel size"
+        )
+
+
+def _require_disk(folder: Path, settings: HumanoidSettings) -> None:
+    """Refuse before any work what would not fit on the disk."""
+    n_maps = len(settings.states().possible_states())
+    voxels = settings.particles * settings.box**2 + n_maps * settings.box**3
+    require_free_space(folder, 4 * voxels)
+
+
+def _scaled_to_unit_noise(
+    phantom: Phantom, specimens: Specimens, camera: Camera, settings: HumanoidSettings
+) -> tuple[Phantom, NoiseLevels]:
+    """Scale the density so that all noise together has a mean pixel variance of one."""
+    power = measure_signal(phantom, specimens, camera)
+    levels = noise_levels(power, settings.snr, settings.first_snr)
+    total = levels.before_ctf * power.ctf_square + levels.after_ctf
+    scaled = NoiseLevels(levels.before_ctf / total, levels.after_ctf / total)
+    return phantom.with_gain(total**-0.5), scaled
+
+
+def _write_images(
+    folder: Path, imaging: _Imaging, advance: Advance, *, threads: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Write the stack chunk by chunk; returns the posteriors of both oracles."""
+    full: list[np.ndarray] = []
+    focused: list[np.ndarray] = []
+
+    def images() -> Iterator[np.ndarray]:
+        for chunk in _make_chunks(imaging, threads):
+            full.append(chunk.oracle)
+            focused.append(chunk.oracle_focused)
+            yield chunk.images
+            advance(len(chunk.images))
+
+    camera = imaging.camera
+    write_stack(
+        folder / STACK, images(), len(imaging.specimens), camera.box, camera.pixel_size_angstrom
+    )
+    return np.concatenate(full), np.concatenate(focused)
+
+
+def _make_chunks(imaging: _Imaging, threads: int) -> Iterator[_Chunk]:
+    """Yield the chunks of a set in order, made by `threads` threads a few chunks ahead."""
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[_Chunk]] = deque()
+        for rows in chunks(len(imaging.specimens)):
+            waiting.append(pool.submit(_make_chunk, imaging, rows))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _make_chunk(imaging: _Imaging, rows: slice) -> _Chunk:
+    """Form the images of some particles and classify them with both oracles."""
+    settings, camera = imaging.settings, imaging.camera
+    parts = project_chunk(imaging.phantom, imaging.specimens, camera, rows)
+    if settings.noise_only:
+        # Without signal the oracle has templates of nothing: its posteriors are the priors.
+        parts[:] = 0.0
+    ctf = chunk_ctf(imaging.specimens, camera, rows)
+    signal = combine_parts(parts, imaging.specimens.states[rows])
+    images = form_images(signal, ctf, imaging.noise, settings.noise_generator(rows.start))
+    variance = imaging.noise.coefficient_variance(ctf, camera.box)
+    statistics = part_statistics(images, parts, ctf, variance)
+    return _Chunk(images, *oracle_posteriors(*statistics, settings.states()))
+
+
+def _write_tables(folder: Path, specimens: Specimens, settings: HumanoidSettings) -> None:
+    """Write particles.star with the given poses and truth.star with the true ones."""
+    number = np.arange(1, len(specimens) + 1)
+    names = [f"{i:06d}@{STACK}" for i in number]
+    micrograph = (number - 1) // settings.particles_per_micrograph
+    euler, shift = settings.given_poses(specimens)
+    ctf = specimens.ctf
+    particles = {
+        "rlnImageName": names,
+        "rlnMicrographName": [f"micrograph{m + 1:05d}.mrc" for m in micrograph],
+        "rlnOpticsGroup": np.ones(len(specimens), dtype=np.int64),
+        **_pose_columns(euler, shift),
+        "rlnDefocusU": ctf.defocus_u_angstrom,
+        "rlnDefocusV": ctf.defocus_v_angstrom,
+        "rlnDefocusAngle": ctf.defocus_angle_degrees,
+        "rlnPhaseShift": ctf.phase_shift_degrees,
+        "rlnCtfBfactor": ctf.b_factor_square_angstrom,
+        "rlnRandomSubset": micrograph % 2 + 1,
+    }
+    optics = {
+        "rlnOpticsGroup": [1],
+        "rlnOpticsGroupName": ["opticsGroup1"],
+        "rlnVoltage": [settings.voltage_kilovolt],
+        "rlnSphericalAberration": [settings.spherical_aberration_mm],
+        "rlnAmplitudeContrast": [settings.amplitude_contrast],
+        "rlnImagePixelSize": [settings.pixel_size_angstrom],
+        "rlnImageSize": [settings.box],
+        "rlnImageDimensionality": [2],
+    }
+    write_star(folder / "particles.star", {"optics": optics, "particles": particles})
+    scenario, states = settings.states(), specimens.states
+    truth = {
+        "rlnImageName": names,
+        **_pose_columns(specimens.euler_degrees, specimens.shift_angstrom),
+        "rlnClassNumber": scenario.unit_class(states) + 1,
+        "cryofocusClassMate": scenario.unit_class(states, mate=True) + 1,
+    }
+    truth |= {
+        label: states[:, column].astype(np.int64)
+        for column, label in enumerate(_TRUTH_LABELS.values())
+    }
+    write_star(folder / "truth.star", {"particles": truth})
+
+
+def _pose_columns(euler: np.ndarray, shift: np.ndarray) -> dict[str, np.ndarray]:
+    return {
+        "rlnAngleRot": euler[:, 0],
+        "rlnAngleTilt": euler[:, 1],
+        "rlnAnglePsi": euler[:, 2],
+        "rlnOriginXAngst": shift[:, 0],
+        "rlnOriginYAngst": shift[:, 1],
+    }
+
+
+def _write_maps(folder: Path, phantom: Phantom, settings: HumanoidSettings) -> list[str]:
+    """Write one map for every state that occurs; returns their names."""
+    folder.mkdir()
+    names = []
+    for state in settings.states().possible_states():
+        amplitudes = part_amplitudes(state[None])[0]
+        density = density_map(phantom, amplitudes, settings.box, settings.pixel_size_angstrom)
+        names.append(f"{state_name(state)}.mrc")
+        write_volume(folder / names[-1], density, settings.pixel_size_angstrom)
+    return names
+
+
+def _in_map_frame(sphere: Sphere, camera: Camera) -> str:
+    """Return "x,y,z,r" with voxel (0, 0, 0) at 0 Å."""
+    corner = (camera.box // 2) * camera.pixel_size_angstrom
+    numbers = [*(c + corner for c in sphere.centre_angstrom), sphere.radius_angstrom]
+    return ",".join(f"{round(number, 3):g}" for number in numbers)
+
+
+@contextmanager
+def _new_directory(output: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Yield a temporary directory that takes the name `output` when the block ends well."""
+    if output.exists() and not overwrite:
+        raise OutputError(
+            f"{output}: already exists; choose another directory with -o, or replace it with "
+            "--overwrite"
+        )
+    partial = output.with_name(f".{output.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+    retired = partial.with_suffix(".replaced")
+    with explain_write_errors(output):
+        partial.mkdir(parents=True)
+        try:
+            yield partial
+            if output.exists():
+                output.rename(retired)
+            partial.rename(output)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.rmtree(retired, ignore_errors=True)
