@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from cryofocus.data.star import StarDocument
-from cryofocus.data.star_scan import StarBlock
+from cryofocus.data.star import StarTable
 from cryofocus.errors import FormatError, ParticleError
 from cryofocus.maths.ctf import IDENTITY, Microscope
 
@@ -22,6 +21,15 @@ TILT_LABELS = ("rlnBeamTiltX", "rlnBeamTiltY")
 ZERNIKE_LABELS = ("rlnOddZernike", "rlnEvenZernike")
 # RELION 3.0 gives the detector's pixel in µm and the magnification.
 DETECTOR_LABELS = ("rlnDetectorPixelSize", "rlnMagnification")
+PIXEL_SIZE_LABEL = "rlnImagePixelSize"
+NUMBER_LABEL = "rlnOpticsGroup"
+BOX_LABEL = "rlnImageSize"
+PREMULTIPLIED_LABEL = "rlnCtfDataAreCtfPremultiplied"
+OPTICS_LABELS = (
+    *(*MICROSCOPE_LABELS, PIXEL_SIZE_LABEL, *DETECTOR_LABELS, *TILT_LABELS),
+    *(*MAGNIFICATION_LABELS, NUMBER_LABEL, BOX_LABEL, PREMULTIPLIED_LABEL),
+)
+"""Numeric columns of an optics table, or of particles before RELION 3.1."""
 ANGSTROM_PER_MICROMETRE = 1.0e4
 
 
@@ -62,7 +70,7 @@ class OpticsGroup:
 GroupsOfParticles = tuple[tuple[OpticsGroup, ...], Int[np.ndarray, " n"]]
 
 
-def read_optics(document: StarDocument, particles: StarBlock) -> GroupsOfParticles:
+def read_optics(particles: StarTable) -> GroupsOfParticles:
     """Read the optics groups and to which each particle belongs.
 
     RELION 3.1 and later have a table of groups. Before, every particle carried its optics: equal
@@ -70,10 +78,8 @@ def read_optics(document: StarDocument, particles: StarBlock) -> GroupsOfParticl
 
     Parameters
     ----------
-    document : StarDocument
-        The particle file.
-    particles : StarBlock
-        Its particle table.
+    particles : StarTable
+        The particles, with their optics columns if they have any.
 
     Returns
     -------
@@ -86,18 +92,20 @@ def read_optics(document: StarDocument, particles: StarBlock) -> GroupsOfParticl
     ParticleError
         If columns or groups are missing, or values make no sense.
     """
-    table = next((block for block in document.blocks if block.name == "optics"), None)
-    if table is None:
-        return _groups_by_particle(document, particles)
-    groups = _groups_of_table(document, table)
-    if "rlnOpticsGroup" not in particles.labels:
+    document = particles.document
+    block = next((block for block in document.blocks if block.name == "optics"), None)
+    if block is None:
+        return _groups_by_particle(particles)
+    texts = ("rlnOpticsGroupName", *ZERNIKE_LABELS)
+    groups = _groups_of_table(document.read_table(block, numeric=OPTICS_LABELS, text=texts))
+    if not particles.has(NUMBER_LABEL):
         if len(groups) > 1:
             raise ParticleError(
                 f"{document.path}: {len(groups)} optics groups, but the particles have no "
-                "rlnOpticsGroup. Add the column."
+                f"{NUMBER_LABEL}. Add the column."
             )
         return groups, np.zeros(particles.n_rows, np.int32)
-    numbers = document.numbers(particles, ["rlnOpticsGroup"])["rlnOpticsGroup"]
+    numbers = particles.numbers[NUMBER_LABEL]
     index = np.full(particles.n_rows, -1, np.int32)
     for position, group in enumerate(groups):
         index[numbers == group.number] = position
@@ -105,80 +113,66 @@ def read_optics(document: StarDocument, particles: StarBlock) -> GroupsOfParticl
         row = int(np.flatnonzero(index < 0)[0])
         known = ", ".join(str(group.number) for group in groups)
         raise ParticleError(
-            f"{document.row_place(particles, row)}: rlnOpticsGroup is {numbers[row]:g}, but the "
-            f"optics table holds {known}. Add the group or correct the number."
+            f"{particles.place(row)}: {NUMBER_LABEL} is {numbers[row]:g}, but the optics table "
+            f"holds {known}. Add the group or correct the number."
         )
     return groups, index
 
 
-def _groups_of_table(document: StarDocument, table: StarBlock) -> tuple[OpticsGroup, ...]:
-    where = f"{document.path}, data_optics"
-    columns = _optics_columns(document, table)
-    names = ["rlnOpticsGroupName", *ZERNIKE_LABELS]
-    texts = document.texts(table, [label for label in names if label in table.labels])
-    numbers = columns.get("rlnOpticsGroup", np.arange(1.0, table.n_rows + 1))
+def _groups_of_table(table: StarTable) -> tuple[OpticsGroup, ...]:
+    where = f"{table.path}, data_optics"
+    columns = _optics_columns(table)
+    numbers = columns.get(NUMBER_LABEL, np.arange(1.0, table.n_rows + 1))
     if len(set(numbers.tolist())) != table.n_rows:
-        raise ParticleError(f"{where}: an rlnOpticsGroup number stands twice. Correct the table.")
+        raise ParticleError(f"{where}: an {NUMBER_LABEL} number stands twice. Correct the table.")
     groups = []
     for row in range(table.n_rows):
         values = {label: float(column[row]) for label, column in columns.items()}
         vectors = [
-            _parse_vector(texts[label][row], label, where) if label in texts else ()
+            _parse_vector(table.texts[label][row], label, where) if label in table.texts else ()
             for label in ZERNIKE_LABELS
         ]
-        name = texts.get("rlnOpticsGroupName", [""] * table.n_rows)[row]
+        name = table.texts.get("rlnOpticsGroupName", [""] * table.n_rows)[row]
         groups.append(_make_group(int(numbers[row]), name, values, vectors, where))
     return tuple(groups)
 
 
-def _groups_by_particle(document: StarDocument, particles: StarBlock) -> GroupsOfParticles:
-    columns = _optics_columns(document, particles)
-    # Older tables repeat their group number without a table of groups: equal optics are one.
-    columns.pop("rlnOpticsGroup", None)
-    table = np.stack(list(columns.values()), axis=1)
-    unique, index = np.unique(table, axis=0, return_inverse=True)
+def _groups_by_particle(particles: StarTable) -> GroupsOfParticles:
+    columns = _optics_columns(particles)
+    # A group number without a table of groups says nothing: equal optics are one group.
+    columns.pop(NUMBER_LABEL, None)
+    unique, index = np.unique(
+        np.stack(list(columns.values()), axis=1), axis=0, return_inverse=True
+    )
     groups = tuple(
         _make_group(
             number,
             f"opticsGroup{number}",
             dict(zip(columns, map(float, row), strict=True)),
             [(), ()],
-            str(document.path),
+            str(particles.path),
         )
         for number, row in enumerate(unique, start=1)
     )
     return groups, index.reshape(-1).astype(np.int32)
 
 
-def _optics_columns(
-    document: StarDocument, table: StarBlock
-) -> dict[str, Float[np.ndarray, " rows"]]:
-    """Read the numeric optics columns of a table, all finite."""
-    has = set(table.labels)
-    missing = [label for label in MICROSCOPE_LABELS if label not in has]
-    if "rlnImagePixelSize" not in has and not has.issuperset(DETECTOR_LABELS):
-        missing.append("rlnImagePixelSize (or rlnDetectorPixelSize and rlnMagnification)")
+def _optics_columns(table: StarTable) -> dict[str, Float[np.ndarray, " rows"]]:
+    """Take the numeric optics columns of a table, all finite."""
+    missing = [label for label in MICROSCOPE_LABELS if not table.has(label)]
+    if not table.has(PIXEL_SIZE_LABEL) and not all(map(table.has, DETECTOR_LABELS)):
+        missing.append(f"{PIXEL_SIZE_LABEL} (or {' and '.join(DETECTOR_LABELS)})")
     if missing:
         raise ParticleError(
-            f"{document.path}: data_{table.name} has no {', '.join(missing)}; the CTF needs "
-            "them. Add the columns."
+            f"{table.path}: data_{table.block.name} has no CTF: {', '.join(missing)} missing. "
+            "Add the columns."
         )
-    wanted = (
-        *MICROSCOPE_LABELS,
-        *(DETECTOR_LABELS if "rlnImagePixelSize" not in has else ["rlnImagePixelSize"]),
-        *TILT_LABELS,
-        *MAGNIFICATION_LABELS,
-        *("rlnOpticsGroup", "rlnImageSize", "rlnCtfDataAreCtfPremultiplied"),
-    )
-    columns = document.numbers(table, [label for label in wanted if label in has])
-    for label, column in columns.items():
-        if not np.isfinite(column).all():
-            row = int(np.flatnonzero(~np.isfinite(column))[0])
-            raise ParticleError(
-                f"{document.row_place(table, row)}: {label} is {column[row]}, expected a finite "
-                "number. Correct the table."
-            )
-    return columns
+    unused = DETECTOR_LABELS if table.has(PIXEL_SIZE_LABEL) else ()
+    return {
+        label: table.finite(label)
+        for label in OPTICS_LABELS
+        if table.has(label) and label not in unused
+    }
 
 
 def _make_group(
@@ -191,9 +185,9 @@ def _make_group(
     odd_zernike, even_zernike = vectors
     voltage, spherical_aberration, amplitude_contrast = (values[k] for k in MICROSCOPE_LABELS)
     tilt_x, tilt_y = (values.get(label, 0.0) for label in TILT_LABELS)
-    pixel_size = values.get("rlnImagePixelSize", 0.0)
+    pixel_size = values.get(PIXEL_SIZE_LABEL, 0.0)
     try:
-        if "rlnImagePixelSize" not in values:
+        if PIXEL_SIZE_LABEL not in values:
             detector, magnification = (values[label] for label in DETECTOR_LABELS)
             pixel_size = ANGSTROM_PER_MICROMETRE * detector / magnification
         microscope = Microscope(
@@ -209,9 +203,9 @@ def _make_group(
             number=number,
             name=name,
             pixel_size_angstrom=pixel_size,
-            box=int(values.get("rlnImageSize", 0)),
+            box=int(values.get(BOX_LABEL, 0)),
             microscope=microscope,
-            ctf_premultiplied=bool(values.get("rlnCtfDataAreCtfPremultiplied", 0)),
+            ctf_premultiplied=bool(values.get(PREMULTIPLIED_LABEL, 0)),
         )
     except (ValueError, ZeroDivisionError) as error:
         raise ParticleError(f"{where}: optics group {number}: {error}. Correct it.") from error

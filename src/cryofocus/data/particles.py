@@ -20,13 +20,13 @@ from cryofocus.data.relion import (
     read_ctf,
     read_half_sets,
     read_micrographs,
+    read_particle_table,
     read_rotations,
     read_shifts,
 )
 from cryofocus.data.stack_check import check_stacks
 from cryofocus.data.stack_paths import ImagePlaces, locate_stacks, parse_image_names
-from cryofocus.data.star import StarDocument
-from cryofocus.data.star_scan import StarBlock
+from cryofocus.data.star import StarDocument, StarTable
 from cryofocus.errors import ParticleError
 from cryofocus.maths.ctf import CtfParameters
 
@@ -118,24 +118,22 @@ class ParticleSet:
             If columns are missing, values make no sense, an image occurs twice, or image stacks
             are missing.
         """
-        document = StarDocument.read(path)
-        table = find_particles(document)
-        optics, optics_of_particle = read_optics(document, table)
+        table = read_particle_table(StarDocument.read(path))
+        optics, optics_of_particle = read_optics(table)
         pixel_sizes = np.array([group.pixel_size_angstrom for group in optics])
-        rotation = read_rotations(document, table)
-        shift = read_shifts(document, table, pixel_sizes[optics_of_particle])
-        ctf = read_ctf(document, table)
-        half_set = read_half_sets(document, table)
-        micrographs = read_micrographs(document, table)
-        names = document.texts(table, [IMAGE_LABEL])[IMAGE_LABEL]
-        places = parse_image_names(names, document.path)
+        rotation = read_rotations(table)
+        shift = read_shifts(table, pixel_sizes[optics_of_particle])
+        ctf = read_ctf(table)
+        half_set = read_half_sets(table)
+        micrographs = read_micrographs(table)
+        places = parse_image_names(table.texts[IMAGE_LABEL], table.path)
         if not is_expanded(table):
-            _refuse_duplicates(document, table, places, names)
-        paths = locate_stacks(places.stacks, document.path, Path(datadir) if datadir else None)
+            _refuse_duplicates(table, places)
+        paths = locate_stacks(places.stacks, table.path, Path(datadir) if datadir else None)
         optics = _fill_boxes(optics, optics_of_particle, places, paths)
         common = optics[_most_populated(optics_of_particle)]
         return cls(
-            document=document,
+            document=table.document,
             row_of_particle=np.arange(table.n_rows),
             stack_paths=paths,
             stack_of_particle=places.stack_of_particle,
@@ -215,19 +213,20 @@ class ParticleSet:
         )
 
 
-def _refuse_duplicates(
-    document: StarDocument, table: StarBlock, places: ImagePlaces, names: Sequence[str]
-) -> None:
-    pairs = np.stack([places.stack_of_particle, places.slice_of_particle], axis=1)
-    if len(np.unique(pairs, axis=0)) == len(pairs):
+def _refuse_duplicates(table: StarTable, places: ImagePlaces) -> None:
+    n_slices = int(places.slice_of_particle.max()) + 1
+    keys = places.stack_of_particle.astype(np.int64) * n_slices + places.slice_of_particle
+    if len(np.unique(keys)) == len(keys):
         return
+    names = table.texts[IMAGE_LABEL]
     name, count = Counter(names).most_common(1)[0]
-    rows = [row for row, other in enumerate(names) if other == name][:2]
+    lines = [
+        str(table.block.row_lines[row] + 1) for row, other in enumerate(names) if other == name
+    ]
     raise ParticleError(
-        f"{document.path}: the image {name} stands in {count} rows (lines "
-        f"{' and '.join(str(table.row_lines[row] + 1) for row in rows)} among them); expected "
-        "every image once. Remove the duplicates; copies of one image under symmetry operators "
-        "come from 'cryofocus expand', which marks them."
+        f"{table.path}: the image {name} stands in {count} rows (lines {' and '.join(lines[:2])} "
+        "among them); expected every image once. Remove the duplicates; copies of one image under "
+        "symmetry operators come from 'cryofocus expand', which marks them."
     )
 
 

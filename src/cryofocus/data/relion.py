@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Float, Int
 
-from cryofocus.data.star import StarDocument
+from cryofocus.data.optics import OPTICS_LABELS
+from cryofocus.data.star import StarDocument, StarTable
 from cryofocus.data.star_scan import StarBlock
 from cryofocus.errors import ParticleError
 from cryofocus.maths.ctf import CtfParameters
@@ -50,113 +49,118 @@ def find_particles(document: StarDocument) -> StarBlock:
     return particles
 
 
-def read_rotations(document: StarDocument, particles: StarBlock) -> Float[np.ndarray, "n 3 3"]:
-    """Read the rotation matrices.
+def read_particle_table(document: StarDocument) -> StarTable:
+    """Read every column of the particle table that this package understands.
+
+    Raises
+    ------
+    ParticleError
+        If there are no particles.
+    FormatError
+        If a row is damaged.
+    """
+    numeric = (
+        *(*ANGLE_LABELS, *SHIFT_LABELS, *SHIFT_PIXEL_LABELS),
+        *(*DEFOCUS_LABELS, *OPTIONAL_CTF, HALF_SET_LABEL, *OPTICS_LABELS),
+    )
+    texts = (IMAGE_LABEL, MICROGRAPH_LABEL)
+    return document.read_table(find_particles(document), numeric=numeric, text=texts)
+
+
+def read_rotations(table: StarTable) -> Float[np.ndarray, "n 3 3"]:
+    """Give the rotation matrices of the poses.
 
     Raises
     ------
     ParticleError
         If an angle column is missing or an angle is not finite.
     """
-    _require(document, particles, ANGLE_LABELS, "poses", "Refine the particles first")
-    columns = _finite_numbers(document, particles, ANGLE_LABELS)
-    return rotation_from_euler(np.stack([columns[label] for label in ANGLE_LABELS], axis=1))
+    _require(table, ANGLE_LABELS, "poses: {}. Refine the particles first")
+    return rotation_from_euler(np.stack([table.finite(label) for label in ANGLE_LABELS], axis=1))
 
 
 def read_shifts(
-    document: StarDocument, particles: StarBlock, pixel_size_angstrom: Float[np.ndarray, " n"]
+    table: StarTable, pixel_size_angstrom: Float[np.ndarray, " n"]
 ) -> Float[np.ndarray, "n 2"]:
-    """Read the origins in Å; those of RELION 3.0 are in pixels; 0 where a table has none.
+    """Give the origins in Å; those of RELION 3.0 are in pixels; 0 where a table has none.
+
+    Parameters
+    ----------
+    table : StarTable
+        The particles.
+    pixel_size_angstrom : array (n,)
+        Å per pixel of each particle's image.
 
     Raises
     ------
     ParticleError
         If an origin is not finite.
     """
-    shift = np.zeros((particles.n_rows, 2))
+    shift = np.zeros((table.n_rows, 2))
     for axis, (angstrom, pixels) in enumerate(zip(SHIFT_LABELS, SHIFT_PIXEL_LABELS, strict=True)):
-        if angstrom in particles.labels:
-            shift[:, axis] = _finite_numbers(document, particles, [angstrom])[angstrom]
-        elif pixels in particles.labels:
-            in_pixels = _finite_numbers(document, particles, [pixels])[pixels]
-            shift[:, axis] = in_pixels * pixel_size_angstrom
+        if table.has(angstrom):
+            shift[:, axis] = table.finite(angstrom)
+        elif table.has(pixels):
+            shift[:, axis] = table.finite(pixels) * pixel_size_angstrom
     return shift
 
 
-def read_ctf(document: StarDocument, particles: StarBlock) -> CtfParameters:
-    """Read what the CTF needs of each particle.
+def read_ctf(table: StarTable) -> CtfParameters:
+    """Give what the CTF needs of each particle.
 
     Raises
     ------
     ParticleError
         If a defocus column is missing or a value is not finite.
     """
-    _require(document, particles, DEFOCUS_LABELS, "CTF", "Estimate the CTF first")
-    optional = [label for label in OPTIONAL_CTF if label in particles.labels]
-    columns = _finite_numbers(document, particles, [*DEFOCUS_LABELS, *optional])
-    for label, default in OPTIONAL_CTF.items():
-        columns.setdefault(label, np.full(particles.n_rows, default))
-    return CtfParameters(*(columns[label] for label in (*DEFOCUS_LABELS, *OPTIONAL_CTF)))
+    _require(table, DEFOCUS_LABELS, "CTF: {}. Estimate the CTF first")
+    columns = [table.finite(label) for label in DEFOCUS_LABELS]
+    columns += [
+        table.finite(label) if table.has(label) else np.full(table.n_rows, default)
+        for label, default in OPTIONAL_CTF.items()
+    ]
+    return CtfParameters(*columns)
 
 
-def read_half_sets(document: StarDocument, particles: StarBlock) -> Int[np.ndarray, " n"]:
-    """Read the half sets: 1 or 2, or 0 throughout where a table has none.
+def read_half_sets(table: StarTable) -> Int[np.ndarray, " n"]:
+    """Give the half sets: 1 or 2, or 0 throughout where a table has none.
 
     Raises
     ------
     ParticleError
         If a value is neither 1 nor 2.
     """
-    if HALF_SET_LABEL not in particles.labels:
-        return np.zeros(particles.n_rows, np.int8)
-    subset = document.numbers(particles, [HALF_SET_LABEL])[HALF_SET_LABEL]
+    if not table.has(HALF_SET_LABEL):
+        return np.zeros(table.n_rows, np.int8)
+    subset = table.numbers[HALF_SET_LABEL]
     wrong = np.flatnonzero(~np.isin(subset, (1, 2)))
     if wrong.size:
         raise ParticleError(
-            f"{document.row_place(particles, int(wrong[0]))}: {HALF_SET_LABEL} is "
-            f"{subset[wrong[0]]:g}, expected 1 or 2. Correct or remove the column."
+            f"{table.place(int(wrong[0]))}: {HALF_SET_LABEL} is {subset[wrong[0]]:g}, "
+            "expected 1 or 2. Correct or remove the column."
         )
     return subset.astype(np.int8)
 
 
-def read_micrographs(document: StarDocument, particles: StarBlock) -> Int[np.ndarray, " n"] | None:
-    """Read the micrographs as numbers in order of appearance; None if the table has no names."""
-    if MICROGRAPH_LABEL not in particles.labels:
+def read_micrographs(table: StarTable) -> Int[np.ndarray, " n"] | None:
+    """Give the micrographs as numbers in order of appearance; None if the table has no names."""
+    if not table.has(MICROGRAPH_LABEL):
         return None
-    names = document.texts(particles, [MICROGRAPH_LABEL])[MICROGRAPH_LABEL]
     index: dict[str, int] = {}
+    names = table.texts[MICROGRAPH_LABEL]
     return np.array([index.setdefault(name, len(index)) for name in names], dtype=np.int32)
 
 
-def is_expanded(particles: StarBlock) -> bool:
+def is_expanded(table: StarTable) -> bool:
     """Whether several rows may show the same image under different operators."""
-    return any(label in particles.labels for label in EXPANSION_LABELS)
+    return any(table.has(label) for label in EXPANSION_LABELS)
 
 
-def _require(
-    document: StarDocument,
-    particles: StarBlock,
-    labels: Sequence[str],
-    what: str,
-    advice: str,
-) -> None:
-    missing = [label for label in labels if label not in particles.labels]
+def _require(table: StarTable, labels: tuple[str, ...], advice: str) -> None:
+    missing = [label for label in labels if not table.has(label)]
     if missing:
+        what = advice.format(f"{', '.join(missing)} missing")
         raise ParticleError(
-            f"{document.path}: data_{particles.name} has no {what}: {', '.join(missing)} missing. "
-            f"{advice}, or give the file that holds these columns."
+            f"{table.path}: data_{table.block.name} has no {what}, or give the file that holds "
+            "these columns."
         )
-
-
-def _finite_numbers(
-    document: StarDocument, particles: StarBlock, labels: Sequence[str]
-) -> dict[str, Float[np.ndarray, " n"]]:
-    columns = document.numbers(particles, labels)
-    for label, values in columns.items():
-        wrong = np.flatnonzero(~np.isfinite(values))
-        if wrong.size:
-            raise ParticleError(
-                f"{document.row_place(particles, int(wrong[0]))}: {label} is {values[wrong[0]]}, "
-                f"expected a finite number ({wrong.size} such rows). Remove these particles."
-            )
-    return columns

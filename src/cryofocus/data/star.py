@@ -7,7 +7,6 @@ unknown blocks and columns, comments, spacing, line ends.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from cryofocus.data.atomic import atomic_file
-from cryofocus.data.star_cells import decode, encode, format_cells, split_row
+from cryofocus.data.star_cells import decode, encode, format_cells, split_row, split_rows
 from cryofocus.data.star_edit import edit_table
 from cryofocus.data.star_scan import StarBlock, scan_blocks
-from cryofocus.errors import FormatError, InputError
+from cryofocus.errors import FormatError, InputError, ParticleError
 
 # Rows split at a time: bounds the memory that their cells take.
 CHUNK = 20_000
@@ -87,51 +86,64 @@ class StarDocument:
         """Return the first block that has a column, or None."""
         return next((block for block in self.blocks if label in block.labels), None)
 
-    def numbers(
-        self, block: StarBlock, labels: Sequence[str]
-    ) -> dict[str, Float[np.ndarray, " n"]]:
-        """Read numeric columns.
+    def read_table(
+        self, block: StarBlock, *, numeric: Sequence[str] = (), text: Sequence[str] = ()
+    ) -> StarTable:
+        """Read several columns in one pass over the rows.
 
         Parameters
         ----------
         block : StarBlock
             Which table.
-        labels : sequence of str
-            Which columns, without underscore.
+        numeric, text : sequences of str
+            Labels without underscore; those that the table lacks are passed over.
 
         Returns
         -------
-        dict of float64 arrays (n_rows,)
+        StarTable
 
         Raises
         ------
         FormatError
             If a row has too few or too many cells, or a cell is not a number.
         """
-        columns = {label: np.empty(block.n_rows) for label in labels}
+        numeric = [label for label in numeric if label in block.labels]
+        numbers = {label: np.empty(block.n_rows) for label in numeric}
+        texts: dict[str, list[str]] = {label: [] for label in text if label in block.labels}
         for start, cells in self._chunks(block):
-            for label, values in columns.items():
-                column = list(map(operator.itemgetter(block.labels.index(label)), cells))
+            columns = dict(zip(block.labels, zip(*cells, strict=True), strict=True))
+            for label, values in numbers.items():
                 try:
-                    values[start : start + len(cells)] = list(map(float, column))
+                    values[start : start + len(cells)] = list(map(float, columns[label]))
                 except ValueError:
-                    self._complain_about_number(block, label, start, column)
-        return columns
+                    self._complain_about_number(block, label, start, columns[label])
+            for label, words in texts.items():
+                words.extend(map(decode, columns[label]))
+        return StarTable(self, block, numbers, texts)
 
-    def texts(self, block: StarBlock, labels: Sequence[str]) -> dict[str, list[str]]:
-        """Read columns as texts, quotes removed.
+    def numbers(
+        self, block: StarBlock, labels: Sequence[str]
+    ) -> dict[str, Float[np.ndarray, " n"]]:
+        """Read numeric columns as float64 arrays (n_rows,); see `read_table`.
 
         Raises
         ------
         FormatError
-            If a row has too few or too many cells.
+            Also if the table lacks a column.
         """
-        columns: dict[str, list[str]] = {label: [] for label in labels}
-        for _, cells in self._chunks(block):
-            for label, values in columns.items():
-                column = map(operator.itemgetter(block.labels.index(label)), cells)
-                values.extend(map(decode, column))
-        return columns
+        self._require(block, labels)
+        return self.read_table(block, numeric=labels).numbers
+
+    def texts(self, block: StarBlock, labels: Sequence[str]) -> dict[str, list[str]]:
+        """Read columns as texts, quotes removed; see `read_table`.
+
+        Raises
+        ------
+        FormatError
+            Also if the table lacks a column.
+        """
+        self._require(block, labels)
+        return self.read_table(block, text=labels).texts
 
     def row_place(self, block: StarBlock, row: int) -> str:
         """Name a row for a message: file and line number."""
@@ -180,11 +192,19 @@ class StarDocument:
             yield 0, [[pair[1] if len(pair) > 1 else b"" for pair in cells]]
             return
         for start in range(0, block.n_rows, CHUNK):
-            numbers = block.row_lines[start : start + CHUNK]
-            cells = [split_row(self.lines[line]) for line in numbers.tolist()]
+            numbers = block.row_lines[start : start + CHUNK].tolist()
+            cells = split_rows([self.lines[number] for number in numbers])
             if set(map(len, cells)) - {len(block.labels)}:
                 self._complain_about_length(block, start, cells)
             yield start, cells
+
+    def _require(self, block: StarBlock, labels: Sequence[str]) -> None:
+        missing = [label for label in labels if label not in block.labels]
+        if missing:
+            raise FormatError(
+                f"{self.path}: data_{block.name} has no {', '.join(missing)}. "
+                "Give a file with these columns."
+            )
 
     def _complain_about_length(
         self, block: StarBlock, start: int, cells: list[list[bytes]]
@@ -197,7 +217,7 @@ class StarDocument:
         )
 
     def _complain_about_number(
-        self, block: StarBlock, label: str, start: int, column: list[bytes]
+        self, block: StarBlock, label: str, start: int, column: Sequence[bytes]
     ) -> None:
         for offset, cell in enumerate(column):
             try:
@@ -207,6 +227,61 @@ class StarDocument:
                     f"{self.row_place(block, start + offset)}: {label} is {decode(cell)!r}, "
                     "expected a number."
                 ) from error
+
+
+@dataclass(frozen=True, eq=False)
+class StarTable:
+    """Columns that were read from one table.
+
+    Attributes
+    ----------
+    document : StarDocument
+        Their file.
+    block : StarBlock
+        Their table.
+    numbers : dict of float64 arrays (n_rows,)
+    texts : dict of lists of n_rows str
+    """
+
+    document: StarDocument
+    block: StarBlock
+    numbers: dict[str, Float[np.ndarray, " n_rows"]]
+    texts: dict[str, list[str]]
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.document.path
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return self.block.n_rows
+
+    def has(self, label: str) -> bool:
+        """Whether the table in the file has a column."""
+        return label in self.block.labels
+
+    def place(self, row: int) -> str:
+        """Name a row for a message: file and line number."""
+        return self.document.row_place(self.block, row)
+
+    def finite(self, label: str) -> Float[np.ndarray, " n_rows"]:
+        """Return a numeric column whose values are all finite.
+
+        Raises
+        ------
+        ParticleError
+            If one is not; the message names the first row.
+        """
+        values = self.numbers[label]
+        wrong = np.flatnonzero(~np.isfinite(values))
+        if wrong.size:
+            raise ParticleError(
+                f"{self.place(int(wrong[0]))}: {label} is {values[wrong[0]]}, expected a finite "
+                f"number ({wrong.size} such rows). Correct or remove these rows."
+            )
+        return values
 
 
 def write_star(path: Path | str, blocks: Mapping[str, Mapping[str, Column]]) -> None:

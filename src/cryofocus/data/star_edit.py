@@ -67,23 +67,46 @@ class _RowEditor:
     def __init__(
         self, known: Mapping[int, Sequence[bytes]], added: Sequence[Sequence[bytes]]
     ) -> None:
-        self.known = dict(sorted(known.items(), reverse=True))
-        self.added = added
+        self._indices = sorted(known)
+        # Content of each piece that is put in: the replaced cells, then all new ones at the end.
+        self._columns = [known[index] for index in self._indices]
+        if added:
+            joined = map(b" ".join, zip(*added, strict=True))
+            self._columns.append([b" " + cells for cells in joined])
+        self._has_added = bool(added)
+        self._plain = re.compile(_plain_pattern(self._indices))
 
     def __call__(self, row: int, line: bytes) -> bytes:
         """Return the new line of a row."""
-        if self.known or not is_plain(line):
-            spans = cell_spans(line)
-            end = spans[-1][1]
-        else:
+        pieces, position = [], 0
+        for (start, stop), column in zip(self._spans(line), self._columns, strict=True):
+            pieces += [line[position:start], column[row]]
+            position = stop
+        pieces.append(line[position:])
+        return b"".join(pieces)
+
+    def _spans(self, line: bytes) -> list[tuple[int, int]]:
+        """Find what the pieces replace: a cell each, or nothing behind the last cell."""
+        match = self._plain.match(line) if is_plain(line) else None
+        if match:
             end = len(line.rstrip())
-        new = b"".join(b" " + column[row] for column in self.added)
-        line = line[:end] + new + line[end:]
-        # From the last column to the first, so that the spans still to come stay valid.
-        for index, column in self.known.items():
-            start, stop = spans[index]
-            line = line[:start] + column[row] + line[stop:]
-        return line
+            spans = [match.span(group) for group in range(1, len(self._indices) + 1)]
+        else:
+            cells = cell_spans(line)
+            end = cells[-1][1]
+            spans = [cells[index] for index in self._indices]
+        return [*spans, (end, end)] if self._has_added else spans
+
+
+def _plain_pattern(indices: Sequence[int]) -> bytes:
+    """Build the expression that finds cells by their index in a row without quotes."""
+    pattern, position = rb"\s*", 0
+    for index in indices:
+        pattern += rb"(?:\S+\s+){%d}(\S+)" % (index - position)
+        # What lies between this cell and the next belongs to the next.
+        pattern += rb"\s*"
+        position = index + 1
+    return pattern
 
 
 def _edit_in_place(

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Int
 
+# First characters of lines that may be something else than a row; the rest is decided quickly.
+KEYWORD_STARTS = frozenset((b"", b"#", b"_", b"d", b"l"))
+
 
 @dataclass(frozen=True, eq=False)
 class StarBlock:
@@ -94,7 +97,12 @@ def scan_blocks(lines: list[bytes]) -> tuple[StarBlock, ...]:
     table = _Table("")
     for number, line in enumerate(lines):
         text = line.strip()
-        if not text or text.startswith(b"#"):
+        first = text[:1]
+        if first not in KEYWORD_STARTS and table.is_loop:
+            table.rows.append(number)
+            table.is_interrupted = False
+            continue
+        if not text or first == b"#":
             table.is_interrupted = True
             continue
         if text.startswith(b"data_") and table.is_followed_by_header(text):
