@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cryofocus.data.atomic import atomic_file, explain_write_errors
 from cryofocus.errors import OutputError
 from cryofocus.workflows import atomic
 
@@ -22,7 +23,7 @@ def refuse_to_flush(descriptor: int) -> None:
 
 def write_half(path: Path) -> None:
     """Write something and be interrupted."""
-    with atomic.atomic_file(path) as handle:
+    with atomic_file(path) as handle:
         handle.write(b"new")
         raise KeyboardInterrupt
 
@@ -47,7 +48,7 @@ def test_full_disk_names_path_and_free_space(
     with pytest.raises(OutputError) as failure:
         atomic.write_array(target, np.ones(3))
     message = str(failure.value)
-    assert message.startswith(f"{target}: disk full while writing; ")
+    assert message.startswith(f"{target}: disk full while writing; nothing was overwritten. ")
     assert "MB are free on its file system" in message
     assert "--resume" in message
     np.testing.assert_array_equal(np.load(target), np.zeros(3))
@@ -57,7 +58,7 @@ def test_short_write_counts_as_full_disk(tmp_path: Path) -> None:
     """NumPy's short write, an OSError without a number, is reported as a full disk."""
     with (
         pytest.raises(OutputError, match="disk full while writing"),
-        atomic.explain_write_errors(tmp_path / "big.npy"),
+        explain_write_errors(tmp_path / "big.npy"),
     ):
         raise OSError("1000 requested and 10 written")
 

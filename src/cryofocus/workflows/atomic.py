@@ -1,69 +1,25 @@
-"""Files appear whole or not at all: written under a temporary name, flushed, then renamed."""
+"""Texts, arrays and tables written whole or not at all."""
 
 from __future__ import annotations
 
 import csv
-import errno
 import io
 import json
-import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import Shaped
 
+from cryofocus.data.atomic import atomic_file
 from cryofocus.errors import OutputError
-
-PARTIAL_SUFFIX = ".partial"
-"""Ending of temporary names; what a killed process leaves under it may be deleted."""
-
-_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 AnyArray = Shaped[np.ndarray, "..."]
 """An array of any shape and element type."""
 
 Cell = str | int | float | np.generic
 """What one field of a table may hold."""
-
-
-@contextmanager
-def explain_write_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusal to write into one clear message.
-
-    Parameters
-    ----------
-    path
-        The file that is being written; the message names it.
-
-    Raises
-    ------
-    OutputError
-        When the block raises ``OSError``: disk full (with the space left), or the system's reason.
-    """
-    try:
-        yield
-    except OSError as error:
-        # NumPy reports a short write without an error number.
-        if error.errno in _DISK_FULL or error.errno is None:
-            raise OutputError(
-                f"{path}: disk full while writing; {_free_megabytes(path):.0f} MB are free on its "
-                "file system. Free some space or choose another place with -o; a classification "
-                "continues with --resume."
-            ) from error
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror}). Check the permissions of its folder "
-            "or choose another place with -o."
-        ) from error
-
-
-def _free_megabytes(path: Path) -> float:
-    """Measure the space left on the file system that holds (or would hold) a path, in MB."""
-    existing = next(folder for folder in path.absolute().parents if folder.exists())
-    return shutil.disk_usage(existing).free / 1e6
 
 
 def require_free_space(folder: Path, n_bytes: int) -> None:
@@ -87,49 +43,6 @@ def require_free_space(folder: Path, n_bytes: int) -> None:
             f"{folder}: the results need {n_bytes / 1e6:.0f} MB, but {free / 1e6:.0f} MB are free "
             "on its file system. Free some space or choose another place with -o."
         )
-
-
-@contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for writing that replaces ``path`` only when the block ends well.
-
-    Parameters
-    ----------
-    path
-        Final name. Until the end, and for ever if the block fails, it keeps its old content.
-
-    Yields
-    ------
-    BinaryIO
-        Handle on a temporary file in the same folder.
-
-    Raises
-    ------
-    OutputError
-        Disk full, no permission, no such folder.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
-    with explain_write_errors(path):
-        try:
-            with partial.open("wb") as handle:
-                yield handle
-                handle.flush()
-                os.fsync(handle.fileno())
-            partial.replace(path)
-            _flush_folder(path.parent)
-        except BaseException:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
-            raise
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make a rename survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from cryofocus.data.atomic import atomic_file
 from cryofocus.errors import FormatError, SettingError
-from cryofocus.workflows.atomic import AnyArray, atomic_file
+from cryofocus.workflows.atomic import AnyArray
 
 _FINGERPRINT_KEY = "__fingerprint__"
 _DIGEST_BYTES = 1 << 20

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from cryofocus.data.atomic import explain_write_errors
 from cryofocus.errors import FormatError, OutputError, SettingError
 from cryofocus.workflows import atomic, run_files
 from cryofocus.workflows.checkpoint import Arrays, Fingerprint, load_checkpoint, save_checkpoint
@@ -79,7 +80,7 @@ class RunDirectory:
         directory = cls(path)
         if path.exists():
             directory._refuse_unusable(overwrite=overwrite, resume=resume)
-        with atomic.explain_write_errors(path):
+        with explain_write_errors(path):
             path.mkdir(parents=True, exist_ok=True)
         if not resume:
             directory._clear()
@@ -149,7 +150,7 @@ class RunDirectory:
             for file in sorted(self.path.iterdir()):
                 is_leftover = run_files.is_run_file(file.name) and file != self.lock_file
                 if is_leftover and not file.is_dir():
-                    with atomic.explain_write_errors(file):
+                    with explain_write_errors(file):
                         file.unlink()
 
     def locked(self) -> AbstractContextManager[None]:
@@ -235,7 +236,7 @@ class RunDirectory:
 
     def remove_checkpoint(self) -> None:
         """Delete the checkpoint of a run that has finished."""
-        with atomic.explain_write_errors(self.checkpoint):
+        with explain_write_errors(self.checkpoint):
             self.checkpoint.unlink(missing_ok=True)
 
     # ------------------------------------------------------------ paths

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from cryofocus.workflows.atomic import PARTIAL_SUFFIX
+from cryofocus.data.atomic import PARTIAL_SUFFIX
 
 
 @dataclass(frozen=True)

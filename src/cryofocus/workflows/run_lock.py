@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cryofocus.data.atomic import explain_write_errors
 from cryofocus.errors import OutputError
-from cryofocus.workflows.atomic import explain_write_errors
 
 _NO_LOCKS_HERE = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP})
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cryofocus.workflows.atomic import explain_write_errors
+from cryofocus.data.atomic import explain_write_errors
 
 LOGGER_NAME = "cryofocus"
 

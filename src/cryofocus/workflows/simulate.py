@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from cryofocus.data.atomic import PARTIAL_SUFFIX, explain_write_errors
 from cryofocus.data.mrc_write import write_stack
 from cryofocus.data.star import write_star
 from cryofocus.data.volume import write_volume
@@ -36,13 +37,7 @@ from cryofocus.simulate.phantom import Phantom, Sphere, humanoid
 from cryofocus.simulate.projection import density_map
 from cryofocus.simulate.settings import HumanoidSettings
 from cryofocus.simulate.states import MOVING, part_amplitudes, state_name
-from cryofocus.workflows.atomic import (
-    PARTIAL_SUFFIX,
-    explain_write_errors,
-    require_free_space,
-    write_array,
-    write_text,
-)
+from cryofocus.workflows.atomic import require_free_space, write_array, write_text
 from cryofocus.workflows.progress import Advance, Progress, SilentProgress
 
 STACK = "particles.mrcs"
