@@ -1,0 +1,213 @@
+"""Builds small, complete run directories without running a classification."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cryofocus.data.star import write_star
+from cryofocus.data.volume import write_volume
+from cryofocus.workflows import job
+from cryofocus.workflows.run_directory import RunDirectory
+
+BOX = 32
+VOXEL_ANGSTROM = 4.0
+MASK_CENTRE = (16, 21, 9)
+MASK_RADIUS = 5.5
+SETTINGS = "classes: {}\nfocus:\n  centre: [36.0, 84.0, 64.0]\n  radius: 22\nmask: null\n"
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a synthetic run should look like."""
+
+    n_classes: int = 2
+    n_runs: int = 3
+    n_particles: int = 600
+    certainty: float = 6.0
+    classes_found: bool = True
+    converged: bool = True
+    hostile: str = ""
+    warnings: tuple[str, ...] = ()
+    agreement: float = 0.968
+    settings: str = ""
+    left_out: tuple[str, ...] = ()
+
+
+def ball(centre: tuple[float, float, float], radius: float, soft: float = 1.2) -> np.ndarray:
+    """Soft ball at a voxel (z, y, x)."""
+    grid = np.indices((BOX, BOX, BOX), dtype=np.float32)
+    offset = grid - np.asarray(centre, dtype=np.float32)[:, None, None, None]
+    return 1.0 / (1.0 + np.exp((np.sqrt((offset**2).sum(axis=0)) - radius) / (soft / 3)))
+
+
+def write_maps(directory: RunDirectory, n_classes: int, rng: np.random.Generator) -> None:
+    """Write a body whose arm sits elsewhere in every class."""
+    body = ball((16, 13, 17), 6.0) + 0.9 * ball((16, 21, 19), 4.0) + 0.8 * ball((15, 7, 21), 3.0)
+    angles = np.linspace(-0.9, 1.1, n_classes)
+    arms = [
+        ball((16.0, 21.0 + 3.2 * float(np.sin(a)), 12.0 - 4.5 * float(np.cos(a))), 2.2)
+        for a in angles
+    ]
+    mean = body + np.mean(arms, axis=0)
+    for number, arm in enumerate(arms, start=1):
+        noise = 0.05 * rng.standard_normal(body.shape)
+        volume = (body + arm + noise).astype(np.float32)
+        write_volume(directory.class_map(number), volume, VOXEL_ANGSTROM)
+    write_volume(directory.consensus, mean.astype(np.float32), VOXEL_ANGSTROM)
+    mask = np.clip(ball(MASK_CENTRE, MASK_RADIUS, 3.0), 0.0, 1.0).astype(np.float32)
+    write_volume(directory.focus_mask, mask, VOXEL_ANGSTROM)
+
+
+def write_tables(directory: RunDirectory, plan: RunPlan, rng: np.random.Generator) -> None:
+    """Write posteriors, classes, FSC, convergence and agreement that fit each other."""
+    shares = np.linspace(2.0, 1.0, plan.n_classes)
+    labels = rng.choice(plan.n_classes, size=plan.n_particles, p=shares / shares.sum())
+    logits = rng.standard_normal((plan.n_particles, plan.n_classes))
+    logits[np.arange(plan.n_particles), labels] += plan.certainty
+    posteriors = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    directory.write_array(directory.posteriors, posteriors.astype(np.float32))
+    hard = np.bincount(posteriors.argmax(axis=1), minlength=plan.n_classes)
+    numbers = np.arange(1, plan.n_classes + 1)
+    directory.write_table(
+        directory.classes,
+        {
+            "class": numbers,
+            "particles": hard,
+            "weight": posteriors.mean(axis=0),
+            "resolution_angstrom": 9.0 + 0.6 * numbers,
+            "mean_posterior": [float(posteriors.max(axis=1).mean())] * plan.n_classes,
+            "fraction_of_run_spread": [0.012] * plan.n_classes
+            if plan.n_runs > 1
+            else [""] * plan.n_classes,
+        },
+    )
+    shell = np.arange(BOX // 2 + 1)
+    frequency = shell / (BOX * VOXEL_ANGSTROM)
+    write_star(
+        directory.fsc,
+        {
+            f"class_{number:03d}": {
+                "rlnSpectralIndex": shell,
+                "rlnResolution": frequency,
+                "rlnAngstromResolution": np.divide(
+                    1, frequency, where=shell > 0, out=shell + 999.0
+                ),
+                "rlnFourierShellCorrelation": 1 / (1 + np.exp((shell - 13 + number) / 0.8)),
+            }
+            for number in numbers
+        },
+    )
+    cycles = np.tile(np.arange(1, 16), plan.n_runs)
+    runs = np.repeat(np.arange(1, plan.n_runs + 1), 15)
+    directory.write_table(
+        directory.convergence,
+        {
+            "run": runs,
+            "cycle": cycles,
+            "log_likelihood": -5000.0 - 40 * runs - 900 * np.exp(-cycles / 2.5),
+            "posterior_change": 0.3 * np.exp(-cycles / (1.5 + 0.3 * runs)),
+        },
+    )
+    agreeing = rng.choice(plan.n_runs, size=plan.n_particles, p=_skewed(plan.n_runs)) + 1
+    directory.write_array(directory.agreement, (agreeing / plan.n_runs).astype(np.float32))
+
+
+def _skewed(n_runs: int) -> np.ndarray:
+    weights = 9.0 ** np.arange(n_runs)
+    return np.asarray(weights / weights.sum())
+
+
+def make_record(plan: RunPlan) -> job.JobRecord:
+    """Compose job.json."""
+    runs = range(1, plan.n_runs + 1)
+    pairs = [(i, j) for i in runs for j in runs if i < j]
+    return job.JobRecord(
+        version="0.1.0",
+        command=f"cryofocus classify particles.star --focus 36,84,64,22 --classes "
+        f"{plan.n_classes} -o RUN{plan.hostile}",
+        machine=job.Machine(
+            processor="Example processor",
+            cores=2,
+            memory_gb=24.0,
+            python="3.11.9",
+            platform="Linux",
+        ),
+        seed=1,
+        started="2026-01-02 10:20:30Z",
+        seconds={"reading particles": 1.2, "consensus": 8.4, "statistics": 14.1, "runs": 21.7},
+        peak_memory_gb={
+            "reading particles": 0.2,
+            "consensus": 0.6,
+            "statistics": 1.1,
+            "runs": 1.1,
+        },
+        n_particles=plan.n_particles,
+        n_classes=plan.n_classes,
+        box=BOX,
+        pixel_size_angstrom=VOXEL_ANGSTROM,
+        focus=job.FocusRegion(
+            kind="sphere", centre_angstrom=(36.0, 84.0, 64.0), radius_angstrom=22.0
+        )
+        if not plan.hostile
+        else job.FocusRegion(kind="mask", path=plan.hostile),
+        strategy="residual",
+        runs=tuple(
+            job.RunSummary(
+                run=run,
+                seed=100 + run,
+                cycles=15,
+                log_likelihood=-5000.0 - 40 * run,
+                converged=plan.converged,
+                reason="posteriors changed by less than 0.001 for 3 cycles" + plan.hostile,
+                agreement_with_best=1.0 if run == 1 else 0.97,
+            )
+            for run in runs
+        ),
+        best_run=1,
+        agreement=job.Agreement(
+            mean=plan.agreement if pairs else None,
+            per_pair=tuple(
+                job.PairAgreement(first=i, second=j, agreement=0.98 - 0.01 * j) for i, j in pairs
+            ),
+        ),
+        classes_found=plan.classes_found,
+        verdict=(
+            f"{plan.n_classes} classes that differ inside the focus; three random starts agree."
+            if plan.classes_found
+            else "The particles do not differ inside the focus beyond what noise explains."
+        )
+        + plan.hostile,
+        warnings=plan.warnings,
+        contrast=job.Contrast(sign=-1, how="measured on 500 particles"),
+        cycles=15,
+        log_likelihood=tuple(-5040.0 - 900 * np.exp(-cycle / 2.5) for cycle in range(1, 16)),
+        held_out={"log-likelihood gain per particle": 0.42},
+    )
+
+
+@pytest.fixture
+def build_run(tmp_path: Path) -> Callable[..., RunDirectory]:
+    """Give a function that writes a synthetic run directory from the fields of a plan."""
+
+    def build(**fields: Any) -> RunDirectory:
+        plan = RunPlan(**fields)
+        rng = np.random.default_rng(7)
+        directory = RunDirectory.create(tmp_path / f"RUN{plan.hostile}".replace("/", "_"))
+        write_maps(directory, plan.n_classes, rng)
+        write_tables(directory, plan, rng)
+        record = make_record(plan)
+        directory.write_text(directory.command, record.command + "\n")
+        directory.write_text(directory.config, plan.settings or SETTINGS.format(plan.n_classes))
+        directory.write_text(directory.log, "2026-01-02 10:20:30Z  INFO    started\n")
+        directory.write_job(record)
+        for name in plan.left_out:
+            (directory.path / name).unlink()
+        return directory
+
+    return build

@@ -1,0 +1,107 @@
+"""Figures: what they show is what the run says, without touching anybody's matplotlib."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from cryofocus.report import charts, map_figures, style
+from cryofocus.report.results import read_results
+from cryofocus.workflows.run_directory import RunDirectory
+
+Build = Callable[..., RunDirectory]
+
+# Machado, Oliveira & Fernandes (2009), severity 1: how linear RGB reaches the eye.
+DEUTERANOPIA = ((0.367, 0.861, -0.228), (0.280, 0.673, 0.047), (-0.012, 0.043, 0.969))
+PROTANOPIA = ((0.152, 1.053, -0.205), (0.115, 0.786, 0.099), (-0.004, -0.048, 1.052))
+
+
+def lightness_and_colour(colour: str, eye: np.ndarray) -> np.ndarray:
+    """Give CIE L*a*b* of a colour as an eye sees it."""
+    channels = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.clip(eye @ np.where(channels < 0.04, channels / 12.92, channels**2.2), 0, 1)
+    to_xyz = np.array([(0.412, 0.358, 0.180), (0.213, 0.715, 0.072), (0.019, 0.119, 0.950)])
+    x, y, z = np.cbrt(to_xyz @ linear / (0.950, 1.0, 1.089))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("eye", [np.eye(3), np.array(DEUTERANOPIA), np.array(PROTANOPIA)])
+def test_class_colours_differ_for_every_eye(eye: np.ndarray) -> None:
+    """Any two of the class colours are well apart, with common and with red-green blind vision."""
+    seen = [lightness_and_colour(colour, eye) for colour in style.CLASS_COLOURS]
+    distances = [float(np.linalg.norm(a - b)) for a, b in itertools.combinations(seen, 2)]
+    assert min(distances) > 10.0
+
+
+def test_look_never_repeats_for_forty_classes() -> None:
+    """Colour and line style together tell forty classes apart."""
+    looks = {(style.class_colour(k), style.line_style(k)) for k in range(1, 41)}
+    assert len(looks) == 40
+
+
+def test_drawing_gives_the_settings_back(build_run: Build) -> None:
+    """The user's matplotlib settings are the same after a figure was drawn."""
+    before = dict(mpl.rcParams)
+    with style.drawing():
+        style.as_svg(charts.draw_certainty(read_results(build_run())))
+    assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize(
+    ("length", "rounded"), [(1.0, 1.0), (4.9, 2.0), (5.0, 5.0), (73.0, 50.0), (0.03, 0.02)]
+)
+def test_scale_bars_have_round_lengths(length: float, rounded: float) -> None:
+    """A scale bar is 1, 2 or 5 times a power of ten and never longer than asked."""
+    assert map_figures.round_length(length) == pytest.approx(rounded)
+
+
+def test_fsc_shows_threshold_and_all_classes(build_run: Build) -> None:
+    """Every class has its curve in its colour, and the 0.143 line is there."""
+    results = read_results(build_run(n_classes=3))
+    lines = charts.draw_fsc(results).axes[0].get_lines()
+    assert [line.get_color() for line in lines[:3]] == list(style.CLASS_COLOURS[:3])
+    np.testing.assert_array_equal(lines[1].get_ydata(), results.fsc[1].fsc)
+    assert set(np.asarray(lines[3].get_ydata()).tolist()) == {0.143}
+
+
+def test_certainty_counts_every_particle(build_run: Build) -> None:
+    """The stacked bars add up to all particles."""
+    figure = charts.draw_certainty(read_results(build_run(n_classes=3, certainty=2.0)))
+    heights = [patch.get_height() for patch in figure.axes[0].patches]
+    assert sum(heights) == pytest.approx(1.0)
+
+
+def test_kept_fraction_is_that_of_select(build_run: Build) -> None:
+    """The curve at a threshold is the fraction of the class at or above it."""
+    results = read_results(build_run(certainty=2.0))
+    line = charts.draw_certainty(results).axes[1].get_lines()[0]
+    thresholds, kept = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+    own = results.max_posterior[results.class_index == 0]
+    assert kept[120] == pytest.approx(float((own >= thresholds[120]).mean()), abs=1e-6)
+
+
+def test_agreement_bars_add_up(build_run: Build) -> None:
+    """The bars over numbers of agreeing runs add up to all particles."""
+    figure = charts.draw_agreement(read_results(build_run(n_runs=4)))
+    heights = [patch.get_height() for patch in figure.axes[1].patches]
+    assert len(heights) == 4
+    assert sum(heights) == pytest.approx(1.0)
+    assert len(figure.axes[0].texts) == 12
+
+
+def test_convergence_ends_at_the_best_log_likelihood(build_run: Build) -> None:
+    """The best run ends near zero, the others below, all counted per particle."""
+    lines = charts.draw_convergence(read_results(build_run())).axes[0].get_lines()
+    ends = [float(np.asarray(line.get_ydata())[-1]) for line in lines]
+    assert ends[0] == pytest.approx(0.0, abs=0.01)
+    assert ends[2] - ends[0] == pytest.approx(-80 / 600)
+
+
+@pytest.mark.parametrize(("resolution", "text"), [(8.04, "8.0 Å"), (float("inf"), "–")])
+def test_resolution_is_said_or_left_out(resolution: float, text: str) -> None:
+    """A class whose half maps never agree has a dash for its resolution."""
+    assert charts.say_angstrom(resolution) == text

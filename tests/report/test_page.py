@@ -1,0 +1,189 @@
+"""The page as a whole: complete, self-contained, safe, repeatable."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cryofocus.data.volume import write_volume
+from cryofocus.errors import FormatError
+from cryofocus.report import page
+from cryofocus.report.page import write_report
+from cryofocus.workflows.run_directory import RunDirectory
+
+Build = Callable[..., RunDirectory]
+
+HOSTILE = """ <script>alert('1')</script> "onload='x' &amp; {{ 7*7 }}"""
+VOID = {"meta", "img", "input", "br"}
+SECTIONS = ["sure", "classes", "maps", "fsc", "certainty", "runs", "settings", "files", "cite"]
+
+
+class PageReader(HTMLParser):
+    """Collects elements, attributes and text, and checks that every element is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open_tags: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element and its attributes."""
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open_tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close the innermost element, which has to be this one."""
+        assert self.open_tags.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        """Keep what people read."""
+        if self.open_tags and self.open_tags[-1] not in {"style", "script"}:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        """All words with single spaces."""
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(autouse=True)
+def coarse_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw maps coarsely, for speed."""
+    monkeypatch.setattr(page, "MAX_DOTS_PER_INCH", 40.0)
+
+
+def read_page(path: Path) -> PageReader:
+    """Read a page."""
+    reader = PageReader(path.read_text(encoding="utf-8"))
+    assert reader.open_tags == []
+    return reader
+
+
+def test_page_is_complete_and_self_contained(build_run: Build) -> None:
+    """Every section is there, every image is inside the page, every link is a file beside it."""
+    directory = build_run(n_classes=3)
+    path = write_report(directory.path)
+    assert path == directory.report
+    assert path.stat().st_size < 15e6
+    reader = read_page(path)
+    ids = [value for tag, name, value in reader.attributes if tag == "section" and name == "id"]
+    assert ids == SECTIONS
+    images = [value for _, name, value in reader.attributes if name == "src"]
+    assert len(images) == 8
+    assert all(re.match(r"data:image/(png|svg\+xml);base64,", image) for image in images)
+    for _, name, value in reader.attributes:
+        if name == "href":
+            assert value.startswith("#") or (directory.path / value).is_file(), value
+    assert not {"script", "link", "iframe", "object", "form"} & set(reader.tags)
+    assert "http" not in path.read_text(encoding="utf-8").split("<main>")[0].replace(
+        "http-equiv", ""
+    )
+    assert "url(" not in path.read_text(encoding="utf-8")
+
+
+def test_page_says_what_was_found(build_run: Build) -> None:
+    """Headline, verdict, populations, certainty, settings and citation can be read."""
+    text = read_page(write_report(build_run().path)).text
+    for words in (
+        "2 classes found",
+        "2 classes that differ inside the focus; three random starts agree.",
+        "96.8 % agreement between runs",
+        "class001.mrc",
+        "sphere at (36.0, 84.0, 64.0) Å, radius 22.0 Å",
+        "Held out: log-likelihood gain per particle 0.42",
+        "focus.radius 22",
+        "Zhang, W. Cantara, Y. Jeon, K. Musier-Forsyth, N. Grigorieff, D. Lyumkis",
+    ):
+        assert words in text
+
+
+def test_no_classes_is_the_headline(build_run: Build) -> None:
+    """Without classes the page says so first, and shows warnings with advice."""
+    directory = build_run(
+        classes_found=False, certainty=0.3, warnings=("Class 2 repeats class 1; use fewer.",)
+    )
+    text = read_page(write_report(directory.path)).text
+    assert "No classes were found" in text[:200]
+    assert "Class 2 repeats class 1; use fewer." in text
+    assert "cryofocus select" not in text.split("Files, and what to do next")[1]
+
+
+def test_hostile_names_stay_text(build_run: Build) -> None:
+    """Markup in names, paths, reasons and settings is shown as text and never becomes elements."""
+    directory = build_run(
+        hostile=HOSTILE, warnings=(f"warn{HOSTILE}",), settings=f'"k{HOSTILE[:9]}": "v<b>"\n'
+    )
+    path = write_report(directory.path)
+    reader = read_page(path)
+    assert "script" not in reader.tags
+    assert not any(name.startswith("on") for _, name, _ in reader.attributes)
+    assert reader.text.count("<script>alert('1')") >= 6
+    assert "v<b>" in reader.text
+    assert "{{ 7*7 }}" in reader.text
+    assert "&amp; {{" in reader.text
+
+
+def test_poorest_run_still_has_a_page(build_run: Build) -> None:
+    """A single run without curves and with a class that has no map gives a shorter page."""
+    left_out = ("fsc.star", "convergence.csv", "agreement.npy", "config.yaml", "class002.mrc")
+    directory = build_run(n_runs=1, left_out=left_out)
+    reader = read_page(write_report(directory.path))
+    assert "This class has no map." in reader.text
+    assert "Agreement between runs" not in reader.text
+    images = [value for _, name, value in reader.attributes if name == "src"]
+    assert len(images) == 3
+
+
+def test_same_run_gives_the_same_page(build_run: Build) -> None:
+    """Writing the report twice gives the same bytes."""
+    directory = build_run()
+    first = write_report(directory.path).read_bytes()
+    assert write_report(directory.path).read_bytes() == first
+
+
+def test_map_of_another_grid_is_refused(build_run: Build) -> None:
+    """A map that was replaced by one of another size is named with both sizes."""
+    directory = build_run()
+    write_volume(directory.class_map(2), np.zeros((8, 8, 8), dtype=np.float32), 4.0)
+    with pytest.raises(FormatError, match=r"class002\.mrc: \(8, 8, 8\) voxels, expected 32 on"):
+        write_report(directory.path)
+    assert not directory.report.exists()
+
+
+def test_missing_consensus_is_named(build_run: Build) -> None:
+    """Without the consensus map there is no report, and the message names the file."""
+    directory = build_run(left_out=("consensus.mrc",))
+    with pytest.raises(Exception, match=r"consensus\.mrc"):
+        write_report(directory.path)
+
+
+def test_many_classes_lower_the_resolution() -> None:
+    """The images of all rows together keep within a budget, and few classes are drawn finely."""
+    assert page._dots_per_inch(3) == page.MAX_DOTS_PER_INCH
+    assert page._dots_per_inch(10_000) <= page.MIN_DOTS_PER_INCH
+
+
+def test_report_imports_neither_algorithm_nor_pyplot() -> None:
+    """Making a report loads no inference code and leaves matplotlib's global state alone."""
+    code = (
+        "import sys, cryofocus.report.page; "
+        "loaded = set(sys.modules); "
+        "print([m for m in ('matplotlib.pyplot', 'cryofocus.inference', 'numba') if m in loaded])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
