@@ -94,7 +94,8 @@ class NoiseLevels:
     ) -> Float32[np.ndarray, "n box half"]:
         """Variance of each Fourier coefficient of the noise, `box^2 (b + CTF^2 a)`."""
         scale = np.float32(box * box)
-        return scale * (np.float32(self.after_ctf) + np.float32(self.before_ctf) * ctf * ctf)
+        after, before = np.float32(self.after_ctf), np.float32(self.before_ctf)
+        return np.asarray(scale * (after + before * ctf * ctf))
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def combine_parts(
     parts: Complex64[np.ndarray, "n parts box half"], states: Bool[np.ndarray, "n 6"]
 ) -> Complex64[np.ndarray, "n box half"]:
     """Sum the parts that each particle's state shows."""
-    return np.einsum("np,npyx->nyx", part_amplitudes(states), parts)
+    return np.asarray(np.einsum("np,npyx->nyx", part_amplitudes(states), parts))
 
 
 def chunk_ctf(
@@ -236,7 +237,7 @@ def form_images(
     shape = (len(signal), signal.shape[1], signal.shape[1])
     first = _white_noise(shape, noise.before_ctf, rng)
     images = inverse_2d((signal + forward_2d(first)) * ctf, shape[1])
-    return images + _white_noise(shape, noise.after_ctf, rng)
+    return np.asarray(images + _white_noise(shape, noise.after_ctf, rng))
 
 
 def _white_noise(

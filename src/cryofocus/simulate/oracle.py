@@ -56,7 +56,7 @@ def state_log_likelihood(
 ) -> Float[np.ndarray, "n states"]:
     """Log-likelihood of every state of every image, up to a constant of the image."""
     quadratic = np.einsum("sp,npq,sq->ns", amplitudes, gram, amplitudes, optimize=True)
-    return matched @ amplitudes.T - 0.5 * quadratic
+    return np.asarray(matched @ amplitudes.T - 0.5 * quadratic)
 
 
 def class_posteriors(
@@ -87,7 +87,7 @@ def class_posteriors(
         [logsumexp(joint[:, classes == k], axis=1) for k in range(scenario.n_classes)], axis=1
     )
     normalised = per_class - logsumexp(per_class, axis=1, keepdims=True)
-    return np.exp(normalised).astype(np.float32)
+    return np.asarray(np.exp(normalised), dtype=np.float32)
 
 
 def oracle_posteriors(

@@ -47,7 +47,7 @@ class Sphere:
 
     def distance_angstrom(self, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " n"]:
         """Distance of points (Å, from the box centre) from the sphere's centre, in Å."""
-        return np.linalg.norm(points - np.asarray(self.centre_angstrom), axis=1)
+        return np.asarray(np.linalg.norm(points - np.asarray(self.centre_angstrom), axis=1))
 
 
 @dataclass(frozen=True)

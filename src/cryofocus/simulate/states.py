@@ -64,7 +64,8 @@ class Scenario:
         """Probability of each of `states`; sums to one."""
         near, far = self.states[:, :3], self.states[:, 3:]
         same = np.where(near[:, 0] == far[:, 0], 1.0 + self.coupling, 1.0 - self.coupling)
-        return self._hand_and_foot_prior(near) * self._hand_and_foot_prior(far) * same / 4.0
+        units = self._hand_and_foot_prior(near) * self._hand_and_foot_prior(far)
+        return np.asarray(units * same / 4.0)
 
     @property
     def focused_prior(self) -> Float[np.ndarray, " states"]:
@@ -75,7 +76,7 @@ class Scenario:
         """
         near, far = self.states[:, :3], self.states[:, 3:]
         near_prior = self._hand_prior(near) * self._foot_prior(near)
-        return near_prior * self._hand_and_foot_prior(far) / 4.0
+        return np.asarray(near_prior * self._hand_and_foot_prior(far) / 4.0)
 
     def unit_class(
         self, states: Bool[np.ndarray, "n 6"], *, mate: bool = False
@@ -107,8 +108,8 @@ class Scenario:
 
     def _hand_and_foot_prior(self, unit: Bool[np.ndarray, "n 3"]) -> Float[np.ndarray, " n"]:
         if self.number == 3:
-            return 0.5 * (unit[:, 1] == unit[:, 2])
-        return self._hand_prior(unit) * self._foot_prior(unit)
+            return np.where(unit[:, 1] == unit[:, 2], 0.5, 0.0)
+        return np.asarray(self._hand_prior(unit) * self._foot_prior(unit))
 
 
 def part_amplitudes(states: Bool[np.ndarray, "n 6"]) -> Float32[np.ndarray, "n parts"]:

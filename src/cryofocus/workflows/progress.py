@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import (
@@ -26,6 +26,7 @@ LOG_INTERVAL_SECONDS = 10.0
 logger = logging.getLogger(__name__)
 
 
+@runtime_checkable
 class Advance(Protocol):
     """Tells the progress display that ``steps`` more are done; ``note`` is shown beside it."""
 

@@ -16,7 +16,6 @@ import yaml
 
 from cryofocus.data.atomic import PARTIAL_SUFFIX, explain_write_errors
 from cryofocus.data.mrc_write import write_stack
-from cryofocus.data.star import write_star
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import OutputError, SettingError
 from cryofocus.maths.statistics import measure_agreement
@@ -36,14 +35,10 @@ from cryofocus.simulate.oracle import oracle_posteriors, part_statistics
 from cryofocus.simulate.phantom import Phantom, Sphere, humanoid
 from cryofocus.simulate.projection import density_map
 from cryofocus.simulate.settings import HumanoidSettings
-from cryofocus.simulate.states import MOVING, part_amplitudes, state_name
+from cryofocus.simulate.states import part_amplitudes, state_name
 from cryofocus.workflows.atomic import require_free_space, write_array, write_text
 from cryofocus.workflows.progress import Advance, Progress, SilentProgress
-
-STACK = "particles.mrcs"
-_TRUTH_LABELS = {
-    name: "cryofocus" + "".join(word.capitalize() for word in name.split("_")) for name in MOVING
-}
+from cryofocus.workflows.simulated_tables import STACK, write_tables
 
 
 @dataclass(frozen=True)
@@ -122,7 +117,7 @@ def simulate_humanoid(
         )
         write_array(folder / "oracle.npy", full)
         write_array(folder / "oracle_focused.npy", focused)
-        _write_tables(folder, specimens, settings)
+        write_tables(folder, specimens, settings)
         map_names = _write_maps(folder / "maps", phantom, settings)
         truth = settings.states().unit_class(specimens.states)
         result = SimulatedSet(
@@ -240,60 +235,6 @@ def _make_chunk(imaging: _Imaging, rows: slice) -> _Chunk:
     variance = imaging.noise.coefficient_variance(ctf, camera.box)
     statistics = part_statistics(images, parts, ctf, variance)
     return _Chunk(images, *oracle_posteriors(*statistics, settings.states()))
-
-
-def _write_tables(folder: Path, specimens: Specimens, settings: HumanoidSettings) -> None:
-    """Write particles.star with the given poses and truth.star with the true ones."""
-    number = np.arange(1, len(specimens) + 1)
-    names = [f"{i:06d}@{STACK}" for i in number]
-    micrograph = (number - 1) // settings.particles_per_micrograph
-    euler, shift = settings.given_poses(specimens)
-    ctf = specimens.ctf
-    particles = {
-        "rlnImageName": names,
-        "rlnMicrographName": [f"micrograph{m + 1:05d}.mrc" for m in micrograph],
-        "rlnOpticsGroup": np.ones(len(specimens), dtype=np.int64),
-        **_pose_columns(euler, shift),
-        "rlnDefocusU": ctf.defocus_u_angstrom,
-        "rlnDefocusV": ctf.defocus_v_angstrom,
-        "rlnDefocusAngle": ctf.defocus_angle_degrees,
-        "rlnPhaseShift": ctf.phase_shift_degrees,
-        "rlnCtfBfactor": ctf.b_factor_square_angstrom,
-        "rlnRandomSubset": micrograph % 2 + 1,
-    }
-    optics = {
-        "rlnOpticsGroup": [1],
-        "rlnOpticsGroupName": ["opticsGroup1"],
-        "rlnVoltage": [settings.voltage_kilovolt],
-        "rlnSphericalAberration": [settings.spherical_aberration_mm],
-        "rlnAmplitudeContrast": [settings.amplitude_contrast],
-        "rlnImagePixelSize": [settings.pixel_size_angstrom],
-        "rlnImageSize": [settings.box],
-        "rlnImageDimensionality": [2],
-    }
-    write_star(folder / "particles.star", {"optics": optics, "particles": particles})
-    scenario, states = settings.states(), specimens.states
-    truth = {
-        "rlnImageName": names,
-        **_pose_columns(specimens.euler_degrees, specimens.shift_angstrom),
-        "rlnClassNumber": scenario.unit_class(states) + 1,
-        "cryofocusClassMate": scenario.unit_class(states, mate=True) + 1,
-    }
-    truth |= {
-        label: states[:, column].astype(np.int64)
-        for column, label in enumerate(_TRUTH_LABELS.values())
-    }
-    write_star(folder / "truth.star", {"particles": truth})
-
-
-def _pose_columns(euler: np.ndarray, shift: np.ndarray) -> dict[str, np.ndarray]:
-    return {
-        "rlnAngleRot": euler[:, 0],
-        "rlnAngleTilt": euler[:, 1],
-        "rlnAnglePsi": euler[:, 2],
-        "rlnOriginXAngst": shift[:, 0],
-        "rlnOriginYAngst": shift[:, 1],
-    }
 
 
 def _write_maps(folder: Path, phantom: Phantom, settings: HumanoidSettings) -> list[str]:

@@ -1,0 +1,166 @@
+"""Scoring a classification through files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cryofocus.data.star import write_star
+from cryofocus.errors import InputError, ParticleError
+from cryofocus.maths.rotations import (
+    euler_from_rotation,
+    random_rotations,
+    rotation_from_euler,
+)
+from cryofocus.workflows.evaluate import evaluate
+
+N = 40
+NAMES = [f"{i + 1:06d}@particles.mrcs" for i in range(N)]
+EULER = euler_from_rotation(random_rotations(N, np.random.default_rng(0)))
+TRUE = np.arange(N) % 2
+MATE = (np.arange(N) // 2) % 2
+
+
+def pose_columns(euler: np.ndarray) -> dict[str, np.ndarray]:
+    """Columns of the three Euler angles."""
+    return dict(zip(("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"), euler.T, strict=True))
+
+
+@pytest.fixture
+def truth(tmp_path: Path) -> Path:
+    """Forty particles whose near unit alternates between two classes."""
+    path = tmp_path / "truth.star"
+    table = {"rlnImageName": NAMES, **pose_columns(EULER)}
+    table |= {"rlnClassNumber": TRUE + 1, "cryofocusClassMate": MATE + 1}
+    write_star(path, {"particles": table})
+    return path
+
+
+def write_classified(
+    path: Path,
+    classes: np.ndarray,
+    *,
+    names: Sequence[str] = NAMES,
+    euler: np.ndarray | None = None,
+    **extra: Sequence[object],
+) -> Path:
+    """Write a classified table."""
+    table = {"rlnImageName": names, "rlnClassNumber": classes + 1, **extra}
+    if euler is not None:
+        table |= pose_columns(euler)
+    write_star(path, {"particles": table})
+    return path
+
+
+def test_rows_are_matched_by_name(tmp_path: Path, truth: Path) -> None:
+    """A shuffled, renamed and partly wrong classification gets the figures worked by hand."""
+    found = 1 - TRUE
+    found[:4] = TRUE[:4]
+    order = np.random.default_rng(1).permutation(N)
+    path = write_classified(
+        tmp_path / "found.star", found[order], names=[NAMES[i] for i in order], euler=EULER[order]
+    )
+    result = evaluate(path, truth)
+    assert result["fraction_correct"] == pytest.approx(0.9)
+    assert result["kappa"] == pytest.approx(0.8)
+    assert result["cohen_kappa"] == pytest.approx(0.8)
+    assert result["sensitivity"] == result["specificity"] == pytest.approx(0.9)
+    assert result["youden_j"] == pytest.approx(0.8)
+    assert result["confusion"] == [[18, 2], [2, 18]]
+    assert result["matching"] == [2, 1]
+    assert (result["particles"], result["n_classes"], result["mates"]) == (N, 2, 0)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+
+def test_a_mate_pose_is_scored_by_the_other_unit(tmp_path: Path, truth: Path) -> None:
+    """Poses turned by the two-fold axis, with an error of a few degrees, show the far unit."""
+    turned = np.arange(N) % 3 == 0
+    rotation = rotation_from_euler(EULER)
+    rotation[turned] = rotation[turned] @ np.diag([-1.0, -1.0, 1.0])
+    euler = euler_from_rotation(rotation) + np.random.default_rng(2).normal(0, 3, (N, 3))
+    path = write_classified(tmp_path / "found.star", np.where(turned, MATE, TRUE), euler=euler)
+    result = evaluate(path, truth)
+    assert result["kappa"] == pytest.approx(1.0)
+    assert result["mates"] == turned.sum()
+
+
+def test_the_oracle_stands_beside_kappa(tmp_path: Path, truth: Path) -> None:
+    """The oracle's kappa comes from its own posteriors, in the order of the truth."""
+    posteriors = np.full((N, 2), 0.1, dtype=np.float32)
+    posteriors[np.arange(N), np.where(np.arange(N) < 2, 1 - TRUE, TRUE)] = 0.9
+    np.save(tmp_path / "oracle.npy", posteriors)
+    path = write_classified(tmp_path / "found.star", TRUE[::-1], names=NAMES[::-1])
+    result = evaluate(path, truth, tmp_path / "oracle.npy")
+    assert result["kappa"] == 1.0
+    assert result["oracle_kappa"] == pytest.approx(0.9)
+    assert result["oracle_mean_posterior"] == pytest.approx(0.9)
+
+
+def test_posteriors_are_checked_against_how_often_they_are_right(
+    tmp_path: Path, truth: Path
+) -> None:
+    """A reliability curve is made from the class posteriors of the table, if there are any."""
+    found = TRUE.copy()
+    found[:4] = 1 - TRUE[:4]
+    column = [f"[{p:.3f},{1 - p:.3f}]" for p in np.where(found == 0, 0.95, 0.05)]
+    path = write_classified(tmp_path / "found.star", found, cryofocusClassPosterior=column)
+    calibration = evaluate(path, truth)["calibration"]
+    assert calibration["mean_posterior"] == pytest.approx(0.95)
+    assert calibration["fraction_correct"] == pytest.approx(0.9)
+    assert calibration["expected_error"] == pytest.approx(0.05)
+    assert calibration["bin_particles"][-1] == N
+    plain = write_classified(tmp_path / "plain.star", found)
+    assert "calibration" not in evaluate(plain, truth)
+
+
+def test_a_subset_and_an_empty_class_are_scored(tmp_path: Path, truth: Path) -> None:
+    """Fewer particles, all in one of four found classes: chance, and JSON without NaN."""
+    path = write_classified(tmp_path / "found.star", np.full(10, 3), names=NAMES[:10])
+    result = evaluate(path, truth)
+    assert (result["particles"], result["n_classes"]) == (10, 4)
+    assert result["fraction_correct"] == pytest.approx(0.5)
+    assert result["sensitivity_by_class"].count(None) == 2
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+
+def test_an_expanded_set_may_repeat_names(tmp_path: Path, truth: Path) -> None:
+    """Both copies of each particle are scored, each by the unit that its pose shows."""
+    turned = euler_from_rotation(rotation_from_euler(EULER) @ np.diag([-1.0, -1.0, 1.0]))
+    path = tmp_path / "found.star"
+    operator = np.repeat([1, 2], N)
+    write_classified(
+        path,
+        np.concatenate([TRUE, MATE]),
+        names=NAMES * 2,
+        euler=np.concatenate([EULER, turned]),
+        cryofocusOperator=operator,
+    )
+    result = evaluate(path, truth)
+    assert (result["kappa"], result["particles"], result["mates"]) == (1.0, 2 * N, N)
+
+
+def test_sets_that_do_not_belong_together_are_refused(tmp_path: Path, truth: Path) -> None:
+    """Unknown and repeated particles, missing columns and a foreign oracle each have a message."""
+    other = [name.replace("particles", "other") for name in NAMES]
+    foreign = write_classified(tmp_path / "foreign.star", TRUE, names=other)
+    with pytest.raises(ParticleError, match=r"40 of 40 particles are not in .*truth\.star"):
+        evaluate(foreign, truth)
+    twice = write_classified(tmp_path / "twice.star", TRUE, names=[*NAMES[:-1], NAMES[0]])
+    with pytest.raises(ParticleError, match="rlnImageName occurs twice"):
+        evaluate(twice, truth)
+    write_star(tmp_path / "poses.star", {"particles": {"rlnImageName": NAMES}})
+    with pytest.raises(ParticleError, match="has no column rlnClassNumber"):
+        evaluate(tmp_path / "poses.star", truth)
+    write_star(tmp_path / "optics.star", {"optics": {"rlnOpticsGroup": [1]}})
+    with pytest.raises(ParticleError, match="no particles found"):
+        evaluate(tmp_path / "optics.star", truth)
+    np.save(tmp_path / "oracle.npy", np.ones((3, 2)))
+    good = write_classified(tmp_path / "good.star", TRUE)
+    with pytest.raises(InputError, match=r"found shape \(3, 2\), expected \(40, classes\)"):
+        evaluate(good, truth, tmp_path / "oracle.npy")
+    with pytest.raises(InputError, match="cannot be read as a NumPy array"):
+        evaluate(good, truth, truth)
