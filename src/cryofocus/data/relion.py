@@ -34,7 +34,8 @@ def find_particles(document: StarDocument) -> StarBlock:
     ParticleError
         If there is none, or it has no rows.
     """
-    candidates = [block for block in document.blocks if IMAGE_LABEL in block.labels]
+    loops = [block for block in document.blocks if block.is_loop]
+    candidates = [block for block in loops if IMAGE_LABEL in block.labels]
     if not candidates:
         raise ParticleError(
             f"{document.path}: no table has a column {IMAGE_LABEL}, so there are no particle "

@@ -18,6 +18,7 @@ from cryofocus.maths.grids import fit_box_2d
 MAX_PADDING_PIXELS = 128
 GOOD_ERROR = 1e-5
 MAX_ERROR = 1e-3
+MAX_RATIO = 8.0
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def plan_resampling(
     Raises
     ------
     ValueError
-        If no padding of up to 128 pixels brings the pixel size within 0.1 %.
+        If the pixel sizes differ by a factor above 8, or no padding of up to 128 pixels brings
+        them within 0.1 %.
     """
     ratio = pixel_size_angstrom / new_pixel_size_angstrom
     if box == new_box and abs(ratio - 1) <= GOOD_ERROR:
@@ -82,9 +84,9 @@ def plan_resampling(
         if error <= GOOD_ERROR:
             break
     best = min(plans, key=lambda plan: plan.relative_error)
-    if best.relative_error > MAX_ERROR:
+    if best.relative_error > MAX_ERROR or not 1 / MAX_RATIO <= ratio <= MAX_RATIO:
         raise ValueError(
             f"images of {box} pixels of {pixel_size_angstrom:g} Å cannot be brought to "
-            f"{new_pixel_size_angstrom:g} Å per pixel within {MAX_ERROR:.1%}"
+            f"{new_pixel_size_angstrom:g} Å per pixel"
         )
     return best

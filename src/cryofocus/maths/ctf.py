@@ -224,7 +224,7 @@ def zernike_sum(
         Terms of negative m go with sin(|m| azimuth), others with cos(m azimuth).
     """
     radius, azimuth = np.hypot(x, y), np.arctan2(y, x)
-    total = np.zeros_like(radius)
+    total: np.ndarray = np.zeros_like(radius)
     for index, coefficient in enumerate(coefficients):
         if coefficient:
             m, n = degrees(index)

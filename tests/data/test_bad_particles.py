@@ -1,0 +1,240 @@
+"""Particle files and stacks that cannot be used: each gives its one message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cryofocus.data.images import ImageReader
+from cryofocus.data.particles import ParticleSet
+from cryofocus.errors import CryofocusError, FormatError, InputError, ParticleError
+
+WRONG_TABLES = [
+    pytest.param(
+        [("_rlnImageName", "_rlnOther")],
+        "{file}: no table has a column rlnImageName, so there are no particle images. "
+        "Give a particle STAR file, such as run_data.star.",
+        id="no images",
+    ),
+    pytest.param(
+        [("_rlnAngleRot", "_rlnX"), ("_rlnAnglePsi", "_rlnY")],
+        "{file}: data_particles has no poses: rlnAngleRot, rlnAnglePsi missing. "
+        "Refine the particles first, or give the file that holds these columns.",
+        id="no poses",
+    ),
+    pytest.param(
+        [("_rlnDefocusV", "_rlnX")],
+        "{file}: data_particles has no CTF: rlnDefocusV missing. "
+        "Estimate the CTF first, or give the file that holds these columns.",
+        id="no defocus",
+    ),
+    pytest.param(
+        [("_rlnVoltage", "_rlnX"), ("_rlnImagePixelSize", "_rlnY")],
+        "{file}: data_optics has no CTF: rlnVoltage, rlnImagePixelSize (or rlnDetectorPixelSize "
+        "and rlnMagnification) missing. Add the columns.",
+        id="no optics",
+    ),
+    pytest.param(
+        [("mic0.mrc 10.5", "mic0.mrc nan")],
+        "{file}, line 33: rlnAngleRot is nan, expected a finite number (1 such rows). "
+        "Correct or remove these rows.",
+        id="NaN angle",
+    ),
+    pytest.param(
+        [("12000.0", "inf")],
+        "{file}, line 34: rlnDefocusU is inf, expected a finite number (1 such rows). "
+        "Correct or remove these rows.",
+        id="infinite defocus",
+    ),
+    pytest.param(
+        [("-0.75", "nan")],
+        "{file}, line 32: rlnOriginYAngst is nan, expected a finite number (1 such rows). "
+        "Correct or remove these rows.",
+        id="NaN shift",
+    ),
+    pytest.param(
+        [("000003@", "000001@")],
+        "{file}: the image 000001@stack.mrcs stands in 2 rows (lines 32 and 34 among them); "
+        "expected every image once. Remove the duplicates; copies of one image under symmetry "
+        "operators come from 'cryofocus expand', which marks them.",
+        id="duplicate",
+    ),
+    pytest.param(
+        [("15.0 1 2", "15.0 7 2")],
+        "{file}, line 33: rlnOpticsGroup is 7, but the optics table holds 1. "
+        "Add the group or correct the number.",
+        id="unknown optics group",
+    ),
+    pytest.param(
+        [("1 opticsGroup1 300.0 2.7 0.1 2.0 8\n", "1 a 300.0 2.7 0.1 2.0 8\n1 b 300 2 0.1 2 8\n")],
+        "{file}, data_optics: an rlnOpticsGroup number stands twice. Correct the table.",
+        id="optics group twice",
+    ),
+    pytest.param(
+        [("300.0 2.7 0.1 2.0 8", "300.0 2.7 0.1 0 8")],
+        "{file}, data_optics: optics group 1: pixel size 0.0 Å; expected a positive number. "
+        "Correct it.",
+        id="pixel size 0",
+    ),
+    pytest.param(
+        [("15.0 1 2", "15.0 1 3")],
+        "{file}, line 33: rlnRandomSubset is 3, expected 1 or 2. Correct or remove the column.",
+        id="half set 3",
+    ),
+    pytest.param(
+        [("000002@stack.mrcs", "000000@stack.mrcs")],
+        "{file}: rlnImageName of row 2 is '000000@stack.mrcs'; expected NUMBER@STACK with images "
+        "counted from 1. Correct the table.",
+        id="image 0",
+    ),
+]
+
+
+def message_of(path: Path, error: type[CryofocusError]) -> str:
+    """The text with which reading and checking a file fails."""
+    with pytest.raises(error) as caught:
+        ParticleSet.read(path).check_images()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(("replacements", "message"), WRONG_TABLES)
+def test_wrong_tables(
+    edit: Callable[..., Path], replacements: list[tuple[str, str]], message: str
+) -> None:
+    """A table that lacks or contradicts something says where, what and what to do."""
+    path = edit(*replacements)
+    assert message_of(path, ParticleError) == message.format(file=path)
+
+
+def test_no_particles(particle_file: Path) -> None:
+    """A table without rows has no particles."""
+    lines = particle_file.read_text().splitlines(keepends=True)
+    particle_file.write_text("".join(line for line in lines if "stack.mrcs" not in line))
+    assert message_of(particle_file, ParticleError) == (
+        f"{particle_file}: data_particles has no rows, so there are no particles. "
+        "Check the selection that made this file."
+    )
+
+
+def test_particles_without_group_among_several(edit: Callable[..., Path]) -> None:
+    """Several optics groups and no column that tells them apart is an error."""
+    row = "1 opticsGroup1 300.0 2.7 0.1 2.0 8\n"
+    path = edit((row, row + row.replace("1 opticsGroup1", "2 b")), ("_rlnOpticsGroup #11", "_x"))
+    assert message_of(path, ParticleError) == (
+        f"{path}: 2 optics groups, but the particles have no rlnOpticsGroup. Add the column."
+    )
+
+
+@pytest.mark.parametrize("vector", ["[1,x]", "[1,,2]"])
+def test_damaged_zernike_vector(edit: Callable[..., Path], vector: str) -> None:
+    """A vector of aberrations that is none is named."""
+    path = edit(("opticsGroup1", vector), ("_rlnOpticsGroupName", "_rlnOddZernike"))
+    assert message_of(path, FormatError) == (
+        f"{path}, data_optics: rlnOddZernike is {vector!r}, expected numbers as in [0.1,0.2]."
+    )
+
+
+def test_missing_stacks_list_every_place_tried(
+    edit: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three missing stacks are listed with their places, the fourth is counted."""
+    path = edit(*((f"00000{i}@stack.mrcs", f"1@job/{i}.mrcs") for i in range(1, 5)))
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    with pytest.raises(ParticleError) as caught:
+        ParticleSet.read(path, datadir=tmp_path / "work")
+    lines = str(caught.value).splitlines()
+    assert lines[0] == f"{path}: 4 of 4 image stacks were not found."
+    assert lines[1:4] == [
+        "  job/1.mrcs, tried:",
+        f"    {work}/job/1.mrcs",
+        f"    {tmp_path}/job/1.mrcs",
+    ]
+    assert "    /job/1.mrcs" in lines
+    assert f"    {work}/1.mrcs" in lines
+    assert lines[-2:] == [
+        "  and 1 more",
+        "Give the folder that holds them with --datadir, or start in the RELION project's folder.",
+    ]
+    assert not any("4.mrcs" in line for line in lines)
+
+
+def test_missing_datadir(particle_file: Path, tmp_path: Path) -> None:
+    """A folder that does not exist is named."""
+    with pytest.raises(InputError, match=r"no such folder\. Give the folder of the stacks"):
+        ParticleSet.read(particle_file, datadir=tmp_path / "none")
+
+
+@pytest.mark.parametrize("name", ["1@particles.star", "1@/etc/hostname", "1@../x\x00.mrcs"])
+def test_names_are_only_looked_up(edit: Callable[..., Path], name: str) -> None:
+    """A name that points to no stack of images gives an error and nothing else."""
+    path = edit(("000002@stack.mrcs", name))
+    message_of(path, InputError)
+
+
+def test_box_of_stack_and_optics_disagree(edit: Callable[..., Path]) -> None:
+    """The stack's box and the table's box are both given."""
+    path = edit(("0.1 2.0 8", "0.1 2.0 16"))
+    assert message_of(path, ParticleError) == (
+        f"{path.parent}/stack.mrcs: images of 8 x 8 pixels, but optics group 1 has a box of 16. "
+        "Correct rlnImageSize, or give the stack that belongs to the table."
+    )
+
+
+def test_pixel_size_of_stack_and_optics_disagree(edit: Callable[..., Path]) -> None:
+    """The stack's pixel size and the table's are both given."""
+    path = edit(("0.1 2.0 8", "0.1 2.1 8"))
+    assert message_of(path, ParticleError) == (
+        f"{path.parent}/stack.mrcs: the header gives 2 Å per pixel, but optics group 1 2.1. "
+        "Correct whichever is wrong."
+    )
+
+
+def test_stack_with_too_few_images(edit: Callable[..., Path]) -> None:
+    """An image beyond the end of its stack is an error when checked and when read."""
+    path = edit(("000002@", "000005@"))
+    expected = f"{path.parent}/stack.mrcs: holds 4 images, but the table asks for image 5. "
+    assert message_of(path, ParticleError) == expected + (
+        "Give the stack that belongs to the table."
+    )
+    with pytest.raises(ParticleError, match="asks for image 5 of 8 x 8 pixels"):
+        ImageReader(ParticleSet.read(path)).read(np.array([1]))
+
+
+def test_truncated_stack(particle_file: Path) -> None:
+    """A stack that was cut short says so."""
+    stack = particle_file.parent / "stack.mrcs"
+    stack.write_bytes(stack.read_bytes()[:-100])
+    assert "the header announces 4 sections of 8 x 8 float32" in message_of(
+        particle_file, FormatError
+    )
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_pixels_that_are_not_finite(particle_file: Path, images: np.ndarray, value: float) -> None:
+    """The first image with a NaN or infinite pixel is named."""
+    stack = particle_file.parent / "stack.mrcs"
+    images[2, 3, 4] = value
+    header = stack.read_bytes()[:1024]
+    stack.write_bytes(header + images.tobytes())
+    reader = ImageReader(ParticleSet.read(particle_file))
+    with pytest.raises(ParticleError) as caught:
+        reader.read(np.arange(4))
+    assert str(caught.value) == (
+        f"{stack}: image 3 has pixels that are NaN or infinite. "
+        "Remove this particle or extract it again."
+    )
+
+
+def test_pixel_sizes_that_cannot_be_matched(edit: Callable[..., Path]) -> None:
+    """Groups whose pixel sizes no resampling brings together are an error with advice."""
+    row = "1 opticsGroup1 300.0 2.7 0.1 2.0 8\n"
+    path = edit((row, row + "2 b 300.0 2.7 0.1 99 8\n"), ("45.0 1 2", "45.0 2 2"))
+    assert message_of(path, ParticleError) == (
+        "optics group 2: images of 8 pixels of 99 Å cannot be brought to 2 Å per pixel. "
+        "Resample these particles first, or classify the optics groups apart."
+    )

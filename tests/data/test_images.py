@@ -1,0 +1,147 @@
+"""Images: the right pixels in the order asked for, from any stack, on one grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+
+from cryofocus.data.images import ImageReader
+from cryofocus.data.particles import ParticleSet
+from cryofocus.data.resampling import plan_resampling
+from cryofocus.errors import ParticleError
+from cryofocus.maths.fourier import resize_images
+
+
+def test_any_order_is_the_order_asked_for(particle_file: Path, images: np.ndarray) -> None:
+    """Images come in the order of the indices, repeated ones included, as float32."""
+    reader = ImageReader(ParticleSet.read(particle_file))
+    for indices in ([0, 1, 2, 3], [3, 0, 0, 2], [2, 1], [1]):
+        found = reader.read(np.array(indices))
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, images[indices])
+    assert reader.read(np.zeros(0, np.int64)).shape == (0, 8, 8)
+
+
+def test_many_stacks_of_other_modes_and_byte_orders(
+    edit: Callable[..., Path], images: np.ndarray
+) -> None:
+    """Half-precision, big-endian and single-image stacks are mixed in one table."""
+    path = edit(
+        ("000002@stack.mrcs", "2@a.mrcs"), ("3@stack.mrcs", "1@b.mrcs"), ("4@stack", "1@one")
+    )
+    for name, data in (
+        ("a.mrcs", (images * 10).astype(">i2")),
+        ("b.mrcs", images.astype("<f2")),
+        ("one.mrcs", images[3:4]),
+    ):
+        with mrcfile.new(path.parent / name) as mrc:
+            mrc.set_data(data)
+    particles = ParticleSet.read(path)
+    particles.check_images()
+    found = ImageReader(particles).read(np.array([3, 2, 1, 0]))
+    np.testing.assert_array_equal(found[0], images[3])
+    np.testing.assert_array_equal(found[1], images[0].astype(np.float16))
+    np.testing.assert_array_equal(found[2], (images[1] * 10).astype(np.int16))
+    np.testing.assert_array_equal(found[3], images[0])
+
+
+def test_a_name_without_number_is_the_first_image(
+    edit: Callable[..., Path], images: np.ndarray
+) -> None:
+    """A file of one image needs no number before its name."""
+    path = edit(("000001@stack.mrcs", "stack.mrcs"))
+    found = ImageReader(ParticleSet.read(path)).read(np.array([0]))
+    np.testing.assert_array_equal(found[0], images[0])
+
+
+def test_threads_share_a_reader(particle_file: Path, images: np.ndarray) -> None:
+    """Several threads reading at once get what one would."""
+    reader = ImageReader(ParticleSet.read(particle_file))
+    with ThreadPoolExecutor(4) as pool:
+        for i, found in enumerate(pool.map(lambda i: reader.read(np.array([i % 4])), range(64))):
+            np.testing.assert_array_equal(found[0], images[i % 4])
+
+
+@pytest.mark.parametrize("place", ["beside", "project", "working directory", "datadir", "bare"])
+def test_stacks_are_found(
+    particle_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Beside the table, in the project above it, here, in the given folder, or by bare name."""
+    job = tmp_path / "project" / "Refine3D" / "job012"
+    elsewhere = tmp_path / "elsewhere"
+    for folder in (job, elsewhere):
+        folder.mkdir(parents=True)
+    monkeypatch.chdir(elsewhere if place == "working directory" else tmp_path)
+    folder = {"beside": job, "project": tmp_path / "project", "bare": elsewhere}.get(
+        place, elsewhere
+    )
+    stack = folder / ("stack.mrcs" if place == "bare" else "Extract/stack.mrcs")
+    stack.parent.mkdir(exist_ok=True)
+    (tmp_path / "stack.mrcs").rename(stack)
+    table = job / "run_data.star"
+    table.write_text(particle_file.read_text().replace("@stack", "@Extract/stack"))
+    datadir = elsewhere if place in ("datadir", "bare") else None
+    assert ParticleSet.read(table, datadir=datadir).stack_paths == (stack,)
+
+
+def test_equal_bare_names_are_not_mixed_up(edit: Callable[..., Path], tmp_path: Path) -> None:
+    """Two stacks of one name in different folders are not both found as the one file at hand."""
+    path = edit(("000001@stack.mrcs", "1@a/stack.mrcs"), ("000002@stack.mrcs", "1@b/stack.mrcs"))
+    with pytest.raises(ParticleError, match="2 of 3 image stacks were not found"):
+        ParticleSet.read(path, datadir=tmp_path)
+
+
+def test_equal_grids_need_no_resampling() -> None:
+    """Images that are on the grid already are passed through."""
+    assert plan_resampling(64, 1.5, 64, 1.5) is None
+
+
+@pytest.mark.parametrize(
+    ("box", "pixel_size", "new_box", "new_pixel_size"),
+    [(48, 2.0, 64, 1.5), (64, 1.5, 48, 2.0), (63, 1.5, 32, 3.0), (50, 1.24, 48, 1.25)],
+)
+def test_resampled_particle_is_the_same_density(
+    box: int, pixel_size: float, new_box: int, new_pixel_size: float
+) -> None:
+    """A Gaussian off the centre has its height, place and width in Å on the other grid."""
+
+    def gaussian(n: int, size: float) -> np.ndarray:
+        axis = (np.arange(n) - n // 2) * size
+        y, x = axis[:, None], axis[None, :]
+        bump = np.exp(-((x - 7) ** 2 + (y + 4) ** 2) / (2 * 6.0**2))
+        return (0.5 + bump).astype(np.float32)[None]
+
+    plan = plan_resampling(box, pixel_size, new_box, new_pixel_size)
+    assert plan is not None
+    assert plan.relative_error < 1e-3
+    found, expected = plan.apply(gaussian(box, pixel_size)), gaussian(new_box, new_pixel_size)
+    assert found.dtype == np.float32
+    inside = slice(new_box // 4, -new_box // 4)
+    np.testing.assert_allclose(found[0, inside, inside], expected[0, inside, inside], atol=0.01)
+
+
+def test_groups_of_other_pixel_size_are_brought_onto_one_grid(
+    edit: Callable[..., Path], images: np.ndarray
+) -> None:
+    """A minority with half the pixel size and twice the box comes in the majority's grid."""
+    row = "1 opticsGroup1 300.0 2.7 0.1 2.0 8\n"
+    path = edit(
+        (row, row + "2 fine 200.0 2.7 0.1 1.0 16\n"),
+        ("000004@stack.mrcs", "1@fine.mrcs"),
+        ("45.0 1 2", "45.0 2 2"),
+    )
+    # A Fourier-padded copy of an image is, cropped again, that image without its Nyquist terms.
+    smooth = resize_images(resize_images(images[3:], 7), 8)
+    with mrcfile.new(path.parent / "fine.mrcs") as mrc:
+        mrc.set_data(resize_images(smooth, 16))
+    particles = ParticleSet.read(path)
+    particles.check_images()
+    assert (particles.box, particles.pixel_size_angstrom) == (8, 2.0)
+    found = ImageReader(particles).read(np.array([3, 0]))
+    np.testing.assert_allclose(found[0], smooth[0], atol=1e-5)
+    np.testing.assert_array_equal(found[1], images[0])
