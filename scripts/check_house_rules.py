@@ -185,6 +185,26 @@ def check_compilers(module: Module) -> Iterator[Breach]:
                 yield module.breach(node.lineno, f"{node.name}: state {' and '.join(missing)}")
 
 
+def check_transforms(module: Module) -> Iterator[Breach]:
+    """Fourier transforms have one convention because they have one place."""
+    if not module.is_package_code or "maths" in module.path.parts:
+        return
+    for node in ast.walk(module.tree):
+        match node:
+            case ast.Import(names=names):
+                used = any(alias.name.startswith(("scipy.fft", "numpy.fft")) for alias in names)
+            case ast.ImportFrom(module=source, names=names):
+                used = source in ("scipy.fft", "numpy.fft") or (
+                    source in ("scipy", "numpy") and any(alias.name == "fft" for alias in names)
+                )
+            case ast.Attribute(value=ast.Name(id="np" | "numpy" | "scipy"), attr="fft"):
+                used = True
+            case _:
+                used = False
+        if used:
+            yield module.breach(node.lineno, "a transform outside maths; use maths/fourier.py")
+
+
 def check_test_sentences(module: Module) -> Iterator[Breach]:
     """Each test says in one sentence what it proves."""
     if not module.is_test:
@@ -204,6 +224,7 @@ CHECKS = (
     check_global,
     check_import_is_quiet,
     check_compilers,
+    check_transforms,
     check_test_sentences,
 )
 

@@ -22,6 +22,8 @@ BREACHES = {
     "environment on import": ("src/pkg/a.py", "import os\nX = os.environ['X']\n", "'environ'"),
     "silent compiler": ("src/pkg/a.py", "@nb.njit(cache=True)\ndef f(): ...\n", "state fastmath"),
     "bare compiler": ("src/pkg/a.py", "@njit\ndef f(): ...\n", "state cache and fastmath"),
+    "stray transform": ("src/pkg/a.py", "from scipy import fft\n", "use maths/fourier.py"),
+    "stray shift": ("src/pkg/data/a.py", "x = np.fft.fftshift(y)\n", "use maths/fourier.py"),
     "wordless test": ("tests/test_a.py", "def test_a():\n    pass\n", "say in a sentence"),
 }
 
@@ -29,6 +31,7 @@ ALLOWED = {
     "src/pkg/a.py": '"""Words."""\nX = 1\nif X:\n    Y = max(1, 2)\nclass S:\n    seed: int = 1\n',
     "src/pkg/b.py": "import numba as nb\n@nb.njit(cache=True, fastmath=False)\ndef f(): ...\n",
     "src/pkg/c.py": "def f():\n    return open('x')  # noqa: SIM115 the caller closes it\n",
+    "src/pkg/maths/a.py": "import scipy.fft\n",
     "src/pkg/cli.py": "app = make()\napp.command('run')(run)\n",
     "tests/test_a.py": 'def test_a():\n    """Nothing is as it is."""\n',
 }
