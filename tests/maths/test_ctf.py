@@ -97,15 +97,15 @@ def test_astigmatism_axis_is_counted_from_x() -> None:
         return evaluate_ctf(make_parameters(**defocus, **plain), microscope, 32, 2.0)[0]
 
     only_u, only_v = ctf(2e4, 2e4, 0), ctf(1e4, 1e4, 0)
-    np.testing.assert_allclose(ctf(2e4, 1e4, 0)[0], only_u[0], atol=1e-5)
-    np.testing.assert_allclose(ctf(2e4, 1e4, 0)[:, 0], only_v[:, 0], atol=1e-5)
-    np.testing.assert_allclose(ctf(2e4, 1e4, 90)[0], only_v[0], atol=1e-5)
+    np.testing.assert_allclose(ctf(2e4, 1e4, 0)[0], only_u[0], atol=1e-4)
+    np.testing.assert_allclose(ctf(2e4, 1e4, 0)[:, 0], only_v[:, 0], atol=1e-4)
+    np.testing.assert_allclose(ctf(2e4, 1e4, 90)[0], only_v[0], atol=1e-4)
     # On the diagonal kx = ky an angle of 45 degrees gives U, and -45 degrees V.
     diagonal = np.arange(1, 16)
     towards = ctf(2e4, 1e4, 45)[diagonal, diagonal]
-    np.testing.assert_allclose(towards, only_u[diagonal, diagonal], atol=1e-5)
+    np.testing.assert_allclose(towards, only_u[diagonal, diagonal], atol=1e-4)
     away = ctf(2e4, 1e4, -45)[diagonal, diagonal]
-    np.testing.assert_allclose(away, only_v[diagonal, diagonal], atol=1e-5)
+    np.testing.assert_allclose(away, only_v[diagonal, diagonal], atol=1e-4)
 
 
 def test_zernike_order() -> None:

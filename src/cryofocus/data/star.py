@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from cryofocus.data.atomic import atomic_file
-from cryofocus.data.star_cells import decode, encode, format_cells, split_row, split_rows
+from cryofocus.data.star_cells import decode, encode, format_cells, plain_columns, split_row
 from cryofocus.data.star_edit import edit_table
 from cryofocus.data.star_scan import StarBlock, scan_blocks
 from cryofocus.errors import FormatError, InputError, ParticleError
@@ -110,13 +110,13 @@ class StarDocument:
         numeric = [label for label in numeric if label in block.labels]
         numbers = {label: np.empty(block.n_rows) for label in numeric}
         texts: dict[str, list[str]] = {label: [] for label in text if label in block.labels}
-        for start, cells in self._chunks(block):
-            columns = dict(zip(block.labels, zip(*cells, strict=True), strict=True))
+        for start, columns in self._chunks(block, [*numbers, *texts]):
             for label, values in numbers.items():
+                column = columns[label]
                 try:
-                    values[start : start + len(cells)] = list(map(float, columns[label]))
+                    values[start : start + len(column)] = list(map(float, column))
                 except ValueError:
-                    self._complain_about_number(block, label, start, columns[label])
+                    self._complain_about_number(block, label, start, column)
             for label, words in texts.items():
                 words.extend(map(decode, columns[label]))
         return StarTable(self, block, numbers, texts)
@@ -185,18 +185,36 @@ class StarDocument:
         with atomic_file(Path(path)) as handle:
             handle.writelines(edit_table(self.lines, block, cells, rows))
 
-    def _chunks(self, block: StarBlock) -> Iterator[tuple[int, list[list[bytes]]]]:
-        """Yield the number of the first row, and the cells of every row, of successive chunks."""
+    def _chunks(
+        self, block: StarBlock, labels: Sequence[str]
+    ) -> Iterator[tuple[int, dict[str, list[bytes]]]]:
+        """Yield the number of the first row, and the cells of columns, of successive chunks."""
         if not block.is_loop:
-            cells = [split_row(self.lines[line]) for line in block.label_lines]
-            yield 0, [[pair[1] if len(pair) > 1 else b"" for pair in cells]]
+            pairs = [split_row(self.lines[line]) for line in block.label_lines]
+            values = {pair[0][1:]: pair[1] if len(pair) > 1 else b"" for pair in pairs}
+            yield 0, {label: [values[encode(label)]] for label in labels}
             return
+        wanted = [block.labels.index(label) for label in labels]
         for start in range(0, block.n_rows, CHUNK):
             numbers = block.row_lines[start : start + CHUNK].tolist()
-            cells = split_rows([self.lines[number] for number in numbers])
-            if set(map(len, cells)) - {len(block.labels)}:
-                self._complain_about_length(block, start, cells)
-            yield start, cells
+            lines = [self.lines[number] for number in numbers]
+            columns = plain_columns(lines, len(block.labels), wanted)
+            if columns is None:
+                columns = self._columns_row_by_row(block, start, lines, wanted)
+            yield start, dict(zip(labels, columns, strict=True))
+
+    def _columns_row_by_row(
+        self, block: StarBlock, start: int, lines: Sequence[bytes], wanted: Sequence[int]
+    ) -> list[list[bytes]]:
+        rows = [split_row(line) for line in lines]
+        for offset, row in enumerate(rows):
+            if len(row) != len(block.labels):
+                raise FormatError(
+                    f"{self.row_place(block, start + offset)}: {len(row)} values, expected "
+                    f"{len(block.labels)}, one for each column of data_{block.name}. "
+                    "The file may be cut short, or a text with spaces lacks its quotes."
+                )
+        return [[row[index] for row in rows] for index in wanted]
 
     def _require(self, block: StarBlock, labels: Sequence[str]) -> None:
         missing = [label for label in labels if label not in block.labels]
@@ -205,16 +223,6 @@ class StarDocument:
                 f"{self.path}: data_{block.name} has no {', '.join(missing)}. "
                 "Give a file with these columns."
             )
-
-    def _complain_about_length(
-        self, block: StarBlock, start: int, cells: list[list[bytes]]
-    ) -> None:
-        offset = next(i for i, row in enumerate(cells) if len(row) != len(block.labels))
-        raise FormatError(
-            f"{self.row_place(block, start + offset)}: {len(cells[offset])} values, expected "
-            f"{len(block.labels)}, one for each column of data_{block.name}. "
-            "The file may be cut short, or a text with spaces lacks its quotes."
-        )
 
     def _complain_about_number(
         self, block: StarBlock, label: str, start: int, column: Sequence[bytes]

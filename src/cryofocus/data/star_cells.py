@@ -18,6 +18,9 @@ TOKEN = re.compile(
     rb"|\S+"
 )
 QUOTES = (b'"', b"'")
+# Numbers outside are written with an exponent: six decimals would lose them.
+SMALLEST_PLAIN, LARGEST_PLAIN = 1e-3, 1e8
+ROW_MARK = b" \0 "
 
 
 def split_row(line: bytes) -> list[bytes]:
@@ -27,11 +30,37 @@ def split_row(line: bytes) -> list[bytes]:
     return [unquote(line[start:stop]) for start, stop in cell_spans(line)]
 
 
-def split_rows(lines: Sequence[bytes]) -> list[list[bytes]]:
-    """Split many rows; one look at all of them tells whether any needs care."""
-    if is_plain(b"".join(lines)):
-        return list(map(bytes.split, lines))
-    return list(map(split_row, lines))
+def plain_columns(
+    lines: Sequence[bytes], n_columns: int, wanted: Sequence[int]
+) -> list[list[bytes]] | None:
+    """Split many plain rows at once, into columns.
+
+    The rows are joined by a mark that no row holds, split as one text, and the mark has to come
+    back after every `n_columns` cells: a row with too few or too many cells cannot hide.
+
+    Parameters
+    ----------
+    lines : sequence of bytes
+        The rows.
+    n_columns : int
+        Cells that every row has to have.
+    wanted : sequence of int
+        Columns to return.
+
+    Returns
+    -------
+    list of columns, or None
+        None if a row has quotes, comments or another number of cells: then look row by row.
+    """
+    joined = ROW_MARK.join(lines)
+    n_marks = len(lines) - 1
+    if not is_plain(joined) or joined.count(b"\0") != n_marks:
+        return None
+    cells = joined.split()
+    step = n_columns + 1
+    if len(cells) != n_marks * step + n_columns or cells[n_columns::step].count(b"\0") != n_marks:
+        return None
+    return [cells[index::step] for index in wanted]
 
 
 def is_plain(line: bytes) -> bool:
@@ -91,9 +120,14 @@ def format_cells(values: Sequence[Any] | np.ndarray) -> list[bytes]:
     ValueError
         If a text cannot be held by one cell.
     """
-    if isinstance(values, np.ndarray):
-        values = values.tolist()
-    return [_format_cell(value) for value in values]
+    if not isinstance(values, np.ndarray):
+        return [_format_cell(value) for value in values]
+    if values.dtype.kind == "f":
+        size = np.abs(values)
+        is_plain_size = (size == 0) | ((size >= SMALLEST_PLAIN) & (size < LARGEST_PLAIN))
+        pairs = zip(values.tolist(), is_plain_size.tolist(), strict=True)
+        return [b"%.6f" % value if plain else b"%.6e" % value for value, plain in pairs]
+    return [_format_cell(value) for value in values.tolist()]
 
 
 def _format_cell(value: object) -> bytes:
@@ -102,8 +136,5 @@ def _format_cell(value: object) -> bytes:
     if isinstance(value, int | np.integer):
         return b"%d" % int(value)
     if isinstance(value, float | np.floating):
-        size = abs(float(value))
-        # Six decimals as RELION writes them; an exponent where they would lose the number.
-        pattern = "{:.6f}" if size == 0 or 1e-3 <= size < 1e8 else "{:.6e}"
-        return pattern.format(float(value)).encode()
+        return format_cells(np.array([value], np.float64))[0]
     raise ValueError(f"a STAR cell holds a text or a number, not {value!r}")

@@ -68,45 +68,40 @@ class _RowEditor:
         self, known: Mapping[int, Sequence[bytes]], added: Sequence[Sequence[bytes]]
     ) -> None:
         self._indices = sorted(known)
-        # Content of each piece that is put in: the replaced cells, then all new ones at the end.
-        self._columns = [known[index] for index in self._indices]
-        if added:
-            joined = map(b" ".join, zip(*added, strict=True))
-            self._columns.append([b" " + cells for cells in joined])
-        self._has_added = bool(added)
-        self._plain = re.compile(_plain_pattern(self._indices))
+        self._replaced = [known[index] for index in self._indices]
+        self._added = [b" " + b" ".join(cells) for cells in zip(*added, strict=True)]
+        self._plain = re.compile(_plain_pattern(self._indices), re.DOTALL)
 
     def __call__(self, row: int, line: bytes) -> bytes:
         """Return the new line of a row."""
-        pieces, position = [], 0
-        for (start, stop), column in zip(self._spans(line), self._columns, strict=True):
-            pieces += [line[position:start], column[row]]
-            position = stop
-        pieces.append(line[position:])
+        match = self._plain.fullmatch(line) if is_plain(line) else None
+        kept = match.groups() if match else self._cut(line)
+        pieces = [kept[0]]
+        for column, text in zip(self._replaced, kept[1:], strict=False):
+            pieces += (column[row], text)
+        if self._added:
+            pieces.append(self._added[row])
+        pieces.append(kept[-1])
         return b"".join(pieces)
 
-    def _spans(self, line: bytes) -> list[tuple[int, int]]:
-        """Find what the pieces replace: a cell each, or nothing behind the last cell."""
-        match = self._plain.match(line) if is_plain(line) else None
-        if match:
-            end = len(line.rstrip())
-            spans = [match.span(group) for group in range(1, len(self._indices) + 1)]
-        else:
-            cells = cell_spans(line)
-            end = cells[-1][1]
-            spans = [cells[index] for index in self._indices]
-        return [*spans, (end, end)] if self._has_added else spans
+    def _cut(self, line: bytes) -> list[bytes]:
+        """Cut the replaced cells out; what follows the last cell of the row is a piece too."""
+        spans = cell_spans(line)
+        end = spans[-1][1]
+        kept, position = [], 0
+        for start, stop in (*(spans[index] for index in self._indices), (end, end)):
+            kept.append(line[position:start])
+            position = stop
+        return [*kept, line[position:]]
 
 
 def _plain_pattern(indices: Sequence[int]) -> bytes:
-    """Build the expression that finds cells by their index in a row without quotes."""
-    pattern, position = rb"\s*", 0
+    """Build the expression for a row without quotes; its groups are what `_cut` returns."""
+    pattern, position = rb"(\s*", 0
     for index in indices:
-        pattern += rb"(?:\S+\s+){%d}(\S+)" % (index - position)
-        # What lies between this cell and the next belongs to the next.
-        pattern += rb"\s*"
+        pattern += rb"(?:\S+\s+){%d})\S+(\s*" % (index - position)
         position = index + 1
-    return pattern
+    return pattern + rb"(?:.*\S)?)(\s*)"
 
 
 def _edit_in_place(

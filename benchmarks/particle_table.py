@@ -1,0 +1,85 @@
+"""How long, and in how much memory, is a large particle table read and written back?
+
+Usage: ``python benchmarks/particle_table.py [ROWS]`` (500,000 by default; 24 columns). The table
+is made up in a temporary folder; reading validates every column, writing adds one and replaces
+three.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from cryofocus.data.mrc_write import write_stack
+from cryofocus.data.particles import ParticleSet
+
+BOX, PIXEL_SIZE, IMAGES_PER_STACK = 2, 1.3, 1000
+OPTICS = (
+    "\n# version 30001\n\ndata_optics\n\nloop_ \n_rlnOpticsGroup #1 \n_rlnVoltage #2 \n"
+    "_rlnSphericalAberration #3 \n_rlnAmplitudeContrast #4 \n_rlnImagePixelSize #5 \n"
+    f"_rlnImageSize #6 \n 1 300 2.7 0.1 {PIXEL_SIZE} {BOX} \n\n"
+)
+LABELS = (
+    *("CoordinateX", "CoordinateY", "ImageName", "MicrographName", "CtfMaxResolution"),
+    *("CtfFigureOfMerit", "DefocusU", "DefocusV", "DefocusAngle", "CtfBfactor", "CtfScalefactor"),
+    *("PhaseShift", "GroupNumber", "AngleRot", "AngleTilt", "AnglePsi", "ClassNumber"),
+    *("NormCorrection", "LogLikeliContribution", "MaxValueProbDistribution", "RandomSubset"),
+    *("OpticsGroup", "OriginXAngst", "OriginYAngst"),
+)
+
+
+def write_table(folder: Path, n_rows: int) -> Path:
+    """Write the table and its (tiny) stacks."""
+    rng = np.random.default_rng(0)
+    images = np.zeros((IMAGES_PER_STACK, BOX, BOX), np.float32)
+    n_stacks = -(-n_rows // IMAGES_PER_STACK)
+    (folder / "Extract/job012/Movies").mkdir(parents=True)
+    for stack in range(n_stacks):
+        path = folder / f"Extract/job012/Movies/20170629_{stack:05d}_frameImage.mrcs"
+        write_stack(path, [images], IMAGES_PER_STACK, BOX, PIXEL_SIZE)
+    with (folder / "particles.star").open("w") as file:
+        file.write(f"{OPTICS}\n# version 30001\n\ndata_particles\n\nloop_ \n")
+        file.writelines(f"_rln{label} #{i} \n" for i, label in enumerate(LABELS, start=1))
+        for row in range(n_rows):
+            rot, tilt, psi = rng.uniform(0, 180, 3)
+            stack, image = divmod(row, IMAGES_PER_STACK)
+            file.write(
+                f" 3136.000000  2296.000000 {image + 1:06d}@Extract/job012/Movies/20170629_"
+                f"{stack:05d}_frameImage.mrcs MotionCorr/job002/Movies/20170629_{stack:05d}"
+                "_frameImage.mrc     3.179000     0.224673 30876.811323 28722.607179   161.590835"
+                f"     0.000000     1.000000     0.000000            1 {rot:12.6f} {tilt:12.6f} "
+                f"{psi:12.6f}            1     0.603536 3.763459e+05     0.048127 "
+                f"{row % 2 + 1:12d}            1     1.250000    -0.750000 \n"
+            )
+        file.write("\n")
+    return folder / "particles.star"
+
+
+def main() -> None:
+    """Print the seconds of each step and the peak memory."""
+    n_rows = int(sys.argv[1]) if len(sys.argv) > 1 else 500_000
+    with tempfile.TemporaryDirectory() as name:
+        path = write_table(Path(name), n_rows)
+        print(f"{n_rows} rows, {len(LABELS)} columns, {path.stat().st_size / 1e6:.0f} MB")
+        start = time.perf_counter()
+        particles = ParticleSet.read(path)
+        print(f"read and validate  {time.perf_counter() - start:6.2f} s")
+        start = time.perf_counter()
+        columns = {
+            "rlnClassNumber": np.arange(n_rows) % 4 + 1,
+            "rlnMaxValueProbDistribution": np.linspace(0, 1, n_rows),
+            "rlnLogLikeliContribution": np.linspace(0, 1e6, n_rows),
+            "cryofocusClassPosterior": ["[0.25,0.25,0.25,0.25]"] * n_rows,
+        }
+        particles.write_star(Path(name) / "classified.star", columns)
+        print(f"write back         {time.perf_counter() - start:6.2f} s")
+    print(f"peak memory        {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:6.2f} GB")
+
+
+if __name__ == "__main__":
+    main()
