@@ -75,7 +75,7 @@ def test_the_set_has_the_requested_ratios(phantom: Phantom) -> None:
     specimens, camera = SETTINGS.draw_specimens(), SETTINGS.camera()
     levels = noise_levels(measure_signal(phantom, specimens, camera), SETTINGS.snr, 1.4)
     before, after, noise = [], [], []
-    for rows in chunks(len(specimens)):
+    for rows in chunks(len(specimens), BOX):
         projection = combine_parts(
             project_chunk(phantom, specimens, camera, rows), specimens.states[rows]
         )

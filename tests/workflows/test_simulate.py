@@ -166,17 +166,25 @@ def test_noise_only_holds_no_signal(tmp_path: Path, phantom: Phantom) -> None:
 def test_an_existing_directory_is_kept_unless_told_otherwise(
     tmp_path: Path, phantom: Phantom
 ) -> None:
-    """Refused with advice; with overwrite it is replaced as a whole and nothing is left behind."""
-    folder = tmp_path / "set"
-    folder.mkdir()
+    """Refused with advice; with overwrite a set is replaced whole and nothing is left behind."""
+    folder, settings = tmp_path / "set", replace(SETTINGS, particles=2)
+    simulate_humanoid(folder, settings, phantom=phantom)
     (folder / "notes.txt").write_text("mine")
-    settings = replace(SETTINGS, particles=2)
     with pytest.raises(OutputError, match="already exists; choose another directory with -o"):
         simulate_humanoid(folder, settings, phantom=phantom)
     assert (folder / "notes.txt").read_text() == "mine"
     simulate_humanoid(folder, settings, phantom=phantom, overwrite=True)
     assert not (folder / "notes.txt").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_overwrite_spares_what_is_no_simulated_set(tmp_path: Path, phantom: Phantom) -> None:
+    """A directory of something else is never replaced, whatever the options say."""
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.tex").write_text("years of work")
+    with pytest.raises(OutputError, match=r"is not a simulated set \(it holds no dataset.yaml\)"):
+        simulate_humanoid(tmp_path / "thesis", SETTINGS, phantom=phantom, overwrite=True)
+    assert (tmp_path / "thesis" / "chapter1.tex").read_text() == "years of work"
 
 
 def test_what_cannot_be_simulated_is_refused_before_any_file_is_written(tmp_path: Path) -> None:

@@ -97,6 +97,26 @@ def match_classes(
     return matching.astype(np.int64)
 
 
+def posterior_kappa(posteriors: Float[np.ndarray, "n k"], truth: Int[np.ndarray, " n"]) -> float:
+    """Kappa of a classifier whose classes are the true ones, such as an oracle.
+
+    Parameters
+    ----------
+    posteriors : (n, K) float
+        Class posteriors; the highest decides.
+    truth : (n,) int
+        True class indices.
+
+    Returns
+    -------
+    float
+        1 - (1 - p) K / (K - 1), without matching classes.
+    """
+    n_classes = posteriors.shape[1]
+    fraction_wrong = float(np.mean(posteriors.argmax(axis=1) != truth))
+    return 1.0 - fraction_wrong * n_classes / (n_classes - 1)
+
+
 def measure_agreement(
     found: Int[np.ndarray, " n"], truth: Int[np.ndarray, " n"], n_classes: int
 ) -> Agreement:

@@ -22,8 +22,8 @@ from cryofocus.simulate.phantom import Phantom
 from cryofocus.simulate.projection import project_parts, project_states
 from cryofocus.simulate.states import part_amplitudes
 
-CHUNK = 128
-"""Particles made at once; noise is seeded per chunk, so it is part of what a seed means."""
+_CHUNK_PIXELS = 128 * 80 * 80
+_CHUNK_PARTICLES = 128
 
 
 @dataclass(frozen=True)
@@ -115,10 +115,14 @@ class SignalPower:
     ctf_square: float
 
 
-def chunks(n_particles: int) -> Iterator[slice]:
-    """Yield consecutive ranges of at most `CHUNK` particles."""
-    for start in range(0, n_particles, CHUNK):
-        yield slice(start, min(start + CHUNK, n_particles))
+def chunks(n_particles: int, box: int) -> Iterator[slice]:
+    """Yield consecutive ranges of particles, fewer at a time for larger images.
+
+    Noise is seeded per chunk, so the ranges are part of what a seed means.
+    """
+    size = max(1, min(_CHUNK_PARTICLES, _CHUNK_PIXELS // box**2))
+    for start in range(0, n_particles, size):
+        yield slice(start, min(start + size, n_particles))
 
 
 def project_chunk(
@@ -164,7 +168,7 @@ def measure_signal(phantom: Phantom, specimens: Specimens, camera: Camera) -> Si
     without_mean = weight.copy()
     without_mean[0, 0] = 0.0
     before = after = square = 0.0
-    for rows in chunks(len(specimens)):
+    for rows in chunks(len(specimens), box):
         amplitudes = part_amplitudes(specimens.states[rows])
         pose = specimens.rotation[rows], specimens.shift_angstrom[rows]
         signal = project_states(phantom, amplitudes, pose, box, camera.pixel_size_angstrom)

@@ -18,6 +18,7 @@ from cryofocus.maths.statistics import (
     Calibration,
     measure_agreement,
     measure_calibration,
+    posterior_kappa,
 )
 
 _NAME, _CLASS, _MATE = "rlnImageName", "rlnClassNumber", "cryofocusClassMate"
@@ -193,13 +194,10 @@ def _read_oracle(path: Path, n_particles: int) -> Float[np.ndarray, "n classes"]
 def _score_oracle(
     posteriors: Float[np.ndarray, "n classes"], true_class: Int[np.ndarray, " n"]
 ) -> dict[str, float]:
-    """Kappa of the Bayes classifier; its classes are the true ones, so nothing is matched."""
     if len(true_class) == 0:
         return {}
-    n_classes = posteriors.shape[1]
-    correct = float(np.mean(posteriors.argmax(axis=1) == true_class))
     return {
-        "oracle_kappa": 1.0 - (1.0 - correct) * n_classes / (n_classes - 1),
+        "oracle_kappa": posterior_kappa(posteriors, true_class),
         "oracle_mean_posterior": float(posteriors.max(axis=1).mean()),
     }
 

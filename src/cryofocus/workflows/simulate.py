@@ -18,7 +18,7 @@ from cryofocus.data.atomic import PARTIAL_SUFFIX, explain_write_errors
 from cryofocus.data.mrc_write import write_stack
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import OutputError, SettingError
-from cryofocus.maths.statistics import measure_agreement
+from cryofocus.maths.statistics import posterior_kappa
 from cryofocus.simulate.image_formation import (
     Camera,
     NoiseLevels,
@@ -39,6 +39,8 @@ from cryofocus.simulate.states import part_amplitudes, state_name
 from cryofocus.workflows.atomic import require_free_space, write_array, write_text
 from cryofocus.workflows.progress import Advance, Progress, SilentProgress
 from cryofocus.workflows.simulated_tables import STACK, write_tables
+
+DESCRIPTION = "dataset.yaml"
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ def simulate_humanoid(
     SettingError
         If the phantom does not fit the box or the SNR cannot be reached.
     OutputError
-        If the directory exists and `overwrite` is not set, or cannot be written.
+        If the directory exists and `overwrite` is not set or it holds no simulated set, or if
+        it cannot be written.
     """
     settings = settings or HumanoidSettings()
     phantom = phantom or humanoid(settings.geometry)
@@ -109,12 +112,8 @@ def simulate_humanoid(
     ):
         _require_disk(folder, settings)
         phantom, noise = _scaled_to_unit_noise(phantom, specimens, camera, settings)
-        full, focused = _write_images(
-            folder,
-            _Imaging(phantom, specimens, camera, noise, settings),
-            advance,
-            threads=threads,
-        )
+        imaging = _Imaging(phantom, specimens, camera, noise, settings)
+        full, focused = _write_images(folder, imaging, advance, threads=threads)
         write_array(folder / "oracle.npy", full)
         write_array(folder / "oracle_focused.npy", focused)
         write_tables(folder, specimens, settings)
@@ -123,8 +122,8 @@ def simulate_humanoid(
         result = SimulatedSet(
             directory=Path(output),
             focus_sphere=_in_map_frame(phantom.focus, camera),
-            oracle_kappa=measure_agreement(full.argmax(1), truth, full.shape[1]).kappa,
-            oracle_focused_kappa=measure_agreement(focused.argmax(1), truth, full.shape[1]).kappa,
+            oracle_kappa=posterior_kappa(full, truth),
+            oracle_focused_kappa=posterior_kappa(focused, truth),
         )
         description = asdict(settings) | {
             "focus_sphere": result.focus_sphere,
@@ -136,7 +135,7 @@ def simulate_humanoid(
             "oracle_focused_kappa": round(result.oracle_focused_kappa, 4),
             "maps": map_names,
         }
-        write_text(folder / "dataset.yaml", yaml.safe_dump(description, sort_keys=False))
+        write_text(folder / DESCRIPTION, yaml.safe_dump(description, sort_keys=False))
     return result
 
 
@@ -214,7 +213,7 @@ def _make_chunks(imaging: _Imaging, threads: int) -> Iterator[_Chunk]:
     """Yield the chunks of a set in order, made by `threads` threads a few chunks ahead."""
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[_Chunk]] = deque()
-        for rows in chunks(len(imaging.specimens)):
+        for rows in chunks(len(imaging.specimens), imaging.camera.box):
             waiting.append(pool.submit(_make_chunk, imaging, rows))
             if len(waiting) > threads:
                 yield waiting.popleft().result()
@@ -263,6 +262,11 @@ def _new_directory(output: Path, *, overwrite: bool) -> Iterator[Path]:
         raise OutputError(
             f"{output}: already exists; choose another directory with -o, or replace it with "
             "--overwrite"
+        )
+    if output.exists() and not (output / DESCRIPTION).is_file():
+        raise OutputError(
+            f"{output}: is not a simulated set (it holds no {DESCRIPTION}), so it is not "
+            "overwritten; remove it yourself or choose another directory with -o"
         )
     partial = output.with_name(f".{output.name}.{os.getpid()}{PARTIAL_SUFFIX}")
     retired = partial.with_suffix(".replaced")
