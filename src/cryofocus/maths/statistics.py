@@ -112,7 +112,7 @@ def posterior_kappa(posteriors: Float[np.ndarray, "n k"], truth: Int[np.ndarray,
     float
         1 - (1 - p) K / (K - 1), without matching classes.
     """
-    n_classes = posteriors.shape[1]
+    n_classes = int(posteriors.shape[1])
     fraction_wrong = float(np.mean(posteriors.argmax(axis=1) != truth))
     return 1.0 - fraction_wrong * n_classes / (n_classes - 1)
 
