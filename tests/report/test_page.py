@@ -16,6 +16,7 @@ from cryofocus.data.volume import write_volume
 from cryofocus.errors import FormatError
 from cryofocus.report import page
 from cryofocus.report.page import write_report
+from cryofocus.report.results import read_results
 from cryofocus.workflows.run_directory import RunDirectory
 
 Build = Callable[..., RunDirectory]
@@ -149,7 +150,7 @@ def test_poorest_run_still_has_a_page(build_run: Build) -> None:
 
 def test_same_run_gives_the_same_page(build_run: Build) -> None:
     """Writing the report twice gives the same bytes."""
-    directory = build_run()
+    directory = build_run(n_runs=1, left_out=("fsc.star", "convergence.csv"))
     first = write_report(directory.path).read_bytes()
     assert write_report(directory.path).read_bytes() == first
 
@@ -161,6 +162,25 @@ def test_map_of_another_grid_is_refused(build_run: Build) -> None:
     with pytest.raises(FormatError, match=r"class002\.mrc: \(8, 8, 8\) voxels, expected 32 on"):
         write_report(directory.path)
     assert not directory.report.exists()
+
+
+def test_large_maps_are_drawn_at_screen_size(
+    build_run: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Maps larger than what a panel can show are resampled, and positions in Å stay the same."""
+    results = read_results(build_run())
+    scales = []
+    monkeypatch.setattr(
+        page.map_figures, "draw_consensus_row", lambda planes, scale: scales.append(scale)
+    )
+    monkeypatch.setattr(page.style, "as_png", lambda figure, resolution: "")
+    for drawn_box in (32, 20):
+        monkeypatch.setattr(page, "MAX_DRAWN_BOX", drawn_box)
+        page.draw_maps(results)
+    fine, coarse = scales
+    assert coarse.voxel_size_angstrom == pytest.approx(4.0 * 32 / 20)
+    assert coarse.positions_angstrom == pytest.approx(fine.positions_angstrom, abs=3.5)
+    assert coarse.difference_percent == pytest.approx(fine.difference_percent, rel=0.25)
 
 
 def test_missing_consensus_is_named(build_run: Build) -> None:

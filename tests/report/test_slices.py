@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from cryofocus.maths.fourier import forward_3d
-from cryofocus.maths.grids import n_shells
 from cryofocus.maths.shells import shell_mean_3d
 from cryofocus.report.slices import View, choose_view, contour_level, cut, scaled_difference
 
@@ -59,16 +58,23 @@ def test_difference_ignores_filtering_and_scale(box: int) -> None:
 
 
 @pytest.mark.parametrize("box", [16, 17])
-def test_difference_is_the_definition(box: int) -> None:
-    """Adding the reference, scaled shell by shell to the map's power, gives the map back."""
+def test_difference_keeps_nothing_of_the_reference(box: int) -> None:
+    """In every shell the difference is uncorrelated with the reference: no ghost is left."""
     rng = np.random.default_rng(2)
-    volume, reference = rng.standard_normal((2, box, box, box)).astype(np.float32)
-    difference = scaled_difference(volume, reference)
-    removed = forward_3d(volume - difference)
-    power = shell_mean_3d(np.abs(removed) ** 2, box)
-    wanted = shell_mean_3d(np.abs(forward_3d(volume)) ** 2, box)
-    np.testing.assert_allclose(power, wanted, rtol=1e-4)
-    assert len(power) == n_shells(box)
+    reference = rng.standard_normal((box, box, box)).astype(np.float32)
+    noise = rng.standard_normal((box, box, box)).astype(np.float32)
+    difference = forward_3d(scaled_difference(0.5 * reference + 3 * noise, reference))
+    common = shell_mean_3d((difference * forward_3d(reference).conj()).real, box)
+    power = shell_mean_3d(np.abs(forward_3d(reference)) ** 2, box)
+    np.testing.assert_allclose(common / power, 0.0, atol=1e-4)
+
+
+def test_difference_shows_what_was_added() -> None:
+    """A blob added to a much larger body comes back where it was, nearly at its strength."""
+    body = np.random.default_rng(5).standard_normal((24, 24, 24)).astype(np.float32)
+    change = scaled_difference(body + box_with(24, (6, 8, 10)) * 50, body)
+    assert np.unravel_index(int(change.argmax()), change.shape) == (6, 8, 10)
+    assert float(change.max()) == pytest.approx(50.0, rel=0.05)
 
 
 def test_difference_leaves_its_inputs_alone() -> None:

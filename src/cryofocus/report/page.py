@@ -12,12 +12,15 @@ from matplotlib.figure import Figure
 from cryofocus.arrays import Volume
 from cryofocus.data.volume import read_volume
 from cryofocus.errors import FormatError
+from cryofocus.maths.fourier import resize_volume
 from cryofocus.report import charts, map_figures, style, tables, words
 from cryofocus.report.chimerax import chimerax_script
 from cryofocus.report.results import RunResults, read_results
 from cryofocus.report.slices import Planes, choose_view, cut, scaled_difference
 from cryofocus.workflows.run_directory import RunDirectory
 
+# A panel has fewer pixels than this; larger maps would only cost memory and time.
+MAX_DRAWN_BOX = 256
 MAP_PIXELS_BUDGET = 22_000_000
 MAX_DOTS_PER_INCH = 220.0
 MIN_DOTS_PER_INCH = 70.0
@@ -147,7 +150,7 @@ def draw_maps(results: RunResults) -> MapImages:
             planes[entry.class_number] = cut(volume, view), cut(difference, view)
     scale = map_figures.choose_scale(
         view,
-        results.job.pixel_size_angstrom,
+        results.job.pixel_size_angstrom * box / len(consensus),
         cut(mask, view),
         cut(consensus, view),
         [difference for _, difference in planes.values()],
@@ -170,13 +173,14 @@ def draw_maps(results: RunResults) -> MapImages:
 
 
 def _read_map(path: Path, box: int) -> Volume:
+    """Read a map and bring it to the size it is drawn at."""
     volume = read_volume(path).data
     if volume.shape != (box, box, box):
         raise FormatError(
             f"{path}: {volume.shape} voxels, expected {box} on every axis as job.json says. The "
             "file was replaced; run the classification again with --overwrite."
         )
-    return volume
+    return resize_volume(volume, MAX_DRAWN_BOX) if box > MAX_DRAWN_BOX else volume
 
 
 def _dots_per_inch(n_rows: int) -> float:

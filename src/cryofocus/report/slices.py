@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from cryofocus.arrays import Volume
 from cryofocus.maths.fourier import forward_3d, inverse_3d
@@ -14,6 +14,8 @@ from cryofocus.maths.shells import shell_mean_3d
 
 MARGIN_FRACTION = 0.06
 DENSITY_SIGMAS = 3.0
+MASK_EDGE = 0.1
+STRAY_FRACTION = 0.003
 
 Planes = tuple[Float[np.ndarray, "r c"], Float[np.ndarray, "r c"], Float[np.ndarray, "r c"]]
 """Planes xy, xz and zy, each with its first named axis running to the right."""
@@ -45,20 +47,35 @@ def choose_view(consensus: Volume, focus_mask: Volume) -> View:
     Returns
     -------
     View
-        The whole box where density reaches its edge.
+        The whole box where density reaches its edges; a few stray voxels do not count.
     """
     box = consensus.shape[0]
     weights = focus_mask.astype(np.float64)
     total = max(float(weights.sum()), np.finfo(float).tiny)
     sums = [weights.sum(axis=tuple({0, 1, 2} - {axis})) for axis in range(3)]
     centre = [round(float(profile @ np.arange(box)) / total) for profile in sums]
-    shown = (consensus > contour_level(consensus)) | (focus_mask > 0)
-    occupied = [np.flatnonzero(shown.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-    ends = [(int(found[0]), int(found[-1])) for found in occupied if found.size]
+    bright = consensus > contour_level(consensus)
+    ends = _extents(bright, STRAY_FRACTION) + _extents(focus_mask > MASK_EDGE, 0.0)
     margin = round(MARGIN_FRACTION * box)
     low = max(min((first for first, _ in ends), default=0) - margin, 0)
     high = min(max((last for _, last in ends), default=box - 1) + margin + 1, box)
     return View((centre[0], centre[1], centre[2]), low, high)
+
+
+def _extents(
+    shown: Bool[np.ndarray, "box box box"], stray_fraction: float
+) -> list[tuple[int, int]]:
+    """Find first and last position along each axis, but for a fraction of stray voxels."""
+    total = int(np.count_nonzero(shown))
+    if total == 0:
+        return []
+    ends = []
+    for axis in range(3):
+        below = np.cumsum(shown.sum(axis=tuple({0, 1, 2} - {axis}))) / total
+        first = int(np.argmax(below > stray_fraction))
+        last = int(np.argmax(below >= 1.0 - stray_fraction))
+        ends.append((first, last))
+    return ends
 
 
 def contour_level(volume: Volume) -> float:
@@ -93,10 +110,11 @@ def cut(volume: Volume, view: View) -> Planes:
 
 
 def scaled_difference(volume: Volume, reference: Volume) -> Volume:
-    """Subtract a reference brought to the volume's amplitude in every Fourier shell.
+    """Subtract a reference scaled to the volume in every Fourier shell.
 
-    D = A - s(shell) B, with s the ratio of the root mean square amplitudes, so that different
-    filtering or particle numbers do not show up as difference.
+    D = A - s(shell) B with the least-squares scale s = Re<A, B> / <B, B>, so that different
+    filtering does not show up as difference. A ratio of amplitudes would count the noise of A,
+    which stems from fewer particles, as signal, and leave a negative ghost of B.
 
     Parameters
     ----------
@@ -111,10 +129,10 @@ def scaled_difference(volume: Volume, reference: Volume) -> Volume:
     box = volume.shape[0]
     half = forward_3d(volume)
     other = forward_3d(reference)
-    power = shell_mean_3d(np.abs(half) ** 2, box)
-    other_power = shell_mean_3d(np.abs(other) ** 2, box)
-    ratio = np.divide(power, other_power, out=np.zeros(n_shells(box)), where=other_power > 0)
+    common = shell_mean_3d((half * other.conj()).real, box)
+    power = shell_mean_3d(np.abs(other) ** 2, box)
+    scale = np.divide(common, power, out=np.zeros(n_shells(box)), where=power > 0)
     # Corners beyond the last complete shell take its scale.
     shells = np.minimum(shell_index_3d(box), n_shells(box) - 1)
-    half -= np.sqrt(ratio).astype(np.float32)[shells] * other
+    half -= scale.astype(np.float32)[shells] * other
     return np.asarray(inverse_3d(half, box), dtype=np.float32)
