@@ -159,7 +159,8 @@ def evaluate_ctf(
     ctf = np.empty((len(parameters), basis.shape[1]), dtype=np.float32)
     for start in range(0, len(parameters), CHUNK):
         block = ctf[start : start + CHUNK]
-        np.matmul(coefficients[start : start + CHUNK], basis, out=block)
+        # Not matmul: BLAS threads that wait for each other cost more than this small product.
+        np.einsum("nk,kp->np", coefficients[start : start + CHUNK], basis, out=block)
         np.sin(block, out=block)
     _apply_envelope(ctf, parameters, basis[0])
     return ctf.reshape(len(parameters), box, box // 2 + 1)
