@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from cryofocus.data.volume import write_volume
-from cryofocus.errors import FormatError
+from cryofocus.errors import FormatError, InputError
 from cryofocus.report import page
 from cryofocus.report.page import write_report
 from cryofocus.report.results import read_results
@@ -186,7 +186,7 @@ def test_large_maps_are_drawn_at_screen_size(
 def test_missing_consensus_is_named(build_run: Build) -> None:
     """Without the consensus map there is no report, and the message names the file."""
     directory = build_run(left_out=("consensus.mrc",))
-    with pytest.raises(Exception, match=r"consensus\.mrc"):
+    with pytest.raises(InputError, match=r"consensus\.mrc: cannot be read"):
         write_report(directory.path)
 
 

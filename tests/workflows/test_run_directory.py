@@ -74,11 +74,14 @@ def test_overwrite_deletes_our_files_and_keeps_foreign_ones(tmp_path: Path) -> N
 
 
 def test_resume_keeps_everything(tmp_path: Path) -> None:
-    """Resuming deletes nothing, and resuming where nothing is starts a new run."""
+    """Resuming deletes half-written files only, and where nothing is it starts a new run."""
     directory = RunDirectory.create(tmp_path / "RUN", resume=True)
     directory.write_text(directory.log, "history")
+    half_written = directory.path / ".checkpoint.npz.4711.partial"
+    half_written.write_bytes(b"half")
     RunDirectory.create(directory.path, resume=True)
     assert directory.log.read_text() == "history"
+    assert not half_written.exists()
 
 
 def test_overwrite_and_resume_exclude_each_other(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ A workflow uses it like this, after all input has been validated::
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,8 +82,7 @@ class RunDirectory:
             directory._refuse_unusable(overwrite=overwrite, resume=resume)
         with explain_write_errors(path):
             path.mkdir(parents=True, exist_ok=True)
-        if not resume:
-            directory._clear()
+        directory._delete(run_files.is_partial_file if resume else run_files.is_run_file)
         atomic.write_text(directory.readme, run_files.readme_text())
         return directory
 
@@ -144,11 +143,11 @@ class RunDirectory:
             return False
         return self.readme.read_text(errors="replace").startswith(run_files.README_TITLE)
 
-    def _clear(self) -> None:
-        """Delete the files of a previous run, and only those, unless somebody is writing them."""
+    def _delete(self, is_unwanted: Callable[[str], bool]) -> None:
+        """Delete files of an earlier process by name, unless it is alive and writing them."""
         with hold_lock(self.lock_file):
             for file in sorted(self.path.iterdir()):
-                is_leftover = run_files.is_run_file(file.name) and file != self.lock_file
+                is_leftover = is_unwanted(file.name) and file != self.lock_file
                 if is_leftover and not file.is_dir():
                     with explain_write_errors(file):
                         file.unlink()

@@ -73,8 +73,13 @@ def is_run_file(name: str) -> bool:
     bool
         True for the fixed names, the numbered maps and what a killed process left half written.
     """
-    is_partial = name.startswith(".") and name.endswith(PARTIAL_SUFFIX)
-    return name in _FIXED_NAMES or is_partial or _NUMBERED_NAME.fullmatch(name) is not None
+    is_known = name in _FIXED_NAMES or _NUMBERED_NAME.fullmatch(name) is not None
+    return is_known or is_partial_file(name)
+
+
+def is_partial_file(name: str) -> bool:
+    """Tell whether a file of this name is what a killed process left half written."""
+    return name.startswith(".") and name.endswith(PARTIAL_SUFFIX)
 
 
 def readme_text() -> str:
