@@ -1,4 +1,6 @@
-"""How well found classes agree with true ones, and whether posteriors can be believed (METHOD 4).
+"""How well found classes agree with true ones, and whether posteriors can be believed.
+
+The definitions, with an example, stand in docs/evaluation.md.
 
 Kappa and accuracy pool one-versus-rest counts over the K classes: with N = n K decisions,
 accuracy Po = (TP + TN) / N, chance Pe = 1/K^2 + (1 - 1/K)^2, kappa = (Po - Pe) / (1 - Pe). With
@@ -132,7 +134,7 @@ def measure_agreement(
     Returns
     -------
     Agreement
-        Every figure of METHOD 4.
+        Every figure of docs/evaluation.md.
 
     Raises
     ------

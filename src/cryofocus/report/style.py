@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
-from cycler import cycler
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.rcsetup import cycler
 
 CLASS_COLOURS = (
     "#0072B2",

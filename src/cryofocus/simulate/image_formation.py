@@ -1,4 +1,4 @@
-"""From exact projections to particle images: noise, CTF, envelope, noise (METHOD 5).
+"""From exact projections to particle images: noise, CTF, envelope, noise (docs/humanoid.md).
 
     image = CTF envelope (projection + first noise) + second noise
 

@@ -1,4 +1,6 @@
-"""The Bayes classifier that knows every map, the noise, the CTF and the poses (METHOD 4).
+"""The Bayes classifier that knows every map, the noise, the CTF and the poses.
+
+Why there are two of it: docs/evaluation.md.
 
 Images are linear in the parts. With P the part projections times the CTF and W the inverse noise
 variance, state s with amplitudes v has the log-likelihood

@@ -54,7 +54,7 @@ class Sphere:
 class Phantom:
     """Gaussian beads and the part each belongs to.
 
-    Coordinates are x, y, z in Å from the box centre (METHOD 1). A bead of weight w integrates
+    Coordinates are x, y, z in Å from the box centre. A bead of weight w integrates
     to w over space, so a projection's zero-frequency coefficient is the sum of the weights.
 
     Attributes
@@ -119,7 +119,7 @@ def humanoid(geometry: str = "standard") -> Phantom:
     Parameters
     ----------
     geometry
-        One of `GEOMETRIES`. `standard` reproduces the oracle of METHOD 2.3; the others are for
+        One of `GEOMETRIES`. `standard` is the one of docs/humanoid.md; the others are for
         checking that nothing was tuned to one shape.
 
     Returns

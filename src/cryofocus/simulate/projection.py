@@ -40,7 +40,7 @@ def project_parts(
     phantom
         Beads grouped by part.
     rotation : (n, 3, 3)
-        Pose matrices A of METHOD 1: the point r lands at (A r)[:2].
+        Pose matrices A: the point r lands at (A r)[:2].
     shift_angstrom : (n, 2)
         Shift that centres the particle, x and y in Å; the particle sits at minus the shift.
     box

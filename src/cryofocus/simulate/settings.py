@@ -39,7 +39,7 @@ _LIMITS = {
 
 @dataclass(frozen=True)
 class HumanoidSettings:
-    """Parameters of the humanoid benchmark; the defaults are those of METHOD 5.
+    """Parameters of the humanoid benchmark; the defaults are those of docs/humanoid.md.
 
     Attributes
     ----------

@@ -21,7 +21,7 @@ SCENARIOS = (1, 2, 3)
 
 @dataclass(frozen=True)
 class Scenario:
-    """One of the benchmark's three scenarios (METHOD 5).
+    """One of the benchmark's three scenarios (docs/humanoid.md).
 
     Attributes
     ----------

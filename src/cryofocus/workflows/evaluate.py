@@ -1,4 +1,4 @@
-"""`cryofocus evaluate`: a classification against the truth, beside the Bayes limit (METHOD 4)."""
+"""`cryofocus evaluate`: a classification against the truth, beside the Bayes limit."""
 
 from __future__ import annotations
 

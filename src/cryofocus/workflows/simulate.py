@@ -54,7 +54,7 @@ class SimulatedSet:
     focus_sphere
         "x,y,z,r" in Å in the map's frame, as `--focus` takes it.
     oracle_kappa, oracle_focused_kappa
-        Kappa of the two Bayes classifiers of METHOD 4 on these very images.
+        Kappa of the two Bayes classifiers of docs/evaluation.md on these very images.
     """
 
     directory: Path
@@ -79,7 +79,7 @@ def simulate_humanoid(
     output
         Directory to create. It appears under its name only when it is complete.
     settings
-        Every parameter; the defaults of METHOD 5 if left out.
+        Every parameter; those of docs/humanoid.md if left out.
     phantom
         Beads to use instead of `humanoid(settings.geometry)`, for other geometries.
     overwrite
