@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 from cryofocus.errors import SettingError
-from cryofocus.kernels.contract import SliceGeometry, SliceKernels
+from cryofocus.kernels.contract import SliceGeometry, SliceKernels, SliceSums
 from cryofocus.kernels.cpu import CpuKernels
 from cryofocus.kernels.reference import ReferenceKernels
 from cryofocus.kernels.select import select_kernels
@@ -16,7 +18,7 @@ KERNELS = [ReferenceKernels(), CpuKernels(1), CpuKernels(3)]
 EDGES = [12, 14]
 
 
-def make_case(edge: int, n_particles: int = 5, n_components: int = 3) -> dict[str, np.ndarray]:
+def make_case(edge: int, n_particles: int = 5, n_components: int = 3) -> dict[str, Any]:
     """Random Hermitian grids, slice geometry and data of one test case."""
     rng = np.random.default_rng(edge)
     ky, kx = np.meshgrid(np.fft.fftfreq(edge) * edge, np.arange(edge // 2 + 1), indexing="ij")
@@ -38,14 +40,23 @@ def make_case(edge: int, n_particles: int = 5, n_components: int = 3) -> dict[st
     }
 
 
+def accumulate(
+    kernels: SliceKernels, case: dict[str, Any], particles: slice = slice(None)
+) -> SliceSums:
+    """Insert some of a case's particles."""
+    n_columns = case["weights"].shape[1]
+    accumulator = kernels.accumulator(case["geometry"].edge, n_columns, n_columns)
+    arrays = [case[name][particles] for name in ("data", "precision", "weights", "weights")]
+    accumulator.add(case["geometry"].take(particles), *arrays)
+    return accumulator.total()
+
+
 @pytest.mark.parametrize("edge", EDGES)
 @pytest.mark.parametrize("kernels", KERNELS, ids=lambda k: repr(k)[:14])
 def test_accumulate_is_the_adjoint_of_gather(kernels: SliceKernels, edge: int) -> None:
     """<accumulate(u), V> over the full grid equals <u, gather(V)> to single precision."""
     case = make_case(edge)
-    sums = kernels.accumulate(
-        case["geometry"], case["data"], case["precision"], case["weights"], case["weights"]
-    )
+    sums = accumulate(kernels, case)
     slices = kernels.gather(case["grid"], case["geometry"])
     in_images = np.einsum("ip,ik,ipk->k", case["data"].conj(), case["weights"], slices).real
     hermitian = np.full(edge // 2 + 1, 2.0)
@@ -71,8 +82,7 @@ def test_cpu_equals_reference(kernels: SliceKernels, edge: int) -> None:
         theirs = getattr(reference, name)(case["grid"], geometry, data, precision)
         for a, b in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(a, b, rtol=3e-5, atol=3e-5 * abs(b).max())
-    ours = kernels.accumulate(geometry, data, precision, case["weights"], case["weights"])
-    theirs = reference.accumulate(geometry, data, precision, case["weights"], case["weights"])
+    ours, theirs = accumulate(kernels, case), accumulate(reference, case)
     np.testing.assert_allclose(ours.data, theirs.data, **close)
     np.testing.assert_allclose(ours.precision, theirs.precision, **close)
     for name, array in before.items():
@@ -107,15 +117,13 @@ def test_slices_of_a_point_are_plane_waves() -> None:
 def test_sums_add_up_over_chunks() -> None:
     """Sums of two parts of the particles add up to the sum over all."""
     case = make_case(12, n_particles=7)
-    kernels, geometry = CpuKernels(2), case["geometry"]
-    arrays = [case[name] for name in ("data", "precision", "weights", "weights")]
-    whole = kernels.accumulate(geometry, *arrays)
-    parts = [
-        kernels.accumulate(geometry.take(part), *(a[part] for a in arrays))
-        for part in (slice(0, 3), slice(3, 7))
-    ]
-    np.testing.assert_allclose((parts[0] + parts[1]).data, whole.data, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose((whole - parts[1]).precision, parts[0].precision, atol=1e-4)
+    kernels = CpuKernels(2)
+    whole = accumulate(kernels, case)
+    first, second = (
+        accumulate(kernels, case, particles) for particles in (slice(0, 3), slice(3, 7))
+    )
+    np.testing.assert_allclose((first + second).data, whole.data, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose((whole - second).precision, first.precision, atol=1e-4)
 
 
 def test_points_outside_the_grid_are_refused() -> None:

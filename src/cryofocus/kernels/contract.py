@@ -104,17 +104,29 @@ class SliceKernels(Protocol):
         """Return Re<data, slice_k> and Re<slice_k, precision slice_l> of every particle."""
         ...
 
-    def accumulate(
+    def accumulator(self, edge: int, n_data: int, n_precision: int) -> SliceAccumulator:
+        """Return an empty sum over particles on a grid of `edge`, with so many columns."""
+        ...
+
+
+class SliceAccumulator(Protocol):
+    """A growing sum of inserted slices: the adjoint of `gather` over the whole plane.
+
+    With u = data * weight (Hermitian weights included), the result G satisfies
+    Re<G, V> over the full grid = sum_i Re<u_i, gather(V)_i> for every Hermitian grid V.
+    """
+
+    def add(
         self,
         geometry: SliceGeometry,
         data: Complex64[np.ndarray, "particle point"],
         precision: Float32[np.ndarray, "particle point"],
-        data_weights: Float32[np.ndarray, "particle component"],
-        precision_weights: Float32[np.ndarray, "particle precision_component"],
-    ) -> SliceSums:
-        """Insert weighted slices: the adjoint of `gather` over the whole plane.
+        data_weights: Float32[np.ndarray, "particle data_column"],
+        precision_weights: Float32[np.ndarray, "particle precision_column"],
+    ) -> None:
+        """Insert the weighted slices of some particles."""
+        ...
 
-        With u = data * weight (Hermitian weights included), the result G satisfies
-        Re<G, V> over the full grid = sum_i Re<u_i, gather(V)_i> for every Hermitian grid V.
-        """
+    def total(self) -> SliceSums:
+        """Return the sum over everything added so far."""
         ...

@@ -24,7 +24,7 @@ class CpuKernels:
         """Return every component's slice at every point."""
         shape = (len(geometry.matrices), len(geometry.points), grid.shape[3])
         slices = np.empty(shape, np.complex64)
-        numba.set_num_threads(self._pool())
+        _use_threads(self.n_threads)
         _cpu_loops.gather_slices(
             _planes(grid), geometry.matrices, geometry.points, self.n_threads, slices
         )
@@ -61,34 +61,11 @@ class CpuKernels:
         self._moments(grid, geometry, (data, precision), (linear, quadratic))
         return linear, quadratic
 
-    def accumulate(
-        self,
-        geometry: SliceGeometry,
-        data: Complex64[np.ndarray, "particle point"],
-        precision: Float32[np.ndarray, "particle point"],
-        data_weights: Float32[np.ndarray, "particle component"],
-        precision_weights: Float32[np.ndarray, "particle precision_component"],
-    ) -> SliceSums:
-        """Insert weighted slices: the adjoint of `gather` over the whole plane."""
-        edge, half = geometry.edge, geometry.edge // 2 + 1
-        shape = (self.n_threads, edge, edge, half)
-        data_sum = np.zeros((*shape, 2, data_weights.shape[1]), np.float32)
-        precision_sum = np.zeros((*shape, precision_weights.shape[1]), np.float32)
-        numba.set_num_threads(self._pool())
-        _cpu_loops.accumulate(
-            geometry.matrices,
-            geometry.points,
-            data,
-            precision,
-            data_weights,
-            precision_weights,
-            data_sum,
-            precision_sum,
-        )
-        total = data_sum.sum(axis=0)
-        return SliceSums(
-            _make_hermitian(total[..., 0, :] + np.complex64(1j) * total[..., 1, :]),
-            _make_hermitian(precision_sum.sum(axis=0)),
+    def accumulator(self, edge: int, n_data: int, n_precision: int) -> CpuAccumulator:
+        """Return an empty sum over particles on a grid of `edge`, with so many columns."""
+        shape = (self.n_threads, edge, edge, edge // 2 + 1)
+        return CpuAccumulator(
+            np.zeros((*shape, 2, n_data), np.float32), np.zeros((*shape, n_precision), np.float32)
         )
 
     def _moments(
@@ -98,7 +75,7 @@ class CpuKernels:
         statistics: tuple[np.ndarray, np.ndarray],
         out: tuple[np.ndarray, np.ndarray],
     ) -> None:
-        numba.set_num_threads(self._pool())
+        _use_threads(self.n_threads)
         diagonal_only = out[1].shape[2] == 1 and grid.shape[3] > 1
         _cpu_loops.quadratic_moments(
             _planes(grid),
@@ -110,8 +87,46 @@ class CpuKernels:
             diagonal_only,
         )
 
-    def _pool(self) -> int:
-        return min(self.n_threads, numba.config.NUMBA_NUM_THREADS)
+
+@dataclass(frozen=True)
+class CpuAccumulator:
+    """`SliceAccumulator` with a private grid for every thread."""
+
+    data_sum: Float32[np.ndarray, "thread edge edge half 2 data_column"]
+    precision_sum: Float32[np.ndarray, "thread edge edge half precision_column"]
+
+    def add(
+        self,
+        geometry: SliceGeometry,
+        data: Complex64[np.ndarray, "particle point"],
+        precision: Float32[np.ndarray, "particle point"],
+        data_weights: Float32[np.ndarray, "particle data_column"],
+        precision_weights: Float32[np.ndarray, "particle precision_column"],
+    ) -> None:
+        """Insert the weighted slices of some particles."""
+        _use_threads(len(self.data_sum))
+        _cpu_loops.accumulate(
+            geometry.matrices,
+            geometry.points,
+            data,
+            precision,
+            data_weights,
+            precision_weights,
+            self.data_sum,
+            self.precision_sum,
+        )
+
+    def total(self) -> SliceSums:
+        """Return the sum over everything added so far."""
+        total = self.data_sum.sum(axis=0)
+        return SliceSums(
+            _make_hermitian(total[..., 0, :] + np.complex64(1j) * total[..., 1, :]),
+            _make_hermitian(self.precision_sum.sum(axis=0)),
+        )
+
+
+def _use_threads(n_threads: int) -> None:
+    numba.set_num_threads(min(n_threads, numba.config.NUMBA_NUM_THREADS))
 
 
 def _planes(

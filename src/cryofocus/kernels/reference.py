@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-from jaxtyping import Complex64, Float32, Float64, Int64
+from jaxtyping import Complex64, Complex128, Float32, Float64, Int64
 
 from cryofocus.kernels.contract import SliceGeometry, SliceSums
 
@@ -56,32 +58,48 @@ class ReferenceKernels:
         quadratic = np.einsum("ipk,ip,ipl->ikl", slices.conj(), precision, slices).real
         return np.ascontiguousarray(linear), np.ascontiguousarray(quadratic)
 
-    def accumulate(
+    def accumulator(self, edge: int, n_data: int, n_precision: int) -> ReferenceAccumulator:
+        """Return an empty sum over particles on a grid of `edge`, with so many columns."""
+        return ReferenceAccumulator(
+            np.zeros((edge, edge, edge, n_data), np.complex128),
+            np.zeros((edge, edge, edge, n_precision)),
+        )
+
+
+@dataclass(frozen=True)
+class ReferenceAccumulator:
+    """`SliceAccumulator` on full grids: half of every value at its point, half at the mate."""
+
+    data_sum: Complex128[np.ndarray, "edge edge edge data_column"]
+    precision_sum: Float64[np.ndarray, "edge edge edge precision_column"]
+
+    def add(
         self,
         geometry: SliceGeometry,
         data: Complex64[np.ndarray, "particle point"],
         precision: Float32[np.ndarray, "particle point"],
-        data_weights: Float32[np.ndarray, "particle component"],
-        precision_weights: Float32[np.ndarray, "particle precision_component"],
-    ) -> SliceSums:
-        """Insert weighted slices: the adjoint of `gather` over the whole plane."""
+        data_weights: Float32[np.ndarray, "particle data_column"],
+        precision_weights: Float32[np.ndarray, "particle precision_column"],
+    ) -> None:
+        """Insert the weighted slices of some particles."""
         edge = geometry.edge
-        sums = np.zeros((edge, edge, edge, data_weights.shape[1]), np.complex128)
-        weights = np.zeros((edge, edge, edge, precision_weights.shape[1]))
-        # The full grid is filled: half of every value at the point, half at its Friedel mate.
         for i, matrix in enumerate(geometry.matrices):
             for node, is_mate, weight in _neighbours(matrix, geometry):
                 here = np.where(is_mate[:, None], -node.T, node.T) % edge
                 mate = -here % edge
                 value = 0.5 * weight[:, None] * data[i][:, None] * data_weights[i]
                 amount = 0.5 * weight[:, None] * precision[i][:, None] * precision_weights[i]
-                np.add.at(sums, tuple(here.T), value)
-                np.add.at(sums, tuple(mate.T), value.conj())
-                np.add.at(weights, tuple(here.T), amount)
-                np.add.at(weights, tuple(mate.T), amount)
-        half = edge // 2 + 1
+                np.add.at(self.data_sum, tuple(here.T), value)
+                np.add.at(self.data_sum, tuple(mate.T), value.conj())
+                np.add.at(self.precision_sum, tuple(here.T), amount)
+                np.add.at(self.precision_sum, tuple(mate.T), amount)
+
+    def total(self) -> SliceSums:
+        """Return the sum over everything added so far."""
+        half = self.data_sum.shape[0] // 2 + 1
         return SliceSums(
-            sums[:, :, :half].astype(np.complex64), weights[:, :, :half].astype(np.float32)
+            self.data_sum[:, :, :half].astype(np.complex64),
+            self.precision_sum[:, :, :half].astype(np.float32),
         )
 
 

@@ -104,6 +104,14 @@ def inverse_3d(
     return np.fft.fftshift(volume, axes=SPACE)
 
 
+def next_fast_len(at_least: int) -> int:
+    """Return the smallest even length, at least the one given, whose transform is fast."""
+    length = at_least + at_least % 2
+    while scipy.fft.next_fast_len(length, real=True) != length:
+        length += 2
+    return length
+
+
 def hermitian_weights(box: int) -> Float[np.ndarray, " half"]:
     """How often each column of a half transform counts in a sum over the full plane.
 

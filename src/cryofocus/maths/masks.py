@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import affine_transform, distance_transform_edt
 
 Vector = tuple[float, float, float]
 BoxBounds = tuple[slice, slice, slice]
@@ -86,6 +86,22 @@ def soften_mask(
     if not region.any():
         return np.zeros(region.shape, dtype=np.float32)
     return cosine_edge(distance_transform_edt(~region) * voxel_size_angstrom, soft_edge_angstrom)
+
+
+def resample_mask(
+    mask: Float[np.ndarray, "old old old"], box: int
+) -> Float[np.ndarray, "box box box"]:
+    """Resample a mask to another box of the same extent, linearly, so that it cannot ripple.
+
+    The centre stays the centre and values stay within those of their neighbours.
+    """
+    old = mask.shape[0]
+    step = old / box
+    offset = old // 2 - step * (box // 2)
+    resampled = affine_transform(
+        mask.astype(np.float32), (step,) * 3, offset, (box,) * 3, order=1, mode="constant"
+    )
+    return np.asarray(resampled, np.float32)
 
 
 def mask_bounds(mask: Float[np.ndarray, "nz ny nx"]) -> BoxBounds:

@@ -1,0 +1,81 @@
+"""The Fourier coefficients that enter a computation, as a packed list of half-plane points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Int64, Shaped
+
+from cryofocus.maths.fourier import hermitian_weights
+from cryofocus.maths.grids import shell_index_2d
+
+
+@dataclass(frozen=True)
+class Band:
+    """Points of an image's half plane with Fourier radius below a limit.
+
+    Attributes
+    ----------
+    box : edge of the image in pixels.
+    rows, columns : `(point,)` indices into a half transform `(box, box//2+1)`.
+    shells : `(point,)` rounded Fourier radius of each point.
+    hermitian : `(point,)` 2 where the point also stands for its Friedel mate, else 1.
+    """
+
+    box: int
+    rows: Int64[np.ndarray, " point"]
+    columns: Int64[np.ndarray, " point"]
+    shells: Int64[np.ndarray, " point"]
+    hermitian: Float32[np.ndarray, " point"]
+
+    @classmethod
+    def disc(cls, box: int, n_shells: int) -> Band:
+        """Return all points whose rounded radius is below `n_shells` (at most `box//2`)."""
+        n_shells = min(n_shells, box // 2)
+        shells = shell_index_2d(box)
+        rows, columns = np.nonzero(shells < n_shells)
+        return cls(
+            box,
+            rows.astype(np.int64),
+            columns.astype(np.int64),
+            shells[rows, columns].astype(np.int64),
+            hermitian_weights(box)[columns].astype(np.float32),
+        )
+
+    def __len__(self) -> int:
+        """Return the number of points."""
+        return len(self.rows)
+
+    @property
+    def n_shells(self) -> int:
+        """Number of shells that hold points."""
+        return int(self.shells.max()) + 1
+
+    def pick(self, half: Shaped[np.ndarray, "n box half"]) -> Shaped[np.ndarray, "n point"]:
+        """Take the band's points out of half transforms."""
+        return half[:, self.rows, self.columns]
+
+    def spread(self, packed: Shaped[np.ndarray, "n point"]) -> Shaped[np.ndarray, "n box half"]:
+        """Put packed points back into half transforms that are zero elsewhere."""
+        half = np.zeros((len(packed), self.box, self.box // 2 + 1), packed.dtype)
+        half[:, self.rows, self.columns] = packed
+        return half
+
+    def grid_points(self, padding: float) -> Float32[np.ndarray, "point 2"]:
+        """Return (kx, ky) in units of a grid padded by `padding`."""
+        ky = np.where(self.rows < (self.box + 1) // 2, self.rows, self.rows - self.box)
+        return np.stack([self.columns, ky], axis=1).astype(np.float32) * np.float32(padding)
+
+    def shell_sums(
+        self, values: Shaped[np.ndarray, "n point"]
+    ) -> Float32[np.ndarray, "n n_shells"]:
+        """Sum values over each shell of the full plane (Hermitian weights applied)."""
+        order = np.argsort(self.shells, kind="stable")
+        starts = np.searchsorted(self.shells[order], np.arange(self.n_shells))
+        weighted = values[:, order] * self.hermitian[order]
+        return np.add.reduceat(weighted, starts, axis=1).astype(np.float32)
+
+    def shell_counts(self) -> Float32[np.ndarray, " n_shells"]:
+        """Return the number of full-plane coefficients in each shell."""
+        return np.bincount(self.shells, weights=self.hermitian).astype(np.float32)

@@ -1,0 +1,385 @@
+"""The main job: particles and a focus mask in, classes, posteriors and maps out.
+
+`FocusedClassifier.fit` is the straight path: images -> consensus -> small-box statistics ->
+independent runs -> the best run's posteriors -> whole-box class maps.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int8, Int64
+
+from cryofocus.data.mask import FocusMask
+from cryofocus.data.particles import ParticleSet
+from cryofocus.errors import SettingError
+from cryofocus.inference import em
+from cryofocus.inference.band import Band
+from cryofocus.inference.checkpoint import pack_runs, unpack_runs
+from cryofocus.inference.consensus import Consensus, estimate_consensus
+from cryofocus.inference.deviation import DeviationSpace
+from cryofocus.inference.focus import FocusBox, FocusStatistics, measure_focus, statistics_bytes
+from cryofocus.inference.images import Reader
+from cryofocus.inference.mixture import fit_mixture
+from cryofocus.inference.monitor import Monitor, SilentMonitor
+from cryofocus.inference.preparation import assign_half_sets, prepare_images
+from cryofocus.inference.prior import SpectrumModel, consensus_spectrum
+from cryofocus.inference.reconstruct import (
+    MapEstimate,
+    accumulate_maps,
+    half_weights,
+    solve_maps,
+)
+from cryofocus.inference.runs import RunComparison, compare_runs
+from cryofocus.inference.settings import ClassifierSettings
+from cryofocus.inference.subspace import fit_subspace
+from cryofocus.kernels.contract import SliceKernels
+from cryofocus.maths.shells import first_shell_below, shell_resolution_angstrom
+
+logger = logging.getLogger(__name__)
+
+FSC_LIMIT = 0.143
+# The smallest band in which a focus region still has a shape.
+MIN_SHELLS = 5
+# Maps reconstructed in one pass over the images: a balance of time and memory.
+CLASSES_AT_ONCE = 4
+
+Allocate = Callable[[tuple[int, ...], "np.dtype[np.generic] | type"], np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """One independent run.
+
+    Attributes
+    ----------
+    seed : seed of the settings and number of the run (from 0), the run's random stream.
+    posteriors : `(particle, n_classes)` float64, classes in the best run's order.
+    history : one record a cycle.
+    reason : why it ended.
+    converged : whether posteriors had settled.
+    """
+
+    seed: tuple[int, int]
+    posteriors: Float64[np.ndarray, "particle n_classes"]
+    history: tuple[em.CycleRecord, ...]
+    reason: str
+    converged: bool
+
+
+@dataclass(frozen=True, eq=False)
+class ClassificationResult:
+    """What a focused classification found.
+
+    Attributes
+    ----------
+    posteriors : `(particle, n_classes)` float64 of the best run, classes by falling population.
+    log_evidence : `(particle,)` log-likelihood of each image's residual, over all classes.
+    runs : all runs, their classes in the same order.
+    comparison : how the runs agree.
+    maps : whole-box map, half maps and FSC of every class.
+    controls : the same from equally many particles drawn at random, where asked for.
+    consensus : what all classes share.
+    half_set, half_set_origin : half set of each particle and where it came from.
+    n_shells : shells that entered the classification.
+    """
+
+    posteriors: Float64[np.ndarray, "particle n_classes"]
+    log_evidence: Float64[np.ndarray, " particle"]
+    runs: tuple[RunResult, ...]
+    comparison: RunComparison
+    maps: tuple[MapEstimate, ...]
+    controls: tuple[MapEstimate, ...]
+    consensus: Consensus
+    half_set: Int8[np.ndarray, " particle"]
+    half_set_origin: str
+    n_shells: int
+
+    @property
+    def labels(self) -> Int64[np.ndarray, " particle"]:
+        """Most probable class of each particle, counted from 0."""
+        return self.posteriors.argmax(axis=1).astype(np.int64)
+
+    @property
+    def class_weights(self) -> Float64[np.ndarray, " n_classes"]:
+        """Fraction of the particles in each class, summed over posteriors."""
+        return np.asarray(self.posteriors.mean(axis=0))
+
+    @property
+    def classes_found(self) -> bool:
+        """Whether images can be told apart: False where posteriors hardly leave 1/K."""
+        largest = self.posteriors.max(axis=1).mean()
+        return bool(largest > max(self.class_weights.max(), 1 / self.posteriors.shape[1]) + 0.05)
+
+
+class FocusedClassifier:
+    """Focused classification with fixed poses.
+
+    Parameters
+    ----------
+    settings : every setting that changes the result.
+    kernels : slice kernels of the device, from `select_kernels`.
+    workers : threads of the Fourier transforms.
+    """
+
+    def __init__(
+        self, settings: ClassifierSettings, kernels: SliceKernels, workers: int = 1
+    ) -> None:
+        self.settings = settings
+        self._kernels = kernels
+        self._workers = workers
+
+    def fit(
+        self,
+        particles: ParticleSet,
+        reader: Reader,
+        mask: FocusMask,
+        *,
+        monitor: Monitor | None = None,
+        allocate: Allocate = np.empty,
+    ) -> ClassificationResult:
+        """Classify particles by what the focus mask shows.
+
+        Parameters
+        ----------
+        particles : poses, CTFs and groups.
+        reader : gives raw pixels by particle index, for instance `ImageReader(particles)`.
+        mask : the region in focus, on the particles' grid.
+        monitor : progress and checkpoints; silent by default.
+        allocate : makes the arrays of the statistics, `np.empty` by default; bring a
+            disk-backed one for statistics larger than memory.
+
+        Raises
+        ------
+        SettingError
+            When there are fewer particles than classes, or the band is too narrow.
+        RegionError
+            When the mask does not fit the particles.
+        """
+        settings, monitor = self.settings, monitor or SilentMonitor()
+        if len(particles) < 2 * settings.n_classes:
+            message = (
+                f"classes: {settings.n_classes} asked for, but there are only {len(particles)} "
+                "particles; expected at least two particles a class. Ask for fewer classes."
+            )
+            raise SettingError(message)
+        mask.require_grid(particles.box, particles.pixel_size_angstrom)
+        prepared = self._prepare(particles, reader, mask, monitor, allocate)
+        states = self._run_all(prepared, monitor)
+        return self._conclude(prepared, states, monitor)
+
+    def _prepare(
+        self,
+        particles: ParticleSet,
+        reader: Reader,
+        mask: FocusMask,
+        monitor: Monitor,
+        allocate: Allocate,
+    ) -> _Prepared:
+        """Take everything that all runs share from the images."""
+        settings = self.settings
+        half_set, origin = assign_half_sets(particles, settings.seed)
+        logger.info("%s", origin)
+        images = prepare_images(particles, reader, settings.invert, self._workers)
+        sign = None if settings.invert == "auto" else images.treatment.sign
+        with monitor.stage("consensus", len(particles)) as advance:
+            consensus = estimate_consensus(
+                images, half_set, self._kernels, sign=sign, advance=advance
+            )
+        n_shells = choose_shells(consensus, settings.max_resolution_angstrom)
+        box = FocusBox.around(mask.data, particles.pixel_size_angstrom, n_shells)
+        _log_plan(consensus, box, n_shells)
+        with monitor.stage("statistics", len(particles)) as advance:
+            statistics = measure_focus(
+                consensus, box, n_shells, self._kernels, allocate=allocate, advance=advance
+            )
+        return _Prepared(consensus, statistics, half_set, origin, n_shells)
+
+    def _run_all(self, prepared: _Prepared, monitor: Monitor) -> list[em.EmState]:
+        """Finish every run, from where a checkpoint left it."""
+        settings, statistics = self.settings, prepared.statistics
+        box = statistics.box
+        reach = min(statistics.band.n_shells, _prior_shells(prepared.n_shells, box))
+        space = DeviationSpace(box, reach, self._workers)
+        problem = em.FocusProblem(statistics, space, self._kernels)
+        spectrum = consensus_spectrum(space, box.cut(prepared.consensus.map.full))
+        kept = monitor.load()
+        states = unpack_runs(kept) if kept is not None else []
+        n_cycles = em.PRIOR_CYCLES + settings.max_cycles
+        for run in range(settings.n_runs):
+            if run == len(states):
+                states.append(self._start_run(problem, spectrum, run))
+            with monitor.stage(f"run {run + 1} of {settings.n_runs}", n_cycles) as advance:
+                while em.terminate(states[run], settings.max_cycles, settings.tolerance) is None:
+                    states[run] = em.step(problem, states[run])
+                    monitor.save(pack_runs(states))
+                    advance(note=em.describe(states[run]))
+        return states
+
+    def _start_run(
+        self, problem: em.FocusProblem, spectrum: SpectrumModel, run: int
+    ) -> em.EmState:
+        """Find starting posteriors: a random subspace, and a mixture in it."""
+        n_classes = self.settings.n_classes
+        generator = np.random.default_rng([self.settings.seed, run])
+        # K classes span K - 1 dimensions; one more lets the mixture choose.
+        n_dimensions = 1 if n_classes == 2 else n_classes
+        subspace = fit_subspace(
+            problem.statistics,
+            problem.space,
+            spectrum.spectrum,
+            n_dimensions,
+            problem.kernels,
+            generator,
+        )
+        mixture = fit_mixture(subspace, n_classes, generator)
+        logger.info(
+            "run %d: subspace after %d cycles, information per image %s",
+            run + 1,
+            subspace.n_cycles,
+            ", ".join(f"{value:.3f}" for value in subspace.information[::-1]),
+        )
+        return em.init(problem, mixture.posteriors, spectrum)
+
+    def _conclude(
+        self, prepared: _Prepared, states: list[em.EmState], monitor: Monitor
+    ) -> ClassificationResult:
+        """Compare the runs, order the classes and reconstruct them from the intact images."""
+        comparison, runs, log_evidence = _order_runs(states, self.settings)
+        posteriors = runs[comparison.best].posteriors
+        maps = self._reconstruct(prepared, posteriors, "class maps", monitor)
+        controls: tuple[MapEstimate, ...] = ()
+        if self.settings.control_maps:
+            drawn = _random_subsets(posteriors, self.settings.seed)
+            controls = self._reconstruct(prepared, drawn, "control maps", monitor)
+        return ClassificationResult(
+            posteriors=posteriors,
+            log_evidence=log_evidence,
+            runs=runs,
+            comparison=comparison,
+            maps=maps,
+            controls=controls,
+            consensus=prepared.consensus,
+            half_set=prepared.half_set,
+            half_set_origin=prepared.half_set_origin,
+            n_shells=prepared.n_shells,
+        )
+
+    def _reconstruct(
+        self,
+        prepared: _Prepared,
+        weights: Float64[np.ndarray, "particle n_classes"],
+        name: str,
+        monitor: Monitor,
+    ) -> tuple[MapEstimate, ...]:
+        """Reconstruct whole-box maps, one class at a time to keep two grids in memory, not 2K."""
+        images = prepared.consensus.images
+        box = images.particles.box
+        maps: list[MapEstimate] = []
+        with monitor.stage(name, weights.shape[1] * len(images)) as advance:
+            for start in range(0, weights.shape[1], CLASSES_AT_ONCE):
+                columns = weights[:, start : start + CLASSES_AT_ONCE].astype(np.float32)
+                sums = accumulate_maps(
+                    images,
+                    Band.disc(box, box // 2),
+                    prepared.consensus.noise,
+                    half_weights(columns, prepared.half_set),
+                    self._kernels,
+                    prepared.statistics.scale,
+                    advance=_times(advance, columns.shape[1]),
+                )
+                maps.extend(solve_maps(sums, box))
+        return tuple(maps)
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """Everything that all runs share."""
+
+    consensus: Consensus
+    statistics: FocusStatistics
+    half_set: Int8[np.ndarray, " particle"]
+    half_set_origin: str
+    n_shells: int
+
+
+def choose_shells(consensus: Consensus, max_resolution_angstrom: float | None) -> int:
+    """Return how many shells enter the classification.
+
+    What the consensus does not resolve, a part of the particles cannot; with a limit given, the
+    limit holds, clamped to Nyquist.
+    """
+    particles = consensus.images.particles
+    box, pixel = particles.box, particles.pixel_size_angstrom
+    largest = box // 2
+    if max_resolution_angstrom is not None:
+        asked = int(box * pixel / max_resolution_angstrom) + 1
+        if asked > largest:
+            logger.warning(
+                "the resolution limit of %.2f Å lies beyond Nyquist (%.2f Å) and was clamped to "
+                "it; nothing is lost, but a smaller limit would be faster.",
+                max_resolution_angstrom,
+                2 * pixel,
+            )
+        return int(np.clip(asked, min(MIN_SHELLS, largest), largest))
+    resolved = first_shell_below(consensus.map.fsc, FSC_LIMIT)
+    if resolved < MIN_SHELLS:
+        logger.warning(
+            "the half maps of the consensus do not agree at any resolution: the images look like "
+            "noise under these poses. Check poses, contrast and CTF."
+        )
+    return int(np.clip(resolved, min(MIN_SHELLS, largest), largest))
+
+
+def _prior_shells(n_shells: int, box: FocusBox) -> int:
+    """Shells of the padded small box that lie within the band; beyond, only leakage is."""
+    return int(np.ceil(n_shells * box.edge / box.sampled_box))
+
+
+def _log_plan(consensus: Consensus, box: FocusBox, n_shells: int) -> None:
+    particles = consensus.images.particles
+    logger.info(
+        "classification to %.1f Å (%d shells); small box of %d voxels instead of %d; the "
+        "statistics take %.2f GB",
+        shell_resolution_angstrom(n_shells, particles.box, particles.pixel_size_angstrom),
+        n_shells,
+        box.diameter,
+        particles.box,
+        statistics_bytes(len(particles), box, n_shells) / 1e9,
+    )
+
+
+def _order_runs(
+    states: list[em.EmState], settings: ClassifierSettings
+) -> tuple[RunComparison, tuple[RunResult, ...], Float64[np.ndarray, " particle"]]:
+    """Match the runs and number the classes by falling population in the best run."""
+    scores = [state.history[-1].log_posterior for state in states]
+    comparison = compare_runs([state.posteriors for state in states], scores)
+    best = states[comparison.best]
+    by_size = np.argsort(-best.posteriors.sum(axis=0), kind="stable")
+    runs = tuple(
+        RunResult(
+            seed=(settings.seed, index),
+            posteriors=state.posteriors[:, order[by_size]],
+            history=state.history,
+            reason=em.terminate(state, settings.max_cycles, settings.tolerance) or "unfinished",
+            converged=em.has_converged(state, settings.tolerance),
+        )
+        for index, (state, order) in enumerate(zip(states, comparison.orders, strict=True))
+    )
+    return comparison, runs, best.log_evidence
+
+
+def _random_subsets(
+    posteriors: Float64[np.ndarray, "particle n_classes"], seed: int
+) -> Float64[np.ndarray, "particle n_classes"]:
+    """Shuffle each class's weights among the particles: as many, but drawn at random."""
+    generator = np.random.default_rng([seed, 0xC0])
+    return np.stack([generator.permutation(column) for column in posteriors.T], axis=1)
+
+
+def _times(advance: Callable[..., None], n_columns: int) -> Callable[[int], None]:
+    return lambda n_particles: advance(n_particles * n_columns)

@@ -1,0 +1,208 @@
+"""Consensus map, noise spectra and per-particle intensity scale: what all classes share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Complex64, Float32, Float64, Int, Int8
+from scipy import stats
+
+from cryofocus.inference.band import Band
+from cryofocus.inference.images import ImageChunk, ParticleImages
+from cryofocus.inference.noise import NoiseModel, PowerSums, fit_noise, flat_noise, sum_powers
+from cryofocus.inference.reconstruct import (
+    PADDING,
+    MapEstimate,
+    accumulate_maps,
+    half_weights,
+    map_to_grid,
+    matched_chunk,
+    solve_maps,
+)
+from cryofocus.kernels.contract import SliceKernels
+
+# Enough images for spectra that are good to a percent in every shell.
+NOISE_PARTICLES = 4000
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """What is common to all classes.
+
+    Attributes
+    ----------
+    images : the prepared images, with the contrast sign that makes density positive.
+    map : consensus map, half maps and FSC.
+    noise : noise spectra per optics group.
+    scale_prior : mean and variance of the particles' intensity scale.
+    skewness : of the consensus density after the sign was chosen; large means a sure sign.
+    """
+
+    images: ParticleImages
+    map: MapEstimate
+    noise: NoiseModel
+    scale_prior: ScalePrior
+    skewness: float
+
+
+@dataclass(frozen=True)
+class ScalePrior:
+    """Normal distribution of the particles' intensity scales, estimated over the set."""
+
+    mean: float
+    variance: float
+
+
+def estimate_consensus(
+    images: ParticleImages,
+    half_set: Int8[np.ndarray, " particle"],
+    kernels: SliceKernels,
+    *,
+    sign: int | None = None,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Consensus:
+    """Reconstruct all particles together and measure noise and scale against that map.
+
+    Parameters
+    ----------
+    images : prepared images; their treatment's sign is a first guess.
+    half_set : `(particle,)` 1 or 2.
+    kernels : slice kernels of the device.
+    sign : contrast sign to keep; None lets the density decide.
+    advance : called with the number of particles done.
+    """
+    band = Band.disc(images.particles.box, images.particles.box // 2)
+    sample = np.unique(
+        np.linspace(0, len(images) - 1, min(NOISE_PARTICLES, len(images))).astype(np.int64)
+    )
+    first_noise = flat_noise(_power_of_images(images, band, sample))
+    ones = np.ones((len(images), 1), np.float32)
+    scale = np.ones(len(images), np.float32)
+    sums = accumulate_maps(
+        images, band, first_noise, half_weights(ones, half_set), kernels, scale, advance=advance
+    )
+    (estimate,) = solve_maps(sums, images.particles.box)
+    skewness = density_skewness(estimate.full)
+    if sign is None and skewness < 0:
+        images, estimate, skewness = images.flipped(), _negated(estimate), -skewness
+    grid = map_to_grid(estimate.full, PADDING * images.particles.box)
+    noise, scale_prior = _fit_residuals(images, band, first_noise, grid, sample, kernels)
+    return Consensus(images, estimate, noise, scale_prior, skewness)
+
+
+def density_skewness(volume: Float32[np.ndarray, "box box box"]) -> float:
+    """Skewness of the density inside the inscribed sphere: positive where protein is white."""
+    box = volume.shape[0]
+    axis = np.arange(box) - box // 2
+    inside = axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2 < (box // 2) ** 2
+    return float(stats.skew(volume[inside]))
+
+
+def fit_scales(
+    linear: Float64[np.ndarray, " n"], quadratic: Float64[np.ndarray, " n"], prior: ScalePrior
+) -> Float32[np.ndarray, " n"]:
+    """Posterior mean of each particle's scale, relative to the set's mean.
+
+    The least-squares scale linear/quadratic has variance 1/quadratic; where that exceeds the
+    scales' real spread, the estimate stays near the mean instead of following the noise.
+    """
+    if prior.variance <= 0:
+        return np.ones(len(linear), np.float32)
+    scale = (linear + prior.mean / prior.variance) / (quadratic + 1 / prior.variance)
+    return np.asarray(np.clip(scale / prior.mean, 0.1, 10.0), np.float32)
+
+
+def scale_moments(
+    band: Band,
+    data: Complex64[np.ndarray, "n point"],
+    precision: Float32[np.ndarray, "n point"],
+    slices: Complex64[np.ndarray, "n point"],
+) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
+    """Return <Y, s C P V> and |s C P V|^2, both over the noise variance, at s = 1."""
+    product = data.real * slices.real + data.imag * slices.imag
+    power = precision * (slices.real**2 + slices.imag**2)
+    return (
+        (product @ band.hermitian).astype(np.float64),
+        (power @ band.hermitian).astype(np.float64),
+    )
+
+
+def estimate_scale_prior(
+    linear: Float64[np.ndarray, " n"], quadratic: Float64[np.ndarray, " n"]
+) -> ScalePrior:
+    """Fit mean and variance of the scales by moments, net of each estimate's own variance."""
+    total = quadratic.sum()
+    if total <= 0:
+        return ScalePrior(1.0, 0.0)
+    mean = linear.sum() / total
+    excess = (quadratic * (linear / np.maximum(quadratic, 1e-12) - mean) ** 2).sum() - len(linear)
+    spread = excess / total
+    # A spread within three standard errors of nothing is nothing.
+    error = np.sqrt(2.0 * len(linear)) / total
+    # A mean far from 1 says that the map holds no signal the images could be scaled by.
+    is_real = spread > 3 * error and 0.3 < mean < 3.0
+    return ScalePrior(float(mean), float(spread) if is_real else 0.0)
+
+
+def residuals(
+    chunk: ImageChunk,
+    slices: Complex64[np.ndarray, "n point"],
+    scale: Float32[np.ndarray, " n"],
+) -> Complex64[np.ndarray, "n point"]:
+    """Return `Y - s C P V`; for an image written multiplied by its CTF, that times the CTF."""
+    model = slices * (chunk.ctf * scale[:, None])
+    model = np.where(chunk.is_premultiplied[:, None], model * chunk.ctf, model)
+    return chunk.transforms - model
+
+
+def _power_of_images(
+    images: ParticleImages, band: Band, sample: Int[np.ndarray, " n"]
+) -> PowerSums:
+    total = None
+    for chunk in images.chunks(band, sample):
+        part = _sum_chunk_powers(chunk, band, chunk.transforms, len(images.particles.optics))
+        total = part if total is None else total + part
+    assert total is not None
+    return total
+
+
+def _sum_chunk_powers(
+    chunk: ImageChunk, band: Band, signal: Complex64[np.ndarray, "n point"], n_groups: int
+) -> PowerSums:
+    power = (signal.real**2 + signal.imag**2).astype(np.float32)
+    # C E of a premultiplied image becomes E; near the CTF's zeros nothing is left to tell.
+    safe = np.where(chunk.is_premultiplied[:, None], np.maximum(chunk.ctf**2, 1e-3), 1)
+    return sum_powers(band, chunk.groups, chunk.ctf, (power / safe).astype(np.float32), n_groups)
+
+
+def _fit_residuals(
+    images: ParticleImages,
+    band: Band,
+    first_noise: NoiseModel,
+    grid: Complex64[np.ndarray, "edge edge half"],
+    sample: Int[np.ndarray, " n"],
+    kernels: SliceKernels,
+) -> tuple[NoiseModel, ScalePrior]:
+    """Fit noise spectra and the spread of scales to a sample's residuals."""
+    linear, quadratic, total = [], [], None
+    unit = np.ones(len(images), np.float32)
+    for chunk in images.chunks(band, sample):
+        geometry = images.geometry(band, PADDING, grid.shape[0], chunk.particles)
+        slices = kernels.gather(grid[..., None], geometry)[..., 0]
+        data, precision = matched_chunk(chunk, band, first_noise, unit[: len(chunk.particles)])
+        moments = scale_moments(band, data, precision, slices)
+        linear.append(moments[0])
+        quadratic.append(moments[1])
+        residual = residuals(chunk, slices, unit[: len(chunk.particles)])
+        part = _sum_chunk_powers(chunk, band, residual, len(images.particles.optics))
+        total = part if total is None else total + part
+    assert total is not None
+    prior = estimate_scale_prior(np.concatenate(linear), np.concatenate(quadratic))
+    return fit_noise(total), prior
+
+
+def _negated(estimate: MapEstimate) -> MapEstimate:
+    first, second = estimate.halves
+    return replace(estimate, full=-estimate.full, halves=(-first, -second))

@@ -1,0 +1,279 @@
+"""The focus region's small box and what each image contributes to it.
+
+A class's deviation from the consensus lives inside the focus mask, so its projection lives in a
+disc of the mask's diameter. Of each image, therefore, only two small arrays enter the
+likelihood: the matched-filtered residual around the projected mask centre, and the image's own
+autocorrelation kernel for lags shorter than the diameter
+(docs/derivations/small-box-statistics.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Complex64, Float, Float32, Int
+
+from cryofocus.inference.band import Band
+from cryofocus.inference.consensus import Consensus, fit_scales, scale_moments
+from cryofocus.inference.reconstruct import PADDING, map_to_grid, matched_chunk
+from cryofocus.kernels.contract import SliceGeometry, SliceKernels
+from cryofocus.maths.fourier import (
+    forward_2d,
+    forward_3d,
+    inverse_2d,
+    inverse_3d,
+    next_fast_len,
+    resize_half_3d,
+    shift_phases,
+)
+from cryofocus.maths.grids import fit_box_2d
+from cryofocus.maths.masks import mask_bounds, resample_mask
+
+
+@dataclass(frozen=True)
+class FocusBox:
+    """A cubic box around the focus mask, padded twofold for slices and for linear correlation.
+
+    Attributes
+    ----------
+    mask : `(diameter, diameter, diameter)` the focus mask in the small box.
+    centre_angstrom : (x, y, z) of the small box's centre voxel, from the particle's box centre.
+    edge : edge of the padded small box, twice the diameter.
+    sampled_box : edge of the particle's box, resampled as coarsely as the band allows.
+    voxel_size_angstrom : Å per voxel of that sampling.
+    """
+
+    mask: Float32[np.ndarray, "d d d"]
+    centre_angstrom: tuple[float, float, float]
+    edge: int
+    sampled_box: int
+    voxel_size_angstrom: float
+
+    @property
+    def diameter(self) -> int:
+        """Edge of the unpadded small box in voxels."""
+        return self.mask.shape[0]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing was cut off: the small box is the particle's box."""
+        return self.diameter == self.sampled_box
+
+    @classmethod
+    def around(
+        cls, mask: Float32[np.ndarray, "box box box"], voxel_size_angstrom: float, n_shells: int
+    ) -> FocusBox:
+        """Return the smallest small box that holds a mask, sampled for `n_shells` shells.
+
+        Where twice the mask's diameter reaches the particle's box nothing would be gained, and
+        the small box is the whole box.
+        """
+        box = mask.shape[0]
+        coarse = coarse_box(box, n_shells)
+        if coarse < box:
+            mask = resample_mask(mask, coarse)
+        voxel = voxel_size_angstrom * box / coarse
+        middle = [(bound.start + bound.stop) // 2 for bound in mask_bounds(mask)]
+        places = np.argwhere(mask > 0) - middle
+        radius = float(np.sqrt((places**2).sum(axis=1).max()))
+        diameter = next_fast_len(2 * int(np.ceil(radius + 1)))
+        if 2 * diameter >= coarse:
+            diameter, middle = coarse, [coarse // 2] * 3
+        z, y, x = (float((m - coarse // 2) * voxel) for m in middle)
+        return cls(cut_cube(mask, middle, diameter), (x, y, z), 2 * diameter, coarse, voxel)
+
+    def band(self, n_shells: int) -> Band:
+        """Return the points that carry the particle's first `n_shells` shells.
+
+        Cutting the residual to the small box spreads each coefficient over its neighbours, so
+        the small band reaches two points further.
+        """
+        if self.is_whole:
+            return Band.disc(self.sampled_box, n_shells)
+        reach = int(np.ceil(n_shells * self.edge / self.sampled_box)) + 2
+        return Band.disc(self.edge, min(reach, self.edge // 2 - 1))
+
+    def cut(self, volume: Float32[np.ndarray, "box box box"]) -> Float32[np.ndarray, "d d d"]:
+        """Cut the small box out of a whole-box map, in the units of deviations.
+
+        A deviation's transform has the values of the whole box's transform, so that slices of
+        both compare; its grey values are higher by the ratio of the voxel volumes.
+        """
+        box = volume.shape[0]
+        half = resize_half_3d(forward_3d(volume), box, self.sampled_box)
+        middle = [
+            round(c / self.voxel_size_angstrom) + self.sampled_box // 2
+            for c in reversed(self.centre_angstrom)
+        ]
+        return cut_cube(inverse_3d(half, self.sampled_box), middle, self.diameter)
+
+
+@dataclass(frozen=True)
+class FocusStatistics:
+    """The sufficient statistics of all particles for the small box.
+
+    Attributes
+    ----------
+    box : the small box.
+    band : the points of the half plane that enter.
+    geometry : where each particle's slice cuts the padded small box.
+    data : `(particle, point)` transforms Z of the matched-filtered residuals.
+    precision : `(particle, point)` transforms Q of the autocorrelation kernels.
+    scale : `(particle,)` intensity scale of each particle.
+
+    Both arrays carry the Hermitian weights and the normalisation of the inverse transform, so
+    that `L = sum Re(conj Z P) - 1/2 Q |P|^2` over the points is the log-likelihood.
+    """
+
+    box: FocusBox
+    band: Band
+    geometry: SliceGeometry
+    data: Complex64[np.ndarray, "particle point"]
+    precision: Float32[np.ndarray, "particle point"]
+    scale: Float32[np.ndarray, " particle"]
+
+    def __len__(self) -> int:
+        """Return the number of particles."""
+        return len(self.data)
+
+    def take(self, which: Int[np.ndarray, " m"]) -> FocusStatistics:
+        """Return the statistics of some of the particles."""
+        return replace(
+            self,
+            geometry=self.geometry.take(which),
+            data=self.data[which],
+            precision=self.precision[which],
+            scale=self.scale[which],
+        )
+
+
+def cut_cube(
+    volume: Float32[np.ndarray, "box box box"], centre: Sequence[int], edge: int
+) -> Float32[np.ndarray, "edge edge edge"]:
+    """Cut a cube whose voxel `edge//2` is the volume's voxel `centre` (z, y, x); zeros outside."""
+    cube = np.zeros((edge,) * 3, np.float32)
+    source, target = [], []
+    for c, size in zip(centre, volume.shape, strict=True):
+        low = c - edge // 2
+        inside = slice(max(low, 0), min(low + edge, size))
+        source.append(inside)
+        target.append(slice(inside.start - low, inside.stop - low))
+    cube[tuple(target)] = volume[tuple(source)]
+    return cube
+
+
+def statistics_bytes(n_particles: int, box: FocusBox, n_shells: int) -> int:
+    """Return the memory the statistics will take."""
+    return n_particles * len(box.band(n_shells)) * 12
+
+
+def measure_focus(
+    consensus: Consensus,
+    box: FocusBox,
+    n_shells: int,
+    kernels: SliceKernels,
+    *,
+    allocate: Callable[..., np.ndarray] = np.empty,
+    advance: Callable[[int], None] = lambda _: None,
+) -> FocusStatistics:
+    """Take the small-box statistics of every particle in one pass over the images.
+
+    Parameters
+    ----------
+    consensus : images, consensus map, noise and scale prior.
+    box : the small box.
+    n_shells : shells of the particle's box that enter (the classification's resolution limit).
+    kernels : slice kernels.
+    allocate : makes the two large arrays, given shape and type.
+    advance : called with the number of particles done.
+    """
+    images = consensus.images
+    full_band = Band.disc(images.particles.box, n_shells)
+    band = box.band(n_shells)
+    data = allocate((len(images), len(band)), np.complex64)
+    precision = allocate((len(images), len(band)), np.float32)
+    scale = np.empty(len(images), np.float32)
+    everything = np.arange(len(images))
+    geometry = images.geometry(band, box.edge / band.box, box.edge, everything)
+    centres = geometry.matrices.astype(np.float64) @ np.asarray(box.centre_angstrom)
+    # Inverse transforms of the whole box divided by its points; sums over its plane did not.
+    weight = band.hermitian * np.float32((box.sampled_box / band.box) ** 2)
+    for residual in matched_residuals(consensus, full_band, kernels):
+        which = residual.particles
+        scale[which] = residual.scale
+        small = to_small_box(residual, box, (n_shells, band), centres[which], images.workers)
+        data[which] = small[0] * weight
+        precision[which] = small[1] * weight
+        advance(len(which))
+    return FocusStatistics(box, band, geometry, data, precision, scale)
+
+
+@dataclass(frozen=True)
+class MatchedResidual:
+    """Matched-filtered residuals `s C E / sigma2` and precisions `s^2 C^2 / sigma2`."""
+
+    particles: Int[np.ndarray, " n"]
+    data: Complex64[np.ndarray, "n point"]
+    precision: Float32[np.ndarray, "n point"]
+    scale: Float32[np.ndarray, " n"]
+
+
+def matched_residuals(
+    consensus: Consensus, band: Band, kernels: SliceKernels
+) -> Iterator[MatchedResidual]:
+    """Yield what each image says beyond the consensus, chunk by chunk, on the full-box band."""
+    images = consensus.images
+    grid = map_to_grid(consensus.map.full, PADDING * images.particles.box)[..., None]
+    for chunk in images.chunks(band):
+        geometry = images.geometry(band, PADDING, grid.shape[0], chunk.particles)
+        slices = kernels.gather(grid, geometry)[..., 0]
+        unit = np.ones(len(chunk.particles), np.float32)
+        data, precision = matched_chunk(chunk, band, consensus.noise, unit)
+        scale = fit_scales(*scale_moments(band, data, precision, slices), consensus.scale_prior)
+        precision *= scale[:, None]
+        data -= precision * slices
+        data *= scale[:, None]
+        precision *= scale[:, None]
+        yield MatchedResidual(chunk.particles, data, precision, scale)
+
+
+def to_small_box(
+    residual: MatchedResidual,
+    box: FocusBox,
+    bands: tuple[int, Band],
+    centres_angstrom: Float[np.ndarray, "n 2"],
+    workers: int = 1,
+) -> tuple[Complex64[np.ndarray, "n small_point"], Float32[np.ndarray, "n small_point"]]:
+    """Cut residual and kernel to the small box and return their transforms on its band.
+
+    Exact for every deviation inside the mask: its projection lies within the mask's radius of
+    the projected centre, and two of its points are never farther apart than the diameter.
+
+    Parameters
+    ----------
+    residual : matched residuals on the first shells of the particle's box.
+    box : the small box.
+    bands : how many shells these are, and the band of the small box to return.
+    centres_angstrom : `(n, 2)` where the small box's centre lands in each image.
+    workers : threads.
+    """
+    n_shells, band = bands
+    if box.is_whole:
+        return residual.data, residual.precision
+    sampled = Band.disc(box.sampled_box, n_shells)
+    half = sampled.spread(residual.data)
+    half *= shift_phases(box.sampled_box, box.voxel_size_angstrom, -centres_angstrom)
+    cut = fit_box_2d(inverse_2d(half, box.sampled_box, workers=workers), box.diameter)
+    data = band.pick(forward_2d(fit_box_2d(cut, box.edge), workers=workers))
+    kernel_half = sampled.spread(residual.precision.astype(np.complex64))
+    lags = inverse_2d(kernel_half, box.sampled_box, workers=workers)
+    kernel = band.pick(forward_2d(fit_box_2d(lags, box.edge), workers=workers))
+    return data, np.ascontiguousarray(kernel.real)
+
+
+def coarse_box(box: int, n_shells: int) -> int:
+    """Return the edge to which a box is resampled so that it still holds `n_shells` shells."""
+    coarse = next_fast_len(2 * n_shells + 2)
+    return coarse if coarse < box else box

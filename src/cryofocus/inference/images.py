@@ -1,0 +1,164 @@
+"""Particle index -> what the inference sees: centred transforms and CTFs of one band.
+
+Everything that makes images comparable happens here, once: contrast sign, background
+normalisation, centring by the pose's shift, removal of the odd aberrations' phase, and the
+bookkeeping for images that were multiplied by their CTF before they were written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Bool, Complex64, Float32, Int, Int32
+
+from cryofocus.data.particles import ParticleSet
+from cryofocus.inference.band import Band
+from cryofocus.kernels.contract import SliceGeometry
+from cryofocus.maths.ctf import aberration_phase, evaluate_ctf
+from cryofocus.maths.fourier import forward_2d, shift_phases
+
+# An image leaves enough memory traffic behind that larger chunks gain nothing.
+CHUNK_PARTICLES = 512
+
+
+class Reader(Protocol):
+    """Anything that gives raw particle images by index."""
+
+    def read(self, indices: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m box box"]:
+        """Return raw pixel values, float32."""
+        ...
+
+
+@dataclass(frozen=True)
+class ImageTreatment:
+    """What is done to raw pixels.
+
+    Attributes
+    ----------
+    sign : +1 if protein is white in the files, -1 if it is black.
+    normalise : whether each image's background is brought to mean 0 and deviation 1.
+    background_radius_pixels : pixels farther than this from the centre are background.
+    """
+
+    sign: int
+    normalise: bool
+    background_radius_pixels: float
+
+
+@dataclass(frozen=True)
+class ImageChunk:
+    """Prepared images of some particles, restricted to a band.
+
+    Attributes
+    ----------
+    particles : `(n,)` indices into the particle set.
+    groups : `(n,)` optics group index.
+    transforms : `(n, point)`; for an image written multiplied by its CTF, still so.
+    ctf : `(n, point)` CTF with envelope and scale, as it multiplies a projection.
+    is_premultiplied : `(n,)`.
+    """
+
+    particles: Int[np.ndarray, " n"]
+    groups: Int32[np.ndarray, " n"]
+    transforms: Complex64[np.ndarray, "n point"]
+    ctf: Float32[np.ndarray, "n point"]
+    is_premultiplied: Bool[np.ndarray, " n"]
+
+
+@dataclass(frozen=True)
+class ParticleImages:
+    """The images of a particle set, prepared chunk by chunk; nothing is kept.
+
+    Attributes
+    ----------
+    particles : the particle set.
+    reader : gives raw pixels.
+    treatment : what is done to them.
+    workers : threads of the Fourier transforms.
+    """
+
+    particles: ParticleSet
+    reader: Reader
+    treatment: ImageTreatment
+    workers: int = 1
+
+    def __len__(self) -> int:
+        """Return the number of particles."""
+        return len(self.particles)
+
+    def flipped(self) -> ParticleImages:
+        """Return the same images with the opposite contrast sign."""
+        return replace(self, treatment=replace(self.treatment, sign=-self.treatment.sign))
+
+    def chunks(
+        self, band: Band, which: Int[np.ndarray, " n"] | None = None
+    ) -> Iterator[ImageChunk]:
+        """Yield prepared chunks of some particles (all by default) in the order given."""
+        chosen = np.arange(len(self)) if which is None else np.asarray(which)
+        for start in range(0, len(chosen), CHUNK_PARTICLES):
+            yield self.load(band, chosen[start : start + CHUNK_PARTICLES])
+
+    def load(self, band: Band, chosen: Int[np.ndarray, " n"]) -> ImageChunk:
+        """Read and prepare the images of some particles."""
+        particles = self.particles
+        pixels = treat(self.reader.read(chosen), self.treatment)
+        half = forward_2d(pixels, workers=self.workers)
+        shift = particles.shift_angstrom[chosen]
+        half *= shift_phases(particles.box, particles.pixel_size_angstrom, shift)
+        groups = particles.optics_of_particle[chosen].astype(np.int32)
+        ctf = np.empty((len(chosen), len(band)), np.float32)
+        premultiplied = np.zeros(len(chosen), bool)
+        for group in np.unique(groups):
+            rows = np.flatnonzero(groups == group)
+            optics = particles.optics[group]
+            shape = (particles.box, particles.pixel_size_angstrom)
+            values = evaluate_ctf(particles.ctf.take(chosen[rows]), optics.microscope, *shape)
+            ctf[rows] = band.pick(values)
+            phase = aberration_phase(optics.microscope, *shape)
+            if phase is not None:
+                half[rows] *= np.conj(phase)
+            premultiplied[rows] = optics.ctf_premultiplied
+        return ImageChunk(chosen, groups, band.pick(half), ctf, premultiplied)
+
+    def geometry(
+        self, band: Band, padding: float, edge: int, which: Int[np.ndarray, " n"]
+    ) -> SliceGeometry:
+        """Return where the band's slices of some particles cut a padded grid."""
+        matrices = self.particles.rotation[which, :2, :]
+        magnification = np.array(
+            [group.microscope.magnification_matrix for group in self.particles.optics]
+        )
+        groups = self.particles.optics_of_particle[which]
+        # A frequency f of the image is M f in the specimen, so the slice runs along A^T M f.
+        folded = np.einsum("nji,njk->nik", magnification[groups], matrices)
+        return SliceGeometry(edge, band.grid_points(padding), folded.astype(np.float32))
+
+
+def treat(
+    pixels: Float32[np.ndarray, "n box box"], treatment: ImageTreatment
+) -> Float32[np.ndarray, "n box box"]:
+    """Apply contrast sign and, where asked for, background normalisation."""
+    sign = np.float32(treatment.sign)
+    if not treatment.normalise:
+        return pixels * sign
+    mean, deviation = background_moments(pixels, treatment.background_radius_pixels)
+    return (pixels - mean[:, None, None]) * (sign / deviation)[:, None, None]
+
+
+def background_moments(
+    pixels: Float32[np.ndarray, "n box box"], radius_pixels: float
+) -> tuple[Float32[np.ndarray, " n"], Float32[np.ndarray, " n"]]:
+    """Return mean and standard deviation of each image outside a centred circle."""
+    outside = pixels[:, _background(pixels.shape[1], float(radius_pixels))]
+    deviation = outside.std(axis=1)
+    return outside.mean(axis=1), np.maximum(deviation, np.finfo(np.float32).tiny)
+
+
+@cache
+def _background(box: int, radius_pixels: float) -> Bool[np.ndarray, "box box"]:
+    axis = np.arange(box) - box // 2
+    return np.hypot(axis[:, None], axis[None, :]) > radius_pixels

@@ -1,0 +1,42 @@
+"""Class posteriors from log-likelihoods, and class weights from posteriors."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.special import logsumexp
+
+# Prior particles in every class: keeps a class that loses all its particles from dividing by 0.
+PRIOR_PARTICLES = 5.0
+
+
+def class_posteriors(
+    log_likelihood: Float64[np.ndarray, "particle n_classes"],
+    class_weights: Float64[np.ndarray, " n_classes"],
+) -> tuple[Float64[np.ndarray, "particle n_classes"], Float64[np.ndarray, " particle"]]:
+    """Return the posteriors and each particle's log evidence, in float64 throughout."""
+    joint = log_likelihood + np.log(class_weights)
+    evidence = logsumexp(joint, axis=1)
+    posteriors = np.exp(joint - evidence[:, None])
+    return posteriors / posteriors.sum(axis=1, keepdims=True), evidence
+
+
+def estimate_class_weights(
+    posteriors: Float64[np.ndarray, "particle n_classes"],
+) -> Float64[np.ndarray, " n_classes"]:
+    """Return the most probable class weights under a Dirichlet prior of `PRIOR_PARTICLES`."""
+    counts = posteriors.sum(axis=0) + PRIOR_PARTICLES
+    return np.asarray(counts / counts.sum())
+
+
+def class_weight_log_prior(class_weights: Float64[np.ndarray, " n_classes"]) -> float:
+    """Return the Dirichlet log prior that `estimate_class_weights` maximises with the data."""
+    return float(PRIOR_PARTICLES * np.log(class_weights).sum())
+
+
+def posterior_change(
+    before: Float64[np.ndarray, "particle n_classes"],
+    after: Float64[np.ndarray, "particle n_classes"],
+) -> float:
+    """Return the mean total-variation distance between two sets of posteriors (0 to 1)."""
+    return float(0.5 * np.abs(after - before).sum(axis=1).mean())

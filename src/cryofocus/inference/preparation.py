@@ -1,0 +1,88 @@
+"""Decisions taken once before any image is used: contrast sign, normalisation, half sets."""
+
+from __future__ import annotations
+
+import logging
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Int8
+
+from cryofocus.data.particles import ParticleSet
+from cryofocus.inference.images import (
+    ImageTreatment,
+    ParticleImages,
+    Reader,
+    background_moments,
+)
+
+logger = logging.getLogger(__name__)
+
+SAMPLE_PARTICLES = 400
+# Backgrounds this uniform need no normalisation: relative spread of deviations, mean over
+# deviation.
+UNIFORM_DEVIATION, UNIFORM_MEAN = 0.1, 0.2
+BACKGROUND_RADIUS = 0.9
+
+Invert = Literal["auto", "yes", "no"]
+
+
+def prepare_images(
+    particles: ParticleSet, reader: Reader, invert: Invert, workers: int
+) -> ParticleImages:
+    """Look at a sample of the images and decide how all are treated.
+
+    Parameters
+    ----------
+    particles : the particle set.
+    reader : gives raw pixels.
+    invert : "yes" for dark protein, "no" for bright protein; "auto" guesses bright and lets the
+        consensus decide (`estimate_consensus`).
+    workers : threads of the Fourier transforms.
+    """
+    n_sample = min(SAMPLE_PARTICLES, len(particles))
+    sample = np.unique(np.linspace(0, len(particles) - 1, n_sample).astype(np.int64))
+    radius = BACKGROUND_RADIUS * particles.box / 2
+    mean, deviation = background_moments(reader.read(sample), radius)
+    spread = float(deviation.std() / deviation.mean())
+    offset = float(np.abs(mean / deviation).mean())
+    normalise = spread > UNIFORM_DEVIATION or offset > UNIFORM_MEAN
+    logger.info(
+        "background of %d images: deviation %.4g with relative spread %.3f, |mean|/deviation "
+        "%.3f; the images are %s",
+        len(sample),
+        float(deviation.mean()),
+        spread,
+        offset,
+        "normalised one by one" if normalise else "used as they are",
+    )
+    treatment = ImageTreatment(-1 if invert == "yes" else 1, normalise, radius)
+    return ParticleImages(particles, reader, treatment, workers)
+
+
+def assign_half_sets(
+    particles: ParticleSet, seed: int
+) -> tuple[Int8[np.ndarray, " particle"], str]:
+    """Return half set 1 or 2 of every particle, and a sentence on where it came from.
+
+    Given half sets are kept. Otherwise micrographs are dealt out whole, because particles of one
+    micrograph may share errors; with a single micrograph, particles are dealt out at random.
+    """
+    given = particles.half_set.astype(np.int8)
+    if (given > 0).all() and len(np.unique(given)) == 2:
+        return given, "half sets as given in the particle table"
+    generator = np.random.default_rng([seed, 0x4A1F])
+    micrographs, index = np.unique(particles.micrograph_of_particle, return_inverse=True)
+    if len(micrographs) >= 2:
+        sizes = np.bincount(index)
+        half_of = np.zeros(len(micrographs), np.int8)
+        filled = [0, 0]
+        for micrograph in generator.permutation(len(micrographs)):
+            smaller = int(filled[1] < filled[0])
+            half_of[micrograph] = smaller + 1
+            filled[smaller] += int(sizes[micrograph])
+        return half_of[index], f"half sets by micrograph (seed {seed})"
+    shuffled = generator.permutation(len(particles))
+    half_set = np.empty(len(particles), np.int8)
+    half_set[shuffled] = 1 + np.arange(len(particles)) % 2
+    return half_set, f"half sets at random (seed {seed})"

@@ -1,0 +1,172 @@
+"""Whole-box maps from intact images: weighted sums of slices, half maps, FSC and Wiener filter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Complex64, Float, Float32, Float64, Int8
+
+from cryofocus.inference.band import Band
+from cryofocus.inference.images import ImageChunk, ParticleImages
+from cryofocus.inference.noise import NoiseModel
+from cryofocus.kernels.contract import SliceKernels, SliceSums
+from cryofocus.maths.fourier import forward_3d, inverse_3d
+from cryofocus.maths.grids import fit_box_3d, shell_index_3d
+from cryofocus.maths.shells import fourier_shell_correlation, shell_mean_3d
+
+PADDING = 2
+
+
+@dataclass(frozen=True)
+class MapEstimate:
+    """A map, its half maps and how well they agree.
+
+    Attributes
+    ----------
+    full : `(box, box, box)` Wiener-filtered map of both half sets.
+    halves : two maps of the half sets, filtered only where data are missing.
+    fsc : `(box//2+1,)` Fourier shell correlation of the half maps, unmasked.
+    """
+
+    full: Float32[np.ndarray, "box box box"]
+    halves: tuple[Float32[np.ndarray, "box box box"], Float32[np.ndarray, "box box box"]]
+    fsc: Float64[np.ndarray, " n_shells"]
+
+
+def matched_chunk(
+    chunk: ImageChunk,
+    band: Band,
+    noise: NoiseModel,
+    scale: Float32[np.ndarray, " n"],
+) -> tuple[Complex64[np.ndarray, "n point"], Float32[np.ndarray, "n point"]]:
+    """Return matched-filtered data `s C Y / sigma2` and precision `s^2 C^2 / sigma2`.
+
+    An image written multiplied by its CTF is `C Y` already.
+    """
+    precision = noise.precision(band, chunk.groups, chunk.ctf)
+    precision *= scale[:, None]
+    once = np.where(chunk.is_premultiplied[:, None], np.float32(1), chunk.ctf)
+    data = chunk.transforms * (once * precision)
+    precision *= scale[:, None]
+    precision *= chunk.ctf
+    precision *= chunk.ctf
+    return data, precision
+
+
+def accumulate_maps(
+    images: ParticleImages,
+    band: Band,
+    noise: NoiseModel,
+    weights: Float32[np.ndarray, "particle component"],
+    kernels: SliceKernels,
+    scale: Float32[np.ndarray, " particle"],
+    *,
+    advance: Callable[[int], None] = lambda _: None,
+) -> SliceSums:
+    """Insert every intact image into a padded whole-box grid, once per weight column."""
+    edge = PADDING * images.particles.box
+    accumulator = kernels.accumulator(edge, weights.shape[1], weights.shape[1])
+    for chunk in images.chunks(band, np.flatnonzero(weights.any(axis=1))):
+        which = chunk.particles
+        data, precision = matched_chunk(chunk, band, noise, scale[which])
+        accumulator.add(
+            images.geometry(band, PADDING, edge, which),
+            data * band.hermitian,
+            precision * band.hermitian,
+            weights[which],
+            weights[which],
+        )
+        advance(len(which))
+    return accumulator.total()
+
+
+def half_weights(
+    weights: Float32[np.ndarray, "particle component"], half_set: Int8[np.ndarray, " particle"]
+) -> Float32[np.ndarray, "particle two_components"]:
+    """Double the weight columns: all of half set 1 first, then all of half set 2."""
+    return np.concatenate(
+        [weights * (half_set == 1)[:, None], weights * (half_set == 2)[:, None]], axis=1
+    ).astype(np.float32)
+
+
+def solve_maps(sums: SliceSums, box: int) -> list[MapEstimate]:
+    """Turn sums over (half set, map) columns into maps; see `half_weights` for the order."""
+    n_maps = sums.data.shape[3] // 2
+    return [
+        _solve_map(
+            (sums.data[..., k], sums.data[..., k + n_maps]),
+            (sums.precision[..., k], sums.precision[..., k + n_maps]),
+            box,
+        )
+        for k in range(n_maps)
+    ]
+
+
+def _solve_map(
+    data: tuple[Complex64[np.ndarray, "e e h"], Complex64[np.ndarray, "e e h"]],
+    precision: tuple[Float32[np.ndarray, "e e h"], Float32[np.ndarray, "e e h"]],
+    box: int,
+) -> MapEstimate:
+    edge = data[0].shape[0]
+    halves = []
+    for numerator, denominator in zip(data, precision, strict=True):
+        # A thousandth of the shell's mean keeps empty corners of Fourier space at zero.
+        floor = _by_shell(1e-3 * shell_mean_3d(denominator, edge), edge)
+        halves.append(grid_to_map(numerator / (denominator + floor), box))
+    fsc = fourier_shell_correlation(forward_3d(halves[0]), forward_3d(halves[1]), box)
+    denominator = precision[0] + precision[1]
+    regularised = denominator + _by_shell(wiener_term(denominator, fsc, box), edge)
+    full = grid_to_map((data[0] + data[1]) / regularised, box)
+    return MapEstimate(full, (halves[0], halves[1]), fsc)
+
+
+def wiener_term(
+    precision: Float32[np.ndarray, "edge edge half"],
+    fsc: Float[np.ndarray, " n_shells"],
+    box: int,
+) -> Float64[np.ndarray, " grid_shells"]:
+    """Return 1/tau2 for each shell of the padded grid, from the half maps' FSC.
+
+    The whole set's signal-to-noise ratio is 2 FSC / (1 - FSC) and equals mean precision times
+    tau2, so that 1/tau2 = mean precision (1 - FSC) / (2 FSC) (Rosenthal & Henderson 2003).
+    """
+    edge = precision.shape[0]
+    mean = shell_mean_3d(precision, edge)
+    # Random agreement of empty shells must not pass for signal: see the 3-sigma floor.
+    clipped = np.clip(fsc, 1e-3, 0.999)
+    on_grid = np.interp(np.arange(len(mean)) * box / edge, np.arange(len(fsc)), clipped)
+    tiny = max(float(mean.max()) * 1e-6, np.finfo(np.float32).tiny)
+    return np.asarray(np.maximum(mean, tiny) * (1 - on_grid) / (2 * on_grid))
+
+
+def grid_to_map(
+    grid: Complex64[np.ndarray, "edge edge half"], box: int
+) -> Float32[np.ndarray, "box box box"]:
+    """Transform a padded grid back and divide out the trilinear kernel."""
+    edge = grid.shape[0]
+    padded = inverse_3d(grid, edge)
+    return np.asarray(fit_box_3d(padded, box) / gridding_kernel(box, edge), np.float32)
+
+
+def map_to_grid(
+    volume: Float32[np.ndarray, "box box box"], edge: int
+) -> Complex64[np.ndarray, "edge edge half"]:
+    """Transform a map onto a padded grid such that its trilinear slices are its projections."""
+    box = volume.shape[0]
+    corrected = (volume / gridding_kernel(box, edge)).astype(np.float32)
+    return forward_3d(fit_box_3d(corrected, edge))
+
+
+def gridding_kernel(box: int, edge: int) -> Float32[np.ndarray, "box box box"]:
+    """Real-space image of trilinear interpolation on a grid of `edge`: a product of sinc^2."""
+    line = np.sinc((np.arange(box) - box // 2) / edge) ** 2
+    return (line[:, None, None] * line[None, :, None] * line).astype(np.float32)
+
+
+def _by_shell(
+    curve: Float[np.ndarray, " n_shells"], edge: int
+) -> Float32[np.ndarray, "edge edge half"]:
+    """Lay a curve over shells out on a half grid; corners take the last value."""
+    return curve[np.minimum(shell_index_3d(edge), len(curve) - 1)].astype(np.float32)

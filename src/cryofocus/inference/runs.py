@@ -1,0 +1,66 @@
+"""Several independent runs: matched class to class, compared particle by particle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int
+from scipy.optimize import linear_sum_assignment
+
+
+@dataclass(frozen=True, eq=False)
+class RunComparison:
+    """How runs agree once their classes are matched to the best run's.
+
+    Attributes
+    ----------
+    best : index of the best run.
+    orders : for each run, which of its classes is the best run's class 0, 1, ...
+    agreement : `(particle,)` fraction of the runs that put a particle in the best run's class.
+    pairs : (first, second, fraction of particles in the same class) for each pair of runs.
+    """
+
+    best: int
+    orders: tuple[Int[np.ndarray, " n_classes"], ...]
+    agreement: Float32[np.ndarray, " particle"]
+    pairs: tuple[tuple[int, int, float], ...]
+
+
+def compare_runs(
+    posteriors: list[Float64[np.ndarray, "particle n_classes"]], scores: list[float]
+) -> RunComparison:
+    """Match every run's classes to those of the run with the highest score.
+
+    Matching maximises the expected number of particles in matched classes (Hungarian method on
+    products of posteriors).
+    """
+    best = int(np.argmax(scores))
+    orders = tuple(match_classes_softly(posteriors[best], run) for run in posteriors)
+    labels = np.stack(
+        [run[:, order].argmax(axis=1) for run, order in zip(posteriors, orders, strict=True)]
+    )
+    agreement = (labels == labels[best]).mean(axis=0).astype(np.float32)
+    pairs = tuple(
+        (i, j, _matched_fraction(posteriors[i], posteriors[j]))
+        for i in range(len(posteriors))
+        for j in range(i + 1, len(posteriors))
+    )
+    return RunComparison(best, orders, agreement, pairs)
+
+
+def match_classes_softly(
+    reference: Float64[np.ndarray, "particle n_classes"],
+    other: Float64[np.ndarray, "particle n_classes"],
+) -> Int[np.ndarray, " n_classes"]:
+    """Return which class of `other` corresponds to each class of `reference`."""
+    _, order = linear_sum_assignment(-(reference.T @ other))
+    return order
+
+
+def _matched_fraction(
+    first: Float64[np.ndarray, "particle n_classes"],
+    second: Float64[np.ndarray, "particle n_classes"],
+) -> float:
+    order = match_classes_softly(first, second)
+    return float((first.argmax(axis=1) == second[:, order].argmax(axis=1)).mean())

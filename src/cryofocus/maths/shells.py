@@ -1,0 +1,51 @@
+"""Averages over Fourier shells of volumes, Fourier shell correlation and what follows from it."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Complex, Float, Float64
+
+from cryofocus.maths.fourier import hermitian_weights
+from cryofocus.maths.grids import n_shells, shell_index_3d
+
+
+def shell_mean_3d(values: Float[np.ndarray, "box box half"], box: int) -> Float64[np.ndarray, " n"]:
+    """Average a half volume over each complete shell of the full volume.
+
+    Returns `box//2 + 1` means; corners beyond the last shell are left out.
+    """
+    shells = shell_index_3d(box)
+    weights = np.broadcast_to(hermitian_weights(box), shells.shape)
+    inside = shells < n_shells(box)
+    index, weight = shells[inside], weights[inside].astype(np.float64)
+    sums = np.bincount(index, weights=weight * values[inside], minlength=n_shells(box))
+    return sums / np.bincount(index, weights=weight, minlength=n_shells(box))
+
+
+def fourier_shell_correlation(
+    first: Complex[np.ndarray, "box box half"], second: Complex[np.ndarray, "box box half"], box: int
+) -> Float64[np.ndarray, " n"]:
+    """Return the correlation of two half transforms in each shell, 0 where either is empty.
+
+    FSC = sum Re(F1 conj F2) / sqrt(sum |F1|^2 sum |F2|^2) (Harauz & van Heel 1986).
+    """
+    cross = shell_mean_3d((first * np.conj(second)).real, box)
+    power = shell_mean_3d(np.abs(first) ** 2, box) * shell_mean_3d(np.abs(second) ** 2, box)
+    return np.divide(cross, np.sqrt(power), out=np.zeros_like(cross), where=power > 0)
+
+
+def first_shell_below(fsc: Float[np.ndarray, " n"], threshold: float) -> int:
+    """Return the first shell (from 1) where the FSC falls below a threshold and stays there.
+
+    "Stays" means for that shell and the next, so that a single noisy shell does not decide;
+    the number of shells if it never falls.
+    """
+    below = np.asarray(fsc) < threshold
+    below[0] = False
+    lasting = below & np.append(below[1:], below[-1])
+    return int(np.argmax(lasting)) if lasting.any() else len(below)
+
+
+def shell_resolution_angstrom(shell: float, box: int, voxel_size_angstrom: float) -> float:
+    """Return the resolution of a shell in Å; infinite for shell 0."""
+    return box * voxel_size_angstrom / shell if shell > 0 else float("inf")
