@@ -7,8 +7,13 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+import cryofocus
 
 ROOT = Path(__file__).parents[1]
 MODULE_OF_DISTRIBUTION = {
@@ -36,6 +41,20 @@ def test_import_loads_nothing_else() -> None:
     command = [sys.executable, "-W", "error", "-c", code]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert re.fullmatch(r"False \d+\.\d+\.\d+\n", output)
+
+
+def test_public_names_come_from_where_they_live() -> None:
+    """Every public name loads, and is the very object of the module that defines it."""
+    for name in cryofocus.__all__:
+        value = getattr(cryofocus, name)
+        assert value is getattr(import_module(value.__module__), name)
+    assert set(cryofocus.__all__) <= set(dir(cryofocus))
+
+
+def test_unknown_name_is_refused() -> None:
+    """A misspelt public name fails like that of any module."""
+    with pytest.raises(AttributeError, match="no attribute 'FocussedClassifier'"):
+        _ = cryofocus.FocussedClassifier
 
 
 def test_every_library_imported_is_declared_and_used() -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
+from cryofocus.arrays import AnyArray
 from cryofocus.inference.em import CycleRecord, EmState
 from cryofocus.inference.prior import SpectrumModel
-
-AnyArray = np.ndarray[Any, Any]
 
 
 def pack_runs(states: Sequence[EmState]) -> dict[str, AnyArray]:

@@ -11,13 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int8, Int64
+from jaxtyping import Float64, Int8, Int64
 
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import SettingError
 from cryofocus.inference import em
-from cryofocus.inference.band import Band
 from cryofocus.inference.checkpoint import pack_runs, unpack_runs
 from cryofocus.inference.consensus import Consensus, estimate_consensus
 from cryofocus.inference.deviation import DeviationSpace
@@ -101,7 +100,7 @@ class ClassificationResult:
     @property
     def labels(self) -> Int64[np.ndarray, " particle"]:
         """Most probable class of each particle, counted from 0."""
-        return self.posteriors.argmax(axis=1).astype(np.int64)
+        return np.asarray(self.posteriors.argmax(axis=1), np.int64)
 
     @property
     def class_weights(self) -> Float64[np.ndarray, " n_classes"]:
@@ -284,7 +283,6 @@ class FocusedClassifier:
                 columns = weights[:, start : start + CLASSES_AT_ONCE].astype(np.float32)
                 sums = accumulate_maps(
                     images,
-                    Band.disc(box, box // 2),
                     prepared.consensus.noise,
                     half_weights(columns, prepared.half_set),
                     self._kernels,

@@ -81,7 +81,7 @@ def estimate_consensus(
     ones = np.ones((len(images), 1), np.float32)
     scale = np.ones(len(images), np.float32)
     sums = accumulate_maps(
-        images, band, first_noise, half_weights(ones, half_set), kernels, scale, advance=advance
+        images, first_noise, half_weights(ones, half_set), kernels, scale, advance=advance
     )
     (estimate,) = solve_maps(sums, images.particles.box)
     skewness = density_skewness(estimate.full)
@@ -154,7 +154,7 @@ def residuals(
     """Return `Y - s C P V`; for an image written multiplied by its CTF, that times the CTF."""
     model = slices * (chunk.ctf * scale[:, None])
     model = np.where(chunk.is_premultiplied[:, None], model * chunk.ctf, model)
-    return chunk.transforms - model
+    return np.asarray(chunk.transforms - model)
 
 
 def _power_of_images(

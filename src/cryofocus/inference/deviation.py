@@ -3,7 +3,7 @@
 Classes are combinations of fields, `Delta_k = sum_f H_kf D_f`, and each field is
 `D_f = w B(t xi_f)`: white coefficients xi, coloured by the prior's spectrum (t = sqrt(tau2)),
 transformed to the small box by B and multiplied by the support w, which is zero outside the
-focus mask. With xi white the prior costs |xi|^2 / 2, and the maximisation of METHOD 2.2,
+focus mask. With xi white the prior costs |xi|^2 / 2, and the maximisation,
 `(1 + A^T K A) xi = A^T b` with `A = H w B t`, K the summed kernels and b the summed residuals, is
 as well conditioned as the data allow: a few conjugate-gradient steps solve it
 (docs/derivations/maximisation.md).
@@ -78,7 +78,7 @@ class DeviationSpace:
 
     def fields(self, coefficients: Coefficients, prior: DeviationPrior) -> Deviations:
         """Return the fields that white coefficients stand for."""
-        return prior.support * self._to_box(coefficients * self._colour(prior))
+        return np.asarray(prior.support * self._to_box(coefficients * self._colour(prior)))
 
     def to_grid(self, deviations: Deviations) -> Complex64[np.ndarray, "edge edge half component"]:
         """Return the grid whose slices are the deviations' projections."""
@@ -106,15 +106,13 @@ class DeviationSpace:
         """
         colour = self._colour(prior)
         kernels = self._field_kernels(sums, prior)
-        rhs = colour * self._from_box(
-            prior.support * _combine(prior.mixing.T, self._back(sums))
-        )
+        rhs = colour * self._from_box(prior.support * _combine(prior.mixing.T, self._back(sums)))
         preconditioner = 1 / (1 + colour**2 * self._diagonal(kernels, prior))
 
         def operate(x: Coefficients) -> Coefficients:
             transforms = self._from_box(self.fields(x, prior))
             inside = self._to_box(np.einsum("fgzyx,gzyx->fzyx", kernels, transforms))
-            return x + colour * self._from_box(prior.support * inside)
+            return np.asarray(x + colour * self._from_box(prior.support * inside))
 
         x = np.zeros_like(rhs) if start is None else start.copy()
         residual = rhs - operate(x) if start is not None else rhs.copy()
@@ -138,7 +136,7 @@ class DeviationSpace:
     def shell_power(self, coefficients: Coefficients) -> Float64[np.ndarray, " n_shells"]:
         """Mean |xi|^2 in each shell, averaged over fields; 1 where the prior holds."""
         power = (coefficients.real**2 + coefficients.imag**2).mean(axis=0)
-        return self._sum_shells(power) / self.shell_counts
+        return np.asarray(self._sum_shells(power) / self.shell_counts)
 
     def shell_variance(
         self, sums: SliceSums, prior: DeviationPrior
@@ -150,7 +148,7 @@ class DeviationSpace:
         """
         kernels = self._diagonal(self._field_kernels(sums, prior), prior)
         variance = (1 / (1 + self._colour(prior) ** 2 * kernels)).mean(axis=0)
-        return self._sum_shells(variance) / self.shell_counts
+        return np.asarray(self._sum_shells(variance) / self.shell_counts)
 
     def power_inside(
         self, volume: Float32[np.ndarray, "d d d"]
@@ -165,7 +163,8 @@ class DeviationSpace:
 
     def _colour(self, prior: DeviationPrior) -> Float32[np.ndarray, "e e h"]:
         """Lay sqrt(tau2) out on the padded grid; zero beyond the last shell."""
-        return np.append(np.sqrt(prior.spectrum), 0.0).astype(np.float32)[self._shells]
+        curve = np.append(np.sqrt(prior.spectrum), 0.0).astype(np.float32)
+        return np.asarray(curve[self._shells])
 
     def _field_kernels(
         self, sums: SliceSums, prior: DeviationPrior
@@ -201,7 +200,9 @@ class DeviationSpace:
         product = self._hermitian * (a.real * b.real + a.imag * b.imag)
         return float(product.sum(dtype=np.float64))
 
-    def _sum_shells(self, values: Float32[np.ndarray, "e e h"]) -> Float64[np.ndarray, " n_shells"]:
+    def _sum_shells(
+        self, values: Float32[np.ndarray, "e e h"]
+    ) -> Float64[np.ndarray, " n_shells"]:
         weights = (self._hermitian * values).ravel().astype(np.float64)
         sums = np.bincount(self._shells.ravel(), weights, minlength=self.n_shells + 1)
         return sums[: self.n_shells]

@@ -141,9 +141,7 @@ def _learn_prior(problem: FocusProblem, state: EmState) -> EmState:
     """One cycle after which the prior is corrected."""
     mixing = contrasts(estimate_class_weights(state.posteriors))
     state = replace(state, mixing=mixing)
-    sums = sum_slices(
-        problem.statistics, state.posteriors, state.posteriors, problem.kernels
-    )
+    sums = sum_slices(problem.statistics, state.posteriors, state.posteriors, problem.kernels)
     space, prior = problem.space, state.prior
     coefficients = space.solve(sums, prior, start=state.coefficients).coefficients
     expected = _expect(problem, state, coefficients)
@@ -176,9 +174,7 @@ def _climb(problem: FocusProblem, state: EmState) -> EmState:
     The maximisation treats interpolation as diagonal (docs/derivations/maximisation.md), so its
     step may, close to the top, overshoot by a trifle; half the step then does not.
     """
-    sums = sum_slices(
-        problem.statistics, state.posteriors, state.posteriors, problem.kernels
-    )
+    sums = sum_slices(problem.statistics, state.posteriors, state.posteriors, problem.kernels)
     solution = problem.space.solve(sums, state.prior, start=state.coefficients)
     before = state.history[-1].log_posterior if state.history else -np.inf
     coefficients = solution.coefficients
@@ -188,6 +184,7 @@ def _climb(problem: FocusProblem, state: EmState) -> EmState:
             break
         coefficients = np.float32(0.5) * (coefficients + state.coefficients)
     else:
+        assert state.coefficients is not None
         coefficients = state.coefficients
         expected = _Expectation(state.posteriors, state.log_evidence, before)
     record = CycleRecord(

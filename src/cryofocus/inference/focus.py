@@ -54,7 +54,7 @@ class FocusBox:
     @property
     def diameter(self) -> int:
         """Edge of the unpadded small box in voxels."""
-        return self.mask.shape[0]
+        return int(self.mask.shape[0])
 
     @property
     def is_whole(self) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Complex64, Float32, Int, Int32
@@ -25,6 +25,7 @@ from cryofocus.maths.fourier import forward_2d, shift_phases
 CHUNK_PARTICLES = 512
 
 
+@runtime_checkable
 class Reader(Protocol):
     """Anything that gives raw particle images by index."""
 
@@ -144,9 +145,9 @@ def treat(
     """Apply contrast sign and, where asked for, background normalisation."""
     sign = np.float32(treatment.sign)
     if not treatment.normalise:
-        return pixels * sign
+        return np.asarray(pixels * sign)
     mean, deviation = background_moments(pixels, treatment.background_radius_pixels)
-    return (pixels - mean[:, None, None]) * (sign / deviation)[:, None, None]
+    return np.asarray((pixels - mean[:, None, None]) * (sign / deviation)[:, None, None])
 
 
 def background_moments(

@@ -16,7 +16,7 @@ def class_log_likelihoods(
     deviations: Float32[np.ndarray, "n_classes d d d"],
     kernels: SliceKernels,
 ) -> Float64[np.ndarray, "particle n_classes"]:
-    """Return ln p(image | class) up to a constant of the image (METHOD 2, equation for L_ik)."""
+    """Return ln p(image | class) up to a constant of the image."""
     linear, quadratic = kernels.class_moments(
         space.to_grid(deviations), statistics.geometry, statistics.data, statistics.precision
     )

@@ -41,8 +41,7 @@ def fit_mixture(subspace: Subspace, n_classes: int, generator: np.random.Generat
     """Fit the mixture from many random starts: all for a few cycles, the best to convergence."""
     packed = _Packed(subspace)
     starts = [
-        packed.cycle(packed.scatter(n_classes, generator), N_SHORT_CYCLES)
-        for _ in range(N_STARTS)
+        packed.cycle(packed.scatter(n_classes, generator), N_SHORT_CYCLES) for _ in range(N_STARTS)
     ]
     starts.sort(key=lambda mixture: -mixture.log_posterior)
     finalists = [packed.cycle(start, MAX_CYCLES) for start in starts[:N_FINALISTS]]
@@ -50,7 +49,7 @@ def fit_mixture(subspace: Subspace, n_classes: int, generator: np.random.Generat
 
 
 class _Packed:
-    """The subspace's moments with the symmetric part stored once, so that EM is matrix products."""
+    """The subspace's moments, symmetric parts stored once, so that EM is matrix products."""
 
     def __init__(self, subspace: Subspace) -> None:
         self._linear = subspace.linear

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from typing import Protocol, runtime_checkable
 
-import numpy as np
+from cryofocus.arrays import AnyArray
 
-Arrays = Mapping[str, np.ndarray[Any, Any]]
+Arrays = Mapping[str, AnyArray]
 
 
+@runtime_checkable
 class Advance(Protocol):
     """Counts steps done, with a note for people."""
 
@@ -18,6 +19,7 @@ class Advance(Protocol):
         """Count on."""
 
 
+@runtime_checkable
 class Monitor(Protocol):
     """Progress display and checkpoint store, brought by whoever calls the inference."""
 

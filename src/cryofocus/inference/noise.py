@@ -1,7 +1,7 @@
 """The noise of an image: a part added by the camera and a part that passed the CTF.
 
 Each independent Fourier coefficient of shell q and optics group g has variance
-`additive[g, q] + C^2 transmitted[g, q]` (METHOD: sigma2 = b + C^2 a), with C the particle's CTF.
+`additive[g, q] + C^2 transmitted[g, q]`, with C the particle's CTF.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class NoiseModel:
         variance *= ctf
         variance *= ctf
         variance += additive[groups]
-        return np.reciprocal(variance, out=variance)
+        return np.asarray(np.reciprocal(variance, out=variance))
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,6 @@ def matched_chunk(
 
 def accumulate_maps(
     images: ParticleImages,
-    band: Band,
     noise: NoiseModel,
     weights: Float32[np.ndarray, "particle component"],
     kernels: SliceKernels,
@@ -66,7 +65,8 @@ def accumulate_maps(
     advance: Callable[[int], None] = lambda _: None,
 ) -> SliceSums:
     """Insert every intact image into a padded whole-box grid, once per weight column."""
-    edge = PADDING * images.particles.box
+    box = images.particles.box
+    band, edge = Band.disc(box, box // 2), PADDING * box
     accumulator = kernels.accumulator(edge, weights.shape[1], weights.shape[1])
     for chunk in images.chunks(band, np.flatnonzero(weights.any(axis=1))):
         which = chunk.particles
@@ -137,7 +137,7 @@ def wiener_term(
     # Random agreement of empty shells must not pass for signal: see the 3-sigma floor.
     clipped = np.clip(fsc, 1e-3, 0.999)
     on_grid = np.interp(np.arange(len(mean)) * box / edge, np.arange(len(fsc)), clipped)
-    tiny = max(float(mean.max()) * 1e-6, np.finfo(np.float32).tiny)
+    tiny = max(float(mean.max()) * 1e-6, float(np.finfo(np.float32).tiny))
     return np.asarray(np.maximum(mean, tiny) * (1 - on_grid) / (2 * on_grid))
 
 
@@ -162,11 +162,11 @@ def map_to_grid(
 def gridding_kernel(box: int, edge: int) -> Float32[np.ndarray, "box box box"]:
     """Real-space image of trilinear interpolation on a grid of `edge`: a product of sinc^2."""
     line = np.sinc((np.arange(box) - box // 2) / edge) ** 2
-    return (line[:, None, None] * line[None, :, None] * line).astype(np.float32)
+    return np.asarray(line[:, None, None] * line[None, :, None] * line, np.float32)
 
 
 def _by_shell(
     curve: Float[np.ndarray, " n_shells"], edge: int
 ) -> Float32[np.ndarray, "edge edge half"]:
     """Lay a curve over shells out on a half grid; corners take the last value."""
-    return curve[np.minimum(shell_index_3d(edge), len(curve) - 1)].astype(np.float32)
+    return np.asarray(curve[np.minimum(shell_index_3d(edge), len(curve) - 1)], np.float32)

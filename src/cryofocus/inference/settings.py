@@ -13,7 +13,8 @@ class ClassifierSettings(BaseModel):
     Attributes
     ----------
     n_classes : classes to find.
-    strategy : how classes are focused; `residual` is the likelihood of METHOD 2.
+    strategy : how classes are focused; `residual` compares residuals from the consensus
+        (docs/derivations/small-box-statistics.md).
     n_runs : independent runs from different random starts.
     max_cycles : bound on the cycles of a run after its prior is learnt.
     tolerance : a run has converged when posteriors move less than this, on average, per cycle.

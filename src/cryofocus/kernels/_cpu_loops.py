@@ -1,4 +1,4 @@
-"""Compiled loops over particles and slice points; flat arrays, no allocation of results, no checks.
+"""Compiled loops over particles and slice points; flat arrays, no checks.
 
 Grids are half volumes of a padded box, axes (z, y, x >= 0, component), the component (class or
 latent dimension) fastest, so that the eight neighbours of a point are found once for all of them.
@@ -163,9 +163,7 @@ def accumulate(
                 di = data[i, p].imag
                 q = precision[i, p]
                 for corner in range(8):
-                    node = data_sum[
-                        thread, index[corner, 0], index[corner, 1], index[corner, 2]
-                    ]
+                    node = data_sum[thread, index[corner, 0], index[corner, 1], index[corner, 2]]
                     c = weight[corner]
                     cr = c * dr
                     ci = c * di if index[corner, 3] > 0 else -c * di

@@ -14,7 +14,7 @@ for its Friedel mate), so that plain sums over points are sums over the whole pl
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Complex64, Float32, Float64
@@ -70,6 +70,7 @@ class SliceSums:
         return SliceSums(self.data - other.data, self.precision - other.precision)
 
 
+@runtime_checkable
 class SliceKernels(Protocol):
     """Central slices of grids and their adjoint, on one device."""
 
@@ -109,6 +110,7 @@ class SliceKernels(Protocol):
         ...
 
 
+@runtime_checkable
 class SliceAccumulator(Protocol):
     """A growing sum of inserted slices: the adjoint of `gather` over the whole plane.
 

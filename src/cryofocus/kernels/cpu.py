@@ -126,7 +126,9 @@ class CpuAccumulator:
 
 
 def _use_threads(n_threads: int) -> None:
-    numba.set_num_threads(min(n_threads, numba.config.NUMBA_NUM_THREADS))
+    # The configuration's names are set at run time.
+    most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    numba.set_num_threads(min(n_threads, most))
 
 
 def _planes(

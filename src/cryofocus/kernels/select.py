@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from cryofocus.errors import SettingError
 from cryofocus.kernels.contract import SliceKernels
@@ -36,4 +37,6 @@ def select_kernels(device: str, n_threads: int | None = None) -> SliceKernels:
 
 def available_threads() -> int:
     """Return the number of processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -9,7 +9,9 @@ from cryofocus.maths.fourier import hermitian_weights
 from cryofocus.maths.grids import n_shells, shell_index_3d
 
 
-def shell_mean_3d(values: Float[np.ndarray, "box box half"], box: int) -> Float64[np.ndarray, " n"]:
+def shell_mean_3d(
+    values: Float[np.ndarray, "box box half"], box: int
+) -> Float64[np.ndarray, " n"]:
     """Average a half volume over each complete shell of the full volume.
 
     Returns `box//2 + 1` means; corners beyond the last shell are left out.
@@ -23,7 +25,9 @@ def shell_mean_3d(values: Float[np.ndarray, "box box half"], box: int) -> Float6
 
 
 def fourier_shell_correlation(
-    first: Complex[np.ndarray, "box box half"], second: Complex[np.ndarray, "box box half"], box: int
+    first: Complex[np.ndarray, "box box half"],
+    second: Complex[np.ndarray, "box box half"],
+    box: int,
 ) -> Float64[np.ndarray, " n"]:
     """Return the correlation of two half transforms in each shell, 0 where either is empty.
 
@@ -31,7 +35,9 @@ def fourier_shell_correlation(
     """
     cross = shell_mean_3d((first * np.conj(second)).real, box)
     power = shell_mean_3d(np.abs(first) ** 2, box) * shell_mean_3d(np.abs(second) ** 2, box)
-    return np.divide(cross, np.sqrt(power), out=np.zeros_like(cross), where=power > 0)
+    correlation = np.zeros_like(cross)
+    np.divide(cross, np.sqrt(power), out=correlation, where=power > 0)
+    return correlation
 
 
 def first_shell_below(fsc: Float[np.ndarray, " n"], threshold: float) -> int:

@@ -13,9 +13,9 @@ import numpy as np
 import yaml
 from jaxtyping import Float, Float32, Int
 
+from cryofocus.arrays import AnyArray
 from cryofocus.data.star import StarDocument
 from cryofocus.errors import FormatError
-from cryofocus.workflows.atomic import AnyArray
 from cryofocus.workflows.job import JobRecord, RunSummary
 from cryofocus.workflows.run_directory import RunDirectory
 

@@ -10,13 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Shaped
 
+from cryofocus.arrays import AnyArray
 from cryofocus.data.atomic import atomic_file
 from cryofocus.errors import OutputError
-
-AnyArray = Shaped[np.ndarray, "..."]
-"""An array of any shape and element type."""
 
 Cell = str | int | float | np.generic
 """What one field of a table may hold."""

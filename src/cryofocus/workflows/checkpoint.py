@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from cryofocus.arrays import AnyArray
 from cryofocus.data.atomic import atomic_file
 from cryofocus.errors import FormatError, SettingError
-from cryofocus.workflows.atomic import AnyArray
 
 _FINGERPRINT_KEY = "__fingerprint__"
 _DIGEST_BYTES = 1 << 20

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from cryofocus.arrays import AnyArray
 from cryofocus.data.atomic import explain_write_errors
 from cryofocus.errors import FormatError, OutputError, SettingError
 from cryofocus.workflows import atomic, run_files
@@ -169,7 +170,7 @@ class RunDirectory:
         """Write UTF-8 text to one of the paths of this directory."""
         atomic.write_text(path, text)
 
-    def write_array(self, path: Path, array: atomic.AnyArray) -> None:
+    def write_array(self, path: Path, array: AnyArray) -> None:
         """Write an array of any shape as ``.npy``."""
         atomic.write_array(path, array)
 
@@ -213,9 +214,7 @@ class RunDirectory:
 
     # ------------------------------------------------------------ checkpoint
 
-    def save_checkpoint(
-        self, arrays: Mapping[str, atomic.AnyArray], fingerprint: Fingerprint
-    ) -> None:
+    def save_checkpoint(self, arrays: Mapping[str, AnyArray], fingerprint: Fingerprint) -> None:
         """Save the state of an unfinished run; see `checkpoint.save_checkpoint`."""
         save_checkpoint(self.checkpoint, arrays, fingerprint)
 
