@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from cryofocus.data.volume import VOXEL_TOLERANCE, Volume, read_volume
+from cryofocus.data.volume import VOXEL_TOLERANCE, read_volume
 from cryofocus.errors import RegionError
 from cryofocus.maths.masks import sphere_mask
 
@@ -23,12 +23,19 @@ class FocusMask:
     ----------
     data : `(box, box, box)` float32 in [0, 1], axes z, y, x, on the particles' grid.
     voxel_size_angstrom : Å per voxel.
+    origin_angstrom : (x, y, z) of voxel (0, 0, 0) in the map's frame.
     centre_angstrom, radius_angstrom : of a sphere, in the map's frame; None for a mask file.
     path : of a mask file; None for a sphere.
+
+    Raises
+    ------
+    RegionError
+        When values leave [0, 1] or none reaches 0.5.
     """
 
     data: Float32[np.ndarray, "box box box"]
     voxel_size_angstrom: float
+    origin_angstrom: Point = (0.0, 0.0, 0.0)
     centre_angstrom: Point | None = None
     radius_angstrom: float | None = None
     path: Path | None = None
@@ -36,20 +43,133 @@ class FocusMask:
     def __post_init__(self) -> None:
         """Check that the mask is a mask."""
         if not np.isfinite(self.data).all() or self.data.min() < 0 or self.data.max() > 1:
-            message = (
+            raise RegionError(
                 f"{self.name}: values from {np.nanmin(self.data):.4g} to "
                 f"{np.nanmax(self.data):.4g}; expected a mask from 0 to 1. Threshold the map and "
                 "give it a soft edge."
             )
-            raise RegionError(message)
         if self.data.max() < 0.5:
-            message = (
+            raise RegionError(
                 f"{self.name}: empty (largest value {self.data.max():.3g}); expected a region "
                 "that reaches 1. Check that the mask was not lost when it was resampled."
             )
-            raise RegionError(message)
 
     @property
     def name(self) -> str:
         """How to speak of the mask in messages."""
         return str(self.path) if self.path is not None else "focus sphere"
+
+    @classmethod
+    def from_sphere(
+        cls,
+        sphere_angstrom: tuple[float, float, float, float],
+        box: int,
+        voxel_size_angstrom: float,
+        *,
+        soft_edge_angstrom: float,
+        origin_angstrom: Point = (0.0, 0.0, 0.0),
+    ) -> FocusMask:
+        """Draw a sphere with a raised-cosine edge outside its radius.
+
+        Parameters
+        ----------
+        sphere_angstrom : x, y, z, radius in the map's frame, as `--focus` takes them.
+        box : edge of the particles' grid in voxels.
+        voxel_size_angstrom : Å per voxel.
+        soft_edge_angstrom : width of the edge; where the box ends, it is cut off.
+        origin_angstrom : (x, y, z) of voxel (0, 0, 0) in the map's frame.
+
+        Raises
+        ------
+        RegionError
+            When the radius is not positive, or the sphere reaches out of the box.
+        """
+        *centre, radius = sphere_angstrom
+        shown = ",".join(f"{value:g}" for value in sphere_angstrom)
+        if not np.isfinite(sphere_angstrom).all():
+            raise RegionError(
+                f"focus sphere {shown}: not all of these are numbers; expected X,Y,Z,R in Å."
+            )
+        if radius <= 0:
+            raise RegionError(
+                f"focus sphere {shown}: the radius is {radius:g} Å; expected more than 0. Give "
+                "the fourth number as a radius in Å."
+            )
+        low = np.asarray(origin_angstrom)
+        high = low + (box - 1) * voxel_size_angstrom
+        outside = max((low - centre + radius).max(), (centre - high + radius).max())
+        # A sphere may touch the outer faces of the outermost voxels.
+        if outside > voxel_size_angstrom / 2:
+            ranges = ", ".join(f"{a:g} to {b:.1f}" for a, b in zip(low, high, strict=True))
+            raise RegionError(
+                f"focus sphere {shown}: reaches {outside:.1f} Å out of the box, which spans "
+                f"{ranges} Å along x, y, z. Coordinates are Å in the map's frame, as ChimeraX "
+                "shows them; for a map whose header gives an origin, name it with --map."
+            )
+        middle = low + (box // 2) * voxel_size_angstrom
+        x, y, z = (float(c - m) for c, m in zip(centre, middle, strict=True))
+        data = sphere_mask(box, voxel_size_angstrom, (x, y, z), radius, soft_edge_angstrom)
+        if not data.any():
+            raise RegionError(
+                f"focus sphere {shown}: falls between the voxels of {voxel_size_angstrom:g} Å; "
+                "expected a region of several voxels. Give a larger radius in Å."
+            )
+        return cls(
+            data,
+            voxel_size_angstrom,
+            origin_angstrom,
+            centre_angstrom=(centre[0], centre[1], centre[2]),
+            radius_angstrom=radius,
+        )
+
+    @classmethod
+    def from_file(cls, path: Path | str, box: int, voxel_size_angstrom: float) -> FocusMask:
+        """Read a mask that lies on the particles' grid.
+
+        Parameters
+        ----------
+        path : MRC file with values from 0 to 1.
+        box : edge of the particles' grid in voxels.
+        voxel_size_angstrom : Å per voxel; holds too for a file that does not give its own.
+
+        Raises
+        ------
+        InputError, FormatError
+            When the file cannot be read or is damaged.
+        RegionError
+            When box or voxel size differ, values leave [0, 1], or the mask is empty.
+        """
+        path = Path(path)
+        volume = read_volume(path)
+        if volume.data.shape != (box,) * 3:
+            shape = " x ".join(str(n) for n in reversed(volume.data.shape))
+            raise RegionError(
+                f"{path}: a mask of {shape} voxels, but the particles have {box} x {box} pixels; "
+                f"expected {box} voxels along each axis. Resample the mask onto the particles' "
+                "grid."
+            )
+        voxel = volume.voxel_size_angstrom or voxel_size_angstrom
+        mask = cls(volume.data, voxel, volume.origin_angstrom, path=path)
+        mask.require_grid(box, voxel_size_angstrom)
+        return mask
+
+    def require_grid(self, box: int, voxel_size_angstrom: float) -> None:
+        """Check that the mask lies on a grid.
+
+        Raises
+        ------
+        RegionError
+            When box or voxel size differ.
+        """
+        if self.data.shape != (box,) * 3:
+            raise RegionError(
+                f"{self.name}: a box of {self.data.shape[0]} voxels, but the particles have {box} "
+                "pixels. Resample the mask onto the particles' grid."
+            )
+        allowed = VOXEL_TOLERANCE * voxel_size_angstrom
+        if abs(self.voxel_size_angstrom - voxel_size_angstrom) > allowed:
+            raise RegionError(
+                f"{self.name}: voxels of {self.voxel_size_angstrom:.4f} Å, but the particles have "
+                f"pixels of {voxel_size_angstrom:.4f} Å. Resample the mask onto the particles' "
+                "grid, or correct the pixel size in its header."
+            )

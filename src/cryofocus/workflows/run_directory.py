@@ -247,6 +247,10 @@ class RunDirectory:
         """Half map of a class; both counted from 1."""
         return self.path / run_files.half_map_name(class_number, half_set)
 
+    def control_map(self, class_number: int) -> Path:
+        """Map from equally many particles drawn at random; classes count from 1."""
+        return self.path / run_files.control_map_name(class_number)
+
     @property
     def particles(self) -> Path:
         """Particle table with the classes added."""

@@ -40,6 +40,7 @@ RUN_FILES = (
 MAP_FILES = (
     RunFile("class001.mrc ...", "map of each class over the whole box, Wiener-filtered"),
     RunFile("class001_half1.mrc ...", "unfiltered, unmasked half maps of each class"),
+    RunFile("class001_control.mrc ...", "map of equally many particles drawn at random"),
 )
 """The numbered files, as the README lists them."""
 
@@ -58,6 +59,11 @@ def class_map_name(class_number: int) -> str:
 def half_map_name(class_number: int, half_set: int) -> str:
     """Name a half map of a class; classes and half sets count from 1."""
     return f"class{class_number:03d}_half{half_set}.mrc"
+
+
+def control_map_name(class_number: int) -> str:
+    """Name the map from equally many particles as a class has, drawn at random."""
+    return f"class{class_number:03d}_control.mrc"
 
 
 def is_run_file(name: str) -> bool:

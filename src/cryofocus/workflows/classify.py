@@ -1,0 +1,145 @@
+"""`cryofocus classify`: from a particle table and a focus region to a finished run directory."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryofocus import __version__
+from cryofocus.data.images import ImageReader
+from cryofocus.errors import Interrupted, SettingError
+from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
+from cryofocus.kernels.select import available_threads, select_kernels
+from cryofocus.workflows.atomic import require_free_space
+from cryofocus.workflows.checkpoint import fingerprint_run
+from cryofocus.workflows.classify_inputs import Inputs, read_inputs
+from cryofocus.workflows.classify_outputs import result_bytes, write_results
+from cryofocus.workflows.classify_record import Circumstances, compose_record
+from cryofocus.workflows.classify_request import ClassifyRequest, read_config
+from cryofocus.workflows.findings import log_findings
+from cryofocus.workflows.machine import StageClock
+from cryofocus.workflows.progress import Progress, SilentProgress
+from cryofocus.workflows.run_directory import RunDirectory
+from cryofocus.workflows.run_log import record_log
+from cryofocus.workflows.run_monitor import RunMonitor
+from cryofocus.workflows.statistics_store import StatisticsStore
+
+logger = logging.getLogger(__name__)
+
+# Stacks whose content proves that a resumed run reads the same images; the table names them all.
+STACKS_IN_FINGERPRINT = 8
+
+
+def classify(
+    request: ClassifyRequest,
+    output: Path | str,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    command: str = "cryofocus.classify (Python)",
+    progress: Progress | None = None,
+) -> RunDirectory:
+    """Classify particles by what a focus region shows and write the run directory.
+
+    All input is checked before anything is written. The page for people is made from the
+    finished directory by `cryofocus.report.page.write_report`.
+
+    Parameters
+    ----------
+    request : input files, region, settings and resources.
+    output : run directory.
+    overwrite : replace the run that is there.
+    resume : finish the run that is there, to the result it would have had uninterrupted.
+    command : what the user typed, for command.txt.
+    progress : display; silent by default.
+
+    Returns
+    -------
+    RunDirectory
+        Finished: job.json is there.
+
+    Raises
+    ------
+    InputError
+        When particles, images, region or settings cannot be used.
+    OutputError
+        When the directory exists (without `overwrite` or `resume`), belongs to something else or
+        cannot be written.
+    Interrupted
+        On Ctrl-C, after the state was saved for `resume`.
+    """
+    started, clock = datetime.now(UTC), StageClock()
+    with clock.stage("reading"):
+        inputs = read_inputs(request)
+        stacks = inputs.particles.stack_paths[:STACKS_IN_FINGERPRINT]
+        fingerprint = fingerprint_run(request.lasting_settings(), [*request.input_files, *stacks])
+    _require_room(Path(output), request, inputs)
+    directory = RunDirectory.create(Path(output), overwrite=overwrite, resume=resume)
+    with directory.locked(), record_log(directory.log) as warnings:
+        if directory.job.is_file():
+            _require_same(directory, request)
+            directory.remove_checkpoint()
+            logger.info("%s: this run is finished already; nothing was done", directory.path)
+            return directory
+        logger.info("cryofocus %s: %s", __version__, command)
+        directory.write_text(directory.config, request.to_yaml())
+        directory.write_text(directory.command, command + "\n")
+        monitor = RunMonitor(directory, fingerprint, progress or SilentProgress(), clock)
+        result = _fit_and_write(request, inputs, directory, monitor)
+        circumstances = Circumstances(
+            command, started.isoformat(timespec="seconds"), clock, tuple(warnings)
+        )
+        record = compose_record(request, inputs, result, circumstances)
+        logger.info("%s", record.verdict)
+        directory.write_job(record)
+        directory.remove_checkpoint()
+    return directory
+
+
+def _fit_and_write(
+    request: ClassifyRequest, inputs: Inputs, directory: RunDirectory, monitor: RunMonitor
+) -> ClassificationResult:
+    """Do the work; Ctrl-C at any moment leaves a directory that can be resumed."""
+    threads = request.threads or available_threads()
+    kernels = select_kernels(request.device, threads)
+    classifier = FocusedClassifier(request.settings, kernels, threads)
+    store = StatisticsStore(directory.path, request.memory_gb)
+    try:
+        result = classifier.fit(
+            inputs.particles,
+            ImageReader(inputs.particles),
+            inputs.mask,
+            monitor=monitor,
+            allocate=store.allocate,
+        )
+        log_findings(result, inputs, request.settings)
+        with monitor.stage("writing", request.settings.n_classes) as advance:
+            write_results(directory, inputs, result, advance)
+    except KeyboardInterrupt as interruption:
+        monitor.flush()
+        raise Interrupted(
+            f"{directory.path}: stopped; run the same command with --resume to finish it."
+        ) from interruption
+    return result
+
+
+def _require_room(output: Path, request: ClassifyRequest, inputs: Inputs) -> None:
+    """Refuse before any work what would not fit on the disk."""
+    existing = next(folder for folder in (output, *output.absolute().parents) if folder.is_dir())
+    require_free_space(existing, result_bytes(inputs.particles, request.settings))
+
+
+def _require_same(directory: RunDirectory, request: ClassifyRequest) -> None:
+    """Refuse to take a finished run for the result of other settings."""
+    before = read_config(directory.config).lasting_settings()
+    changes = [
+        f"{name} was {before.get(name)}, now {value}"
+        for name, value in request.lasting_settings().items()
+        if before.get(name) != value
+    ]
+    if changes:
+        raise SettingError(
+            f"{directory.path}: this run is finished, but {'; '.join(changes)}. Replace it with "
+            "--overwrite, or choose another place with -o."
+        )

@@ -1,0 +1,112 @@
+"""The job record of a finished classification: numbers for programs, a verdict for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cryofocus import __version__
+from cryofocus.inference.classifier import ClassificationResult
+from cryofocus.workflows.classify_inputs import Inputs
+from cryofocus.workflows.classify_request import ClassifyRequest
+from cryofocus.workflows.findings import describe_findings, mean_agreement
+from cryofocus.workflows.job import (
+    Agreement,
+    Contrast,
+    FocusRegion,
+    JobRecord,
+    PairAgreement,
+    RunSummary,
+)
+from cryofocus.workflows.machine import StageClock, describe_machine
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """How and when the run was made, and what was logged as a warning."""
+
+    command: str
+    started: str
+    clock: StageClock
+    warnings: tuple[str, ...]
+
+
+def compose_record(
+    request: ClassifyRequest,
+    inputs: Inputs,
+    result: ClassificationResult,
+    circumstances: Circumstances,
+) -> JobRecord:
+    """Compose job.json.
+
+    Its log-likelihood by cycle is that of the best run's posterior maximisation, which never
+    falls.
+    """
+    best = result.runs[result.comparison.best]
+    trace = tuple(record.log_posterior for record in best.history)
+    return JobRecord(
+        version=__version__,
+        command=circumstances.command,
+        machine=describe_machine(),
+        seed=request.settings.seed,
+        started=circumstances.started,
+        seconds=dict(circumstances.clock.seconds),
+        peak_memory_gb=dict(circumstances.clock.peak_memory_gb),
+        n_particles=len(inputs.particles),
+        n_classes=request.settings.n_classes,
+        box=inputs.particles.box,
+        pixel_size_angstrom=inputs.particles.pixel_size_angstrom,
+        focus=_focus(inputs),
+        strategy=request.settings.strategy,
+        runs=_runs(result),
+        best_run=result.comparison.best + 1,
+        agreement=Agreement(
+            mean=mean_agreement(result),
+            per_pair=tuple(
+                PairAgreement(first=first + 1, second=second + 1, agreement=fraction)
+                for first, second, fraction in result.comparison.pairs
+            ),
+        ),
+        classes_found=result.classes_found,
+        verdict=describe_findings(result),
+        warnings=circumstances.warnings,
+        contrast=_contrast(request, result),
+        cycles=len(trace),
+        log_likelihood=trace,
+    )
+
+
+def _focus(inputs: Inputs) -> FocusRegion:
+    mask = inputs.mask
+    return FocusRegion(
+        kind="mask" if mask.path else "sphere",
+        centre_angstrom=mask.centre_angstrom,
+        radius_angstrom=mask.radius_angstrom,
+        path=str(mask.path) if mask.path else None,
+    )
+
+
+def _runs(result: ClassificationResult) -> tuple[RunSummary, ...]:
+    """Summarise the runs; a run's random stream follows from the seed and its number."""
+    best = result.labels
+    return tuple(
+        RunSummary(
+            run=number,
+            seed=run.seed[0],
+            cycles=len(run.history),
+            log_likelihood=run.history[-1].log_posterior,
+            converged=run.converged,
+            reason=run.reason,
+            agreement_with_best=float(np.mean(run.posteriors.argmax(axis=1) == best)),
+        )
+        for number, run in enumerate(result.runs, start=1)
+    )
+
+
+def _contrast(request: ClassifyRequest, result: ClassificationResult) -> Contrast:
+    if request.settings.invert == "auto":
+        how = f"found from the consensus density (skewness {result.consensus.skewness:.2f})"
+    else:
+        how = f"given as invert = {request.settings.invert}"
+    return Contrast(sign=1 if result.consensus.images.treatment.sign > 0 else -1, how=how)

@@ -1,0 +1,142 @@
+"""Everything a user may ask of `classify`: one checked object, which is also config.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from cryofocus.errors import FormatError, SettingError
+from cryofocus.inference.settings import ClassifierSettings
+
+Sphere = tuple[float, float, float, float]
+
+
+class ClassifyRequest(BaseModel):
+    """Input files, region, settings and resources of a classification.
+
+    Attributes
+    ----------
+    particles : particle table.
+    focus : x, y, z, radius of a sphere in Å in the map's frame; or
+    mask : mask file on the particles' grid. Exactly one of the two.
+    map : map whose header origin defines the frame of `focus`; without it voxel (0, 0, 0) lies
+        at 0 Å.
+    datadir : folder in which image stacks are looked up first.
+    settings : everything that changes the result.
+    device : "cpu", or "reference" for the slow NumPy kernels.
+    threads : None takes every processor this process may use.
+    memory_gb : bound on memory; statistics beyond it are kept on disk. None takes most of the
+        machine's memory.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    particles: Path
+    focus: Sphere | None = None
+    mask: Path | None = None
+    map: Path | None = None
+    datadir: Path | None = None
+    settings: ClassifierSettings
+    device: Literal["cpu", "reference"] = "cpu"
+    threads: int | None = Field(default=None, ge=1)
+    memory_gb: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _one_region(self) -> ClassifyRequest:
+        """Require a sphere or a mask, not both."""
+        if (self.focus is None) == (self.mask is None):
+            found = "neither" if self.focus is None else "both"
+            raise SettingError(
+                f"focus and mask: found {found}, expected one of them. Give a sphere with --focus "
+                "X,Y,Z,R or a mask file with --mask."
+            )
+        if self.mask is not None and self.map is not None:
+            raise SettingError(
+                "map: only places a focus sphere, but a mask file was given, whose own header "
+                "places it. Leave --map out."
+            )
+        return self
+
+    @property
+    def input_files(self) -> tuple[Path, ...]:
+        """The files named, except image stacks."""
+        return tuple(p for p in (self.particles, self.mask, self.map) if p is not None)
+
+    def lasting_settings(self) -> dict[str, object]:
+        """Return what decides the result, which a resumed run must not change."""
+        return {
+            "focus": self.focus,
+            "mask": str(self.mask) if self.mask else None,
+            **self.settings.model_dump(mode="json"),
+        }
+
+    def to_yaml(self) -> str:
+        """Write as config.yaml."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def make_request(values: Mapping[str, Any]) -> ClassifyRequest:
+    """Check values and build a request.
+
+    Parameters
+    ----------
+    values : by the names of `ClassifyRequest`, the settings as a mapping under `settings`.
+
+    Raises
+    ------
+    SettingError
+        For a value out of range or an unknown name: name, value found, what is expected.
+    """
+    try:
+        return ClassifyRequest.model_validate(dict(values))
+    except ValidationError as error:
+        raise SettingError("; ".join(_explain(entry) for entry in error.errors())) from error
+
+
+def read_config(path: Path, changes: Mapping[str, Any] | None = None) -> ClassifyRequest:
+    """Read config.yaml of an earlier run, with some values replaced.
+
+    Parameters
+    ----------
+    path : YAML file with the names of `ClassifyRequest`.
+    changes : values that take precedence over the file's, such as options given on the command
+        line; `settings` is merged setting by setting, and a focus replaces a mask.
+
+    Raises
+    ------
+    FormatError
+        When the file cannot be read or is not YAML with names and values.
+    SettingError
+        As `make_request`.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise FormatError(
+            f"{path}: cannot be read as YAML ({error}). Give the config.yaml of a run."
+        ) from error
+    if not isinstance(values, dict) or not isinstance(values.get("settings", {}), dict):
+        raise FormatError(
+            f"{path}: holds no names with values. Give the config.yaml of a run directory."
+        )
+    changed = dict(changes or {})
+    if "focus" in changed or "mask" in changed:
+        values = {k: v for k, v in values.items() if k not in ("focus", "mask", "map")}
+    settings = {**values.get("settings", {}), **changed.pop("settings", {})}
+    return make_request({**values, **changed, "settings": settings})
+
+
+def _explain(entry: Mapping[str, Any]) -> str:
+    """Turn one complaint of the validation into words."""
+    place = [str(part) for part in entry["loc"] if part != "settings"]
+    name = ".".join(place) or "settings"
+    if entry["type"] == "extra_forbidden":
+        return f"{name}: unknown; check its spelling"
+    if entry["type"] == "missing":
+        return f"{name}: missing; give a value"
+    message = str(entry["msg"]).removeprefix("Input should be ")
+    return f"{name}: found {entry['input']!r}, expected {message}"

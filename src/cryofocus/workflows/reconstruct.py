@@ -1,0 +1,129 @@
+"""`cryofocus reconstruct`: one map, its half maps and their FSC from a whole particle set."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cryofocus.data.images import ImageReader
+from cryofocus.data.particles import ParticleSet
+from cryofocus.data.star import write_star
+from cryofocus.data.volume import write_volume
+from cryofocus.errors import OutputError, SettingError
+from cryofocus.inference.classifier import FSC_LIMIT
+from cryofocus.inference.consensus import estimate_consensus
+from cryofocus.inference.preparation import assign_half_sets, prepare_images
+from cryofocus.kernels.select import available_threads, select_kernels
+from cryofocus.maths.shells import first_shell_below, shell_resolution_angstrom
+from cryofocus.workflows.classify_outputs import fsc_columns
+from cryofocus.workflows.progress import Progress, SilentProgress
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReconstructSettings:
+    """How to reconstruct.
+
+    Attributes
+    ----------
+    datadir : folder in which image stacks are looked up first.
+    symmetry : point group; C1 so far.
+    invert : whether protein is dark in the images; "auto" looks at the density.
+    seed : of random half sets, where the table gives none.
+    device, threads : as in `ClassifyRequest`.
+    """
+
+    datadir: Path | None = None
+    symmetry: str = "C1"
+    invert: Literal["auto", "yes", "no"] = "auto"
+    seed: int = 1
+    device: str = "cpu"
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class ReconstructedMap:
+    """Files written, and the resolution in Å at which the half maps' FSC falls below 0.143."""
+
+    path: Path
+    halves: tuple[Path, Path]
+    fsc: Path
+    resolution_angstrom: float
+
+
+def reconstruct(
+    particles: Path | str,
+    output: Path | str,
+    settings: ReconstructSettings | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> ReconstructedMap:
+    """Reconstruct all particles of a table.
+
+    Writes `output` (Wiener-filtered), and beside it NAME_half1.mrc, NAME_half2.mrc (unfiltered,
+    unmasked) and NAME_fsc.star.
+
+    Parameters
+    ----------
+    particles : particle table.
+    output : map to write, ending in .mrc.
+    settings : defaults if left out.
+    overwrite : replace existing files.
+    progress : display; silent by default.
+
+    Raises
+    ------
+    InputError
+        When particles, images or settings cannot be used.
+    OutputError
+        When a file exists (without `overwrite`) or cannot be written.
+    """
+    settings = settings or ReconstructSettings()
+    result = _plan_outputs(Path(output), overwrite=overwrite)
+    if settings.symmetry.upper() != "C1":
+        raise SettingError(
+            f"symmetry: found {settings.symmetry!r}, expected C1. Expand the particles by their "
+            "symmetry first, then reconstruct with C1."
+        )
+    kernels = select_kernels(settings.device, settings.threads)
+    table = ParticleSet.read(particles, datadir=settings.datadir)
+    table.check_images()
+    half_set, origin = assign_half_sets(table, settings.seed)
+    logger.info("%s", origin)
+    images = prepare_images(
+        table, ImageReader(table), settings.invert, settings.threads or available_threads()
+    )
+    sign = None if settings.invert == "auto" else images.treatment.sign
+    with (progress or SilentProgress()).task("reconstruction", len(table)) as advance:
+        consensus = estimate_consensus(images, half_set, kernels, sign=sign, advance=advance)
+    estimate, grid = consensus.map, (table.box, table.pixel_size_angstrom)
+    write_volume(result.path, estimate.full, table.pixel_size_angstrom)
+    for path, half in zip(result.halves, estimate.halves, strict=True):
+        write_volume(path, half, table.pixel_size_angstrom)
+    write_star(result.fsc, {"fsc": fsc_columns(estimate.fsc, *grid)})
+    resolution = shell_resolution_angstrom(first_shell_below(estimate.fsc, FSC_LIMIT), *grid)
+    return ReconstructedMap(result.path, result.halves, result.fsc, resolution)
+
+
+def _plan_outputs(output: Path, *, overwrite: bool) -> ReconstructedMap:
+    """Name the files and refuse those that exist."""
+    if output.suffix != ".mrc":
+        raise SettingError(
+            f"{output}: expected a name that ends in .mrc. Change the name after -o."
+        )
+    beside = [output.with_name(f"{output.stem}_{rest}") for rest in ("half1.mrc", "half2.mrc")]
+    result = ReconstructedMap(
+        output, (beside[0], beside[1]), output.with_name(f"{output.stem}_fsc.star"), float("inf")
+    )
+    if not output.parent.is_dir():
+        raise OutputError(f"{output.parent}: no such folder. Make it, or choose another with -o.")
+    for path in (result.path, *result.halves, result.fsc):
+        if path.exists() and not overwrite:
+            raise OutputError(
+                f"{path}: exists. Choose another name with -o, or replace it with --overwrite."
+            )
+    return result

@@ -1,0 +1,115 @@
+"""`cryofocus select`: the particles of chosen classes, as a table to go on with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from cryofocus.data.relion import find_particles
+from cryofocus.data.star import StarDocument
+from cryofocus.errors import FormatError, OutputError, SettingError
+from cryofocus.workflows.run_directory import RunDirectory
+
+
+def select(
+    run: Path | str,
+    classes: Sequence[int],
+    output: Path | str,
+    *,
+    min_posterior: float | None = None,
+    overwrite: bool = False,
+) -> int:
+    """Write the rows of the particles that belong to some classes.
+
+    Parameters
+    ----------
+    run : finished run directory.
+    classes : class numbers, counted from 1; their posteriors are summed.
+    output : STAR file to write.
+    min_posterior : smallest sum of posteriors to keep a particle; None keeps those whose most
+        probable class is chosen.
+    overwrite : replace an existing file.
+
+    Returns
+    -------
+    int
+        Number of particles written.
+
+    Raises
+    ------
+    FormatError
+        When the run is unfinished or damaged.
+    SettingError
+        For an unknown class, a probability outside [0, 1], or when nothing would be left.
+    OutputError
+        When the output exists, or cannot be written.
+    """
+    directory, output = RunDirectory.open(Path(run)), Path(output)
+    job = directory.read_job()
+    chosen = _class_columns(classes, job.n_classes)
+    if min_posterior is not None and not 0 <= min_posterior <= 1:
+        raise SettingError(
+            f"min_posterior: found {min_posterior:g}, expected a probability from 0 to 1."
+        )
+    if output.exists() and not overwrite:
+        raise OutputError(
+            f"{output}: exists. Choose another name with -o, or replace it with --overwrite."
+        )
+    document = StarDocument.read(directory.particles)
+    table = find_particles(document)
+    posteriors = _read_posteriors(directory, (table.n_rows, job.n_classes))
+    rows = np.flatnonzero(_is_kept(posteriors, chosen, min_posterior))
+    if len(rows) == 0:
+        raise SettingError(
+            f"{directory.path}: no particle belongs to class {_listed(classes)}"
+            + (f" with a posterior of {min_posterior:g}" if min_posterior is not None else "")
+            + ". Choose other classes or a smaller --min-posterior."
+        )
+    document.write(output, table, {}, rows)
+    return len(rows)
+
+
+def _class_columns(classes: Sequence[int], n_classes: int) -> list[int]:
+    unknown = [number for number in classes if not 1 <= number <= n_classes]
+    if unknown or not classes:
+        found = f"class {_listed(unknown)}" if unknown else "none"
+        raise SettingError(
+            f"classes: found {found}, but this run has classes 1 to {n_classes}. Give numbers "
+            "such as --classes 1,2."
+        )
+    return sorted({number - 1 for number in classes})
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(str(number) for number in numbers)
+
+
+def _read_posteriors(
+    directory: RunDirectory, shape: tuple[int, int]
+) -> Float[np.ndarray, "particle n_classes"]:
+    try:
+        posteriors = np.load(directory.posteriors, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FormatError(
+            f"{directory.posteriors}: missing or damaged ({error}). Run the classification again."
+        ) from error
+    if posteriors.shape != shape:
+        raise FormatError(
+            f"{directory.posteriors}: shape {posteriors.shape}, but the particle table and "
+            f"job.json say {shape}. Run the classification again with --overwrite."
+        )
+    return np.asarray(posteriors, np.float64)
+
+
+def _is_kept(
+    posteriors: Float[np.ndarray, "particle n_classes"],
+    chosen: list[int],
+    min_posterior: float | None,
+) -> Bool[np.ndarray, " particle"]:
+    if min_posterior is None:
+        return np.isin(posteriors.argmax(axis=1), chosen)
+    # Probabilities were rounded to float32 when they were written.
+    return np.asarray(posteriors[:, chosen].sum(axis=1) >= min_posterior - 1e-6)

@@ -1,0 +1,79 @@
+"""Room for large arrays: in memory while they fit, on disk beyond."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from cryofocus.arrays import AnyArray
+from cryofocus.data.atomic import explain_write_errors
+from cryofocus.workflows.atomic import require_free_space
+from cryofocus.workflows.machine import describe_machine, peak_memory_gb
+
+logger = logging.getLogger(__name__)
+
+# Of the machine's memory, what a run may take if the user sets no bound.
+DEFAULT_SHARE = 0.8
+
+
+class StatisticsStore:
+    """Allocates arrays within a bound on memory.
+
+    Arrays on disk lie in files without a name, which vanish with the process, however it ends.
+
+    Parameters
+    ----------
+    folder : existing folder for the files.
+    memory_gb : bound for the whole process; None takes most of the machine's memory.
+    """
+
+    def __init__(self, folder: Path, memory_gb: float | None = None) -> None:
+        self._folder = folder
+        self._bound_gb = memory_gb or DEFAULT_SHARE * describe_machine().memory_gb
+        self._allocated_gb = 0.0
+
+    def allocate(self, shape: tuple[int, ...], dtype: DTypeLike) -> AnyArray:
+        """Return an array whose values are not set.
+
+        Parameters
+        ----------
+        shape, dtype : of the array.
+
+        Raises
+        ------
+        OutputError
+            When it has to lie on disk and the disk has no room.
+        """
+        n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+        needed_gb = n_bytes / 1e9
+        if peak_memory_gb() + self._allocated_gb + needed_gb <= self._bound_gb or n_bytes == 0:
+            # Empty pages are not resident yet, so the peak does not show them.
+            self._allocated_gb += needed_gb
+            return np.empty(shape, dtype)
+        logger.info(
+            "%.2f GB of statistics lie on disk in %s, because memory is bounded to %.2f GB; "
+            "cycles take longer",
+            needed_gb,
+            self._folder,
+            self._bound_gb,
+        )
+        return self._map_file(shape, np.dtype(dtype), n_bytes)
+
+    def _map_file(self, shape: tuple[int, ...], dtype: np.dtype[np.generic], n: int) -> AnyArray:
+        require_free_space(self._folder, n)
+        with (
+            explain_write_errors(self._folder / "statistics"),
+            tempfile.TemporaryFile(dir=self._folder) as file,
+        ):
+            # Blocks reserved now: a full disk is an error here and a crash (SIGBUS) later.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, n)
+            mapped = np.memmap(file, dtype=dtype, mode="r+" if n else "w+", shape=shape)
+        # Compiled loops and the rest of NumPy see a plain array; the mapping lives as long as it.
+        return np.asarray(mapped)
