@@ -18,27 +18,37 @@ __version__ = "0.1.0"
 __all__ = [
     "ClassificationResult",
     "ClassifierSettings",
+    "ClassifyRequest",
     "FocusMask",
     "FocusedClassifier",
     "HumanoidSettings",
     "ImageReader",
     "ParticleSet",
+    "classify",
     "evaluate",
+    "reconstruct",
+    "select",
     "select_kernels",
     "simulate_humanoid",
+    "write_report",
 ]
 
 _HOME = {
     "ClassificationResult": "cryofocus.inference.classifier",
     "ClassifierSettings": "cryofocus.inference.settings",
+    "ClassifyRequest": "cryofocus.workflows.classify_request",
     "FocusMask": "cryofocus.data.mask",
     "FocusedClassifier": "cryofocus.inference.classifier",
     "HumanoidSettings": "cryofocus.simulate.settings",
     "ImageReader": "cryofocus.data.images",
     "ParticleSet": "cryofocus.data.particles",
+    "classify": "cryofocus.workflows.classify",
     "evaluate": "cryofocus.workflows.evaluate",
+    "reconstruct": "cryofocus.workflows.reconstruct",
+    "select": "cryofocus.workflows.select",
     "select_kernels": "cryofocus.kernels.select",
     "simulate_humanoid": "cryofocus.workflows.simulate",
+    "write_report": "cryofocus.report.page",
 }
 
 if TYPE_CHECKING:
@@ -48,8 +58,13 @@ if TYPE_CHECKING:
     from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
     from cryofocus.inference.settings import ClassifierSettings
     from cryofocus.kernels.select import select_kernels
+    from cryofocus.report.page import write_report
     from cryofocus.simulate.settings import HumanoidSettings
+    from cryofocus.workflows.classify import classify
+    from cryofocus.workflows.classify_request import ClassifyRequest
     from cryofocus.workflows.evaluate import evaluate
+    from cryofocus.workflows.reconstruct import reconstruct
+    from cryofocus.workflows.select import select
     from cryofocus.workflows.simulate import simulate_humanoid
 
 

@@ -362,7 +362,7 @@ def _order_runs(
         RunResult(
             seed=(settings.seed, index),
             posteriors=state.posteriors[:, order[by_size]],
-            history=state.history,
+            history=tuple(record.reordered(order[by_size]) for record in state.history),
             reason=em.terminate(state, settings.max_cycles, settings.tolerance) or "unfinished",
             converged=em.has_converged(state, settings.tolerance),
         )

@@ -12,7 +12,7 @@ import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, Int
 
 from cryofocus.inference.deviation import Coefficients, DeviationPrior, DeviationSpace
 from cryofocus.inference.focus import FocusStatistics
@@ -57,6 +57,10 @@ class CycleRecord:
     log_posterior: float
     posterior_change: float
     class_weights: tuple[float, ...]
+
+    def reordered(self, order: Int[np.ndarray, " n_classes"]) -> CycleRecord:
+        """Return the same cycle with its classes renumbered."""
+        return replace(self, class_weights=tuple(self.class_weights[k] for k in order))
 
 
 @dataclass(frozen=True, eq=False)
