@@ -1,1 +1,1 @@
-"""The command line: one thin screen a command, over the workflows."""
+"""The command line: every command a thin layer over a function of the same words."""

@@ -1,0 +1,110 @@
+"""`cryofocus benchmark`: measured accuracy beside the limit and the published figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from cryofocus.cli.console import say
+from cryofocus.cli.options import Threads
+
+if TYPE_CHECKING:
+    from cryofocus.workflows.benchmark_cells import CellResult
+
+app = typer.Typer(no_args_is_help=True, help="Measure accuracy, time and memory.")
+
+Number = TypeVar("Number", int, float)
+
+
+@app.callback()
+def family() -> None:
+    """Measure accuracy, time and memory."""
+
+
+@app.command("humanoid")
+def humanoid(
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="Directory; what it holds already is not run again."),
+    ] = Path("humanoid_benchmark"),
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="2,000 particles, one seed, SNRs 0.100, 0.025 and 0.006."),
+    ] = False,
+    scenarios: Annotated[
+        str, typer.Option(metavar="1,2,...", help="Scenarios to run; 1 brings the two controls.")
+    ] = "1,2,3",
+    snrs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="S,S,...",
+            help="Signal-to-noise ratios. Default: the published 0.100,0.050,0.025,0.013,0.006.",
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Sets per cell, seeds 1 to this. Default 3.")
+    ] = None,
+    particles: Annotated[
+        int | None, typer.Option(min=4, help="Particles in a set. Default 10,000.")
+    ] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Independent runs per set.")] = 3,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the simulated sets and the run directories.")
+    ] = False,
+    threads: Threads = None,
+) -> None:
+    """Classify simulated humanoids and compare with the truth, the limit and the publication.
+
+    Controls: a sphere on a leg, which holds nothing that moves, and images of noise only. Writes
+    table.csv (a row a set), table.md (medians over the seeds) and figures.
+    """
+    from cryofocus.report.benchmark import write_figures
+    from cryofocus.workflows.benchmark import run_benchmark
+    from cryofocus.workflows.benchmark_cells import QUICK_SNRS, SNRS, plan_cells
+    from cryofocus.workflows.progress import choose_progress
+
+    cells = plan_cells(
+        _numbers(scenarios, int, "--scenarios"),
+        (QUICK_SNRS if quick else SNRS) if snrs is None else _numbers(snrs, float, "--snrs"),
+        range(1, 1 + (seeds or (1 if quick else 3))),
+        particles=particles or (2000 if quick else 10_000),
+        n_runs=runs,
+    )
+    results = run_benchmark(
+        cells,
+        output,
+        threads=threads,
+        keep=keep,
+        progress=choose_progress(),
+        on_result=lambda result: say(_describe(result)),
+    )
+    figures = write_figures(output, results)
+    say(f"\nTable    {output / 'table.md'} and table.csv")
+    for figure in figures:
+        say(f"Figure   {figure}")
+
+
+def _describe(result: CellResult) -> str:
+    """One line for a finished cell."""
+    cell, published = result.cell, result.cell.published
+    beside = "" if published is None else f"  published {published[0]:.2f} / {published[1]:.2f}"
+    share = "" if result.ratio is None else f" ({result.ratio:.3f} of it)"
+    return (
+        f"{cell.kind:<5}  scenario {cell.scenario}  SNR {cell.snr:.3f}  seed {cell.seed}  "
+        f"kappa {result.kappa:.3f}  oracle {result.oracle_kappa:.3f}{share}{beside}  "
+        f"posterior {result.mean_posterior:.3f} for {result.fraction_correct:.3f} correct  "
+        f"{result.seconds:.0f} s  {result.peak_memory_gb:.2f} GB"
+    )
+
+
+def _numbers(text: str, read: Callable[[str], Number], option: str) -> list[Number]:
+    """Read a list of numbers."""
+    try:
+        return [read(part) for part in text.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"found {text!r}, expected numbers separated by commas", param_hint=option
+        ) from error

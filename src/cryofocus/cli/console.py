@@ -1,0 +1,40 @@
+"""How commands talk: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+
+import typer
+
+
+class _StandardError(logging.Handler):
+    """Log lines on whatever standard error is at the time, so that bars are not torn apart."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line; only warnings and errors say their level."""
+        level = f"{record.levelname.capitalize()}: " if record.levelno > logging.INFO else ""
+        typer.echo(f"{level}{record.getMessage()}", err=True)
+
+
+def show_log() -> None:
+    """Show what the package logs; asking twice is harmless."""
+    logger = logging.getLogger("cryofocus")
+    if not any(isinstance(handler, _StandardError) for handler in logger.handlers):
+        logger.addHandler(_StandardError())
+        logger.setLevel(logging.INFO)
+
+
+def say(text: str = "") -> None:
+    """Write a line of the result."""
+    typer.echo(text)
+
+
+def say_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a small table, columns aligned to the right except the first."""
+    cells = [list(header), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        first, *rest = (cell.ljust(widths[0]) if i == 0 else cell for i, cell in enumerate(row))
+        padded = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
+        say("  ".join(["", first, *padded]).rstrip())

@@ -1,0 +1,70 @@
+"""`cryofocus evaluate`: a classification against the truth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cryofocus.cli.console import say, say_table
+
+
+def evaluate(
+    classified: Annotated[
+        Path,
+        typer.Argument(metavar="CLASSIFIED", help="particles.star of a run directory."),
+    ],
+    truth: Annotated[
+        Path, typer.Argument(metavar="TRUTH", help="truth.star of the simulated set.")
+    ],
+    oracle: Annotated[
+        Path | None,
+        typer.Option(help="oracle.npy of the simulated set: show the best possible beside it."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print every figure as one JSON object instead.")
+    ] = False,
+) -> None:
+    """Score a classification of simulated particles against the truth.
+
+    Found classes are matched to true ones so that as many particles as possible agree. kappa is
+    1 for a perfect result and 0 for a random one; definitions in docs/evaluation.md.
+    """
+    from cryofocus.workflows.evaluate import evaluate as score
+
+    result = score(classified, truth, oracle)
+    if as_json:
+        say(json.dumps(result, indent=2))
+    else:
+        _say_scores(result)
+
+
+def _say_scores(result: dict[str, Any]) -> None:
+    say(f"kappa {result['kappa']:.3f}{_beside_oracle(result)}")
+    say(
+        f"{100 * result['fraction_correct']:.1f} % of {result['particles']:,} particles in the "
+        f"right one of {result['n_classes']} classes"
+    )
+    if calibration := result.get("calibration"):
+        say(
+            f"mean highest posterior {calibration['mean_posterior']:.3f}, fraction correct "
+            f"{calibration['fraction_correct']:.3f}, calibration error "
+            f"{calibration['expected_error']:.3f}"
+        )
+    if result["mates"]:
+        say(f"{result['mates']:,} particles scored by their other unit")
+    say("\nParticles by true class (rows) and matched class (columns)")
+    numbers = range(1, result["n_classes"] + 1)
+    rows = [[f"true {n}", *row] for n, row in zip(numbers, result["confusion"], strict=True)]
+    say_table(["", *(f"found {n}" for n in numbers)], rows)
+
+
+def _beside_oracle(result: dict[str, Any]) -> str:
+    """Say the limit and how much of it was reached, where it is known."""
+    limit = result.get("oracle_kappa")
+    if limit is None:
+        return ""
+    share = f", {100 * result['kappa'] / limit:.1f} % of it" if limit > 0 else ""
+    return f", best possible {limit:.3f}{share}"

@@ -1,0 +1,60 @@
+"""The `cryofocus` command."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cryofocus import __version__
+from cryofocus.cli import benchmark, classify, doctor, evaluate, particles, report, simulate
+from cryofocus.cli.console import show_log
+from cryofocus.cli.failures import Commands, UnexpectedErrors
+
+app = typer.Typer(
+    name="cryofocus",
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("classify")(classify.classify)
+app.add_typer(simulate.app, name="simulate")
+app.command("evaluate")(evaluate.evaluate)
+app.add_typer(benchmark.app, name="benchmark")
+app.command("select")(particles.select)
+app.command("reconstruct")(particles.reconstruct)
+app.command("report")(report.report)
+app.command("doctor")(doctor.doctor)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"cryofocus {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def start(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Focused classification of single-particle cryo-EM images.
+
+    Sorts particles by what happens inside a sphere or mask. Lengths are in Å and angles in
+    degrees everywhere. Exit codes: 0 done; 2 bad input or usage; 130 interrupted.
+    """
+    del version
+    show_log()
+
+
+def main() -> None:
+    """Run the command line."""
+    with UnexpectedErrors():
+        app()

@@ -1,0 +1,126 @@
+"""`cryofocus simulate`: particles whose truth and Bayes limit are known."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cryofocus.cli.console import say
+from cryofocus.cli.options import Overwrite, Seed, Threads
+
+app = typer.Typer(no_args_is_help=True, help="Simulate particles whose truth is known.")
+
+SAMPLING, MOTION, POSES = "Sampling", "What varies", "Errors of the given poses"
+
+
+class Geometry(StrEnum):
+    """Shapes of the phantom."""
+
+    STANDARD = "standard"
+    SLIM = "slim"
+    STOCKY = "stocky"
+
+
+@app.callback()
+def family() -> None:
+    """Simulate particles whose truth is known."""
+
+
+@app.command("humanoid")
+def humanoid(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Directory to create.")],
+    scenario: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=3,
+            help="What varies: 1 each arm up or down; 2 also each hand present or absent; "
+            "3 also each foot, present exactly when the hand of its side is.",
+        ),
+    ],
+    snr: Annotated[
+        float, typer.Option(help="Signal-to-noise ratio (variances) of the final images.")
+    ],
+    particles: Annotated[int, typer.Option(min=1, help="Number of particles.")] = 10_000,
+    seed: Seed = 1,
+    box: Annotated[
+        int, typer.Option(help="Edge of the images in pixels.", rich_help_panel=SAMPLING)
+    ] = 80,
+    pixel_size: Annotated[
+        float, typer.Option(help="Pixel size in Å.", rich_help_panel=SAMPLING)
+    ] = 5.24,
+    geometry: Annotated[
+        Geometry, typer.Option(help="Shape of the phantom.", rich_help_panel=MOTION)
+    ] = Geometry.STANDARD,
+    random_feet: Annotated[
+        bool,
+        typer.Option(
+            "--random-feet",
+            help="Scenarios 1 and 2: each foot present or absent at random.",
+            rich_help_panel=MOTION,
+        ),
+    ] = False,
+    coupling: Annotated[
+        float,
+        typer.Option(
+            help="0 to 1: probability that the far arm copies the near one.",
+            rich_help_panel=MOTION,
+        ),
+    ] = 0.0,
+    noise_only: Annotated[
+        bool, typer.Option("--noise-only", help="Leave the signal out.", rich_help_panel=MOTION)
+    ] = False,
+    perturb_angle: Annotated[
+        float,
+        typer.Option(help="Standard deviation per Euler angle, degrees.", rich_help_panel=POSES),
+    ] = 0.0,
+    perturb_shift: Annotated[
+        float, typer.Option(help="Standard deviation per axis, Å.", rich_help_panel=POSES)
+    ] = 0.0,
+    threads: Threads = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Simulate a body whose arms, hands and feet move.
+
+    Writes particles.star and particles.mrcs, the truth, the maps of all states, and the
+    posteriors of the best possible classifiers (oracle.npy, oracle_focused.npy).
+    """
+    from cryofocus.kernels.select import available_threads
+    from cryofocus.simulate.settings import HumanoidSettings
+    from cryofocus.workflows.progress import choose_progress
+    from cryofocus.workflows.simulate import simulate_humanoid
+
+    settings = HumanoidSettings(
+        scenario=scenario,
+        snr=snr,
+        particles=particles,
+        seed=seed,
+        box=box,
+        pixel_size_angstrom=pixel_size,
+        random_feet=random_feet,
+        coupling=coupling,
+        perturb_angle_degrees=perturb_angle,
+        perturb_shift_angstrom=perturb_shift,
+        noise_only=noise_only,
+        geometry=geometry.value,
+    )
+    made = simulate_humanoid(
+        output,
+        settings,
+        overwrite=overwrite,
+        threads=threads or available_threads(),
+        progress=choose_progress(),
+    )
+    say(f"{particles:,} particles of scenario {scenario} at SNR {snr:g} in {output}")
+    say(
+        f"Best possible kappa on these images: {made.oracle_kappa:.3f} "
+        f"({made.oracle_focused_kappa:.3f} from the focus region alone)"
+    )
+    say("\nNext:")
+    say(
+        f"  cryofocus classify {output}/particles.star --focus={made.focus_sphere} "
+        f"--classes {settings.states().n_classes} -o RUN"
+    )

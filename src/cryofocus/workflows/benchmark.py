@@ -1,0 +1,205 @@
+"""`cryofocus benchmark humanoid`: what the program reaches beside what can be reached.
+
+Every cell simulates particles, classifies them, and compares the classes with the truth and with
+the Bayes limit on the same images. A finished cell is kept and not run again.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cryofocus.errors import Interrupted, OutputError
+from cryofocus.workflows.benchmark_cells import Cell, CellResult, read_results, write_result
+from cryofocus.workflows.benchmark_tables import write_tables
+from cryofocus.workflows.evaluate import evaluate
+from cryofocus.workflows.machine import describe_machine
+from cryofocus.workflows.progress import Progress, SilentProgress
+from cryofocus.workflows.run_directory import RunDirectory
+from cryofocus.workflows.simulate import DESCRIPTION, simulate_humanoid
+
+
+@dataclass(frozen=True)
+class BenchmarkDirectory:
+    """Where a benchmark keeps its things."""
+
+    path: Path
+
+    @property
+    def cells(self) -> Path:
+        """One file a finished cell."""
+        return self.path / "cells"
+
+    @property
+    def sets(self) -> Path:
+        """Simulated sets; each is deleted after its last cell unless they are kept."""
+        return self.path / "sets"
+
+    @property
+    def runs(self) -> Path:
+        """Run directories; likewise."""
+        return self.path / "runs"
+
+    def results(self) -> list[CellResult]:
+        """Read the finished cells."""
+        return read_results(self.cells)
+
+
+def run_benchmark(
+    cells: Sequence[Cell],
+    output: Path,
+    *,
+    threads: int | None = None,
+    keep: bool = False,
+    progress: Progress | None = None,
+    on_result: Callable[[CellResult], None] = lambda _: None,
+) -> list[CellResult]:
+    """Run the cells that are not finished yet and write table.csv and table.md.
+
+    Parameters
+    ----------
+    cells
+        From `plan_cells`; cells on the same images should follow each other.
+    output
+        Directory, new or of an earlier benchmark, whose cells then count.
+    threads
+        Of simulation and classification; None takes every processor this process may use.
+    keep
+        Keep simulated sets and run directories (some 300 MB for 10,000 particles of box 80).
+    progress
+        Where to show progress; nowhere by default.
+    on_result
+        Called with every result of the plan as it comes, finished ones first.
+
+    Returns
+    -------
+    list of CellResult
+        Of all cells in the directory.
+
+    Raises
+    ------
+    Interrupted
+        When stopped; finished cells are kept.
+    OutputError
+        When the directory is something else, or cannot be written.
+    """
+    directory = BenchmarkDirectory(output)
+    _prepare(directory)
+    known = {result.cell: result for result in directory.results()}
+    waiting = [cell for cell in cells if cell not in known]
+    for cell in cells:
+        if cell in known:
+            on_result(known[cell])
+    try:
+        with (progress or SilentProgress()).task("benchmark cells", len(waiting)) as advance:
+            for number, cell in enumerate(waiting):
+                advance(0, note=cell.name)
+                result = _run_cell(directory, cell, threads, keep=keep)
+                write_result(directory.cells, result)
+                write_tables(directory.path, directory.results())
+                rest = {later.set_name for later in waiting[number + 1 :]}
+                if not keep and cell.set_name not in rest:
+                    shutil.rmtree(directory.sets / cell.set_name)
+                on_result(result)
+                advance()
+    except KeyboardInterrupt as stop:
+        raise Interrupted(
+            f"Interrupted. Finished cells are kept in {output}; the same command goes on."
+        ) from stop
+    results = directory.results()
+    write_tables(directory.path, results)
+    return results
+
+
+def _prepare(directory: BenchmarkDirectory) -> None:
+    """Make the directory, or check that it is a benchmark's."""
+    path = directory.path
+    if path.exists() and not directory.cells.is_dir() and (path.is_file() or any(path.iterdir())):
+        raise OutputError(
+            f"{path}: exists and is not a benchmark (it holds no folder {directory.cells.name}), "
+            "so nothing in it is touched. Choose another place with -o."
+        )
+    try:
+        directory.cells.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be made ({error.strerror}). Choose another place with -o."
+        ) from error
+
+
+def _run_cell(
+    directory: BenchmarkDirectory, cell: Cell, threads: int | None, *, keep: bool
+) -> CellResult:
+    """Simulate where needed, classify, compare."""
+    folder, run = directory.sets / cell.set_name, directory.runs / cell.name
+    if not (folder / DESCRIPTION).is_file():
+        simulate_humanoid(folder, cell.simulation(), threads=threads or describe_machine().cores)
+    description = yaml.safe_load((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    start = time.perf_counter()
+    _in_new_process(_classify, folder, run, cell, threads)
+    seconds = time.perf_counter() - start
+    scores = evaluate(run / "particles.star", folder / "truth.star", folder / "oracle.npy")
+    result = _summarise(cell, run, scores, seconds, description["oracle_focused_kappa"])
+    if not keep:
+        shutil.rmtree(run)
+    return result
+
+
+def _in_new_process(function: Callable[..., None], *arguments: Any) -> None:
+    """Run a function in a process of its own, so that its peak memory is its own."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        pool.submit(function, *arguments).result()
+
+
+def _classify(folder: Path, run: Path, cell: Cell, threads: int | None) -> None:
+    """Classify one set as the command line would."""
+    from cryofocus.workflows.classify import classify
+    from cryofocus.workflows.classify_request import make_request
+
+    description = yaml.safe_load((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    sphere = description["control_sphere" if cell.kind == "leg" else "focus_sphere"]
+    settings = {"n_classes": cell.n_classes, "n_runs": cell.n_runs, "seed": cell.seed}
+    request = make_request(
+        {
+            "particles": folder / "particles.star",
+            "focus": tuple(float(number) for number in sphere.split(",")),
+            "threads": threads,
+            "settings": settings,
+        }
+    )
+    classify(request, run, overwrite=True)
+
+
+def _summarise(
+    cell: Cell, run: Path, scores: dict[str, Any], seconds: float, oracle_focused: float
+) -> CellResult:
+    """Collect the figures of a cell."""
+    job = RunDirectory.open(run).read_job()
+    calibration = scores["calibration"]
+    return CellResult(
+        cell=cell,
+        kappa=scores["kappa"],
+        oracle_kappa=scores["oracle_kappa"],
+        oracle_focused_kappa=oracle_focused,
+        mean_posterior=calibration["mean_posterior"],
+        fraction_correct=calibration["fraction_correct"],
+        bin_posterior=calibration["bin_posterior"],
+        bin_fraction_correct=calibration["bin_fraction_correct"],
+        bin_particles=calibration["bin_particles"],
+        classes_found=job.classes_found,
+        run_agreement=job.agreement.mean,
+        cycles=job.cycles,
+        seconds=seconds,
+        peak_memory_gb=max(job.peak_memory_gb.values()),
+        machine=f"{job.machine.processor}, {job.machine.cores} cores",
+        date=time.strftime("%Y-%m-%d", time.gmtime()),
+    )

@@ -1,0 +1,224 @@
+"""The cells of the humanoid benchmark: what is run, what came out, what was published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cryofocus.errors import FormatError
+from cryofocus.simulate.settings import HumanoidSettings
+from cryofocus.workflows.atomic import write_text
+
+Kind = Literal["focus", "leg", "noise"]
+
+SNRS = (0.100, 0.050, 0.025, 0.013, 0.006)
+QUICK_SNRS = (0.100, 0.025, 0.006)
+NOISE_SNR = 0.025
+"""The noise of a set without signal is that of some SNR; which one hardly matters."""
+
+PUBLISHED: dict[tuple[Kind, int], dict[float, tuple[float, float]]] = {
+    ("focus", 1): {
+        0.100: (0.99, 0.91),
+        0.050: (0.96, 0.85),
+        0.025: (0.87, 0.74),
+        0.013: (0.72, 0.57),
+        0.006: (0.47, 0.36),
+    },
+    ("focus", 2): {
+        0.100: (0.85, 0.70),
+        0.050: (0.73, 0.56),
+        0.025: (0.42, 0.41),
+        0.013: (0.21, 0.17),
+        0.006: (0.09, 0.08),
+    },
+    ("focus", 3): {
+        0.100: (0.87, 0.71),
+        0.050: (0.75, 0.61),
+        0.025: (0.46, 0.39),
+        0.013: (0.21, 0.17),
+        0.006: (0.08, 0.09),
+    },
+    ("leg", 1): {
+        0.100: (0.23, -0.01),
+        0.050: (0.11, 0.00),
+        0.025: (0.01, 0.01),
+        0.013: (0.00, 0.01),
+        0.006: (0.00, 0.00),
+    },
+    ("noise", 1): {NOISE_SNR: (-0.01, 0.00)},
+}
+"""Published kappa with a 2-D and a 3-D mask by region, scenario and SNR; poses exact."""
+
+
+class Cell(BaseModel):
+    """One classification of the benchmark.
+
+    Attributes
+    ----------
+    kind : "focus" the sphere that holds all that moves; "leg" a sphere that holds nothing that
+        does; "noise" the focus sphere on images without signal.
+    scenario, snr, particles, seed, box, pixel_size_angstrom : of the simulated set; the seed is
+        also the classification's.
+    n_runs : independent runs.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Kind
+    scenario: int
+    snr: float
+    particles: int
+    seed: int
+    n_runs: int
+    box: int = 80
+    pixel_size_angstrom: float = 5.24
+
+    @property
+    def set_name(self) -> str:
+        """Name of the simulated set, shared by cells on the same images."""
+        noise = "_noise" if self.kind == "noise" else ""
+        return (
+            f"scenario{self.scenario}_snr{self.snr:.3f}_seed{self.seed}_n{self.particles}"
+            f"_box{self.box}{noise}"
+        )
+
+    @property
+    def name(self) -> str:
+        """Name of the cell, unique among all cells."""
+        return f"{self.set_name}_{self.kind}_runs{self.n_runs}"
+
+    @property
+    def n_classes(self) -> int:
+        """Number of states of the unit in focus."""
+        return self.simulation().states().n_classes
+
+    @property
+    def published(self) -> tuple[float, float] | None:
+        """Published kappa with a 2-D and a 3-D mask."""
+        return PUBLISHED.get((self.kind, self.scenario), {}).get(self.snr)
+
+    def simulation(self) -> HumanoidSettings:
+        """Return the settings of the simulated set."""
+        return HumanoidSettings(
+            scenario=self.scenario,
+            snr=self.snr,
+            particles=self.particles,
+            seed=self.seed,
+            box=self.box,
+            pixel_size_angstrom=self.pixel_size_angstrom,
+            noise_only=self.kind == "noise",
+        )
+
+
+class CellResult(BaseModel):
+    """What one cell gave.
+
+    Attributes
+    ----------
+    kappa, oracle_kappa, oracle_focused_kappa : of the best run, and of the two Bayes classifiers
+        on the same images.
+    mean_posterior, fraction_correct : equal when posteriors mean what they say.
+    bin_posterior, bin_fraction_correct, bin_particles : the reliability curve.
+    classes_found : the run's own verdict.
+    run_agreement : mean agreement of the runs; None for a single run.
+    cycles : of the best run.
+    seconds, peak_memory_gb : of the classification, from table to run directory.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    cell: Cell
+    kappa: float
+    oracle_kappa: float
+    oracle_focused_kappa: float
+    mean_posterior: float
+    fraction_correct: float
+    bin_posterior: tuple[float | None, ...]
+    bin_fraction_correct: tuple[float | None, ...]
+    bin_particles: tuple[int, ...]
+    classes_found: bool
+    run_agreement: float | None
+    cycles: int
+    seconds: float
+    peak_memory_gb: float
+    machine: str = Field(description="Processor and cores.")
+    date: str
+
+    @property
+    def ratio(self) -> float | None:
+        """Kappa over the oracle's, where there is something to find."""
+        has_signal = self.cell.kind == "focus" and self.oracle_kappa > 0
+        return self.kappa / self.oracle_kappa if has_signal else None
+
+    @property
+    def calibration_gap(self) -> float:
+        """Mean highest posterior minus fraction correct; positive means too sure."""
+        return self.mean_posterior - self.fraction_correct
+
+
+def plan_cells(
+    scenarios: Sequence[int], snrs: Sequence[float], seeds: Iterable[int], **common: int | float
+) -> list[Cell]:
+    """List the cells of a benchmark: every scenario and SNR, and the two controls.
+
+    Parameters
+    ----------
+    scenarios, snrs, seeds : every combination is a cell.
+    **common : further fields of `Cell`, the same for all: particles, n_runs, box, ...
+
+    Returns
+    -------
+    list of Cell
+        Cells on the same images follow each other; scenario 1 brings the leg, and one cell a
+        seed is noise only.
+    """
+    cells: list[Cell] = []
+
+    def add(kind: Kind, scenario: int, snr: float, seed: int) -> None:
+        values = {"kind": kind, "scenario": scenario, "snr": snr, "seed": seed, **common}
+        cells.append(Cell.model_validate(values))
+
+    for seed in seeds:
+        for scenario in scenarios:
+            for snr in snrs:
+                add("focus", scenario, snr, seed)
+                if scenario == 1:
+                    add("leg", scenario, snr, seed)
+        if 1 in scenarios:
+            add("noise", 1, NOISE_SNR, seed)
+    return cells
+
+
+def write_result(folder: Path, result: CellResult) -> None:
+    """Keep the result of a finished cell.
+
+    Raises
+    ------
+    OutputError
+        Disk full, no permission.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / f"{result.cell.name}.json", result.model_dump_json(indent=2) + "\n")
+
+
+def read_results(folder: Path) -> list[CellResult]:
+    """Read the results of all finished cells, in the order of their names.
+
+    Raises
+    ------
+    FormatError
+        When one is damaged.
+    """
+    results = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            results.append(CellResult.model_validate_json(path.read_bytes()))
+        except ValidationError as error:
+            raise FormatError(
+                f"{path}: not the result of a benchmark cell ({error.error_count()} errors). "
+                "Delete it, and the cell is run again."
+            ) from error
+    return results

@@ -1,0 +1,59 @@
+"""A look at whether this machine compiles the slice kernels and computes the right numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cryofocus.kernels.contract import SliceGeometry
+from cryofocus.kernels.reference import ReferenceKernels
+from cryofocus.kernels.select import select_kernels
+
+_EDGE, _PARTICLES, _CLASSES = 16, 20, 2
+
+
+def kernel_deviation(n_threads: int) -> float:
+    """Run every kernel on random numbers, compiled and in plain NumPy.
+
+    Parameters
+    ----------
+    n_threads
+        Threads of the compiled kernels.
+
+    Returns
+    -------
+    float
+        Largest deviation relative to the largest value; about 1e-6 where all is well.
+    """
+    generator = np.random.default_rng(0)
+    reach = _EDGE // 2 - 2
+    points = generator.uniform(0, reach / np.sqrt(2), (40, 2)).astype(np.float32)
+    # First two rows of random orthogonal matrices.
+    rotations = np.linalg.qr(generator.normal(size=(_PARTICLES, 3, 3)))[0][:, :2]
+    geometry = SliceGeometry(_EDGE, points, rotations.astype(np.float32))
+    grid = _complex(generator, (_EDGE, _EDGE, _EDGE // 2 + 1, _CLASSES))
+    data = _complex(generator, (_PARTICLES, len(points)))
+    precision = generator.random(data.shape, dtype=np.float32)
+    weights = generator.random((_PARTICLES, _CLASSES), dtype=np.float32)
+    results: list[list[np.ndarray]] = []
+    for kernels in (select_kernels("cpu", n_threads), ReferenceKernels()):
+        accumulator = kernels.accumulator(_EDGE, _CLASSES, _CLASSES)
+        accumulator.add(geometry, data, precision, weights, weights)
+        total = accumulator.total()
+        results.append(
+            [
+                kernels.gather(grid, geometry),
+                *kernels.class_moments(grid, geometry, data, precision),
+                *kernels.latent_moments(grid, geometry, data, precision),
+                total.data,
+                total.precision,
+            ]
+        )
+    return max(
+        float(np.abs(compiled - plain).max() / np.abs(plain).max())
+        for compiled, plain in zip(*results, strict=True)
+    )
+
+
+def _complex(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    parts = generator.normal(size=(2, *shape)).astype(np.float32)
+    return np.asarray(parts[0] + 1j * parts[1])
