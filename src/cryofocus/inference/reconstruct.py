@@ -112,8 +112,10 @@ def _solve_map(
     edge = data[0].shape[0]
     halves = []
     for numerator, denominator in zip(data, precision, strict=True):
-        # A thousandth of the shell's mean keeps empty corners of Fourier space at zero.
-        floor = _by_shell(1e-3 * shell_mean_3d(denominator, edge), edge)
+        # A thousandth of the shell's mean keeps empty places of Fourier space at zero;
+        # a shell that holds nothing at all (odd boxes, a class without particles) has no mean.
+        mean = 1e-3 * shell_mean_3d(denominator, edge)
+        floor = _by_shell(np.maximum(mean, np.finfo(np.float32).tiny), edge)
         halves.append(grid_to_map(numerator / (denominator + floor), box))
     fsc = fourier_shell_correlation(forward_3d(halves[0]), forward_3d(halves[1]), box)
     denominator = precision[0] + precision[1]

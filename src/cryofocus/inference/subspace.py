@@ -73,7 +73,9 @@ def fit_subspace(
         basis, mean, second, new_information = _standardise(linear, quadratic)
         # Coefficients follow the coordinates, so that the next solution starts close.
         coefficients = np.einsum("jk,jzyx->kzyx", basis.astype(np.float32), coefficients)
-        change = np.abs(new_information - information).max() / new_information.max()
+        # In pure noise the deviations may vanish altogether.
+        largest = max(float(new_information.max()), np.finfo(np.float32).tiny)
+        change = np.abs(new_information - information).max() / largest
         information = new_information
         if cycle >= MIN_CYCLES and change < TOLERANCE:
             break

@@ -52,6 +52,6 @@ def first_shell_below(fsc: Float[np.ndarray, " n"], threshold: float) -> int:
     return int(np.argmax(lasting)) if lasting.any() else len(below)
 
 
-def shell_resolution_angstrom(shell: float, box: int, voxel_size_angstrom: float) -> float:
+def shell_resolution_angstrom(shell: int, box: int, voxel_size_angstrom: float) -> float:
     """Return the resolution of a shell in Å; infinite for shell 0."""
     return box * voxel_size_angstrom / shell if shell > 0 else float("inf")
