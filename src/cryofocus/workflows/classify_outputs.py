@@ -108,9 +108,10 @@ def fsc_columns(
 
 
 def map_resolution_angstrom(estimate: MapEstimate, pixel_size_angstrom: float) -> float:
-    """Return where the half maps' FSC falls below 0.143."""
-    shell = first_shell_below(estimate.fsc, FSC_LIMIT)
-    return shell_resolution_angstrom(shell, len(estimate.full), pixel_size_angstrom)
+    """Return where the half maps' FSC falls below 0.143, at best Nyquist."""
+    box = len(estimate.full)
+    shell = min(first_shell_below(estimate.fsc, FSC_LIMIT), box // 2)
+    return shell_resolution_angstrom(shell, box, pixel_size_angstrom)
 
 
 def class_table(

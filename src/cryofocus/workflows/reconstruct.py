@@ -12,12 +12,10 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.data.star import write_star
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import OutputError, SettingError
-from cryofocus.inference.classifier import FSC_LIMIT
 from cryofocus.inference.consensus import estimate_consensus
 from cryofocus.inference.preparation import assign_half_sets, prepare_images
 from cryofocus.kernels.select import available_threads, select_kernels
-from cryofocus.maths.shells import first_shell_below, shell_resolution_angstrom
-from cryofocus.workflows.classify_outputs import fsc_columns
+from cryofocus.workflows.classify_outputs import fsc_columns, map_resolution_angstrom
 from cryofocus.workflows.progress import Progress, SilentProgress
 
 logger = logging.getLogger(__name__)
@@ -105,7 +103,7 @@ def reconstruct(
     for path, half in zip(result.halves, estimate.halves, strict=True):
         write_volume(path, half, table.pixel_size_angstrom)
     write_star(result.fsc, {"fsc": fsc_columns(estimate.fsc, *grid)})
-    resolution = shell_resolution_angstrom(first_shell_below(estimate.fsc, FSC_LIMIT), *grid)
+    resolution = map_resolution_angstrom(estimate, table.pixel_size_angstrom)
     return ReconstructedMap(result.path, result.halves, result.fsc, resolution)
 
 

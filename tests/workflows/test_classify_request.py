@@ -1,0 +1,62 @@
+"""Requests: what is refused, and how a configuration and options come together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cryofocus.errors import CryofocusError, FormatError, SettingError
+from cryofocus.workflows.classify_request import make_request, read_config
+
+SOUND = {"particles": "p.star", "focus": [1.0, 2.0, 3.0, 4.0], "settings": {"n_classes": 2}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"settings": {"n_classes": 1}},
+            "n_classes: found 1, expected greater than or equal to 2",
+        ),
+        ({"settings": {"n_classes": 2, "n_run": 3}}, "n_run: unknown; check its spelling"),
+        ({"settings": {}}, "n_classes: missing; give a value"),
+        ({"threads": 0}, "threads: found 0, expected greater than or equal to 1"),
+        ({"memory_gb": -1}, "memory_gb: found -1, expected greater than 0"),
+        ({"device": "abacus"}, "device: found 'abacus', expected 'cpu' or 'reference'"),
+        ({"focus": None}, "focus and mask: found neither, expected one of them"),
+        ({"mask": "m.mrc"}, "focus and mask: found both, expected one of them"),
+        ({"mask": "m.mrc", "focus": None, "map": "map.mrc"}, "Leave --map out"),
+    ],
+)
+def test_wrong_value_is_named(changes: dict[str, object], message: str) -> None:
+    """A wrong value gives its name, what was found and what is expected."""
+    with pytest.raises(SettingError, match=message):
+        make_request({**SOUND, **changes})
+
+
+def test_configuration_survives_writing_and_reading(tmp_path: Path) -> None:
+    """config.yaml holds the whole request."""
+    request = make_request({**SOUND, "datadir": "images", "memory_gb": 2.5})
+    (tmp_path / "config.yaml").write_text(request.to_yaml())
+    assert read_config(tmp_path / "config.yaml") == request
+
+
+def test_options_take_precedence_over_the_configuration(tmp_path: Path) -> None:
+    """Given settings replace those of the file one by one, and a mask replaces a sphere."""
+    path = tmp_path / "config.yaml"
+    path.write_text(make_request(SOUND).to_yaml())
+    changed = read_config(path, {"mask": Path("m.mrc"), "settings": {"seed": 7}})
+    assert (changed.mask, changed.focus) == (Path("m.mrc"), None)
+    assert (changed.settings.seed, changed.settings.n_classes) == (7, 2)
+
+
+@pytest.mark.parametrize("text", [None, "just words", "a: [", "settings: 3"])
+def test_unreadable_configuration_is_refused(tmp_path: Path, text: str | None) -> None:
+    """A missing file and one that is no configuration are named."""
+    path = tmp_path / "config.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(FormatError, match=r"config\.yaml: (cannot be read|holds no names)") as e:
+        read_config(path)
+    assert isinstance(e.value, CryofocusError)

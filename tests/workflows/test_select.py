@@ -1,0 +1,80 @@
+"""`select`: which rows are kept, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cryofocus.data.star import StarDocument
+from cryofocus.errors import CryofocusError, FormatError
+from cryofocus.workflows.run_directory import RunDirectory
+from cryofocus.workflows.select import select
+
+
+def names(path: Path) -> list[str]:
+    """Image names of a particle table."""
+    document = StarDocument.read(path)
+    return document.texts(document.block("particles"), ["rlnImageName"])["rlnImageName"]
+
+
+def test_rows_of_a_class_are_kept_in_order(tmp_path: Path, finished: RunDirectory) -> None:
+    """Without a minimum, the rows of a class are those it is the most probable class of."""
+    posteriors, everything = np.load(finished.posteriors), names(finished.particles)
+    output = tmp_path / "second.star"
+    n_kept = select(finished.path, [2], output)
+    expected = np.flatnonzero(posteriors.argmax(axis=1) == 1)
+    assert n_kept == len(expected)
+    assert names(output) == [everything[row] for row in expected]
+    assert b"data_optics" in output.read_bytes()
+
+
+def test_posteriors_of_chosen_classes_are_summed(tmp_path: Path, finished: RunDirectory) -> None:
+    """A minimum applies to the sum over the chosen classes: all classes together keep all."""
+    posteriors = np.load(finished.posteriors)
+    sure = select(finished.path, [1], tmp_path / "sure.star", min_posterior=0.99)
+    assert sure == int((posteriors[:, 0] >= 0.99).sum()) > 0
+    both = select(finished.path, [1, 2], tmp_path / "both.star", min_posterior=1.0)
+    assert both == len(posteriors)
+
+
+@pytest.mark.parametrize(
+    ("classes", "min_posterior", "message"),
+    [
+        ([3], None, "found class 3, but this run has classes 1 to 2"),
+        ([0, 1], None, "found class 0"),
+        ([], None, "found none"),
+        ([1], 1.5, r"min_posterior: found 1\.5, expected a probability from 0 to 1"),
+    ],
+)
+def test_impossible_selection_is_refused(
+    tmp_path: Path,
+    finished: RunDirectory,
+    classes: list[int],
+    min_posterior: float | None,
+    message: str,
+) -> None:
+    """An unknown class or probability gives one message, and nothing is written."""
+    output = tmp_path / "out.star"
+    with pytest.raises(CryofocusError, match=message):
+        select(finished.path, classes, output, min_posterior=min_posterior)
+    assert not output.exists()
+
+
+def test_existing_output_is_kept_unless_told(tmp_path: Path, finished: RunDirectory) -> None:
+    """A file that is there is only replaced on request."""
+    output = tmp_path / "out.star"
+    output.write_text("mine")
+    with pytest.raises(CryofocusError, match=r"exists\. Choose another name with -o"):
+        select(finished.path, [1], output)
+    assert output.read_text() == "mine"
+    select(finished.path, [1], output, overwrite=True)
+    assert len(names(output)) > 0
+
+
+def test_unfinished_run_is_refused(tmp_path: Path) -> None:
+    """A run without results names the way to finish it."""
+    run = RunDirectory.create(tmp_path / "RUN")
+    with pytest.raises(FormatError, match="this run is unfinished"):
+        select(run.path, [1], tmp_path / "out.star")
