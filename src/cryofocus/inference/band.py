@@ -62,7 +62,7 @@ class Band:
         half[:, self.rows, self.columns] = packed
         return half
 
-    def grid_points(self, padding: float) -> Float32[np.ndarray, "point 2"]:
+    def grid_points(self, padding: int | float) -> Float32[np.ndarray, "point 2"]:
         """Return (kx, ky) in units of a grid padded by `padding`."""
         ky = np.where(self.rows < (self.box + 1) // 2, self.rows, self.rows - self.box)
         return np.stack([self.columns, ky], axis=1).astype(np.float32) * np.float32(padding)

@@ -126,7 +126,7 @@ class ParticleImages:
         return ImageChunk(chosen, groups, band.pick(half), ctf, premultiplied)
 
     def geometry(
-        self, band: Band, padding: float, edge: int, which: Int[np.ndarray, " n"]
+        self, band: Band, padding: int | float, edge: int, which: Int[np.ndarray, " n"]
     ) -> SliceGeometry:
         """Return where the band's slices of some particles cut a padded grid."""
         matrices = self.particles.rotation[which, :2, :]
