@@ -173,6 +173,22 @@ def test_existing_run_is_refused_and_bad_input_spares_it(
     assert contents(run) == before
 
 
+def test_damaged_image_spares_the_run_it_would_replace(
+    tmp_path: Path, finished: RunDirectory, small_set: SimulatedSet, ask: Ask
+) -> None:
+    """An image with a NaN is named before --overwrite deletes anything."""
+    run, data = tmp_path / "RUN", tmp_path / "set"
+    shutil.copytree(finished.path, run)
+    shutil.copytree(small_set.directory, data)
+    pixels = np.memmap(data / "particles.mrcs", np.float32, "r+", 1024, (240, 24, 24))
+    pixels[200, 3, 4] = np.nan
+    pixels.flush()
+    before = contents(run)
+    with pytest.raises(InputError, match="image 201 has pixels that are NaN"):
+        classify(ask(small_set, particles=data / "particles.star"), run, overwrite=True)
+    assert contents(run) == before
+
+
 def test_finished_run_resumes_to_itself(
     tmp_path: Path, finished: RunDirectory, small_set: SimulatedSet, ask: Ask
 ) -> None:

@@ -6,8 +6,11 @@ import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 from cryofocus import __version__
 from cryofocus.data.images import ImageReader
+from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import Interrupted, SettingError
 from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
 from cryofocus.kernels.select import available_threads, select_kernels
@@ -29,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 # Stacks whose content proves that a resumed run reads the same images; the table names them all.
 STACKS_IN_FINGERPRINT = 8
+IMAGES_AT_ONCE = 256
 
 
 def classify(
@@ -75,6 +79,10 @@ def classify(
         stacks = inputs.particles.stack_paths[:STACKS_IN_FINGERPRINT]
         fingerprint = fingerprint_run(request.lasting_settings(), [*request.input_files, *stacks])
     _require_room(Path(output), request, inputs)
+    progress = progress or SilentProgress()
+    if overwrite and Path(output).exists():
+        with clock.stage("checking images"):
+            _require_sound_pixels(inputs.particles, progress)
     directory = RunDirectory.create(Path(output), overwrite=overwrite, resume=resume)
     with directory.locked(), record_log(directory.log) as warnings:
         if directory.job.is_file():
@@ -85,7 +93,7 @@ def classify(
         logger.info("cryofocus %s: %s", __version__, command)
         directory.write_text(directory.config, request.to_yaml())
         directory.write_text(directory.command, command + "\n")
-        monitor = RunMonitor(directory, fingerprint, progress or SilentProgress(), clock)
+        monitor = RunMonitor(directory, fingerprint, progress, clock)
         result = _fit_and_write(request, inputs, directory, monitor)
         circumstances = Circumstances(
             command, started.isoformat(timespec="seconds"), clock, tuple(warnings)
@@ -128,6 +136,16 @@ def _require_room(output: Path, request: ClassifyRequest, inputs: Inputs) -> Non
     """Refuse before any work what would not fit on the disk."""
     existing = next(folder for folder in (output, *output.absolute().parents) if folder.is_dir())
     require_free_space(existing, result_bytes(inputs.particles, request.settings))
+
+
+def _require_sound_pixels(particles: ParticleSet, progress: Progress) -> None:
+    """Read every image before a former run is deleted for a set that cannot be classified."""
+    reader, everything = ImageReader(particles), np.arange(len(particles))
+    with progress.task("checking images", len(particles)) as advance:
+        for start in range(0, len(particles), IMAGES_AT_ONCE):
+            chosen = everything[start : start + IMAGES_AT_ONCE]
+            reader.read(chosen)
+            advance(len(chosen))
 
 
 def _require_same(directory: RunDirectory, request: ClassifyRequest) -> None:
