@@ -73,7 +73,7 @@ def classify(
         ),
     ] = None,
     classes: Annotated[
-        int | None, typer.Option(help="Number of classes.", rich_help_panel=SEARCH)
+        int | None, typer.Option(min=2, help="Number of classes.", rich_help_panel=SEARCH)
     ] = None,
     strategy: Annotated[
         Strategy | None,
@@ -93,18 +93,21 @@ def classify(
     ] = None,
     runs: Annotated[
         int | None,
-        typer.Option(help="Independent runs to compare. Default 3.", rich_help_panel=SEARCH),
+        typer.Option(
+            min=1, help="Independent runs to compare. Default 3.", rich_help_panel=SEARCH
+        ),
     ] = None,
     cycles: Annotated[
         int | None,
         typer.Option(
+            min=1,
             help="Most cycles of a run; it ends earlier once posteriors have settled. Default 60.",
             rich_help_panel=SEARCH,
         ),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(help="Seed of everything random. Default 1.", rich_help_panel=SEARCH),
+        typer.Option(min=0, help="Seed of everything random. Default 1.", rich_help_panel=SEARCH),
     ] = None,
     control_maps: Annotated[
         bool,
@@ -130,6 +133,7 @@ def classify(
     threads: Annotated[
         int | None,
         typer.Option(
+            min=1,
             help="Processor threads; all this process may use if left out.",
             rich_help_panel=MACHINE,
         ),

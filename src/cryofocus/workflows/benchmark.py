@@ -20,6 +20,8 @@ import yaml
 from cryofocus.errors import Interrupted, OutputError
 from cryofocus.workflows.benchmark_cells import Cell, CellResult, read_results, write_result
 from cryofocus.workflows.benchmark_tables import write_tables
+from cryofocus.workflows.classify import classify
+from cryofocus.workflows.classify_request import make_request
 from cryofocus.workflows.evaluate import evaluate
 from cryofocus.workflows.machine import describe_machine
 from cryofocus.workflows.progress import Progress, SilentProgress
@@ -162,9 +164,6 @@ def _in_new_process(function: Callable[..., None], *arguments: Any) -> None:
 
 def _classify(folder: Path, run: Path, cell: Cell, threads: int | None) -> None:
     """Classify one set as the command line would."""
-    from cryofocus.workflows.classify import classify
-    from cryofocus.workflows.classify_request import make_request
-
     description = yaml.safe_load((folder / DESCRIPTION).read_text(encoding="utf-8"))
     sphere = description["control_sphere" if cell.kind == "leg" else "focus_sphere"]
     settings = {"n_classes": cell.n_classes, "n_runs": cell.n_runs, "seed": cell.seed}

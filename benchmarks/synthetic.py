@@ -1,0 +1,81 @@
+"""Particle sets of any number and box from one small simulated set; used by the other scripts.
+
+Cost does not depend on whether images repeat, nor on what surrounds the particle, so a set is
+made larger by repeating its particles, and its box by framing each image with noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from cryofocus.data.images import ImageReader
+from cryofocus.data.mask import FocusMask
+from cryofocus.data.particles import ParticleSet
+from cryofocus.simulate.settings import HumanoidSettings
+from cryofocus.workflows.machine import describe_machine
+from cryofocus.workflows.simulate import simulate_humanoid
+
+SOFT_EDGE_ANGSTROM = 8.0
+
+
+@dataclass(frozen=True)
+class FramedReader:
+    """Images of a reader in the middle of a larger box, with white noise around."""
+
+    reader: ImageReader
+    inner_box: int
+    box: int
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """Return framed images; the same index always gets the same noise."""
+        rng = np.random.default_rng(int(indices[0]))
+        images = rng.standard_normal((len(indices), self.box, self.box), np.float32)
+        start = self.box // 2 - self.inner_box // 2
+        inside = slice(start, start + self.inner_box)
+        images[:, inside, inside] = self.reader.read(indices)
+        return images
+
+
+@dataclass(frozen=True)
+class SimulatedSet:
+    """A small simulated set on disk."""
+
+    folder: Path
+
+    @classmethod
+    def make(cls, folder: Path, n_particles: int, box: int, pixel_size: float) -> SimulatedSet:
+        """Simulate scenario 1 at SNR 0.025."""
+        settings = HumanoidSettings(
+            particles=n_particles, snr=0.025, box=box, pixel_size_angstrom=pixel_size
+        )
+        simulate_humanoid(folder, settings)
+        return cls(folder)
+
+    def enlarge(self, n_particles: int, box: int) -> tuple[ParticleSet, FramedReader, FocusMask]:
+        """Return the set with so many particles in such a box, and its focus mask."""
+        small = ParticleSet.read(self.folder / "particles.star")
+        repeated = small.take(np.arange(n_particles) % len(small))
+        particles = replace(
+            repeated, box=box, optics=tuple(replace(group, box=box) for group in repeated.optics)
+        )
+        reader = FramedReader(ImageReader(repeated), small.box, box)
+        pixel = particles.pixel_size_angstrom
+        description = yaml.safe_load((self.folder / "dataset.yaml").read_text())
+        x, y, z, radius = (float(n) for n in description["focus_sphere"].split(","))
+        shift = (box // 2 - small.box // 2) * pixel
+        sphere = (x + shift, y + shift, z + shift, radius)
+        mask = FocusMask.from_sphere(sphere, box, pixel, soft_edge_angstrom=SOFT_EDGE_ANGSTROM)
+        return particles, reader, mask
+
+
+def describe_here(date: str) -> str:
+    """Say where and when a table was measured."""
+    machine = describe_machine()
+    return (
+        f"Measured on {machine.processor}, {machine.cores} cores, {machine.memory_gb:.0f} GB, "
+        f"Python {machine.python}, {date}."
+    )

@@ -1,0 +1,306 @@
+"""Whatever is wrong with the input of `classify`: one clear message, exit 2, nothing written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+import mrcfile
+import numpy as np
+import pytest
+
+from cryofocus.workflows import atomic
+
+BOX, PIXEL_SIZE = 24, 17.5
+Invoke = Callable[..., Any]
+
+
+@dataclass
+class Case:
+    """A sound set of particles that a test spoils, and the options to run it with."""
+
+    folder: Path
+    options: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def table(self) -> Path:
+        """The particle table."""
+        return self.folder / "particles.star"
+
+    @property
+    def stack(self) -> Path:
+        """The image stack."""
+        return self.folder / "particles.mrcs"
+
+    @property
+    def output(self) -> Path:
+        """The run directory."""
+        return self.folder / "run"
+
+    @property
+    def arguments(self) -> list[str | Path]:
+        """The command line."""
+        options = [word for pair in self.options.items() for word in pair]
+        return ["classify", self.table, *options, "-o", self.output]
+
+    @property
+    def rows(self) -> list[str]:
+        """Rows of the particle table."""
+        return [line for line in self.table.read_text().splitlines() if "@" in line]
+
+    def keep_rows(self, rows: list[str]) -> None:
+        """Replace the rows of the particle table."""
+        lines = [line for line in self.table.read_text().splitlines() if "@" not in line]
+        self.table.write_text("\n".join([*lines, *rows, ""]))
+
+    def replace(self, old: str, new: str) -> None:
+        """Replace a text of the table that is there."""
+        text = self.table.read_text()
+        assert old in text
+        self.table.write_text(text.replace(old, new, 1))
+
+    def set_header(self, word: int, value: bytes) -> None:
+        """Overwrite a word of the stack's header, counted from 0."""
+        with self.stack.open("r+b") as handle:
+            handle.seek(4 * word)
+            handle.write(value)
+
+    def set_pixel(self, value: float) -> None:
+        """Overwrite one pixel of the second image."""
+        with self.stack.open("r+b") as handle:
+            handle.seek(1024 + 4 * (BOX**2 + 7))
+            handle.write(struct.pack("<f", value))
+
+    def use_mask(self, values: np.ndarray, voxel_size: float = PIXEL_SIZE) -> None:
+        """Put a mask file in place of the sphere."""
+        path = self.folder / "mask.mrc"
+        with mrcfile.new(path) as mrc:
+            mrc.set_data(values.astype(np.float32))
+            mrc.voxel_size = voxel_size
+        del self.options["--focus"]
+        self.options["--mask"] = str(path)
+
+
+def ball(box: int, height: float = 1.0) -> np.ndarray:
+    """A ball in the middle of a box."""
+    grid = np.indices((box,) * 3) - box // 2
+    return np.where((grid**2).sum(axis=0) <= 16, height, 0.0)
+
+
+def without_sphere(case: Case, mask: str) -> None:
+    """Ask for a mask file by name."""
+    case.options = {"--mask": mask, "--classes": "2"}
+
+
+BAD: dict[str, tuple[Callable[[Case], object], str]] = {
+    "missing stack": (
+        lambda c: c.stack.unlink(),
+        "{set}/particles.star: 1 of 1 image stacks were not found.\n  particles.mrcs, tried:\n",
+    ),
+    "truncated stack": (
+        lambda c: os.truncate(c.stack, 30_000),
+        "{set}/particles.mrcs: the header announces 60 sections of 24 x 24 float32 (138240 "
+        "bytes), but the file holds 28976 bytes of data (12 sections). The file is damaged or was "
+        "cut short; copy or write it again.",
+    ),
+    "header that lies": (
+        lambda c: c.set_header(2, struct.pack("<i", 600)),
+        "{set}/particles.mrcs: the header announces 600 sections of 24 x 24 float32 (1382400 "
+        "bytes), but the file holds 138240 bytes of data (60 sections). The file is damaged or "
+        "was cut short; copy or write it again.",
+    ),
+    "box against optics": (
+        lambda c: c.replace("17.500000 24", "17.500000 32"),
+        "{set}/particles.mrcs: images of 24 x 24 pixels, but optics group 1 has a box of 32. "
+        "Correct rlnImageSize, or give the stack that belongs to the table.",
+    ),
+    "pixel size against optics": (
+        lambda c: c.replace("17.500000 24", "16.000000 24"),
+        "{set}/particles.mrcs: the header gives 17.5 Å per pixel, but optics group 1 16. Correct "
+        "whichever is wrong.",
+    ),
+    "NaN angle": (
+        lambda c: c.replace(c.rows[4].split()[3], "nan"),
+        "{set}/particles.star, line 38: rlnAngleRot is nan, expected a finite number (1 such "
+        "rows). Correct or remove these rows.",
+    ),
+    "mask above 1": (
+        lambda c: c.use_mask(ball(BOX, 2.0)),
+        "{set}/mask.mrc: values from 0 to 2; expected a mask from 0 to 1. Threshold the map and "
+        "give it a soft edge.",
+    ),
+    "mask off the grid": (
+        lambda c: c.use_mask(ball(20)),
+        "{set}/mask.mrc: a mask of 20 x 20 x 20 voxels, but the particles have 24 x 24 pixels; "
+        "expected 24 voxels along each axis. Resample the mask onto the particles' grid.",
+    ),
+    "mask of other voxels": (
+        lambda c: c.use_mask(ball(BOX), 8.0),
+        "{set}/mask.mrc: voxels of 8.0000 Å, but the particles have pixels of 17.5000 Å. Resample "
+        "the mask onto the particles' grid, or correct the pixel size in its header.",
+    ),
+    "empty mask": (
+        lambda c: c.use_mask(ball(BOX, 0.0)),
+        "{set}/mask.mrc: empty (largest value 0); expected a region that reaches 1. Check that "
+        "the mask was not lost when it was resampled.",
+    ),
+    "missing mask": (
+        lambda c: without_sphere(c, "no.mrc"),
+        "no.mrc: cannot be read (No such file or directory).",
+    ),
+    "sphere outside the box": (
+        lambda c: c.options.update({"--focus": "900,200,200,60"}),
+        "focus sphere 900,200,200,60: reaches 557.5 Å out of the box, which spans 0 to 402.5, 0 "
+        "to 402.5, 0 to 402.5 Å along x, y, z. Coordinates are Å in the map's frame, as ChimeraX "
+        "shows them; for a map whose header gives an origin, name it with --map.",
+    ),
+    "sphere and mask": (
+        lambda c: c.options.update({"--mask": "mask.mrc"}),
+        "focus and mask: found both, expected one of them. Give a sphere with --focus X,Y,Z,R or "
+        "a mask file with --mask.",
+    ),
+    "no region": (
+        lambda c: c.options.pop("--focus"),
+        "focus and mask: found neither, expected one of them. Give a sphere with --focus X,Y,Z,R "
+        "or a mask file with --mask.",
+    ),
+    "more classes than particles": (
+        lambda c: c.options.update({"--classes": "61"}),
+        "classes: 61 asked for, but {set}/particles.star holds only 60 particles; expected at "
+        "least two a class. Ask for fewer classes or give more particles.",
+    ),
+    "one particle": (
+        lambda c: c.keep_rows(c.rows[:1]),
+        "classes: 2 asked for, but {set}/particles.star holds only 1 particle; expected at least "
+        "two a class. Ask for fewer classes or give more particles.",
+    ),
+    "no particle": (
+        lambda c: c.keep_rows([]),
+        "{set}/particles.star: data_particles has no rows, so there are no particles. Check the "
+        "selection that made this file.",
+    ),
+    "duplicate rows": (
+        lambda c: c.keep_rows([*c.rows, c.rows[2]]),
+        "{set}/particles.star: the image 000003@particles.mrcs stands in 2 rows (lines 37 and 95 "
+        "among them); expected every image once. Remove the duplicates;",
+    ),
+    "no poses": (
+        lambda c: c.replace("_rlnAngleTilt", "_rlnOther"),
+        "{set}/particles.star: data_particles has no poses: rlnAngleTilt missing. Refine the "
+        "particles first, or give the file that holds these columns.",
+    ),
+    "no CTF": (
+        lambda c: c.replace("_rlnDefocusU", "_rlnOther"),
+        "{set}/particles.star: data_particles has no CTF: rlnDefocusU missing. Estimate the CTF "
+        "first, or give the file that holds these columns.",
+    ),
+    "no table": (
+        lambda c: c.table.unlink(),
+        "{set}/particles.star: cannot be read (No such file or directory).",
+    ),
+    "resolution": (
+        lambda c: c.options.update({"--max-resolution": "-3"}),
+        "max_resolution_angstrom: found -3.0, expected greater than 0",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "message"), BAD.values(), ids=BAD.keys())
+def test_bad_input(
+    particle_set: Path,
+    focus: str,
+    cryofocus: Invoke,
+    spoil: Callable[[Case], object],
+    message: str,
+) -> None:
+    """One message on standard error, nothing on standard output, exit 2, no run directory."""
+    case = Case(particle_set, {"--focus": focus, "--classes": "2"})
+    spoil(case)
+    result = cryofocus(*case.arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: " + message.replace("{set}", str(particle_set)))
+    assert not case.output.exists()
+
+
+def test_bad_pixels(particle_set: Path, focus: str, cryofocus: Invoke) -> None:
+    """Pixels are read last; the message names the image, and no result is left."""
+    case = Case(particle_set, {"--focus": focus, "--classes": "2"})
+    case.set_pixel(np.nan)
+    result = cryofocus(*case.arguments)
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == (
+        f"Error: {case.stack}: image 2 has pixels that are NaN or infinite. Remove this particle "
+        "or extract it again."
+    )
+    assert not (case.output / "job.json").exists()
+
+
+@pytest.fixture
+def taken(particle_set: Path, focus: str) -> Case:
+    """A case whose run directory holds a finished run (its job.json stands for it)."""
+    case = Case(particle_set, {"--focus": focus, "--classes": "2"})
+    case.output.mkdir()
+    (case.output / "job.json").write_text("{}")
+    return case
+
+
+def test_output_that_exists(taken: Case, cryofocus: Invoke) -> None:
+    """A finished run is not touched unless the user says so."""
+    result = cryofocus(*taken.arguments)
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"Error: {taken.output}: exists and holds a finished run. Use --resume to finish it, "
+        "--overwrite to replace it, or choose another place with -o.\n"
+    )
+    assert [path.name for path in taken.output.iterdir()] == ["job.json"]
+
+
+def test_output_of_something_else(taken: Case, cryofocus: Invoke) -> None:
+    """A directory of other files is never replaced, whatever the options say."""
+    (taken.output / "job.json").rename(taken.output / "thesis.tex")
+    result = cryofocus(*taken.arguments, "--overwrite")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"Error: {taken.output}: exists and was not written by cryofocus, so nothing in it is "
+        "touched. Choose another place with -o.\n"
+    )
+    assert (taken.output / "thesis.tex").exists()
+
+
+def test_disk_that_is_too_small(
+    taken: Case, cryofocus: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Results that will not fit are refused before the earlier run is given up."""
+    monkeypatch.setattr(atomic.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    result = cryofocus(*taken.arguments, "--overwrite")
+    assert result.exit_code == 2
+    assert re.fullmatch(
+        rf"Error: {taken.folder}(/run)?: the results need [0-9]+ MB, but 0 MB are free on its "
+        r"file system\. Free some space or choose another place with -o\.\n",
+        result.stderr,
+    )
+    assert (taken.output / "job.json").read_text() == "{}"
+
+
+def test_disk_that_fills_up(
+    particle_set: Path, focus: str, cryofocus: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write that the system refuses ends the run with one message."""
+
+    def refuse(descriptor: int) -> NoReturn:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    case = Case(particle_set, {"--focus": focus, "--classes": "2"})
+    monkeypatch.setattr(os, "fsync", refuse)
+    result = cryofocus(*case.arguments)
+    assert result.exit_code == 2
+    assert f"Error: {case.output}/README.txt: disk full while writing" in result.stderr
+    assert not list(case.output.iterdir())

@@ -1,0 +1,252 @@
+"""Every command explains itself, ends with the right exit code and says what comes next."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pytest
+import typer
+import yaml
+
+from cryofocus import __version__
+from cryofocus.cli import classify as classify_command
+from cryofocus.cli import main as command_line
+from cryofocus.cli.failures import UnexpectedErrors
+from cryofocus.errors import Interrupted
+from cryofocus.inference.settings import ClassifierSettings
+from cryofocus.workflows import classify as classify_workflow
+
+Invoke = Callable[..., Any]
+
+
+def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Names of all commands, those of groups included."""
+    for name, command in group.commands.items():
+        yield (*path, name)
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+
+
+ALL_COMMANDS = [(), *commands(typer.main.get_command(command_line.app))]
+
+
+@pytest.mark.parametrize("command", ALL_COMMANDS, ids=" ".join)
+def test_help(cryofocus: Invoke, command: tuple[str, ...]) -> None:
+    """--help works everywhere and leaves no option without a word."""
+    result = cryofocus(*command, "--help")
+    assert result.exit_code == 0
+    assert f"Usage: cryofocus {' '.join(command)}".strip() in result.stdout
+    assert "Show this message and exit." in result.stdout
+
+
+def test_help_is_light() -> None:
+    """The help loads neither NumPy nor anything heavier."""
+    code = (
+        "import sys; from cryofocus.cli import main; sys.argv[1:] = ['--help']\n"
+        "try: main.main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "heavy = {'numpy', 'scipy', 'numba', 'matplotlib', 'pydantic'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_version(cryofocus: Invoke) -> None:
+    """--version names the program and its version."""
+    assert cryofocus("--version").stdout == f"cryofocus {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["classify", "--classes", "2", "-o", "run"], "PARTICLES"),
+        (["classify", "p.star", "--focus", "1,2,3,4", "-o", "run"], "--classes"),
+        (["classify", "p.star", "--focus", "1,2,3", "-o", "run"], "expected four numbers in Å"),
+        (["classify", "p.star", "--classes", "1", "-o", "run"], "greater than or equal to 2"),
+        (["classify", "p.star", "--sphere", "1,2,3,4", "-o", "run"], "No such option: --sphere"),
+        (["classify", "p.star", "--device", "tpu", "-o", "run"], "--device"),
+        (["simulate", "humanoid", "--scenario", "4", "--snr", "1", "-o", "x"], "--scenario"),
+        (["benchmark", "humanoid", "--snrs", "low"], "expected numbers separated by commas"),
+        (["select", "run", "--classes", "a", "-o", "x.star"], "expected numbers such as 1,3"),
+        (["classifie"], "No such command"),
+    ],
+)
+def test_wrong_usage(cryofocus: Invoke, arguments: list[str], message: str) -> None:
+    """Usage errors exit with 2 and name what is wrong."""
+    result = cryofocus(*arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize("command", ["report", "select"])
+def test_no_run(cryofocus: Invoke, tmp_path: Path, command: str) -> None:
+    """Commands on runs say when there is no run."""
+    options = ["--classes", "1", "-o", tmp_path / "x.star"] if command == "select" else []
+    result = cryofocus(command, tmp_path / "none", *options)
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"Error: {tmp_path}/none: no such directory. Give the run directory that was named with "
+        "-o.\n"
+    )
+
+
+def test_defaults_in_the_help_are_the_defaults(cryofocus: Invoke) -> None:
+    """Defaults are written by hand so that --help loads nothing; they are the right ones."""
+    text = " ".join(cryofocus("classify", "--help").stdout.split())
+    settings = ClassifierSettings(n_classes=2)
+    for said in (
+        f"soft edge, outside R, in Å. Default {settings.soft_edge_angstrom:g}.",
+        f"Independent runs to compare. Default {settings.n_runs}.",
+        f"once posteriors have settled. Default {settings.max_cycles}.",
+        f"Seed of everything random. Default {settings.seed}.",
+    ):
+        assert said in text
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, pristine_set: Path, focus: str) -> Path:
+    """A finished run of two classes."""
+    from typer.testing import CliRunner
+
+    folder = tmp_path_factory.mktemp("run") / "run"
+    arguments = ["--focus", focus, "--classes", "2", "--runs", "2", "--cycles", "3"]
+    result = CliRunner().invoke(
+        command_line.app,
+        ["classify", str(pristine_set / "particles.star"), *arguments, "-o", str(folder)],
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "mean posterior" in result.stdout
+    assert json.loads((folder / "job.json").read_text())["verdict"] in result.stdout
+    assert f"Report      {folder}/report.html" in result.stdout
+    return folder
+
+
+def test_classify_writes_the_whole_directory(run: Path) -> None:
+    """All files of the interface are there, the page included."""
+    names = {path.name for path in run.iterdir()}
+    assert names >= {
+        *("particles.star", "posteriors.npy", "class001.mrc", "class002_half1.mrc", "fsc.star"),
+        *("consensus.mrc", "focus_mask.mrc", "classes.csv", "job.json", "config.yaml"),
+        *("command.txt", "run.log", "README.txt", "report.html", "view.cxc"),
+    }
+
+
+def test_config_repeats_a_run(
+    run: Path, tmp_path: Path, cryofocus: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--config takes every setting of a run, and options given beside it win."""
+    asked = []
+
+    def record(request: object, output: Path, **_: object) -> NoReturn:
+        asked.append(request)
+        raise Interrupted("enough")
+
+    monkeypatch.setattr(classify_workflow, "classify", record)
+    config = ["--config", run / "config.yaml", "--seed", "7"]
+    assert cryofocus("classify", *config, "-o", tmp_path / "run").exit_code == 130
+    before = yaml.safe_load((run / "config.yaml").read_text())
+    before["settings"]["seed"] = 7
+    assert asked[0].model_dump(mode="json") == before
+
+
+def test_evaluate(run: Path, pristine_set: Path, cryofocus: Invoke) -> None:
+    """Kappa beside the best possible for people, one object for programs."""
+    files = [run / "particles.star", pristine_set / "truth.star"]
+    files += ["--oracle", pristine_set / "oracle.npy"]
+    scores = json.loads(cryofocus("evaluate", *files, "--json").stdout)
+    assert scores["particles"] == 60
+    shown = cryofocus("evaluate", *files).stdout
+    assert f"kappa {scores['kappa']:.3f}, best possible {scores['oracle_kappa']:.3f}" in shown
+
+
+def test_select_and_reconstruct(
+    run: Path, pristine_set: Path, tmp_path: Path, cryofocus: Invoke
+) -> None:
+    """The particles of a class become a table, and the table a map."""
+    table = tmp_path / "class1.star"
+    result = cryofocus("select", run, "--classes", "1", "-o", table)
+    n_kept = int((np.load(run / "posteriors.npy").argmax(axis=1) == 0).sum())
+    assert (result.exit_code, result.stdout) == (0, f"{n_kept} particles in {table}\n")
+    made = cryofocus("reconstruct", table, "-o", tmp_path / "map.mrc", "--datadir", pristine_set)
+    assert made.exit_code == 0, made.stderr
+    assert made.stdout.startswith(f"Map         {tmp_path}/map.mrc, ")
+
+
+def test_report_again(run: Path, cryofocus: Invoke) -> None:
+    """The page of a finished run can be made at any time."""
+    (run / "report.html").unlink()
+    result = cryofocus("report", run)
+    assert result.exit_code == 0
+    assert (run / "report.html").is_file()
+
+
+def test_simulate(tmp_path: Path, cryofocus: Invoke) -> None:
+    """The result line gives the limit and the command that comes next."""
+    size = ["--particles", "4", "--box", "26", "--pixel-size", "16.5"]
+    arguments = ["--scenario", "2", "--snr", "0.05", *size, "--geometry", "slim"]
+    poses = ["--perturb-angle", "4", "--perturb-shift", "13.1", "--coupling", "0.5"]
+    result = cryofocus(
+        "simulate", "humanoid", *arguments, *poses, "--random-feet", "-o", tmp_path / "set"
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "Best possible kappa on these images: " in result.stdout
+    assert f"cryofocus classify {tmp_path}/set/particles.star --focus=" in result.stdout
+    assert "--classes 4 -o RUN" in result.stdout
+    description = yaml.safe_load((tmp_path / "set" / "dataset.yaml").read_text())
+    assert description["perturb_shift_angstrom"] == 13.1
+    assert (description["coupling"], description["random_feet"]) == (0.5, True)
+
+
+@pytest.mark.parametrize(
+    ("stop", "said"),
+    [
+        (
+            Interrupted("run: stopped; run the same command with --resume to finish it."),
+            "--resume",
+        ),
+        (KeyboardInterrupt(), "goes on with --resume"),
+    ],
+    ids=["between cycles", "anywhere"],
+)
+def test_interrupted(
+    cryofocus: Invoke, monkeypatch: pytest.MonkeyPatch, stop: BaseException, said: str
+) -> None:
+    """Ctrl-C exits with 130 and says how to go on."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise stop
+
+    monkeypatch.setattr(classify_command, "_request", interrupt)
+    result = cryofocus("classify", "p.star", "--classes", "2", "-o", "run")
+    assert result.exit_code == 130
+    assert said in result.stderr
+
+
+def test_unexpected_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A fault of the program gives one sentence; its traceback goes to a file that is named."""
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    with pytest.raises(SystemExit) as end, UnexpectedErrors():
+        raise ZeroDivisionError("division by zero")
+    assert end.value.code == 1
+    (file,) = tmp_path.iterdir()
+    shown = capsys.readouterr().err
+    assert "Traceback" not in shown
+    assert "(ZeroDivisionError: division by zero)" in shown
+    assert str(file) in shown
+    assert "Traceback" in file.read_text()
+
+
+def test_doctor(cryofocus: Invoke) -> None:
+    """Versions, machine and kernels in a few lines."""
+    result = cryofocus("doctor")
+    assert result.exit_code == 0
+    names = [line.split()[0] for line in result.stdout.splitlines()]
+    assert names == ["cryofocus", "packages", "processor", "memory", "disk", "kernels"]
