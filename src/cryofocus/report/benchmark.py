@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from cryofocus.data.atomic import atomic_file
 from cryofocus.report import style
-from cryofocus.workflows.benchmark_cells import PUBLISHED, CellResult
+from cryofocus.workflows.benchmark_cells import PUBLISHED, SNRS, CellResult
 
 FIGURE_HEIGHT_INCHES = 3.8
 DOTS_PER_INCH = 150
@@ -74,7 +74,9 @@ def draw_kappa(results: Sequence[CellResult]) -> Figure:
             panel, own, lambda r: r.oracle_focused_kappa, label="from the focus alone", **look
         )
         colour = style.CLASS_COLOURS[0]
-        _median_line(panel, own, lambda r: r.kappa, label="cryofocus", color=colour, marker="o")
+        _median_line(
+            panel, own, lambda r: r.kappa, label="cryofocus", color=colour, marker="o", zorder=3
+        )
         panel.scatter(
             [r.cell.snr for r in own], [r.kappa for r in own], s=8, color=colour, alpha=0.5
         )
@@ -90,6 +92,8 @@ def draw_kappa(results: Sequence[CellResult]) -> Figure:
                 label=f"published, {name}",
             )
         panel.set(title=f"Scenario {scenario}", xscale="log", ylim=(-0.05, 1.03), xlabel="SNR")
+        panel.minorticks_off()
+        panel.set_xticks(SNRS, [f"{snr:.3f}" for snr in SNRS])
     panels[0][0].set_ylabel("kappa")
     panels[-1][0].legend(loc="lower right")
     return figure

@@ -96,7 +96,8 @@ def summary_row(results: Sequence[CellResult]) -> list[str]:
         " / ".join(f"{kappa:.2f}" for kappa in cell.published or ()),
         f"{middle(lambda r: r.mean_posterior):.3f}",
         f"{middle(lambda r: r.fraction_correct):.3f}",
-        f"{middle(lambda r: r.calibration_gap):+.3f}",
+        # On the leg, posteriors speak of classes that are not the arm's.
+        "" if cell.kind == "leg" else f"{middle(lambda r: r.calibration_gap):+.3f}",
         f"{found} of {len(results)}",
         f"{median(agreements):.3f}" if agreements else "",
         f"{middle(lambda r: r.seconds):.0f}",
