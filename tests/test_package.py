@@ -11,9 +11,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from jaxtyping import TypeCheckError
 
 import cryofocus
+from cryofocus.maths.rotations import rotation_from_euler
 
 ROOT = Path(__file__).parents[1]
 MODULE_OF_DISTRIBUTION = {
@@ -55,6 +58,12 @@ def test_unknown_name_is_refused() -> None:
     """A misspelt public name fails like that of any module."""
     with pytest.raises(AttributeError, match="no attribute 'FocussedClassifier'"):
         _ = cryofocus.FocussedClassifier
+
+
+def test_shapes_in_signatures_are_executed() -> None:
+    """In the test run, an array of a wrong shape is refused by the signature itself."""
+    with pytest.raises(TypeCheckError, match="euler_degrees"):
+        rotation_from_euler(np.zeros((5, 2)))
 
 
 def test_every_library_imported_is_declared_and_used() -> None:
