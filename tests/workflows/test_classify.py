@@ -102,6 +102,7 @@ def test_config_repeats_the_run(
     request = read_config(finished.config, {"memory_gb": 1e-3})
     again = classify(request, Path("AGAIN"))
     assert "statistics lie on disk" in again.log.read_text()
+    assert "more than the 0.00 GB allowed" in again.read_job().warnings[0]
     same = ("particles.star", "posteriors.npy", "class001.mrc", "convergence.csv", "fsc.star")
     for name in same:
         assert (again.path / name).read_bytes() == (finished.path / name).read_bytes(), name

@@ -79,7 +79,7 @@ def assert_same(run: RunDirectory, reference: RunDirectory) -> None:
 
 @pytest.mark.parametrize(
     ("stage", "steps"),
-    [("consensus", 1), ("run 1 of 2", 1), ("run 2 of 2", 16), ("writing", 1)],
+    [("consensus", 1), ("run 1 of 2", 1), ("run 2 of 2", 8), ("writing", 1)],
 )
 def test_stopped_run_resumes_to_the_same_result(
     tmp_path: Path,

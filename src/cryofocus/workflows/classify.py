@@ -21,7 +21,7 @@ from cryofocus.workflows.classify_outputs import result_bytes, write_results
 from cryofocus.workflows.classify_record import Circumstances, compose_record
 from cryofocus.workflows.classify_request import ClassifyRequest, read_config
 from cryofocus.workflows.findings import log_findings
-from cryofocus.workflows.machine import StageClock
+from cryofocus.workflows.machine import StageClock, peak_memory_gb
 from cryofocus.workflows.progress import Progress, SilentProgress
 from cryofocus.workflows.run_directory import RunDirectory
 from cryofocus.workflows.run_log import record_log
@@ -95,6 +95,7 @@ def classify(
         directory.write_text(directory.command, command + "\n")
         monitor = RunMonitor(directory, fingerprint, progress, clock)
         result = _fit_and_write(request, inputs, directory, monitor)
+        _warn_about_memory(request)
         circumstances = Circumstances(
             command, started.isoformat(timespec="seconds"), clock, tuple(warnings)
         )
@@ -130,6 +131,18 @@ def _fit_and_write(
             f"{directory.path}: stopped; run the same command with --resume to finish it."
         ) from interruption
     return result
+
+
+def _warn_about_memory(request: ClassifyRequest) -> None:
+    """Own up to a bound that was not kept: only the statistics can be moved to disk."""
+    peak = peak_memory_gb()
+    if request.memory_gb is not None and peak > request.memory_gb:
+        logger.warning(
+            "memory reached %.2f GB, more than the %.2f GB allowed: images and whole-box maps "
+            "need it, whatever the number of particles. Fewer --threads need less.",
+            peak,
+            request.memory_gb,
+        )
 
 
 def _require_room(output: Path, request: ClassifyRequest, inputs: Inputs) -> None:

@@ -29,8 +29,8 @@ class ClassifyRequest(BaseModel):
     settings : everything that changes the result.
     device : "cpu", or "reference" for the slow NumPy kernels.
     threads : None takes every processor this process may use.
-    memory_gb : bound on memory; statistics beyond it are kept on disk. None takes most of the
-        machine's memory.
+    memory_gb : bound on memory; statistics beyond it are kept on disk, while images and
+        whole-box maps take what they need. None takes most of the machine's memory.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
