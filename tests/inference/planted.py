@@ -43,7 +43,7 @@ class Planted:
 
 
 @cache
-def plant(n: int = 300, *, noise_sd: float = 1.0, seed: int = 1, signal: float = 1.0) -> Planted:
+def plant(n: int = 300, *, noise_sd: float = 16.0, seed: int = 1, signal: float = 1.0) -> Planted:
     """Two equal classes: a lump of density at one end of the sphere, or at the other."""
     rng = np.random.default_rng(seed)
     particles = make_particles(n, BOX, rng)

@@ -15,7 +15,7 @@ from cryofocus.maths.ctf import CtfParameters, Microscope, evaluate_ctf
 from cryofocus.maths.fourier import forward_2d, inverse_2d, shift_phases
 from cryofocus.maths.grids import frequency_grid_2d
 
-PIXEL_SIZE = 4.0
+PIXEL_SIZE, SHIFT_SD = 4.0, 6.0
 MICROSCOPE = Microscope(300.0, 2.7, 0.1)
 
 
@@ -68,7 +68,6 @@ def make_particles(
     microscopes: Sequence[Microscope] = (MICROSCOPE,),
     premultiplied: Sequence[bool] | None = None,
     defocus: tuple[float, float] = (8_000.0, 20_000.0),
-    shift_sd: float = 4.0,
 ) -> ParticleSet:
     """Particles at random poses; optics groups in turn, ten particles a micrograph."""
     mean = rng.uniform(*defocus, size=n)
@@ -92,7 +91,7 @@ def make_particles(
         stack_of_particle=np.zeros(n, np.int32),
         slice_of_particle=np.arange(n),
         rotation=Rotation.random(n, random_state=int(rng.integers(2**31))).as_matrix(),
-        shift_angstrom=rng.normal(0, shift_sd, (n, 2)),
+        shift_angstrom=rng.normal(0, SHIFT_SD, (n, 2)),
         ctf=ctf,
         optics=optics,
         optics_of_particle=(np.arange(n) % len(optics)).astype(np.int32),
@@ -120,7 +119,9 @@ def form_images(
 
 def wrap_images(particles: ParticleSet, images: np.ndarray, sign: int = 1) -> ParticleImages:
     """Images as the inference sees them, without normalisation."""
-    treatment = ImageTreatment(sign, False, 0.45 * particles.box)
+    treatment = ImageTreatment(
+        sign, normalise=False, background_radius_pixels=0.45 * particles.box
+    )
     return ParticleImages(particles, ArrayReader(images), treatment)
 
 

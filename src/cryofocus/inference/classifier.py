@@ -189,7 +189,8 @@ class FocusedClassifier:
                 images, half_set, self._kernels, sign=sign, advance=advance
             )
         n_shells = choose_shells(consensus, settings.max_resolution_angstrom)
-        box = FocusBox.around(mask.data, particles.pixel_size_angstrom, n_shells)
+        reach = int(np.ceil(n_shells * images.stretch))
+        box = FocusBox.around(mask.data, particles.pixel_size_angstrom, reach)
         _log_plan(consensus, box, n_shells)
         with monitor.stage("statistics", len(particles)) as advance:
             statistics = measure_focus(
@@ -312,10 +313,10 @@ def choose_shells(consensus: Consensus, max_resolution_angstrom: float | None) -
     """
     particles = consensus.images.particles
     box, pixel = particles.box, particles.pixel_size_angstrom
-    largest = box // 2
+    largest = consensus.images.largest_band().n_shells
     if max_resolution_angstrom is not None:
         asked = int(box * pixel / max_resolution_angstrom) + 1
-        if asked > largest:
+        if asked > box // 2:
             logger.warning(
                 "the resolution limit of %.2f Å lies beyond Nyquist (%.2f Å) and was clamped to "
                 "it; nothing is lost, but a smaller limit would be faster.",

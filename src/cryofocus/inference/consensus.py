@@ -73,7 +73,7 @@ def estimate_consensus(
     sign : contrast sign to keep; None lets the density decide.
     advance : called with the number of particles done.
     """
-    band = Band.disc(images.particles.box, images.particles.box // 2)
+    band = images.largest_band()
     sample = np.unique(
         np.linspace(0, len(images) - 1, min(NOISE_PARTICLES, len(images))).astype(np.int64)
     )

@@ -84,16 +84,17 @@ class FocusBox:
         z, y, x = (float((m - coarse // 2) * voxel) for m in middle)
         return cls(cut_cube(mask, middle, diameter), (x, y, z), 2 * diameter, coarse, voxel)
 
-    def band(self, n_shells: int) -> Band:
+    def band(self, n_shells: int, stretch: float = 1.0) -> Band:
         """Return the points that carry the particle's first `n_shells` shells.
 
         Cutting the residual to the small box spreads each coefficient over its neighbours, so
-        the small band reaches two points further.
+        the small band reaches two points further, as far as slices `stretch` times as long stay
+        on the grid.
         """
         if self.is_whole:
             return Band.disc(self.sampled_box, n_shells)
         reach = int(np.ceil(n_shells * self.edge / self.sampled_box)) + 2
-        return Band.disc(self.edge, min(reach, self.edge // 2 - 1))
+        return Band.disc(self.edge, min(reach, int((self.edge // 2 - 1) / stretch + 0.5)))
 
     def cut(self, volume: Float32[np.ndarray, "box box box"]) -> Float32[np.ndarray, "d d d"]:
         """Cut the small box out of a whole-box map, in the units of deviations.
@@ -191,7 +192,7 @@ def measure_focus(
     """
     images = consensus.images
     full_band = Band.disc(images.particles.box, n_shells)
-    band = box.band(n_shells)
+    band = box.band(n_shells, images.stretch)
     data = allocate((len(images), len(band)), np.complex64)
     precision = allocate((len(images), len(band)), np.float32)
     scale = np.empty(len(images), np.float32)

@@ -91,6 +91,17 @@ class ParticleImages:
         """Return the number of particles."""
         return len(self.particles)
 
+    @property
+    def stretch(self) -> float:
+        """Largest factor by which a group's magnification moves frequencies outwards, or 1."""
+        matrices = [group.microscope.magnification_matrix for group in self.particles.optics]
+        return max(1.0, float(np.linalg.norm(matrices, ord=2, axis=(1, 2)).max()))
+
+    def largest_band(self) -> Band:
+        """Return the band of all shells whose slices stay on a grid padded twofold."""
+        box = self.particles.box
+        return Band.disc(box, int((box - 1) / (2 * self.stretch) + 0.5))
+
     def flipped(self) -> ParticleImages:
         """Return the same images with the opposite contrast sign."""
         return replace(self, treatment=replace(self.treatment, sign=-self.treatment.sign))

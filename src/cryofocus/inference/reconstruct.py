@@ -65,8 +65,7 @@ def accumulate_maps(
     advance: Callable[[int], None] = lambda _: None,
 ) -> SliceSums:
     """Insert every intact image into a padded whole-box grid, once per weight column."""
-    box = images.particles.box
-    band, edge = Band.disc(box, box // 2), PADDING * box
+    band, edge = images.largest_band(), PADDING * images.particles.box
     accumulator = kernels.accumulator(edge, weights.shape[1], weights.shape[1])
     for chunk in images.chunks(band, np.flatnonzero(weights.any(axis=1))):
         which = chunk.particles
