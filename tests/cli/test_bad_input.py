@@ -19,6 +19,10 @@ import pytest
 from cryofocus.workflows import atomic
 
 BOX, PIXEL_SIZE = 24, 17.5
+BAD_PIXELS = (
+    "{stack}: image 2 has pixels that are NaN or infinite. Remove this particle or extract it "
+    "again.\n"
+)
 Invoke = Callable[..., Any]
 
 
@@ -92,6 +96,13 @@ def ball(box: int, height: float = 1.0) -> np.ndarray:
     """A ball in the middle of a box."""
     grid = np.indices((box,) * 3) - box // 2
     return np.where((grid**2).sum(axis=0) <= 16, height, 0.0)
+
+
+def message_of(result: Any) -> str:
+    """The one error message, which is the last thing on standard error."""
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.count("Error: ") == 1
+    return str(result.stderr.partition("Error: ")[2])
 
 
 def without_sphere(case: Case, mask: str) -> None:
@@ -223,10 +234,8 @@ def test_bad_input(
     """One message on standard error, nothing on standard output, exit 2, no run directory."""
     case = Case(particle_set, {"--focus": focus, "--classes": "2"})
     spoil(case)
-    result = cryofocus(*case.arguments)
-    assert result.exit_code == 2
-    assert result.stdout == ""
-    assert result.stderr.startswith("Error: " + message.replace("{set}", str(particle_set)))
+    said = message_of(cryofocus(*case.arguments))
+    assert said.startswith(message.replace("{set}", str(particle_set)))
     assert not case.output.exists()
 
 
@@ -234,12 +243,7 @@ def test_bad_pixels(particle_set: Path, focus: str, cryofocus: Invoke) -> None:
     """Pixels are read last; the message names the image, and no result is left."""
     case = Case(particle_set, {"--focus": focus, "--classes": "2"})
     case.set_pixel(np.nan)
-    result = cryofocus(*case.arguments)
-    assert result.exit_code == 2
-    assert result.stderr.splitlines()[-1] == (
-        f"Error: {case.stack}: image 2 has pixels that are NaN or infinite. Remove this particle "
-        "or extract it again."
-    )
+    assert message_of(cryofocus(*case.arguments)) == BAD_PIXELS.format(stack=case.stack)
     assert not (case.output / "job.json").exists()
 
 
@@ -252,12 +256,18 @@ def taken(particle_set: Path, focus: str) -> Case:
     return case
 
 
+def test_bad_pixels_spare_an_earlier_run(taken: Case, cryofocus: Invoke) -> None:
+    """A run that is to be replaced is given up only once all images are known to be sound."""
+    taken.set_pixel(np.inf)
+    said = message_of(cryofocus(*taken.arguments, "--overwrite"))
+    assert said == BAD_PIXELS.format(stack=taken.stack)
+    assert (taken.output / "job.json").read_text() == "{}"
+
+
 def test_output_that_exists(taken: Case, cryofocus: Invoke) -> None:
     """A finished run is not touched unless the user says so."""
-    result = cryofocus(*taken.arguments)
-    assert result.exit_code == 2
-    assert result.stderr == (
-        f"Error: {taken.output}: exists and holds a finished run. Use --resume to finish it, "
+    assert message_of(cryofocus(*taken.arguments)) == (
+        f"{taken.output}: exists and holds a finished run. Use --resume to finish it, "
         "--overwrite to replace it, or choose another place with -o.\n"
     )
     assert [path.name for path in taken.output.iterdir()] == ["job.json"]
@@ -266,10 +276,8 @@ def test_output_that_exists(taken: Case, cryofocus: Invoke) -> None:
 def test_output_of_something_else(taken: Case, cryofocus: Invoke) -> None:
     """A directory of other files is never replaced, whatever the options say."""
     (taken.output / "job.json").rename(taken.output / "thesis.tex")
-    result = cryofocus(*taken.arguments, "--overwrite")
-    assert result.exit_code == 2
-    assert result.stderr == (
-        f"Error: {taken.output}: exists and was not written by cryofocus, so nothing in it is "
+    assert message_of(cryofocus(*taken.arguments, "--overwrite")) == (
+        f"{taken.output}: exists and was not written by cryofocus, so nothing in it is "
         "touched. Choose another place with -o.\n"
     )
     assert (taken.output / "thesis.tex").exists()
@@ -280,12 +288,11 @@ def test_disk_that_is_too_small(
 ) -> None:
     """Results that will not fit are refused before the earlier run is given up."""
     monkeypatch.setattr(atomic.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
-    result = cryofocus(*taken.arguments, "--overwrite")
-    assert result.exit_code == 2
+    said = message_of(cryofocus(*taken.arguments, "--overwrite"))
     assert re.fullmatch(
-        rf"Error: {taken.folder}(/run)?: the results need [0-9]+ MB, but 0 MB are free on its "
+        rf"{taken.folder}(/run)?: the results need [0-9]+ MB, but 0 MB are free on its "
         r"file system\. Free some space or choose another place with -o\.\n",
-        result.stderr,
+        said,
     )
     assert (taken.output / "job.json").read_text() == "{}"
 
@@ -300,7 +307,6 @@ def test_disk_that_fills_up(
 
     case = Case(particle_set, {"--focus": focus, "--classes": "2"})
     monkeypatch.setattr(os, "fsync", refuse)
-    result = cryofocus(*case.arguments)
-    assert result.exit_code == 2
-    assert f"Error: {case.output}/README.txt: disk full while writing" in result.stderr
+    said = message_of(cryofocus(*case.arguments))
+    assert said.startswith(f"{case.output}/README.txt: disk full while writing")
     assert not list(case.output.iterdir())
