@@ -1,4 +1,4 @@
-"""The likelihood of METHOD 2 from its definition: direct sums in double precision, no shortcuts.
+"""The focused likelihood from its definition: direct sums in double precision, no shortcuts.
 
 Nothing here calls the package; its classes serve as containers of parameters only.
 """
