@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import itertools
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
 
-from cryofocus.errors import FormatError, OutputError
+from cryofocus.errors import FormatError, Interrupted, OutputError
 from cryofocus.report.benchmark import pooled_reliability, write_figures
 from cryofocus.workflows import benchmark
 from cryofocus.workflows.benchmark import BenchmarkDirectory, run_benchmark
@@ -154,3 +155,18 @@ def test_directory_of_something_else(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(OutputError, match="exists and is not a benchmark"):
         run_benchmark([CELL], tmp_path)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), Interrupted("run: use --resume")], ids=repr)
+def test_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: BaseException) -> None:
+    """Wherever Ctrl-C arrives, the message is about the benchmark, and finished cells stay."""
+
+    def interrupt(*_: object, **__: object) -> NoReturn:
+        raise stop
+
+    later = CELL.model_copy(update={"seed": 2})
+    write_result(BenchmarkDirectory(tmp_path).cells, make_result(0.7))
+    monkeypatch.setattr(benchmark, "_run_cell", interrupt)
+    with pytest.raises(Interrupted, match="Finished cells are kept in .*; the same command goes"):
+        run_benchmark([CELL, later], tmp_path)
+    assert read_results(BenchmarkDirectory(tmp_path).cells) == [make_result(0.7)]

@@ -112,7 +112,7 @@ def run_benchmark(
                     shutil.rmtree(directory.sets / cell.set_name)
                 on_result(result)
                 advance()
-    except KeyboardInterrupt as stop:
+    except (KeyboardInterrupt, Interrupted) as stop:
         raise Interrupted(
             f"Interrupted. Finished cells are kept in {output}; the same command goes on."
         ) from stop
