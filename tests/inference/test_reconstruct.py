@@ -7,9 +7,9 @@ import pytest
 
 from cryofocus.inference.noise import NoiseModel
 from cryofocus.inference.reconstruct import (
-    accumulate_maps,
+    MapSource,
+    accumulate_halves,
     grid_to_map,
-    half_weights,
     map_to_grid,
     solve_maps,
 )
@@ -74,13 +74,8 @@ def test_accumulated_images_give_the_map(box: int) -> None:
     weights = np.stack([np.arange(N) % 4 < 2, np.arange(N) % 4 >= 2], axis=1).astype(np.float32)
     weights[-1] = 0
     half_set = (1 + np.arange(N) % 2).astype(np.int8)
-    sums = accumulate_maps(
-        wrap_images(particles, images),
-        flat(box),
-        half_weights(weights, half_set),
-        CpuKernels(2),
-        np.ones(N, np.float32),
-    )
+    source = MapSource(wrap_images(particles, images), flat(box), np.ones(N, np.float32), half_set)
+    sums = accumulate_halves(source, weights, CpuKernels(2))
     for estimate, truth in zip(solve_maps(sums, box), beads, strict=True):
         volume = truth.volume(box)
         assert correlation(estimate.full, volume) > 0.93
@@ -88,14 +83,24 @@ def test_accumulated_images_give_the_map(box: int) -> None:
         assert estimate.fsc[1:4].min() > 0.8
 
 
-def test_half_weights_put_the_first_half_set_first() -> None:
-    """Columns are all maps of half set 1, then all of half set 2; together they are the whole."""
-    weights = np.random.default_rng(1).random((6, 2)).astype(np.float32)
-    half_set = np.array([1, 2, 1, 1, 2, 2], np.int8)
-    doubled = half_weights(weights, half_set)
-    np.testing.assert_array_equal(doubled[:, :2] + doubled[:, 2:], weights)
-    assert (doubled[half_set == 2, :2] == 0).all()
-    assert (doubled[half_set == 1, 2:] == 0).all()
+def test_half_sets_stay_apart() -> None:
+    """Changing the images of one half set leaves the sums of the other alone."""
+    box, rng = 20, np.random.default_rng(4)
+    particles = make_particles(N, box, rng)
+    images = form_images(particles, make_beads(2).slices(particles.rotation, box), 0.05, rng)
+    half_set = (1 + np.arange(N) % 2).astype(np.int8)
+    changed = np.where((half_set == 2)[:, None, None], np.float32(0), images)
+    ones = np.ones((N, 1), np.float32)
+    first, second = (
+        accumulate_halves(
+            MapSource(wrap_images(particles, pixels), flat(box), ones[:, 0], half_set),
+            ones,
+            CpuKernels(2),
+        )
+        for pixels in (images, changed)
+    )
+    np.testing.assert_array_equal(first[0].data, second[0].data)
+    assert abs(second[1].data).max() == 0 < abs(first[1].data).max()
 
 
 def test_a_scaled_image_counts_with_its_scale() -> None:
@@ -106,12 +111,8 @@ def test_a_scaled_image_counts_with_its_scale() -> None:
     half_set = (1 + np.arange(N) % 2).astype(np.int8)
     maps = []
     for scale in (1.0, 2.0):
-        sums = accumulate_maps(
-            wrap_images(particles, images * np.float32(scale)),
-            flat(box),
-            half_weights(np.ones((N, 1), np.float32), half_set),
-            CpuKernels(2),
-            np.full(N, scale, np.float32),
-        )
+        scaled = wrap_images(particles, images * np.float32(scale))
+        source = MapSource(scaled, flat(box), np.full(N, scale, np.float32), half_set)
+        sums = accumulate_halves(source, np.ones((N, 1), np.float32), CpuKernels(2))
         maps.append(solve_maps(sums, box)[0].full)
     np.testing.assert_allclose(maps[1], maps[0], atol=1e-3 * np.abs(maps[0]).max())

@@ -28,8 +28,8 @@ from cryofocus.inference.preparation import assign_half_sets, prepare_images
 from cryofocus.inference.prior import SpectrumModel, consensus_spectrum
 from cryofocus.inference.reconstruct import (
     MapEstimate,
-    accumulate_maps,
-    half_weights,
+    MapSource,
+    accumulate_halves,
     solve_maps,
 )
 from cryofocus.inference.runs import RunComparison, compare_runs
@@ -230,7 +230,7 @@ class FocusedClassifier:
         subspace = fit_subspace(
             problem.statistics,
             problem.space,
-            spectrum.spectrum,
+            spectrum.for_search(),
             n_dimensions,
             problem.kernels,
             generator,
@@ -275,22 +275,18 @@ class FocusedClassifier:
         name: str,
         monitor: Monitor,
     ) -> tuple[MapEstimate, ...]:
-        """Reconstruct whole-box maps, one class at a time to keep two grids in memory, not 2K."""
+        """Reconstruct whole-box maps, a few classes in each pass over the images."""
         images = prepared.consensus.images
-        box = images.particles.box
+        source = MapSource(
+            images, prepared.consensus.noise, prepared.statistics.scale, prepared.half_set
+        )
         maps: list[MapEstimate] = []
         with monitor.stage(name, weights.shape[1] * len(images)) as advance:
             for start in range(0, weights.shape[1], CLASSES_AT_ONCE):
                 columns = weights[:, start : start + CLASSES_AT_ONCE].astype(np.float32)
-                sums = accumulate_maps(
-                    images,
-                    prepared.consensus.noise,
-                    half_weights(columns, prepared.half_set),
-                    self._kernels,
-                    prepared.statistics.scale,
-                    advance=_times(advance, columns.shape[1]),
-                )
-                maps.extend(solve_maps(sums, box))
+                count = _times(advance, columns.shape[1])
+                sums = accumulate_halves(source, columns, self._kernels, advance=count)
+                maps.extend(solve_maps(sums, images.particles.box))
         return tuple(maps)
 
 

@@ -15,8 +15,8 @@ from cryofocus.inference.noise import NoiseModel, PowerSums, fit_noise, flat_noi
 from cryofocus.inference.reconstruct import (
     PADDING,
     MapEstimate,
-    accumulate_maps,
-    half_weights,
+    MapSource,
+    accumulate_halves,
     map_to_grid,
     matched_chunk,
     solve_maps,
@@ -80,9 +80,8 @@ def estimate_consensus(
     first_noise = flat_noise(_power_of_images(images, band, sample))
     ones = np.ones((len(images), 1), np.float32)
     scale = np.ones(len(images), np.float32)
-    sums = accumulate_maps(
-        images, first_noise, half_weights(ones, half_set), kernels, scale, advance=advance
-    )
+    source = MapSource(images, first_noise, scale, half_set)
+    sums = accumulate_halves(source, ones, kernels, advance=advance)
     (estimate,) = solve_maps(sums, images.particles.box)
     skewness = density_skewness(estimate.full)
     if sign is None and skewness < 0:

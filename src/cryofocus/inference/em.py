@@ -34,8 +34,8 @@ from cryofocus.kernels.contract import SliceKernels
 logger = logging.getLogger(__name__)
 
 # Cycles that learn the prior; after those named in SUPPORT_AFTER the support is drawn anew.
-PRIOR_CYCLES = 14
-SUPPORT_AFTER = (6, 10)
+PRIOR_CYCLES = 10
+SUPPORT_AFTER = (4, 7)
 # Cycles in a row whose posteriors must stay before the run counts as converged.
 QUIET_CYCLES = 2
 MAX_HALVINGS = 4

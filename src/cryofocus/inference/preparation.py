@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Int8
 
 from cryofocus.data.particles import ParticleSet
+from cryofocus.errors import ParticleError
 from cryofocus.inference.images import (
     ImageTreatment,
     ParticleImages,
@@ -44,8 +45,15 @@ def prepare_images(
     sample = np.unique(np.linspace(0, len(particles) - 1, n_sample).astype(np.int64))
     radius = BACKGROUND_RADIUS * particles.box / 2
     mean, deviation = background_moments(reader.read(sample), radius)
-    spread = float(deviation.std() / deviation.mean())
-    offset = float(np.abs(mean / deviation).mean())
+    if not np.median(deviation) > np.finfo(np.float32).tiny:
+        message = (
+            f"{particles.stack_paths[0] if particles.stack_paths else 'images'}: most images have "
+            "a background without any noise (all pixels equal); expected particle images. Check "
+            "that the stack is the one the particle table was made for."
+        )
+        raise ParticleError(message)
+    spread = float(np.median(np.abs(deviation / np.median(deviation) - 1)) / 0.6745)
+    offset = float(np.median(np.abs(mean)) / np.median(deviation))
     normalise = spread > UNIFORM_DEVIATION or offset > UNIFORM_MEAN
     logger.info(
         "background of %d images: deviation %.4g with relative spread %.3f, |mean|/deviation "

@@ -22,6 +22,9 @@ from cryofocus.kernels.contract import SliceSums
 # Deviations start at a twentieth of the consensus's power: too weak is corrected within cycles,
 # too strong lets the first maps fit noise.
 START_AMPLITUDE = -3.0
+# The search for a subspace needs more room: out of random coordinates, deviations held too
+# tightly shrink before they are found.
+SEARCH_AMPLITUDE = -1.5
 SMALLEST_AMPLITUDE, LARGEST_AMPLITUDE = -14.0, 2.0
 # Bound on the change of ln tau2 in one correction.
 LARGEST_STEP = 1.5
@@ -53,6 +56,10 @@ class SpectrumModel:
     def spectrum(self) -> Float64[np.ndarray, " n_shells"]:
         """Return tau2 in every shell."""
         return np.asarray(self.base * np.exp(self.amplitude + self.slope * self._squared()))
+
+    def for_search(self) -> Float64[np.ndarray, " n_shells"]:
+        """Return the spectrum under which a subspace is searched."""
+        return np.asarray(self.base * np.exp(SEARCH_AMPLITUDE))
 
     def corrected(
         self,

@@ -35,6 +35,24 @@ class MapEstimate:
     fsc: Float64[np.ndarray, " n_shells"]
 
 
+@dataclass(frozen=True, eq=False)
+class MapSource:
+    """Everything a whole-box map is made from, but for the particles' weights.
+
+    Attributes
+    ----------
+    images : intact images.
+    noise : noise spectra.
+    scale : `(particle,)` intensity scales.
+    half_set : `(particle,)` 1 or 2.
+    """
+
+    images: ParticleImages
+    noise: NoiseModel
+    scale: Float32[np.ndarray, " particle"]
+    half_set: Int8[np.ndarray, " particle"]
+
+
 def matched_chunk(
     chunk: ImageChunk,
     band: Band,
@@ -81,25 +99,38 @@ def accumulate_maps(
     return accumulator.total()
 
 
-def half_weights(
-    weights: Float32[np.ndarray, "particle component"], half_set: Int8[np.ndarray, " particle"]
-) -> Float32[np.ndarray, "particle two_components"]:
-    """Double the weight columns: all of half set 1 first, then all of half set 2."""
-    return np.concatenate(
-        [weights * (half_set == 1)[:, None], weights * (half_set == 2)[:, None]], axis=1
-    ).astype(np.float32)
+def accumulate_halves(
+    source: MapSource,
+    weights: Float32[np.ndarray, "particle component"],
+    kernels: SliceKernels,
+    *,
+    advance: Callable[[int], None] = lambda _: None,
+) -> tuple[SliceSums, SliceSums]:
+    """Insert each half set on its own; see `accumulate_maps`."""
+    first, second = (
+        accumulate_maps(
+            source.images,
+            source.noise,
+            np.where((source.half_set == half)[:, None], weights, np.float32(0)),
+            kernels,
+            source.scale,
+            advance=advance,
+        )
+        for half in (1, 2)
+    )
+    return first, second
 
 
-def solve_maps(sums: SliceSums, box: int) -> list[MapEstimate]:
-    """Turn sums over (half set, map) columns into maps; see `half_weights` for the order."""
-    n_maps = sums.data.shape[3] // 2
+def solve_maps(halves: tuple[SliceSums, SliceSums], box: int) -> list[MapEstimate]:
+    """Turn the sums of both half sets into one map estimate a column."""
+    first, second = halves
     return [
         _solve_map(
-            (sums.data[..., k], sums.data[..., k + n_maps]),
-            (sums.precision[..., k], sums.precision[..., k + n_maps]),
+            (first.data[..., k], second.data[..., k]),
+            (first.precision[..., k], second.precision[..., k]),
             box,
         )
-        for k in range(n_maps)
+        for k in range(first.data.shape[3])
     ]
 
 

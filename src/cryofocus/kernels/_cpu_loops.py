@@ -1,9 +1,10 @@
-"""Compiled loops over particles and slice points; flat arrays, no checks.
+"""Compiled loops over particles and slice points; flat arrays, no result allocated, no checks.
 
-Grids are half volumes of a padded box, axes (z, y, x >= 0, component), the component (class or
-latent dimension) fastest, so that the eight neighbours of a point are found once for all of them.
-Real and imaginary parts are separate float32 planes of the last axis: `grid[z, y, x, 0, k]` and
-`grid[z, y, x, 1, k]`, which lets the innermost loop run over contiguous floats.
+Grids are half volumes of a padded box, flattened from axes (z, y, x >= 0, part, component): the
+real and the imaginary part of a node are two runs of contiguous floats, one for each component
+(class or latent dimension), so that the eight neighbours of a point are found once for all
+components and the innermost loop runs over contiguous memory. A point with x < 0 is read at its
+Friedel mate and conjugated, so that all its neighbours are stored.
 """
 
 from __future__ import annotations
@@ -16,80 +17,107 @@ FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 
 @nb.njit(inline="always", cache=True, fastmath=FAST)
-def _locate(matrix, kx, ky, edge, index, weight):
-    """Write the 8 neighbours of A^T (kx, ky, 0): grid index (z, y, x, sign) and weight."""
+def _locate(matrix, kx, ky, edge):
+    """Return the four node rows around A^T (kx, ky, 0), its place in the cell, and the sign."""
     x = matrix[0, 0] * kx + matrix[1, 0] * ky
     y = matrix[0, 1] * kx + matrix[1, 1] * ky
     z = matrix[0, 2] * kx + matrix[1, 2] * ky
-    x0 = int(np.floor(x))
+    sign = np.float32(1.0)
+    if x < 0:
+        x, y, z = -x, -y, -z
+        sign = np.float32(-1.0)
+    x0 = int(x)
     y0 = int(np.floor(y))
     z0 = int(np.floor(z))
     fx = np.float32(x - x0)
     fy = np.float32(y - y0)
     fz = np.float32(z - z0)
-    one = np.float32(1.0)
-    for corner in range(8):
-        dz = corner >> 2
-        dy = (corner >> 1) & 1
-        dx = corner & 1
-        xi = x0 + dx
-        yi = y0 + dy
-        zi = z0 + dz
-        sign = 1
-        if xi < 0:
-            xi, yi, zi, sign = -xi, -yi, -zi, -1
-        index[corner, 0] = zi if zi >= 0 else zi + edge
-        index[corner, 1] = yi if yi >= 0 else yi + edge
-        index[corner, 2] = xi
-        index[corner, 3] = sign
-        weight[corner] = (
-            (fz if dz else one - fz) * (fy if dy else one - fy) * (fx if dx else one - fx)
-        )
+    y1 = y0 + 1
+    z1 = z0 + 1
+    if y0 < 0:
+        y0 += edge
+    if y1 < 0:
+        y1 += edge
+    if z0 < 0:
+        z0 += edge
+    if z1 < 0:
+        z1 += edge
+    half = edge // 2 + 1
+    return (
+        (z0 * edge + y0) * half + x0,
+        (z0 * edge + y1) * half + x0,
+        (z1 * edge + y0) * half + x0,
+        (z1 * edge + y1) * half + x0,
+        fx,
+        fy,
+        fz,
+        sign,
+    )
 
 
 @nb.njit(inline="always", cache=True, fastmath=FAST)
-def _gather(grid, index, weight, real, imaginary):
-    """Interpolate every component at the located point."""
-    n_components = grid.shape[4]
-    for k in range(n_components):
-        real[k] = 0.0
-        imaginary[k] = 0.0
-    for corner in range(8):
-        node = grid[index[corner, 0], index[corner, 1], index[corner, 2]]
-        c = weight[corner]
-        s = c if index[corner, 3] > 0 else -c
-        for k in range(n_components):
-            real[k] += c * node[0, k]
-            imaginary[k] += s * node[1, k]
+def _weights(fx, fy, fz):
+    """Return the trilinear weights of the four rows, and of the two nodes of a row."""
+    one = np.float32(1.0)
+    return (
+        (one - fz) * (one - fy),
+        (one - fz) * fy,
+        fz * (one - fy),
+        fz * fy,
+        one - fx,
+        fx,
+    )
+
+
+@nb.njit(inline="always", cache=True, fastmath=FAST)
+def _interpolate(grid, at, stride, w, low, high):
+    """Interpolate one number of one component; `at` are its places in the four rows."""
+    return (
+        w[0] * (low * grid[at[0]] + high * grid[at[0] + stride])
+        + w[1] * (low * grid[at[1]] + high * grid[at[1] + stride])
+        + w[2] * (low * grid[at[2]] + high * grid[at[2] + stride])
+        + w[3] * (low * grid[at[3]] + high * grid[at[3] + stride])
+    )
 
 
 @nb.njit(parallel=True, cache=True, fastmath=FAST)
 def gather_slices(
-    grid,  # IN  (edge, edge, edge//2+1, 2, component) float32
+    grid,  # IN  (edge * edge * (edge//2+1) * 2 * component,) float32
+    edge,  # IN
+    n_components,  # IN
     matrices,  # IN  (particle, 2, 3) float32
     points,  # IN  (point, 2) float32, kx >= 0 and ky in grid units
     n_threads,  # IN
     slices,  # OUT (particle, point, component) complex64
 ):
-    edge = grid.shape[0]
-    n_components = grid.shape[4]
+    stride = 2 * n_components
     n = matrices.shape[0]
     for thread in nb.prange(n_threads):
-        index = np.empty((8, 4), np.int64)
-        weight = np.empty(8, np.float32)
-        real = np.empty(n_components, np.float32)
-        imaginary = np.empty(n_components, np.float32)
         for i in range(thread * n // n_threads, (thread + 1) * n // n_threads):
             for p in range(points.shape[0]):
-                _locate(matrices[i], points[p, 0], points[p, 1], edge, index, weight)
-                _gather(grid, index, weight, real, imaginary)
+                a, b, c, d, fx, fy, fz, sign = _locate(
+                    matrices[i], points[p, 0], points[p, 1], edge
+                )
+                w0, w1, w2, w3, low, high = _weights(fx, fy, fz)
+                w = (w0, w1, w2, w3)
                 for k in range(n_components):
-                    slices[i, p, k] = complex(real[k], imaginary[k])
+                    at = (a * stride + k, b * stride + k, c * stride + k, d * stride + k)
+                    real = _interpolate(grid, at, stride, w, low, high)
+                    at = (
+                        a * stride + n_components + k,
+                        b * stride + n_components + k,
+                        c * stride + n_components + k,
+                        d * stride + n_components + k,
+                    )
+                    imaginary = _interpolate(grid, at, stride, w, low, high)
+                    slices[i, p, k] = complex(real, sign * imaginary)
 
 
 @nb.njit(parallel=True, cache=True, fastmath=FAST)
 def quadratic_moments(
-    grid,  # IN  (edge, edge, edge//2+1, 2, component) float32
+    grid,  # IN  (edge * edge * (edge//2+1) * 2 * component,) float32
+    edge,  # IN
+    n_components,  # IN
     matrices,  # IN  (particle, 2, 3) float32
     points,  # IN  (point, 2) float32
     data,  # IN  (particle, point) complex64, Hermitian weights included
@@ -99,12 +127,9 @@ def quadratic_moments(
     quadratic,  # OUT (particle, component, component) float64: Re<slice_k, precision slice_l>
     diagonal_only,  # IN  bool: quadratic is (particle, component, 1)
 ):
-    edge = grid.shape[0]
-    n_components = grid.shape[4]
+    stride = 2 * n_components
     n = matrices.shape[0]
     for thread in nb.prange(n_threads):
-        index = np.empty((8, 4), np.int64)
-        weight = np.empty(8, np.float32)
         real = np.empty(n_components, np.float32)
         imaginary = np.empty(n_components, np.float32)
         first = np.empty(n_components, np.float32)
@@ -113,12 +138,24 @@ def quadratic_moments(
             first[:] = 0.0
             second[:, :] = 0.0
             for p in range(points.shape[0]):
-                _locate(matrices[i], points[p, 0], points[p, 1], edge, index, weight)
-                _gather(grid, index, weight, real, imaginary)
+                a, b, c, d, fx, fy, fz, sign = _locate(
+                    matrices[i], points[p, 0], points[p, 1], edge
+                )
+                w0, w1, w2, w3, low, high = _weights(fx, fy, fz)
+                w = (w0, w1, w2, w3)
                 dr = data[i, p].real
-                di = data[i, p].imag
+                di = sign * data[i, p].imag
                 q = precision[i, p]
                 for k in range(n_components):
+                    at = (a * stride + k, b * stride + k, c * stride + k, d * stride + k)
+                    real[k] = _interpolate(grid, at, stride, w, low, high)
+                    at = (
+                        a * stride + n_components + k,
+                        b * stride + n_components + k,
+                        c * stride + n_components + k,
+                        d * stride + n_components + k,
+                    )
+                    imaginary[k] = _interpolate(grid, at, stride, w, low, high)
                     first[k] += dr * real[k] + di * imaginary[k]
                 if diagonal_only:
                     for k in range(n_components):
@@ -145,34 +182,31 @@ def accumulate(
     precision,  # IN  (particle, point) float32, Hermitian weights included
     data_weights,  # IN  (particle, component) float32
     precision_weights,  # IN  (particle, precision component) float32
-    data_sum,  # OUT (thread, edge, edge, edge//2+1, 2, component) float32, added to
-    precision_sum,  # OUT (thread, edge, edge, edge//2+1, precision component) float32, added to
+    edge,  # IN
+    sums,  # OUT (thread, edge * edge * (edge//2+1) * (2 * component + precision component))
 ):
-    n_threads = data_sum.shape[0]
-    edge = data_sum.shape[1]
+    n_threads = sums.shape[0]
     n_data = data_weights.shape[1]
     n_precision = precision_weights.shape[1]
+    stride = 2 * n_data + n_precision
     n = matrices.shape[0]
     for thread in nb.prange(n_threads):
-        index = np.empty((8, 4), np.int64)
-        weight = np.empty(8, np.float32)
+        own = sums[thread]
         for i in range(thread * n // n_threads, (thread + 1) * n // n_threads):
             for p in range(points.shape[0]):
-                _locate(matrices[i], points[p, 0], points[p, 1], edge, index, weight)
+                a, b, c, d, fx, fy, fz, sign = _locate(
+                    matrices[i], points[p, 0], points[p, 1], edge
+                )
+                w0, w1, w2, w3, low, high = _weights(fx, fy, fz)
                 dr = data[i, p].real
-                di = data[i, p].imag
+                di = sign * data[i, p].imag
                 q = precision[i, p]
-                for corner in range(8):
-                    node = data_sum[thread, index[corner, 0], index[corner, 1], index[corner, 2]]
-                    c = weight[corner]
-                    cr = c * dr
-                    ci = c * di if index[corner, 3] > 0 else -c * di
-                    for k in range(n_data):
-                        node[0, k] += cr * data_weights[i, k]
-                        node[1, k] += ci * data_weights[i, k]
-                    target = precision_sum[
-                        thread, index[corner, 0], index[corner, 1], index[corner, 2]
-                    ]
-                    cq = c * q
-                    for k in range(n_precision):
-                        target[k] += cq * precision_weights[i, k]
+                for row, w in ((a, w0), (b, w1), (c, w2), (d, w3)):
+                    for node, weight in ((row, w * low), (row + 1, w * high)):
+                        at = node * stride
+                        for k in range(n_data):
+                            own[at + k] += weight * dr * data_weights[i, k]
+                            own[at + n_data + k] += weight * di * data_weights[i, k]
+                        at += 2 * n_data
+                        for k in range(n_precision):
+                            own[at + k] += weight * q * precision_weights[i, k]

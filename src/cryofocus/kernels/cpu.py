@@ -26,7 +26,13 @@ class CpuKernels:
         slices = np.empty(shape, np.complex64)
         _use_threads(self.n_threads)
         _cpu_loops.gather_slices(
-            _planes(grid), geometry.matrices, geometry.points, self.n_threads, slices
+            _planes(grid),
+            geometry.edge,
+            grid.shape[3],
+            geometry.matrices,
+            geometry.points,
+            self.n_threads,
+            slices,
         )
         return slices
 
@@ -63,10 +69,8 @@ class CpuKernels:
 
     def accumulator(self, edge: int, n_data: int, n_precision: int) -> CpuAccumulator:
         """Return an empty sum over particles on a grid of `edge`, with so many columns."""
-        shape = (self.n_threads, edge, edge, edge // 2 + 1)
-        return CpuAccumulator(
-            np.zeros((*shape, 2, n_data), np.float32), np.zeros((*shape, n_precision), np.float32)
-        )
+        shape = (self.n_threads, edge, edge, edge // 2 + 1, 2 * n_data + n_precision)
+        return CpuAccumulator(np.zeros(shape, np.float32), n_data)
 
     def _moments(
         self,
@@ -79,6 +83,8 @@ class CpuKernels:
         diagonal_only = out[1].shape[2] == 1 and grid.shape[3] > 1
         _cpu_loops.quadratic_moments(
             _planes(grid),
+            geometry.edge,
+            grid.shape[3],
             geometry.matrices,
             geometry.points,
             *statistics,
@@ -90,10 +96,14 @@ class CpuKernels:
 
 @dataclass(frozen=True)
 class CpuAccumulator:
-    """`SliceAccumulator` with a private grid for every thread."""
+    """`SliceAccumulator` with a private grid for every thread.
 
-    data_sum: Float32[np.ndarray, "thread edge edge half 2 data_column"]
-    precision_sum: Float32[np.ndarray, "thread edge edge half precision_column"]
+    Each node holds its real parts, imaginary parts and precisions side by side, so that a point
+    touches as few cache lines as it can.
+    """
+
+    sums: Float32[np.ndarray, "thread edge edge half column"]
+    n_data: int
 
     def add(
         self,
@@ -104,7 +114,7 @@ class CpuAccumulator:
         precision_weights: Float32[np.ndarray, "particle precision_column"],
     ) -> None:
         """Insert the weighted slices of some particles."""
-        _use_threads(len(self.data_sum))
+        _use_threads(len(self.sums))
         _cpu_loops.accumulate(
             geometry.matrices,
             geometry.points,
@@ -112,16 +122,16 @@ class CpuAccumulator:
             precision,
             data_weights,
             precision_weights,
-            self.data_sum,
-            self.precision_sum,
+            geometry.edge,
+            self.sums.reshape(len(self.sums), -1),
         )
 
     def total(self) -> SliceSums:
         """Return the sum over everything added so far."""
-        total = self.data_sum.sum(axis=0)
+        total = self.sums.sum(axis=0)
+        real, imaginary, precision = np.split(total, [self.n_data, 2 * self.n_data], axis=-1)
         return SliceSums(
-            _make_hermitian(total[..., 0, :] + np.complex64(1j) * total[..., 1, :]),
-            _make_hermitian(self.precision_sum.sum(axis=0)),
+            _make_hermitian(real + np.complex64(1j) * imaginary), _make_hermitian(precision)
         )
 
 
@@ -131,11 +141,9 @@ def _use_threads(n_threads: int) -> None:
     numba.set_num_threads(min(n_threads, most))
 
 
-def _planes(
-    grid: Complex64[np.ndarray, "edge edge half component"],
-) -> Float32[np.ndarray, "edge edge half 2 component"]:
-    """Split real and imaginary parts into contiguous planes."""
-    return np.ascontiguousarray(np.stack([grid.real, grid.imag], axis=3))
+def _planes(grid: Complex64[np.ndarray, "edge edge half component"]) -> Float32[np.ndarray, " n"]:
+    """Lay real and imaginary parts out as the compiled loops read them."""
+    return np.stack([grid.real, grid.imag], axis=3).reshape(-1)
 
 
 def _make_hermitian(raw: np.ndarray) -> np.ndarray:
