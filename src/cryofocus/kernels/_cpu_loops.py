@@ -16,9 +16,12 @@ import numpy as np
 FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 
-@nb.njit(inline="always", cache=True, fastmath=FAST)
+@nb.njit(cache=True, fastmath=FAST)
 def _locate(matrix, kx, ky, edge):
-    """Return the four node rows around A^T (kx, ky, 0), its place in the cell, and the sign."""
+    """Return where the eight neighbours of A^T (kx, ky, 0) are, their weights, and the sign.
+
+    The neighbours are four nodes (z, y) and those beside them in x; weights go in this order.
+    """
     x = matrix[0, 0] * kx + matrix[1, 0] * ky
     y = matrix[0, 1] * kx + matrix[1, 1] * ky
     z = matrix[0, 2] * kx + matrix[1, 2] * ky
@@ -43,41 +46,44 @@ def _locate(matrix, kx, ky, edge):
     if z1 < 0:
         z1 += edge
     half = edge // 2 + 1
-    return (
+    one = np.float32(1.0)
+    near, far = (one - fz) * (one - fy), (one - fz) * fy
+    deep, corner = fz * (one - fy), fz * fy
+    rows = (
         (z0 * edge + y0) * half + x0,
         (z0 * edge + y1) * half + x0,
         (z1 * edge + y0) * half + x0,
         (z1 * edge + y1) * half + x0,
-        fx,
-        fy,
-        fz,
-        sign,
     )
-
-
-@nb.njit(inline="always", cache=True, fastmath=FAST)
-def _weights(fx, fy, fz):
-    """Return the trilinear weights of the four rows, and of the two nodes of a row."""
-    one = np.float32(1.0)
-    return (
-        (one - fz) * (one - fy),
-        (one - fz) * fy,
-        fz * (one - fy),
-        fz * fy,
-        one - fx,
-        fx,
+    low = one - fx
+    weights = (
+        near * low,
+        near * fx,
+        far * low,
+        far * fx,
+        deep * low,
+        deep * fx,
+        corner * low,
+        corner * fx,
     )
+    return rows, weights, sign
 
 
-@nb.njit(inline="always", cache=True, fastmath=FAST)
-def _interpolate(grid, at, stride, w, low, high):
-    """Interpolate one number of one component; `at` are its places in the four rows."""
-    return (
-        w[0] * (low * grid[at[0]] + high * grid[at[0] + stride])
-        + w[1] * (low * grid[at[1]] + high * grid[at[1] + stride])
-        + w[2] * (low * grid[at[2]] + high * grid[at[2] + stride])
-        + w[3] * (low * grid[at[3]] + high * grid[at[3] + stride])
-    )
+@nb.njit(cache=True, fastmath=FAST)
+def _interpolate(grid, rows, w, stride, node):
+    """Interpolate all numbers of a node, the real parts and then the imaginary parts."""
+    a, b, c, d = rows[0] * stride, rows[1] * stride, rows[2] * stride, rows[3] * stride
+    for k in range(stride):
+        node[k] = (
+            w[0] * grid[a + k]
+            + w[1] * grid[a + stride + k]
+            + w[2] * grid[b + k]
+            + w[3] * grid[b + stride + k]
+            + w[4] * grid[c + k]
+            + w[5] * grid[c + stride + k]
+            + w[6] * grid[d + k]
+            + w[7] * grid[d + stride + k]
+        )
 
 
 @nb.njit(parallel=True, cache=True, fastmath=FAST)
@@ -93,24 +99,13 @@ def gather_slices(
     stride = 2 * n_components
     n = matrices.shape[0]
     for thread in nb.prange(n_threads):
+        node = np.empty(stride, np.float32)
         for i in range(thread * n // n_threads, (thread + 1) * n // n_threads):
             for p in range(points.shape[0]):
-                a, b, c, d, fx, fy, fz, sign = _locate(
-                    matrices[i], points[p, 0], points[p, 1], edge
-                )
-                w0, w1, w2, w3, low, high = _weights(fx, fy, fz)
-                w = (w0, w1, w2, w3)
+                rows, w, sign = _locate(matrices[i], points[p, 0], points[p, 1], edge)
+                _interpolate(grid, rows, w, stride, node)
                 for k in range(n_components):
-                    at = (a * stride + k, b * stride + k, c * stride + k, d * stride + k)
-                    real = _interpolate(grid, at, stride, w, low, high)
-                    at = (
-                        a * stride + n_components + k,
-                        b * stride + n_components + k,
-                        c * stride + n_components + k,
-                        d * stride + n_components + k,
-                    )
-                    imaginary = _interpolate(grid, at, stride, w, low, high)
-                    slices[i, p, k] = complex(real, sign * imaginary)
+                    slices[i, p, k] = complex(node[k], sign * node[n_components + k])
 
 
 @nb.njit(parallel=True, cache=True, fastmath=FAST)
@@ -130,36 +125,25 @@ def quadratic_moments(
     stride = 2 * n_components
     n = matrices.shape[0]
     for thread in nb.prange(n_threads):
-        real = np.empty(n_components, np.float32)
-        imaginary = np.empty(n_components, np.float32)
+        node = np.empty(stride, np.float32)
         first = np.empty(n_components, np.float32)
         second = np.empty((n_components, n_components), np.float32)
         for i in range(thread * n // n_threads, (thread + 1) * n // n_threads):
             first[:] = 0.0
             second[:, :] = 0.0
             for p in range(points.shape[0]):
-                a, b, c, d, fx, fy, fz, sign = _locate(
-                    matrices[i], points[p, 0], points[p, 1], edge
-                )
-                w0, w1, w2, w3, low, high = _weights(fx, fy, fz)
-                w = (w0, w1, w2, w3)
+                rows, w, sign = _locate(matrices[i], points[p, 0], points[p, 1], edge)
+                _interpolate(grid, rows, w, stride, node)
+                real = node[:n_components]
+                imaginary = node[n_components:]
                 dr = data[i, p].real
                 di = sign * data[i, p].imag
                 q = precision[i, p]
                 for k in range(n_components):
-                    at = (a * stride + k, b * stride + k, c * stride + k, d * stride + k)
-                    real[k] = _interpolate(grid, at, stride, w, low, high)
-                    at = (
-                        a * stride + n_components + k,
-                        b * stride + n_components + k,
-                        c * stride + n_components + k,
-                        d * stride + n_components + k,
-                    )
-                    imaginary[k] = _interpolate(grid, at, stride, w, low, high)
                     first[k] += dr * real[k] + di * imaginary[k]
                 if diagonal_only:
                     for k in range(n_components):
-                        second[k, 0] += q * (real[k] * real[k] + imaginary[k] * imaginary[k])
+                        second[0, k] += q * (real[k] * real[k] + imaginary[k] * imaginary[k])
                 else:
                     for k in range(n_components):
                         for m in range(k + 1):
@@ -167,7 +151,7 @@ def quadratic_moments(
             for k in range(n_components):
                 linear[i, k] = first[k]
                 if diagonal_only:
-                    quadratic[i, k, 0] = second[k, 0]
+                    quadratic[i, k, 0] = second[0, k]
                 else:
                     for m in range(k + 1):
                         quadratic[i, k, m] = second[k, m]
@@ -194,19 +178,16 @@ def accumulate(
         own = sums[thread]
         for i in range(thread * n // n_threads, (thread + 1) * n // n_threads):
             for p in range(points.shape[0]):
-                a, b, c, d, fx, fy, fz, sign = _locate(
-                    matrices[i], points[p, 0], points[p, 1], edge
-                )
-                w0, w1, w2, w3, low, high = _weights(fx, fy, fz)
+                rows, w, sign = _locate(matrices[i], points[p, 0], points[p, 1], edge)
                 dr = data[i, p].real
                 di = sign * data[i, p].imag
                 q = precision[i, p]
-                for row, w in ((a, w0), (b, w1), (c, w2), (d, w3)):
-                    for node, weight in ((row, w * low), (row + 1, w * high)):
-                        at = node * stride
-                        for k in range(n_data):
-                            own[at + k] += weight * dr * data_weights[i, k]
-                            own[at + n_data + k] += weight * di * data_weights[i, k]
-                        at += 2 * n_data
-                        for k in range(n_precision):
-                            own[at + k] += weight * q * precision_weights[i, k]
+                for corner in range(8):
+                    weight = w[corner]
+                    at = (rows[corner // 2] + corner % 2) * stride
+                    for k in range(n_data):
+                        own[at + k] += weight * dr * data_weights[i, k]
+                        own[at + n_data + k] += weight * di * data_weights[i, k]
+                    at += 2 * n_data
+                    for k in range(n_precision):
+                        own[at + k] += weight * q * precision_weights[i, k]
