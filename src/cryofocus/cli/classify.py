@@ -101,7 +101,7 @@ def classify(
         int | None,
         typer.Option(
             min=1,
-            help="Most cycles of a run; it ends earlier once posteriors have settled. Default 60.",
+            help="Most cycles of a run; it ends earlier once posteriors have settled. Default 30.",
             rich_help_panel=SEARCH,
         ),
     ] = None,

@@ -154,7 +154,7 @@ def _learn_prior(problem: FocusProblem, state: EmState) -> EmState:
     support = state.support
     if n_done in SUPPORT_AFTER:
         support = estimate_support(space, space.fields(coefficients, prior)[:-1])
-    logger.info(
+    logger.debug(
         "prior cycle %d: amplitude %.2f, slope %.2f, posteriors changed by %.4f",
         n_done,
         spectrum.amplitude,

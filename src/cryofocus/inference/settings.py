@@ -31,7 +31,7 @@ class ClassifierSettings(BaseModel):
     n_classes: int = Field(ge=2)
     strategy: Literal["residual"] = "residual"
     n_runs: int = Field(default=3, ge=1)
-    max_cycles: int = Field(default=60, ge=1)
+    max_cycles: int = Field(default=30, ge=1)
     tolerance: float = Field(default=1e-3, gt=0, lt=1)
     seed: int = Field(default=1, ge=0)
     max_resolution_angstrom: float | None = Field(default=None, gt=0)
