@@ -1,10 +1,10 @@
 """Compiled loops over particles and slice points; flat arrays, no result allocated, no checks.
 
-Grids are half volumes of a padded box, flattened from axes (z, y, x >= 0, part, component): the
-real and the imaginary part of a node are two runs of contiguous floats, one for each component
-(class or latent dimension), so that the eight neighbours of a point are found once for all
-components and the innermost loop runs over contiguous memory. A point with x < 0 is read at its
-Friedel mate and conjugated, so that all its neighbours are stored.
+Grids are half volumes of a padded box, flattened from axes (z, y, x >= 0, component), the
+component (class or latent dimension) fastest, each with its real and imaginary part side by side:
+all numbers of a node are one run of floats, so that the eight neighbours of a point are found
+once for all components and the innermost loop runs over contiguous memory. A point with x < 0 is
+read at its Friedel mate and conjugated, so that all its neighbours are stored.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _locate(matrix, kx, ky, edge):
 
 @nb.njit(cache=True, fastmath=FAST)
 def _interpolate(grid, rows, w, stride, node):
-    """Interpolate all numbers of a node, the real parts and then the imaginary parts."""
+    """Interpolate all numbers of a node."""
     a, b, c, d = rows[0] * stride, rows[1] * stride, rows[2] * stride, rows[3] * stride
     for k in range(stride):
         node[k] = (
@@ -88,7 +88,7 @@ def _interpolate(grid, rows, w, stride, node):
 
 @nb.njit(parallel=True, cache=True, fastmath=FAST)
 def gather_slices(
-    grid,  # IN  (edge * edge * (edge//2+1) * 2 * component,) float32
+    grid,  # IN  (edge * edge * (edge//2+1) * component * 2,) float32
     edge,  # IN
     n_components,  # IN
     matrices,  # IN  (particle, 2, 3) float32
@@ -105,12 +105,12 @@ def gather_slices(
                 rows, w, sign = _locate(matrices[i], points[p, 0], points[p, 1], edge)
                 _interpolate(grid, rows, w, stride, node)
                 for k in range(n_components):
-                    slices[i, p, k] = complex(node[k], sign * node[n_components + k])
+                    slices[i, p, k] = complex(node[2 * k], sign * node[2 * k + 1])
 
 
 @nb.njit(parallel=True, cache=True, fastmath=FAST)
 def quadratic_moments(
-    grid,  # IN  (edge * edge * (edge//2+1) * 2 * component,) float32
+    grid,  # IN  (edge * edge * (edge//2+1) * component * 2,) float32
     edge,  # IN
     n_components,  # IN
     matrices,  # IN  (particle, 2, 3) float32
@@ -134,8 +134,8 @@ def quadratic_moments(
             for p in range(points.shape[0]):
                 rows, w, sign = _locate(matrices[i], points[p, 0], points[p, 1], edge)
                 _interpolate(grid, rows, w, stride, node)
-                real = node[:n_components]
-                imaginary = node[n_components:]
+                real = node[0::2]
+                imaginary = node[1::2]
                 dr = data[i, p].real
                 di = sign * data[i, p].imag
                 q = precision[i, p]

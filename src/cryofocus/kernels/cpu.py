@@ -26,7 +26,7 @@ class CpuKernels:
         slices = np.empty(shape, np.complex64)
         _use_threads(self.n_threads)
         _cpu_loops.gather_slices(
-            _planes(grid),
+            _floats(grid),
             geometry.edge,
             grid.shape[3],
             geometry.matrices,
@@ -82,7 +82,7 @@ class CpuKernels:
         _use_threads(self.n_threads)
         diagonal_only = out[1].shape[2] == 1 and grid.shape[3] > 1
         _cpu_loops.quadratic_moments(
-            _planes(grid),
+            _floats(grid),
             geometry.edge,
             grid.shape[3],
             geometry.matrices,
@@ -141,9 +141,9 @@ def _use_threads(n_threads: int) -> None:
     numba.set_num_threads(min(n_threads, most))
 
 
-def _planes(grid: Complex64[np.ndarray, "edge edge half component"]) -> Float32[np.ndarray, " n"]:
-    """Lay real and imaginary parts out as the compiled loops read them."""
-    return np.stack([grid.real, grid.imag], axis=3).reshape(-1)
+def _floats(grid: Complex64[np.ndarray, "edge edge half component"]) -> Float32[np.ndarray, " n"]:
+    """View a grid as the run of real and imaginary parts it is; a copy only if it is strided."""
+    return np.ascontiguousarray(grid).view(np.float32).reshape(-1)
 
 
 def _make_hermitian(raw: np.ndarray) -> np.ndarray:
