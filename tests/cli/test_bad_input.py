@@ -139,8 +139,8 @@ BAD: dict[str, tuple[Callable[[Case], object], str]] = {
     ),
     "NaN angle": (
         lambda c: c.replace(c.rows[4].split()[3], "nan"),
-        "{set}/particles.star, line 38: rlnAngleRot is nan, expected a finite number (1 such "
-        "rows). Correct or remove these rows.",
+        "{set}/particles.star, line 38: rlnAngleRot is nan, expected a finite number (rows like "
+        "this: 1). Correct or remove these rows.",
     ),
     "mask above 1": (
         lambda c: c.use_mask(ball(BOX, 2.0)),
@@ -164,7 +164,7 @@ BAD: dict[str, tuple[Callable[[Case], object], str]] = {
     ),
     "missing mask": (
         lambda c: without_sphere(c, "no.mrc"),
-        "no.mrc: cannot be read (No such file or directory).",
+        "no.mrc: cannot be read (No such file or directory). Check the path.",
     ),
     "sphere outside the box": (
         lambda c: c.options.update({"--focus": "900,200,200,60"}),
@@ -214,7 +214,7 @@ BAD: dict[str, tuple[Callable[[Case], object], str]] = {
     ),
     "no table": (
         lambda c: c.table.unlink(),
-        "{set}/particles.star: cannot be read (No such file or directory).",
+        "{set}/particles.star: cannot be read (No such file or directory). Check the path.",
     ),
     "resolution": (
         lambda c: c.options.update({"--max-resolution": "-3"}),
@@ -267,8 +267,8 @@ def test_bad_pixels_spare_an_earlier_run(taken: Case, cryofocus: Invoke) -> None
 def test_output_that_exists(taken: Case, cryofocus: Invoke) -> None:
     """A finished run is not touched unless the user says so."""
     assert message_of(cryofocus(*taken.arguments)) == (
-        f"{taken.output}: exists and holds a finished run. Use --resume to finish it, "
-        "--overwrite to replace it, or choose another place with -o.\n"
+        f"{taken.output}: exists and holds a finished run. Use --overwrite to "
+        "replace it, or choose another place with -o.\n"
     )
     assert [path.name for path in taken.output.iterdir()] == ["job.json"]
 

@@ -39,19 +39,19 @@ WRONG_TABLES = [
     ),
     pytest.param(
         [("mic0.mrc 10.5", "mic0.mrc nan")],
-        "{file}, line 33: rlnAngleRot is nan, expected a finite number (1 such rows). "
+        "{file}, line 33: rlnAngleRot is nan, expected a finite number (rows like this: 1). "
         "Correct or remove these rows.",
         id="NaN angle",
     ),
     pytest.param(
         [("12000.0", "inf")],
-        "{file}, line 34: rlnDefocusU is inf, expected a finite number (1 such rows). "
+        "{file}, line 34: rlnDefocusU is inf, expected a finite number (rows like this: 1). "
         "Correct or remove these rows.",
         id="infinite defocus",
     ),
     pytest.param(
         [("-0.75", "nan")],
-        "{file}, line 32: rlnOriginYAngst is nan, expected a finite number (1 such rows). "
+        "{file}, line 32: rlnOriginYAngst is nan, expected a finite number (rows like this: 1). "
         "Correct or remove these rows.",
         id="NaN shift",
     ),

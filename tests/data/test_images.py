@@ -89,6 +89,25 @@ def test_stacks_are_found(
     assert ParticleSet.read(table, datadir=datadir).stack_paths == (stack,)
 
 
+def test_stack_of_another_set_in_the_working_directory_is_not_taken(
+    particle_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that fits a file here and one beside the table is refused until a folder is given."""
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "stack.mrcs").write_bytes((tmp_path / "stack.mrcs").read_bytes())
+    monkeypatch.chdir(here)
+    with pytest.raises(ParticleError) as failure:
+        ParticleSet.read(particle_file)
+    assert str(failure.value) == (
+        f"{particle_file}: image stack stack.mrcs is {here / 'stack.mrcs'} as well as "
+        f"{tmp_path / 'stack.mrcs'}, which are two files. Say which folder is meant with "
+        "--datadir."
+    )
+    chosen = ParticleSet.read(particle_file, datadir=tmp_path)
+    assert chosen.stack_paths == (tmp_path / "stack.mrcs",)
+
+
 def test_equal_bare_names_are_not_mixed_up(edit: Callable[..., Path], tmp_path: Path) -> None:
     """Two stacks of one name in different folders are not both found as the one file at hand."""
     path = edit(("000001@stack.mrcs", "1@a/stack.mrcs"), ("000002@stack.mrcs", "1@b/stack.mrcs"))

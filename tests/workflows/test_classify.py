@@ -165,7 +165,7 @@ def test_existing_run_is_refused_and_bad_input_spares_it(
     run = tmp_path / "RUN"
     shutil.copytree(finished.path, run)
     before = contents(run)
-    with pytest.raises(OutputError, match=r"holds a finished run. Use --resume"):
+    with pytest.raises(OutputError, match=r"holds a finished run. Use --overwrite"):
         classify(ask(small_set), run)
     with pytest.raises(InputError, match=r"reaches 100\.0 Å out of the box"):
         classify(ask(small_set, focus=(0, 200, 200, 100)), run, overwrite=True)

@@ -115,12 +115,14 @@ def test_killed_run_resumes_to_the_same_result(
 def test_resuming_with_other_settings_is_refused(
     tmp_path: Path, small_set: SimulatedSet, ask: Ask
 ) -> None:
-    """An unfinished run is not continued with another seed; the message names both."""
+    """Another seed is refused by a message that names both, and config.yaml keeps the old one."""
     run = tmp_path / "RUN"
     with pytest.raises(Interrupted):
         classify(ask(small_set), run, progress=StoppingProgress("run 1 of 2", 1))
+    config = (run / "config.yaml").read_text()
     with pytest.raises(SettingError, match="seed was 1, now 2"):
         classify(ask(small_set, settings={"seed": 2}), run, resume=True)
+    assert (run / "config.yaml").read_text() == config
 
 
 @pytest.mark.parametrize("n_writes", [3, 12])

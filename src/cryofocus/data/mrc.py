@@ -76,7 +76,7 @@ def read_header(path: Path) -> MrcHeader:
             raw = handle.read(HEADER_BYTES)
         n_bytes = path.stat().st_size
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
     if len(raw) < HEADER_BYTES:
         raise FormatError(
             f"{path}: {len(raw)} bytes, expected an MRC header of {HEADER_BYTES}. "

@@ -95,7 +95,8 @@ def locate_stacks(stacks: Sequence[str], table: Path, datadir: Path | None) -> t
     InputError
         If `datadir` is no folder.
     ParticleError
-        If a stack is missing; the first few are listed with every place tried.
+        If a stack is missing; the first few are listed with every place tried. Or, without
+        `datadir`, if a name fits one file here and another one beside the table.
     """
     if datadir is not None and not datadir.is_dir():
         raise InputError(f"--datadir {datadir}: no such folder. Give the folder of the stacks.")
@@ -112,6 +113,8 @@ def locate_stacks(stacks: Sequence[str], table: Path, datadir: Path | None) -> t
         if path is None:
             missing.append((stack, places))
             continue
+        if datadir is None:
+            _refuse_two_files(stack, path, table)
         found.append(path)
         # The stacks of a project lie side by side: try first where the last one was.
         folder = next((f for f in folders if path == f / stack), None)
@@ -134,6 +137,16 @@ def _search_folders(table: Path, datadir: Path | None) -> list[Path]:
 def _places(stack: str, folders: Sequence[Path]) -> list[Path]:
     """Every path at which a stack is looked for; an absolute name has no folder but its own."""
     return [Path(stack)] if os.path.isabs(stack) else [folder / stack for folder in folders]
+
+
+def _refuse_two_files(stack: str, found: Path, table: Path) -> None:
+    """Refuse to guess between two files: the images of another set would go unnoticed."""
+    beside = table.absolute().parent / stack
+    if beside != found and beside.is_file() and not beside.samefile(found):
+        raise ParticleError(
+            f"{table}: image stack {stack} is {found} as well as {beside}, which are two files. "
+            "Say which folder is meant with --datadir."
+        )
 
 
 def _describe_missing(

@@ -59,7 +59,9 @@ class StarDocument:
         try:
             lines = path.read_bytes().splitlines(keepends=True)
         except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+            raise InputError(
+                f"{path}: cannot be read ({error.strerror}). Check the path."
+            ) from error
         blocks = scan_blocks(lines)
         if not blocks:
             raise FormatError(
@@ -287,7 +289,7 @@ class StarTable:
         if wrong.size:
             raise ParticleError(
                 f"{self.place(int(wrong[0]))}: {label} is {values[wrong[0]]}, expected a finite "
-                f"number ({wrong.size} such rows). Correct or remove these rows."
+                f"number (rows like this: {wrong.size}). Correct or remove these rows."
             )
         return values
 

@@ -74,6 +74,7 @@ def classify(
         On Ctrl-C, after the state was saved for `resume`.
     """
     started, clock = datetime.now(UTC), StageClock()
+    RunDirectory.require_usable(Path(output), overwrite=overwrite, resume=resume)
     with clock.stage("reading"):
         inputs = read_inputs(request)
         stacks = inputs.particles.stack_paths[:STACKS_IN_FINGERPRINT]
@@ -90,10 +91,12 @@ def classify(
             directory.remove_checkpoint()
             logger.info("%s: this run is finished already; nothing was done", directory.path)
             return directory
+        monitor = RunMonitor(directory, fingerprint, progress, clock)
+        # Refuses changed settings before hours of reading, and before config.yaml says them.
+        monitor.load()
         logger.info("cryofocus %s: %s", __version__, command)
         directory.write_text(directory.config, request.to_yaml())
         directory.write_text(directory.command, command + "\n")
-        monitor = RunMonitor(directory, fingerprint, progress, clock)
         result = _fit_and_write(request, inputs, directory, monitor)
         _warn_about_memory(request)
         circumstances = Circumstances(

@@ -13,6 +13,7 @@ from cryofocus.errors import FormatError, SettingError
 from cryofocus.inference.settings import ClassifierSettings
 
 Sphere = tuple[float, float, float, float]
+MAX_COMPLAINTS = 5
 
 
 class ClassifyRequest(BaseModel):
@@ -94,7 +95,10 @@ def make_request(values: Mapping[str, Any]) -> ClassifyRequest:
     try:
         return ClassifyRequest.model_validate(dict(values))
     except ValidationError as error:
-        raise SettingError("; ".join(_explain(entry) for entry in error.errors())) from error
+        found = error.errors()
+        text = "; ".join(_explain(entry) for entry in found[:MAX_COMPLAINTS])
+        more = f"; and {len(found) - MAX_COMPLAINTS} more" if len(found) > MAX_COMPLAINTS else ""
+        raise SettingError(text + more) from error
 
 
 def read_config(path: Path, changes: Mapping[str, Any] | None = None) -> ClassifyRequest:
@@ -119,9 +123,13 @@ def read_config(path: Path, changes: Mapping[str, Any] | None = None) -> Classif
         raise FormatError(
             f"{path}: cannot be read as YAML ({error}). Give the config.yaml of a run."
         ) from error
-    if not isinstance(values, dict) or not isinstance(values.get("settings", {}), dict):
+    if not (
+        isinstance(values, dict)
+        and isinstance(values.get("settings", {}), dict)
+        and values.keys() & ClassifyRequest.model_fields.keys() - {"particles"}
+    ):
         raise FormatError(
-            f"{path}: holds no names with values. Give the config.yaml of a run directory."
+            f"{path}: holds no settings of classify. Give the config.yaml of a run directory."
         )
     changed = dict(changes or {})
     if "focus" in changed or "mask" in changed:

@@ -182,7 +182,9 @@ def _read_oracle(path: Path, n_particles: int) -> Float[np.ndarray, "n classes"]
     try:
         posteriors = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a NumPy array ({error})") from error
+        raise InputError(
+            f"{path}: cannot be read as a NumPy array; give the oracle.npy of the same set"
+        ) from error
     if posteriors.ndim != 2 or len(posteriors) != n_particles:
         raise InputError(
             f"{path}: found shape {posteriors.shape}, expected ({n_particles}, classes), one row "

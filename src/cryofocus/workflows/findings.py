@@ -62,7 +62,8 @@ def log_findings(
     if not result.classes_found:
         logger.warning(
             "no classes were found: posteriors hardly leave those of guessing. Check poses and "
-            "the place of the focus region, or accept that the region does not vary."
+            "the place and size of the focus region (in Å, not voxels), or accept that the region "
+            "does not vary."
         )
     _warn_about_runs(result)
     _warn_about_images(result, inputs, settings)

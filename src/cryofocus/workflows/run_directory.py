@@ -73,19 +73,24 @@ class RunDirectory:
         SettingError
             When both options were given.
         """
-        if overwrite and resume:
-            raise SettingError(
-                f"{path}: --overwrite and --resume exclude each other. Use --resume to finish the "
-                "run that is there, --overwrite to replace it."
-            )
+        cls.require_usable(path, overwrite=overwrite, resume=resume)
         directory = cls(path)
-        if path.exists():
-            directory._refuse_unusable(overwrite=overwrite, resume=resume)
         with explain_write_errors(path):
             path.mkdir(parents=True, exist_ok=True)
         directory._delete(run_files.is_partial_file if resume else run_files.is_run_file)
         atomic.write_text(directory.readme, run_files.readme_text())
         return directory
+
+    @classmethod
+    def require_usable(cls, path: Path, *, overwrite: bool = False, resume: bool = False) -> None:
+        """Raise what `create` would, without touching anything; before input is read."""
+        if overwrite and resume:
+            raise SettingError(
+                f"{path}: --overwrite and --resume exclude each other. Use --resume to finish the "
+                "run that is there, --overwrite to replace it."
+            )
+        if path.exists():
+            cls(path)._refuse_unusable(overwrite=overwrite, resume=resume)
 
     @classmethod
     def open(cls, path: Path) -> RunDirectory:
@@ -130,10 +135,13 @@ class RunDirectory:
                 "touched. Choose another place with -o."
             )
         if not (overwrite or resume):
-            state = "a finished run" if self.job.exists() else "an unfinished run"
+            if self.job.exists():
+                state, ways = "a finished run", "Use --overwrite to replace it"
+            else:
+                state = "an unfinished run"
+                ways = "Use --resume to finish it, --overwrite to replace it"
             raise OutputError(
-                f"{self.path}: exists and holds {state}. Use --resume to finish it, --overwrite "
-                "to replace it, or choose another place with -o."
+                f"{self.path}: exists and holds {state}. {ways}, or choose another place with -o."
             )
 
     def is_ours(self) -> bool:
