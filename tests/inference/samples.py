@@ -120,7 +120,10 @@ def form_images(
 def wrap_images(particles: ParticleSet, images: np.ndarray, sign: int = 1) -> ParticleImages:
     """Images as the inference sees them, without normalisation."""
     treatment = ImageTreatment(
-        sign, normalise=False, background_radius_pixels=0.45 * particles.box
+        sign,
+        normalise=False,
+        background_radius_pixels=0.45 * particles.box,
+        background_edge_pixels=particles.box,
     )
     return ParticleImages(particles, ArrayReader(images), treatment)
 

@@ -17,6 +17,16 @@ from .samples import MICROSCOPE, PIXEL_SIZE, make_particles, wrap_images
 BOX, N = 20, 7
 
 
+def normalising(radius_pixels: float, edge_pixels: float) -> ImageTreatment:
+    """Treatment that normalises bright protein."""
+    return ImageTreatment(
+        sign=1,
+        normalise=True,
+        background_radius_pixels=radius_pixels,
+        background_edge_pixels=edge_pixels,
+    )
+
+
 def test_background_normalisation_undoes_scale_and_offset() -> None:
     """Images that differ by scale and offset become equal, with background mean 0, deviation 1."""
     rng = np.random.default_rng(1)
@@ -24,21 +34,34 @@ def test_background_normalisation_undoes_scale_and_offset() -> None:
     images[:, 8:12, 8:12] += 5
     changed = images * np.float32(3.5) + rng.normal(size=(N, 1, 1)).astype(np.float32)
     before = changed.copy()
-    treatment = ImageTreatment(1, normalise=True, background_radius_pixels=7.0)
+    treatment = normalising(7.0, BOX)
     result = treat(changed, treatment)
     np.testing.assert_allclose(result, treat(images, treatment), atol=1e-4)
     axis = np.arange(BOX) - BOX // 2
-    outside = result[:, np.hypot(axis[:, None], axis) > 7]
+    inside = np.abs(axis) < BOX / 2
+    outside = result[:, (np.hypot(axis[:, None], axis) > 7) & inside[:, None] & inside]
     np.testing.assert_allclose(outside.mean(axis=1), 0, atol=1e-5)
     np.testing.assert_allclose(outside.std(axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(changed, before)
+
+
+def test_padding_is_not_background() -> None:
+    """An image padded with a constant is normalised as it was before it was padded."""
+    rng = np.random.default_rng(3)
+    small = rng.normal(2, 3, size=(N, BOX - 6, BOX - 6)).astype(np.float32)
+    padded = np.full((N, BOX, BOX), 2, np.float32)
+    padded[:, 3:-3, 3:-3] = small
+    field = BOX - 6
+    expected = treat(small, normalising(0.45 * field, field))
+    result = treat(padded, normalising(0.45 * field, field))
+    np.testing.assert_allclose(result[:, 3:-3, 3:-3], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("normalise", [True, False])
 def test_sign_flips_the_contrast(*, normalise: bool) -> None:
     """The opposite sign gives the opposite image, normalised or not."""
     images = np.random.default_rng(1).normal(size=(N, BOX, BOX)).astype(np.float32)
-    white, black = (treat(images, ImageTreatment(s, normalise, 7.0)) for s in (1, -1))
+    white, black = (treat(images, ImageTreatment(s, normalise, 7.0, BOX)) for s in (1, -1))
     np.testing.assert_array_equal(white, -black)
 
 

@@ -43,6 +43,8 @@ logger = logging.getLogger(__name__)
 FSC_LIMIT = 0.143
 # The smallest band in which a focus region still has a shape.
 MIN_SHELLS = 5
+# A focus region smaller than a cube of so many pixels was hardly meant.
+SMALLEST_REGION_PIXELS = 3
 # Maps reconstructed in one pass over the images: a balance of time and memory.
 CLASSES_AT_ONCE = 4
 
@@ -336,6 +338,20 @@ def _prior_shells(n_shells: int, box: FocusBox) -> int:
 
 def _log_plan(consensus: Consensus, box: FocusBox, n_shells: int) -> None:
     particles = consensus.images.particles
+    logger.info(
+        "protein is %s in the images (skewness of the consensus %.2f)",
+        "bright" if consensus.images.treatment.sign > 0 else "dark",
+        consensus.skewness,
+    )
+    volume = float(box.mask.sum()) * box.voxel_size_angstrom**3
+    smallest = SMALLEST_REGION_PIXELS * particles.pixel_size_angstrom
+    if volume < smallest**3:
+        logger.warning(
+            "the focus region holds %.0f Å^3, less than a cube of %.1f Å: too small for what the "
+            "images resolve. Radius and centre are in Å, not in voxels; check them.",
+            volume,
+            smallest,
+        )
     logger.info(
         "classification to %.1f Å (%d shells); small box of %d voxels instead of %d; the "
         "statistics take %.2f GB",

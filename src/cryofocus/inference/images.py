@@ -43,11 +43,14 @@ class ImageTreatment:
     sign : +1 if protein is white in the files, -1 if it is black.
     normalise : whether each image's background is brought to mean 0 and deviation 1.
     background_radius_pixels : pixels farther than this from the centre are background.
+    background_edge_pixels : only within this centred square; beyond, images of optics groups
+        with a smaller field of view are padded.
     """
 
     sign: int
     normalise: bool
     background_radius_pixels: float
+    background_edge_pixels: float
 
 
 @dataclass(frozen=True)
@@ -157,20 +160,23 @@ def treat(
     sign = np.float32(treatment.sign)
     if not treatment.normalise:
         return np.asarray(pixels * sign)
-    mean, deviation = background_moments(pixels, treatment.background_radius_pixels)
+    mean, deviation = background_moments(
+        pixels, treatment.background_radius_pixels, treatment.background_edge_pixels
+    )
     return np.asarray((pixels - mean[:, None, None]) * (sign / deviation)[:, None, None])
 
 
 def background_moments(
-    pixels: Float32[np.ndarray, "n box box"], radius_pixels: float
+    pixels: Float32[np.ndarray, "n box box"], radius_pixels: float, edge_pixels: float
 ) -> tuple[Float32[np.ndarray, " n"], Float32[np.ndarray, " n"]]:
-    """Return mean and standard deviation of each image outside a centred circle."""
-    outside = pixels[:, _background(pixels.shape[1], float(radius_pixels))]
+    """Return mean and standard deviation of each image outside a circle, inside a square."""
+    outside = pixels[:, _background(pixels.shape[1], float(radius_pixels), float(edge_pixels))]
     deviation = outside.std(axis=1)
     return outside.mean(axis=1), np.maximum(deviation, np.finfo(np.float32).tiny)
 
 
 @cache
-def _background(box: int, radius_pixels: float) -> Bool[np.ndarray, "box box"]:
+def _background(box: int, radius_pixels: float, edge_pixels: float) -> Bool[np.ndarray, "box box"]:
     axis = np.arange(box) - box // 2
-    return np.hypot(axis[:, None], axis[None, :]) > radius_pixels
+    inside = np.abs(axis) < edge_pixels / 2
+    return (np.hypot(axis[:, None], axis) > radius_pixels) & inside[:, None] & inside

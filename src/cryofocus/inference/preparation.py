@@ -43,8 +43,9 @@ def prepare_images(
     """
     n_sample = min(SAMPLE_PARTICLES, len(particles))
     sample = np.unique(np.linspace(0, len(particles) - 1, n_sample).astype(np.int64))
-    radius = BACKGROUND_RADIUS * particles.box / 2
-    mean, deviation = background_moments(reader.read(sample), radius)
+    edge = _common_field_pixels(particles)
+    radius = BACKGROUND_RADIUS * edge / 2
+    mean, deviation = background_moments(reader.read(sample), radius, edge)
     if not np.median(deviation) > np.finfo(np.float32).tiny:
         message = (
             f"{particles.stack_paths[0] if particles.stack_paths else 'images'}: most images have "
@@ -64,8 +65,15 @@ def prepare_images(
         offset,
         "normalised one by one" if normalise else "used as they are",
     )
-    treatment = ImageTreatment(-1 if invert == "yes" else 1, normalise, radius)
+    treatment = ImageTreatment(-1 if invert == "yes" else 1, normalise, radius, edge)
     return ParticleImages(particles, reader, treatment, workers)
+
+
+def _common_field_pixels(particles: ParticleSet) -> float:
+    """Return the edge of the square that the images of every optics group fill."""
+    used = np.unique(particles.optics_of_particle)
+    fields = [particles.optics[g].box * particles.optics[g].pixel_size_angstrom for g in used]
+    return float(min(particles.box, min(fields) / particles.pixel_size_angstrom))
 
 
 def assign_half_sets(
