@@ -119,8 +119,7 @@ def terminate(state: EmState, max_cycles: int, tolerance: float) -> str | None:
     """Return why the run is over, or None while it is not."""
     if state.learns_prior:
         return None
-    recent = [record.posterior_change for record in state.history[-QUIET_CYCLES:]]
-    if len(recent) == QUIET_CYCLES and max(recent) < tolerance:
+    if has_converged(state, tolerance):
         return f"posteriors changed by less than {tolerance:g} for {QUIET_CYCLES} cycles"
     if len(state.history) >= max_cycles:
         return f"stopped at the limit of {max_cycles} cycles; raise --cycles to go on"

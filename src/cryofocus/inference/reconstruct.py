@@ -166,7 +166,7 @@ def wiener_term(
     """
     edge = precision.shape[0]
     mean = shell_mean_3d(precision, edge)
-    # Random agreement of empty shells must not pass for signal: see the 3-sigma floor.
+    # Half maps that disagree, or agree perfectly by chance, must not divide by zero.
     clipped = np.clip(fsc, 1e-3, 0.999)
     on_grid = np.interp(np.arange(len(mean)) * box / edge, np.arange(len(fsc)), clipped)
     tiny = max(float(mean.max()) * 1e-6, float(np.finfo(np.float32).tiny))
