@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from cryofocus.maths.masks import (
-    bounding_sphere,
     cosine_edge,
     mask_bounds,
-    soften_mask,
+    resample_mask,
     sphere_mask,
 )
 
@@ -41,25 +40,26 @@ def test_hard_edge_is_a_step() -> None:
     np.testing.assert_array_equal(cosine_edge(np.array([-1.0, 0.0, 1e-6]), 0.0), [1, 1, 0])
 
 
-def test_softened_region_keeps_its_inside() -> None:
-    """A region is 1 throughout and falls to 0 within the edge's width around it."""
-    region = np.zeros((16, 16, 16), bool)
-    region[6:10, 5:9, 6:10] = True
-    mask = soften_mask(region, 2.0, 6.0)
-    np.testing.assert_array_equal(mask[region], 1)
-    assert mask[7, 7, 10] == pytest.approx(0.5 + 0.5 * math.cos(math.pi / 3))
-    assert mask[7, 7, 13] == 0
-    assert not soften_mask(np.zeros((4, 4, 4), bool), 1.0, 2.0).any()
+@pytest.mark.parametrize(("box", "coarse"), [(40, 24), (41, 24), (40, 25)])
+def test_resampling_keeps_place_size_and_range(box: int, coarse: int) -> None:
+    """A resampled sphere has its volume and centre in Å, and values within [0, 1]."""
+    voxel, centre, radius = 2.0, (6.0, -8.0, 4.0), 16.0
+    mask = sphere_mask(box, voxel, centre, radius, 6.0)
+    resampled = resample_mask(mask, coarse)
+    coarse_voxel = voxel * box / coarse
+    assert 0 <= resampled.min() <= resampled.max() <= 1
+    volume = resampled.sum() * coarse_voxel**3
+    assert volume == pytest.approx(mask.sum() * voxel**3, rel=0.03)
+    places = np.indices(resampled.shape).reshape(3, -1) - coarse // 2
+    z, y, x = coarse_voxel * (places * resampled.ravel()).sum(axis=1) / resampled.sum()
+    np.testing.assert_allclose((x, y, z), centre, atol=0.2)
 
 
 def test_bounds_hold_every_voxel_and_no_more() -> None:
-    """The bounds of a block are its slices, and its sphere reaches the corners."""
+    """The bounds of a block are its slices."""
     mask = np.zeros((16, 16, 16), np.float32)
     mask[3:6, 4:9, 7:8] = 1
     assert mask_bounds(mask) == (slice(3, 6), slice(4, 9), slice(7, 8))
-    (x, y, z), radius = bounding_sphere(mask, 2.0)
-    assert (x, y, z) == (-2.0, -4.0, -8.0)
-    assert radius == pytest.approx(2 * math.sqrt(1 + 4))
 
 
 def test_an_empty_mask_has_no_bounds() -> None:

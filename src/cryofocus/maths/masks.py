@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float
-from scipy.ndimage import affine_transform, distance_transform_edt
+from jaxtyping import Float
+from scipy.ndimage import affine_transform
 
 Vector = tuple[float, float, float]
 BoxBounds = tuple[slice, slice, slice]
@@ -65,29 +65,6 @@ def cosine_edge(
     return np.asarray(0.5 + 0.5 * np.cos(np.pi * fraction), dtype=np.float32)
 
 
-def soften_mask(
-    region: Bool[np.ndarray, "box box box"], voxel_size_angstrom: float, soft_edge_angstrom: float
-) -> Float[np.ndarray, "box box box"]:
-    """Give a binary region a raised-cosine edge outside it.
-
-    Parameters
-    ----------
-    region : bool array (box, box, box)
-        Where the mask is 1.
-    voxel_size_angstrom : float
-        Å per voxel.
-    soft_edge_angstrom : float
-        Width of the edge in Å.
-
-    Returns
-    -------
-    float32 array (box, box, box)
-    """
-    if not region.any():
-        return np.zeros(region.shape, dtype=np.float32)
-    return cosine_edge(distance_transform_edt(~region) * voxel_size_angstrom, soft_edge_angstrom)
-
-
 def resample_mask(
     mask: Float[np.ndarray, "old old old"], box: int
 ) -> Float[np.ndarray, "box box box"]:
@@ -120,34 +97,3 @@ def mask_bounds(mask: Float[np.ndarray, "nz ny nx"]) -> BoxBounds:
             raise ValueError("the mask is zero everywhere; it has no bounds")
         bounds.append(slice(int(occupied[0]), int(occupied[-1]) + 1))
     return bounds[0], bounds[1], bounds[2]
-
-
-def bounding_sphere(
-    mask: Float[np.ndarray, "box box box"], voxel_size_angstrom: float
-) -> tuple[Vector, float]:
-    """Sphere around every nonzero voxel of a mask.
-
-    Parameters
-    ----------
-    mask : array (box, box, box)
-        Mask, axes z, y, x.
-    voxel_size_angstrom : float
-        Å per voxel.
-
-    Returns
-    -------
-    centre_angstrom : tuple of 3
-        x, y, z from the box centre, the middle of the mask's bounds.
-    radius_angstrom : float
-        Distance of the farthest nonzero voxel from it.
-
-    Raises
-    ------
-    ValueError
-        If the mask is empty.
-    """
-    middle = [(s.start + s.stop - 1) / 2 for s in mask_bounds(mask)]
-    offsets = np.argwhere(mask != 0) - np.array(middle)
-    radius = float(np.sqrt((offsets**2).sum(axis=1).max())) * voxel_size_angstrom
-    z, y, x = ((m - n // 2) * voxel_size_angstrom for m, n in zip(middle, mask.shape, strict=True))
-    return (x, y, z), radius
