@@ -11,30 +11,33 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int8, Int64
+from jaxtyping import Float32, Float64, Int8, Int64
 
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import SettingError
-from cryofocus.inference import em
 from cryofocus.inference.checkpoint import pack_runs, unpack_runs
 from cryofocus.inference.consensus import Consensus, estimate_consensus
-from cryofocus.inference.deviation import DeviationSpace
-from cryofocus.inference.focus import FocusBox, FocusStatistics, measure_focus, statistics_bytes
 from cryofocus.inference.images import Reader
-from cryofocus.inference.mixture import fit_mixture
 from cryofocus.inference.monitor import Monitor, SilentMonitor
 from cryofocus.inference.preparation import assign_half_sets, prepare_images
-from cryofocus.inference.prior import SpectrumModel, consensus_spectrum
 from cryofocus.inference.reconstruct import (
     MapEstimate,
     MapSource,
     accumulate_halves,
     solve_maps,
 )
+from cryofocus.inference.residual import prepare_residual
 from cryofocus.inference.runs import RunComparison, compare_runs
 from cryofocus.inference.settings import ClassifierSettings
-from cryofocus.inference.subspace import fit_subspace
+from cryofocus.inference.strategy import (
+    Allocate,
+    CycleRecord,
+    Prepared,
+    State,
+    Strategy,
+    has_converged,
+)
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.shells import first_shell_below, shell_resolution_angstrom
 
@@ -43,12 +46,8 @@ logger = logging.getLogger(__name__)
 FSC_LIMIT = 0.143
 # The smallest band in which a focus region still has a shape.
 MIN_SHELLS = 5
-# A focus region smaller than a cube of so many pixels was hardly meant.
-SMALLEST_REGION_PIXELS = 3
 # Maps reconstructed in one pass over the images: a balance of time and memory.
 CLASSES_AT_ONCE = 4
-
-Allocate = Callable[[tuple[int, ...], "np.dtype[np.generic] | type"], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +65,7 @@ class RunResult:
 
     seed: tuple[int, int]
     posteriors: Float64[np.ndarray, "particle n_classes"]
-    history: tuple[em.CycleRecord, ...]
+    history: tuple[CycleRecord, ...]
     reason: str
     converged: bool
 
@@ -168,95 +167,53 @@ class FocusedClassifier:
             )
             raise SettingError(message)
         mask.require_grid(particles.box, particles.pixel_size_angstrom)
-        prepared = self._prepare(particles, reader, mask, monitor, allocate)
-        states = self._run_all(prepared, monitor)
-        return self._conclude(prepared, states, monitor)
+        half_set, origin = assign_half_sets(particles, settings.seed)
+        logger.info("%s", origin)
+        consensus = self._estimate_consensus(particles, reader, half_set, monitor)
+        prepared = Prepared(
+            settings=settings,
+            consensus=consensus,
+            mask=mask,
+            half_set=half_set,
+            n_shells=choose_shells(consensus, settings.max_resolution_angstrom),
+            kernels=self._kernels,
+            monitor=monitor,
+            allocate=allocate,
+        )
+        _log_plan(prepared)
+        strategy = prepare_residual(prepared)
+        states = run_all(strategy, settings.n_runs, monitor)
+        return self._conclude(prepared, strategy, states, origin)
 
-    def _prepare(
+    def _estimate_consensus(
         self,
         particles: ParticleSet,
         reader: Reader,
-        mask: FocusMask,
+        half_set: Int8[np.ndarray, " particle"],
         monitor: Monitor,
-        allocate: Allocate,
-    ) -> _Prepared:
-        """Take everything that all runs share from the images."""
-        settings = self.settings
-        half_set, origin = assign_half_sets(particles, settings.seed)
-        logger.info("%s", origin)
-        images = prepare_images(particles, reader, settings.invert, self._workers)
-        sign = None if settings.invert == "auto" else images.treatment.sign
+    ) -> Consensus:
+        """Decide how images are treated and reconstruct what all classes share."""
+        invert = self.settings.invert
+        images = prepare_images(particles, reader, invert, self._workers)
+        sign = None if invert == "auto" else images.treatment.sign
         with monitor.stage("consensus", len(particles)) as advance:
-            consensus = estimate_consensus(
-                images, half_set, self._kernels, sign=sign, advance=advance
-            )
-        n_shells = choose_shells(consensus, settings.max_resolution_angstrom)
-        reach = int(np.ceil(n_shells * images.stretch))
-        box = FocusBox.around(mask.data, particles.pixel_size_angstrom, reach)
-        _log_plan(consensus, box, n_shells)
-        with monitor.stage("statistics", len(particles)) as advance:
-            statistics = measure_focus(
-                consensus, box, n_shells, self._kernels, allocate=allocate, advance=advance
-            )
-        return _Prepared(consensus, statistics, half_set, origin, n_shells)
-
-    def _run_all(self, prepared: _Prepared, monitor: Monitor) -> list[em.EmState]:
-        """Finish every run, from where a checkpoint left it."""
-        settings, statistics = self.settings, prepared.statistics
-        box = statistics.box
-        reach = min(statistics.band.n_shells, _prior_shells(prepared.n_shells, box))
-        space = DeviationSpace(box, reach, self._workers)
-        problem = em.FocusProblem(statistics, space, self._kernels)
-        spectrum = consensus_spectrum(space, box.cut(prepared.consensus.map.full))
-        kept = monitor.load()
-        states = unpack_runs(kept) if kept is not None else []
-        n_cycles = em.PRIOR_CYCLES + settings.max_cycles
-        for run in range(settings.n_runs):
-            if run == len(states):
-                states.append(self._start_run(problem, spectrum, run))
-            with monitor.stage(f"run {run + 1} of {settings.n_runs}", n_cycles) as advance:
-                while em.terminate(states[run], settings.max_cycles, settings.tolerance) is None:
-                    states[run] = em.step(problem, states[run])
-                    monitor.save(pack_runs(states))
-                    advance(note=em.describe(states[run]))
-        return states
-
-    def _start_run(
-        self, problem: em.FocusProblem, spectrum: SpectrumModel, run: int
-    ) -> em.EmState:
-        """Find starting posteriors: a random subspace, and a mixture in it."""
-        n_classes = self.settings.n_classes
-        generator = np.random.default_rng([self.settings.seed, run])
-        # K classes span K - 1 dimensions; one more lets the mixture choose.
-        n_dimensions = 1 if n_classes == 2 else n_classes
-        subspace = fit_subspace(
-            problem.statistics,
-            problem.space,
-            spectrum.for_search(),
-            n_dimensions,
-            problem.kernels,
-            generator,
-        )
-        mixture = fit_mixture(subspace, n_classes, generator)
-        logger.info(
-            "run %d: subspace after %d cycles, information per image %s",
-            run + 1,
-            subspace.n_cycles,
-            ", ".join(f"{value:.3f}" for value in subspace.information[::-1]),
-        )
-        return em.init(problem, mixture.posteriors, spectrum)
+            return estimate_consensus(images, half_set, self._kernels, sign=sign, advance=advance)
 
     def _conclude(
-        self, prepared: _Prepared, states: list[em.EmState], monitor: Monitor
+        self,
+        prepared: Prepared,
+        strategy: Strategy[State],
+        states: list[State],
+        half_set_origin: str,
     ) -> ClassificationResult:
         """Compare the runs, order the classes and reconstruct them from the intact images."""
-        comparison, runs, log_evidence = _order_runs(states, self.settings)
+        comparison, runs, log_evidence = _order_runs(strategy, states, self.settings)
         posteriors = runs[comparison.best].posteriors
-        maps = self._reconstruct(prepared, posteriors, "class maps", monitor)
+        maps = self._reconstruct(prepared, strategy.scale, posteriors, "class maps")
         controls: tuple[MapEstimate, ...] = ()
         if self.settings.control_maps:
             drawn = _random_subsets(posteriors, self.settings.seed)
-            controls = self._reconstruct(prepared, drawn, "control maps", monitor)
+            controls = self._reconstruct(prepared, strategy.scale, drawn, "control maps")
         return ClassificationResult(
             posteriors=posteriors,
             log_evidence=log_evidence,
@@ -266,24 +223,22 @@ class FocusedClassifier:
             controls=controls,
             consensus=prepared.consensus,
             half_set=prepared.half_set,
-            half_set_origin=prepared.half_set_origin,
+            half_set_origin=half_set_origin,
             n_shells=prepared.n_shells,
         )
 
     def _reconstruct(
         self,
-        prepared: _Prepared,
+        prepared: Prepared,
+        scale: Float32[np.ndarray, " particle"],
         weights: Float64[np.ndarray, "particle n_classes"],
         name: str,
-        monitor: Monitor,
     ) -> tuple[MapEstimate, ...]:
         """Reconstruct whole-box maps, a few classes in each pass over the images."""
         images = prepared.consensus.images
-        source = MapSource(
-            images, prepared.consensus.noise, prepared.statistics.scale, prepared.half_set
-        )
+        source = MapSource(images, prepared.consensus.noise, scale, prepared.half_set)
         maps: list[MapEstimate] = []
-        with monitor.stage(name, weights.shape[1] * len(images)) as advance:
+        with prepared.monitor.stage(name, weights.shape[1] * len(images)) as advance:
             for start in range(0, weights.shape[1], CLASSES_AT_ONCE):
                 columns = weights[:, start : start + CLASSES_AT_ONCE].astype(np.float32)
                 count = _times(advance, columns.shape[1])
@@ -292,15 +247,19 @@ class FocusedClassifier:
         return tuple(maps)
 
 
-@dataclass(frozen=True, eq=False)
-class _Prepared:
-    """Everything that all runs share."""
-
-    consensus: Consensus
-    statistics: FocusStatistics
-    half_set: Int8[np.ndarray, " particle"]
-    half_set_origin: str
-    n_shells: int
+def run_all(strategy: Strategy[State], n_runs: int, monitor: Monitor) -> list[State]:
+    """Finish every run, from where a checkpoint left it."""
+    kept = monitor.load()
+    states = unpack_runs(strategy, kept) if kept is not None else []
+    for run in range(n_runs):
+        if run == len(states):
+            states.append(strategy.start(run))
+        with monitor.stage(f"run {run + 1} of {n_runs}", strategy.n_cycles) as advance:
+            while strategy.terminate(states[run]) is None:
+                states[run] = strategy.step(states[run])
+                monitor.save(pack_runs(strategy, states))
+                advance(note=strategy.describe(states[run]))
+    return states
 
 
 def choose_shells(consensus: Consensus, max_resolution_angstrom: float | None) -> int:
@@ -331,40 +290,23 @@ def choose_shells(consensus: Consensus, max_resolution_angstrom: float | None) -
     return int(np.clip(resolved, min(MIN_SHELLS, largest), largest))
 
 
-def _prior_shells(n_shells: int, box: FocusBox) -> int:
-    """Shells of the padded small box that lie within the band; beyond, only leakage is."""
-    return int(np.ceil(n_shells * box.edge / box.sampled_box))
-
-
-def _log_plan(consensus: Consensus, box: FocusBox, n_shells: int) -> None:
+def _log_plan(prepared: Prepared) -> None:
+    consensus = prepared.consensus
     particles = consensus.images.particles
     logger.info(
         "protein is %s in the images (skewness of the consensus %.2f)",
         "bright" if consensus.images.treatment.sign > 0 else "dark",
         consensus.skewness,
     )
-    volume = float(box.mask.sum()) * box.voxel_size_angstrom**3
-    smallest = SMALLEST_REGION_PIXELS * particles.pixel_size_angstrom
-    if volume < smallest**3:
-        logger.warning(
-            "the focus region holds %.0f Å^3, less than a cube of %.1f Å: too small for what the "
-            "images resolve. Radius and centre are in Å, not in voxels; check them.",
-            volume,
-            smallest,
-        )
     logger.info(
-        "classification to %.1f Å (%d shells); small box of %d voxels instead of %d; the "
-        "statistics take %.2f GB",
-        shell_resolution_angstrom(n_shells, particles.box, particles.pixel_size_angstrom),
-        n_shells,
-        box.diameter,
-        particles.box,
-        statistics_bytes(len(particles), box, n_shells) / 1e9,
+        "classification to %.1f Å (%d shells)",
+        shell_resolution_angstrom(prepared.n_shells, particles.box, particles.pixel_size_angstrom),
+        prepared.n_shells,
     )
 
 
 def _order_runs(
-    states: list[em.EmState], settings: ClassifierSettings
+    strategy: Strategy[State], states: list[State], settings: ClassifierSettings
 ) -> tuple[RunComparison, tuple[RunResult, ...], Float64[np.ndarray, " particle"]]:
     """Match the runs and number the classes by falling population in the best run."""
     scores = [state.history[-1].log_posterior for state in states]
@@ -376,8 +318,8 @@ def _order_runs(
             seed=(settings.seed, index),
             posteriors=state.posteriors[:, order[by_size]],
             history=tuple(record.reordered(order[by_size]) for record in state.history),
-            reason=em.terminate(state, settings.max_cycles, settings.tolerance) or "unfinished",
-            converged=em.has_converged(state, settings.tolerance),
+            reason=strategy.terminate(state) or "unfinished",
+            converged=has_converged(state.history, settings.tolerance),
         )
         for index, (state, order) in enumerate(zip(states, comparison.orders, strict=True))
     )

@@ -12,7 +12,7 @@ import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int
+from jaxtyping import Float32, Float64
 
 from cryofocus.inference.deviation import Coefficients, DeviationPrior, DeviationSpace
 from cryofocus.inference.focus import FocusStatistics
@@ -29,6 +29,7 @@ from cryofocus.inference.prior import (
     correct_spectrum,
     estimate_support,
 )
+from cryofocus.inference.strategy import CycleRecord, reason_to_stop
 from cryofocus.kernels.contract import SliceKernels
 
 logger = logging.getLogger(__name__)
@@ -36,8 +37,6 @@ logger = logging.getLogger(__name__)
 # Cycles that learn the prior; after those named in SUPPORT_AFTER the support is drawn anew.
 PRIOR_CYCLES = 10
 SUPPORT_AFTER = (4, 7)
-# Cycles in a row whose posteriors must stay before the run counts as converged.
-QUIET_CYCLES = 2
 MAX_HALVINGS = 4
 
 
@@ -48,19 +47,6 @@ class FocusProblem:
     statistics: FocusStatistics
     space: DeviationSpace
     kernels: SliceKernels
-
-
-@dataclass(frozen=True)
-class CycleRecord:
-    """One cycle with the prior fixed: the log-posterior reached and how far posteriors moved."""
-
-    log_posterior: float
-    posterior_change: float
-    class_weights: tuple[float, ...]
-
-    def reordered(self, order: Int[np.ndarray, " n_classes"]) -> CycleRecord:
-        """Return the same cycle with its classes renumbered."""
-        return replace(self, class_weights=tuple(self.class_weights[k] for k in order))
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,11 +105,7 @@ def terminate(state: EmState, max_cycles: int, tolerance: float) -> str | None:
     """Return why the run is over, or None while it is not."""
     if state.learns_prior:
         return None
-    if has_converged(state, tolerance):
-        return f"posteriors changed by less than {tolerance:g} for {QUIET_CYCLES} cycles"
-    if len(state.history) >= max_cycles:
-        return f"stopped at the limit of {max_cycles} cycles; raise --cycles to go on"
-    return None
+    return reason_to_stop(state.history, max_cycles, tolerance)
 
 
 def describe(state: EmState) -> str:
@@ -132,12 +114,6 @@ def describe(state: EmState) -> str:
         return f"learning the prior, {state.n_prior_cycles} of {PRIOR_CYCLES}"
     last = state.history[-1]
     return f"log-posterior {last.log_posterior:.2f}, change {last.posterior_change:.4f}"
-
-
-def has_converged(state: EmState, tolerance: float) -> bool:
-    """Whether the last cycles left the posteriors alone."""
-    recent = [record.posterior_change for record in state.history[-QUIET_CYCLES:]]
-    return len(recent) == QUIET_CYCLES and max(recent) < tolerance
 
 
 def _learn_prior(problem: FocusProblem, state: EmState) -> EmState:

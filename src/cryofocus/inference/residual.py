@@ -1,0 +1,161 @@
+"""The default strategy: classes are deviations from the consensus, compared with residuals.
+
+Prepared images -> small-box statistics -> a random subspace -> a mixture in it -> full cycles.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+from cryofocus.arrays import AnyArray
+from cryofocus.inference import em
+from cryofocus.inference.deviation import DeviationSpace
+from cryofocus.inference.focus import FocusBox, measure_focus, statistics_bytes
+from cryofocus.inference.mixture import fit_mixture
+from cryofocus.inference.prior import SpectrumModel, consensus_spectrum
+from cryofocus.inference.settings import ClassifierSettings
+from cryofocus.inference.strategy import Prepared, pack_history, unpack_history
+from cryofocus.inference.subspace import fit_subspace
+
+logger = logging.getLogger(__name__)
+
+# A focus region smaller than a cube of so many pixels was hardly meant.
+SMALLEST_REGION_PIXELS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class ResidualStrategy:
+    """`Strategy` on the small-box statistics of residuals.
+
+    Attributes
+    ----------
+    problem : statistics, space of deviations and kernels.
+    spectrum : model of the prior's spectrum to start from.
+    settings : of the classification.
+    """
+
+    problem: em.FocusProblem
+    spectrum: SpectrumModel
+    settings: ClassifierSettings
+
+    @property
+    def scale(self) -> Float32[np.ndarray, " particle"]:
+        """Intensity scale of each particle."""
+        return self.problem.statistics.scale
+
+    @property
+    def n_cycles(self) -> int:
+        """Cycles a run may take at most."""
+        return em.PRIOR_CYCLES + self.settings.max_cycles
+
+    def start(self, run: int) -> em.EmState:
+        """Find starting posteriors: a random subspace, and a mixture in it."""
+        n_classes = self.settings.n_classes
+        generator = np.random.default_rng([self.settings.seed, run])
+        # K classes span K - 1 dimensions; one more lets the mixture choose.
+        n_dimensions = 1 if n_classes == 2 else n_classes
+        subspace = fit_subspace(
+            self.problem.statistics,
+            self.problem.space,
+            self.spectrum.for_search(),
+            n_dimensions,
+            self.problem.kernels,
+            generator,
+        )
+        mixture = fit_mixture(subspace, n_classes, generator)
+        logger.info(
+            "run %d: subspace after %d cycles, information per image %s",
+            run + 1,
+            subspace.n_cycles,
+            ", ".join(f"{value:.3f}" for value in subspace.information[::-1]),
+        )
+        return em.init(self.problem, mixture.posteriors, self.spectrum)
+
+    def step(self, state: em.EmState) -> em.EmState:
+        """Do one cycle."""
+        return em.step(self.problem, state)
+
+    def terminate(self, state: em.EmState) -> str | None:
+        """Return why the run is over, or None while it is not."""
+        return em.terminate(state, self.settings.max_cycles, self.settings.tolerance)
+
+    def describe(self, state: em.EmState) -> str:
+        """Say where a run is, in a few words."""
+        return em.describe(state)
+
+    def pack(self, state: em.EmState) -> dict[str, AnyArray]:
+        """Return a state as plain arrays, nothing rounded."""
+        arrays: dict[str, AnyArray] = {
+            "posteriors": state.posteriors,
+            "spectrum_base": state.spectrum.base,
+            "spectrum": np.array([state.spectrum.amplitude, state.spectrum.slope]),
+            "support": state.support,
+            "mixing": state.mixing,
+            "log_evidence": state.log_evidence,
+            "n_prior_cycles": np.array(state.n_prior_cycles),
+            "history": pack_history(state.history),
+        }
+        if state.coefficients is not None:
+            arrays["coefficients"] = state.coefficients
+        return arrays
+
+    def unpack(self, arrays: Mapping[str, AnyArray]) -> em.EmState:
+        """Return the state that `pack` packed."""
+        amplitude, slope = arrays["spectrum"].tolist()
+        return em.EmState(
+            posteriors=arrays["posteriors"],
+            coefficients=arrays.get("coefficients"),
+            spectrum=SpectrumModel(arrays["spectrum_base"], amplitude, slope),
+            support=arrays["support"],
+            mixing=arrays["mixing"],
+            log_evidence=arrays["log_evidence"],
+            n_prior_cycles=int(arrays["n_prior_cycles"]),
+            history=unpack_history(arrays["history"]),
+        )
+
+
+def prepare_residual(prepared: Prepared) -> ResidualStrategy:
+    """Take the small-box statistics of every particle: one pass over the images."""
+    consensus, kernels = prepared.consensus, prepared.kernels
+    images, n_shells = consensus.images, prepared.n_shells
+    reach = int(np.ceil(n_shells * images.stretch))
+    box = FocusBox.around(prepared.mask.data, images.particles.pixel_size_angstrom, reach)
+    _log_plan(prepared, box)
+    with prepared.monitor.stage("statistics", len(images)) as advance:
+        statistics = measure_focus(
+            consensus, box, n_shells, kernels, allocate=prepared.allocate, advance=advance
+        )
+    reach = min(statistics.band.n_shells, _prior_shells(n_shells, box))
+    space = DeviationSpace(box, reach, images.workers)
+    spectrum = consensus_spectrum(space, box.cut(consensus.map.full))
+    problem = em.FocusProblem(statistics, space, kernels)
+    return ResidualStrategy(problem, spectrum, prepared.settings)
+
+
+def _prior_shells(n_shells: int, box: FocusBox) -> int:
+    """Shells of the padded small box that lie within the band; beyond, only leakage is."""
+    return int(np.ceil(n_shells * box.edge / box.sampled_box))
+
+
+def _log_plan(prepared: Prepared, box: FocusBox) -> None:
+    particles = prepared.consensus.images.particles
+    volume = float(box.mask.sum()) * box.voxel_size_angstrom**3
+    smallest = SMALLEST_REGION_PIXELS * particles.pixel_size_angstrom
+    if volume < smallest**3:
+        logger.warning(
+            "the focus region holds %.0f Å^3, less than a cube of %.1f Å: too small for what the "
+            "images resolve. Radius and centre are in Å, not in voxels; check them.",
+            volume,
+            smallest,
+        )
+    logger.info(
+        "small box of %d voxels instead of %d; the statistics take %.2f GB",
+        box.diameter,
+        particles.box,
+        statistics_bytes(len(particles), box, prepared.n_shells) / 1e9,
+    )
