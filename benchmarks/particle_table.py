@@ -76,7 +76,7 @@ def main() -> None:
             "rlnLogLikeliContribution": np.linspace(0, 1e6, n_rows),
             "cryofocusClassPosterior": ["[0.25,0.25,0.25,0.25]"] * n_rows,
         }
-        particles.write_star(Path(name) / "classified.star", columns)
+        particles.write(Path(name) / "classified.star", columns)
         print(f"write back         {time.perf_counter() - start:6.2f} s")
     print(f"peak memory        {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:6.2f} GB")
 

@@ -57,7 +57,7 @@ WRONG_TABLES = [
     ),
     pytest.param(
         [("000003@", "000001@")],
-        "{file}: the image 000001@stack.mrcs stands in 2 rows (lines 32 and 34 among them); "
+        "{file}: the image 000001@stack.mrcs stands in 2 rows (line 32 and line 34 among them); "
         "expected every image once. Remove the duplicates; copies of one image under symmetry "
         "operators come from 'cryofocus expand', which marks them.",
         id="duplicate",

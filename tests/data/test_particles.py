@@ -129,7 +129,7 @@ def test_chosen_particles_keep_their_rows(particle_file: Path, tmp_path: Path) -
     chosen = particles.take(np.array([3, 1]))
     np.testing.assert_array_equal(chosen.rotation, particles.rotation[[3, 1]])
     np.testing.assert_array_equal(chosen.ctf.defocus_u_angstrom, [13e3, 11e3])
-    chosen.write_star(tmp_path / "chosen.star", {"rlnClassNumber": [1, 2]})
+    chosen.write(tmp_path / "chosen.star", {"rlnClassNumber": [1, 2]})
     lines = particle_file.read_text().splitlines()
     rows = [line for line in lines if "stack.mrcs" in line]
     written = (tmp_path / "chosen.star").read_text().splitlines()
@@ -142,7 +142,7 @@ def test_chosen_particles_keep_their_rows(particle_file: Path, tmp_path: Path) -
 
 def test_writing_nothing_new_gives_the_same_file(particle_file: Path, tmp_path: Path) -> None:
     """The whole set without new columns is the file that was read, byte for byte."""
-    ParticleSet.read(particle_file).write_star(tmp_path / "same.star", {})
+    ParticleSet.read(particle_file).write(tmp_path / "same.star", {})
     assert (tmp_path / "same.star").read_bytes() == particle_file.read_bytes()
 
 
@@ -160,4 +160,4 @@ def test_particles_prove_their_mathematics(particle_file: Path) -> None:
     with pytest.raises(ValueError, match="reflection"):
         replace(particles, rotation=-particles.rotation)
     with pytest.raises(ValueError, match="none to edit"):
-        replace(particles, document=None).write_star("x.star", {})
+        replace(particles, table=None).write("x.star", {})

@@ -85,7 +85,7 @@ def make_particles(
         for i, (microscope, flag) in enumerate(zip(microscopes, flags, strict=True))
     )
     return ParticleSet(
-        document=None,
+        table=None,
         row_of_particle=np.arange(n),
         stack_paths=(),
         stack_of_particle=np.zeros(n, np.int32),

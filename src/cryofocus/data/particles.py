@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from cryofocus.data.formats import open_table
 from cryofocus.data.mrc import read_header
-from cryofocus.data.optics import OpticsGroup, read_optics
-from cryofocus.data.relion import (
-    IMAGE_LABEL,
-    find_particles,
-    is_expanded,
-    read_ctf,
-    read_half_sets,
-    read_micrographs,
-    read_particle_table,
-    read_rotations,
-    read_shifts,
-)
+from cryofocus.data.optics import OpticsGroup
+from cryofocus.data.particle_table import Column, ParticleTable, Supplement
 from cryofocus.data.stack_check import check_stacks
-from cryofocus.data.stack_paths import ImagePlaces, locate_stacks, parse_image_names
-from cryofocus.data.star import StarDocument, StarTable
+from cryofocus.data.stack_paths import ImagePlaces, locate_stacks
 from cryofocus.errors import ParticleError
 from cryofocus.maths.ctf import CtfParameters
 
@@ -39,10 +27,10 @@ class ParticleSet:
 
     Attributes
     ----------
-    document : StarDocument or None
+    table : ParticleTable or None
         The file they were read from.
     row_of_particle : int64 array (n,)
-        Row of the document's particle table.
+        Row of the table.
     stack_paths : tuple of Path
         Files of images.
     stack_of_particle : int32 array (n,)
@@ -68,7 +56,7 @@ class ParticleSet:
         Å per pixel of these images.
     """
 
-    document: StarDocument | None
+    table: ParticleTable | None
     row_of_particle: Int[np.ndarray, " n"]
     stack_paths: tuple[Path, ...]
     stack_of_particle: Int[np.ndarray, " n"]
@@ -98,8 +86,14 @@ class ParticleSet:
             raise ValueError("a rotation matrix is a reflection")
 
     @classmethod
-    def read(cls, path: Path | str, *, datadir: Path | str | None = None) -> ParticleSet:
-        """Read a RELION STAR file (3.0, 3.1, 4 or 5).
+    def read(
+        cls,
+        path: Path | str,
+        *,
+        datadir: Path | str | None = None,
+        supplement: Supplement | None = None,
+    ) -> ParticleSet:
+        """Read a particle file of any format of `cryofocus.data.formats`.
 
         Parameters
         ----------
@@ -107,6 +101,8 @@ class ParticleSet:
             The file.
         datadir : Path, optional
             Folder in which image stacks are looked up first.
+        supplement : Supplement, optional
+            What the file leaves to the user to say.
 
         Raises
         ------
@@ -118,34 +114,29 @@ class ParticleSet:
             If columns are missing, values make no sense, an image occurs twice, or image stacks
             are missing.
         """
-        table = read_particle_table(StarDocument.read(path))
-        optics, optics_of_particle = read_optics(table)
-        pixel_sizes = np.array([group.pixel_size_angstrom for group in optics])
-        rotation = read_rotations(table)
-        shift = read_shifts(table, pixel_sizes[optics_of_particle])
-        ctf = read_ctf(table)
-        half_set = read_half_sets(table)
-        micrographs = read_micrographs(table)
-        places = parse_image_names(table.texts[IMAGE_LABEL], table.path)
-        if not is_expanded(table):
+        table = open_table(Path(path), supplement)
+        columns = table.columns()
+        places = columns.places
+        if not columns.is_expanded:
             _refuse_duplicates(table, places)
         paths = locate_stacks(places.stacks, table.path, Path(datadir) if datadir else None)
-        optics = _fill_boxes(optics, optics_of_particle, places, paths)
-        common = optics[_most_populated(optics_of_particle)]
+        optics = _fill_boxes(columns.optics, columns.optics_of_particle, places, paths)
+        common = optics[_most_populated(columns.optics_of_particle)]
+        micrographs = columns.micrographs
         return cls(
-            document=table.document,
+            table=table,
             row_of_particle=np.arange(table.n_rows),
             stack_paths=paths,
             stack_of_particle=places.stack_of_particle,
             slice_of_particle=places.slice_of_particle,
-            rotation=rotation,
-            shift_angstrom=shift,
-            ctf=ctf,
+            rotation=columns.rotation,
+            shift_angstrom=columns.shift_angstrom,
+            ctf=columns.ctf,
             optics=optics,
-            optics_of_particle=optics_of_particle,
-            half_set=half_set,
+            optics_of_particle=columns.optics_of_particle,
+            half_set=columns.half_set,
             micrograph_of_particle=(
-                places.stack_of_particle if micrographs is None else micrographs
+                micrographs.of_particle if micrographs else places.stack_of_particle
             ),
             box=common.box,
             pixel_size_angstrom=common.pixel_size_angstrom,
@@ -164,10 +155,8 @@ class ParticleSet:
         }
         return replace(self, ctf=self.ctf.take(indices), **columns)
 
-    def write_star(
-        self, path: Path | str, columns: Mapping[str, Sequence[Any] | np.ndarray]
-    ) -> None:
-        """Write the particles' own rows with columns added or replaced.
+    def write(self, path: Path | str, columns: Mapping[str, Column]) -> tuple[str, ...]:
+        """Write the particles' own rows, in their own format, with columns added or replaced.
 
         Blocks, columns, comments and spacing of the file they were read from stay as they are.
 
@@ -175,7 +164,12 @@ class ParticleSet:
         ----------
         path : Path
             Where to; replaced atomically.
-        columns : mapping of label (without underscore) to n texts or numbers
+        columns : mapping of RELION's label (without underscore) to n texts, numbers or vectors
+
+        Returns
+        -------
+        tuple of str
+            Labels for which the format has no place.
 
         Raises
         ------
@@ -184,12 +178,14 @@ class ParticleSet:
         ValueError
             If the particles were not read from a file, or a column has not n values.
         """
-        if self.document is None:
+        if self.table is None:
             raise ValueError("these particles were not read from a file; there is none to edit")
-        table = find_particles(self.document)
-        is_whole = np.array_equal(self.row_of_particle, np.arange(table.n_rows))
-        rows = None if is_whole else self.row_of_particle
-        self.document.write(path, table, columns, rows)
+        is_whole = np.array_equal(self.row_of_particle, np.arange(self.table.n_rows))
+        return self.table.write(Path(path), columns, None if is_whole else self.row_of_particle)
+
+    def write_star(self, path: Path | str, columns: Mapping[str, Column]) -> None:
+        """Write rows as `write` does."""
+        self.write(path, columns)
 
     def check_images(self) -> None:
         """Compare every stack's header with the file's size, the optics and the table.
@@ -213,20 +209,23 @@ class ParticleSet:
         )
 
 
-def _refuse_duplicates(table: StarTable, places: ImagePlaces) -> None:
+def _refuse_duplicates(table: ParticleTable, places: ImagePlaces) -> None:
     n_slices = int(places.slice_of_particle.max()) + 1
     keys = places.stack_of_particle.astype(np.int64) * n_slices + places.slice_of_particle
-    if np.diff(np.sort(keys)).all():
+    order = np.argsort(keys, kind="stable")
+    repeats = np.flatnonzero(np.diff(keys[order]) == 0)
+    if repeats.size == 0:
         return
-    names = table.texts[IMAGE_LABEL]
-    name, count = Counter(names).most_common(1)[0]
-    lines = [
-        str(table.block.row_lines[row] + 1) for row, other in enumerate(names) if other == name
-    ]
+    # The image whose first row comes first.
+    first = int(order[repeats].min())
+    rows = np.flatnonzero(keys == keys[first])
+    stack = places.stacks[places.stack_of_particle[first]]
+    name = f"{places.slice_of_particle[first] + 1:06d}@{stack}"
     raise ParticleError(
-        f"{table.path}: the image {name} stands in {count} rows (lines {' and '.join(lines[:2])} "
-        "among them); expected every image once. Remove the duplicates; copies of one image under "
-        "symmetry operators come from 'cryofocus expand', which marks them."
+        f"{table.path}: the image {name} stands in {len(rows)} rows ({table.row_name(first)} and "
+        f"{table.row_name(int(rows[1]))} among them); expected every image once. Remove the "
+        "duplicates; copies of one image under symmetry operators come from 'cryofocus expand', "
+        "which marks them."
     )
 
 

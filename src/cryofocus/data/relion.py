@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from cryofocus.data.optics import OPTICS_LABELS
+from cryofocus.data.particle_table import Names
 from cryofocus.data.star import StarDocument, StarTable
 from cryofocus.data.star_scan import StarBlock
 from cryofocus.errors import ParticleError
@@ -143,13 +144,14 @@ def read_half_sets(table: StarTable) -> Int[np.ndarray, " n"]:
     return subset.astype(np.int8)
 
 
-def read_micrographs(table: StarTable) -> Int[np.ndarray, " n"] | None:
-    """Give the micrographs as numbers in order of appearance; None if the table has no names."""
+def read_micrographs(table: StarTable) -> Names | None:
+    """Give the micrographs in order of appearance; None if the table has no names."""
     if not table.has(MICROGRAPH_LABEL):
         return None
     index: dict[str, int] = {}
     names = table.texts[MICROGRAPH_LABEL]
-    return np.array([index.setdefault(name, len(index)) for name in names], dtype=np.int32)
+    numbers = [index.setdefault(name, len(index)) for name in names]
+    return Names(tuple(index), np.array(numbers, dtype=np.int32))
 
 
 def is_expanded(table: StarTable) -> bool:

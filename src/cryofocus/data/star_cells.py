@@ -115,6 +115,8 @@ def quote(text: str) -> bytes:
 def format_cells(values: Sequence[Any] | np.ndarray) -> list[bytes]:
     """Cells of a column: integers as they are, floats with six decimals, texts quoted if needed.
 
+    An array (m, k) becomes vectors such as [0.250000,0.750000].
+
     Raises
     ------
     ValueError
@@ -122,6 +124,8 @@ def format_cells(values: Sequence[Any] | np.ndarray) -> list[bytes]:
     """
     if not isinstance(values, np.ndarray):
         return [_format_cell(value) for value in values]
+    if values.ndim == 2:
+        return [b"[" + b",".join(b"%.6f" % v for v in row) + b"]" for row in values.tolist()]
     if values.dtype.kind == "f":
         size = np.abs(values)
         is_plain_size = (size == 0) | ((size >= SMALLEST_PLAIN) & (size < LARGEST_PLAIN))

@@ -48,7 +48,7 @@ def write_results(
     """
     directory.write_array(directory.posteriors, result.posteriors.astype(np.float32))
     directory.write_array(directory.agreement, result.comparison.agreement)
-    inputs.particles.write_star(directory.particles, particle_columns(result))
+    inputs.particles.write(directory.particles, particle_columns(result))
     directory.write_table(directory.classes, class_table(inputs.particles, result))
     directory.write_table(directory.convergence, convergence_table(result))
     _write_maps(directory, inputs, result, advance)
@@ -76,15 +76,13 @@ def _write_maps(
     write_star(directory.fsc, curves)
 
 
-def particle_columns(result: ClassificationResult) -> dict[str, np.ndarray | list[str]]:
+def particle_columns(result: ClassificationResult) -> dict[str, np.ndarray]:
     """Return the columns a classification adds to the particle table."""
     return {
         "rlnClassNumber": result.labels + 1,
         "rlnMaxValueProbDistribution": result.posteriors.max(axis=1),
         "rlnLogLikeliContribution": result.log_evidence,
-        "cryofocusClassPosterior": [
-            "[" + ",".join(f"{p:.6f}" for p in row) + "]" for row in result.posteriors.tolist()
-        ],
+        "cryofocusClassPosterior": result.posteriors,
     }
 
 

@@ -1,0 +1,154 @@
+"""What every particle format gives and takes.
+
+A format is one class that satisfies `ParticleTable`: it reads a file into `ParticleColumns`, in
+the conventions of this package, and writes the user's own rows back with columns replaced or
+added. Columns to write are named by RELION's labels, whatever the file: the table says them in
+its own words, and returns those for which its format has no place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from cryofocus.data.optics import OpticsGroup
+from cryofocus.data.stack_paths import ImagePlaces
+from cryofocus.maths.ctf import CtfParameters, Microscope
+
+Column = Sequence[Any] | np.ndarray
+
+
+@dataclass(frozen=True)
+class Supplement:
+    """What some formats leave to the user to say.
+
+    Attributes
+    ----------
+    stack : Path or None
+        Stack of the images, for tables that only count them (cisTEM, Frealign).
+    microscope : Microscope or None
+        Voltage, Cs and amplitude contrast, for tables without them (Frealign).
+    passthrough : tuple of Path
+        Further files of a cryoSPARC job, joined on the particles' uid; if none is given, those
+        beside the table are looked at.
+    """
+
+    stack: Path | None = None
+    microscope: Microscope | None = None
+    passthrough: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Names:
+    """A column of texts that repeat.
+
+    Attributes
+    ----------
+    texts : tuple of str
+        Each text once.
+    of_particle : int32 array (n,)
+        Index into `texts`.
+    """
+
+    texts: tuple[str, ...]
+    of_particle: Int[np.ndarray, " n"]
+
+
+@dataclass(frozen=True, eq=False)
+class ParticleColumns:
+    """The particles of a file, row by row, in the conventions of this package.
+
+    Attributes
+    ----------
+    places : ImagePlaces
+        Stack, as the file names it, and slice of each image.
+    rotation : float64 array (n, 3, 3)
+        A of `cryofocus.maths.rotations`.
+    shift_angstrom : float64 array (n, 2)
+        x, y of the shift that, added to the image, centres the particle.
+    ctf : CtfParameters
+        Of the n particles.
+    optics : tuple of OpticsGroup
+        With box 0 where the file does not say.
+    optics_of_particle : int32 array (n,)
+        Index into `optics`.
+    half_set : int8 array (n,)
+        1 or 2; 0 if not given.
+    micrographs : Names or None
+        None if the file does not say.
+    is_expanded : bool
+        Whether rows may share an image under different operators.
+    """
+
+    places: ImagePlaces
+    rotation: Float[np.ndarray, "n 3 3"]
+    shift_angstrom: Float[np.ndarray, "n 2"]
+    ctf: CtfParameters
+    optics: tuple[OpticsGroup, ...]
+    optics_of_particle: Int[np.ndarray, " n"]
+    half_set: Int[np.ndarray, " n"]
+    micrographs: Names | None
+    is_expanded: bool
+
+
+@runtime_checkable
+class ParticleTable(Protocol):
+    """A particle file of some format, open for reading and for writing its rows elsewhere."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def suffix(self) -> str:
+        """Ending of the names of files of this format."""
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+
+    def columns(self) -> ParticleColumns:
+        """Read everything this package understands.
+
+        Raises
+        ------
+        FormatError
+            If the file is damaged.
+        ParticleError
+            If columns are missing or values make no sense.
+        """
+
+    def row_name(self, row: int) -> str:
+        """Name a row for a message, such as `line 32`."""
+
+    def write(
+        self, path: Path, columns: Mapping[str, Column], rows: Int[np.ndarray, " m"] | None
+    ) -> tuple[str, ...]:
+        """Write rows with columns replaced or added; everything else stays as it is in the file.
+
+        Parameters
+        ----------
+        path : Path
+            Where to; replaced atomically.
+        columns : mapping of RELION's label (without underscore) to m values
+            Texts, numbers, or an array (m, k) of vectors.
+        rows : int array (m,) or None
+            Rows to write, in this order; None writes all.
+
+        Returns
+        -------
+        tuple of str
+            Labels for which the format has no place.
+
+        Raises
+        ------
+        OutputError
+            Disk full, no permission.
+        ValueError
+            If a column has not m values.
+        """
