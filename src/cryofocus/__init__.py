@@ -23,9 +23,14 @@ __all__ = [
     "FocusedClassifier",
     "HumanoidSettings",
     "ImageReader",
+    "ModelMaskSettings",
     "ParticleSet",
+    "ThresholdMaskSettings",
     "classify",
     "evaluate",
+    "make_model_mask",
+    "make_sphere_mask",
+    "make_threshold_mask",
     "reconstruct",
     "select",
     "select_kernels",
@@ -41,9 +46,14 @@ _HOME = {
     "FocusedClassifier": "cryofocus.inference.classifier",
     "HumanoidSettings": "cryofocus.simulate.settings",
     "ImageReader": "cryofocus.data.images",
+    "ModelMaskSettings": "cryofocus.workflows.make_mask",
     "ParticleSet": "cryofocus.data.particles",
+    "ThresholdMaskSettings": "cryofocus.workflows.make_mask",
     "classify": "cryofocus.workflows.classify",
     "evaluate": "cryofocus.workflows.evaluate",
+    "make_model_mask": "cryofocus.workflows.make_mask",
+    "make_sphere_mask": "cryofocus.workflows.make_mask",
+    "make_threshold_mask": "cryofocus.workflows.make_mask",
     "reconstruct": "cryofocus.workflows.reconstruct",
     "select": "cryofocus.workflows.select",
     "select_kernels": "cryofocus.kernels.select",
@@ -63,6 +73,13 @@ if TYPE_CHECKING:
     from cryofocus.workflows.classify import classify
     from cryofocus.workflows.classify_request import ClassifyRequest
     from cryofocus.workflows.evaluate import evaluate
+    from cryofocus.workflows.make_mask import (
+        ModelMaskSettings,
+        ThresholdMaskSettings,
+        make_model_mask,
+        make_sphere_mask,
+        make_threshold_mask,
+    )
     from cryofocus.workflows.reconstruct import reconstruct
     from cryofocus.workflows.select import select
     from cryofocus.workflows.simulate import simulate_humanoid

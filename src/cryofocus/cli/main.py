@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from cryofocus import __version__
-from cryofocus.cli import benchmark, classify, doctor, evaluate, particles, report, simulate
+from cryofocus.cli import (
+    benchmark,
+    classify,
+    doctor,
+    evaluate,
+    mask,
+    particles,
+    report,
+    simulate,
+)
 from cryofocus.cli.console import show_log
 from cryofocus.cli.failures import Commands, UnexpectedErrors
 
@@ -26,6 +35,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.add_typer(benchmark.app, name="benchmark")
 app.command("select")(particles.select)
 app.command("reconstruct")(particles.reconstruct)
+app.add_typer(mask.app, name="mask")
 app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
 

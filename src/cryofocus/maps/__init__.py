@@ -1,0 +1,1 @@
+"""Maps as results: regions, differences, resolution and rigid alignment; arrays in, arrays out."""

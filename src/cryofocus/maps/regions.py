@@ -1,0 +1,149 @@
+"""Regions of a map as soft masks: where there is density, where atoms are, and what they hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.ndimage import distance_transform_edt, label
+from scipy.spatial import cKDTree
+
+from cryofocus.arrays import Volume
+from cryofocus.maths.masks import cosine_edge
+
+TOUCHING = np.ones((3, 3, 3), dtype=bool)
+"""Voxels that share a face, an edge or a corner belong together."""
+
+
+@dataclass(frozen=True)
+class RegionContent:
+    """What a mask holds of a map.
+
+    Attributes
+    ----------
+    volume_cubic_angstrom : sum of the mask's values times the volume of a voxel.
+    density_fraction : share of the map's positive density inside, weighted by the mask.
+    touches_edge : whether the mask is nonzero in an outermost voxel of the box.
+    """
+
+    volume_cubic_angstrom: float
+    density_fraction: float
+    touches_edge: bool
+
+
+def dense_region(
+    density: Volume, level: float, *, largest_component: bool = False
+) -> Bool[np.ndarray, "box box box"]:
+    """Voxels at or above a level.
+
+    Parameters
+    ----------
+    density : array (z, y, x)
+        Map.
+    level : float
+        In units of the map.
+    largest_component : bool
+        Keep only the largest connected piece; voxels that share a corner are connected.
+    """
+    region = density >= level
+    if not largest_component or not region.any():
+        return np.asarray(region)
+    pieces, _ = label(region, structure=TOUCHING)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    return np.asarray(pieces == sizes.argmax())
+
+
+def soft_mask(
+    region: Bool[np.ndarray, "box box box"],
+    voxel_size_angstrom: float,
+    extend_angstrom: float,
+    soft_edge_angstrom: float,
+) -> Volume:
+    """Mask of a region: grown by a distance, then falling to 0 over a raised-cosine edge.
+
+    Parameters
+    ----------
+    region : bool array (z, y, x)
+        At least one voxel is true.
+    voxel_size_angstrom : float
+        Å per voxel.
+    extend_angstrom : float
+        The mask is 1 up to this distance from the region.
+    soft_edge_angstrom : float
+        Width over which it falls to 0 beyond that.
+
+    Raises
+    ------
+    ValueError
+        If the region is empty.
+    """
+    if not region.any():
+        raise ValueError("the region is empty; it has no surroundings")
+    distance = distance_transform_edt(~region) * voxel_size_angstrom
+    return cosine_edge(distance - extend_angstrom, soft_edge_angstrom)
+
+
+def mask_around_points(
+    points_angstrom: Float[np.ndarray, "n 3"],
+    box: int,
+    voxel_size_angstrom: float,
+    radius_angstrom: float,
+    soft_edge_angstrom: float,
+) -> Volume:
+    """Mask that is 1 within a radius of any point and falls to 0 over a raised-cosine edge.
+
+    Parameters
+    ----------
+    points_angstrom : array (n, 3)
+        x, y, z from voxel (0, 0, 0); points outside the box count where their radius reaches in.
+    box : int
+        Edge of the mask in voxels.
+    voxel_size_angstrom : float
+        Å per voxel.
+    radius_angstrom : float
+        The mask is 1 up to this distance from the nearest point.
+    soft_edge_angstrom : float
+        Width over which it falls to 0 beyond that.
+    """
+    reach = radius_angstrom + soft_edge_angstrom
+    place = np.rint(points_angstrom / voxel_size_angstrom).astype(int)[:, ::-1]
+    occupied = np.zeros((box,) * 3, dtype=bool)
+    occupied[tuple(np.clip(place, 0, box - 1).T)] = True
+    # Distances to whole voxels choose the voxels for which the exact distance is worth its cost;
+    # rounding moves a point by at most half the diagonal of a voxel.
+    rough = distance_transform_edt(~occupied)
+    near = np.argwhere(rough <= reach / voxel_size_angstrom + np.sqrt(3.0) / 2 + 1e-6)
+    distance, _ = cKDTree(points_angstrom).query(
+        near[:, ::-1] * voxel_size_angstrom, distance_upper_bound=reach + voxel_size_angstrom
+    )
+    mask = np.zeros((box,) * 3, dtype=np.float32)
+    mask[tuple(near.T)] = cosine_edge(np.asarray(distance) - radius_angstrom, soft_edge_angstrom)
+    return mask
+
+
+def describe_region(mask: Volume, density: Volume, voxel_size_angstrom: float) -> RegionContent:
+    """Measure a mask on the map it was made for.
+
+    Parameters
+    ----------
+    mask, density : arrays (z, y, x)
+        On one grid.
+    voxel_size_angstrom : float
+        Å per voxel.
+    """
+    positive = np.maximum(density, 0)
+    total = float(positive.sum(dtype=np.float64))
+    inside = float((mask * positive).sum(dtype=np.float64))
+    faces = (mask[face] for axis in range(3) for face in _faces(axis))
+    return RegionContent(
+        volume_cubic_angstrom=float(mask.sum(dtype=np.float64)) * voxel_size_angstrom**3,
+        density_fraction=inside / total if total > 0 else 0.0,
+        touches_edge=any(bool(face.any()) for face in faces),
+    )
+
+
+def _faces(axis: int) -> list[tuple[slice | int, ...]]:
+    """Index the first and the last plane along an axis."""
+    return [tuple(end if a == axis else slice(None) for a in range(3)) for end in (0, -1)]

@@ -1,0 +1,267 @@
+"""`cryofocus mask`: a region by sphere, by density or by atomic model, on the grid of a map."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+
+from cryofocus.arrays import Volume
+from cryofocus.data.grid_map import GridMap
+from cryofocus.data.mask import FocusMask
+from cryofocus.data.models import AtomicModel, Range
+from cryofocus.errors import RegionError, SettingError
+from cryofocus.maps.regions import (
+    RegionContent,
+    dense_region,
+    describe_region,
+    mask_around_points,
+    soft_mask,
+)
+from cryofocus.maths.filters import lowpass
+from cryofocus.workflows.outputs import require_new_maps
+
+logger = logging.getLogger(__name__)
+
+SOFT_EDGE_ANGSTROM = 8.0
+ATOM_RADIUS_ANGSTROM = 5.0
+
+
+@dataclass(frozen=True)
+class ThresholdMaskSettings:
+    """Which density, and how much around it. Exactly one of level and sigma is given.
+
+    Attributes
+    ----------
+    level : lowest density of the region, in units of the map.
+    sigma : the same, in standard deviations above the map's mean.
+    lowpass_angstrom : resolution to which the map is filtered first; None leaves it.
+    extend_angstrom : how far the mask reaches beyond the density.
+    soft_edge_angstrom : width of the edge beyond that.
+    largest_component : leave out all but the largest connected piece.
+    """
+
+    level: float | None = None
+    sigma: float | None = None
+    lowpass_angstrom: float | None = None
+    extend_angstrom: float = 0.0
+    soft_edge_angstrom: float = SOFT_EDGE_ANGSTROM
+    largest_component: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.level is None) == (self.sigma is None):
+            found = "neither" if self.level is None else "both"
+            raise SettingError(
+                f"threshold: found {found} of level and sigma, expected one. Give --level in "
+                "units of the map or --sigma in standard deviations above its mean."
+            )
+
+
+@dataclass(frozen=True)
+class ModelMaskSettings:
+    """Which atoms, and how much around them.
+
+    Attributes
+    ----------
+    chains : names of chains; all if empty.
+    residues : first and last number of stretches of residues; all if empty.
+    radius_angstrom : the mask is 1 up to this distance from an atom's centre.
+    soft_edge_angstrom : width of the edge beyond that.
+    """
+
+    chains: tuple[str, ...] = ()
+    residues: tuple[Range, ...] = ()
+    radius_angstrom: float = ATOM_RADIUS_ANGSTROM
+    soft_edge_angstrom: float = SOFT_EDGE_ANGSTROM
+
+
+@dataclass(frozen=True)
+class MadeMask:
+    """A mask that was written and what it holds of the map."""
+
+    path: Path
+    content: RegionContent
+
+
+def make_sphere_mask(
+    sphere_angstrom: tuple[float, float, float, float],
+    like: Path | str,
+    output: Path | str,
+    *,
+    soft_edge_angstrom: float = SOFT_EDGE_ANGSTROM,
+    overwrite: bool = False,
+) -> MadeMask:
+    """Write a sphere as a mask.
+
+    Parameters
+    ----------
+    sphere_angstrom : x, y, z, radius in the map's frame, as ChimeraX shows them.
+    like : map whose grid and origin the mask gets.
+    output : MRC file to write.
+    soft_edge_angstrom : width of the edge outside the radius.
+    overwrite : replace an existing file.
+
+    Raises
+    ------
+    InputError
+        When the map cannot be used, or the sphere leaves it.
+    OutputError
+        When the output exists or cannot be written.
+    """
+    require_new_maps([Path(output)], overwrite=overwrite)
+    grid = GridMap.read(like)
+    mask = FocusMask.from_sphere(
+        sphere_angstrom,
+        grid.box,
+        grid.voxel_size_angstrom,
+        soft_edge_angstrom=soft_edge_angstrom,
+        origin_angstrom=grid.origin_angstrom,
+    )
+    return _write_mask(Path(output), grid, mask.data)
+
+
+def make_threshold_mask(
+    path: Path | str,
+    output: Path | str,
+    settings: ThresholdMaskSettings,
+    *,
+    overwrite: bool = False,
+) -> MadeMask:
+    """Write a mask of the density of a map.
+
+    Parameters
+    ----------
+    path : map.
+    output : MRC file to write.
+    settings : which density, and how much around it.
+    overwrite : replace an existing file.
+
+    Raises
+    ------
+    InputError
+        When the map cannot be used, or holds no density at the level.
+    OutputError
+        When the output exists or cannot be written.
+    """
+    require_new_maps([Path(output)], overwrite=overwrite)
+    grid = GridMap.read(path)
+    density = grid.data
+    if settings.lowpass_angstrom is not None:
+        density = lowpass(density, grid.voxel_size_angstrom, settings.lowpass_angstrom)
+    level = _level(density, settings)
+    region = dense_region(density, level, largest_component=settings.largest_component)
+    if not region.any():
+        filtered = " after filtering" if settings.lowpass_angstrom is not None else ""
+        raise RegionError(
+            f"{path}: no density at level {level:.4g}; the map reaches {density.max():.4g}"
+            f"{filtered}. Give a lower --level or --sigma."
+        )
+    mask = soft_mask(
+        region, grid.voxel_size_angstrom, settings.extend_angstrom, settings.soft_edge_angstrom
+    )
+    logger.info("level %.4g: %d voxels", level, np.count_nonzero(region))
+    return _write_mask(Path(output), grid, mask)
+
+
+def make_model_mask(
+    model: Path | str,
+    like: Path | str,
+    output: Path | str,
+    settings: ModelMaskSettings | None = None,
+    *,
+    overwrite: bool = False,
+) -> MadeMask:
+    """Write a mask around the atoms of a model.
+
+    Parameters
+    ----------
+    model : PDB or mmCIF file that fits the map.
+    like : map whose grid and origin the mask gets.
+    output : MRC file to write.
+    settings : which atoms, and how much around them; all atoms if left out.
+    overwrite : replace an existing file.
+
+    Raises
+    ------
+    InputError
+        When model or map cannot be used, the selection is empty, or lies outside the map.
+    OutputError
+        When the output exists or cannot be written.
+    """
+    settings = settings or ModelMaskSettings()
+    require_new_maps([Path(output)], overwrite=overwrite)
+    grid = GridMap.read(like)
+    atoms = AtomicModel.read(model).select(settings.chains, settings.residues)
+    points = atoms - np.asarray(grid.origin_angstrom)
+    _require_inside(Path(model), atoms, points, grid)
+    mask = mask_around_points(
+        points,
+        grid.box,
+        grid.voxel_size_angstrom,
+        settings.radius_angstrom,
+        settings.soft_edge_angstrom,
+    )
+    if not mask.any():
+        raise RegionError(
+            f"{model}: the mask is empty; atoms with a radius of {settings.radius_angstrom:g} Å "
+            f"fall between the voxels of {grid.voxel_size_angstrom:g} Å. Give a larger --radius."
+        )
+    return _write_mask(Path(output), grid, mask)
+
+
+def _level(density: Volume, settings: ThresholdMaskSettings) -> float:
+    if settings.level is not None:
+        return settings.level
+    mean, deviation = density.mean(dtype=np.float64), density.std(dtype=np.float64)
+    return float(mean + (settings.sigma or 0.0) * deviation)
+
+
+def _require_inside(
+    model: Path,
+    atoms: Float64[np.ndarray, "n 3"],
+    points: Float64[np.ndarray, "n 3"],
+    grid: GridMap,
+) -> None:
+    """Refuse atoms that all lie outside the map; warn of some."""
+    last = (grid.box - 0.5) * grid.voxel_size_angstrom
+    first = -0.5 * grid.voxel_size_angstrom
+    inside = np.asarray(((points > first) & (points < last)).all(axis=1))
+    if not inside.any():
+        low = np.asarray(grid.origin_angstrom)
+        high = low + (grid.box - 1) * grid.voxel_size_angstrom
+        raise RegionError(
+            f"{model}: the atoms lie outside the map; they span "
+            f"{_spans(atoms.min(0), atoms.max(0))} Å along x, y, z, {grid.path} "
+            f"{_spans(low, high)}. Fit the model into the map and save it in the map's frame."
+        )
+    if not inside.all():
+        logger.warning(
+            "%s: %d of %d atoms lie outside the map; the mask is cut off there.",
+            model,
+            np.count_nonzero(~inside),
+            inside.size,
+        )
+
+
+def _spans(low: Float64[np.ndarray, " 3"], high: Float64[np.ndarray, " 3"]) -> str:
+    return ", ".join(f"{a:.0f} to {b:.0f}" for a, b in zip(low, high, strict=True))
+
+
+def _write_mask(output: Path, grid: GridMap, mask: Volume) -> MadeMask:
+    """Write a mask and say what is odd about it."""
+    content = describe_region(mask, grid.data, grid.voxel_size_angstrom)
+    if content.touches_edge:
+        logger.warning(
+            "%s: the mask touches the edge of the box and is cut off there. Make the region "
+            "smaller, or use a map with a larger box.",
+            output,
+        )
+    if content.density_fraction == 0:
+        logger.warning(
+            "%s: no density of %s lies inside the mask. Check the coordinates.", output, grid.path
+        )
+    grid.write(output, mask)
+    return MadeMask(output, content)
