@@ -98,6 +98,50 @@ def test_rows_can_be_chosen_and_reordered(peculiar: StarDocument, tmp_path: Path
     assert out.read_bytes().endswith(PECULIAR[PECULIAR.index(b"\r\ndata_after") :])
 
 
+def test_rows_can_be_repeated_part_by_part(peculiar: StarDocument, tmp_path: Path) -> None:
+    """Copies of rows, and the comments among them once, without the cells all in memory."""
+    out, loop = tmp_path / "out.star", peculiar.blocks[1]
+    parts = [
+        (np.array([0, 0]), {"new": [1, 2]}),
+        (np.array([1, 1, 2, 2]), {"new": [3, 4, 5, 6]}),
+    ]
+    peculiar.write_parts(out, loop, parts)
+    again = StarDocument.read(out)
+    assert again.texts(again.blocks[1], ["rlnImageName", "new"]) == {
+        "rlnImageName": [name for name in names_of(peculiar) for _ in range(2)],
+        "new": ["1", "2", "3", "4", "5", "6"],
+    }
+    assert out.read_bytes().count(b"\n") == peculiar.path.read_bytes().count(b"\n") + 4
+
+
+def test_columns_that_were_added_can_be_taken_out_again(
+    peculiar: StarDocument, tmp_path: Path
+) -> None:
+    """Rows and columns that were put in leave no trace when they are taken out."""
+    more, loop = tmp_path / "more.star", peculiar.blocks[1]
+    rows = np.repeat(np.arange(3), 2)
+    peculiar.write(more, loop, {"one": np.arange(6), "two": ["a b"] * 6}, rows)
+    longer = StarDocument.read(more)
+    back = tmp_path / "back.star"
+    longer.write(back, longer.blocks[1], {}, np.array([0, 2, 4]), drop=("one", "two"))
+    assert back.read_bytes() == peculiar.path.read_bytes()
+
+
+def test_labels_behind_a_dropped_column_are_renumbered(tmp_path: Path) -> None:
+    """The numbers behind labels count the columns that are left; unnumbered ones stay so."""
+    path = tmp_path / "in.star"
+    path.write_text("data_x\nloop_\n_a #1\n_b #2 \n_c\n_d #4\n 1 2 3  4 \n")
+    document = StarDocument.read(path)
+    document.write(tmp_path / "out.star", document.blocks[0], {"e": [5]}, drop=("a", "c"))
+    expected = "data_x\nloop_\n_b #1 \n_d #2\n_e #3\n 2  4 5 \n"
+    assert (tmp_path / "out.star").read_text() == expected
+
+
+def names_of(peculiar: StarDocument) -> list[str]:
+    """Image names of the peculiar file."""
+    return peculiar.texts(peculiar.blocks[1], ["rlnImageName"])["rlnImageName"]
+
+
 @pytest.mark.parametrize("label_style", ["_a\n_b\n", "_a #1\n_b #2\n", "  _a #1 \n  _b #2 \n"])
 def test_new_labels_follow_the_style_of_the_file(tmp_path: Path, label_style: str) -> None:
     """Numbered or not, indented or not: a new label looks like its neighbours."""

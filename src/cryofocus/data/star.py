@@ -7,7 +7,7 @@ unknown blocks and columns, comments, spacing, line ends.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 
 from cryofocus.data.atomic import atomic_file
 from cryofocus.data.star_cells import decode, encode, format_cells, plain_columns, split_row
-from cryofocus.data.star_edit import edit_table
+from cryofocus.data.star_edit import TablePart, edit_table
 from cryofocus.data.star_scan import StarBlock, scan_blocks
 from cryofocus.errors import FormatError, InputError, ParticleError
 
@@ -158,8 +158,10 @@ class StarDocument:
         block: StarBlock,
         columns: Mapping[str, Column],
         rows: Int[np.ndarray, " m"] | None = None,
+        *,
+        drop: Collection[str] = (),
     ) -> None:
-        """Write the document with columns of one loop replaced or added.
+        """Write the document with columns of one loop replaced, added or left out.
 
         Parameters
         ----------
@@ -171,6 +173,8 @@ class StarDocument:
             Texts or numbers; a known label is replaced in its place, a new one added at the end.
         rows : int array (m,), optional
             Rows to write, in this order; all if not given.
+        drop : collection of str
+            Columns to leave out.
 
         Raises
         ------
@@ -179,13 +183,36 @@ class StarDocument:
         ValueError
             If a column's length is not the number of rows, or a text does not fit into a cell.
         """
-        n_rows = block.n_rows if rows is None else len(rows)
-        cells = {label: format_cells(column) for label, column in columns.items()}
-        for label, column in cells.items():
-            if len(column) != n_rows:
-                raise ValueError(f"column {label}: {len(column)} values for {n_rows} rows")
+        rows = np.arange(block.n_rows if block.is_loop else 0) if rows is None else rows
+        self.write_parts(path, block, [(rows, columns)], drop=drop)
+
+    def write_parts(
+        self,
+        path: Path | str,
+        block: StarBlock,
+        parts: Iterable[tuple[Int[np.ndarray, " m"], Mapping[str, Column]]],
+        *,
+        drop: Collection[str] = (),
+    ) -> None:
+        """Write the document with rows of one loop chosen or repeated, part by part.
+
+        For tables that grow: only one part's cells are in memory at a time.
+
+        Parameters
+        ----------
+        path, block, drop
+            As in `write`.
+        parts : iterable of (rows, columns)
+            Rows to write next and their columns, as in `write`; every part has the same labels.
+
+        Raises
+        ------
+        OutputError, ValueError
+            As in `write`.
+        """
+        formatted = (_format_part(rows, columns) for rows, columns in parts)
         with atomic_file(Path(path)) as handle:
-            handle.writelines(edit_table(self.lines, block, cells, rows))
+            handle.writelines(edit_table(self.lines, block, formatted, drop))
 
     def _chunks(
         self, block: StarBlock, labels: Sequence[str]
@@ -292,6 +319,14 @@ class StarTable:
                 f"number (rows like this: {wrong.size}). Correct or remove these rows."
             )
         return values
+
+
+def _format_part(rows: Int[np.ndarray, " m"], columns: Mapping[str, Column]) -> TablePart:
+    cells = {label: format_cells(column) for label, column in columns.items()}
+    for label, column in cells.items():
+        if len(column) != len(rows):
+            raise ValueError(f"column {label}: {len(column)} values for {len(rows)} rows")
+    return TablePart(rows, cells)
 
 
 def write_star(path: Path | str, blocks: Mapping[str, Mapping[str, Column]]) -> None:

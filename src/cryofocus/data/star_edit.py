@@ -1,9 +1,11 @@
-"""Lines of a STAR file in which columns of one loop are replaced or added."""
+"""Lines of a STAR file in which rows and columns of one loop are edited."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
@@ -12,17 +14,26 @@ from cryofocus.data.star_cells import cell_spans, encode, is_plain
 from cryofocus.data.star_scan import StarBlock
 
 # Indentation, label, number if there is one, and what follows: `  _rlnVoltage #5 \n`.
-LABEL_LINE = re.compile(rb"(\s*)_\S+(?:([^\S\r\n]+#)\d+)?(.*)", re.DOTALL)
+LABEL_LINE = re.compile(rb"(\s*)_\S+(?:([^\S\r\n]+#)(\d+))?(.*)", re.DOTALL)
 LABEL = re.compile(r"[^\s#]+")
+
+
+class TablePart(NamedTuple):
+    """Rows to write, in this order (one may come more than once), and new cells for them."""
+
+    rows: Int[np.ndarray, " m"]
+    cells: Mapping[str, Sequence[bytes]]
 
 
 def edit_table(
     lines: Sequence[bytes],
     block: StarBlock,
-    columns: Mapping[str, Sequence[bytes]],
-    rows: Int[np.ndarray, " m"] | None,
+    parts: Iterable[TablePart],
+    dropped: Collection[str] = (),
 ) -> Iterator[bytes]:
-    """Yield the lines of a file with columns of one loop replaced or added.
+    """Yield the lines of a file with rows of one loop chosen and columns replaced or added.
+
+    Comments and empty lines among the rows all stay, each before the first row behind it.
 
     Parameters
     ----------
@@ -30,10 +41,10 @@ def edit_table(
         The file as it was.
     block : StarBlock
         The loop.
-    columns : mapping of label to m cells
-        New content; unknown labels are added at the end.
-    rows : int array (m,) or None
-        Rows to write and their order; None keeps all, with comments and empty lines among them.
+    parts : iterable of TablePart
+        The new rows, part by part, each with the same labels; unknown labels are added at the end.
+    dropped : collection of str
+        Columns to leave out.
 
     Raises
     ------
@@ -42,50 +53,76 @@ def edit_table(
     """
     if not block.is_loop:
         raise ValueError(f"data_{block.name} holds label-value pairs; only loops can be edited")
-    known = {
-        block.labels.index(label): columns[label] for label in block.labels if label in columns
-    }
-    added = [label for label in columns if label not in block.labels]
-    body = block.label_lines[-1] + 1
-    end = int(block.row_lines[-1]) + 1 if block.n_rows else body
-    yield from lines[: body - 1]
-    yield from _label_lines(lines[body - 1], added, len(block.labels))
-    edit = _RowEditor(known, [columns[label] for label in added])
-    if rows is None:
-        yield from _edit_in_place(lines, block, body, edit)
-    else:
-        yield from lines[body : int(block.row_lines[0])] if block.n_rows else ()
-        numbers = block.row_lines[rows].tolist()
-        chosen = (edit(row, lines[number]) for row, number in enumerate(numbers))
-        yield from _separate_lines(chosen, _line_end(lines[body - 1]))
-    yield from lines[end:]
+    parts = iter(parts)
+    first = next(parts, TablePart(np.empty(0, np.int64), {}))
+    added = [label for label in first.cells if label not in block.labels]
+    yield from _separate_lines(
+        chain(
+            lines[: block.label_lines[0]],
+            _label_lines(lines, block, added, dropped),
+            _row_lines(lines, block, chain([first], parts), dropped),
+            lines[_body_end(block) :],
+        ),
+        _line_end(lines[block.label_lines[-1]]),
+    )
+
+
+def _row_lines(
+    lines: Sequence[bytes], block: StarBlock, parts: Iterable[TablePart], dropped: Collection[str]
+) -> Iterator[bytes]:
+    """Yield the body of a loop: rows as the parts ask for, and what stands between rows."""
+    starts = [block.label_lines[-1] + 1, *(block.row_lines + 1).tolist()]
+    numbers = block.row_lines.tolist()
+    n_passed = 0  # rows of which what stands before them was written
+    for part in parts:
+        edit = _RowEditor(block.labels, part.cells, dropped)
+        for position, row in enumerate(part.rows.tolist()):
+            for passed in range(n_passed, row + 1):
+                yield from lines[starts[passed] : numbers[passed]]
+            n_passed = max(n_passed, row + 1)
+            yield edit(position, lines[numbers[row]])
+    for passed in range(n_passed, block.n_rows):
+        yield from lines[starts[passed] : numbers[passed]]
+
+
+def _body_end(block: StarBlock) -> int:
+    return int(block.row_lines[-1]) + 1 if block.n_rows else block.label_lines[-1] + 1
 
 
 class _RowEditor:
-    """Put new cells into a row and leave every other byte of it alone."""
+    """Put new cells into a row, take cells out, and leave every other byte of it alone."""
 
     def __init__(
-        self, known: Mapping[int, Sequence[bytes]], added: Sequence[Sequence[bytes]]
+        self,
+        labels: Sequence[str],
+        cells: Mapping[str, Sequence[bytes]],
+        dropped: Collection[str],
     ) -> None:
-        self._indices = sorted(known)
-        self._replaced = [known[index] for index in self._indices]
-        self._added = [b" " + b" ".join(cells) for cells in zip(*added, strict=True)]
-        self._plain = re.compile(_plain_pattern(self._indices), re.DOTALL)
+        edited = [i for i, label in enumerate(labels) if label in cells or label in dropped]
+        self._indices = edited
+        self._cells = [None if labels[i] in dropped else cells[labels[i]] for i in edited]
+        added = [column for label, column in cells.items() if label not in labels]
+        self._added = [b" " + b" ".join(row) for row in zip(*added, strict=True)]
+        self._plain = re.compile(_plain_pattern(edited), re.DOTALL)
 
-    def __call__(self, row: int, line: bytes) -> bytes:
+    def __call__(self, position: int, line: bytes) -> bytes:
         """Return the new line of a row."""
         match = self._plain.fullmatch(line) if is_plain(line) else None
         kept = match.groups() if match else self._cut(line)
         pieces = [kept[0]]
-        for column, text in zip(self._replaced, kept[1:], strict=False):
-            pieces += (column[row], text)
+        for column, text in zip(self._cells, kept[1:], strict=False):
+            if column is None:
+                pieces[-1] = pieces[-1].rstrip()
+                pieces.append(text)
+            else:
+                pieces += (column[position], text)
         if self._added:
-            pieces.append(self._added[row])
+            pieces.append(self._added[position])
         pieces.append(kept[-1])
         return b"".join(pieces)
 
     def _cut(self, line: bytes) -> list[bytes]:
-        """Cut the replaced cells out; what follows the last cell of the row is a piece too."""
+        """Cut the edited cells out; what follows the last cell of the row is a piece too."""
         spans = cell_spans(line)
         end = spans[-1][1]
         kept, position = [], 0
@@ -104,29 +141,38 @@ def _plain_pattern(indices: Sequence[int]) -> bytes:
     return pattern + rb"(?:.*\S)?)(\s*)"
 
 
-def _edit_in_place(
-    lines: Sequence[bytes], block: StarBlock, body: int, edit: _RowEditor
+def _label_lines(
+    lines: Sequence[bytes], block: StarBlock, added: Sequence[str], dropped: Collection[str]
 ) -> Iterator[bytes]:
-    position = body
-    for row, number in enumerate(block.row_lines.tolist()):
-        yield from lines[position:number]
-        yield edit(row, lines[number])
-        position = number + 1
-
-
-def _label_lines(last: bytes, added: Sequence[str], n_known: int) -> Iterator[bytes]:
-    """Yield the last label line and, in its style, a line for each new label."""
+    """Yield the lines of the labels and, in the style of the last, one for each new label."""
+    previous = block.label_lines[0]
+    n_written = 0
+    for label, number in zip(block.labels, block.label_lines, strict=True):
+        yield from lines[previous:number]
+        previous = number + 1
+        if label not in dropped:
+            n_written += 1
+            is_moved = n_written <= block.labels.index(label)
+            yield _renumbered(lines[number], n_written) if is_moved else lines[number]
+    last = lines[block.label_lines[-1]]
     match = LABEL_LINE.fullmatch(last)
-    indent, mark, rest = match.groups() if match else (b"", None, b"\n")
+    indent, mark, _, rest = match.groups() if match else (b"", None, None, b"\n")
     end = _line_end(last)
     # A comment behind the last label is its own, not that of the new ones.
     tail = rest if not rest.strip() and rest.endswith(end) else end
-    yield from _separate_lines(iter([last]), end) if added else [last]
-    for number, label in enumerate(added, start=n_known + 1):
+    for count, label in enumerate(added, start=n_written + 1):
         if not LABEL.fullmatch(label):
             raise ValueError(f"{label!r} cannot be the label of a column: it has white space or #")
-        counter = mark + b"%d" % number if mark else b""
+        counter = mark + b"%d" % count if mark else b""
         yield indent + b"_" + encode(label) + counter + tail
+
+
+def _renumbered(line: bytes, number: int) -> bytes:
+    """Change the number behind a label, if it has one: a column before it went."""
+    match = LABEL_LINE.fullmatch(line)
+    if match is None or match[2] is None:
+        return line
+    return line[: match.start(3)] + b"%d" % number + line[match.end(3) :]
 
 
 def _line_end(line: bytes) -> bytes:
@@ -134,6 +180,10 @@ def _line_end(line: bytes) -> bytes:
 
 
 def _separate_lines(lines: Iterable[bytes], end: bytes) -> Iterator[bytes]:
-    """Give a line end to the line that lacks it: the last of a file may."""
+    """Give a line end to a line that lacks it, as the last of a file may, if another follows."""
+    previous = b""
     for line in lines:
-        yield line if line.endswith((b"\n", b"\r")) else line + end
+        if previous:
+            yield previous if previous.endswith((b"\n", b"\r")) else previous + end
+        previous = line
+    yield previous
