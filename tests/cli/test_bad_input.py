@@ -199,8 +199,9 @@ BAD: dict[str, tuple[Callable[[Case], object], str]] = {
     ),
     "duplicate rows": (
         lambda c: c.keep_rows([*c.rows, c.rows[2]]),
-        "{set}/particles.star: the image 000003@particles.mrcs stands in 2 rows (line 37 and line "
-        "95 among them); expected every image once. Remove the duplicates;",
+        "{set}/particles.star: the image 000003@particles.mrcs stands in line 37 and line 95 with "
+        "the same pose; expected every image once, or, in a symmetry-expanded set, once under "
+        "each operator. Remove the duplicates.",
     ),
     "no poses": (
         lambda c: c.replace("_rlnAngleTilt", "_rlnOther"),

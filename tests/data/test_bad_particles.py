@@ -56,10 +56,13 @@ WRONG_TABLES = [
         id="NaN shift",
     ),
     pytest.param(
-        [("000003@", "000001@")],
-        "{file}: the image 000001@stack.mrcs stands in 2 rows (line 32 and line 34 among them); "
-        "expected every image once. Remove the duplicates; copies of one image under symmetry "
-        "operators come from 'cryofocus expand', which marks them.",
+        [
+            ("000003@", "000001@"),
+            ("20.5 22.0 -60.0 2.25 -2.75", "0.5 20.0 0.0 0.25 -0.75"),
+        ],
+        "{file}: the image 000001@stack.mrcs stands in line 32 and line 34 with the same pose; "
+        "expected every image once, or, in a symmetry-expanded set, once under each operator. "
+        "Remove the duplicates.",
         id="duplicate",
     ),
     pytest.param(

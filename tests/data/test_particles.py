@@ -146,12 +146,6 @@ def test_writing_nothing_new_gives_the_same_file(particle_file: Path, tmp_path: 
     assert (tmp_path / "same.star").read_bytes() == particle_file.read_bytes()
 
 
-def test_copies_of_an_expanded_set_may_share_images(edit: Callable[..., Path]) -> None:
-    """The same image in two rows is accepted where the operator is given."""
-    path = edit(("000002@", "000001@"), ("_rlnRandomSubset", "_cryofocusOperator"))
-    np.testing.assert_array_equal(ParticleSet.read(path).slice_of_particle, [0, 0, 2, 3])
-
-
 def test_particles_prove_their_mathematics(particle_file: Path) -> None:
     """Matrices that are no rotations, and columns of other lengths, cannot make a set."""
     particles = ParticleSet.read(particle_file)

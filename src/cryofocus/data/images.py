@@ -85,16 +85,18 @@ class ImageReader:
                 f"asks for image {int(slices.max()) + 1} of {box} x {box} pixels. Give the stack "
                 "that belongs to the table."
             )
-        pixels = _gather(data, slices)
+        # Copies of a symmetry-expanded set share their image: it is read and resampled once.
+        different, copy = np.unique(slices, return_inverse=True)
+        pixels = _gather(data, different)
         finite = np.isfinite(pixels.sum(axis=(1, 2), dtype=np.float64))
         if not finite.all():
-            first = int(slices[np.argmin(finite)])
+            first = int(different[np.argmin(finite)])
             raise ParticleError(
                 f"{particles.stack_paths[stack]}: image {first + 1} has pixels that are NaN or "
                 "infinite. Remove this particle or extract it again."
             )
         plan = self._plans[group]
-        images[where] = pixels if plan is None else plan.apply(pixels)
+        images[where] = (pixels if plan is None else plan.apply(pixels))[copy]
 
     def _open(self, stack: int) -> Shaped[np.ndarray, "sections box box"]:
         with self._lock:

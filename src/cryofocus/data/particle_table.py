@@ -16,6 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
+from cryofocus.data.expansion import Expansion
 from cryofocus.data.optics import OpticsGroup
 from cryofocus.data.stack_paths import ImagePlaces
 from cryofocus.maths.ctf import CtfParameters, Microscope
@@ -81,8 +82,8 @@ class ParticleColumns:
         1 or 2; 0 if not given.
     micrographs : Names or None
         None if the file does not say.
-    is_expanded : bool
-        Whether rows may share an image under different operators.
+    expansion : Expansion or None
+        Copies under symmetry operators, as the file marks them; None if it marks none.
     """
 
     places: ImagePlaces
@@ -93,7 +94,7 @@ class ParticleColumns:
     optics_of_particle: Int[np.ndarray, " n"]
     half_set: Int[np.ndarray, " n"]
     micrographs: Names | None
-    is_expanded: bool
+    expansion: Expansion | None
 
 
 @runtime_checkable

@@ -9,16 +9,26 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
+from cryofocus.data.expansion import (
+    Expansion,
+    check_expansion,
+    find_duplicate,
+    infer_expansion,
+    unite_half_sets,
+)
 from cryofocus.data.formats import open_table
 from cryofocus.data.mrc import read_header
 from cryofocus.data.optics import OpticsGroup
-from cryofocus.data.particle_table import Column, ParticleTable, Supplement
+from cryofocus.data.particle_table import Column, ParticleColumns, ParticleTable, Supplement
 from cryofocus.data.stack_check import check_stacks
 from cryofocus.data.stack_paths import ImagePlaces, locate_stacks
 from cryofocus.errors import ParticleError
 from cryofocus.maths.ctf import CtfParameters
+from cryofocus.maths.symmetry import OperatorSet, derive_operators
 
 ORTHOGONALITY_TOLERANCE = 1e-6
+# Enough to average out what a refinement after the expansion did to the poses of copies.
+PARENTS_LOOKED_AT = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +64,8 @@ class ParticleSet:
         Edge of the images as `ImageReader` gives them: that of the largest optics group.
     pixel_size_angstrom : float
         Å per pixel of these images.
+    expansion : Expansion or None
+        Which particles are copies of one image under symmetry operators; None if none are.
     """
 
     table: ParticleTable | None
@@ -70,12 +82,13 @@ class ParticleSet:
     micrograph_of_particle: Int[np.ndarray, " n"]
     box: int
     pixel_size_angstrom: float
+    expansion: Expansion | None = None
 
     def __post_init__(self) -> None:
         lengths = {
             field.name: len(getattr(self, field.name))
             for field in fields(self)
-            if isinstance(getattr(self, field.name), np.ndarray | CtfParameters)
+            if isinstance(getattr(self, field.name), np.ndarray | CtfParameters | Expansion)
         }
         if len(set(lengths.values())) != 1:
             raise ValueError(f"particle columns of different lengths: {lengths}")
@@ -84,6 +97,9 @@ class ParticleSet:
             raise ValueError("a rotation matrix is not orthogonal")
         if (np.linalg.det(self.rotation) < 0).any():
             raise ValueError("a rotation matrix is a reflection")
+        united = None if self.expansion is None else self.expansion.of_parent(self.half_set)
+        if united is not None and (united != self.half_set).any():
+            raise ValueError("copies of one particle are in different half sets")
 
     @classmethod
     def read(
@@ -117,8 +133,7 @@ class ParticleSet:
         table = open_table(Path(path), supplement)
         columns = table.columns()
         places = columns.places
-        if not columns.is_expanded:
-            _refuse_duplicates(table, places)
+        expansion = _find_expansion(table, columns)
         paths = locate_stacks(places.stacks, table.path, Path(datadir) if datadir else None)
         optics = _fill_boxes(columns.optics, columns.optics_of_particle, places, paths)
         common = optics[_most_populated(columns.optics_of_particle)]
@@ -134,17 +149,48 @@ class ParticleSet:
             ctf=columns.ctf,
             optics=optics,
             optics_of_particle=columns.optics_of_particle,
-            half_set=columns.half_set,
+            half_set=unite_half_sets(columns.half_set, expansion, str(table.path)),
             micrograph_of_particle=(
                 micrographs.of_particle if micrographs else places.stack_of_particle
             ),
             box=common.box,
             pixel_size_angstrom=common.pixel_size_angstrom,
+            expansion=expansion,
         )
 
     def __len__(self) -> int:
         """Count the particles."""
         return len(self.rotation)
+
+    @property
+    def parent_of_particle(self) -> Int[np.ndarray, " n"]:
+        """Equal numbers: copies of one image; all different if the set is not expanded."""
+        if self.expansion is None:
+            return np.arange(len(self))
+        return self.expansion.parent_of_particle
+
+    @property
+    def operator_of_particle(self) -> Int[np.ndarray, " n"]:
+        """Symmetry operator of each copy; 0, the identity, if the set is not expanded."""
+        if self.expansion is None:
+            return np.zeros(len(self), np.int64)
+        return self.expansion.operator_of_particle
+
+    def derive_operators(self) -> OperatorSet | None:
+        """Find the symmetry operators of an expanded set in the poses of its copies.
+
+        Returns
+        -------
+        OperatorSet or None
+            One for each of `expansion.operators`, relative to the first of them. None if the set
+            is not expanded, no parent has all of its copies, or parents tell of different ones.
+        """
+        if self.expansion is None:
+            return None
+        rows = self.expansion.complete_parents()[:PARENTS_LOOKED_AT]
+        if rows.size == 0:
+            return None
+        return derive_operators(self.rotation[rows], self.shift_angstrom[rows])
 
     def take(self, indices: Int[np.ndarray, " m"]) -> ParticleSet:
         """Return chosen particles, in the order asked for."""
@@ -153,7 +199,8 @@ class ParticleSet:
             for field in fields(self)
             if isinstance(getattr(self, field.name), np.ndarray)
         }
-        return replace(self, ctf=self.ctf.take(indices), **columns)
+        expansion = None if self.expansion is None else self.expansion.take(indices)
+        return replace(self, ctf=self.ctf.take(indices), expansion=expansion, **columns)
 
     def write(self, path: Path | str, columns: Mapping[str, Column]) -> tuple[str, ...]:
         """Write the particles' own rows, in their own format, with columns added or replaced.
@@ -209,24 +256,19 @@ class ParticleSet:
         )
 
 
-def _refuse_duplicates(table: ParticleTable, places: ImagePlaces) -> None:
-    n_slices = int(places.slice_of_particle.max()) + 1
-    keys = places.stack_of_particle.astype(np.int64) * n_slices + places.slice_of_particle
-    order = np.argsort(keys, kind="stable")
-    repeats = np.flatnonzero(np.diff(keys[order]) == 0)
-    if repeats.size == 0:
-        return
-    # The image whose first row comes first.
-    first = int(order[repeats].min())
-    rows = np.flatnonzero(keys == keys[first])
-    stack = places.stacks[places.stack_of_particle[first]]
-    name = f"{places.slice_of_particle[first] + 1:06d}@{stack}"
-    raise ParticleError(
-        f"{table.path}: the image {name} stands in {len(rows)} rows ({table.row_name(first)} and "
-        f"{table.row_name(int(rows[1]))} among them); expected every image once. Remove the "
-        "duplicates; copies of one image under symmetry operators come from 'cryofocus expand', "
-        "which marks them."
-    )
+def _find_expansion(table: ParticleTable, columns: ParticleColumns) -> Expansion | None:
+    """Tell copies under symmetry operators from duplicates, which are refused."""
+    places, pose = columns.places, (columns.rotation, columns.shift_angstrom)
+    if columns.expansion is not None:
+        check_expansion(columns.expansion, places, str(table.path))
+        return columns.expansion
+    if rows := find_duplicate(places, *pose):
+        raise ParticleError(
+            f"{table.path}: the image {places.name(rows[0])} stands in {table.row_name(rows[0])} "
+            f"and {table.row_name(rows[1])} with the same pose; expected every image once, or, in "
+            "a symmetry-expanded set, once under each operator. Remove the duplicates."
+        )
+    return infer_expansion(places, str(table.path))
 
 
 def _most_populated(optics_of_particle: Int[np.ndarray, " n"]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int
 
+from cryofocus.data.expansion import Expansion, first_repeat
 from cryofocus.data.optics import OPTICS_LABELS
 from cryofocus.data.particle_table import Names
 from cryofocus.data.star import StarDocument, StarTable
@@ -23,7 +24,7 @@ SHIFT_PIXEL_LABELS = ("rlnOriginX", "rlnOriginY")
 DEFOCUS_LABELS = ("rlnDefocusU", "rlnDefocusV", "rlnDefocusAngle")
 # Their values where a table has no such column.
 OPTIONAL_CTF = {"rlnPhaseShift": 0.0, "rlnCtfBfactor": 0.0, "rlnCtfScalefactor": 1.0}
-# Rows of an expanded set share their image.
+# Row of the parent in the table that was expanded, and number of the operator, both from 1.
 EXPANSION_LABELS = ("cryofocusParent", "cryofocusOperator")
 
 
@@ -64,6 +65,7 @@ def read_particle_table(document: StarDocument) -> StarTable:
     numeric = (
         *(*ANGLE_LABELS, *SHIFT_LABELS, *SHIFT_PIXEL_LABELS),
         *(*DEFOCUS_LABELS, *OPTIONAL_CTF, HALF_SET_LABEL, *OPTICS_LABELS),
+        *EXPANSION_LABELS,
     )
     texts = (IMAGE_LABEL, MICROGRAPH_LABEL)
     return document.read_table(find_particles(document), numeric=numeric, text=texts)
@@ -154,9 +156,41 @@ def read_micrographs(table: StarTable) -> Names | None:
     return Names(tuple(index), np.array(numbers, dtype=np.int32))
 
 
-def is_expanded(table: StarTable) -> bool:
-    """Whether several rows may show the same image under different operators."""
-    return any(table.has(label) for label in EXPANSION_LABELS)
+def read_expansion(table: StarTable) -> Expansion | None:
+    """Give parents and operators of a symmetry-expanded set; None where a table has none.
+
+    Raises
+    ------
+    ParticleError
+        If only one of the two columns is there, a value is not a whole number from 1, or a parent
+        has an operator twice.
+    """
+    missing = [label for label in EXPANSION_LABELS if not table.has(label)]
+    if len(missing) == len(EXPANSION_LABELS):
+        return None
+    if missing:
+        raise ParticleError(
+            f"{table.path}: data_{table.block.name} has no {missing[0]}, but the other column "
+            f"of a symmetry-expanded set; expected {' and '.join(EXPANSION_LABELS)}. Give the table as "
+            "'cryofocus expand' wrote it."
+        )
+    for label in EXPANSION_LABELS:
+        values = table.numbers[label]
+        wrong = np.flatnonzero(~((values >= 1) & (values == np.rint(values))))
+        if wrong.size:
+            raise ParticleError(
+                f"{table.place(int(wrong[0]))}: {label} is {values[wrong[0]]:g}, expected a whole "
+                "number from 1. Give the table as 'cryofocus expand' wrote it."
+            )
+    parent, operator = (table.numbers[label].astype(np.int64) - 1 for label in EXPANSION_LABELS)
+    if repeat := first_repeat(parent, operator):
+        raise ParticleError(
+            f"{table.place(repeat[1])}: a second copy of particle {parent[repeat[0]] + 1} under "
+            f"operator {operator[repeat[0]] + 1}, the first being on line "
+            f"{table.block.row_lines[repeat[0]] + 1}; expected one. Expanded tables cannot be "
+            "joined: join the tables first, then expand."
+        )
+    return Expansion(parent, operator)
 
 
 def _require(table: StarTable, labels: tuple[str, ...], advice: str) -> None:

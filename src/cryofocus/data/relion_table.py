@@ -18,8 +18,8 @@ from cryofocus.data.particle_table import Column, ParticleColumns
 from cryofocus.data.relion import (
     IMAGE_LABEL,
     find_particles,
-    is_expanded,
     read_ctf,
+    read_expansion,
     read_half_sets,
     read_micrographs,
     read_particle_table,
@@ -83,7 +83,7 @@ class RelionTable:
             places=parse_image_names(table.texts[IMAGE_LABEL], table.path),
             optics=optics,
             optics_of_particle=optics_of_particle,
-            is_expanded=is_expanded(table),
+            expansion=read_expansion(table),
         )
 
     def row_name(self, row: int) -> str:

@@ -37,6 +37,11 @@ class ImagePlaces:
     stack_of_particle: Int[np.ndarray, " n"]
     slice_of_particle: Int[np.ndarray, " n"]
 
+    def name(self, particle: int) -> str:
+        """Name an image as RELION does."""
+        number = int(self.slice_of_particle[particle]) + 1
+        return f"{number:06d}@{self.stacks[self.stack_of_particle[particle]]}"
+
 
 def parse_image_names(names: Sequence[str], table: Path) -> ImagePlaces:
     """Split image names `000012@path/stack.mrcs`; a name without number is the first image.

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int8
 
+from cryofocus.data.half_sets import deal_half_sets
 from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import ParticleError
 from cryofocus.inference.images import (
@@ -79,26 +80,7 @@ def _common_field_pixels(particles: ParticleSet) -> float:
 def assign_half_sets(
     particles: ParticleSet, seed: int
 ) -> tuple[Int8[np.ndarray, " particle"], str]:
-    """Return half set 1 or 2 of every particle, and a sentence on where it came from.
-
-    Given half sets are kept. Otherwise micrographs are dealt out whole, because particles of one
-    micrograph may share errors; with a single micrograph, particles are dealt out at random.
-    """
-    given = particles.half_set.astype(np.int8)
-    if (given > 0).all() and len(np.unique(given)) == 2:
-        return given, "half sets as given in the particle table"
-    generator = np.random.default_rng([seed, 0x4A1F])
-    micrographs, index = np.unique(particles.micrograph_of_particle, return_inverse=True)
-    if len(micrographs) >= 2:
-        sizes = np.bincount(index)
-        half_of = np.zeros(len(micrographs), np.int8)
-        filled = [0, 0]
-        for micrograph in generator.permutation(len(micrographs)):
-            smaller = int(filled[1] < filled[0])
-            half_of[micrograph] = smaller + 1
-            filled[smaller] += int(sizes[micrograph])
-        return half_of[index], f"half sets by micrograph (seed {seed})"
-    shuffled = generator.permutation(len(particles))
-    half_set = np.empty(len(particles), np.int8)
-    half_set[shuffled] = 1 + np.arange(len(particles)) % 2
-    return half_set, f"half sets at random (seed {seed})"
+    """Return half set 1 or 2 of every particle, and where it came from; see `deal_half_sets`."""
+    return deal_half_sets(
+        particles.half_set, particles.micrograph_of_particle, particles.parent_of_particle, seed
+    )

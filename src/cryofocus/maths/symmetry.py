@@ -39,6 +39,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from cryofocus.errors import SettingError
+from cryofocus.maths.rotations import geodesic_degrees
 
 EXACT = 1e-9
 # Operators nearer to each other than this (in matrix elements, and in Å) are the same.
@@ -46,6 +47,8 @@ SAME = 1e-6
 MAX_FOLD = 360
 # Poses are written with six decimals; a smaller move than this is their rounding.
 MEASURABLE_ANGSTROM = 1e-3
+# Copies that were refined after the expansion are still near to their operators.
+LARGEST_WOBBLE_DEGREES = 10.0
 GOLDEN = (1 + np.sqrt(5)) / 2
 # Generators of the groups that are neither Cn nor Dn: (axis, fold).
 _GENERATORS: dict[str, tuple[tuple[tuple[float, float, float], int], ...]] = {
@@ -164,8 +167,8 @@ class OperatorSet:
         if cKDTree(np.hstack([rotation.reshape(n, 9), translation])).query_pairs(SAME):
             raise SettingError(
                 f"helical: with twist {twist_degrees:g} and rise {rise_angstrom:g} some of the "
-                f"{n} subunits are the same; expected every one in another place. Without a rise, give "
-                "the point group (--symmetry C...) instead."
+                f"{n} subunits are the same; expected every one in another place. Without a rise, "
+                "give the point group (--symmetry C...) instead."
             )
         return cls(f"helix of {n}", rotation, translation)
 
@@ -216,7 +219,7 @@ def nearest_rotation(matrix: Float[np.ndarray, "*batch 3 3"]) -> Float[np.ndarra
 
 def derive_operators(
     rotation: Float[np.ndarray, "m n 3 3"], shift_angstrom: Float[np.ndarray, "m n 2"]
-) -> OperatorSet:
+) -> OperatorSet | None:
     """Find the operators under which copies were made, from the poses of the copies.
 
     Each R is the rotation nearest to the mean of `A_copy^T A_first` over the particles (chordal
@@ -231,16 +234,15 @@ def derive_operators(
 
     Returns
     -------
-    OperatorSet
-        n operators relative to the first.
-
-    Raises
-    ------
-    ValueError
-        If two copies have the same pose.
+    OperatorSet or None
+        n operators relative to the first; None if the particles tell of different ones.
     """
-    relative = nearest_rotation(np.einsum("mnji,mjk->nik", rotation, rotation[:, 0]))
+    each = np.einsum("mnji,mjk->mnik", rotation, rotation[:, 0])
+    relative = nearest_rotation(each.mean(axis=0))
     relative[0] = np.eye(3)
+    away = geodesic_degrees(each, np.broadcast_to(relative, each.shape))
+    if np.median(away, axis=0).max() > LARGEST_WOBBLE_DEGREES:
+        return None
     moved = shift_angstrom - shift_angstrom[:, :1]
     rows = rotation[:, :, :2]
     # One view says nothing of t along itself: its smallest solution is taken.
