@@ -19,6 +19,7 @@ __all__ = [
     "ClassificationResult",
     "ClassifierSettings",
     "ClassifyRequest",
+    "DiffmapSettings",
     "FocusMask",
     "FocusedClassifier",
     "HumanoidSettings",
@@ -27,10 +28,13 @@ __all__ = [
     "ParticleSet",
     "ThresholdMaskSettings",
     "classify",
+    "diffmap",
+    "diffmap_run",
     "evaluate",
     "make_model_mask",
     "make_sphere_mask",
     "make_threshold_mask",
+    "merge",
     "reconstruct",
     "select",
     "select_kernels",
@@ -42,6 +46,7 @@ _HOME = {
     "ClassificationResult": "cryofocus.inference.classifier",
     "ClassifierSettings": "cryofocus.inference.settings",
     "ClassifyRequest": "cryofocus.workflows.classify_request",
+    "DiffmapSettings": "cryofocus.workflows.diffmap",
     "FocusMask": "cryofocus.data.mask",
     "FocusedClassifier": "cryofocus.inference.classifier",
     "HumanoidSettings": "cryofocus.simulate.settings",
@@ -50,10 +55,13 @@ _HOME = {
     "ParticleSet": "cryofocus.data.particles",
     "ThresholdMaskSettings": "cryofocus.workflows.make_mask",
     "classify": "cryofocus.workflows.classify",
+    "diffmap": "cryofocus.workflows.diffmap",
+    "diffmap_run": "cryofocus.workflows.diffmap_run",
     "evaluate": "cryofocus.workflows.evaluate",
     "make_model_mask": "cryofocus.workflows.make_mask",
     "make_sphere_mask": "cryofocus.workflows.make_mask",
     "make_threshold_mask": "cryofocus.workflows.make_mask",
+    "merge": "cryofocus.workflows.diffmap",
     "reconstruct": "cryofocus.workflows.reconstruct",
     "select": "cryofocus.workflows.select",
     "select_kernels": "cryofocus.kernels.select",
@@ -72,6 +80,8 @@ if TYPE_CHECKING:
     from cryofocus.simulate.settings import HumanoidSettings
     from cryofocus.workflows.classify import classify
     from cryofocus.workflows.classify_request import ClassifyRequest
+    from cryofocus.workflows.diffmap import DiffmapSettings, diffmap, merge
+    from cryofocus.workflows.diffmap_run import diffmap_run
     from cryofocus.workflows.evaluate import evaluate
     from cryofocus.workflows.make_mask import (
         ModelMaskSettings,

@@ -12,6 +12,7 @@ from cryofocus.cli import (
     classify,
     doctor,
     evaluate,
+    maps,
     mask,
     particles,
     report,
@@ -36,6 +37,8 @@ app.add_typer(benchmark.app, name="benchmark")
 app.command("select")(particles.select)
 app.command("reconstruct")(particles.reconstruct)
 app.add_typer(mask.app, name="mask")
+app.command("diffmap")(maps.diffmap)
+app.command("merge")(maps.merge)
 app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
 

@@ -60,7 +60,7 @@ def select(
         )
     document = StarDocument.read(directory.particles)
     table = find_particles(document)
-    posteriors = _read_posteriors(directory, (table.n_rows, job.n_classes))
+    posteriors = read_posteriors(directory, (table.n_rows, job.n_classes))
     rows = np.flatnonzero(_is_kept(posteriors, chosen, min_posterior))
     if len(rows) == 0:
         raise SettingError(
@@ -87,9 +87,16 @@ def _listed(numbers: Sequence[int]) -> str:
     return ", ".join(str(number) for number in numbers)
 
 
-def _read_posteriors(
+def read_posteriors(
     directory: RunDirectory, shape: tuple[int, int]
 ) -> Float[np.ndarray, "particle n_classes"]:
+    """Read the class posteriors of a finished run.
+
+    Raises
+    ------
+    FormatError
+        When the file is missing or damaged, or has another shape than (particle, class).
+    """
     try:
         posteriors = np.load(directory.posteriors, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

@@ -1,0 +1,155 @@
+"""`cryofocus diffmap` and `merge`: what differs between maps."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cryofocus.cli.console import say, say_table
+from cryofocus.cli.options import Overwrite
+
+if TYPE_CHECKING:
+    from cryofocus.workflows.diffmap import DiffmapSettings, WrittenDifference
+    from cryofocus.workflows.diffmap_run import RunDifferences
+
+MapOut = Annotated[Path, typer.Option("-o", "--output", help="MRC map to write.")]
+
+
+class Against(StrEnum):
+    """What every class map of a run is compared with."""
+
+    CONSENSUS = "consensus"
+    PAIRS = "pairs"
+
+
+def diffmap(
+    first: Annotated[
+        Path, typer.Argument(metavar="MAP|RUN", help="Map, or run directory of classify.")
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="MRC map to write; for a run, a directory.")
+    ],
+    second: Annotated[
+        Path | None,
+        typer.Argument(metavar="MAP", help="Map to subtract.", show_default=False),
+    ] = None,
+    against: Annotated[
+        Against | None,
+        typer.Option(
+            help="Of a run: each class minus the consensus, or all pairs. Default consensus."
+        ),
+    ] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(help="Where amplitudes are compared and the peak is looked for."),
+    ] = None,
+    max_resolution: Annotated[
+        float | None, typer.Option(min=0.1, help="Leave out detail finer than this, in Å.")
+    ] = None,
+    halves: Annotated[
+        tuple[Path, Path, Path, Path] | None,
+        typer.Option(
+            metavar="A1 A2 B1 B2",
+            help="Half maps of both maps: write the significance as well. A run has its own.",
+            show_default=False,
+        ),
+    ] = None,
+    threshold: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="What counts as different, in standard errors; without half maps, in standard "
+            "deviations of the difference map.",
+        ),
+    ] = 5.0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Subtract maps of equal amplitude: two maps, or the class maps of a run.
+
+    The second map is scaled to the first, Fourier shell by shell. With half maps, a
+    significance map says by how many standard errors each voxel differs. Examples:
+
+    `cryofocus diffmap bound.mrc free.mrc -o difference.mrc`
+
+    `cryofocus diffmap RUN --against pairs -o differences`
+    """
+    from cryofocus.workflows.diffmap import DiffmapSettings
+    from cryofocus.workflows.diffmap import diffmap as subtract
+
+    settings = DiffmapSettings(mask, max_resolution, threshold)
+    if second is None:
+        if halves is not None:
+            raise typer.BadParameter("a run has its own half maps", param_hint="--halves")
+        _diffmap_run(first, output, against or Against.CONSENSUS, settings, overwrite)
+        return
+    if against is not None:
+        raise typer.BadParameter(
+            "compares the maps of a run, not two maps", param_hint="--against"
+        )
+    made = subtract(first, second, output, settings, halves=halves, overwrite=overwrite)
+    say(f"Difference     {made.path}, to {made.resolution_angstrom:.1f} Å")
+    if made.significance is not None:
+        say(f"Significance   {made.significance}")
+    say(f"Largest        {_peak(made)}")
+
+
+def merge(
+    maps: Annotated[list[Path], typer.Argument(metavar="MAP", help="Difference maps.")],
+    output: MapOut,
+    absolute: Annotated[
+        bool,
+        typer.Option("--absolute", help="Take absolute values; else negative density is none."),
+    ] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Merge difference maps into one: the voxelwise maximum, starting from zero."""
+    from cryofocus.workflows.diffmap import merge as merge_maps
+
+    say(f"Merged   {merge_maps(maps, output, absolute=absolute, overwrite=overwrite)}")
+
+
+def _diffmap_run(
+    run: Path, output: Path, against: Against, settings: DiffmapSettings, overwrite: bool
+) -> None:
+    """Compare the maps of a run."""
+    from cryofocus.workflows.diffmap_run import diffmap_run
+    from cryofocus.workflows.progress import choose_progress
+
+    made = diffmap_run(
+        run,
+        output,
+        against="consensus" if against is Against.CONSENSUS else "pairs",
+        settings=settings,
+        overwrite=overwrite,
+        progress=choose_progress(),
+    )
+    _say_differences(made)
+
+
+def _say_differences(made: RunDifferences) -> None:
+    rows = [
+        (
+            entry.path.stem.replace("_", " "),
+            f"{entry.peak.significance or 0:.1f}",
+            ", ".join(f"{value:.0f}" for value in entry.peak_angstrom),
+            f"{entry.peak.volume_cubic_angstrom:,.0f} Å³",
+        )
+        for entry in made.differences
+    ]
+    say_table(["", "peak / error", "at x, y, z (Å)", "significant volume"], rows)
+    say(f"\nTable    {made.table}")
+    say(f"Merged   {made.merged}")
+
+
+def _peak(made: WrittenDifference) -> str:
+    """Describe the largest difference."""
+    place = ", ".join(f"{value:.1f}" for value in made.peak_angstrom)
+    sure = made.peak.significance
+    errors = "" if sure is None else f", {sure:.1f} standard errors,"
+    return (
+        f"{made.peak.density:.4g}{errors} at {place} Å; "
+        f"{made.peak.volume_cubic_angstrom:,.0f} Å³ above the threshold"
+    )

@@ -1,0 +1,239 @@
+"""Difference maps: one map minus another of the same amplitude, and how sure the difference is.
+
+The mathematics is in docs/derivations/difference-maps.md; equation numbers refer to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.ndimage import gaussian_filter
+
+from cryofocus.arrays import Volume
+from cryofocus.maths.filters import expand_shells, lowpass_curve
+from cryofocus.maths.fourier import forward_3d, inverse_3d
+from cryofocus.maths.grids import n_shells
+from cryofocus.maths.shells import first_shell_below, fourier_shell_correlation, shell_mean_3d
+
+FSC_LIMIT = 0.143
+NOISE_WINDOW_RESOLUTIONS = 2.5
+"""Standard deviation of the window noise is averaged over, in units of the resolution limit."""
+
+Halves = tuple[Volume, Volume]
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """A difference map.
+
+    Attributes
+    ----------
+    data : `(box, box, box)` first map minus scaled second map.
+    significance : the same over its standard error in every voxel; None without half maps.
+    scale : `(box//2+1,)` what the second map was multiplied by in each shell.
+    last_shell : last Fourier shell that was used whole.
+    """
+
+    data: Volume
+    significance: Volume | None
+    scale: Float64[np.ndarray, " n_shells"]
+    last_shell: float
+
+
+@dataclass(frozen=True)
+class DifferencePeak:
+    """Where a difference is largest, and how far it extends.
+
+    Attributes
+    ----------
+    index : voxel (z, y, x) of the highest significance or, without half maps, density.
+    density, significance : there; significance is None without half maps.
+    volume_cubic_angstrom : of the voxels that reach the threshold.
+    """
+
+    index: tuple[int, int, int]
+    density: float
+    significance: float | None
+    volume_cubic_angstrom: float
+
+
+def subtract_map(
+    first: Volume,
+    second: Volume,
+    last_shell: float,
+    *,
+    halves: tuple[Halves, Halves] | None = None,
+    mask: Volume | None = None,
+) -> Difference:
+    """First map minus the second, which is scaled to the first's amplitude in every shell.
+
+    Parameters
+    ----------
+    first, second : arrays (z, y, x)
+        Maps on one grid.
+    last_shell : float
+        Finer shells are left out; `box//2` or more leaves out none.
+    halves : two pairs of arrays (z, y, x), optional
+        Unfiltered half maps of the first and of the second map. They make the scale free of
+        noise, bring the significance, and limit the band to shells in which both agree.
+    mask : array (z, y, x), optional
+        Where amplitudes are compared; the difference itself is not masked.
+    """
+    box = first.shape[0]
+    fsc = None
+    if halves is not None:
+        fsc = tuple(_half_map_fsc(pair, mask) for pair in halves)
+        last_shell = min(last_shell, *(first_shell_below(curve, FSC_LIMIT) - 1 for curve in fsc))
+        last_shell = max(last_shell, 1)
+    curves = None if fsc is None else (fsc[0], fsc[1])
+    scale = amplitude_scale(first, second, fsc=curves, mask=mask)
+    significance = None
+    if halves is not None:
+        means = [(pair[0] + pair[1]) / 2 for pair in halves]
+        half_scale = amplitude_scale(means[0], means[1], fsc=curves, mask=mask)
+        significance = _significance(halves, half_scale, last_shell)
+    return Difference(
+        _scaled_difference(first, second, scale, min(last_shell, box)),
+        significance,
+        scale,
+        last_shell,
+    )
+
+
+def amplitude_scale(
+    first: Volume,
+    second: Volume,
+    *,
+    fsc: tuple[Float64[np.ndarray, " n_shells"], Float64[np.ndarray, " n_shells"]] | None = None,
+    mask: Volume | None = None,
+) -> Float64[np.ndarray, " n_shells"]:
+    """Factor that gives the second map the first one's signal amplitude in each shell (eq. 1).
+
+    Parameters
+    ----------
+    first, second : arrays (z, y, x)
+        Maps on one grid.
+    fsc : two arrays (box//2+1,), optional
+        FSC of the half maps of each; without it all power counts as signal.
+    mask : array (z, y, x), optional
+        Where amplitudes are compared.
+
+    Returns
+    -------
+    float64 array (box//2+1,)
+        0 where the second map is empty. Shell 0, a single coefficient, takes the value of the
+        next: a scale of its own would only wipe out the difference of the means.
+    """
+    box = first.shape[0]
+    powers = [
+        shell_mean_3d(np.abs(forward_3d(_inside(volume, mask))) ** 2, box)
+        for volume in (first, second)
+    ]
+    if fsc is not None:
+        powers = [power * _signal_share(curve) for power, curve in zip(powers, fsc, strict=True)]
+    ratio = np.divide(powers[0], powers[1], out=np.zeros(n_shells(box)), where=powers[1] > 0)
+    scale = np.sqrt(ratio)
+    scale[0] = scale[1]
+    return np.asarray(scale)
+
+
+def merge_maxima(maps: Iterable[Volume], *, absolute: bool = False) -> Volume:
+    """Voxelwise maximum over maps, starting from zero.
+
+    Parameters
+    ----------
+    maps : arrays (z, y, x)
+        At least one, on one grid.
+    absolute : bool
+        Take the maximum of absolute values; otherwise negative density counts as none.
+
+    Raises
+    ------
+    ValueError
+        Without a map.
+    """
+    merged: Volume | None = None
+    for volume in maps:
+        if merged is None:
+            merged = np.zeros_like(volume)
+        merged = np.maximum(merged, np.abs(volume) if absolute else volume)
+    if merged is None:
+        raise ValueError("no map to merge")
+    return merged
+
+
+def find_peak(
+    difference: Difference,
+    voxel_size_angstrom: float,
+    threshold: float,
+    mask: Volume | None = None,
+) -> DifferencePeak:
+    """Find the place of the largest positive difference and the volume of all of it.
+
+    Parameters
+    ----------
+    difference : from `subtract_map`.
+    voxel_size_angstrom : float
+        Å per voxel.
+    threshold : float
+        In standard errors or, without half maps, in standard deviations of the difference map.
+    mask : array (z, y, x), optional
+        Where to look.
+    """
+    where = np.ones(difference.data.shape, bool) if mask is None else mask > 0.5
+    if difference.significance is not None:
+        measure = difference.significance
+    else:
+        measure = difference.data / max(float(difference.data.std()), np.finfo(np.float32).tiny)
+    flat = int(np.where(where, measure, -np.inf).argmax())
+    z, y, x = (int(i) for i in np.unravel_index(flat, measure.shape))
+    n_voxels = int(np.count_nonzero(where & (measure >= threshold)))
+    return DifferencePeak(
+        index=(z, y, x),
+        density=float(difference.data[z, y, x]),
+        significance=None if difference.significance is None else float(measure[z, y, x]),
+        volume_cubic_angstrom=n_voxels * voxel_size_angstrom**3,
+    )
+
+
+def _significance(
+    halves: tuple[Halves, Halves], scale: Float64[np.ndarray, " n"], last_shell: float
+) -> Volume:
+    """Difference of the mean half maps over its standard error in every voxel (eqs. 2 and 3)."""
+    first, second = (
+        _scaled_difference(a, b, scale, last_shell) for a, b in zip(*halves, strict=True)
+    )
+    window = NOISE_WINDOW_RESOLUTIONS * len(first) / last_shell
+    variance = gaussian_filter(((first - second) / 2) ** 2, window, mode="nearest")
+    error = np.sqrt(np.maximum(variance, np.finfo(np.float32).tiny))
+    return np.asarray((first + second) / 2 / error, np.float32)
+
+
+def _scaled_difference(
+    first: Volume, second: Volume, scale: Float64[np.ndarray, " n"], last_shell: float
+) -> Volume:
+    box = first.shape[0]
+    half = forward_3d(first)
+    half -= expand_shells(scale, box).astype(np.float32) * forward_3d(second)
+    if last_shell < box // 2:
+        half *= expand_shells(lowpass_curve(box, last_shell), box)
+    return np.asarray(inverse_3d(half, box), np.float32)
+
+
+def _half_map_fsc(halves: Halves, mask: Volume | None) -> Float64[np.ndarray, " n_shells"]:
+    box = halves[0].shape[0]
+    first, second = (forward_3d(_inside(half, mask)) for half in halves)
+    return fourier_shell_correlation(first, second, box)
+
+
+def _signal_share(fsc: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+    """Share of signal in the power of the mean of two half maps: 2 FSC / (1 + FSC)."""
+    clipped = np.clip(fsc, FSC_LIMIT, 1.0)
+    return np.asarray(2 * clipped / (1 + clipped))
+
+
+def _inside(volume: Volume, mask: Volume | None) -> Volume:
+    return volume if mask is None else volume * mask

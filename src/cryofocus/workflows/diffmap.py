@@ -1,0 +1,179 @@
+"""`cryofocus diffmap` and `merge`: what differs between two maps, and several such maps in one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cryofocus.arrays import Volume
+from cryofocus.data.grid_map import GridMap
+from cryofocus.errors import SettingError
+from cryofocus.maps.difference import (
+    Difference,
+    DifferencePeak,
+    Halves,
+    find_peak,
+    merge_maxima,
+    subtract_map,
+)
+from cryofocus.workflows.outputs import require_new_maps
+
+Point = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class DiffmapSettings:
+    """How maps are compared.
+
+    Attributes
+    ----------
+    mask : where amplitudes are compared and peaks are looked for.
+    max_resolution_angstrom : finer detail is left out.
+    threshold : what counts as different, in standard errors; in standard deviations of the
+        difference map where there are no half maps.
+    """
+
+    mask: Path | None = None
+    max_resolution_angstrom: float | None = None
+    threshold: float = 5.0
+
+    def last_shell(self, grid: GridMap) -> float:
+        """Last Fourier shell of a grid to use; Nyquist at most."""
+        if self.max_resolution_angstrom is None:
+            return grid.box / 2
+        return min(
+            grid.box * grid.voxel_size_angstrom / self.max_resolution_angstrom, grid.box / 2
+        )
+
+
+@dataclass(frozen=True)
+class WrittenDifference:
+    """A difference map that was written.
+
+    Attributes
+    ----------
+    path : difference map.
+    significance : map of the difference over its standard error; None without half maps.
+    resolution_angstrom : finest detail that was compared.
+    peak : the largest difference.
+    peak_angstrom : its place x, y, z in the map's frame.
+    """
+
+    path: Path
+    significance: Path | None
+    resolution_angstrom: float
+    peak: DifferencePeak
+    peak_angstrom: Point
+
+
+def diffmap(
+    first: Path | str,
+    second: Path | str,
+    output: Path | str,
+    settings: DiffmapSettings | None = None,
+    *,
+    halves: Sequence[Path | str] | None = None,
+    overwrite: bool = False,
+) -> WrittenDifference:
+    """Write the first map minus the second, scaled to the first's amplitude shell by shell.
+
+    Parameters
+    ----------
+    first, second : maps on one grid.
+    output : MRC file to write; the significance lies beside it as NAME_significance.mrc.
+    settings : defaults if left out.
+    halves : half maps of the first map, then of the second; with them the significance is
+        written, and the band ends where either pair ceases to agree.
+    overwrite : replace existing files.
+
+    Raises
+    ------
+    InputError
+        When a map cannot be used or lies on another grid, or there are not four half maps.
+    OutputError
+        When an output exists or cannot be written.
+    """
+    settings = settings or DiffmapSettings()
+    output = Path(output)
+    names = [output, significance_path(output)]
+    require_new_maps(names if halves is not None else names[:1], overwrite=overwrite)
+    grid = GridMap.read(first)
+    other = grid.read_partner(second)
+    mask = None if settings.mask is None else grid.read_mask(settings.mask)
+    pairs = None if halves is None else _read_halves(grid, halves)
+    difference = subtract_map(
+        grid.data, other.data, settings.last_shell(grid), halves=pairs, mask=mask
+    )
+    return write_difference(output, grid, difference, settings.threshold, mask)
+
+
+def merge(
+    maps: Sequence[Path | str],
+    output: Path | str,
+    *,
+    absolute: bool = False,
+    overwrite: bool = False,
+) -> Path:
+    """Write the voxelwise maximum of maps, starting from zero.
+
+    Parameters
+    ----------
+    maps : at least one, on one grid.
+    output : MRC file to write.
+    absolute : take absolute values; otherwise negative density counts as none.
+    overwrite : replace an existing file.
+
+    Raises
+    ------
+    InputError
+        When there is no map, or one cannot be used or lies on another grid.
+    OutputError
+        When the output exists or cannot be written.
+    """
+    if not maps:
+        raise SettingError("merge: found no map, expected at least one. Name difference maps.")
+    output = Path(output)
+    require_new_maps([output], overwrite=overwrite)
+    grid = GridMap.read(maps[0])
+    rest = (grid.read_partner(path).data for path in maps[1:])
+    grid.write(output, merge_maxima((volume for volume in (grid.data, *rest)), absolute=absolute))
+    return output
+
+
+def significance_path(path: Path) -> Path:
+    """Name the significance map of a difference map."""
+    return path.with_name(f"{path.stem}_significance.mrc")
+
+
+def write_difference(
+    path: Path, grid: GridMap, difference: Difference, threshold: float, mask: Volume | None
+) -> WrittenDifference:
+    """Write a difference map, and its significance where it has one, and find its peak.
+
+    Raises
+    ------
+    OutputError
+        Disk full, no permission.
+    """
+    grid.write(path, difference.data)
+    beside = None
+    if difference.significance is not None:
+        beside = significance_path(path)
+        grid.write(beside, difference.significance)
+    peak = find_peak(difference, grid.voxel_size_angstrom, threshold, mask)
+    x, y, z = np.array(peak.index[::-1]) * grid.voxel_size_angstrom + grid.origin_angstrom
+    resolution = grid.box * grid.voxel_size_angstrom / difference.last_shell
+    return WrittenDifference(path, beside, resolution, peak, (float(x), float(y), float(z)))
+
+
+def _read_halves(grid: GridMap, paths: Sequence[Path | str]) -> tuple[Halves, Halves]:
+    if len(paths) != 4:
+        raise SettingError(
+            f"halves: found {len(paths)} maps, expected four: two half maps of the first map, "
+            "then two of the second."
+        )
+    a, b, c, d = (grid.read_partner(path).data for path in paths)
+    return (a, b), (c, d)

@@ -1,0 +1,156 @@
+"""`cryofocus diffmap RUN`: difference maps of all classes of a classification."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import permutations
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from cryofocus.arrays import Volume
+from cryofocus.data.grid_map import GridMap
+from cryofocus.maps.difference import Halves, merge_maxima, subtract_map
+from cryofocus.workflows import atomic
+from cryofocus.workflows.diffmap import DiffmapSettings, WrittenDifference, write_difference
+from cryofocus.workflows.outputs import make_folder, require_new_folder
+from cryofocus.workflows.progress import Progress, SilentProgress
+from cryofocus.workflows.run_directory import RunDirectory
+from cryofocus.workflows.select import read_posteriors
+
+Against = Literal["consensus", "pairs"]
+TABLE, MERGED = "differences.csv", "merged.mrc"
+
+
+@dataclass(frozen=True)
+class RunDifferences:
+    """Files written: a difference map a pair, their table, and their voxelwise maximum."""
+
+    differences: tuple[WrittenDifference, ...]
+    table: Path
+    merged: Path
+
+
+@dataclass(frozen=True, eq=False)
+class _Member:
+    """A map of the run with its half maps, under the name it has in file names."""
+
+    name: str
+    full: Volume
+    halves: Halves
+
+
+def diffmap_run(
+    run: Path | str,
+    output: Path | str,
+    *,
+    against: Against = "consensus",
+    settings: DiffmapSettings | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> RunDifferences:
+    """Write the difference maps of the classes of a run, with their significance.
+
+    Parameters
+    ----------
+    run : finished run directory.
+    output : directory to write: NAME_minus_NAME.mrc and NAME_minus_NAME_significance.mrc,
+        differences.csv (peak, its place, volume) and merged.mrc, their voxelwise maximum.
+    against : each class minus the consensus, or every class minus every other.
+    settings : defaults if left out.
+    overwrite : replace files in a directory that exists.
+    progress : display; silent by default.
+
+    Raises
+    ------
+    FormatError
+        When the run is none, is unfinished or damaged.
+    OutputError
+        When the directory is not empty, or cannot be written.
+    """
+    settings, folder = settings or DiffmapSettings(), Path(output)
+    directory = RunDirectory.open(Path(run))
+    job = directory.read_job()
+    require_new_folder(folder, overwrite=overwrite)
+    grid = GridMap.read(directory.consensus)
+    mask = None if settings.mask is None else grid.read_mask(settings.mask)
+    weights = read_posteriors(directory, (job.n_particles, job.n_classes)).mean(axis=0)
+    make_folder(folder)
+    written, merged = [], np.zeros_like(grid.data)
+    pairs = _pairs(directory, grid, against, weights)
+    n_pairs = job.n_classes * (1 if against == "consensus" else job.n_classes - 1)
+    with (progress or SilentProgress()).task("difference maps", n_pairs) as advance:
+        for first, second in pairs:
+            halves = (first.halves, second.halves)
+            difference = subtract_map(
+                first.full, second.full, settings.last_shell(grid), halves=halves, mask=mask
+            )
+            path = folder / f"{first.name}_minus_{second.name}.mrc"
+            written.append(write_difference(path, grid, difference, settings.threshold, mask))
+            merged = merge_maxima((merged, difference.data))
+            advance()
+    grid.write(folder / MERGED, merged)
+    atomic.write_table(folder / TABLE, difference_table(written))
+    return RunDifferences(tuple(written), folder / TABLE, folder / MERGED)
+
+
+def difference_table(written: list[WrittenDifference]) -> dict[str, list[atomic.Cell]]:
+    """Return the columns of differences.csv, one row a difference map of a run."""
+    return {
+        "map": [entry.path.name for entry in written],
+        "resolution_angstrom": [entry.resolution_angstrom for entry in written],
+        "peak_density": [entry.peak.density for entry in written],
+        "peak_significance": [_or_empty(entry.peak.significance) for entry in written],
+        **{
+            f"peak_{axis}_angstrom": [entry.peak_angstrom[i] for entry in written]
+            for i, axis in enumerate("xyz")
+        },
+        "volume_cubic_angstrom": [entry.peak.volume_cubic_angstrom for entry in written],
+    }
+
+
+def _or_empty(value: float | None) -> atomic.Cell:
+    return "" if value is None else value
+
+
+def _pairs(
+    directory: RunDirectory, grid: GridMap, against: Against, weights: Float[np.ndarray, " k"]
+) -> Iterator[tuple[_Member, _Member]]:
+    """Yield what is subtracted from what, holding few maps in memory."""
+    numbers = range(1, len(weights) + 1)
+    if against == "consensus":
+        consensus = _consensus(directory, grid, weights)
+        for number in numbers:
+            yield _read_class(directory, grid, number), consensus
+        return
+    for a, b in permutations(numbers, 2):
+        yield _read_class(directory, grid, a), _read_class(directory, grid, b)
+
+
+def _read_class(directory: RunDirectory, grid: GridMap, number: int) -> _Member:
+    paths = [
+        directory.class_map(number),
+        directory.half_map(number, 1),
+        directory.half_map(number, 2),
+    ]
+    full, first, second = (grid.read_partner(path).data for path in paths)
+    return _Member(paths[0].stem, full, (first, second))
+
+
+def _consensus(
+    directory: RunDirectory, grid: GridMap, weights: Float[np.ndarray, " k"]
+) -> _Member:
+    """Read the consensus; its half maps are the mean of the classes', which make it up.
+
+    So the noise that a class shares with the consensus is in both, and drops out of the
+    difference of half maps as it does out of the difference itself.
+    """
+    first, second = np.zeros_like(grid.data), np.zeros_like(grid.data)
+    for number, weight in enumerate(weights, start=1):
+        halves = _read_class(directory, grid, number).halves
+        first += np.float32(weight) * halves[0]
+        second += np.float32(weight) * halves[1]
+    return _Member(directory.consensus.stem, grid.data, (first, second))
