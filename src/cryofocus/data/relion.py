@@ -171,8 +171,8 @@ def read_expansion(table: StarTable) -> Expansion | None:
     if missing:
         raise ParticleError(
             f"{table.path}: data_{table.block.name} has no {missing[0]}, but the other column "
-            f"of a symmetry-expanded set; expected {' and '.join(EXPANSION_LABELS)}. Give the table as "
-            "'cryofocus expand' wrote it."
+            f"of a symmetry-expanded set; expected {' and '.join(EXPANSION_LABELS)}. Give the "
+            "table as 'cryofocus expand' wrote it."
         )
     for label in EXPANSION_LABELS:
         values = table.numbers[label]
