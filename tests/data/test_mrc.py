@@ -11,7 +11,7 @@ import pytest
 from cryofocus.data.mrc import read_header
 from cryofocus.data.mrc_write import write_stack
 from cryofocus.data.volume import read_volume, write_volume
-from cryofocus.errors import FormatError, InputError
+from cryofocus.errors import FormatError, InputError, OutputError
 
 TYPES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
 
@@ -172,3 +172,23 @@ def test_maps_have_to_be_finite_and_cubic(tmp_path: Path) -> None:
         read_volume(path)
     with pytest.raises(InputError, match=r"none.mrc: cannot be read \(No such file"):
         read_volume(tmp_path / "none.mrc")
+
+
+def test_float16_stack_has_mode_12(tmp_path: Path) -> None:
+    """A stack of half the bytes is read alike here and by mrcfile."""
+    images = np.random.default_rng(3).normal(size=(3, 6, 6)).astype(np.float32)
+    path = tmp_path / "half.mrcs"
+    write_stack(path, iter([images]), 3, 6, 2.0, float16=True)
+    header = read_header(path)
+    assert header.dtype == np.dtype("<f2")
+    np.testing.assert_allclose(header.open(), images, rtol=1e-3, atol=1e-6)
+    with mrcfile.open(path) as peer:
+        np.testing.assert_array_equal(peer.data, header.open())
+
+
+def test_values_too_large_for_float16_are_refused(tmp_path: Path) -> None:
+    """A pixel that would become infinite stops the writing, and nothing is left."""
+    images = np.full((1, 4, 4), 1e5, np.float32)
+    with pytest.raises(OutputError, match="float16 holds numbers up to 65504, but a pixel of 1e"):
+        write_stack(tmp_path / "half.mrcs", iter([images]), 1, 4, 2.0, float16=True)
+    assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Write MRC files (MRC2014, mode 2, little endian), section by section and atomically."""
+"""Write MRC files (MRC2014, modes 2 and 12, little endian), section by section, atomically."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import numpy as np
 from jaxtyping import Float
 
 from cryofocus.data.atomic import atomic_file
-from cryofocus.data.mrc import HEADER_BYTES, Triple
+from cryofocus.data.mrc import HEADER_BYTES, MODES, Triple
+from cryofocus.errors import OutputError
 
 # https://www.ccpem.ac.uk/mrc_format/mrc2014.php: size, mode, start, sampling, cell, angles, axes,
 # minimum, maximum, mean, space group, extended header, its type, version, origin, MAP, byte
 # order, deviation, number of labels and the labels.
 LAYOUT = struct.Struct("<3i i 3i 3i 3f 3f 3i 3f i i 8x 4s i 84x 3f 4s 4B f i 80s 720x")
-MODE_FLOAT32 = 2
+MODE_FLOAT32, MODE_FLOAT16 = 2, 12
 FORMAT_VERSION = 20141
 LABEL = b"Created by cryofocus"
 LITTLE_ENDIAN_STAMP = (0x44, 0x44, 0, 0)
@@ -38,12 +39,15 @@ class MrcExtent:
         Position of voxel (0, 0, 0): x, y, z in Å.
     is_stack : bool
         Stack of images, or volume.
+    mode : int
+        How numbers are stored: `MODE_FLOAT32` or `MODE_FLOAT16`.
     """
 
     shape: tuple[int, ...]
     voxel_size_angstrom: float
     origin_angstrom: Triple
     is_stack: bool
+    mode: int = MODE_FLOAT32
 
     def __post_init__(self) -> None:
         if len(self.shape) != 3 or min(self.shape) < 1:
@@ -60,6 +64,8 @@ def write_stack(
     n_images: int,
     box: int,
     pixel_size_angstrom: float,
+    *,
+    float16: bool = False,
 ) -> None:
     """Write a stack of images that arrives in chunks.
 
@@ -73,15 +79,19 @@ def write_stack(
         Size of the stack.
     pixel_size_angstrom : float
         Å per pixel.
+    float16 : bool
+        Write half the bytes, with three significant digits.
 
     Raises
     ------
     OutputError
-        Disk full, no permission.
+        Disk full, no permission, or a value too large for float16.
     ValueError
         If the chunks do not add up to n_images.
     """
-    extent = MrcExtent((n_images, box, box), pixel_size_angstrom, (0.0, 0.0, 0.0), is_stack=True)
+    mode = MODE_FLOAT16 if float16 else MODE_FLOAT32
+    shape, origin = (n_images, box, box), (0.0, 0.0, 0.0)
+    extent = MrcExtent(shape, pixel_size_angstrom, origin, is_stack=True, mode=mode)
     write_sections(Path(path), extent, chunks)
 
 
@@ -93,7 +103,7 @@ def write_sections(
     with atomic_file(path) as handle:
         handle.write(bytes(HEADER_BYTES))
         for chunk in chunks:
-            block = np.ascontiguousarray(chunk, dtype="<f4")
+            block = _encode(path, chunk, extent.mode)
             if block.shape[1:] != extent.shape[1:]:
                 raise ValueError(f"sections of {block.shape[1:]}; expected {extent.shape[1:]}")
             moments.add(block)
@@ -103,6 +113,20 @@ def write_sections(
         # The statistics are known only now.
         handle.seek(0)
         handle.write(_pack_header(extent, moments))
+
+
+def _encode(
+    path: Path, values: Float[np.ndarray, "n rows columns"], mode: int
+) -> Float[np.ndarray, "n rows columns"]:
+    """Bring values into the type of a mode, none of them beyond what it can hold."""
+    dtype = np.dtype("<" + MODES[mode])
+    largest = float(np.abs(values).max(initial=0))
+    if largest > np.finfo(dtype).max:
+        raise OutputError(
+            f"{path}: float16 holds numbers up to {np.finfo(dtype).max:.0f}, but a pixel of "
+            f"{largest:.4g} is to be written. Write float32, or normalise the images first."
+        )
+    return np.ascontiguousarray(values, dtype=dtype)
 
 
 class _Moments:
@@ -127,7 +151,7 @@ def _pack_header(extent: MrcExtent, moments: _Moments) -> bytes:
     sampling = (columns, rows, 1 if extent.is_stack else sections)
     mean = moments.sum / moments.n_values
     deviation = math.sqrt(max(moments.sum_squares / moments.n_values - mean**2, 0.0))
-    header: list[float] = [columns, rows, sections, MODE_FLOAT32, 0, 0, 0, *sampling]
+    header: list[float] = [columns, rows, sections, extent.mode, 0, 0, 0, *sampling]
     header += [n * extent.voxel_size_angstrom for n in sampling]
     header += [90.0, 90.0, 90.0, 1, 2, 3, moments.minimum, moments.maximum, mean]
     space_group = 0 if extent.is_stack else 1

@@ -77,7 +77,7 @@ def estimate_consensus(
     sample = np.unique(
         np.linspace(0, len(images) - 1, min(NOISE_PARTICLES, len(images))).astype(np.int64)
     )
-    first_noise = flat_noise(_power_of_images(images, band, sample))
+    first_noise = flat_noise(power_of_images(images, band, sample))
     ones = np.ones((len(images), 1), np.float32)
     scale = np.ones(len(images), np.float32)
     source = MapSource(images, first_noise, scale, half_set)
@@ -151,25 +151,36 @@ def residuals(
     scale: Float32[np.ndarray, " n"],
 ) -> Complex64[np.ndarray, "n point"]:
     """Return `Y - s C P V`; for an image written multiplied by its CTF, that times the CTF."""
+    return np.asarray(chunk.transforms - predicted(chunk, slices, scale))
+
+
+def predicted(
+    chunk: ImageChunk,
+    slices: Complex64[np.ndarray, "n point"],
+    scale: Float32[np.ndarray, " n"],
+) -> Complex64[np.ndarray, "n point"]:
+    """Return `s C P V`; for an image written multiplied by its CTF, that times the CTF."""
     model = slices * (chunk.ctf * scale[:, None])
-    model = np.where(chunk.is_premultiplied[:, None], model * chunk.ctf, model)
-    return np.asarray(chunk.transforms - model)
+    model *= np.where(chunk.is_premultiplied[:, None], chunk.ctf, np.float32(1))
+    return np.asarray(model)
 
 
-def _power_of_images(
+def power_of_images(
     images: ParticleImages, band: Band, sample: Int[np.ndarray, " n"]
 ) -> PowerSums:
+    """Sum the power of a sample of images, signal and noise together."""
     total = None
     for chunk in images.chunks(band, sample):
-        part = _sum_chunk_powers(chunk, band, chunk.transforms, len(images.particles.optics))
+        part = power_of_chunk(chunk, band, chunk.transforms, len(images.particles.optics))
         total = part if total is None else total + part
     assert total is not None
     return total
 
 
-def _sum_chunk_powers(
+def power_of_chunk(
     chunk: ImageChunk, band: Band, signal: Complex64[np.ndarray, "n point"], n_groups: int
 ) -> PowerSums:
+    """Sum the power of what a chunk shows, or of what is left of it, as it left the camera."""
     power = (signal.real**2 + signal.imag**2).astype(np.float32)
     # C E of a premultiplied image becomes E; near the CTF's zeros nothing is left to tell.
     safe = np.where(chunk.is_premultiplied[:, None], np.maximum(chunk.ctf**2, 1e-3), 1)
@@ -195,7 +206,7 @@ def _fit_residuals(
         linear.append(moments[0])
         quadratic.append(moments[1])
         residual = residuals(chunk, slices, unit[: len(chunk.particles)])
-        part = _sum_chunk_powers(chunk, band, residual, len(images.particles.optics))
+        part = power_of_chunk(chunk, band, residual, len(images.particles.optics))
         total = part if total is None else total + part
     assert total is not None
     prior = estimate_scale_prior(np.concatenate(linear), np.concatenate(quadratic))

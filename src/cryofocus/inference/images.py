@@ -13,13 +13,13 @@ from functools import cache
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Complex64, Float32, Int, Int32
+from jaxtyping import Bool, Complex64, Float32, Float64, Int, Int32
 
 from cryofocus.data.particles import ParticleSet
 from cryofocus.inference.band import Band
 from cryofocus.kernels.contract import SliceGeometry
 from cryofocus.maths.ctf import aberration_phase, evaluate_ctf
-from cryofocus.maths.fourier import forward_2d, shift_phases
+from cryofocus.maths.fourier import forward_2d, inverse_2d, shift_phases
 
 # An image leaves enough memory traffic behind that larger chunks gain nothing.
 CHUNK_PARTICLES = 512
@@ -119,9 +119,17 @@ class ParticleImages:
 
     def load(self, band: Band, chosen: Int[np.ndarray, " n"]) -> ImageChunk:
         """Read and prepare the images of some particles."""
+        return self.prepare(band, chosen, self.reader.read(chosen))
+
+    def prepare(
+        self,
+        band: Band,
+        chosen: Int[np.ndarray, " n"],
+        pixels: Float32[np.ndarray, "n box box"],
+    ) -> ImageChunk:
+        """Prepare raw pixels of some particles."""
         particles = self.particles
-        pixels = treat(self.reader.read(chosen), self.treatment)
-        half = forward_2d(pixels, workers=self.workers)
+        half = forward_2d(treat(pixels, self.treatment), workers=self.workers)
         shift = particles.shift_angstrom[chosen]
         half *= shift_phases(particles.box, particles.pixel_size_angstrom, shift)
         groups = particles.optics_of_particle[chosen].astype(np.int32)
@@ -139,18 +147,48 @@ class ParticleImages:
             premultiplied[rows] = optics.ctf_premultiplied
         return ImageChunk(chosen, groups, band.pick(half), ctf, premultiplied)
 
+    def restore(
+        self,
+        band: Band,
+        chosen: Int[np.ndarray, " n"],
+        transforms: Complex64[np.ndarray, "n point"],
+    ) -> Float32[np.ndarray, "n box box"]:
+        """Return images of prepared transforms: off-centre and aberrated as in the files.
+
+        The inverse of `prepare` but for contrast sign and normalisation (`grey_scale`).
+        """
+        particles = self.particles
+        half = band.spread(transforms)
+        shift = particles.shift_angstrom[chosen]
+        half *= shift_phases(particles.box, particles.pixel_size_angstrom, -shift)
+        groups = particles.optics_of_particle[chosen]
+        for group in np.unique(groups):
+            microscope = particles.optics[group].microscope
+            phase = aberration_phase(microscope, particles.box, particles.pixel_size_angstrom)
+            if phase is not None:
+                half[groups == group] *= phase
+        return inverse_2d(half, particles.box, workers=self.workers)
+
     def geometry(
         self, band: Band, padding: int | float, edge: int, which: Int[np.ndarray, " n"]
     ) -> SliceGeometry:
         """Return where the band's slices of some particles cut a padded grid."""
-        matrices = self.particles.rotation[which, :2, :]
-        magnification = np.array(
-            [group.microscope.magnification_matrix for group in self.particles.optics]
-        )
-        groups = self.particles.optics_of_particle[which]
-        # A frequency f of the image is M f in the specimen, so the slice runs along A^T M f.
-        folded = np.einsum("nji,njk->nik", magnification[groups], matrices)
-        return SliceGeometry(edge, band.grid_points(padding), folded.astype(np.float32))
+        matrices = projection_matrices(self.particles, which).astype(np.float32)
+        return SliceGeometry(edge, band.grid_points(padding), matrices)
+
+
+def projection_matrices(
+    particles: ParticleSet, which: Int[np.ndarray, " n"]
+) -> Float64[np.ndarray, "n 2 3"]:
+    """Return what carries points of the volume into the images, magnification included.
+
+    A frequency f of the image is M f in the specimen, so the slice runs along A^T M f, and the
+    point a is seen at M^T (A a)[:2].
+    """
+    magnification = np.array([group.microscope.magnification_matrix for group in particles.optics])
+    of_particle = magnification[particles.optics_of_particle[which]]
+    folded = np.einsum("nji,njk->nik", of_particle, particles.rotation[which, :2, :])
+    return np.asarray(folded, np.float64)
 
 
 def treat(
@@ -164,6 +202,19 @@ def treat(
         pixels, treatment.background_radius_pixels, treatment.background_edge_pixels
     )
     return np.asarray((pixels - mean[:, None, None]) * (sign / deviation)[:, None, None])
+
+
+def grey_scale(
+    pixels: Float32[np.ndarray, "n box box"], treatment: ImageTreatment
+) -> Float32[np.ndarray, " n"]:
+    """Return raw grey levels per unit of treated images, negative where protein is dark."""
+    sign = np.float32(treatment.sign)
+    if not treatment.normalise:
+        return np.full(len(pixels), sign, np.float32)
+    _, deviation = background_moments(
+        pixels, treatment.background_radius_pixels, treatment.background_edge_pixels
+    )
+    return np.asarray(sign * deviation)
 
 
 def background_moments(
