@@ -34,6 +34,8 @@ class Supplement:
         Stack of the images, for tables that only count them (cisTEM, Frealign).
     microscope : Microscope or None
         Voltage, Cs and amplitude contrast, for tables without them (Frealign).
+    pixel_size_angstrom : float or None
+        For tables without it (Frealign) whose stack's header does not say either.
     passthrough : tuple of Path
         Further files of a cryoSPARC job, joined on the particles' uid; if none is given, those
         beside the table are looked at.
@@ -41,6 +43,7 @@ class Supplement:
 
     stack: Path | None = None
     microscope: Microscope | None = None
+    pixel_size_angstrom: float | None = None
     passthrough: tuple[Path, ...] = ()
 
 
@@ -97,6 +100,22 @@ class ParticleColumns:
     expansion: Expansion | None
 
 
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """Classes that a file holds from an earlier classification.
+
+    Attributes
+    ----------
+    class_index : int64 array (n,)
+        From 0.
+    posterior : float64 array (n, k) or None
+        Of every class, if the file holds them.
+    """
+
+    class_index: Int[np.ndarray, " n"]
+    posterior: Float[np.ndarray, "n k"] | None
+
+
 @runtime_checkable
 class ParticleTable(Protocol):
     """A particle file of some format, open for reading and for writing its rows elsewhere."""
@@ -123,6 +142,12 @@ class ParticleTable(Protocol):
         ParticleError
             If columns are missing or values make no sense.
         """
+
+    def classes(self) -> Classes | None:
+        """Read the classes that the file holds, if it does."""
+
+    def unread(self) -> tuple[str, ...]:
+        """Name the columns that this package does not understand, and only keeps."""
 
     def row_name(self, row: int) -> str:
         """Name a row for a message, such as `line 32`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -10,7 +12,7 @@ from cryofocus.data.optics import OPTICS_LABELS
 from cryofocus.data.particle_table import Names
 from cryofocus.data.star import StarDocument, StarTable
 from cryofocus.data.star_scan import StarBlock
-from cryofocus.errors import ParticleError
+from cryofocus.errors import FormatError, ParticleError
 from cryofocus.maths.ctf import CtfParameters
 from cryofocus.maths.rotations import rotation_from_euler
 
@@ -26,6 +28,14 @@ DEFOCUS_LABELS = ("rlnDefocusU", "rlnDefocusV", "rlnDefocusAngle")
 OPTIONAL_CTF = {"rlnPhaseShift": 0.0, "rlnCtfBfactor": 0.0, "rlnCtfScalefactor": 1.0}
 # Row of the parent in the table that was expanded, and number of the operator, both from 1.
 EXPANSION_LABELS = ("cryofocusParent", "cryofocusOperator")
+CLASS_LABEL, POSTERIOR_LABEL = "rlnClassNumber", "cryofocusClassPosterior"
+MAX_POSTERIOR_LABEL = "rlnMaxValueProbDistribution"
+NUMERIC_LABELS = (
+    *(*ANGLE_LABELS, *SHIFT_LABELS, *SHIFT_PIXEL_LABELS),
+    *(*DEFOCUS_LABELS, *OPTIONAL_CTF, HALF_SET_LABEL, *OPTICS_LABELS),
+    *EXPANSION_LABELS,
+)
+UNDERSTOOD_LABELS = (*NUMERIC_LABELS, IMAGE_LABEL, MICROGRAPH_LABEL)
 
 
 def find_particles(document: StarDocument) -> StarBlock:
@@ -62,13 +72,8 @@ def read_particle_table(document: StarDocument) -> StarTable:
     FormatError
         If a row is damaged.
     """
-    numeric = (
-        *(*ANGLE_LABELS, *SHIFT_LABELS, *SHIFT_PIXEL_LABELS),
-        *(*DEFOCUS_LABELS, *OPTIONAL_CTF, HALF_SET_LABEL, *OPTICS_LABELS),
-        *EXPANSION_LABELS,
-    )
     texts = (IMAGE_LABEL, MICROGRAPH_LABEL)
-    return document.read_table(find_particles(document), numeric=numeric, text=texts)
+    return document.read_table(find_particles(document), numeric=NUMERIC_LABELS, text=texts)
 
 
 def read_rotations(table: StarTable) -> Float[np.ndarray, "n 3 3"]:
@@ -107,6 +112,12 @@ def read_shifts(
         elif table.has(pixels):
             shift[:, axis] = table.finite(pixels) * pixel_size_angstrom
     return shift
+
+
+def shift_labels(labels: Sequence[str]) -> list[str]:
+    """Name the origins of a table with these columns; in Å where it has none."""
+    in_pixels = SHIFT_PIXEL_LABELS[0] in labels and SHIFT_LABELS[0] not in labels
+    return list(SHIFT_PIXEL_LABELS if in_pixels else SHIFT_LABELS)
 
 
 def read_ctf(table: StarTable) -> CtfParameters:
@@ -191,6 +202,27 @@ def read_expansion(table: StarTable) -> Expansion | None:
             "joined: join the tables first, then expand."
         )
     return Expansion(parent, operator)
+
+
+def read_vectors(table: StarTable, label: str) -> Float[np.ndarray, "n k"] | None:
+    """Give a column of vectors such as [0.2,0.8]; None where a table has none.
+
+    Raises
+    ------
+    FormatError
+        If a cell holds something else, or vectors differ in length.
+    """
+    texts = table.texts.get(label)
+    if texts is None:
+        return None
+    rows = [text.strip("[]").split(",") for text in texts]
+    try:
+        return np.array(rows, np.float64).reshape(len(rows), -1)
+    except ValueError as error:
+        raise FormatError(
+            f"{table.path}: {label} must hold vectors of one length, such as [0.2,0.8] ({error}). "
+            "Correct or remove the column."
+        ) from error
 
 
 def _require(table: StarTable, labels: tuple[str, ...], advice: str) -> None:

@@ -14,9 +14,13 @@ import numpy as np
 from jaxtyping import Int
 
 from cryofocus.data.optics import read_optics
-from cryofocus.data.particle_table import Column, ParticleColumns
+from cryofocus.data.particle_table import Classes, Column, ParticleColumns
 from cryofocus.data.relion import (
+    CLASS_LABEL,
     IMAGE_LABEL,
+    MAX_POSTERIOR_LABEL,
+    POSTERIOR_LABEL,
+    UNDERSTOOD_LABELS,
     find_particles,
     read_ctf,
     read_expansion,
@@ -25,6 +29,7 @@ from cryofocus.data.relion import (
     read_particle_table,
     read_rotations,
     read_shifts,
+    read_vectors,
 )
 from cryofocus.data.stack_paths import parse_image_names
 from cryofocus.data.star import StarDocument
@@ -85,6 +90,21 @@ class RelionTable:
             optics_of_particle=optics_of_particle,
             expansion=read_expansion(table),
         )
+
+    def classes(self) -> Classes | None:
+        """Read rlnClassNumber and, as cryofocus writes them, posteriors."""
+        table = self.document.read_table(self.block, numeric=[CLASS_LABEL], text=[POSTERIOR_LABEL])
+        if not table.has(CLASS_LABEL):
+            return None
+        index = table.finite(CLASS_LABEL).astype(np.int64) - 1
+        if (index < 0).any():
+            return None  # 0 stands for no class
+        return Classes(index, read_vectors(table, POSTERIOR_LABEL))
+
+    def unread(self) -> tuple[str, ...]:
+        """Name what is kept without being understood."""
+        known = {*UNDERSTOOD_LABELS, CLASS_LABEL, POSTERIOR_LABEL, MAX_POSTERIOR_LABEL}
+        return tuple(label for label in self.block.labels if label not in known)
 
     def row_name(self, row: int) -> str:
         """Name a row by its line."""

@@ -1,0 +1,292 @@
+"""What cisTEM and Frealign say of particles, in this package's conventions and back.
+
+Psi, theta and phi are RELION's psi, tilt and rot. XShift and YShift, in Å, are minus RELION's
+origin. Defoci are in Å, underfocus positive, their angle in degrees from +x, the phase shift in
+radians. Images count from 1 in one stack, which the table need not name. Occupancies run from 0
+to 100; over the files of several classes, one a class, those of a particle sum to 100. Sources:
+cisTEM 2.0, `cistem_parameters`; Frealign 9, `frealign_parameter_file`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+from cryofocus.data.grouping import group_rows
+from cryofocus.data.optics import GroupsOfParticles, OpticsGroup
+from cryofocus.data.particle_table import Column, Names, ParticleColumns
+from cryofocus.data.stack_paths import ImagePlaces
+from cryofocus.errors import ParticleError
+from cryofocus.maths.ctf import CtfParameters, Microscope
+from cryofocus.maths.rotations import euler_from_rotation, rotation_from_euler
+
+ANGLES = ("AnglePhi", "AngleTheta", "AnglePsi")
+DEFOCUS = ("Defocus1", "Defocus2", "DefocusAngle")
+OPTICS = ("PixelSize", "MicroscopeVoltagekV", "MicroscopeCsMM", "AmplitudeContrast")
+REQUIRED = ("PositionInStack", *ANGLES, *DEFOCUS, *OPTICS)
+# Their values where a table has no such column.
+OPTIONAL = {
+    **{"XShift": 0.0, "YShift": 0.0, "PhaseShift": 0.0, "AssignedSubset": 0.0},
+    **{"BeamTiltX": 0.0, "BeamTiltY": 0.0},
+}
+NUMBERS = (*REQUIRED, *OPTIONAL)
+INTEGERS = ("PositionInStack", "ImageActivity", "AssignedSubset")
+STACK, MICROGRAPH, OCCUPANCY = "StackFilename", "OriginalImageFilename", "Occupancy"
+# How RELION's columns are said; what is missing here has no place.
+SAID: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
+    "rlnAngleRot": ("AnglePhi", np.asarray),
+    "rlnAngleTilt": ("AngleTheta", np.asarray),
+    "rlnAnglePsi": ("AnglePsi", np.asarray),
+    "rlnOriginXAngst": ("XShift", np.negative),
+    "rlnOriginYAngst": ("YShift", np.negative),
+    "rlnDefocusU": ("Defocus1", np.asarray),
+    "rlnDefocusV": ("Defocus2", np.asarray),
+    "rlnDefocusAngle": ("DefocusAngle", np.asarray),
+    "rlnPhaseShift": ("PhaseShift", np.radians),
+    "rlnRandomSubset": ("AssignedSubset", np.asarray),
+    "rlnMaxValueProbDistribution": (OCCUPANCY, lambda p: 100.0 * p),
+}
+POSTERIORS, CLASS = "cryofocusClassPosterior", "rlnClassNumber"
+"""Columns that become one file a class."""
+
+
+@dataclass(frozen=True, eq=False)
+class CountedRows:
+    """Rows that count images in a stack: what cisTEM and Frealign tables have in common.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    numbers : dict of float64 arrays (n,)
+        By cisTEM's labels.
+    stacks, micrographs : Names or None
+        None where the file does not say.
+    row_name : callable
+        Names a row for messages.
+    """
+
+    path: Path
+    numbers: Mapping[str, Float[np.ndarray, " n"]]
+    stacks: Names | None
+    micrographs: Names | None
+    row_name: Callable[[int], str]
+
+    def columns(self, stack: Path | None) -> ParticleColumns:
+        """Convert.
+
+        Parameters
+        ----------
+        stack : Path or None
+            What the user says the stack is; else what the file says, or a stack of the same name
+            beside it.
+
+        Raises
+        ------
+        ParticleError
+            If columns are missing, the stack is unknown, or values make no sense.
+        """
+        missing = [label for label in REQUIRED if label not in self.numbers]
+        if missing:
+            raise ParticleError(
+                f"{self.path}: has no {', '.join(missing)}. Give a table of refined particles "
+                "with these columns."
+            )
+        n = len(self.numbers["PositionInStack"])
+        if n == 0:
+            raise ParticleError(
+                f"{self.path}: has no rows, so there are no particles. Check the selection that "
+                "made this file."
+            )
+        values = {label: self._finite(label, n) for label in NUMBERS}
+        optics, optics_of_particle = self._optics(values)
+        euler = np.stack([values[label] for label in ANGLES], axis=1)
+        return ParticleColumns(
+            places=self._places(values["PositionInStack"], stack),
+            rotation=rotation_from_euler(euler),
+            shift_angstrom=-np.stack([values["XShift"], values["YShift"]], axis=1),
+            ctf=CtfParameters(
+                defocus_u_angstrom=values["Defocus1"],
+                defocus_v_angstrom=values["Defocus2"],
+                defocus_angle_degrees=values["DefocusAngle"],
+                phase_shift_degrees=np.degrees(values["PhaseShift"]),
+                b_factor_square_angstrom=np.zeros(n),
+                ctf_scale=np.ones(n),
+            ),
+            optics=optics,
+            optics_of_particle=optics_of_particle,
+            half_set=self._half_sets(values["AssignedSubset"]),
+            micrographs=self.micrographs,
+            expansion=None,
+        )
+
+    def _finite(self, label: str, n: int) -> Float[np.ndarray, " n"]:
+        if label not in self.numbers:
+            return np.full(n, OPTIONAL[label])
+        values = self.numbers[label]
+        wrong = np.flatnonzero(~np.isfinite(values))
+        if wrong.size:
+            self._refuse(
+                int(wrong[0]),
+                f"{label} is {values[wrong[0]]}, expected a finite number (rows like this: "
+                f"{wrong.size}). Correct or remove these rows",
+            )
+        return values
+
+    def _places(self, position: Float[np.ndarray, " n"], stack: Path | None) -> ImagePlaces:
+        wrong = np.flatnonzero((position < 1) | (position != np.rint(position)))
+        if wrong.size:
+            self._refuse(
+                int(wrong[0]),
+                f"PositionInStack is {position[wrong[0]]:g}, expected images counted from 1. "
+                "Correct the table",
+            )
+        stacks = self.stacks
+        if stack is not None:
+            stacks = Names((str(stack),), np.zeros(len(position), np.int32))
+        if stacks is None or not all(stacks.texts):
+            beside = next(
+                filter(Path.is_file, map(self.path.with_suffix, (".mrc", ".mrcs"))), None
+            )
+            if beside is None:
+                raise ParticleError(
+                    f"{self.path}: does not say in which stack its images are, and there is no "
+                    f"{self.path.stem}.mrc or .mrcs beside it. Give the stack with --stack."
+                )
+            stacks = Names((str(beside),), np.zeros(len(position), np.int32))
+        return ImagePlaces(stacks.texts, stacks.of_particle, position.astype(np.int64) - 1)
+
+    def _half_sets(self, subset: Float[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+        wrong = np.flatnonzero(~np.isin(subset, (0, 1, 2)))
+        if wrong.size:
+            self._refuse(
+                int(wrong[0]),
+                f"AssignedSubset is {subset[wrong[0]]:g}, expected 1 or 2, or 0 for none. Correct "
+                "the table",
+            )
+        return subset.astype(np.int8)
+
+    def _optics(self, values: Mapping[str, Float[np.ndarray, " n"]]) -> GroupsOfParticles:
+        labels = (*OPTICS, "BeamTiltX", "BeamTiltY")
+        first_rows, index = group_rows([values[label] for label in labels])
+        groups = []
+        for number, row in enumerate(first_rows.tolist(), start=1):
+            pixel, voltage, cs, contrast, *tilt = (float(values[label][row]) for label in labels)
+            try:
+                microscope = Microscope(
+                    voltage, cs, contrast, beam_tilt_mrad=(tilt[0] + 0.0, tilt[1] + 0.0)
+                )
+                name = f"opticsGroup{number}"
+                group = OpticsGroup(
+                    number, name, pixel, box=0, microscope=microscope, ctf_premultiplied=False
+                )
+                groups.append(group)
+            except ValueError as error:
+                self._refuse(row, f"{error}. Correct the table")
+        return tuple(groups), index
+
+    def _refuse(self, row: int, what: str) -> NoReturn:
+        raise ParticleError(f"{self.path}, {self.row_name(row)}: {what}.")
+
+
+def count_rows(columns: ParticleColumns) -> dict[str, Shaped[np.ndarray, " n"]]:
+    """Say particles in cisTEM's numeric columns; the inverse of `CountedRows.columns`.
+
+    Parameters
+    ----------
+    columns : ParticleColumns
+
+    Returns
+    -------
+    dict of arrays (n,) by cisTEM's labels
+    """
+    group = columns.optics_of_particle
+    euler = euler_from_rotation(columns.rotation)
+    ctf = columns.ctf
+    per_group = {
+        "PixelSize": [g.pixel_size_angstrom for g in columns.optics],
+        "MicroscopeVoltagekV": [g.microscope.voltage_kilovolt for g in columns.optics],
+        "MicroscopeCsMM": [g.microscope.spherical_aberration_mm for g in columns.optics],
+        "AmplitudeContrast": [g.microscope.amplitude_contrast for g in columns.optics],
+        "BeamTiltX": [g.microscope.beam_tilt_mrad[0] for g in columns.optics],
+        "BeamTiltY": [g.microscope.beam_tilt_mrad[1] for g in columns.optics],
+    }
+    n = len(group)
+    said = {
+        "PositionInStack": columns.places.slice_of_particle + 1,
+        **{label: euler[:, i] for i, label in enumerate(ANGLES)},
+        "XShift": -columns.shift_angstrom[:, 0],
+        "YShift": -columns.shift_angstrom[:, 1],
+        "Defocus1": ctf.defocus_u_angstrom,
+        "Defocus2": ctf.defocus_v_angstrom,
+        "DefocusAngle": ctf.defocus_angle_degrees,
+        "PhaseShift": np.radians(ctf.phase_shift_degrees),
+        "ImageActivity": np.ones(n, np.int64),
+        OCCUPANCY: np.full(n, 100.0),
+        "AssignedSubset": columns.half_set.astype(np.int64),
+        "LogP": np.zeros(n),
+        "Sigma": np.ones(n),
+        "Score": np.zeros(n),
+    }
+    return said | {label: np.array(values)[group] for label, values in per_group.items()}
+
+
+def describe_losses(columns: ParticleColumns) -> list[str]:
+    """Name what these particles have and cisTEM's columns cannot hold."""
+    lost = []
+    microscopes = [group.microscope for group in columns.optics]
+    if any(any(m.odd_zernike) or any(m.even_zernike) for m in microscopes):
+        lost.append("Zernike aberrations")
+    if any(m.magnification_matrix != ((1.0, 0.0), (0.0, 1.0)) for m in microscopes):
+        lost.append("anisotropic magnification")
+    if columns.ctf.b_factor_square_angstrom.any():
+        lost.append("B-factors of the CTF")
+    if (columns.ctf.ctf_scale != 1).any():
+        lost.append("scale factors of the CTF")
+    if any(group.ctf_premultiplied for group in columns.optics):
+        lost.append("that images are multiplied by their CTF")
+    if columns.expansion is not None:
+        lost.append("which rows are copies under which symmetry operator")
+    return lost
+
+
+def say_in_counted_rows(
+    columns: Mapping[str, Column],
+) -> tuple[dict[str, Shaped[np.ndarray, " m"]], tuple[str, ...]]:
+    """Translate columns named as RELION's; return cisTEM's, and the labels without a place."""
+    said: dict[str, np.ndarray] = {}
+    lost = []
+    for label, values in columns.items():
+        if label in SAID:
+            name, say = SAID[label]
+            said[name] = say(np.asarray(values)).astype(
+                np.int64 if name in INTEGERS else np.float64
+            )
+        elif label not in (POSTERIORS, CLASS) or POSTERIORS not in columns:
+            lost.append(label)
+    return said, tuple(lost)
+
+
+def class_files(
+    path: Path, columns: Mapping[str, Column]
+) -> list[tuple[Path, Float[np.ndarray, " m"]]]:
+    """Name the file of each class, and give the occupancies (0 to 100) of the particles in it."""
+    if POSTERIORS not in columns:
+        return []
+    posteriors = np.asarray(columns[POSTERIORS], np.float64)
+    return [
+        (path.with_name(f"{path.stem}_class{number:03d}{path.suffix}"), 100.0 * column)
+        for number, column in enumerate(posteriors.T, start=1)
+    ]
+
+
+def as_names(texts: Sequence[str]) -> Names:
+    """Index a column of texts in order of appearance, without the quotes cisTEM puts around it."""
+    index: dict[str, int] = {}
+    numbers = [index.setdefault(text.strip("'\""), len(index)) for text in texts]
+    return Names(tuple(index), np.array(numbers, np.int32))
