@@ -120,10 +120,10 @@ def _encode(
 ) -> Float[np.ndarray, "n rows columns"]:
     """Bring values into the type of a mode, none of them beyond what it can hold."""
     dtype = np.dtype("<" + MODES[mode])
-    largest = float(np.abs(values).max(initial=0))
-    if largest > np.finfo(dtype).max:
+    largest, bound = float(np.abs(values).max(initial=0)), float(np.finfo(dtype).max)
+    if largest > bound:
         raise OutputError(
-            f"{path}: float16 holds numbers up to {np.finfo(dtype).max:.0f}, but a pixel of "
+            f"{path}: float16 holds numbers up to {bound:.0f}, but a pixel of "
             f"{largest:.4g} is to be written. Write float32, or normalise the images first."
         )
     return np.ascontiguousarray(values, dtype=dtype)

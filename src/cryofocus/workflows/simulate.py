@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import yaml
 
-from cryofocus.data.atomic import PARTIAL_SUFFIX, explain_write_errors
 from cryofocus.data.mrc_write import write_stack
 from cryofocus.data.volume import write_volume
-from cryofocus.errors import OutputError, SettingError
+from cryofocus.errors import SettingError
 from cryofocus.maths.statistics import posterior_kappa
 from cryofocus.simulate.image_formation import (
     Camera,
@@ -37,10 +33,12 @@ from cryofocus.simulate.projection import density_map
 from cryofocus.simulate.settings import HumanoidSettings
 from cryofocus.simulate.states import part_amplitudes, state_name
 from cryofocus.workflows.atomic import require_free_space, write_array, write_text
+from cryofocus.workflows.new_directory import DirectoryKind, new_directory
 from cryofocus.workflows.progress import Advance, Progress, SilentProgress
 from cryofocus.workflows.simulated_tables import STACK, write_tables
 
 DESCRIPTION = "dataset.yaml"
+KIND = DirectoryKind("simulated set", DESCRIPTION)
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,7 @@ def simulate_humanoid(
     _require_room(phantom, settings)
     specimens, camera = settings.draw_specimens(), settings.camera()
     with (
-        _new_directory(Path(output), overwrite=overwrite) as folder,
+        new_directory(Path(output), KIND, overwrite=overwrite) as folder,
         (progress or SilentProgress()).task("particles", len(specimens)) as advance,
     ):
         _require_disk(folder, settings)
@@ -253,30 +251,3 @@ def _in_map_frame(sphere: Sphere, camera: Camera) -> str:
     corner = (camera.box // 2) * camera.pixel_size_angstrom
     numbers = [*(c + corner for c in sphere.centre_angstrom), sphere.radius_angstrom]
     return ",".join(f"{round(number, 3):g}" for number in numbers)
-
-
-@contextmanager
-def _new_directory(output: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Yield a temporary directory that takes the name `output` when the block ends well."""
-    if output.exists() and not overwrite:
-        raise OutputError(
-            f"{output}: already exists; choose another directory with -o, or replace it with "
-            "--overwrite"
-        )
-    if output.exists() and not (output / DESCRIPTION).is_file():
-        raise OutputError(
-            f"{output}: is not a simulated set (it holds no {DESCRIPTION}), so it is not "
-            "overwritten; remove it yourself or choose another directory with -o"
-        )
-    partial = output.with_name(f".{output.name}.{os.getpid()}{PARTIAL_SUFFIX}")
-    retired = partial.with_suffix(".replaced")
-    with explain_write_errors(output):
-        partial.mkdir(parents=True)
-        try:
-            yield partial
-            if output.exists():
-                output.rename(retired)
-            partial.rename(output)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-            shutil.rmtree(retired, ignore_errors=True)
