@@ -25,12 +25,15 @@ __all__ = [
     "HumanoidSettings",
     "ImageReader",
     "ModelMaskSettings",
+    "OperatorSet",
     "ParticleSet",
     "ThresholdMaskSettings",
     "classify",
+    "collapse",
     "diffmap",
     "diffmap_run",
     "evaluate",
+    "expand",
     "make_model_mask",
     "make_sphere_mask",
     "make_threshold_mask",
@@ -52,12 +55,15 @@ _HOME = {
     "HumanoidSettings": "cryofocus.simulate.settings",
     "ImageReader": "cryofocus.data.images",
     "ModelMaskSettings": "cryofocus.workflows.make_mask",
+    "OperatorSet": "cryofocus.maths.symmetry",
     "ParticleSet": "cryofocus.data.particles",
     "ThresholdMaskSettings": "cryofocus.workflows.make_mask",
     "classify": "cryofocus.workflows.classify",
     "diffmap": "cryofocus.workflows.diffmap",
     "diffmap_run": "cryofocus.workflows.diffmap_run",
+    "collapse": "cryofocus.workflows.collapse",
     "evaluate": "cryofocus.workflows.evaluate",
+    "expand": "cryofocus.workflows.expand",
     "make_model_mask": "cryofocus.workflows.make_mask",
     "make_sphere_mask": "cryofocus.workflows.make_mask",
     "make_threshold_mask": "cryofocus.workflows.make_mask",
@@ -76,13 +82,16 @@ if TYPE_CHECKING:
     from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
     from cryofocus.inference.settings import ClassifierSettings
     from cryofocus.kernels.select import select_kernels
+    from cryofocus.maths.symmetry import OperatorSet
     from cryofocus.report.page import write_report
     from cryofocus.simulate.settings import HumanoidSettings
     from cryofocus.workflows.classify import classify
     from cryofocus.workflows.classify_request import ClassifyRequest
+    from cryofocus.workflows.collapse import collapse
     from cryofocus.workflows.diffmap import DiffmapSettings, diffmap, merge
     from cryofocus.workflows.diffmap_run import diffmap_run
     from cryofocus.workflows.evaluate import evaluate
+    from cryofocus.workflows.expand import expand
     from cryofocus.workflows.make_mask import (
         ModelMaskSettings,
         ThresholdMaskSettings,

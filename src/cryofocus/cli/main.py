@@ -17,6 +17,7 @@ from cryofocus.cli import (
     particles,
     report,
     simulate,
+    symmetry,
 )
 from cryofocus.cli.console import show_log
 from cryofocus.cli.failures import Commands, UnexpectedErrors
@@ -39,6 +40,8 @@ app.command("reconstruct")(particles.reconstruct)
 app.add_typer(mask.app, name="mask")
 app.command("diffmap")(maps.diffmap)
 app.command("merge")(maps.merge)
+app.command("expand")(symmetry.expand)
+app.command("collapse")(symmetry.collapse)
 app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
 

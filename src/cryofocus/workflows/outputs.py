@@ -40,6 +40,33 @@ def require_new_maps(paths: Sequence[Path], *, overwrite: bool) -> None:
             )
 
 
+def require_new_table(path: Path, source: Path, *, overwrite: bool) -> None:
+    """Check the name of a table that a command will write.
+
+    Parameters
+    ----------
+    path
+        Table that the user named with -o.
+    source
+        The table it is made from, which is never replaced.
+    overwrite
+        Whether a file that is there may be replaced.
+
+    Raises
+    ------
+    OutputError
+        When it is the source, its folder does not exist, or it exists (without `overwrite`).
+    """
+    if path.resolve() == source.resolve():
+        raise OutputError(f"{path}: is the table to read. Choose another name with -o.")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path.parent}: no such folder. Make it, or choose another with -o.")
+    if path.exists() and not overwrite:
+        raise OutputError(
+            f"{path}: exists. Choose another name with -o, or replace it with --overwrite."
+        )
+
+
 def require_new_folder(folder: Path, *, overwrite: bool) -> None:
     """Check the name of a directory of results, touching nothing.
 
