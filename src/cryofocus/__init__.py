@@ -19,6 +19,7 @@ __all__ = [
     "ClassificationResult",
     "ClassifierSettings",
     "ClassifyRequest",
+    "ConvertSettings",
     "DiffmapSettings",
     "FocusMask",
     "FocusedClassifier",
@@ -27,9 +28,11 @@ __all__ = [
     "ModelMaskSettings",
     "OperatorSet",
     "ParticleSet",
+    "Supplement",
     "ThresholdMaskSettings",
     "classify",
     "collapse",
+    "convert",
     "diffmap",
     "diffmap_run",
     "evaluate",
@@ -49,6 +52,7 @@ _HOME = {
     "ClassificationResult": "cryofocus.inference.classifier",
     "ClassifierSettings": "cryofocus.inference.settings",
     "ClassifyRequest": "cryofocus.workflows.classify_request",
+    "ConvertSettings": "cryofocus.workflows.convert",
     "DiffmapSettings": "cryofocus.workflows.diffmap",
     "FocusMask": "cryofocus.data.mask",
     "FocusedClassifier": "cryofocus.inference.classifier",
@@ -57,11 +61,13 @@ _HOME = {
     "ModelMaskSettings": "cryofocus.workflows.make_mask",
     "OperatorSet": "cryofocus.maths.symmetry",
     "ParticleSet": "cryofocus.data.particles",
+    "Supplement": "cryofocus.data.particle_table",
     "ThresholdMaskSettings": "cryofocus.workflows.make_mask",
     "classify": "cryofocus.workflows.classify",
     "diffmap": "cryofocus.workflows.diffmap",
     "diffmap_run": "cryofocus.workflows.diffmap_run",
     "collapse": "cryofocus.workflows.collapse",
+    "convert": "cryofocus.workflows.convert",
     "evaluate": "cryofocus.workflows.evaluate",
     "expand": "cryofocus.workflows.expand",
     "make_model_mask": "cryofocus.workflows.make_mask",
@@ -78,6 +84,7 @@ _HOME = {
 if TYPE_CHECKING:
     from cryofocus.data.images import ImageReader
     from cryofocus.data.mask import FocusMask
+    from cryofocus.data.particle_table import Supplement
     from cryofocus.data.particles import ParticleSet
     from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
     from cryofocus.inference.settings import ClassifierSettings
@@ -88,6 +95,7 @@ if TYPE_CHECKING:
     from cryofocus.workflows.classify import classify
     from cryofocus.workflows.classify_request import ClassifyRequest
     from cryofocus.workflows.collapse import collapse
+    from cryofocus.workflows.convert import ConvertSettings, convert
     from cryofocus.workflows.diffmap import DiffmapSettings, diffmap, merge
     from cryofocus.workflows.diffmap_run import diffmap_run
     from cryofocus.workflows.evaluate import evaluate

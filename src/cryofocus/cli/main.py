@@ -10,6 +10,7 @@ from cryofocus import __version__
 from cryofocus.cli import (
     benchmark,
     classify,
+    convert,
     doctor,
     evaluate,
     maps,
@@ -42,6 +43,7 @@ app.command("diffmap")(maps.diffmap)
 app.command("merge")(maps.merge)
 app.command("expand")(symmetry.expand)
 app.command("collapse")(symmetry.collapse)
+app.command("convert")(convert.convert)
 app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
 

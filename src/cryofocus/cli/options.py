@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from cryofocus.data.particle_table import Supplement
 
 
 class Invert(StrEnum):
@@ -18,7 +21,39 @@ class Invert(StrEnum):
 
 
 ParticleTable = Annotated[
-    Path, typer.Argument(metavar="PARTICLES", help="Particle table, RELION 3.0 to 5 STAR.")
+    Path,
+    typer.Argument(
+        metavar="PARTICLES",
+        help="Particle table: RELION STAR (3.0 to 5), cryoSPARC .cs, cisTEM .star or .cistem, or "
+        "Frealign .par.",
+    ),
+]
+Stack = Annotated[
+    Path | None,
+    typer.Option(help="Image stack of a cisTEM or Frealign table, which only counts its images."),
+]
+MicroscopeValues = Annotated[
+    str | None,
+    typer.Option(
+        "--microscope",
+        metavar="KV,CS,CONTRAST",
+        help="Voltage, spherical aberration (mm) and amplitude contrast, such as 300,2.7,0.07, "
+        "for Frealign tables, which lack them.",
+    ),
+]
+PixelSize = Annotated[
+    float | None,
+    typer.Option(
+        help="Pixel size in Å for Frealign tables whose stack does not say it.", min=1e-3
+    ),
+]
+Passthrough = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE",
+        help="Further .cs file of a cryoSPARC job, joined on uid; may be repeated. Default: what "
+        "lies beside the table, if fields are missing.",
+    ),
 ]
 Threads = Annotated[
     int | None,
@@ -30,3 +65,33 @@ DataDirectory = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the result that is there.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+
+
+def compose_supplement(
+    stack: Path | None,
+    microscope: str | None,
+    pixel_size: float | None,
+    passthrough: list[Path] | None,
+) -> Supplement:
+    """Collect what particle tables leave to the user to say.
+
+    Raises
+    ------
+    typer.BadParameter
+        When the microscope is not three numbers that make sense.
+    """
+    from cryofocus.data.particle_table import Supplement
+    from cryofocus.maths.ctf import Microscope
+
+    values = None
+    if microscope is not None:
+        try:
+            voltage, cs, contrast = (float(part) for part in microscope.split(","))
+            values = Microscope(voltage, cs, contrast)
+        except ValueError as error:
+            raise typer.BadParameter(
+                f"found {microscope!r} ({error}); expected voltage in kV, spherical aberration in "
+                "mm and amplitude contrast from 0 to 1, such as 300,2.7,0.07",
+                param_hint="--microscope",
+            ) from error
+    return Supplement(stack, values, pixel_size, tuple(passthrough or ()))

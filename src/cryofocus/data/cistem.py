@@ -123,6 +123,7 @@ class CountedRows:
             half_set=self._half_sets(values["AssignedSubset"]),
             micrographs=self.micrographs,
             expansion=None,
+            protein_sign=-1,
         )
 
     def _finite(self, label: str, n: int) -> Float[np.ndarray, " n"]:
@@ -273,12 +274,12 @@ def say_in_counted_rows(
 
 
 def class_files(
-    path: Path, columns: Mapping[str, Column]
+    path: Path, posteriors: Column | None
 ) -> list[tuple[Path, Float[np.ndarray, " m"]]]:
     """Name the file of each class, and give the occupancies (0 to 100) of the particles in it."""
-    if POSTERIORS not in columns:
+    if posteriors is None:
         return []
-    posteriors = np.asarray(columns[POSTERIORS], np.float64)
+    posteriors = np.asarray(posteriors, np.float64)
     return [
         (path.with_name(f"{path.stem}_class{number:03d}{path.suffix}"), 100.0 * column)
         for number, column in enumerate(posteriors.T, start=1)

@@ -21,6 +21,7 @@ from cryofocus.data.atomic import atomic_file
 from cryofocus.data.cistem import (
     MICROGRAPH,
     NUMBERS,
+    POSTERIORS,
     STACK,
     CountedRows,
     as_names,
@@ -48,7 +49,10 @@ LABEL_OF_BIT = dict(
 BIT_OF_LABEL = {label: bit for bit, label in LABEL_OF_BIT.items()}
 TEXT = 8
 NUMBER_TYPES = {2: "<i4", 3: "<f4", 5: "<i8", 6: "<f8", 9: "<u4"}
-TYPE_OF_LABEL = {"PositionInStack": 9, "ImageActivity": 2, "AssignedSubset": 2, STACK: TEXT}
+TYPE_OF_LABEL = {
+    **{"PositionInStack": 9, "ImageActivity": 2, "AssignedSubset": 2},
+    **{STACK: TEXT, MICROGRAPH: TEXT},
+}
 """Types of the columns this package writes; others are single precision (3)."""
 COUNTS_BYTES, COLUMN_BYTES, LENGTH_BYTES = 8, 9, 4
 MAX_COLUMNS = 200
@@ -133,7 +137,7 @@ class CistemBinaryTable:
             if len(values) != len(chosen):
                 raise ValueError(f"column {label}: {len(values)} values for {len(chosen)} rows")
         write_binary(path, self._edited(said, chosen), len(chosen))
-        for class_path, occupancy in class_files(path, columns):
+        for class_path, occupancy in class_files(path, columns.get(POSTERIORS)):
             own = self._edited({**said, "Occupancy": occupancy}, chosen)
             write_binary(class_path, own, len(chosen))
         return lost

@@ -12,6 +12,7 @@ from jaxtyping import Int
 from cryofocus.data.cistem import (
     MICROGRAPH,
     NUMBERS,
+    POSTERIORS,
     STACK,
     CountedRows,
     as_names,
@@ -97,7 +98,7 @@ class CistemStarTable:
         said, lost = say_in_counted_rows(columns)
         named = {PREFIX + label: values for label, values in said.items()}
         self.document.write(path, self.block, named, rows)
-        for class_path, occupancy in class_files(path, columns):
+        for class_path, occupancy in class_files(path, columns.get(POSTERIORS)):
             own = {**named, PREFIX + "Occupancy": occupancy}
             self.document.write(class_path, self.block, own, rows)
         return lost

@@ -39,10 +39,11 @@ OPTIONAL_CTF = {"ctf/phase_shift_rad": 0.0, "ctf/bfactor": 0.0, "ctf/scale": 1.0
 ABERRATION_FIELDS = {"ctf/tilt_A": 2, "ctf/trefoil_A": 2, "ctf/anisomag": 4}
 UNUSED_ABERRATIONS = {"ctf/tetra_A": 4, "ctf/shift_A": 2}
 EXPANSION_FIELDS = ("sym_expand/src_uid", "sym_expand/idx")
+SIGN_FIELD = "blob/sign"
 MICROGRAPH_FIELDS = ("location/micrograph_path", "location/micrograph_uid")
 CLASS_FIELD, POSTERIOR_FIELD = "alignments3D/class", "cryofocus/class_posterior"
 UNDERSTOOD_FIELDS = {
-    *("uid", "blob/sign", "alignments3D/psize_A", "alignments3D/split", "ctf/exp_group_id"),
+    *("uid", SIGN_FIELD, "alignments3D/psize_A", "alignments3D/split", "ctf/exp_group_id"),
     *(*IMAGE_FIELDS, *POSE_FIELDS, *CTF_FIELDS, *DEFOCUS_FIELDS, *OPTIONAL_CTF),
     *(*ABERRATION_FIELDS, *EXPANSION_FIELDS, *MICROGRAPH_FIELDS, CLASS_FIELD, POSTERIOR_FIELD),
     "alignments3D/class_posterior",
@@ -117,6 +118,7 @@ class CryosparcTable:
             half_set=_read_half_sets(dataset),
             micrographs=_read_micrographs(dataset),
             expansion=_read_expansion(dataset),
+            protein_sign=_read_sign(dataset),
         )
 
     def classes(self) -> Classes | None:
@@ -186,14 +188,14 @@ def _image_index(dataset: CsDataset) -> Int[np.ndarray, " n"]:
 
 
 def _read_rotations(dataset: CsDataset) -> Float[np.ndarray, "n 3 3"]:
-    active: np.ndarray = Rotation.from_rotvec(dataset.numbers("alignments3D/pose", 3)).as_matrix()
-    return np.ascontiguousarray(np.swapaxes(active, 1, 2))
+    active = Rotation.from_rotvec(dataset.numbers("alignments3D/pose", 3))
+    return np.asarray(np.ascontiguousarray(np.swapaxes(active.as_matrix(), 1, 2)))
 
 
 def _read_shifts(dataset: CsDataset) -> Float[np.ndarray, "n 2"]:
     has_own_size = dataset.has("alignments3D/psize_A")
     pixel = dataset.numbers("alignments3D/psize_A" if has_own_size else "blob/psize_A")
-    return dataset.numbers("alignments3D/shift", 2) * pixel[:, None]
+    return np.asarray(dataset.numbers("alignments3D/shift", 2) * pixel[:, None])
 
 
 def _read_ctf(dataset: CsDataset) -> CtfParameters:
@@ -248,7 +250,6 @@ def _read_micrographs(dataset: CsDataset) -> Names | None:
 
 def _read_optics(dataset: CsDataset) -> GroupsOfParticles:
     """Group the particles of equal optics and exposure group, in order of appearance."""
-    _refuse_mixed_signs(dataset)
     columns: dict[str, Shaped[np.ndarray, "n k"]] = {
         name: dataset.numbers(name)[:, None] for name in (*CTF_FIELDS, "blob/psize_A")
     }
@@ -260,11 +261,15 @@ def _read_optics(dataset: CsDataset) -> GroupsOfParticles:
     ids = dataset.numbers(group_id) if dataset.has(group_id) else np.zeros(dataset.n_rows)
     flat = [ids, *(column[:, i] for column in columns.values() for i in range(column.shape[1]))]
     first_rows, index = group_rows(flat)
+    numbers = ids[first_rows].astype(np.int64)
+    # The groups' own numbers, unless they count from 0 or do not tell groups apart.
+    if numbers.min() < 1 or len(np.unique(numbers)) < len(numbers):
+        numbers = np.arange(1, len(first_rows) + 1)
     groups = tuple(
         _make_group(
             dataset, number, int(ids[row]), {k: c[row].tolist() for k, c in columns.items()}
         )
-        for number, row in enumerate(first_rows.tolist(), start=1)
+        for number, row in zip(numbers.tolist(), first_rows.tolist(), strict=True)
     )
     return groups, index
 
@@ -305,13 +310,15 @@ def _exact(stored: float) -> float:
     return float(np.format_float_positional(np.float32(stored), unique=True))
 
 
-def _refuse_mixed_signs(dataset: CsDataset) -> None:
-    if not dataset.has("blob/sign"):
-        return
-    sign = dataset.numbers("blob/sign")
+def _read_sign(dataset: CsDataset) -> int:
+    """Give the contrast of the images, which has to be one for all."""
+    if not dataset.has(SIGN_FIELD):
+        return -1
+    sign = dataset.numbers(SIGN_FIELD)
     if (sign != sign[0]).any():
         row = int(np.argmax(sign != sign[0]))
         raise ParticleError(
-            f"{dataset.path}, row {row + 1}: blob/sign is {sign[row]:g}, but {sign[0]:g} in row "
-            "1; expected images of one contrast. Split the particles by it."
+            f"{dataset.path}, row {row + 1}: {SIGN_FIELD} is {sign[row]:g}, but {sign[0]:g} in "
+            "row 1; expected images of one contrast. Split the particles by it."
         )
+    return 1 if sign[0] > 0 else -1

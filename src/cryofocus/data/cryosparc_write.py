@@ -74,9 +74,8 @@ def say_in_fields(
         angles = np.stack([np.asarray(columns[label], np.float64) for label in ANGLES], axis=1)
         fields["alignments3D/pose"] = rotation_vectors(rotation_from_euler(angles))
     if all(label in columns for label in ORIGINS):
-        pixel = dataset.numbers(
-            "alignments3D/psize_A" if dataset.has("alignments3D/psize_A") else "blob/psize_A"
-        )
+        has_own_size = dataset.has("alignments3D/psize_A")
+        pixel = dataset.numbers("alignments3D/psize_A" if has_own_size else "blob/psize_A")
         pixel = pixel if rows is None else pixel[rows]
         shift = np.stack([np.asarray(columns[label], np.float64) for label in ORIGINS], axis=1)
         fields["alignments3D/shift"] = (shift / pixel[:, None]).astype("<f4")
@@ -92,9 +91,6 @@ def mark_copies(
 ) -> Fields:
     """Give copies under symmetry operators uids of their own, and say of what they are copies.
 
-    The uids are mixed from source and operator (splitmix64), so that the same expansion gives the
-    same uids. Source: Steele, Lea and Flood, OOPSLA 2014.
-
     Parameters
     ----------
     source_uid : uint64 array (m,)
@@ -102,12 +98,25 @@ def mark_copies(
     operator : uint64 array (m,)
         From 0.
     """
-    mixed = _splitmix(source_uid ^ _splitmix(operator + np.uint64(1)))
     return {
-        "uid": mixed,
+        "uid": mix_uids(source_uid, operator),
         "sym_expand/src_uid": source_uid,
         "sym_expand/idx": operator.astype("<u4"),
     }
+
+
+def mix_uids(
+    first: Shaped[np.ndarray, " m"], second: Shaped[np.ndarray, " m"]
+) -> Shaped[np.ndarray, " m"]:
+    """Mix two numbers into a uid: equal pairs give equal uids, others practically never.
+
+    With splitmix64 of Steele, Lea and Flood, OOPSLA 2014.
+
+    Parameters
+    ----------
+    first, second : uint64 arrays (m,)
+    """
+    return _splitmix(first ^ _splitmix(second + np.uint64(1)))
 
 
 def _splitmix(values: Shaped[np.ndarray, " m"]) -> Shaped[np.ndarray, " m"]:

@@ -1,23 +1,91 @@
-"""Which format a particle file has.
+"""The formats of particle files: which one a file has, and writing a new file of any.
 
-The content decides, not the name, except where a format has no mark of its own.
+The content of a file decides, not its name, except where a format has no mark of its own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from cryofocus.data.cistem import class_files
 from cryofocus.data.cistem_binary import CistemBinaryTable
+from cryofocus.data.cistem_new import write_cistem_binary, write_cistem_star, write_frealign
 from cryofocus.data.cistem_star import CistemStarTable
 from cryofocus.data.cryosparc import CryosparcTable
+from cryofocus.data.cryosparc_new import write_cryosparc
 from cryofocus.data.cs_file import NUMPY_MAGIC, STREAM_MAGIC
 from cryofocus.data.frealign import FrealignTable
-from cryofocus.data.particle_table import ParticleTable, Supplement
+from cryofocus.data.particle_table import Classes, ParticleColumns, ParticleTable, Supplement
+from cryofocus.data.relion_new import write_relion
 from cryofocus.data.relion_table import RelionTable
 from cryofocus.data.star import StarDocument
-from cryofocus.errors import InputError
+from cryofocus.errors import InputError, SettingError
 
 CS_SUFFIX, CISTEM_SUFFIX, FREALIGN_SUFFIX = ".cs", ".cistem", ".par"
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format in which new particle files are written.
+
+    Attributes
+    ----------
+    name : str
+        As the user chooses it.
+    title : str
+        As messages call it.
+    suffix : str
+        Ending of its files.
+    write : callable
+        Writes path, columns, classes; returns what the format cannot hold.
+    has_class_files : bool
+        Whether posteriors go into one more file a class.
+    """
+
+    name: str
+    title: str
+    suffix: str
+    write: Callable[[Path, ParticleColumns, Classes | None], list[str]]
+    has_class_files: bool = False
+
+    def files(self, path: Path, classes: Classes | None) -> list[Path]:
+        """Name every file that `write` writes."""
+        if not self.has_class_files or classes is None or classes.posterior is None:
+            return [path]
+        return [path, *(other for other, _ in class_files(path, classes.posterior))]
+
+
+# Of two formats with one suffix, the first is meant where none is named.
+FORMATS = (
+    Format("relion", "RELION STAR", ".star", write_relion),
+    Format("cryosparc", "cryoSPARC .cs", CS_SUFFIX, write_cryosparc),
+    Format("cistem", "cisTEM binary", CISTEM_SUFFIX, write_cistem_binary, has_class_files=True),
+    Format("cistem-star", "cisTEM STAR", ".star", write_cistem_star, has_class_files=True),
+    Format("frealign", "Frealign .par", FREALIGN_SUFFIX, write_frealign, has_class_files=True),
+)
+
+
+def choose_format(path: Path, name: str | None = None) -> Format:
+    """Choose the format of a new file by its name or by the file's ending.
+
+    Raises
+    ------
+    SettingError
+        If there is no such format, or the file's ending is not its.
+    """
+    known = [f for f in FORMATS if name in (None, f.name)]
+    if not known:
+        names = ", ".join(f.name for f in FORMATS)
+        raise SettingError(f"to: found {name!r}, expected one of {names}. Change --to.")
+    fitting = [f for f in known if f.suffix == path.suffix]
+    if not fitting:
+        endings = " or ".join(dict.fromkeys(f.suffix for f in known))
+        raise SettingError(
+            f"{path}: expected a name that ends in {endings}. Change the name after -o."
+        )
+    return fitting[0]
 
 
 def open_table(path: Path, supplement: Supplement | None = None) -> ParticleTable:

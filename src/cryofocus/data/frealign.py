@@ -18,7 +18,13 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from cryofocus.data.atomic import atomic_file
-from cryofocus.data.cistem import NUMBERS, CountedRows, class_files, say_in_counted_rows
+from cryofocus.data.cistem import (
+    NUMBERS,
+    POSTERIORS,
+    CountedRows,
+    class_files,
+    say_in_counted_rows,
+)
 from cryofocus.data.mrc import read_header
 from cryofocus.data.particle_table import Classes, Column, Names, ParticleColumns, Supplement
 from cryofocus.data.stack_check import UNSET_PIXEL_SIZES
@@ -137,7 +143,7 @@ class FrealignTable:
         nowhere = tuple(label for label in said if label not in labels)
         own = {label: values for label, values in said.items() if label in labels}
         self._write_rows(path, own, chosen)
-        for class_path, occupancy in class_files(path, columns):
+        for class_path, occupancy in class_files(path, columns.get(POSTERIORS)):
             self._write_rows(class_path, {**own, "Occupancy": occupancy}, chosen)
         return (*lost, *nowhere)
 

@@ -87,6 +87,9 @@ class ParticleColumns:
         None if the file does not say.
     expansion : Expansion or None
         Copies under symmetry operators, as the file marks them; None if it marks none.
+    protein_sign : int
+        1 if protein is bright in the images, -1 if dark, by what the file says or the habit of
+        its program; the pixels decide.
     """
 
     places: ImagePlaces
@@ -98,6 +101,7 @@ class ParticleColumns:
     half_set: Int[np.ndarray, " n"]
     micrographs: Names | None
     expansion: Expansion | None
+    protein_sign: int
 
 
 @dataclass(frozen=True, eq=False)

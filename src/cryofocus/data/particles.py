@@ -135,7 +135,7 @@ class ParticleSet:
         places = columns.places
         expansion = _find_expansion(table, columns)
         paths = locate_stacks(places.stacks, table.path, Path(datadir) if datadir else None)
-        optics = _fill_boxes(columns.optics, columns.optics_of_particle, places, paths)
+        optics = fill_boxes(columns.optics, columns.optics_of_particle, places, paths)
         common = optics[_most_populated(columns.optics_of_particle)]
         micrographs = columns.micrographs
         return cls(
@@ -275,7 +275,7 @@ def _most_populated(optics_of_particle: Int[np.ndarray, " n"]) -> int:
     return int(np.argmax(np.bincount(optics_of_particle)))
 
 
-def _fill_boxes(
+def fill_boxes(
     optics: tuple[OpticsGroup, ...],
     optics_of_particle: Int[np.ndarray, " n"],
     places: ImagePlaces,

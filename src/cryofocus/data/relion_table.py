@@ -89,6 +89,7 @@ class RelionTable:
             optics=optics,
             optics_of_particle=optics_of_particle,
             expansion=read_expansion(table),
+            protein_sign=1,
         )
 
     def classes(self) -> Classes | None:

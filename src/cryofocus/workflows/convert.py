@@ -1,0 +1,159 @@
+"""`cryofocus convert`: a particle table in the format of another program."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from cryofocus.data.formats import choose_format, open_table
+from cryofocus.data.images import ImageReader
+from cryofocus.data.mrc_write import write_stack
+from cryofocus.data.particle_table import ParticleColumns, Supplement
+from cryofocus.data.particles import ParticleSet, fill_boxes
+from cryofocus.data.stack_paths import ImagePlaces, locate_stacks
+from cryofocus.errors import OutputError, ParticleError
+from cryofocus.workflows.outputs import require_new_maps, require_new_table
+from cryofocus.workflows.progress import Progress, SilentProgress
+
+logger = logging.getLogger(__name__)
+
+IMAGES_AT_ONCE = 256
+COLUMNS_LISTED = 6
+
+
+@dataclass(frozen=True)
+class ConvertSettings:
+    """What to convert into, and what the file leaves to the user to say.
+
+    Attributes
+    ----------
+    to : name of a format of `cryofocus.data.formats`; by the ending of the output if None.
+    supplement : stack, microscope, passthrough files.
+    datadir : folder in which image stacks are looked up first.
+    write_stack : write the images, in the order of the rows, into this one stack.
+    """
+
+    to: str | None = None
+    supplement: Supplement | None = None
+    datadir: Path | None = None
+    write_stack: Path | None = None
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What was written, and what the new format cannot hold, in words."""
+
+    path: Path
+    title: str
+    n_particles: int
+    lost: tuple[str, ...]
+
+
+def convert(
+    source: Path | str,
+    output: Path | str,
+    settings: ConvertSettings | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Conversion:
+    """Write particles in the format of another program.
+
+    Images stay where they are, unless `write_stack` is given, and need not be there, unless the
+    new format needs to know their box.
+
+    Parameters
+    ----------
+    source : particle table of any format.
+    output : table to write.
+    settings : formats and what the source leaves out.
+    overwrite : replace files that exist.
+    progress : display; silent by default.
+
+    Returns
+    -------
+    Conversion
+
+    Raises
+    ------
+    InputError
+        When the source cannot be used or the format cannot hold what matters.
+    OutputError
+        When the output exists or cannot be written.
+    """
+    settings = settings or ConvertSettings()
+    source, output = Path(source), Path(output)
+    target = choose_format(output, settings.to)
+    require_new_table(output, source, overwrite=overwrite)
+    table = open_table(source, settings.supplement)
+    classes = table.classes()
+    for path in target.files(output, classes):
+        require_new_table(path, source, overwrite=overwrite)
+    columns = _with_boxes(table.columns(), source, settings.datadir)
+    if settings.write_stack is not None:
+        _require_new_stack(settings.write_stack, source, overwrite=overwrite)
+        columns = _gather(columns, source, settings, progress or SilentProgress())
+    lost = target.write(output, columns, classes)
+    unread = table.unread()
+    if unread:
+        listed = ", ".join(unread[:COLUMNS_LISTED])
+        more = f" and {len(unread) - COLUMNS_LISTED} more" if len(unread) > COLUMNS_LISTED else ""
+        lost.append(f"columns that cryofocus does not know: {listed}{more}")
+    for what in lost:
+        logger.info("%s: left behind: %s", output, what)
+    return Conversion(output, target.title, table.n_rows, tuple(lost))
+
+
+def _with_boxes(columns: ParticleColumns, source: Path, datadir: Path | None) -> ParticleColumns:
+    """Take boxes that the table does not give from the images, if they are there."""
+    if all(group.box for group in columns.optics):
+        return columns
+    try:
+        paths = locate_stacks(columns.places.stacks, source, datadir)
+    except ParticleError as error:
+        logger.info("the box of the images stays unknown: %s", str(error).splitlines()[0])
+        return columns
+    optics = fill_boxes(columns.optics, columns.optics_of_particle, columns.places, paths)
+    return replace(columns, optics=optics)
+
+
+def _require_new_stack(path: Path, source: Path, *, overwrite: bool) -> None:
+    if path.suffix != ".mrcs":
+        require_new_maps([path], overwrite=overwrite)
+    else:
+        require_new_table(path, source, overwrite=overwrite)
+
+
+def _gather(
+    columns: ParticleColumns, source: Path, settings: ConvertSettings, progress: Progress
+) -> ParticleColumns:
+    """Write the images into one stack, on one grid, and point the columns to it."""
+    particles = ParticleSet.read(source, datadir=settings.datadir, supplement=settings.supplement)
+    particles.check_images()
+    path = settings.write_stack
+    if path is None or any(path.exists() and path.samefile(p) for p in particles.stack_paths):
+        raise OutputError(
+            f"{path}: holds images of {source}, which are never replaced. Choose another name "
+            "after --write-stack."
+        )
+    n, box, pixel = len(particles), particles.box, particles.pixel_size_angstrom
+    reader = ImageReader(particles)
+
+    def chunks() -> Iterator[Float32[np.ndarray, "m box box"]]:
+        with progress.task("images", n) as advance:
+            for start in range(0, n, IMAGES_AT_ONCE):
+                indices = np.arange(start, min(start + IMAGES_AT_ONCE, n))
+                yield reader.read(indices)
+                advance(len(indices))
+
+    write_stack(path, chunks(), n, box, pixel)
+    optics = tuple(
+        replace(group, box=box, pixel_size_angstrom=pixel) for group in particles.optics
+    )
+    places = ImagePlaces((str(path),), np.zeros(n, np.int32), np.arange(n))
+    return replace(columns, places=places, optics=optics)
