@@ -141,6 +141,19 @@ def test_an_expanded_set_may_repeat_names(tmp_path: Path, truth: Path) -> None:
     )
     result = evaluate(path, truth)
     assert (result["kappa"], result["particles"], result["mates"]) == (1.0, 2 * N, N)
+    unposed = write_classified(
+        path, np.concatenate([TRUE, MATE]), names=NAMES * 2, cryofocusOperator=operator
+    )
+    result = evaluate(unposed, truth)
+    assert (result["kappa"], result["particles"], result["mates"]) == (1.0, 2 * N, N)
+    thrice = write_classified(
+        path,
+        np.concatenate([TRUE, MATE, TRUE]),
+        names=NAMES * 3,
+        cryofocusOperator=np.repeat([1, 2, 3], N),
+    )
+    with pytest.raises(ParticleError, match="occurs twice with the same unit in focus"):
+        evaluate(thrice, truth)
 
 
 def test_sets_that_do_not_belong_together_are_refused(tmp_path: Path, truth: Path) -> None:

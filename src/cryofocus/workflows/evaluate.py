@@ -20,13 +20,15 @@ from cryofocus.maths.statistics import (
     measure_calibration,
     posterior_kappa,
 )
+from cryofocus.maths.symmetry import OperatorSet
 
 _NAME, _CLASS, _MATE = "rlnImageName", "rlnClassNumber", "cryofocusClassMate"
 _POSTERIORS, _MAX_POSTERIOR = "cryofocusClassPosterior", "rlnMaxValueProbDistribution"
 _ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
-_EXPANDED = "cryofocusOperator"
-# The two-fold axis along z, which carries the far unit of a particle to the near one's place.
-_MATE_OPERATOR = np.diag([-1.0, -1.0, 1.0])
+_OPERATOR = "cryofocusOperator"
+# The phantom's two operators: the identity, and the two-fold axis along z, which carries the far
+# unit of a particle to the near one's place.
+_MATE_OPERATOR = OperatorSet.point_group("C2").rotation[1]
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,9 @@ def evaluate(
 
     Particles are matched by `rlnImageName`, in any order. A particle whose given pose is nearer
     to the two-fold mate of its true pose shows its other unit in the focus region, so it is
-    scored against `cryofocusClassMate`.
+    scored against `cryofocusClassMate`. Likewise the two copies of a particle that was expanded by
+    C2: each is scored by the unit it brings into focus, as its pose says or, in a table without
+    poses, as `cryofocusOperator` does.
 
     Parameters
     ----------
@@ -104,6 +108,7 @@ def evaluate(
     row = _match_rows(found_table, true_table)
     near_class = true_table.class_index(_CLASS)
     mates = _shows_mate(found_table, true_table, row)
+    _require_units_once(found_table, row, mates)
     true_class = near_class[row]
     if mates.any():
         true_class = np.where(mates, true_table.class_index(_MATE)[row], true_class)
@@ -137,11 +142,6 @@ def _match_rows(found: _Table, true: _Table) -> Int[np.ndarray, " n"]:
     row_of = {name: row for row, name in enumerate(true_names)}
     if len(row_of) != len(true_names):
         raise ParticleError(f"{true.path}: {_NAME} occurs twice; a truth lists a particle once")
-    if len(set(names)) != len(names) and not found.has(_EXPANDED):
-        raise ParticleError(
-            f"{found.path}: {_NAME} occurs twice; only a symmetry-expanded set, with the column "
-            f"{_EXPANDED}, may list a particle more than once"
-        )
     unknown = [name for name in names if name not in row_of]
     if unknown:
         raise ParticleError(
@@ -155,11 +155,27 @@ def _match_rows(found: _Table, true: _Table) -> Int[np.ndarray, " n"]:
 def _shows_mate(found: _Table, true: _Table, row: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
     """Whether the given pose brings the other unit to where the near one should be."""
     if not (found.has(*_ANGLES) and true.has(*_ANGLES, _MATE)):
+        if found.has(_OPERATOR) and true.has(_MATE):
+            return np.asarray(found.class_index(_OPERATOR) == 1)
         return np.zeros(len(row), dtype=bool)
     given = rotation_from_euler(found.numbers(*_ANGLES))
     exact = rotation_from_euler(true.numbers(*_ANGLES)[row])
     away = geodesic_degrees(given, exact)
     return np.asarray(geodesic_degrees(given, exact @ _MATE_OPERATOR) < away)
+
+
+def _require_units_once(
+    found: _Table, row: Int[np.ndarray, " n"], mates: Bool[np.ndarray, " n"]
+) -> None:
+    """Refuse rows that repeat a unit: duplicates, or an expansion by more than C2."""
+    unit, count = np.unique(2 * row + mates, return_counts=True)
+    if (count > 1).any():
+        again = int(np.argmax(row == unit[count > 1][0] // 2))
+        raise ParticleError(
+            f"{found.path}: {_NAME} occurs twice with the same unit in focus (first: "
+            f"{found.texts(_NAME)[again]}); expected every particle once, or once under each of "
+            "the two operators of C2. Remove duplicates, and expand by C2 only."
+        )
 
 
 def _max_posterior(found: _Table) -> Float[np.ndarray, " n"] | None:

@@ -14,6 +14,7 @@ from cryofocus.maths.fourier import forward_3d, inverse_3d
 from cryofocus.maths.grids import shell_index_3d
 from cryofocus.maths.masks import mask_bounds
 from cryofocus.workflows.classify_inputs import Inputs
+from cryofocus.workflows.related_classes import find_related_classes
 
 logger = logging.getLogger(__name__)
 
@@ -131,6 +132,28 @@ def _warn_about_classes(result: ClassificationResult, inputs: Inputs) -> None:
             second + 1,
             first + 1,
             second + 1,
+        )
+
+    _warn_about_symmetry(result, inputs, filled)
+
+
+def _warn_about_symmetry(result: ClassificationResult, inputs: Inputs, classes: list[int]) -> None:
+    """Say when classifying an expanded set has only told its units apart."""
+    expansion, operators = inputs.particles.expansion, inputs.particles.derive_operators()
+    if expansion is None or operators is None:
+        return
+    pixel_size = inputs.particles.pixel_size_angstrom
+    for pair in find_related_classes(
+        result.maps, classes, operators, inputs.mask.data, pixel_size, result.n_shells
+    ):
+        logger.warning(
+            "class %d is the image of class %d under operator %d of the symmetry expansion: the "
+            "same molecules are in both, seen from different units, and the classification has "
+            "undone the expansion. Count them as one state, and ask for fewer classes or classify "
+            "the set that was expanded.",
+            pair.second + 1,
+            pair.first + 1,
+            expansion.operators[pair.operator] + 1,
         )
 
 
