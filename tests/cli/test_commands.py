@@ -102,6 +102,8 @@ def test_defaults_in_the_help_are_the_defaults(cryofocus: Invoke) -> None:
     settings = ClassifierSettings(n_classes=2)
     for said in (
         f"soft edge, outside R, in Å. Default {settings.soft_edge_angstrom:g}.",
+        f"circle's soft edge, outside R, in Å. Default {settings.circle_edge_angstrom:g}: hard.",
+        f"pixels by the projection. Default {settings.projection_threshold:g}.",
         f"Independent runs to compare. Default {settings.n_runs}.",
         f"once posteriors have settled. Default {settings.max_cycles}.",
         f"Seed of everything random. Default {settings.seed}.",

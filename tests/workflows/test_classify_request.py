@@ -27,6 +27,25 @@ SOUND = {"particles": "p.star", "focus": [1.0, 2.0, 3.0, 4.0], "settings": {"n_c
         ({"focus": None}, "focus and mask: found neither, expected one of them"),
         ({"mask": "m.mrc"}, "focus and mask: found both, expected one of them"),
         ({"mask": "m.mrc", "focus": None, "map": "map.mrc"}, "Leave --map out"),
+        (
+            {"settings": {"n_classes": 2, "fitted_scale": True}},
+            "fitted_scale: found True, but the strategy is residual, which does not use it. Leave "
+            "it out, or choose --strategy mask2d.",
+        ),
+        (
+            {"settings": {"n_classes": 2, "strategy": "mask2d", "projection_threshold": 0.5}},
+            "projection_threshold: found 0.5, but the region is a sphere, which does not use it. "
+            "Leave it out, or choose --mask.",
+        ),
+        (
+            {
+                "mask": "m.mrc",
+                "focus": None,
+                "settings": {"n_classes": 2, "strategy": "mask2d", "circle_edge_angstrom": 5.0},
+            },
+            "circle_edge_angstrom: found 5.0, but the region is a mask file, which does not use "
+            "it. Leave it out, or choose --focus.",
+        ),
     ],
 )
 def test_wrong_value_is_named(changes: dict[str, object], message: str) -> None:

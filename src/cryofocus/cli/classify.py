@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cryofocus.cli.console import say, say_table
-from cryofocus.cli.options import Invert
+from cryofocus.cli.options import (
+    Invert,
+    MicroscopeValues,
+    Passthrough,
+    PixelSize,
+    Stack,
+    parse_microscope,
+)
 
 if TYPE_CHECKING:
     from cryofocus.workflows.classify_request import ClassifyRequest
 
 REGION, SEARCH = "Region in focus (one of)", "Classification"
+MASK2D = "Strategy mask2d"
 IMAGES, MACHINE, RUN = "Images", "Machine", "Run directory"
 
 
@@ -24,6 +32,7 @@ class Strategy(StrEnum):
     """How classes are focused."""
 
     RESIDUAL = "residual"
+    MASK2D = "mask2d"
 
 
 class Device(StrEnum):
@@ -40,7 +49,8 @@ def classify(
         Path | None,
         typer.Argument(
             metavar="PARTICLES",
-            help="Particle table, RELION 3.0 to 5 STAR, with poses and CTF.",
+            help="Particle table with poses and CTF: RELION STAR (3.0 to 5), cryoSPARC .cs, "
+            "cisTEM .star or .cistem, or Frealign .par.",
             show_default=False,
         ),
     ] = None,
@@ -79,10 +89,36 @@ def classify(
         Strategy | None,
         typer.Option(
             help="How classes are focused. residual: the consensus explains everything outside "
-            "the mask, classes compete for what is left inside. Default residual.",
+            "the mask, classes compete for what is left inside. mask2d: whole class maps, "
+            "compared inside the projected region only, as Frealign and cisTEM do. "
+            "Default residual.",
             rich_help_panel=SEARCH,
         ),
     ] = None,
+    circle_edge: Annotated[
+        float | None,
+        typer.Option(
+            help="mask2d with --focus: width of the circle's soft edge, outside R, in Å. "
+            "Default 0: hard.",
+            rich_help_panel=MASK2D,
+        ),
+    ] = None,
+    projection_threshold: Annotated[
+        float | None,
+        typer.Option(
+            help="mask2d with --mask: part of each projection's largest value from which on a "
+            "pixel counts; 0 weighs pixels by the projection. Default 0.1.",
+            rich_help_panel=MASK2D,
+        ),
+    ] = None,
+    fitted_scale: Annotated[
+        bool,
+        typer.Option(
+            "--fitted-scale",
+            help="mask2d: fit each class's scale inside the region, as Frealign does.",
+            rich_help_panel=MASK2D,
+        ),
+    ] = False,
     max_resolution: Annotated[
         float | None,
         typer.Option(
@@ -130,6 +166,10 @@ def classify(
             help="Folder in which to look for the image stacks as well.", rich_help_panel=IMAGES
         ),
     ] = None,
+    stack: Stack = None,
+    microscope: MicroscopeValues = None,
+    pixel_size: PixelSize = None,
+    passthrough: Passthrough = None,
     threads: Annotated[
         int | None,
         typer.Option(
@@ -186,6 +226,10 @@ def classify(
             "mask": mask,
             "map": map_file,
             "datadir": datadir,
+            "stack": stack,
+            "microscope": parse_microscope(microscope),
+            "pixel_size_angstrom": pixel_size,
+            "passthrough": passthrough,
             "device": device and device.value,
             "threads": threads,
             "memory_gb": memory,
@@ -193,6 +237,9 @@ def classify(
         {
             "n_classes": classes,
             "strategy": strategy and strategy.value,
+            "circle_edge_angstrom": circle_edge,
+            "projection_threshold": projection_threshold,
+            "fitted_scale": fitted_scale or None,
             "n_runs": runs,
             "max_cycles": cycles,
             "seed": seed,

@@ -7,8 +7,9 @@ independent runs -> the best run's posteriors -> whole-box class maps.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int8, Int64
@@ -19,6 +20,7 @@ from cryofocus.errors import SettingError
 from cryofocus.inference.checkpoint import pack_runs, unpack_runs
 from cryofocus.inference.consensus import Consensus, estimate_consensus
 from cryofocus.inference.images import Reader
+from cryofocus.inference.mask2d import prepare_mask2d
 from cryofocus.inference.monitor import Monitor, SilentMonitor
 from cryofocus.inference.preparation import assign_half_sets, prepare_images
 from cryofocus.inference.reconstruct import (
@@ -48,6 +50,11 @@ FSC_LIMIT = 0.143
 MIN_SHELLS = 5
 # Maps reconstructed in one pass over the images: a balance of time and memory.
 CLASSES_AT_ONCE = 4
+
+STRATEGIES: Mapping[str, Callable[[Prepared], Strategy[Any]]] = {
+    "residual": prepare_residual,
+    "mask2d": prepare_mask2d,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +188,7 @@ class FocusedClassifier:
             allocate=allocate,
         )
         _log_plan(prepared)
-        strategy = prepare_residual(prepared)
+        strategy = STRATEGIES[settings.strategy](prepared)
         states = run_all(strategy, settings.n_runs, monitor)
         return self._conclude(prepared, strategy, states, origin)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from cryofocus.errors import SettingError
 
 
 class ClassifierSettings(BaseModel):
@@ -14,7 +16,8 @@ class ClassifierSettings(BaseModel):
     ----------
     n_classes : classes to find.
     strategy : how classes are focused; `residual` compares residuals from the consensus
-        (docs/derivations/small-box-statistics.md).
+        (docs/derivations/small-box-statistics.md), `mask2d` compares images with whole maps
+        inside the projected region (docs/derivations/mask2d.md).
     n_runs : independent runs from different random starts.
     max_cycles : bound on the cycles of a run after its prior is learnt.
     tolerance : a run has converged when posteriors move less than this, on average, per cycle.
@@ -23,13 +26,19 @@ class ClassifierSettings(BaseModel):
         resolution to which the consensus's half maps agree (FSC 0.143).
     soft_edge_angstrom : width of a focus sphere's soft edge.
     invert : whether protein is dark in the images; "auto" looks at the consensus.
+    circle_edge_angstrom : `mask2d` with a focus sphere: width of the circle's soft edge; 0 is
+        cisTEM's hard edge.
+    projection_threshold : `mask2d` with a mask file: fraction of each projection's largest value
+        from which on a pixel counts; 0 weighs pixels by the projection itself.
+    fitted_scale : `mask2d`: fit each class's scale inside the region and keep a running sigma, as
+        Frealign does, instead of cisTEM's scale 1 and noise variance 1.
     control_maps : also reconstruct, for each class, equally many particles drawn at random.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_classes: int = Field(ge=2)
-    strategy: Literal["residual"] = "residual"
+    strategy: Literal["residual", "mask2d"] = "residual"
     n_runs: int = Field(default=3, ge=1)
     max_cycles: int = Field(default=30, ge=1)
     tolerance: float = Field(default=1e-3, gt=0, lt=1)
@@ -37,4 +46,38 @@ class ClassifierSettings(BaseModel):
     max_resolution_angstrom: float | None = Field(default=None, gt=0)
     soft_edge_angstrom: float = Field(default=8.0, ge=0)
     invert: Literal["auto", "yes", "no"] = "auto"
+    circle_edge_angstrom: float = Field(default=0.0, ge=0)
+    projection_threshold: float = Field(default=0.1, ge=0, lt=1)
+    fitted_scale: bool = False
     control_maps: bool = False
+
+    @model_validator(mode="after")
+    def _refuse_options_of_mask2d(self) -> ClassifierSettings:
+        """Refuse an option that the chosen strategy would ignore."""
+        if self.strategy != "mask2d":
+            for option in ("circle_edge_angstrom", "projection_threshold", "fitted_scale"):
+                self._require_default(
+                    option, f"the strategy is {self.strategy}", "--strategy mask2d"
+                )
+        return self
+
+    def require_region(self, region: Literal["sphere", "mask file"]) -> None:
+        """Refuse an option that the kind of region would ignore.
+
+        Raises
+        ------
+        SettingError
+            For a circle's edge with a mask file or a projection threshold with a sphere.
+        """
+        if region == "sphere":
+            self._require_default("projection_threshold", "the region is a sphere", "--mask")
+        else:
+            self._require_default("circle_edge_angstrom", "the region is a mask file", "--focus")
+
+    def _require_default(self, option: str, reason: str, remedy: str) -> None:
+        value = getattr(self, option)
+        if value != type(self).model_fields[option].default:
+            raise SettingError(
+                f"{option}: found {value}, but {reason}, which does not use it. Leave it out, or "
+                f"choose {remedy}."
+            )

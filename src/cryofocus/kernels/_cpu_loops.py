@@ -86,6 +86,22 @@ def _interpolate(grid, rows, w, stride, node):
         )
 
 
+@nb.njit(cache=True, fastmath=FAST)
+def _spread(node, rows, w, stride, sums):
+    """Add all numbers of a node to its neighbours; the adjoint of `_interpolate`."""
+    a, b, c, d = rows[0] * stride, rows[1] * stride, rows[2] * stride, rows[3] * stride
+    for k in range(stride):
+        value = node[k]
+        sums[a + k] += w[0] * value
+        sums[a + stride + k] += w[1] * value
+        sums[b + k] += w[2] * value
+        sums[b + stride + k] += w[3] * value
+        sums[c + k] += w[4] * value
+        sums[c + stride + k] += w[5] * value
+        sums[d + k] += w[6] * value
+        sums[d + stride + k] += w[7] * value
+
+
 @nb.njit(parallel=True, cache=True, fastmath=FAST)
 def gather_slices(
     grid,  # IN  (edge * edge * (edge//2+1) * component * 2,) float32
@@ -176,18 +192,16 @@ def accumulate(
     n = matrices.shape[0]
     for thread in nb.prange(n_threads):
         own = sums[thread]
+        node = np.empty(stride, np.float32)
         for i in range(thread * n // n_threads, (thread + 1) * n // n_threads):
             for p in range(points.shape[0]):
                 rows, w, sign = _locate(matrices[i], points[p, 0], points[p, 1], edge)
                 dr = data[i, p].real
                 di = sign * data[i, p].imag
                 q = precision[i, p]
-                for corner in range(8):
-                    weight = w[corner]
-                    at = (rows[corner // 2] + corner % 2) * stride
-                    for k in range(n_data):
-                        own[at + k] += weight * dr * data_weights[i, k]
-                        own[at + n_data + k] += weight * di * data_weights[i, k]
-                    at += 2 * n_data
-                    for k in range(n_precision):
-                        own[at + k] += weight * q * precision_weights[i, k]
+                for k in range(n_data):
+                    node[k] = dr * data_weights[i, k]
+                    node[n_data + k] = di * data_weights[i, k]
+                for k in range(n_precision):
+                    node[2 * n_data + k] = q * precision_weights[i, k]
+                _spread(node, rows, w, stride, own)

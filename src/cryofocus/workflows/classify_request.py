@@ -9,8 +9,10 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from cryofocus.data.particle_table import Supplement
 from cryofocus.errors import FormatError, SettingError
 from cryofocus.inference.settings import ClassifierSettings
+from cryofocus.maths.ctf import Microscope
 
 Sphere = tuple[float, float, float, float]
 MAX_COMPLAINTS = 5
@@ -27,6 +29,11 @@ class ClassifyRequest(BaseModel):
     map : map whose header origin defines the frame of `focus`; without it voxel (0, 0, 0) lies
         at 0 Å.
     datadir : folder in which image stacks are looked up first.
+    stack : image stack of a cisTEM or Frealign table.
+    microscope : voltage (kV), spherical aberration (mm) and amplitude contrast for a Frealign
+        table.
+    pixel_size_angstrom : for a Frealign table whose stack does not say it.
+    passthrough : further files of a cryoSPARC job.
     settings : everything that changes the result.
     device : "cpu", or "reference" for the slow NumPy kernels.
     threads : None takes every processor this process may use.
@@ -41,6 +48,10 @@ class ClassifyRequest(BaseModel):
     mask: Path | None = None
     map: Path | None = None
     datadir: Path | None = None
+    stack: Path | None = None
+    microscope: tuple[float, float, float] | None = None
+    pixel_size_angstrom: float | None = Field(default=None, gt=0)
+    passthrough: tuple[Path, ...] = ()
     settings: ClassifierSettings
     device: Literal["cpu", "reference"] = "cpu"
     threads: int | None = Field(default=None, ge=1)
@@ -60,12 +71,29 @@ class ClassifyRequest(BaseModel):
                 "map: only places a focus sphere, but a mask file was given, whose own header "
                 "places it. Leave --map out."
             )
+        self.settings.require_region("sphere" if self.mask is None else "mask file")
         return self
 
     @property
     def input_files(self) -> tuple[Path, ...]:
         """The files named, except image stacks."""
-        return tuple(p for p in (self.particles, self.mask, self.map) if p is not None)
+        named = (self.particles, self.mask, self.map, *self.passthrough)
+        return tuple(path for path in named if path is not None)
+
+    @property
+    def supplement(self) -> Supplement:
+        """What the particle table leaves to the user to say.
+
+        Raises
+        ------
+        SettingError
+            When the microscope makes no sense.
+        """
+        try:
+            microscope = None if self.microscope is None else Microscope(*self.microscope)
+        except ValueError as error:
+            raise SettingError(f"microscope: {error}. Correct --microscope.") from error
+        return Supplement(self.stack, microscope, self.pixel_size_angstrom, self.passthrough)
 
     def lasting_settings(self) -> dict[str, object]:
         """Return what decides the result, which a resumed run must not change."""
