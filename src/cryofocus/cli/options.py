@@ -67,6 +67,21 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the result
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 
+def parse_microscope(text: str | None) -> tuple[float, float, float] | None:
+    """Read KV,CS,CONTRAST."""
+    if text is None:
+        return None
+    try:
+        voltage, cs, contrast = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"found {text!r}, expected voltage in kV, spherical aberration in mm and amplitude "
+            "contrast from 0 to 1, such as 300,2.7,0.07",
+            param_hint="--microscope",
+        ) from error
+    return voltage, cs, contrast
+
+
 def compose_supplement(
     stack: Path | None,
     microscope: str | None,
@@ -83,15 +98,9 @@ def compose_supplement(
     from cryofocus.data.particle_table import Supplement
     from cryofocus.maths.ctf import Microscope
 
-    values = None
-    if microscope is not None:
-        try:
-            voltage, cs, contrast = (float(part) for part in microscope.split(","))
-            values = Microscope(voltage, cs, contrast)
-        except ValueError as error:
-            raise typer.BadParameter(
-                f"found {microscope!r} ({error}); expected voltage in kV, spherical aberration in "
-                "mm and amplitude contrast from 0 to 1, such as 300,2.7,0.07",
-                param_hint="--microscope",
-            ) from error
-    return Supplement(stack, values, pixel_size, tuple(passthrough or ()))
+    values = parse_microscope(microscope)
+    try:
+        described = None if values is None else Microscope(*values)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}", param_hint="--microscope") from error
+    return Supplement(stack, described, pixel_size, tuple(passthrough or ()))

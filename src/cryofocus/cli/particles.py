@@ -11,17 +11,24 @@ from cryofocus.cli.console import say
 from cryofocus.cli.options import (
     DataDirectory,
     Invert,
+    MicroscopeValues,
     Overwrite,
     ParticleTable,
+    Passthrough,
+    PixelSize,
     Seed,
+    Stack,
     Threads,
+    compose_supplement,
 )
 
 
 def select(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory of classify.")],
     classes: Annotated[str, typer.Option(metavar="1,3,...", help="Classes to keep, from 1.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="STAR file to write.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Table to write, in the format of the run's.")
+    ],
     min_posterior: Annotated[
         float | None,
         typer.Option(
@@ -55,6 +62,10 @@ def reconstruct(
     ] = Invert.AUTO,
     seed: Seed = 1,
     datadir: DataDirectory = None,
+    stack: Stack = None,
+    microscope: MicroscopeValues = None,
+    pixel_size: PixelSize = None,
+    passthrough: Passthrough = None,
     threads: Threads = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -67,7 +78,14 @@ def reconstruct(
     from cryofocus.workflows.reconstruct import ReconstructSettings
     from cryofocus.workflows.reconstruct import reconstruct as reconstruct_map
 
-    settings = ReconstructSettings(datadir, symmetry, invert.value, seed, threads=threads)
+    settings = ReconstructSettings(
+        datadir=datadir,
+        supplement=compose_supplement(stack, microscope, pixel_size, passthrough),
+        symmetry=symmetry,
+        invert=invert.value,
+        seed=seed,
+        threads=threads,
+    )
     made = reconstruct_map(
         particles, output, settings, overwrite=overwrite, progress=choose_progress()
     )

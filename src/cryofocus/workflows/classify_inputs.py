@@ -27,7 +27,9 @@ def read_inputs(request: ClassifyRequest) -> Inputs:
     InputError
         When a file cannot be used, or particles, images, region and settings disagree.
     """
-    particles = ParticleSet.read(request.particles, datadir=request.datadir)
+    particles = ParticleSet.read(
+        request.particles, datadir=request.datadir, supplement=request.supplement
+    )
     particles.check_images()
     n_classes = request.settings.n_classes
     if len(particles) < 2 * n_classes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 from jaxtyping import Float, Float64
 
@@ -15,6 +17,8 @@ from cryofocus.maths.shells import first_shell_below, shell_resolution_angstrom
 from cryofocus.workflows.classify_inputs import Inputs
 from cryofocus.workflows.progress import Advance
 from cryofocus.workflows.run_directory import RunDirectory
+
+logger = logging.getLogger(__name__)
 
 # A row of particles.star with the columns added, and the rest of the directory, generously.
 BYTES_PER_PARTICLE = 1000
@@ -48,10 +52,20 @@ def write_results(
     """
     directory.write_array(directory.posteriors, result.posteriors.astype(np.float32))
     directory.write_array(directory.agreement, result.comparison.agreement)
-    inputs.particles.write(directory.particles, particle_columns(result))
+    _write_particles(directory, inputs.particles, result)
     directory.write_table(directory.classes, class_table(inputs.particles, result))
     directory.write_table(directory.convergence, convergence_table(result))
     _write_maps(directory, inputs, result, advance)
+
+
+def _write_particles(
+    directory: RunDirectory, particles: ParticleSet, result: ClassificationResult
+) -> None:
+    """Write the user's own rows with the classes, in the user's own format."""
+    suffix = ".star" if particles.table is None else particles.table.suffix
+    lost = particles.write(directory.particles_as(suffix), particle_columns(result))
+    if lost:
+        logger.info("%s: the format has no place for %s", directory.particles, ", ".join(lost))
 
 
 def _write_maps(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from cryofocus.data.images import ImageReader
+from cryofocus.data.particle_table import Supplement
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.star import write_star
 from cryofocus.data.volume import write_volume
@@ -28,6 +29,7 @@ class ReconstructSettings:
     Attributes
     ----------
     datadir : folder in which image stacks are looked up first.
+    supplement : what the particle table leaves to the user to say.
     symmetry : point group; C1 so far.
     invert : whether protein is dark in the images; "auto" looks at the density.
     seed : of random half sets, where the table gives none.
@@ -35,6 +37,7 @@ class ReconstructSettings:
     """
 
     datadir: Path | None = None
+    supplement: Supplement | None = None
     symmetry: str = "C1"
     invert: Literal["auto", "yes", "no"] = "auto"
     seed: int = 1
@@ -88,7 +91,7 @@ def reconstruct(
             "symmetry first, then reconstruct with C1."
         )
     kernels = select_kernels(settings.device, settings.threads)
-    table = ParticleSet.read(particles, datadir=settings.datadir)
+    table = ParticleSet.read(particles, datadir=settings.datadir, supplement=settings.supplement)
     table.check_images()
     half_set, origin = assign_half_sets(table, settings.seed)
     logger.info("%s", origin)

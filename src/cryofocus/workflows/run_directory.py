@@ -261,8 +261,13 @@ class RunDirectory:
 
     @property
     def particles(self) -> Path:
-        """Particle table with the classes added."""
-        return self.path / "particles.star"
+        """Particle table with the classes added, in the format of the table that was read."""
+        names = [name for name in run_files.PARTICLE_TABLES if (self.path / name).is_file()]
+        return self.path / (names or run_files.PARTICLE_TABLES)[0]
+
+    def particles_as(self, suffix: str) -> Path:
+        """Particle table of the format whose files end so."""
+        return self.path / f"particles{suffix}"
 
     @property
     def posteriors(self) -> Path:

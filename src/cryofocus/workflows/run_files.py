@@ -21,6 +21,8 @@ RUN_FILES = (
     RunFile("view.cxc", "opens class maps, consensus and mask in ChimeraX"),
     RunFile("particles.star", "your particle table with class and probability added"),
     RunFile("particles.cs", "the same for cryoSPARC input"),
+    RunFile("particles.cistem", "the same for cisTEM's binary input, beside one table a class"),
+    RunFile("particles.par", "the same for Frealign input, beside one table a class"),
     RunFile("posteriors.npy", "probabilities of the classes, float32 (particle, class)"),
     RunFile("agreement.npy", "fraction of runs that agree on a particle, float32 (particle,)"),
     RunFile("classes.csv", "particles, weight, resolution and certainty of each class"),
@@ -44,11 +46,16 @@ MAP_FILES = (
 )
 """The numbered files, as the README lists them."""
 
+PARTICLE_TABLES = tuple(f"particles{suffix}" for suffix in (".star", ".cs", ".cistem", ".par"))
+"""Names of the particle table, one a format."""
+
 LOCK_NAME = ".cryofocus.lock"
 README_TITLE = "Run directory of cryofocus classify"
 
 _FIXED_NAMES = frozenset(file.name for file in RUN_FILES) | {LOCK_NAME}
-_NUMBERED_NAME = re.compile(r"class\d{3,}(_half[12]|_control)?\.mrc")
+_NUMBERED_NAME = re.compile(
+    r"class\d{3,}(_half[12]|_control)?\.mrc|particles_class\d{3,}\.(star|cistem|par)"
+)
 
 
 def class_map_name(class_number: int) -> str:
@@ -90,7 +97,7 @@ def is_partial_file(name: str) -> bool:
 
 def readme_text() -> str:
     """Compose README.txt: one line a file."""
-    files = (*RUN_FILES[:7], *MAP_FILES, *RUN_FILES[7:])
+    files = (*RUN_FILES[:9], *MAP_FILES, *RUN_FILES[9:])
     width = max(len(file.name) for file in files) + 2
     lines = [f"{file.name:<{width}}{file.purpose}" for file in files]
     rules = (

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
-from cryofocus.data.relion import find_particles
-from cryofocus.data.star import StarDocument
+from cryofocus.data.formats import open_table
 from cryofocus.errors import FormatError, OutputError, SettingError
 from cryofocus.workflows.run_directory import RunDirectory
 
@@ -28,7 +27,7 @@ def select(
     ----------
     run : finished run directory.
     classes : class numbers, counted from 1; their posteriors are summed.
-    output : STAR file to write.
+    output : table to write, in the format of the run's own.
     min_posterior : smallest sum of posteriors to keep a particle; None keeps those whose most
         probable class is chosen.
     overwrite : replace an existing file.
@@ -58,8 +57,12 @@ def select(
         raise OutputError(
             f"{output}: exists. Choose another name with -o, or replace it with --overwrite."
         )
-    document = StarDocument.read(directory.particles)
-    table = find_particles(document)
+    table = open_table(directory.particles)
+    if output.suffix != table.suffix:
+        raise SettingError(
+            f"{output}: expected a name that ends in {table.suffix}, the format of "
+            f"{directory.particles}. Change the name after -o; cryofocus convert gives others."
+        )
     posteriors = read_posteriors(directory, (table.n_rows, job.n_classes))
     rows = np.flatnonzero(_is_kept(posteriors, chosen, min_posterior))
     if len(rows) == 0:
@@ -68,7 +71,7 @@ def select(
             + (f" with a posterior of {min_posterior:g}" if min_posterior is not None else "")
             + ". Choose other classes or a smaller --min-posterior."
         )
-    document.write(output, table, {}, rows)
+    table.write(output, {}, rows)
     return len(rows)
 
 
