@@ -13,7 +13,7 @@ from cryofocus.inference.consensus import Consensus, estimate_consensus
 from cryofocus.inference.deviation import DeviationSpace
 from cryofocus.inference.em import FocusProblem
 from cryofocus.inference.focus import FocusBox, measure_focus
-from cryofocus.inference.prior import SpectrumModel, consensus_spectrum
+from cryofocus.inference.prior import SpectrumModel, consensus_spectrum, consensus_support
 from cryofocus.kernels.cpu import CpuKernels
 from cryofocus.maths.ctf import evaluate_ctf
 from cryofocus.maths.fourier import forward_2d, hermitian_weights, shift_phases
@@ -78,5 +78,6 @@ def prepare(planted: Planted) -> tuple[FocusProblem, SpectrumModel, Consensus]:
     statistics = measure_focus(consensus, box, N_SHELLS, KERNELS)
     reach = int(np.ceil(N_SHELLS * box.edge / box.sampled_box))
     space = DeviationSpace(box, min(reach, statistics.band.n_shells))
-    spectrum = consensus_spectrum(space, box.cut(consensus.map.full))
-    return FocusProblem(statistics, space, KERNELS), spectrum, consensus
+    inside = box.cut(consensus.map.full)
+    problem = FocusProblem(statistics, space, consensus_support(space, inside), KERNELS)
+    return problem, consensus_spectrum(space, inside), consensus

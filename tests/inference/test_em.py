@@ -10,6 +10,7 @@ from scipy.special import expit
 
 from cryofocus.inference import em
 from cryofocus.inference.checkpoint import pack_runs, unpack_runs
+from cryofocus.inference.deviation import DeviationPrior
 from cryofocus.inference.likelihood import sum_slices
 from cryofocus.inference.mixture import fit_mixture
 from cryofocus.inference.residual import ResidualStrategy
@@ -43,9 +44,8 @@ def classify(planted: Planted, seed: int = 0) -> em.EmState:
     """Subspace, mixture and EM until it ends, as the classifier does."""
     problem, spectrum, _ = prepare(planted)
     generator = np.random.default_rng(seed)
-    subspace = fit_subspace(
-        problem.statistics, problem.space, spectrum.spectrum, 1, KERNELS, generator
-    )
+    prior = DeviationPrior(spectrum.spectrum, problem.support, np.eye(1))
+    subspace = fit_subspace(problem.statistics, problem.space, prior, KERNELS, generator)
     state = em.init(problem, fit_mixture(subspace, 2, generator).posteriors, spectrum)
     while em.terminate(state, 60, TOLERANCE) is None:
         state = em.step(problem, state)

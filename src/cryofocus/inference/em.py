@@ -27,7 +27,7 @@ from cryofocus.inference.prior import (
     SpectrumModel,
     contrasts,
     correct_spectrum,
-    estimate_support,
+    narrow_support,
 )
 from cryofocus.inference.strategy import CycleRecord, reason_to_stop
 from cryofocus.kernels.contract import SliceKernels
@@ -42,10 +42,19 @@ MAX_HALVINGS = 4
 
 @dataclass(frozen=True, eq=False)
 class FocusProblem:
-    """What stays the same in all cycles and runs: the data, their space and who computes."""
+    """What stays the same in all cycles and runs.
+
+    Attributes
+    ----------
+    statistics : the data.
+    space : what deviations can be.
+    support : where the prior expects them before any is known.
+    kernels : who computes.
+    """
 
     statistics: FocusStatistics
     space: DeviationSpace
+    support: Float32[np.ndarray, "d d d"]
     kernels: SliceKernels
 
 
@@ -90,10 +99,10 @@ def init(
     posteriors: Float64[np.ndarray, "particle n_classes"],
     spectrum: SpectrumModel,
 ) -> EmState:
-    """Start from posteriors; the prior starts with the whole focus mask as its support."""
+    """Start from posteriors and from the problem's support."""
     mixing = contrasts(estimate_class_weights(posteriors))
     nothing = np.zeros(len(posteriors))
-    return EmState(posteriors, None, spectrum, problem.space.box.mask, mixing, nothing)
+    return EmState(posteriors, None, spectrum, problem.support, mixing, nothing)
 
 
 def step(problem: FocusProblem, state: EmState) -> EmState:
@@ -128,7 +137,7 @@ def _learn_prior(problem: FocusProblem, state: EmState) -> EmState:
     n_done = state.n_prior_cycles + 1
     support = state.support
     if n_done in SUPPORT_AFTER:
-        support = estimate_support(space, space.fields(coefficients, prior)[:-1])
+        support = narrow_support(problem.support, space.fields(coefficients, prior)[:-1])
     logger.debug(
         "prior cycle %d: amplitude %.2f, slope %.2f, posteriors changed by %.4f",
         n_done,

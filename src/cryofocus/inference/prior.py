@@ -2,10 +2,10 @@
 
 Three things are learnt. The spectrum tau2 is the consensus's own spectrum inside the mask times
 `exp(amplitude + slope (s/S)^2)`, two numbers fitted to the evidence, because a free number for
-every shell follows the noise. The support says where in the mask deviations are: what moves
-fills a small part of a focus sphere, and every voxel that is allowed to vary without need costs
-accuracy. The mixing keeps the weighted mean of the classes close to the consensus, which is
-known much better than any class.
+every shell follows the noise. The support says where in the mask deviations are: it starts from
+where the consensus holds any density and follows what moves, for every voxel that is allowed to
+vary without need costs accuracy. The mixing keeps the weighted mean of the classes close to the
+consensus, which is known much better than any class.
 """
 
 from __future__ import annotations
@@ -32,10 +32,12 @@ LARGEST_STEP = 1.5
 SLOPE_PRIOR_COEFFICIENTS, SLOPE_SPREAD = 1.0, 4.0
 # Standard deviation of the classes' common deviation relative to that of their differences.
 COMMON_DEVIATION = 0.3
-# The support follows the root-mean-square deviation, smoothed over about a density's width, and
-# never closes completely: what is found later must be able to enter.
-SUPPORT_SIGMA_VOXELS = 1.5
-SUPPORT_FLOOR = 0.15
+# The support follows densities smoothed over a part of their width, and never closes completely:
+# what is found later must be able to enter.
+DENSITY_SIGMA_VOXELS, DENSITY_FLOOR = 0.7, 0.1
+DEVIATION_SIGMA_VOXELS, DEVIATION_FLOOR = 1.5, 0.15
+# The density that counts as fully there; the largest voxels of all may be something else's.
+FULL_DENSITY_PERCENTILE = 99.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,16 +127,38 @@ def correct_spectrum(
     )
 
 
-def estimate_support(
-    space: DeviationSpace, fields: Float32[np.ndarray, "field d d d"]
+def consensus_support(
+    space: DeviationSpace, consensus: Float32[np.ndarray, "d d d"]
 ) -> Float32[np.ndarray, "d d d"]:
-    """Return the focus mask narrowed to where the fields are."""
-    power = gaussian_filter((fields.astype(np.float64) ** 2).sum(axis=0), SUPPORT_SIGMA_VOXELS)
+    """Return the focus mask weighted by how much the consensus's density lets classes deviate.
+
+    A density rho in a fraction f of the particles shows as v = f rho in the consensus, and its
+    standard deviation over the particles is sqrt(v (rho - v)): about sqrt(v) where v is thin, and
+    nothing where the consensus is empty. What is always there, v = rho, keeps its full weight,
+    because it may be two densities that take turns.
+    """
+    mask = space.box.mask
+    density = gaussian_filter(np.maximum(consensus, 0).astype(np.float64), DENSITY_SIGMA_VOXELS)
+    full = float(np.percentile(density[mask > 0.5], FULL_DENSITY_PERCENTILE))
+    if full <= 0:
+        return mask
+    weight = np.sqrt(np.clip(density / full, DENSITY_FLOOR**2, 1))
+    return np.asarray(mask * weight, np.float32)
+
+
+def narrow_support(
+    support: Float32[np.ndarray, "d d d"], fields: Float32[np.ndarray, "field d d d"]
+) -> Float32[np.ndarray, "d d d"]:
+    """Return a support narrowed to where the fields are.
+
+    Halfway on a logarithmic scale: the fields of the first cycles are noisy.
+    """
+    power = gaussian_filter((fields.astype(np.float64) ** 2).sum(axis=0), DEVIATION_SIGMA_VOXELS)
     largest = float(power.max())
     if largest <= 0:
-        return space.box.mask
-    relative = np.maximum(np.sqrt(power / largest), SUPPORT_FLOOR)
-    return np.asarray(space.box.mask * relative, np.float32)
+        return support
+    relative = np.maximum(np.sqrt(power / largest), DEVIATION_FLOOR)
+    return np.asarray(support * np.sqrt(relative), np.float32)
 
 
 def contrasts(class_weights: Float64[np.ndarray, " n_classes"]) -> Mixing:

@@ -14,10 +14,10 @@ from jaxtyping import Float32
 
 from cryofocus.arrays import AnyArray
 from cryofocus.inference import em
-from cryofocus.inference.deviation import DeviationSpace
+from cryofocus.inference.deviation import DeviationPrior, DeviationSpace
 from cryofocus.inference.focus import FocusBox, measure_focus, statistics_bytes
 from cryofocus.inference.mixture import fit_mixture
-from cryofocus.inference.prior import SpectrumModel, consensus_spectrum
+from cryofocus.inference.prior import SpectrumModel, consensus_spectrum, consensus_support
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.inference.strategy import Prepared, pack_history, unpack_history
 from cryofocus.inference.subspace import fit_subspace
@@ -59,13 +59,10 @@ class ResidualStrategy:
         generator = np.random.default_rng([self.settings.seed, run])
         # K classes span K - 1 dimensions; one more lets the mixture choose.
         n_dimensions = 1 if n_classes == 2 else n_classes
+        problem = self.problem
+        prior = DeviationPrior(self.spectrum.for_search(), problem.support, np.eye(n_dimensions))
         subspace = fit_subspace(
-            self.problem.statistics,
-            self.problem.space,
-            self.spectrum.for_search(),
-            n_dimensions,
-            self.problem.kernels,
-            generator,
+            problem.statistics, problem.space, prior, problem.kernels, generator
         )
         mixture = fit_mixture(subspace, n_classes, generator)
         logger.info(
@@ -74,7 +71,7 @@ class ResidualStrategy:
             subspace.n_cycles,
             ", ".join(f"{value:.3f}" for value in subspace.information[::-1]),
         )
-        return em.init(self.problem, mixture.posteriors, self.spectrum)
+        return em.init(problem, mixture.posteriors, self.spectrum)
 
     def step(self, state: em.EmState) -> em.EmState:
         """Do one cycle."""
@@ -132,8 +129,9 @@ def prepare_residual(prepared: Prepared) -> ResidualStrategy:
         )
     reach = min(statistics.band.n_shells, _prior_shells(n_shells, box))
     space = DeviationSpace(box, reach, images.workers)
-    spectrum = consensus_spectrum(space, box.cut(consensus.map.full))
-    problem = em.FocusProblem(statistics, space, kernels)
+    inside = box.cut(consensus.map.full)
+    spectrum, support = consensus_spectrum(space, inside), consensus_support(space, inside)
+    problem = em.FocusProblem(statistics, space, support, kernels)
     return ResidualStrategy(problem, spectrum, prepared.settings)
 
 

@@ -48,19 +48,18 @@ class Subspace:
 def fit_subspace(
     statistics: FocusStatistics,
     space: DeviationSpace,
-    spectrum: Float64[np.ndarray, " n_shells"],
-    n_dimensions: int,
+    prior: DeviationPrior,
     kernels: SliceKernels,
     generator: np.random.Generator,
 ) -> Subspace:
-    """Find principal deviations from random starting coordinates.
+    """Find principal deviations, as many as the prior has, from random starting coordinates.
 
-    The prior's spectrum is kept: estimating it here, while nothing is known yet, would let weak
-    deviations die out before they are found.
+    The prior is kept: estimating it here, while nothing is known yet, would let weak deviations
+    die out before they are found.
     """
+    n_dimensions = len(prior.mixing)
     mean = generator.standard_normal((len(statistics), n_dimensions))
     second = np.ones_like(mean)
-    prior = DeviationPrior(spectrum, space.box.mask, np.eye(n_dimensions))
     coefficients: Coefficients | None = None
     information = np.zeros(n_dimensions)
     for cycle in range(1, MAX_CYCLES + 1):
