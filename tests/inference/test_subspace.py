@@ -17,7 +17,7 @@ def fit(n_dimensions: int = 1, seed: int = 0) -> Subspace:
     return fit_subspace(
         problem.statistics,
         problem.space,
-        DeviationPrior(spectrum.spectrum, problem.support, np.eye(n_dimensions)),
+        DeviationPrior(spectrum.for_search(), problem.support, np.eye(n_dimensions)),
         KERNELS,
         np.random.default_rng(seed),
     )
@@ -41,17 +41,12 @@ def test_coordinates_separate_the_classes() -> None:
 
 
 def test_coordinates_have_unit_covariance() -> None:
-    """Coordinates have unit variance where there is a deviation, and do not correlate.
-
-    The planted set deviates along one direction; the second still shrinks when cycles end.
-    """
+    """Deviations are scaled such that coordinates have unit covariance over the set."""
     subspace = fit(2)
     covariance = np.linalg.inv(np.eye(2) + subspace.quadratic)
     mean = np.einsum("nij,nj->ni", covariance, subspace.linear)
     total = covariance.mean(axis=0) + mean.T @ mean / len(mean)
-    informative = int(subspace.information.argmax())
-    np.testing.assert_allclose(total[informative, informative], 1.0, atol=0.01)
-    np.testing.assert_allclose(total[0, 1], 0.0, atol=0.01)
+    np.testing.assert_allclose(total, np.eye(2), atol=0.15)
 
 
 def test_information_is_sorted_and_separate() -> None:
