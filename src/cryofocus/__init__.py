@@ -23,6 +23,7 @@ __all__ = [
     "DiffmapSettings",
     "FocusMask",
     "FocusedClassifier",
+    "FscSettings",
     "HumanoidSettings",
     "ImageReader",
     "ModelMaskSettings",
@@ -37,6 +38,7 @@ __all__ = [
     "diffmap_run",
     "evaluate",
     "expand",
+    "fsc",
     "make_model_mask",
     "make_sphere_mask",
     "make_threshold_mask",
@@ -56,6 +58,7 @@ _HOME = {
     "DiffmapSettings": "cryofocus.workflows.diffmap",
     "FocusMask": "cryofocus.data.mask",
     "FocusedClassifier": "cryofocus.inference.classifier",
+    "FscSettings": "cryofocus.workflows.fsc",
     "HumanoidSettings": "cryofocus.simulate.settings",
     "ImageReader": "cryofocus.data.images",
     "ModelMaskSettings": "cryofocus.workflows.make_mask",
@@ -64,12 +67,13 @@ _HOME = {
     "Supplement": "cryofocus.data.particle_table",
     "ThresholdMaskSettings": "cryofocus.workflows.make_mask",
     "classify": "cryofocus.workflows.classify",
-    "diffmap": "cryofocus.workflows.diffmap",
-    "diffmap_run": "cryofocus.workflows.diffmap_run",
     "collapse": "cryofocus.workflows.collapse",
     "convert": "cryofocus.workflows.convert",
+    "diffmap": "cryofocus.workflows.diffmap",
+    "diffmap_run": "cryofocus.workflows.diffmap_run",
     "evaluate": "cryofocus.workflows.evaluate",
     "expand": "cryofocus.workflows.expand",
+    "fsc": "cryofocus.workflows.fsc",
     "make_model_mask": "cryofocus.workflows.make_mask",
     "make_sphere_mask": "cryofocus.workflows.make_mask",
     "make_threshold_mask": "cryofocus.workflows.make_mask",
@@ -100,6 +104,7 @@ if TYPE_CHECKING:
     from cryofocus.workflows.diffmap_run import diffmap_run
     from cryofocus.workflows.evaluate import evaluate
     from cryofocus.workflows.expand import expand
+    from cryofocus.workflows.fsc import FscSettings, fsc
     from cryofocus.workflows.make_mask import (
         ModelMaskSettings,
         ThresholdMaskSettings,

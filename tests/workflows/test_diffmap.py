@@ -166,12 +166,15 @@ def test_all_pairs_in_one_map(tmp_path: Path, finished: RunDirectory) -> None:
 
 
 def test_results_are_not_replaced_unasked(tmp_path: Path, finished: RunDirectory) -> None:
-    """A directory that holds something is left alone without overwrite."""
-    (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(CryofocusError, match="exists and is not empty"):
-        diffmap_run(finished.path, tmp_path)
-    diffmap_run(finished.path, tmp_path, overwrite=True)
-    assert (tmp_path / "notes.txt").read_text() == "mine"
+    """A directory that exists is left alone; with overwrite, if it holds difference maps."""
+    (tmp_path / "notes").mkdir()
+    with pytest.raises(CryofocusError, match="already exists"):
+        diffmap_run(finished.path, tmp_path / "notes")
+    with pytest.raises(CryofocusError, match=r"not a set of difference maps \(it holds no diff"):
+        diffmap_run(finished.path, tmp_path / "notes", overwrite=True)
+    for _ in range(2):
+        made = diffmap_run(finished.path, tmp_path / "out", overwrite=True)
+    assert made.table.exists()
 
 
 def test_unfinished_run_is_refused(tmp_path: Path, finished: RunDirectory) -> None:

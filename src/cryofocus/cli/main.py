@@ -13,6 +13,7 @@ from cryofocus.cli import (
     convert,
     doctor,
     evaluate,
+    fsc,
     maps,
     mask,
     particles,
@@ -41,6 +42,7 @@ app.command("reconstruct")(particles.reconstruct)
 app.add_typer(mask.app, name="mask")
 app.command("diffmap")(maps.diffmap)
 app.command("merge")(maps.merge)
+app.command("fsc")(fsc.fsc)
 app.command("expand")(symmetry.expand)
 app.command("collapse")(symmetry.collapse)
 app.command("convert")(convert.convert)

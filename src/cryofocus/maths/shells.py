@@ -52,6 +52,20 @@ def first_shell_below(fsc: Float[np.ndarray, " n"], threshold: float) -> int:
     return int(np.argmax(lasting)) if lasting.any() else len(below)
 
 
-def shell_resolution_angstrom(shell: int, box: int, voxel_size_angstrom: float) -> float:
+def crossing_shell(fsc: Float[np.ndarray, " n"], threshold: float) -> float:
+    """Return where the FSC falls below a threshold to stay, interpolated linearly between shells.
+
+    The last shell if it never falls.
+    """
+    shell = first_shell_below(fsc, threshold)
+    if shell == len(fsc):
+        return float(shell - 1)
+    above, below = float(fsc[shell - 1]), float(fsc[shell])
+    if above <= threshold:
+        return float(shell)
+    return shell - 1 + (above - threshold) / (above - below)
+
+
+def shell_resolution_angstrom(shell: float, box: int, voxel_size_angstrom: float) -> float:
     """Return the resolution of a shell in Å; infinite for shell 0."""
     return box * voxel_size_angstrom / shell if shell > 0 else float("inf")

@@ -103,19 +103,24 @@ def particle_columns(result: ClassificationResult) -> dict[str, np.ndarray]:
 def fsc_columns(
     fsc: Float[np.ndarray, " n_shells"], box: int, pixel_size_angstrom: float
 ) -> dict[str, np.ndarray]:
-    """Return the columns of one FSC curve as RELION names them.
+    """Return the columns of one FSC curve as RELION names them."""
+    columns = shell_columns(len(fsc), box, pixel_size_angstrom)
+    return {**columns, "rlnFourierShellCorrelation": np.asarray(fsc, np.float64)}
+
+
+def shell_columns(n_shells: int, box: int, pixel_size_angstrom: float) -> dict[str, np.ndarray]:
+    """Return the columns that say which shell a row of an FSC table is, as RELION names them.
 
     Shell 0 has no resolution in Å; it stands as 999, as in RELION.
     """
-    shells = np.arange(len(fsc))
+    shells = np.arange(n_shells)
     frequency = shells / (box * pixel_size_angstrom)
-    resolution = np.full(len(fsc), 999.0)
+    resolution = np.full(n_shells, 999.0)
     resolution[1:] = 1 / frequency[1:]
     return {
         "rlnSpectralIndex": shells,
         "rlnResolution": frequency,
         "rlnAngstromResolution": resolution,
-        "rlnFourierShellCorrelation": np.asarray(fsc, np.float64),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +67,11 @@ class WrittenDifference:
     resolution_angstrom: float
     peak: DifferencePeak
     peak_angstrom: Point
+
+    def moved_to(self, folder: Path) -> WrittenDifference:
+        """Return the same for files that went to another folder."""
+        beside = None if self.significance is None else folder / self.significance.name
+        return replace(self, path=folder / self.path.name, significance=beside)
 
 
 def diffmap(

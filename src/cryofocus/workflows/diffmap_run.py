@@ -16,13 +16,14 @@ from cryofocus.data.grid_map import GridMap
 from cryofocus.maps.difference import Halves, merge_maxima, subtract_map
 from cryofocus.workflows import atomic
 from cryofocus.workflows.diffmap import DiffmapSettings, WrittenDifference, write_difference
-from cryofocus.workflows.outputs import make_folder, require_new_folder
+from cryofocus.workflows.new_directory import DirectoryKind, new_directory
 from cryofocus.workflows.progress import Progress, SilentProgress
 from cryofocus.workflows.run_directory import RunDirectory
 from cryofocus.workflows.select import read_posteriors
 
 Against = Literal["consensus", "pairs"]
 TABLE, MERGED = "differences.csv", "merged.mrc"
+KIND = DirectoryKind("set of difference maps", TABLE)
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def diffmap_run(
         differences.csv (peak, its place, volume) and merged.mrc, their voxelwise maximum.
     against : each class minus the consensus, or every class minus every other.
     settings : defaults if left out.
-    overwrite : replace files in a directory that exists.
+    overwrite : replace earlier difference maps.
     progress : display; silent by default.
 
     Raises
@@ -69,20 +70,22 @@ def diffmap_run(
     FormatError
         When the run is none, is unfinished or damaged.
     OutputError
-        When the directory is not empty, or cannot be written.
+        When the directory exists (without `overwrite`) or cannot be written.
     """
-    settings, folder = settings or DiffmapSettings(), Path(output)
+    settings, output = settings or DiffmapSettings(), Path(output)
     directory = RunDirectory.open(Path(run))
     job = directory.read_job()
-    require_new_folder(folder, overwrite=overwrite)
+    KIND.require_usable(output, overwrite=overwrite)
     grid = GridMap.read(directory.consensus)
     mask = None if settings.mask is None else grid.read_mask(settings.mask)
     weights = read_posteriors(directory, (job.n_particles, job.n_classes)).mean(axis=0)
-    make_folder(folder)
-    written, merged = [], np.zeros_like(grid.data)
     pairs = _pairs(directory, grid, against, weights)
     n_pairs = job.n_classes * (1 if against == "consensus" else job.n_classes - 1)
-    with (progress or SilentProgress()).task("difference maps", n_pairs) as advance:
+    written, merged = [], np.zeros_like(grid.data)
+    with (
+        new_directory(output, KIND, overwrite=overwrite) as folder,
+        (progress or SilentProgress()).task("difference maps", n_pairs) as advance,
+    ):
         for first, second in pairs:
             halves = (first.halves, second.halves)
             difference = subtract_map(
@@ -92,9 +95,11 @@ def diffmap_run(
             written.append(write_difference(path, grid, difference, settings.threshold, mask))
             merged = merge_maxima((merged, difference.data))
             advance()
-    grid.write(folder / MERGED, merged)
-    atomic.write_table(folder / TABLE, difference_table(written))
-    return RunDifferences(tuple(written), folder / TABLE, folder / MERGED)
+        grid.write(folder / MERGED, merged)
+        atomic.write_table(folder / TABLE, difference_table(written))
+    return RunDifferences(
+        tuple(entry.moved_to(output) for entry in written), output / TABLE, output / MERGED
+    )
 
 
 def difference_table(written: list[WrittenDifference]) -> dict[str, list[atomic.Cell]]:

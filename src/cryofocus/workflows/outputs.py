@@ -1,11 +1,10 @@
-"""Names of results, refused before any work is done where they are taken or impossible."""
+"""Names of maps to write, refused before any work is done where they are taken or impossible."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from cryofocus.data.atomic import explain_write_errors
 from cryofocus.errors import OutputError, SettingError
 
 
@@ -65,39 +64,3 @@ def require_new_table(path: Path, source: Path, *, overwrite: bool) -> None:
         raise OutputError(
             f"{path}: exists. Choose another name with -o, or replace it with --overwrite."
         )
-
-
-def require_new_folder(folder: Path, *, overwrite: bool) -> None:
-    """Check the name of a directory of results, touching nothing.
-
-    Parameters
-    ----------
-    folder
-        Directory that the user named with -o; missing or empty is fine.
-    overwrite
-        Whether files in it may be replaced.
-
-    Raises
-    ------
-    OutputError
-        When it is a file, or holds something (without `overwrite`).
-    """
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder}: exists and is a file. Choose another place with -o.")
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-        raise OutputError(
-            f"{folder}: exists and is not empty. Choose another place with -o, or replace the "
-            "results in it with --overwrite."
-        )
-
-
-def make_folder(folder: Path) -> None:
-    """Make a directory of results with its parents.
-
-    Raises
-    ------
-    OutputError
-        When the system refuses.
-    """
-    with explain_write_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,259 @@
+"""`cryofocus fsc`: resolution of two half maps, overall, by direction and from place to place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from cryofocus.arrays import Volume
+from cryofocus.data.grid_map import GridMap
+from cryofocus.data.star import write_star
+from cryofocus.errors import InputError, SettingError
+from cryofocus.maps.directional import DirectionalFsc, directional_fsc, sphericity
+from cryofocus.maps.local_resolution import (
+    MIN_WINDOW,
+    choose_window,
+    count_windows,
+    filter_locally,
+    local_frequency,
+)
+from cryofocus.maps.resolution import FscCurves, measure_fsc
+from cryofocus.maths.sampling import hemisphere_directions
+from cryofocus.maths.shells import crossing_shell, shell_resolution_angstrom
+from cryofocus.workflows import atomic
+from cryofocus.workflows.classify_outputs import shell_columns
+from cryofocus.workflows.new_directory import DirectoryKind, new_directory
+from cryofocus.workflows.progress import Progress, SilentProgress
+
+FSC_LIMIT, FSC_HALF = 0.143, 0.5
+N_DIRECTIONS = 500
+CURVES, DIRECTIONS = "fsc.star", "directional.csv"
+KIND = DirectoryKind("result of cryofocus fsc", CURVES)
+LOCAL, FILTERED = "local_resolution.mrc", "locally_filtered.mrc"
+
+
+@dataclass(frozen=True)
+class FscSettings:
+    """What to measure.
+
+    Attributes
+    ----------
+    mask : soft mask; its effect on the overall FSC is corrected for.
+    directional : measure the resolution by direction.
+    local : measure the resolution from place to place, and filter by it.
+    window_angstrom : edge of the window for local resolution; None takes six times the overall.
+    seed : of the random phases.
+    """
+
+    mask: Path | None = None
+    directional: bool = False
+    local: bool = False
+    window_angstrom: float | None = None
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Anisotropy:
+    """How resolution (Å, FSC 0.143) depends on the direction; 1 is the sphericity of a sphere."""
+
+    best_angstrom: float
+    worst_angstrom: float
+    sphericity: float
+
+
+@dataclass(frozen=True, eq=False)
+class FscResult:
+    """What was measured and written.
+
+    Attributes
+    ----------
+    folder : directory with fsc.star and what else was asked for.
+    box, voxel_size_angstrom : grid of the maps.
+    curves : Fourier shell correlations.
+    resolution_angstrom, resolution_half_angstrom : at 0.143 and 0.5, mask corrected.
+    directional, anisotropy : None unless asked for.
+    local_range_angstrom : 5th, 50th and 95th percentile of the local resolution inside the mask;
+        None unless asked for.
+    """
+
+    folder: Path
+    box: int
+    voxel_size_angstrom: float
+    curves: FscCurves
+    resolution_angstrom: float
+    resolution_half_angstrom: float
+    directional: DirectionalFsc | None = None
+    anisotropy: Anisotropy | None = None
+    local_range_angstrom: tuple[float, float, float] | None = None
+
+
+def fsc(
+    first: Path | str,
+    second: Path | str,
+    output: Path | str,
+    settings: FscSettings | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> FscResult:
+    """Measure the resolution of two half maps.
+
+    Parameters
+    ----------
+    first, second : half maps on one grid, unfiltered and unmasked.
+    output : directory to write: fsc.star, and as asked for directional.csv,
+        local_resolution.mrc and locally_filtered.mrc.
+    settings : defaults if left out.
+    overwrite : replace an earlier result.
+    progress : display; silent by default.
+
+    Raises
+    ------
+    InputError
+        When a map or the mask cannot be used, lies on another grid, or the half maps are one map.
+    OutputError
+        When the directory exists (without `overwrite`) or cannot be written.
+    """
+    settings, output = settings or FscSettings(), Path(output)
+    KIND.require_usable(output, overwrite=overwrite)
+    maps = _HalfMaps.read(first, second, settings.mask)
+    grid, other = maps.first, maps.second
+    curves = measure_fsc(grid.data, other.data, maps.mask, seed=settings.seed)
+    if curves.are_identical:
+        raise InputError(
+            f"{grid.path} and {other.path}: the FSC is 1 in every shell, so they are the same "
+            "map; expected two half maps from different particles. Name one of each half."
+        )
+    result = FscResult(
+        output,
+        grid.box,
+        grid.voxel_size_angstrom,
+        curves,
+        maps.resolution(crossing_shell(curves.corrected, FSC_LIMIT)),
+        maps.resolution(crossing_shell(curves.corrected, FSC_HALF)),
+    )
+    with new_directory(output, KIND, overwrite=overwrite) as folder:
+        write_star(folder / CURVES, _star_blocks(result, maps))
+        return _measure_more(result, maps, folder, settings, progress or SilentProgress())
+
+
+@dataclass(frozen=True, eq=False)
+class _HalfMaps:
+    """Two half maps and the mask, on one grid."""
+
+    first: GridMap
+    second: GridMap
+    mask: Volume | None
+
+    @classmethod
+    def read(cls, first: Path | str, second: Path | str, mask: Path | None) -> _HalfMaps:
+        grid = GridMap.read(first)
+        other = grid.read_partner(second)
+        return cls(grid, other, None if mask is None else grid.read_mask(mask))
+
+    @property
+    def masked(self) -> tuple[Volume, Volume]:
+        """Both maps, masked if there is a mask."""
+        data = (self.first.data, self.second.data)
+        return data if self.mask is None else (data[0] * self.mask, data[1] * self.mask)
+
+    def resolution(self, shell: float) -> float:
+        """Resolution in Å of a shell, which need not be whole."""
+        return shell_resolution_angstrom(shell, self.first.box, self.first.voxel_size_angstrom)
+
+
+def _measure_more(
+    result: FscResult, maps: _HalfMaps, folder: Path, settings: FscSettings, progress: Progress
+) -> FscResult:
+    """Measure and write what was asked for beyond the curves."""
+    if settings.directional:
+        directional = _measure_directions(maps, progress)
+        atomic.write_table(folder / DIRECTIONS, _directional_table(maps, directional))
+        result = replace(
+            result, directional=directional, anisotropy=_describe_anisotropy(maps, directional)
+        )
+    if settings.local:
+        window = _window(result, settings.window_angstrom)
+        local_range = _write_local(folder, maps, window, progress)
+        result = replace(result, local_range_angstrom=local_range)
+    return result
+
+
+def _measure_directions(maps: _HalfMaps, progress: Progress) -> DirectionalFsc:
+    directions = hemisphere_directions(N_DIRECTIONS)
+    with progress.task("directions", len(directions)) as advance:
+        return directional_fsc(*maps.masked, directions, advance=advance)
+
+
+def _describe_anisotropy(maps: _HalfMaps, directional: DirectionalFsc) -> Anisotropy:
+    shells = directional.averaged().crossings(FSC_LIMIT)
+    return Anisotropy(
+        maps.resolution(float(shells.max())),
+        maps.resolution(float(shells.min())),
+        sphericity(directional.direction, shells),
+    )
+
+
+def _directional_table(maps: _HalfMaps, directional: DirectionalFsc) -> dict[str, np.ndarray]:
+    """Return the columns of directional.csv, one row a direction."""
+    extent = maps.first.box * maps.first.voxel_size_angstrom
+    return {
+        **dict(zip("xyz", directional.direction.T, strict=True)),
+        "resolution_angstrom": extent / directional.crossings(FSC_LIMIT),
+        "resolution_half_angstrom": extent / directional.crossings(FSC_HALF),
+    }
+
+
+def _window(result: FscResult, window_angstrom: float | None) -> int:
+    """Choose the edge of the window for local resolution in voxels, even, within the box."""
+    if window_angstrom is None:
+        resolution_voxels = result.resolution_half_angstrom / result.voxel_size_angstrom
+        return choose_window(result.box, resolution_voxels)
+    wanted = 2 * round(window_angstrom / result.voxel_size_angstrom / 2)
+    largest = result.box - result.box % 2
+    if not MIN_WINDOW <= wanted <= largest:
+        low, high = (edge * result.voxel_size_angstrom for edge in (MIN_WINDOW, largest))
+        raise SettingError(
+            f"window: found {window_angstrom:g} Å, expected {low:.0f} to {high:.0f} Å for these "
+            "maps. Give another --window, or none."
+        )
+    return wanted
+
+
+def _write_local(
+    folder: Path, maps: _HalfMaps, window: int, progress: Progress
+) -> tuple[float, float, float]:
+    """Write local resolution and filtered map; return percentiles inside the mask."""
+    first, second = maps.first.data, maps.second.data
+    n_windows = count_windows(maps.first.box, window, maps.mask)
+    with progress.task("windows", n_windows) as advance:
+        frequency = local_frequency(first, second, window, maps.mask, advance=advance)
+    resolution = np.float32(maps.first.voxel_size_angstrom) / frequency
+    maps.first.write(folder / LOCAL, resolution)
+    maps.first.write(folder / FILTERED, filter_locally((first + second) / 2, frequency))
+    inside = resolution if maps.mask is None else resolution[maps.mask > 0.5]
+    finest, median, coarsest = (float(value) for value in np.percentile(inside, (5, 50, 95)))
+    return finest, median, coarsest
+
+
+def _star_blocks(
+    result: FscResult, maps: _HalfMaps
+) -> dict[str, dict[str, np.ndarray | list[str] | list[float]]]:
+    """Return the tables of fsc.star, named as in RELION's postprocess.star."""
+    curves = result.curves
+    table = {
+        **shell_columns(len(curves.unmasked), result.box, result.voxel_size_angstrom),
+        "rlnFourierShellCorrelationCorrected": curves.corrected,
+        "rlnFourierShellCorrelationUnmaskedMaps": curves.unmasked,
+    }
+    if curves.masked is not None and curves.randomised is not None:
+        table["rlnFourierShellCorrelationMaskedMaps"] = curves.masked
+        table["rlnCorrectedFourierShellCorrelationPhaseRandomizedMaskedMaps"] = curves.randomised
+    general: dict[str, np.ndarray | list[str] | list[float]] = {
+        "rlnFinalResolution": [result.resolution_angstrom],
+        "rlnUnfilteredMapHalf1": [str(maps.first.path)],
+        "rlnUnfilteredMapHalf2": [str(maps.second.path)],
+    }
+    return {"general": general, "fsc": {**table}}
