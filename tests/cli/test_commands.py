@@ -36,6 +36,28 @@ def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]
 ALL_COMMANDS = [(), *commands(typer.main.get_command(command_line.app))]
 
 
+def test_expand_and_collapse(cryofocus: Invoke, particle_set: Path, tmp_path: Path) -> None:
+    """A table goes there and back; what was made is said, and faults end with 2 and a message."""
+    table, longer, back = particle_set / "particles.star", tmp_path / "x.star", tmp_path / "y.star"
+    result = cryofocus("expand", table, "--symmetry", "d2", "-o", longer)
+    assert result.exit_code == 0
+    assert f"60 particles, 4 copies each: 240 rows in {longer}" in result.stdout
+    result = cryofocus("collapse", longer, "-o", back)
+    assert result.stdout == f"60 particles of 4 copies in {back}\n"
+    assert back.read_bytes() == table.read_bytes()
+    again = tmp_path / "again.star"
+    for options, message in (
+        (["--symmetry", "Q3"], "Error: symmetry: found 'Q3', expected a point group: Cn or Dn"),
+        (["--helical", "30,4"], "found '30,4', expected TWIST,RISE,N such as -65.2,9.4,5"),
+        ([], "Error: operators: expected exactly one of --symmetry GROUP, --helical TWIST"),
+        (["--operators", table], "line 3: found 'data_optics', which is no number; expected nine"),
+    ):
+        result = cryofocus("expand", table, *options, "-o", again)
+        assert result.exit_code == 2
+        assert message in result.stderr
+    assert not again.exists()
+
+
 @pytest.mark.parametrize("command", ALL_COMMANDS, ids=" ".join)
 def test_help(cryofocus: Invoke, command: tuple[str, ...]) -> None:
     """--help works everywhere and leaves no option without a word."""

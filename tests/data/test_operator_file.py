@@ -41,8 +41,8 @@ def test_operators_are_read_with_the_identity_first(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("1 2 3\n", f", line 1: found 3 numbers; {WANTED}."),
-        (f"\n{HALF_TURN[:-1]}x\n", f", line 2: could not convert string to float: 'x'; {WANTED}."),
-        (f"{HALF_TURN} 1 2 nan\n", f", line 1: found a number not finite; {WANTED}."),
+        (f"\n{HALF_TURN[:-1]}x\n", f", line 2: found 'x', which is no number; {WANTED}."),
+        (f"{HALF_TURN} 1 2 nan\n", f", line 1: found 'nan', which is no number; {WANTED}."),
         (
             "2 0 0 0 1 0 0 0 1\n",
             f", line 1: the matrix is no rotation (R R^T differs from 1 by 3); {WANTED}. "

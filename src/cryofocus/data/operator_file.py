@@ -8,6 +8,7 @@ identity need not be listed; it always comes first, whether and wherever it is l
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from cryofocus.maths.symmetry import OperatorSet, nearest_rotation
 ROUNDING = 2e-3
 # Two operators nearer than this, in matrix elements and Å, are one that was written twice.
 SAME = 1e-2
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,2})?")
 WANTED = "expected nine numbers (a rotation matrix, row by row), or twelve with a translation in Å"
 
 
@@ -76,13 +78,12 @@ def read_operators(path: Path | str) -> OperatorSet:
 
 def _parse(words: list[str], place: str) -> Float[np.ndarray, "3 4"]:
     """Make an operator, R beside t, of the words of a line."""
-    try:
-        numbers = np.array([float(word) for word in words])
-    except ValueError as error:
-        raise FormatError(f"{place}: {error}; {WANTED}.") from error
-    if len(numbers) not in (9, 12) or not np.isfinite(numbers).all():
-        found = f"{len(numbers)} numbers" if np.isfinite(numbers).all() else "a number not finite"
-        raise FormatError(f"{place}: found {found}; {WANTED}.")
+    wrong = next((word for word in words if not NUMBER.fullmatch(word)), None)
+    if wrong is not None:
+        raise FormatError(f"{place}: found {wrong!r}, which is no number; {WANTED}.")
+    numbers = np.array([float(word) for word in words])
+    if len(numbers) not in (9, 12):
+        raise FormatError(f"{place}: found {len(numbers)} numbers; {WANTED}.")
     matrix, translation = numbers[:9].reshape(3, 3), numbers[9:] if len(numbers) > 9 else 0.0
     off = float(np.abs(matrix @ matrix.T - np.eye(3)).max())
     if off > ROUNDING:
