@@ -41,9 +41,13 @@ def expanded(edit: Callable[..., Path]) -> Callable[..., Path]:
     return make
 
 
-def test_marked_copies_know_parent_and_operator(expanded: Callable[..., Path]) -> None:
+def test_marked_copies_know_parent_and_operator(
+    expanded: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
     """Parents and operators are those of the file, counted from 0; chosen copies keep theirs."""
-    particles = ParticleSet.read(expanded())
+    with caplog.at_level(logging.INFO, logger="cryofocus"):
+        particles = ParticleSet.read(expanded())
+    assert "4 rows are copies of 2 particles under 2 symmetry operators" in caplog.text
     np.testing.assert_array_equal(particles.parent_of_particle, [8, 3, 8, 3])
     np.testing.assert_array_equal(particles.operator_of_particle, [0, 0, 1, 1])
     np.testing.assert_array_equal(particles.slice_of_particle, [0, 1, 0, 1])

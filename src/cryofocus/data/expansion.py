@@ -102,7 +102,7 @@ def first_repeat(*columns: Int[np.ndarray, " n"]) -> tuple[int, int] | None:
 
 
 def check_expansion(expansion: Expansion, places: ImagePlaces, name: str) -> None:
-    """Check that copies of one parent show one image, or every copy an image of its own.
+    """Check that copies of one parent show one image, or every copy its own; log how many.
 
     Images from which density was subtracted at each copy's pose differ from copy to copy.
 
@@ -130,6 +130,10 @@ def check_expansion(expansion: Expansion, places: ImagePlaces, name: str) -> Non
             f"({places.name(first)} and {places.name(row)}); expected one image. "
             "Expanded tables cannot be joined: join the tables first, then expand."
         )
+    logger.info(
+        "%s: %d rows are copies of %d particles under %d symmetry operators",
+        *(name, len(expansion), expansion.n_parents, len(expansion.operators)),
+    )
 
 
 def infer_expansion(places: ImagePlaces, name: str) -> Expansion | None:
