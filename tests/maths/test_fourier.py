@@ -10,6 +10,7 @@ from cryofocus.maths.fourier import (
     forward_3d,
     hermitian_weights,
     inverse_2d,
+    inverse_2d_rows,
     inverse_3d,
     resize_half_2d,
     resize_half_3d,
@@ -31,6 +32,19 @@ def test_inverse_undoes_forward(box: int) -> None:
     np.testing.assert_allclose(inverse_3d(forward_3d(volume), box), volume, atol=1e-12)
     np.testing.assert_array_equal(images, before[0])
     np.testing.assert_array_equal(volume, before[1])
+
+
+@pytest.mark.parametrize("box", BOXES)
+def test_some_rows_are_those_of_the_whole_image(box: int) -> None:
+    """Rows of images of the first columns of a half transform equal the whole images' rows."""
+    half = forward_2d(np.random.default_rng(box).normal(size=(3, 2, box, box)))
+    half[..., 3:] = 0
+    rows = np.array([[0, 1], [2, box - 1], [box // 2, 3]])
+    found = inverse_2d_rows(np.moveaxis(half[..., :3], 1, -1), box, rows)
+    whole = inverse_2d(half, box)
+    for i in range(3):
+        expected = np.moveaxis(whole[i][:, rows[i]], 0, -1)
+        np.testing.assert_allclose(found[i], expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("box", BOXES)

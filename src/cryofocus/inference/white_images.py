@@ -103,8 +103,13 @@ def whiten_images(
     particles, full = images.particles, images.largest_band()
     extent = particles.box * particles.pixel_size_angstrom
     low_pass = low_pass_filter(full, extent, (n_shells - 1) / extent)
-    inside = low_pass > 0
-    band = full.disc(full.box, int(full.shells[inside].max()) + 1)
+    n_wanted = int(full.shells[low_pass > 0].max()) + 1
+    reference_box = coarse_box(particles.box, int(np.ceil(n_wanted * images.stretch)))
+    edge = next_fast_len(int(np.ceil(PADDING * reference_box)))
+    padding = edge / reference_box
+    # The outermost points of a slice need neighbours on the grid.
+    n_fitting = int((edge // 2 - 1) / (padding * images.stretch) + 0.5)
+    band = Band.disc(particles.box, min(n_wanted, n_fitting))
     enters = full.shells < band.n_shells
     shape = (len(images), len(band))
     transforms, response = allocate(shape, np.complex64), allocate(shape, np.float32)
@@ -118,10 +123,6 @@ def whiten_images(
         full_variance[rows] = power / (full.hermitian.sum() * full.box**2)
         transforms[rows], response[rows] = white[:, enters], seen[:, enters]
         advance(len(rows))
-    reach = int(np.ceil(band.n_shells * images.stretch))
-    reference_box = coarse_box(particles.box, reach)
-    edge = next_fast_len(int(np.ceil(PADDING * reference_box)))
-    padding = edge / reference_box
     geometry = images.geometry(band, padding, edge, order)
     return WhiteImages(
         particles=order,
