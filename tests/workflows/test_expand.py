@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cryofocus.data.formats import open_table
 from cryofocus.data.star import StarDocument
 from cryofocus.errors import CryofocusError, OutputError, ParticleError, SettingError
 from cryofocus.maths.rotations import geodesic_degrees, rotation_from_euler
@@ -229,6 +230,12 @@ def test_what_cannot_be_expanded_is_refused(table: Callable[..., Path], tmp_path
             "the symmetry of the map.",
         ),
         (
+            lambda: expand(path, C2, tmp_path / "x.cs"),
+            SettingError,
+            f"{tmp_path}/x.cs: expected a name that ends in .star, the format of {path}. Change "
+            "the name after -o.",
+        ),
+        (
             lambda: expand(path, C2, out),
             OutputError,
             f"{out}: exists. Choose another name with -o, or replace it with --overwrite.",
@@ -264,6 +271,24 @@ def test_what_cannot_be_expanded_is_refused(table: Callable[..., Path], tmp_path
         assert str(caught.value) == message
     assert out.read_bytes() == before
     assert not (tmp_path / "x.star").exists()
+
+
+def test_cryosparc_s_files_are_expanded(tmp_path: Path) -> None:
+    """A .cs file is expanded into one whose sym_expand fields tell the copies apart."""
+    folder = Path(__file__).parents[3] / "shared" / "data" / "cryosparc"
+    if not folder.is_dir():
+        pytest.skip(f"no files of other programs at {folder}")
+    source, out = folder / "cryosparc_P12_J24_001_particles.cs", tmp_path / "out.cs"
+    made = expand(source, C3, out)
+    before, after = open_table(source).columns(), open_table(out).columns()
+    assert after.expansion is not None
+    copies = after.expansion.complete_parents()
+    assert copies.shape == (made.n_particles, 3)
+    parent = copies.min(axis=1) // 3
+    rotation, shift = C3.apply(before.rotation[parent], before.shift_angstrom[parent])
+    np.testing.assert_allclose(after.rotation[copies], rotation, atol=1e-6)
+    np.testing.assert_allclose(after.shift_angstrom[copies], shift, atol=1e-4)
+    assert all(len(set(after.half_set[row])) == 1 for row in copies[:100])
 
 
 def test_copies_agree_with_another_program(tmp_path: Path) -> None:

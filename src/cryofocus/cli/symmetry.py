@@ -13,7 +13,9 @@ from cryofocus.cli.options import Overwrite, ParticleTable, Seed
 
 def expand(
     particles: ParticleTable,
-    output: Annotated[Path, typer.Option("-o", "--output", help="STAR file to write.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Table to write, in the same format.")
+    ],
     symmetry: Annotated[
         str | None,
         typer.Option(metavar="GROUP", help="Point group: C1..., D1..., T, O, I, I1, I2, I3, I4."),

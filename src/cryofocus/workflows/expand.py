@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int, Int8
 
+from cryofocus.data.cryosparc import CryosparcTable
 from cryofocus.data.formats import open_table
 from cryofocus.data.half_sets import deal_half_sets
 from cryofocus.data.operator_file import read_operators
@@ -18,6 +19,8 @@ from cryofocus.data.relion import (
     ANGLE_LABELS,
     EXPANSION_LABELS,
     HALF_SET_LABEL,
+    SHIFT_LABELS,
+    SHIFT_PIXEL_LABELS,
     shift_labels,
 )
 from cryofocus.data.relion_table import RelionTable
@@ -31,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 # Rows written at a time: bounds the memory that their cells take, whatever the number of copies.
 ROWS_AT_ONCE = 50_000
+Columns = dict[str, np.ndarray | list[str]]
 
 
 @dataclass(frozen=True)
@@ -101,9 +105,9 @@ def expand(
 
     Parameters
     ----------
-    particles : RELION table.
+    particles : RELION table, or cryoSPARC's .cs (then `sym_expand/*` marks the copies).
     operators : from `choose_operators`, or `OperatorSet.point_group`, `OperatorSet.helix`.
-    output : STAR file to write.
+    output : file to write, in the format of `particles`.
     seed : of half sets, where the table gives none.
     overwrite : replace an existing file.
     progress : display; silent by default.
@@ -113,7 +117,7 @@ def expand(
     InputError
         When the table cannot be used or is expanded already.
     SettingError
-        When there is no operator but the identity.
+        When there is no operator but the identity, or the name does not fit the format.
     OutputError
         When the output exists, is the input, or cannot be written.
     """
@@ -125,10 +129,15 @@ def expand(
             "expand. Give the symmetry of the map."
         )
     expander = _Expander.open(particles, operators, seed)
-    n_particles = len(expander.columns.rotation)
+    if output.suffix != expander.table.suffix:
+        raise SettingError(
+            f"{output}: expected a name that ends in {expander.table.suffix}, the format of "
+            f"{particles}. Change the name after -o."
+        )
+    n_particles = expander.table.n_rows
     progress = progress or SilentProgress()
     with progress.task("expanding", n_particles) as advance:
-        expander.table.document.write_parts(output, expander.table.block, expander.parts(advance))
+        expander.write(output, advance)
     logger.info("%s", expander.half_sets)
     return ExpandedTable(output, n_particles, len(operators), expander.half_sets)
 
@@ -137,7 +146,7 @@ def expand(
 class _Expander:
     """A table and what its copies differ in."""
 
-    table: RelionTable
+    table: RelionTable | CryosparcTable
     columns: ParticleColumns
     operators: OperatorSet
     half_set: Int8[np.ndarray, " particle"]
@@ -146,10 +155,10 @@ class _Expander:
     @classmethod
     def open(cls, path: Path, operators: OperatorSet, seed: int) -> _Expander:
         table = open_table(path)
-        if not isinstance(table, RelionTable):
+        if not isinstance(table, RelionTable | CryosparcTable):
             raise ParticleError(
-                f"{path}: expected a RELION STAR table; other formats cannot be expanded. Convert "
-                "it first (cryofocus convert)."
+                f"{path}: found a format that has no place for parents and operators; expected a "
+                "RELION STAR table or a cryoSPARC .cs file. Convert it first (cryofocus convert)."
             )
         columns = table.columns()
         _require_unexpanded(table, columns)
@@ -163,36 +172,52 @@ class _Expander:
         )
         return cls(table, columns, operators, half_set, origin)
 
-    def parts(
-        self, advance: Advance
-    ) -> Iterator[tuple[Int[np.ndarray, " m"], dict[str, np.ndarray | list[str]]]]:
+    def write(self, output: Path, advance: Advance) -> None:
+        """Write all copies."""
+        if isinstance(self.table, RelionTable):
+            parts = self._star_parts(self.table, advance)
+            self.table.document.write_parts(output, self.table.block, parts)
+            return
+        # Arrays of numbers are small enough to be written in one piece.
+        everything = np.arange(self.table.n_rows)
+        labels = (*ANGLE_LABELS, *SHIFT_LABELS)
+        columns: Columns = dict(zip(labels, self._poses(everything).T, strict=True))
+        rows = np.repeat(everything, len(self.operators))
+        self.table.write(output, columns | self._marks(everything), rows)
+        advance(self.table.n_rows)
+
+    def _star_parts(
+        self, table: RelionTable, advance: Advance
+    ) -> Iterator[tuple[Int[np.ndarray, " m"], Columns]]:
         """Yield rows and columns of all copies, a few thousand particles at a time."""
-        n = len(self.operators)
-        labels = [*ANGLE_LABELS]
-        if self.operators.translates:
-            labels += shift_labels(self.table.block.labels)
-        known = [label for label in labels if label in self.table.block.labels]
-        texts = self.table.document.texts(self.table.block, known)
-        has_half_sets = np.array_equal(self.half_set, self.columns.half_set)
+        n, known = len(self.operators), table.block.labels
+        labels = [*ANGLE_LABELS, *(shift_labels(known) if self.operators.translates else ())]
+        texts = table.document.texts(table.block, [label for label in labels if label in known])
         step = max(1, ROWS_AT_ONCE // n)
-        for start in range(0, self.table.n_rows, step):
-            parents = np.arange(start, min(start + step, self.table.n_rows))
-            values = self._poses(parents, in_pixels="rlnOriginX" in labels)
-            columns: dict[str, np.ndarray | list[str]] = {}
+        for start in range(0, table.n_rows, step):
+            parents = np.arange(start, min(start + step, table.n_rows))
+            values = self._poses(parents, in_pixels=SHIFT_PIXEL_LABELS[0] in labels)
+            columns: Columns = {}
             for label, column in zip(labels, values.T, strict=False):
                 cells = [f"{value:.6f}" for value in column.tolist()]
-                if label in known:  # the identity leaves the cell as it was written
+                if label in texts:  # the identity leaves the cell as it was written
                     cells[::n] = texts[label][parents[0] : parents[-1] + 1]
                 columns[label] = cells
-            if not has_half_sets:
-                columns[HALF_SET_LABEL] = np.repeat(self.half_set[parents], n)
-            columns[EXPANSION_LABELS[0]] = np.repeat(parents + 1, n)
-            columns[EXPANSION_LABELS[1]] = np.tile(np.arange(1, n + 1), len(parents))
-            yield np.repeat(parents, n), columns
+            yield np.repeat(parents, n), columns | self._marks(parents)
             advance(len(parents))
 
+    def _marks(self, parents: Int[np.ndarray, " k"]) -> Columns:
+        """Give half sets, if the table has none of use, parents and operators of all copies."""
+        n = len(self.operators)
+        marks: Columns = {}
+        if not np.array_equal(self.half_set, self.columns.half_set):
+            marks[HALF_SET_LABEL] = np.repeat(self.half_set[parents], n)
+        marks[EXPANSION_LABELS[0]] = np.repeat(parents + 1, n)
+        marks[EXPANSION_LABELS[1]] = np.tile(np.arange(1, n + 1), len(parents))
+        return marks
+
     def _poses(
-        self, parents: Int[np.ndarray, " k"], *, in_pixels: bool
+        self, parents: Int[np.ndarray, " k"], *, in_pixels: bool = False
     ) -> Float[np.ndarray, "copies 5"]:
         """rot, tilt, psi, origin x and y of all copies, as the table has them."""
         data = self.columns
@@ -205,7 +230,7 @@ class _Expander:
         return np.hstack([euler_from_rotation(rotation.reshape(-1, 3, 3)), shift.reshape(-1, 2)])
 
 
-def _require_unexpanded(table: RelionTable, columns: ParticleColumns) -> None:
+def _require_unexpanded(table: RelionTable | CryosparcTable, columns: ParticleColumns) -> None:
     images = np.stack([columns.places.stack_of_particle, columns.places.slice_of_particle])
     if columns.expansion is None and len(np.unique(images, axis=1).T) == table.n_rows:
         return
