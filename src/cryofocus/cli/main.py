@@ -19,6 +19,7 @@ from cryofocus.cli import (
     particles,
     report,
     simulate,
+    subtract,
     symmetry,
 )
 from cryofocus.cli.console import show_log
@@ -45,6 +46,7 @@ app.command("merge")(maps.merge)
 app.command("fsc")(fsc.fsc)
 app.command("expand")(symmetry.expand)
 app.command("collapse")(symmetry.collapse)
+app.command("subtract")(subtract.subtract)
 app.command("convert")(convert.convert)
 app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)

@@ -133,6 +133,9 @@ def fit_subtraction(
 ) -> Subtraction:
     """Bring maps onto the grey scale of the images and measure what the fit of a particle needs.
 
+    A half map holds some noise of its own images, which would seem to be signal found in them:
+    its grey scale is measured on the images of the other half set.
+
     Parameters
     ----------
     images : prepared images.
@@ -147,13 +150,14 @@ def fit_subtraction(
     noise = flat_noise(power_of_images(images, band, sample))
     first = _density_grid(maps[0], keep)
     grids = (first, first if maps[1] is maps[0] else _density_grid(maps[1], keep))
+    crossed = np.asarray(3 - half_set, np.int8)
     trial = Subtraction(
-        images, half_set, grids, (1.0, 1.0), (0.0, 0.0), noise, ScalePrior(1.0, 0.0), kernels
+        images, crossed, grids, (1.0, 1.0), (0.0, 0.0), noise, ScalePrior(1.0, 0.0), kernels
     )
     linear, quadratic = _sample_moments(trial, band, sample, advance)
     factors = np.ones(len(sample))
     grey, significance = [1.0, 1.0], [0.0, 0.0]
-    halves = half_set[sample]
+    halves = crossed[sample]
     for half in (1, 2):
         # Half sets that share a map share its grey scale too.
         rows = np.flatnonzero((halves == half) | (grids[0] is grids[1]))
@@ -167,6 +171,7 @@ def fit_subtraction(
         grids[1][...] *= np.complex64(grey[1])
     scaled = replace(
         trial,
+        half_set=half_set,
         grey_scale=(grey[0], grey[1]),
         significance=(significance[0], significance[1]),
         scale_prior=estimate_scale_prior(linear * factors, quadratic * factors**2),
