@@ -29,6 +29,7 @@ __all__ = [
     "ModelMaskSettings",
     "OperatorSet",
     "ParticleSet",
+    "SubtractSettings",
     "Supplement",
     "ThresholdMaskSettings",
     "classify",
@@ -44,9 +45,12 @@ __all__ = [
     "make_threshold_mask",
     "merge",
     "reconstruct",
+    "revert",
     "select",
     "select_kernels",
     "simulate_humanoid",
+    "subtract",
+    "write_power_figure",
     "write_report",
 ]
 
@@ -64,6 +68,7 @@ _HOME = {
     "ModelMaskSettings": "cryofocus.workflows.make_mask",
     "OperatorSet": "cryofocus.maths.symmetry",
     "ParticleSet": "cryofocus.data.particles",
+    "SubtractSettings": "cryofocus.workflows.subtract_inputs",
     "Supplement": "cryofocus.data.particle_table",
     "ThresholdMaskSettings": "cryofocus.workflows.make_mask",
     "classify": "cryofocus.workflows.classify",
@@ -79,9 +84,12 @@ _HOME = {
     "make_threshold_mask": "cryofocus.workflows.make_mask",
     "merge": "cryofocus.workflows.diffmap",
     "reconstruct": "cryofocus.workflows.reconstruct",
+    "revert": "cryofocus.workflows.subtract_table",
     "select": "cryofocus.workflows.select",
     "select_kernels": "cryofocus.kernels.select",
     "simulate_humanoid": "cryofocus.workflows.simulate",
+    "subtract": "cryofocus.workflows.subtract",
+    "write_power_figure": "cryofocus.report.subtraction",
     "write_report": "cryofocus.report.page",
 }
 
@@ -95,6 +103,7 @@ if TYPE_CHECKING:
     from cryofocus.kernels.select import select_kernels
     from cryofocus.maths.symmetry import OperatorSet
     from cryofocus.report.page import write_report
+    from cryofocus.report.subtraction import write_power_figure
     from cryofocus.simulate.settings import HumanoidSettings
     from cryofocus.workflows.classify import classify
     from cryofocus.workflows.classify_request import ClassifyRequest
@@ -115,6 +124,9 @@ if TYPE_CHECKING:
     from cryofocus.workflows.reconstruct import reconstruct
     from cryofocus.workflows.select import select
     from cryofocus.workflows.simulate import simulate_humanoid
+    from cryofocus.workflows.subtract import subtract
+    from cryofocus.workflows.subtract_inputs import SubtractSettings
+    from cryofocus.workflows.subtract_table import revert
 
 
 def __getattr__(name: str) -> object:

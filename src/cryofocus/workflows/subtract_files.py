@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float64
@@ -82,9 +83,9 @@ class PowerRecord:
         """
         path = folder / POWER
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 arrays = {field.name: stored[field.name] for field in fields(cls)}
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise FormatError(
                 f"{path}: missing or damaged ({error}). Give a directory that 'cryofocus "
                 "subtract' wrote, or subtract again."
