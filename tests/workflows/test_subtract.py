@@ -5,7 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -31,7 +31,7 @@ from cryofocus.workflows.reconstruct import ReconstructSettings, reconstruct
 from cryofocus.workflows.simulate import SimulatedSet
 from cryofocus.workflows.subtract import SubtractedSet, subtract
 from cryofocus.workflows.subtract_inputs import SubtractSettings
-from cryofocus.workflows.subtract_table import revert
+from cryofocus.workflows.subtract_table import require_editable, revert
 
 BOX, PIXEL = 24, 17.5
 TWO_THREADS = SubtractSettings(threads=2)
@@ -316,3 +316,32 @@ def test_a_full_disk_is_noticed_before_work(
     with pytest.raises(CryofocusError, match=r"the results need 1 MB, but 0 MB are free"):
         subtract(source.table, source.keep, tmp_path / "sub", TWO_THREADS)
     assert not list(tmp_path.iterdir())
+
+
+def test_origins_in_pixels_stay_in_pixels(source: Source, tmp_path: Path) -> None:
+    """A table of older RELION, whose origins are in pixels, is cut to the same poses."""
+    document = StarDocument.read(source.table)
+    block = document.block("particles")
+    shifts = document.numbers(block, ["rlnOriginXAngst", "rlnOriginYAngst"])
+    older = source.table.parent / "older.star"
+    columns = {label.removesuffix("Angst"): shift / PIXEL for label, shift in shifts.items()}
+    document.write(older, block, columns, drop=list(shifts))
+    settings = SubtractSettings(recenter=True, box=12, threads=2)
+    made, same = (
+        subtract(table, source.keep, tmp_path / table.stem, settings)
+        for table in (older, source.table)
+    )
+    again = StarDocument.read(made.table)
+    assert "rlnOriginXAngst" not in again.block("particles").labels
+    np.testing.assert_allclose(
+        ParticleSet.read(made.table).shift_angstrom,
+        ParticleSet.read(same.table).shift_angstrom,
+        atol=1e-3,
+    )
+
+
+def test_only_relion_tables_are_written(source: Source) -> None:
+    """Particles that are no RELION table are refused before any work."""
+    particles = replace(ParticleSet.read(source.table), table=None)
+    with pytest.raises(CryofocusError, match="Convert the table first with 'cryofocus convert'"):
+        require_editable(particles)
