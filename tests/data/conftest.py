@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import mrcfile
 import numpy as np
 import pytest
+
+from particle_files import write_stack_file
 
 BOX, PIXEL_SIZE, N_PARTICLES = 8, 2.0, 4
 
@@ -50,14 +51,6 @@ def particle_text(rows: list[str] | None = None) -> str:
     return f"{OPTICS}# version 30001\n\ndata_particles\n\nloop_\n{labels}{body}\n"
 
 
-def write_stack_file(path: Path, images: np.ndarray, pixel_size: float = PIXEL_SIZE) -> None:
-    """Write a stack with mrcfile, which shares nothing with the code under test."""
-    with mrcfile.new(path) as mrc:
-        mrc.set_data(images)
-        mrc.set_image_stack()
-        mrc.voxel_size = pixel_size
-
-
 @pytest.fixture
 def images() -> np.ndarray:
     """Pixels of the four particles."""
@@ -87,12 +80,3 @@ def edit(particle_file: Path) -> Callable[..., Path]:
         return particle_file
 
     return apply
-
-
-@pytest.fixture
-def shared_data() -> Path:
-    """Files that other programs wrote; kept beside the repository, not in it."""
-    folder = Path(__file__).parents[3] / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip(f"no files of other programs at {folder}")
-    return folder

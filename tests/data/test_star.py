@@ -142,6 +142,18 @@ def names_of(peculiar: StarDocument) -> list[str]:
     return peculiar.texts(peculiar.blocks[1], ["rlnImageName"])["rlnImageName"]
 
 
+@pytest.mark.parametrize("end", ["\n", "  \n", " \r\n", ""], ids=["plain", "white", "CR", "none"])
+def test_a_column_behind_a_replaced_last_one(tmp_path: Path, end: str) -> None:
+    """A new column stays on the line of its row where the last column is replaced as well."""
+    path, out = tmp_path / "a.star", tmp_path / "out.star"
+    path.write_bytes(f"data_x\n\nloop_\n_a #1\n_b #2\n1 2\n3 4{end}".encode())
+    document = StarDocument.read(path)
+    document.write(out, document.blocks[0], {"b": [5, 6], "c": [7, 8]})
+    again = StarDocument.read(out)
+    columns = again.texts(again.blocks[0], ["a", "b", "c"])
+    assert columns == {"a": ["1", "3"], "b": ["5", "6"], "c": ["7", "8"]}
+
+
 @pytest.mark.parametrize("label_style", ["_a\n_b\n", "_a #1\n_b #2\n", "  _a #1 \n  _b #2 \n"])
 def test_new_labels_follow_the_style_of_the_file(tmp_path: Path, label_style: str) -> None:
     """Numbered or not, indented or not: a new label looks like its neighbours."""

@@ -57,6 +57,8 @@ def write_cistem_star(path: Path, columns: ParticleColumns, classes: Classes | N
         Disk full, no permission.
     """
     numbers, texts = count_rows(columns), _text_columns(columns)
+    # In radians, six decimals would be too few.
+    texts["PhaseShift"] = [f"{phase:.10g}" for phase in numbers["PhaseShift"].tolist()]
     for own_path, occupancy in _files(path, classes, len(columns.rotation)):
         table: dict[str, Shaped[np.ndarray, " n"] | list[str]] = {
             PREFIX + label: values for label, values in (numbers | {OCCUPANCY: occupancy}).items()

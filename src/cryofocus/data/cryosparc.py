@@ -230,11 +230,11 @@ def _read_expansion(dataset: CsDataset) -> Expansion | None:
     if not all(map(dataset.has, EXPANSION_FIELDS)):
         return None
     source, operator = (dataset.column(name) for name in EXPANSION_FIELDS)
-    _, parent = np.unique(source, return_inverse=True)
+    parent = group_rows([source])[1].astype(np.int64)
     operator = operator.astype(np.int64)
     if (operator < 0).any() or first_repeat(parent, operator) is not None:
         return None
-    return Expansion(parent.astype(np.int64), operator)
+    return Expansion(parent, operator)
 
 
 def _read_micrographs(dataset: CsDataset) -> Names | None:

@@ -162,7 +162,7 @@ class FrealignTable:
             "MicroscopeCsMM": microscope.spherical_aberration_mm,
             "AmplitudeContrast": microscope.amplitude_contrast,
         }
-        return {label: np.full(self.n_rows, value) for label, value in values.items()}
+        return {label: np.full(self.n_rows, float(value)) for label, value in values.items()}
 
     def _pixel_size(self) -> float:
         if self.supplement.pixel_size_angstrom is not None:

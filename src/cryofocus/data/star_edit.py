@@ -138,7 +138,8 @@ def _plain_pattern(indices: Sequence[int]) -> bytes:
     for index in indices:
         pattern += rb"(?:\S+\s+){%d})\S+(\s*" % (index - position)
         position = index + 1
-    return pattern + rb"(?:.*\S)?)(\s*)"
+    # What is white behind the last cell belongs to the end, where added cells come before it.
+    return pattern.removesuffix(rb"\s*") + rb"(?:.*\S)?)(\s*)"
 
 
 def _label_lines(

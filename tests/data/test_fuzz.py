@@ -1,0 +1,118 @@
+"""Damaged files of every kind: whatever the damage, only our own error comes out of a reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cryofocus.data.cistem_binary import new_column, write_binary
+from cryofocus.data.formats import open_table
+from cryofocus.data.particle_table import Supplement
+from cryofocus.data.volume import read_volume
+from cryofocus.errors import CryofocusError
+from cryofocus.maths.ctf import Microscope
+from particle_files import cs_rows, par_text, save_cs, star_text, stream_bytes, write_stack_file
+
+# Few and always the same: a net against the next change, not a search.
+LIGHT = settings(
+    max_examples=40,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+CISTEM_STAR = (
+    "data_\n\nloop_\n_cisTEMPositionInStack #1\n_cisTEMAnglePsi #2\n_cisTEMAngleTheta #3\n"
+    "_cisTEMAnglePhi #4\n_cisTEMDefocus1 #5\n_cisTEMDefocus2 #6\n_cisTEMDefocusAngle #7\n"
+    "_cisTEMPixelSize #8\n_cisTEMMicroscopeVoltagekV #9\n_cisTEMMicroscopeCsMM #10\n"
+    "_cisTEMAmplitudeContrast #11\n1 1 2 3 1e4 1e4 0 1 300 2.7 0.1\n"
+    "2 1 2 3 1e4 1e4 0 1 300 2.7 0.1\n"
+)
+
+
+def write_cistem(path: Path) -> None:
+    """A binary table with a text between numbers."""
+    columns = [
+        new_column(label, np.array([1.0, 2.0])) for label in ("PositionInStack", "AnglePsi")
+    ]
+    columns.append(new_column("StackFilename", [b"a.mrc", b"b.mrc"]))
+    write_binary(path, columns, 2)
+
+
+def read_mrc(path: Path) -> None:
+    """Read a map."""
+    read_volume(path)
+
+
+def read_table(path: Path) -> None:
+    """Open a particle table, read everything, and write a part of it."""
+    supplement = Supplement(path.with_name("sound.mrc"), Microscope(300, 2.7, 0.1))
+    table = open_table(path, supplement)
+    with suppress(CryofocusError):
+        table.columns()
+    table.classes()
+    table.unread()
+    if table.n_rows:
+        table.write(path.with_name(f"out{table.suffix}"), {}, np.array([0]))
+
+
+SOUND: dict[str, tuple[str, Callable[[Path], object], Callable[[Path], None]]] = {
+    "star": ("x.star", lambda path: path.write_text(star_text()), read_table),
+    "cs": ("x.cs", lambda path: save_cs(path, cs_rows()), read_table),
+    "cs stream": ("x.cs", lambda path: path.write_bytes(stream_bytes()), read_table),
+    "cistem star": ("x.star", lambda path: path.write_text(CISTEM_STAR), read_table),
+    "cistem": ("x.cistem", write_cistem, read_table),
+    "par": ("x.par", lambda path: path.write_text(par_text()), read_table),
+    "mrc": ("x.mrc", lambda path: write_stack_file(path, np.zeros((2, 4, 4), "f4")), read_mrc),
+}
+
+
+def spoil(raw: bytes, data: st.DataObject) -> bytes:
+    """Change a few bytes, cut the file, or put something into it."""
+    content = bytearray(raw)
+    for _ in range(data.draw(st.integers(1, 4), label="changes")):
+        # Most of what can go wrong is near the start.
+        place = data.draw(st.integers(0, max(len(content) - 1, 0)) | st.integers(0, 200))
+        place = min(place, len(content))
+        kind = data.draw(st.sampled_from(["set", "cut", "insert", "repeat"]))
+        if kind == "set":
+            content[place : place + 1] = bytes([data.draw(st.integers(0, 255))])
+        elif kind == "cut":
+            del content[place : place + data.draw(st.integers(1, 40))]
+        elif kind == "insert":
+            content[place:place] = data.draw(st.binary(min_size=1, max_size=8))
+        else:
+            content[place:place] = content[place : place + data.draw(st.integers(1, 40))]
+    return bytes(content)
+
+
+@pytest.mark.parametrize("kind", SOUND)
+@LIGHT
+@given(data=st.data())
+def test_only_our_own_error_comes_out(tmp_path: Path, kind: str, data: st.DataObject) -> None:
+    """A damaged file is read, or refused with an error meant for the user; never anything else."""
+    name, write, read = SOUND[kind]
+    path = tmp_path / name
+    write_stack_file(tmp_path / "sound.mrc", np.zeros((4, 8, 8), np.float32))
+    path.unlink(missing_ok=True)
+    write(path)
+    path.write_bytes(spoil(path.read_bytes(), data))
+    with suppress(CryofocusError):
+        read(path)
+
+
+@pytest.mark.parametrize("name", ["x.star", "x.cs", "x.cistem", "x.par", "x.mrc"])
+@LIGHT
+@given(content=st.binary(max_size=2000))
+def test_noise_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
+    """A file of random bytes is no particle table and no map."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    with suppress(CryofocusError):
+        (read_mrc if name.endswith("mrc") else read_table)(path)
