@@ -9,6 +9,7 @@ import numpy as np
 
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
+from cryofocus.inference.background import whole_consensus
 from cryofocus.inference.consensus import Consensus, estimate_consensus
 from cryofocus.inference.deviation import DeviationSpace
 from cryofocus.inference.em import FocusProblem
@@ -75,7 +76,7 @@ def prepare(planted: Planted) -> tuple[FocusProblem, SpectrumModel, Consensus]:
         wrap_images(planted.particles, planted.images), half_set, KERNELS
     )
     box = FocusBox.around(planted.mask.data, PIXEL_SIZE, N_SHELLS)
-    statistics = measure_focus(consensus, box, N_SHELLS, KERNELS)
+    statistics = measure_focus(consensus, whole_consensus(consensus, KERNELS), box, N_SHELLS)
     reach = int(np.ceil(N_SHELLS * box.edge / box.sampled_box))
     space = DeviationSpace(box, min(reach, statistics.band.n_shells))
     inside = box.cut(consensus.map.full)

@@ -29,7 +29,7 @@ def views(box: int) -> tuple[object, FocusMask]:
 def spread(circle: Circle) -> np.ndarray:
     """Lay a circle's rows out on whole images."""
     full = np.zeros((N, circle.box, circle.box), np.float32)
-    full[np.arange(N)[:, None], circle.rows] = circle.weights(np.arange(N))
+    full[np.arange(N)[:, None], circle.rows(np.arange(N))] = circle.weights(np.arange(N))
     return full
 
 
@@ -79,8 +79,9 @@ def test_soft_circle() -> None:
 def test_a_circle_that_leaves_the_image_keeps_its_pixels_inside() -> None:
     """Rows are clamped to the image; a circle far outside weighs nothing."""
     circle = Circle(16, np.array([[7.0, -9.0], [40.0, 40.0]] + [[0.0, 0.0]] * 3), 3.0)
-    assert circle.rows.min() >= 0
-    assert circle.rows.max() < 16
+    rows = circle.rows(np.arange(N))
+    assert rows.min() >= 0
+    assert rows.max() < 16
     np.testing.assert_array_equal(spread(circle) > 0, distances(circle) <= 3)
 
 

@@ -10,6 +10,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from cryofocus.data.particles import ParticleSet
+from cryofocus.inference.background import whole_consensus
 from cryofocus.inference.consensus import Consensus, ScalePrior
 from cryofocus.inference.deviation import DeviationSpace
 from cryofocus.inference.focus import FocusBox, FocusStatistics, cut_cube, measure_focus
@@ -106,7 +107,8 @@ def measure(case: Case, smoothing: float = 0.0) -> Measured:
     estimate = MapEstimate(nothing, (nothing, nothing), np.ones(case.box // 2 + 1))
     wrapped = wrap_images(particles, multiply_by_ctf(particles, images))
     consensus = Consensus(wrapped, estimate, make_noise(case), ScalePrior(1.0, 0.0), 1.0)
-    statistics = measure_focus(consensus, box, case.n_shells, CpuKernels(2))
+    background = whole_consensus(consensus, CpuKernels(2))
+    statistics = measure_focus(consensus, background, box, case.n_shells)
     field = rng.normal(size=(N_CLASSES, *box.mask.shape))
     if smoothing:
         field = gaussian_filter(field, smoothing, axes=(1, 2, 3))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cryofocus.workflows.classify_request import ClassifyRequest
 
 REGION, SEARCH = "Region in focus (one of)", "Classification"
-MASK2D = "Strategy mask2d"
+MASK2D, MASK3D = "Strategy mask2d", "Strategy mask3d"
 IMAGES, MACHINE, RUN = "Images", "Machine", "Run directory"
 
 
@@ -33,6 +33,16 @@ class Strategy(StrEnum):
 
     RESIDUAL = "residual"
     MASK2D = "mask2d"
+    MASK3D = "mask3d"
+    SUBTRACT = "subtract"
+    GLOBAL = "global"
+
+
+class Start(StrEnum):
+    """Where runs start."""
+
+    SUBSPACE = "subspace"
+    RANDOM = "random"
 
 
 class Device(StrEnum):
@@ -75,6 +85,15 @@ def classify(
             rich_help_panel=REGION,
         ),
     ] = None,
+    solvent_mask: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MRC",
+            help="Mask of the whole particle: the consensus is multiplied by it. With the "
+            "strategy global, classes may differ inside it.",
+            rich_help_panel=REGION,
+        ),
+    ] = None,
     soft_edge: Annotated[
         float | None,
         typer.Option(
@@ -90,9 +109,45 @@ def classify(
         typer.Option(
             help="How classes are focused. residual: the consensus explains everything outside "
             "the mask, classes compete for what is left inside. mask2d: whole class maps, "
-            "compared inside the projected region only, as Frealign and cisTEM do. "
-            "Default residual.",
+            "compared inside the projected region only, as Frealign and cisTEM do. mask3d: whole "
+            "images with masked references. subtract: residual, with each half set's own map "
+            "outside the mask. global: no focus. Default residual.",
             rich_help_panel=SEARCH,
+        ),
+    ] = None,
+    start: Annotated[
+        Start | None,
+        typer.Option(
+            help="Where runs start: subspace, classes in the main deviations among the images; "
+            "random, posteriors drawn at random. Default subspace, but random with mask2d.",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
+    references: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="MAP...",
+            help="Maps that the first run starts from, one a class, in the order the classes "
+            "shall have (PARTICLES before them). Further runs start as --start says, and show "
+            "whether the maps matter.",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
+    outside_lowpass: Annotated[
+        float | None,
+        typer.Option(
+            metavar="A",
+            help="mask3d: keep the density outside the mask in the references, low-pass filtered "
+            "to so many Å.",
+            rich_help_panel=MASK3D,
+        ),
+    ] = None,
+    outside_weight: Annotated[
+        float | None,
+        typer.Option(
+            help="mask3d: weight of the density outside the mask, 0 to 1. Default 1 with "
+            "--outside-lowpass, otherwise 0.",
+            rich_help_panel=MASK3D,
         ),
     ] = None,
     circle_edge: Annotated[
@@ -225,6 +280,8 @@ def classify(
             "focus": _sphere(focus),
             "mask": mask,
             "map": map_file,
+            "solvent_mask": solvent_mask,
+            "references": tuple(references) if references else None,
             "datadir": datadir,
             "stack": stack,
             "microscope": parse_microscope(microscope),
@@ -237,6 +294,9 @@ def classify(
         {
             "n_classes": classes,
             "strategy": strategy and strategy.value,
+            "start": start and start.value,
+            "outside_lowpass_angstrom": outside_lowpass,
+            "outside_weight": outside_weight,
             "circle_edge_angstrom": circle_edge,
             "projection_threshold": projection_threshold,
             "fitted_scale": fitted_scale or None,
@@ -273,6 +333,8 @@ def _request(
         return read_config(config, given)
     if "particles" not in given:
         raise typer.BadParameter("missing; give a particle table", param_hint="PARTICLES")
+    if references := given.get("references"):
+        given["settings"].setdefault("n_classes", len(references))
     if "n_classes" not in given["settings"]:
         raise typer.BadParameter("missing; give a number of classes", param_hint="--classes")
     return make_request(given)

@@ -12,6 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from cryofocus.cli.options import repeat_options
 from cryofocus.errors import CryofocusError, Interrupted
 
 EXIT_UNEXPECTED = 1
@@ -25,6 +26,10 @@ INTERRUPTED = (
 
 class Commands(TyperGroup):
     """The group of all commands; turns deliberate errors into messages and exit codes."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Let an option that may be repeated take several values in a row."""
+        return super().parse_args(ctx, repeat_options(args))
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command."""

@@ -67,6 +67,23 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the result
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 
+# Options that take as many values as follow: `--references A.mrc B.mrc`.
+WITH_SEVERAL_VALUES = ("--references", "--passthrough")
+
+
+def repeat_options(arguments: list[str]) -> list[str]:
+    """Give each of several values in a row its option: `--o A B` becomes `--o A --o B`."""
+    spread: list[str] = []
+    option: str | None = None
+    for argument in arguments:
+        if argument.startswith("-"):
+            option = argument if argument in WITH_SEVERAL_VALUES else None
+        elif option is not None and spread[-1] != option:
+            spread.append(option)
+        spread.append(argument)
+    return spread
+
+
 def parse_microscope(text: str | None) -> tuple[float, float, float] | None:
     """Read KV,CS,CONTRAST."""
     if text is None:

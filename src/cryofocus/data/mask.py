@@ -123,6 +123,15 @@ class FocusMask:
         )
 
     @classmethod
+    def whole(
+        cls, box: int, voxel_size_angstrom: float, *, soft_edge_angstrom: float
+    ) -> FocusMask:
+        """Return the largest sphere that fits the box with its soft edge: no focus at all."""
+        radius = (box // 2 - 1) * voxel_size_angstrom - soft_edge_angstrom
+        data = sphere_mask(box, voxel_size_angstrom, (0, 0, 0), radius, soft_edge_angstrom)
+        return cls(data, voxel_size_angstrom)
+
+    @classmethod
     def from_file(cls, path: Path | str, box: int, voxel_size_angstrom: float) -> FocusMask:
         """Read a mask that lies on the particles' grid.
 

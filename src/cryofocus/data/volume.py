@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32
 
 from cryofocus.data.mrc import Triple, read_header
 from cryofocus.data.mrc_write import MrcExtent, write_sections
-from cryofocus.errors import FormatError
+from cryofocus.errors import FormatError, RegionError
 
 VOXEL_TOLERANCE = 1e-3
 
@@ -73,6 +73,39 @@ def read_volume(path: Path | str) -> Volume:
             "Write the map again without them."
         )
     return Volume(data, known[0] if known else 0.0, header.origin_angstrom)
+
+
+def read_volume_on_grid(path: Path | str, box: int, voxel_size_angstrom: float) -> Volume:
+    """Read a map that lies on the particles' grid.
+
+    Parameters
+    ----------
+    path : MRC file.
+    box : edge of the particles' images in pixels.
+    voxel_size_angstrom : Å per pixel; holds too for a file that does not give its own.
+
+    Raises
+    ------
+    InputError, FormatError
+        As `read_volume`.
+    RegionError
+        When box or voxel size differ.
+    """
+    path, volume = Path(path), read_volume(path)
+    if volume.data.shape != (box,) * 3:
+        shape = " x ".join(str(n) for n in reversed(volume.data.shape))
+        raise RegionError(
+            f"{path}: a map of {shape} voxels, but the particles have {box} x {box} pixels; "
+            f"expected {box} voxels along each axis. Resample the map onto the particles' grid."
+        )
+    voxel = volume.voxel_size_angstrom or voxel_size_angstrom
+    if abs(voxel - voxel_size_angstrom) > VOXEL_TOLERANCE * voxel_size_angstrom:
+        raise RegionError(
+            f"{path}: voxels of {voxel:.4f} Å, but the particles have pixels of "
+            f"{voxel_size_angstrom:.4f} Å. Resample the map onto the particles' grid, or correct "
+            "the voxel size in its header."
+        )
+    return replace(volume, voxel_size_angstrom=voxel)
 
 
 def write_volume(

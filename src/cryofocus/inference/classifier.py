@@ -7,9 +7,8 @@ independent runs -> the best run's posteriors -> whole-box class maps.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int8, Int64
@@ -20,7 +19,6 @@ from cryofocus.errors import SettingError
 from cryofocus.inference.checkpoint import pack_runs, unpack_runs
 from cryofocus.inference.consensus import Consensus, estimate_consensus
 from cryofocus.inference.images import Reader
-from cryofocus.inference.mask2d import prepare_mask2d
 from cryofocus.inference.monitor import Monitor, SilentMonitor
 from cryofocus.inference.preparation import assign_half_sets, prepare_images
 from cryofocus.inference.reconstruct import (
@@ -29,9 +27,9 @@ from cryofocus.inference.reconstruct import (
     accumulate_halves,
     solve_maps,
 )
-from cryofocus.inference.residual import prepare_residual
 from cryofocus.inference.runs import RunComparison, compare_runs
 from cryofocus.inference.settings import ClassifierSettings
+from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.inference.strategy import (
     Allocate,
     CycleRecord,
@@ -50,11 +48,6 @@ FSC_LIMIT = 0.143
 MIN_SHELLS = 5
 # Maps reconstructed in one pass over the images: a balance of time and memory.
 CLASSES_AT_ONCE = 4
-
-STRATEGIES: Mapping[str, Callable[[Prepared], Strategy[Any]]] = {
-    "residual": prepare_residual,
-    "mask2d": prepare_mask2d,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,14 +123,36 @@ class FocusedClassifier:
     settings : every setting that changes the result.
     kernels : slice kernels of the device, from `select_kernels`.
     workers : threads of the Fourier transforms.
+    solvent : mask, on the particles' grid, that the consensus is multiplied by; or None.
+    references : maps that the first run starts from, one a class, on the particles' grid in any
+        grey scale; their order is the order of the classes.
+
+    Raises
+    ------
+    SettingError
+        When there are not as many references as classes.
     """
 
     def __init__(
-        self, settings: ClassifierSettings, kernels: SliceKernels, workers: int = 1
+        self,
+        settings: ClassifierSettings,
+        kernels: SliceKernels,
+        workers: int = 1,
+        *,
+        solvent: FocusMask | None = None,
+        references: Sequence[Float32[np.ndarray, "box box box"]] = (),
     ) -> None:
+        if references and len(references) != settings.n_classes:
+            message = (
+                f"references: {len(references)} maps for {settings.n_classes} classes; expected "
+                "one a class. Give as many maps as classes."
+            )
+            raise SettingError(message)
         self.settings = settings
         self._kernels = kernels
         self._workers = workers
+        self._solvent = solvent
+        self._references = tuple(references)
 
     def fit(
         self,
@@ -173,7 +188,9 @@ class FocusedClassifier:
                 "particles; expected at least two particles a class. Ask for fewer classes."
             )
             raise SettingError(message)
-        mask.require_grid(particles.box, particles.pixel_size_angstrom)
+        for region in (mask, self._solvent):
+            if region is not None:
+                region.require_grid(particles.box, particles.pixel_size_angstrom)
         half_set, origin = assign_half_sets(particles, settings.seed)
         logger.info("%s", origin)
         consensus = self._estimate_consensus(particles, reader, half_set, monitor)
@@ -186,6 +203,7 @@ class FocusedClassifier:
             kernels=self._kernels,
             monitor=monitor,
             allocate=allocate,
+            references=self._references,
         )
         _log_plan(prepared)
         strategy = STRATEGIES[settings.strategy](prepared)
@@ -204,7 +222,14 @@ class FocusedClassifier:
         images = prepare_images(particles, reader, invert, self._workers)
         sign = None if invert == "auto" else images.treatment.sign
         with monitor.stage("consensus", len(particles)) as advance:
-            return estimate_consensus(images, half_set, self._kernels, sign=sign, advance=advance)
+            return estimate_consensus(
+                images,
+                half_set,
+                self._kernels,
+                sign=sign,
+                solvent=None if self._solvent is None else self._solvent.data,
+                advance=advance,
+            )
 
     def _conclude(
         self,
@@ -214,7 +239,9 @@ class FocusedClassifier:
         half_set_origin: str,
     ) -> ClassificationResult:
         """Compare the runs, order the classes and reconstruct them from the intact images."""
-        comparison, runs, log_evidence = _order_runs(strategy, states, self.settings)
+        comparison, runs, log_evidence = _order_runs(
+            strategy, states, self.settings, is_ordered=bool(self._references)
+        )
         posteriors = runs[comparison.best].posteriors
         maps = self._reconstruct(prepared, strategy.scale, posteriors, "class maps")
         controls: tuple[MapEstimate, ...] = ()
@@ -313,18 +340,28 @@ def _log_plan(prepared: Prepared) -> None:
 
 
 def _order_runs(
-    strategy: Strategy[State], states: list[State], settings: ClassifierSettings
+    strategy: Strategy[State],
+    states: list[State],
+    settings: ClassifierSettings,
+    *,
+    is_ordered: bool,
 ) -> tuple[RunComparison, tuple[RunResult, ...], Float64[np.ndarray, " particle"]]:
-    """Match the runs and number the classes by falling population in the best run."""
+    """Match the runs and number the classes.
+
+    By falling population in the best run, or, where the first run's classes have an order from
+    the maps given, in that order.
+    """
     scores = [state.history[-1].log_posterior for state in states]
     comparison = compare_runs([state.posteriors for state in states], scores)
     best = states[comparison.best]
-    by_size = np.argsort(-best.posteriors.sum(axis=0), kind="stable")
+    numbering = np.argsort(-best.posteriors.sum(axis=0), kind="stable")
+    if is_ordered:
+        numbering = np.argsort(comparison.orders[0])
     runs = tuple(
         RunResult(
             seed=(settings.seed, index),
-            posteriors=state.posteriors[:, order[by_size]],
-            history=tuple(record.reordered(order[by_size]) for record in state.history),
+            posteriors=state.posteriors[:, order[numbering]],
+            history=tuple(record.reordered(order[numbering]) for record in state.history),
             reason=strategy.terminate(state) or "unfinished",
             converged=has_converged(state.history, settings.tolerance),
         )

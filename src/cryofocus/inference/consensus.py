@@ -61,6 +61,7 @@ def estimate_consensus(
     kernels: SliceKernels,
     *,
     sign: int | None = None,
+    solvent: Float32[np.ndarray, "box box box"] | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Consensus:
     """Reconstruct all particles together and measure noise and scale against that map.
@@ -71,12 +72,10 @@ def estimate_consensus(
     half_set : `(particle,)` 1 or 2.
     kernels : slice kernels of the device.
     sign : contrast sign to keep; None lets the density decide.
+    solvent : mask that the map is multiplied by once it is solved, or None.
     advance : called with the number of particles done.
     """
-    band = images.largest_band()
-    sample = np.unique(
-        np.linspace(0, len(images) - 1, min(NOISE_PARTICLES, len(images))).astype(np.int64)
-    )
+    band, sample = images.largest_band(), noise_sample(images)
     first_noise = flat_noise(power_of_images(images, band, sample))
     ones = np.ones((len(images), 1), np.float32)
     scale = np.ones(len(images), np.float32)
@@ -86,9 +85,30 @@ def estimate_consensus(
     skewness = density_skewness(estimate.full)
     if sign is None and skewness < 0:
         images, estimate, skewness = images.flipped(), _negated(estimate), -skewness
+    if solvent is not None:
+        first, second = estimate.halves
+        estimate = replace(
+            estimate, full=estimate.full * solvent, halves=(first * solvent, second * solvent)
+        )
     grid = map_to_grid(estimate.full, PADDING * images.particles.box)
     noise, scale_prior = _fit_residuals(images, band, first_noise, grid, sample, kernels)
     return Consensus(images, estimate, noise, scale_prior, skewness)
+
+
+def refit_noise(
+    consensus: Consensus, grid: Complex64[np.ndarray, "edge edge half"], kernels: SliceKernels
+) -> Consensus:
+    """Return the consensus with the noise that images show beyond another map's padded grid."""
+    images = consensus.images
+    band, sample = images.largest_band(), noise_sample(images)
+    noise, _ = _fit_residuals(images, band, consensus.noise, grid, sample, kernels)
+    return replace(consensus, noise=noise)
+
+
+def noise_sample(images: ParticleImages) -> Int[np.ndarray, " m"]:
+    """Return the particles, evenly spread over the set, that noise is measured on."""
+    n = min(NOISE_PARTICLES, len(images))
+    return np.unique(np.linspace(0, len(images) - 1, n).astype(np.int64))
 
 
 def density_skewness(volume: Float32[np.ndarray, "box box box"]) -> float:

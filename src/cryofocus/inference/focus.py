@@ -17,8 +17,9 @@ from jaxtyping import Complex64, Float, Float32, Int
 
 from cryofocus.inference.band import Band
 from cryofocus.inference.consensus import Consensus, fit_scales, scale_moments
-from cryofocus.inference.reconstruct import PADDING, map_to_grid, matched_chunk
-from cryofocus.kernels.contract import SliceGeometry, SliceKernels
+from cryofocus.inference.half_grids import HalfGrids
+from cryofocus.inference.reconstruct import matched_chunk
+from cryofocus.kernels.contract import SliceGeometry
 from cryofocus.maths.fourier import (
     forward_2d,
     forward_3d,
@@ -120,11 +121,14 @@ class FocusStatistics:
     box : the small box.
     band : the points of the half plane that enter.
     geometry : where each particle's slice cuts the padded small box.
-    data : `(particle, point)` transforms Z of the matched-filtered residuals.
+    data : `(particle, point)` transforms Z of the matched-filtered residuals, of which class maps
+        are made.
+    compared : the same for what classes are compared with; the residuals themselves, unless
+        references hold less than the images do (`background`).
     precision : `(particle, point)` transforms Q of the autocorrelation kernels.
     scale : `(particle,)` intensity scale of each particle.
 
-    Both arrays carry the Hermitian weights and the normalisation of the inverse transform, so
+    All arrays carry the Hermitian weights and the normalisation of the inverse transform, so
     that `L = sum Re(conj Z P) - 1/2 Q |P|^2` over the points is the log-likelihood.
     """
 
@@ -132,6 +136,7 @@ class FocusStatistics:
     band: Band
     geometry: SliceGeometry
     data: Complex64[np.ndarray, "particle point"]
+    compared: Complex64[np.ndarray, "particle point"]
     precision: Float32[np.ndarray, "particle point"]
     scale: Float32[np.ndarray, " particle"]
 
@@ -145,6 +150,7 @@ class FocusStatistics:
             self,
             geometry=self.geometry.take(which),
             data=self.data[which],
+            compared=self.compared[which],
             precision=self.precision[which],
             scale=self.scale[which],
         )
@@ -165,16 +171,16 @@ def cut_cube(
     return cube
 
 
-def statistics_bytes(n_particles: int, box: FocusBox, n_shells: int) -> int:
-    """Return the memory the statistics will take."""
-    return n_particles * len(box.band(n_shells)) * 12
+def statistics_bytes(n_particles: int, box: FocusBox, n_shells: int, n_columns: int = 1) -> int:
+    """Return the memory the statistics will take, with so many columns in the background."""
+    return n_particles * len(box.band(n_shells)) * (4 + 8 * n_columns)
 
 
 def measure_focus(
     consensus: Consensus,
+    background: HalfGrids,
     box: FocusBox,
     n_shells: int,
-    kernels: SliceKernels,
     *,
     allocate: Callable[..., np.ndarray] = np.empty,
     advance: Callable[[int], None] = lambda _: None,
@@ -184,16 +190,18 @@ def measure_focus(
     Parameters
     ----------
     consensus : images, consensus map, noise and scale prior.
+    background : what is taken out of the images; a second column, if there is one, is what is
+        taken out of them when classes are compared.
     box : the small box.
     n_shells : shells of the particle's box that enter (the classification's resolution limit).
-    kernels : slice kernels.
-    allocate : makes the two large arrays, given shape and type.
+    allocate : makes the large arrays, given shape and type.
     advance : called with the number of particles done.
     """
     images = consensus.images
     full_band = Band.disc(images.particles.box, n_shells)
     band = box.band(n_shells, images.stretch)
-    data = allocate((len(images), len(band)), np.complex64)
+    n_columns = background.grids[0].shape[3]
+    columns = [allocate((len(images), len(band)), np.complex64) for _ in range(n_columns)]
     precision = allocate((len(images), len(band)), np.float32)
     scale = np.empty(len(images), np.float32)
     everything = np.arange(len(images))
@@ -201,43 +209,48 @@ def measure_focus(
     centres = geometry.matrices.astype(np.float64) @ np.asarray(box.centre_angstrom)
     # Inverse transforms of the whole box divided by its points; sums over its plane did not.
     weight = band.hermitian * np.float32((box.sampled_box / band.box) ** 2)
-    for residual in matched_residuals(consensus, full_band, kernels):
+    for residual in matched_residuals(consensus, background, full_band):
         which = residual.particles
         scale[which] = residual.scale
         small = to_small_box(residual, box, (n_shells, band), centres[which], images.workers)
-        data[which] = small[0] * weight
+        for column, data in zip(columns, small[0], strict=True):
+            column[which] = data * weight
         precision[which] = small[1] * weight
         advance(len(which))
-    return FocusStatistics(box, band, geometry, data, precision, scale)
+    return FocusStatistics(box, band, geometry, columns[0], columns[-1], precision, scale)
 
 
 @dataclass(frozen=True)
 class MatchedResidual:
-    """Matched-filtered residuals `s C E / sigma2` and precisions `s^2 C^2 / sigma2`."""
+    """Matched-filtered residuals `s C E / sigma2`, one a column, and precisions."""
 
     particles: Int[np.ndarray, " n"]
-    data: Complex64[np.ndarray, "n point"]
+    data: tuple[Complex64[np.ndarray, "n point"], ...]
     precision: Float32[np.ndarray, "n point"]
     scale: Float32[np.ndarray, " n"]
 
 
 def matched_residuals(
-    consensus: Consensus, band: Band, kernels: SliceKernels
+    consensus: Consensus, background: HalfGrids, band: Band
 ) -> Iterator[MatchedResidual]:
-    """Yield what each image says beyond the consensus, chunk by chunk, on the full-box band."""
+    """Yield what each image says beyond its background, chunk by chunk, on the full-box band.
+
+    The scale `s` is fitted with the background's first column; precisions are `s^2 C^2 / sigma2`.
+    """
     images = consensus.images
-    grid = map_to_grid(consensus.map.full, PADDING * images.particles.box)[..., None]
     for chunk in images.chunks(band):
-        geometry = images.geometry(band, PADDING, grid.shape[0], chunk.particles)
-        slices = kernels.gather(grid, geometry)[..., 0]
+        slices = background.slices(band, chunk.particles)
         unit = np.ones(len(chunk.particles), np.float32)
         data, precision = matched_chunk(chunk, band, consensus.noise, unit)
-        scale = fit_scales(*scale_moments(band, data, precision, slices), consensus.scale_prior)
+        moments = scale_moments(band, data, precision, slices[..., 0])
+        scale = fit_scales(*moments, consensus.scale_prior)
         precision *= scale[:, None]
-        data -= precision * slices
-        data *= scale[:, None]
+        columns = tuple(
+            (data - precision * slices[..., column]) * scale[:, None]
+            for column in range(slices.shape[2])
+        )
         precision *= scale[:, None]
-        yield MatchedResidual(chunk.particles, data, precision, scale)
+        yield MatchedResidual(chunk.particles, columns, precision, scale)
 
 
 def to_small_box(
@@ -246,8 +259,10 @@ def to_small_box(
     bands: tuple[int, Band],
     centres_angstrom: Float[np.ndarray, "n 2"],
     workers: int = 1,
-) -> tuple[Complex64[np.ndarray, "n small_point"], Float32[np.ndarray, "n small_point"]]:
-    """Cut residual and kernel to the small box and return their transforms on its band.
+) -> tuple[
+    tuple[Complex64[np.ndarray, "n small_point"], ...], Float32[np.ndarray, "n small_point"]
+]:
+    """Cut residuals and kernel to the small box and return their transforms on its band.
 
     Exact for every deviation inside the mask: its projection lies within the mask's radius of
     the projected centre, and two of its points are never farther apart than the diameter.
@@ -264,14 +279,17 @@ def to_small_box(
     if box.is_whole:
         return residual.data, residual.precision
     sampled = Band.disc(box.sampled_box, n_shells)
-    half = sampled.spread(residual.data)
-    half *= shift_phases(box.sampled_box, box.voxel_size_angstrom, -centres_angstrom)
-    cut = fit_box_2d(inverse_2d(half, box.sampled_box, workers=workers), box.diameter)
-    data = band.pick(forward_2d(fit_box_2d(cut, box.edge), workers=workers))
+    phases = shift_phases(box.sampled_box, box.voxel_size_angstrom, -centres_angstrom)
+    data = []
+    for column in residual.data:
+        half = sampled.spread(column)
+        half *= phases
+        cut = fit_box_2d(inverse_2d(half, box.sampled_box, workers=workers), box.diameter)
+        data.append(band.pick(forward_2d(fit_box_2d(cut, box.edge), workers=workers)))
     kernel_half = sampled.spread(residual.precision.astype(np.complex64))
     lags = inverse_2d(kernel_half, box.sampled_box, workers=workers)
     kernel = band.pick(forward_2d(fit_box_2d(lags, box.edge), workers=workers))
-    return data, np.ascontiguousarray(kernel.real)
+    return tuple(data), np.ascontiguousarray(kernel.real)
 
 
 def coarse_box(box: int, n_shells: int) -> int:

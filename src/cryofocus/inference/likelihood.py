@@ -18,7 +18,7 @@ def class_log_likelihoods(
 ) -> Float64[np.ndarray, "particle n_classes"]:
     """Return ln p(image | class) up to a constant of the image."""
     linear, quadratic = kernels.class_moments(
-        space.to_grid(deviations), statistics.geometry, statistics.data, statistics.precision
+        space.to_grid(deviations), statistics.geometry, statistics.compared, statistics.precision
     )
     return linear - 0.5 * quadratic
 

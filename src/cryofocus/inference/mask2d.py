@@ -14,9 +14,11 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int8
 
 from cryofocus.arrays import AnyArray
-from cryofocus.inference.posterior import posterior_change
+from cryofocus.inference.posterior import posterior_change, random_posteriors
 from cryofocus.inference.projected_mask import ProjectedRegion, project_mask, project_sphere
+from cryofocus.inference.references import scale_references
 from cryofocus.inference.region_likelihood import compare, particle_weights, update_occupancies
+from cryofocus.inference.residual import prepare_residual
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.inference.strategy import (
     CycleRecord,
@@ -26,7 +28,7 @@ from cryofocus.inference.strategy import (
     unpack_history,
 )
 from cryofocus.inference.white_images import WhiteImages, whiten_images
-from cryofocus.inference.whole_maps import reconstruct_classes, reference_grids
+from cryofocus.inference.whole_maps import reconstruct_classes, reference_grids, sample_map
 from cryofocus.kernels.contract import SliceKernels
 
 Posteriors = Float64[np.ndarray, "particle n_classes"]
@@ -61,7 +63,9 @@ class Mask2dStrategy:
     half_set : `(particle,)` 1 or 2.
     kernels : slice kernels.
     settings : of the classification.
-    first_posteriors : gives a run's starting occupancies; random ones if None.
+    references : maps the first run starts from, sampled and scaled as the class maps are; or
+        none.
+    search : gives starting occupancies of a run from a subspace; None for random ones.
     """
 
     images: WhiteImages
@@ -69,7 +73,8 @@ class Mask2dStrategy:
     half_set: Int8[np.ndarray, " particle"]
     kernels: SliceKernels
     settings: ClassifierSettings
-    first_posteriors: Callable[[int], Posteriors] | None = None
+    references: tuple[Float32[np.ndarray, "box box box"], ...] = ()
+    search: Callable[[int], Posteriors] | None = None
 
     @property
     def scale(self) -> Float32[np.ndarray, " particle"]:
@@ -82,11 +87,15 @@ class Mask2dStrategy:
         return self.settings.max_cycles
 
     def start(self, run: int) -> Mask2dState:
-        """Start from occupancies drawn at random in the run's own stream, or from given ones."""
-        if self.first_posteriors is not None:
-            return self.begin(self.first_posteriors(run))
+        """Start the first run from given maps, others (or all) from the run's random stream."""
+        if run == 0 and self.references:
+            n, n_classes = len(self.images), self.settings.n_classes
+            equal = self.begin(np.full((n, n_classes), 1 / n_classes))
+            return self.begin(self.judge(equal, self.references).posteriors)
+        if self.search is not None:
+            return self.begin(self.search(run))
         generator = np.random.default_rng([self.settings.seed, run])
-        drawn = random_occupancies(len(self.images), self.settings.n_classes, generator)
+        drawn = random_posteriors(len(self.images), self.settings.n_classes, generator)
         return self.begin(drawn)
 
     def begin(self, posteriors: Posteriors) -> Mask2dState:
@@ -159,17 +168,17 @@ def prepare_mask2d(prepared: Prepared) -> Mask2dStrategy:
         images = whiten_images(
             prepared.consensus, prepared.n_shells, allocate=prepared.allocate, advance=advance
         )
-    region = _project_region(prepared)
-    return Mask2dStrategy(images, region, prepared.half_set, prepared.kernels, settings)
-
-
-def random_occupancies(n: int, n_classes: int, generator: np.random.Generator) -> Posteriors:
-    """Draw every occupancy uniformly and bring each particle's sum to 1.
-
-    cisTEM draws them so, but leaves the sums as they fall.
-    """
-    drawn = generator.uniform(size=(n, n_classes))
-    return np.asarray(drawn / drawn.sum(axis=1, keepdims=True))
+    references = scale_references(prepared.references, prepared.consensus.map.full)
+    search = prepare_residual(prepared).search if settings.resolved_start == "subspace" else None
+    return Mask2dStrategy(
+        images=images,
+        region=_project_region(prepared),
+        half_set=prepared.half_set,
+        kernels=prepared.kernels,
+        settings=settings,
+        references=tuple(sample_map(m, images.reference_box) for m in references),
+        search=search,
+    )
 
 
 def _project_region(prepared: Prepared) -> ProjectedRegion:

@@ -40,3 +40,14 @@ def posterior_change(
 ) -> float:
     """Return the mean total-variation distance between two sets of posteriors (0 to 1)."""
     return float(0.5 * np.abs(after - before).sum(axis=1).mean())
+
+
+def random_posteriors(
+    n: int, n_classes: int, generator: np.random.Generator
+) -> Float64[np.ndarray, "particle n_classes"]:
+    """Draw every posterior uniformly and bring each particle's sum to 1.
+
+    cisTEM draws occupancies so, but leaves the sums as they fall.
+    """
+    drawn = generator.uniform(size=(n, n_classes))
+    return np.asarray(drawn / drawn.sum(axis=1, keepdims=True))

@@ -31,9 +31,8 @@ LEAST_THICKNESS = 1e-3
 class ProjectedRegion(Protocol):
     """Weights of the pixels of each image, zero outside some rows."""
 
-    @property
-    def rows(self) -> Int64[np.ndarray, "particle row"]:
-        """Rows of each image that hold the region, from 0 to box-1."""
+    def rows(self, which: Int[np.ndarray, " n"]) -> Int64[np.ndarray, "n row"]:
+        """Return the rows of some images that hold the region, from 0 to box-1."""
         ...
 
     def weights(self, which: Int[np.ndarray, " n"]) -> Float32[np.ndarray, "n row box"]:
@@ -62,18 +61,17 @@ class Circle:
     radius: float
     edge: float = 0.0
 
-    @property
-    def rows(self) -> Int64[np.ndarray, "particle row"]:
-        """Rows of each image that hold the circle, moved into the image where it leaves it."""
+    def rows(self, which: Int[np.ndarray, " n"]) -> Int64[np.ndarray, "n row"]:
+        """Return the rows that hold the circle, moved into the image where it leaves it."""
         reach = self.radius + self.edge
         n_rows = min(self.box, 2 * int(np.ceil(reach)) + 1)
-        first = np.ceil(self.centres[:, 1] - reach).astype(np.int64) + self.box // 2
+        first = np.ceil(self.centres[which, 1] - reach).astype(np.int64) + self.box // 2
         return np.clip(first, 0, self.box - n_rows)[:, None] + np.arange(n_rows)
 
     def weights(self, which: Int[np.ndarray, " n"]) -> Float32[np.ndarray, "n row box"]:
         """Return 1 inside and 0 outside, with the soft edge between."""
         x = np.arange(self.box) - self.box // 2 - self.centres[which, 0:1]
-        y = self.rows[which] - self.box // 2 - self.centres[which, 1:2]
+        y = self.rows(which) - self.box // 2 - self.centres[which, 1:2]
         squared = (y * y)[:, :, None] + (x * x)[:, None, :]
         if self.edge == 0:
             return np.asarray(squared <= self.radius**2, np.float32)
@@ -97,11 +95,11 @@ class Shadow:
 
     shadows: Float32[np.ndarray, "particle box box"]
 
-    @property
-    def rows(self) -> Int64[np.ndarray, "particle row"]:
-        """All rows of every image."""
-        n, box = self.shadows.shape[:2]
-        return np.broadcast_to(np.arange(box), (n, box))
+    def rows(self, which: Int[np.ndarray, " n"]) -> Int64[np.ndarray, "n row"]:
+        """Return all rows."""
+        return np.broadcast_to(
+            np.arange(self.shadows.shape[1]), (len(which), self.shadows.shape[1])
+        )
 
     def weights(self, which: Int[np.ndarray, " n"]) -> Float32[np.ndarray, "n row box"]:
         """Return the projections."""

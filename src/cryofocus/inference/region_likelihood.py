@@ -65,7 +65,7 @@ def compare(
         seen = images.transforms[chunk] * images.low_pass
         predicted = kernels.gather(references, images.geometry.take(chunk))
         predicted *= (images.response[chunk] * images.low_pass)[:, :, None]
-        weights, rows = region.weights(which), region.rows[which]
+        weights, rows = region.weights(which), region.rows(which)
         if running_sigma is None:
             difference = seen[:, :, None] - predicted
             power = weigh_square(_window(images, difference, rows), weights)

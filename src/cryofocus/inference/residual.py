@@ -1,6 +1,7 @@
 """The default strategy: classes are deviations from the consensus, compared with residuals.
 
 Prepared images -> small-box statistics -> a random subspace -> a mixture in it -> full cycles.
+What is taken out of the images (`background`) makes other strategies of it.
 """
 
 from __future__ import annotations
@@ -10,14 +11,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
 from cryofocus.arrays import AnyArray
 from cryofocus.inference import em
+from cryofocus.inference.background import whole_consensus
+from cryofocus.inference.consensus import Consensus
 from cryofocus.inference.deviation import DeviationPrior, DeviationSpace
 from cryofocus.inference.focus import FocusBox, measure_focus, statistics_bytes
+from cryofocus.inference.half_grids import HalfGrids
+from cryofocus.inference.likelihood import class_log_likelihoods
 from cryofocus.inference.mixture import fit_mixture
+from cryofocus.inference.posterior import class_posteriors, random_posteriors
 from cryofocus.inference.prior import SpectrumModel, consensus_spectrum, consensus_support
+from cryofocus.inference.references import scale_references
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.inference.strategy import Prepared, pack_history, unpack_history
 from cryofocus.inference.subspace import fit_subspace
@@ -37,11 +44,13 @@ class ResidualStrategy:
     problem : statistics, space of deviations and kernels.
     spectrum : model of the prior's spectrum to start from.
     settings : of the classification.
+    references : `(n_classes, d, d, d)` deviations the first run starts from, or None.
     """
 
     problem: em.FocusProblem
     spectrum: SpectrumModel
     settings: ClassifierSettings
+    references: Float32[np.ndarray, "n_classes d d d"] | None = None
 
     @property
     def scale(self) -> Float32[np.ndarray, " particle"]:
@@ -54,6 +63,28 @@ class ResidualStrategy:
         return em.PRIOR_CYCLES + self.settings.max_cycles
 
     def start(self, run: int) -> em.EmState:
+        """Start the first run from given maps, others (or all) from the run's random stream."""
+        if run == 0 and self.references is not None:
+            posteriors = self.judge(self.references)
+        elif self.settings.resolved_start == "random":
+            generator = np.random.default_rng([self.settings.seed, run])
+            n = len(self.problem.statistics)
+            posteriors = random_posteriors(n, self.settings.n_classes, generator)
+        else:
+            posteriors = self.search(run)
+        return em.init(self.problem, posteriors, self.spectrum)
+
+    def judge(
+        self, deviations: Float32[np.ndarray, "n_classes d d d"]
+    ) -> Float64[np.ndarray, "particle n_classes"]:
+        """Return the posteriors under given deviations and equal class weights."""
+        problem, n_classes = self.problem, len(deviations)
+        log_likelihood = class_log_likelihoods(
+            problem.statistics, problem.space, deviations, problem.kernels
+        )
+        return class_posteriors(log_likelihood, np.full(n_classes, 1 / n_classes))[0]
+
+    def search(self, run: int) -> Float64[np.ndarray, "particle n_classes"]:
         """Find starting posteriors: a random subspace, and a mixture in it."""
         n_classes = self.settings.n_classes
         generator = np.random.default_rng([self.settings.seed, run])
@@ -64,14 +95,13 @@ class ResidualStrategy:
         subspace = fit_subspace(
             problem.statistics, problem.space, prior, problem.kernels, generator
         )
-        mixture = fit_mixture(subspace, n_classes, generator)
         logger.info(
             "run %d: subspace after %d cycles, information per image %s",
             run + 1,
             subspace.n_cycles,
             ", ".join(f"{value:.3f}" for value in subspace.information[::-1]),
         )
-        return em.init(problem, mixture.posteriors, self.spectrum)
+        return fit_mixture(subspace, n_classes, generator).posteriors
 
     def step(self, state: em.EmState) -> em.EmState:
         """Do one cycle."""
@@ -117,22 +147,40 @@ class ResidualStrategy:
 
 
 def prepare_residual(prepared: Prepared) -> ResidualStrategy:
-    """Take the small-box statistics of every particle: one pass over the images."""
-    consensus, kernels = prepared.consensus, prepared.kernels
+    """Compare residuals from the consensus (strategies residual and global)."""
+    background = whole_consensus(prepared.consensus, prepared.kernels)
+    return prepare_deviations(prepared, prepared.consensus, background)
+
+
+def prepare_deviations(
+    prepared: Prepared, consensus: Consensus, background: HalfGrids
+) -> ResidualStrategy:
+    """Take the small-box statistics of every particle: one pass over the images.
+
+    Parameters
+    ----------
+    prepared : what every strategy starts from.
+    consensus : its consensus, with the noise under which classes are compared.
+    background : what is taken out of the images.
+    """
     images, n_shells = consensus.images, prepared.n_shells
     reach = int(np.ceil(n_shells * images.stretch))
     box = FocusBox.around(prepared.mask.data, images.particles.pixel_size_angstrom, reach)
-    _log_plan(prepared, box)
+    _log_plan(prepared, box, background.grids[0].shape[3])
     with prepared.monitor.stage("statistics", len(images)) as advance:
         statistics = measure_focus(
-            consensus, box, n_shells, kernels, allocate=prepared.allocate, advance=advance
+            consensus, background, box, n_shells, allocate=prepared.allocate, advance=advance
         )
     reach = min(statistics.band.n_shells, _prior_shells(n_shells, box))
     space = DeviationSpace(box, reach, images.workers)
     inside = box.cut(consensus.map.full)
     spectrum, support = consensus_spectrum(space, inside), consensus_support(space, inside)
-    problem = em.FocusProblem(statistics, space, support, kernels)
-    return ResidualStrategy(problem, spectrum, prepared.settings)
+    problem = em.FocusProblem(statistics, space, support, prepared.kernels)
+    references = None
+    if prepared.references:
+        scaled = scale_references(prepared.references, consensus.map.full)
+        references = np.stack([box.mask * (box.cut(volume) - inside) for volume in scaled])
+    return ResidualStrategy(problem, spectrum, prepared.settings, references)
 
 
 def _prior_shells(n_shells: int, box: FocusBox) -> int:
@@ -140,7 +188,7 @@ def _prior_shells(n_shells: int, box: FocusBox) -> int:
     return int(np.ceil(n_shells * box.edge / box.sampled_box))
 
 
-def _log_plan(prepared: Prepared, box: FocusBox) -> None:
+def _log_plan(prepared: Prepared, box: FocusBox, n_columns: int) -> None:
     particles = prepared.consensus.images.particles
     volume = float(box.mask.sum()) * box.voxel_size_angstrom**3
     smallest = SMALLEST_REGION_PIXELS * particles.pixel_size_angstrom
@@ -155,5 +203,5 @@ def _log_plan(prepared: Prepared, box: FocusBox) -> None:
         "small box of %d voxels instead of %d; the statistics take %.2f GB",
         box.diameter,
         particles.box,
-        statistics_bytes(len(particles), box, prepared.n_shells) / 1e9,
+        statistics_bytes(len(particles), box, prepared.n_shells, n_columns) / 1e9,
     )

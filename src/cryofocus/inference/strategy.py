@@ -36,6 +36,7 @@ class Prepared:
     kernels : slice kernels of the device.
     monitor : progress.
     allocate : makes large arrays, given shape and type.
+    references : maps to start from, one a class, in any grey scale; or none.
     """
 
     settings: ClassifierSettings
@@ -46,6 +47,7 @@ class Prepared:
     kernels: SliceKernels
     monitor: Monitor
     allocate: Allocate
+    references: tuple[Float32[np.ndarray, "box box box"], ...] = ()
 
 
 @dataclass(frozen=True)

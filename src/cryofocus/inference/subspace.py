@@ -67,7 +67,10 @@ def fit_subspace(
         coefficients = space.solve(sums, prior, start=coefficients).coefficients
         deviations = space.expand(coefficients, prior)
         linear, quadratic = kernels.latent_moments(
-            space.to_grid(deviations), statistics.geometry, statistics.data, statistics.precision
+            space.to_grid(deviations),
+            statistics.geometry,
+            statistics.compared,
+            statistics.precision,
         )
         basis, mean, second, new_information = _standardise(linear, quadratic)
         # Coefficients follow the coordinates, so that the next solution starts close.

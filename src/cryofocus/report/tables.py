@@ -165,6 +165,8 @@ def _say_focus(results: RunResults) -> str:
     focus = results.job.focus
     if focus.kind == "mask":
         return f"mask {focus.path or 'as given'}"
+    if focus.kind == "whole":
+        return "none: the whole particle"
     centre = "unknown"
     if focus.centre_angstrom is not None:
         centre = ", ".join(f"{coordinate:.1f}" for coordinate in focus.centre_angstrom)

@@ -115,7 +115,13 @@ def _fit_and_write(
     """Do the work; Ctrl-C at any moment leaves a directory that can be resumed."""
     threads = request.threads or available_threads()
     kernels = select_kernels(request.device, threads)
-    classifier = FocusedClassifier(request.settings, kernels, threads)
+    classifier = FocusedClassifier(
+        request.settings,
+        kernels,
+        threads,
+        solvent=inputs.solvent,
+        references=inputs.references,
+    )
     store = StatisticsStore(directory.path, request.memory_gb)
     try:
         result = classifier.fit(

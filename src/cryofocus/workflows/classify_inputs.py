@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
 
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
-from cryofocus.data.volume import read_volume
-from cryofocus.errors import SettingError
+from cryofocus.data.volume import read_volume, read_volume_on_grid
+from cryofocus.errors import RegionError, SettingError
 from cryofocus.workflows.classify_request import ClassifyRequest
 
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """Particles and the region in focus, on one grid."""
+    """Particles, the region in focus and the maps given, on one grid.
+
+    Attributes
+    ----------
+    particles : the particle set.
+    mask : the region in focus; for the strategy `global`, the region of the particle.
+    solvent : mask that the consensus is multiplied by, or None.
+    references : maps to start from, one a class, or none.
+    """
 
     particles: ParticleSet
     mask: FocusMask
+    solvent: FocusMask | None = None
+    references: tuple[Float32[np.ndarray, "box box box"], ...] = ()
 
 
 def read_inputs(request: ClassifyRequest) -> Inputs:
@@ -38,7 +52,35 @@ def read_inputs(request: ClassifyRequest) -> Inputs:
             f"{len(particles)} particle{'s' if len(particles) > 1 else ''}; expected at least two "
             "a class. Ask for fewer classes or give more particles."
         )
-    return Inputs(particles, read_mask(request, particles))
+    grid = (particles.box, particles.pixel_size_angstrom)
+    solvent = None
+    if request.solvent_mask is not None:
+        solvent = FocusMask.from_file(request.solvent_mask, *grid)
+    references = tuple(read_reference(path, *grid) for path in request.references)
+    if request.settings.strategy == "global":
+        soft_edge_angstrom = request.settings.soft_edge_angstrom
+        mask = solvent or FocusMask.whole(*grid, soft_edge_angstrom=soft_edge_angstrom)
+    else:
+        mask = read_mask(request, particles)
+    return Inputs(particles, mask, solvent, references)
+
+
+def read_reference(
+    path: Path, box: int, voxel_size_angstrom: float
+) -> Float32[np.ndarray, "box box box"]:
+    """Read a map to start from.
+
+    Raises
+    ------
+    FormatError
+        When the file is no map or holds values that are not finite.
+    RegionError
+        When it is empty or its grid is not the particles'.
+    """
+    volume = read_volume_on_grid(path, box, voxel_size_angstrom)
+    if not volume.data.any():
+        raise RegionError(f"{path}: empty; expected a map of a class to start from.")
+    return volume.data
 
 
 def read_mask(request: ClassifyRequest, particles: ParticleSet) -> FocusMask:

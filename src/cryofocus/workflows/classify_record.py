@@ -79,11 +79,12 @@ def compose_record(
 
 def _focus(inputs: Inputs) -> FocusRegion:
     mask = inputs.mask
+    if mask.path is not None:
+        return FocusRegion(kind="mask", path=str(mask.path))
     return FocusRegion(
-        kind="mask" if mask.path else "sphere",
+        kind="whole" if mask.radius_angstrom is None else "sphere",
         centre_angstrom=mask.centre_angstrom,
         radius_angstrom=mask.radius_angstrom,
-        path=str(mask.path) if mask.path else None,
     )
 
 

@@ -25,7 +25,11 @@ class ClassifyRequest(BaseModel):
     ----------
     particles : particle table.
     focus : x, y, z, radius of a sphere in Å in the map's frame; or
-    mask : mask file on the particles' grid. Exactly one of the two.
+    mask : mask file on the particles' grid. Exactly one of the two, and neither with the strategy
+        `global`.
+    solvent_mask : mask file that the consensus is multiplied by; for `global`, also what classes
+        may differ in.
+    references : maps the first run starts from, one a class.
     map : map whose header origin defines the frame of `focus`; without it voxel (0, 0, 0) lies
         at 0 Å.
     datadir : folder in which image stacks are looked up first.
@@ -47,6 +51,8 @@ class ClassifyRequest(BaseModel):
     focus: Sphere | None = None
     mask: Path | None = None
     map: Path | None = None
+    solvent_mask: Path | None = None
+    references: tuple[Path, ...] = ()
     datadir: Path | None = None
     stack: Path | None = None
     microscope: tuple[float, float, float] | None = None
@@ -59,7 +65,10 @@ class ClassifyRequest(BaseModel):
 
     @model_validator(mode="after")
     def _one_region(self) -> ClassifyRequest:
-        """Require a sphere or a mask, not both."""
+        """Require a sphere or a mask, not both; and no region where there is no focus."""
+        if self.settings.strategy == "global":
+            self._refuse_a_region()
+            return self
         if (self.focus is None) == (self.mask is None):
             found = "neither" if self.focus is None else "both"
             raise SettingError(
@@ -74,11 +83,30 @@ class ClassifyRequest(BaseModel):
         self.settings.require_region("sphere" if self.mask is None else "mask file")
         return self
 
+    def _refuse_a_region(self) -> None:
+        given = [name for name in ("focus", "mask", "map") if getattr(self, name) is not None]
+        if given:
+            raise SettingError(
+                f"{' and '.join(given)}: the strategy global compares whole maps and has no "
+                "focus. Leave it out, or bound the particle with --solvent-mask."
+            )
+
+    @model_validator(mode="after")
+    def _one_reference_a_class(self) -> ClassifyRequest:
+        """Require as many reference maps as classes."""
+        if self.references and len(self.references) != self.settings.n_classes:
+            raise SettingError(
+                f"references: found {len(self.references)} maps, expected "
+                f"{self.settings.n_classes}, one a class. Give as many maps as classes."
+            )
+        return self
+
     @property
     def input_files(self) -> tuple[Path, ...]:
         """The files named, except image stacks."""
-        named = (self.particles, self.mask, self.map, *self.passthrough)
-        return tuple(path for path in named if path is not None)
+        named = (self.particles, self.mask, self.map, self.solvent_mask)
+        given = tuple(path for path in named if path is not None)
+        return (*given, *self.references, *self.passthrough)
 
     @property
     def supplement(self) -> Supplement:
@@ -100,6 +128,8 @@ class ClassifyRequest(BaseModel):
         return {
             "focus": self.focus,
             "mask": str(self.mask) if self.mask else None,
+            "solvent_mask": str(self.solvent_mask) if self.solvent_mask else None,
+            "references": [str(path) for path in self.references],
             **self.settings.model_dump(mode="json"),
         }
 

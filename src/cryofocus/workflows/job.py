@@ -42,9 +42,9 @@ class Machine(JobPart):
 
 
 class FocusRegion(JobPart):
-    """The region in focus as the user gave it: a sphere (Å, the map's frame) or a mask file."""
+    """The region in focus: a sphere (Å, the map's frame), a mask file or the whole particle."""
 
-    kind: Literal["sphere", "mask"]
+    kind: Literal["sphere", "mask", "whole"]
     centre_angstrom: tuple[float, float, float] | None = None
     radius_angstrom: float | None = None
     path: str | None = None

@@ -1,0 +1,52 @@
+"""The strategies by name, and what makes each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cryofocus.inference.background import masked_reference, subtracted_density
+from cryofocus.inference.consensus import refit_noise
+from cryofocus.inference.mask2d import prepare_mask2d
+from cryofocus.inference.residual import (
+    ResidualStrategy,
+    prepare_deviations,
+    prepare_residual,
+)
+from cryofocus.inference.strategy import Prepared, Strategy
+
+
+def prepare_subtract(prepared: Prepared) -> ResidualStrategy:
+    """Subtract what lies outside the mask, each half set's own map from its images."""
+    background = subtracted_density(
+        prepared.consensus, prepared.mask.data, prepared.half_set, prepared.kernels
+    )
+    return prepare_deviations(prepared, prepared.consensus, background)
+
+
+def prepare_mask3d(prepared: Prepared) -> ResidualStrategy:
+    """Compare whole images with masked references.
+
+    The density a masked reference lacks stays in the images and counts as noise, in every
+    particle's likelihood and in the noise spectra.
+    """
+    settings = prepared.settings
+    background = masked_reference(
+        prepared.consensus,
+        prepared.mask.data,
+        settings.outside_lowpass_angstrom,
+        settings.resolved_outside_weight,
+        prepared.kernels,
+    )
+    consensus = refit_noise(prepared.consensus, background.grids[0][..., 1], prepared.kernels)
+    return prepare_deviations(prepared, consensus, background)
+
+
+STRATEGIES: Mapping[str, Callable[[Prepared], Strategy[Any]]] = {
+    "residual": prepare_residual,
+    "mask2d": prepare_mask2d,
+    "mask3d": prepare_mask3d,
+    "subtract": prepare_subtract,
+    # The same on a mask that holds the whole particle.
+    "global": prepare_residual,
+}
