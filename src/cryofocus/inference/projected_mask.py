@@ -66,7 +66,8 @@ class Circle:
         reach = self.radius + self.edge
         n_rows = min(self.box, 2 * int(np.ceil(reach)) + 1)
         first = np.ceil(self.centres[which, 1] - reach).astype(np.int64) + self.box // 2
-        return np.clip(first, 0, self.box - n_rows)[:, None] + np.arange(n_rows)
+        first = np.clip(first, 0, self.box - n_rows)
+        return np.asarray(first[:, None] + np.arange(n_rows), np.int64)
 
     def weights(self, which: Int[np.ndarray, " n"]) -> Float32[np.ndarray, "n row box"]:
         """Return 1 inside and 0 outside, with the soft edge between."""
