@@ -190,7 +190,7 @@ class StarDocument:
         self,
         path: Path | str,
         block: StarBlock,
-        parts: Iterable[tuple[Int[np.ndarray, " m"], Mapping[str, Column]]],
+        parts: Iterable[tuple[Int[np.ndarray, " _"], Mapping[str, Column]]],
         *,
         drop: Collection[str] = (),
     ) -> None:

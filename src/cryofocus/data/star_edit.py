@@ -21,7 +21,7 @@ LABEL = re.compile(r"[^\s#]+")
 class TablePart(NamedTuple):
     """Rows to write, in this order (one may come more than once), and new cells for them."""
 
-    rows: Int[np.ndarray, " m"]
+    rows: Int[np.ndarray, " _"]
     cells: Mapping[str, Sequence[bytes]]
 
 

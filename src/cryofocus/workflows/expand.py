@@ -188,7 +188,7 @@ class _Expander:
 
     def _star_parts(
         self, table: RelionTable, advance: Advance
-    ) -> Iterator[tuple[Int[np.ndarray, " m"], Columns]]:
+    ) -> Iterator[tuple[Int[np.ndarray, " _"], Columns]]:
         """Yield rows and columns of all copies, a few thousand particles at a time."""
         n, known = len(self.operators), table.block.labels
         labels = [*ANGLE_LABELS, *(shift_labels(known) if self.operators.translates else ())]
