@@ -274,3 +274,17 @@ def test_doctor(cryofocus: Invoke) -> None:
     assert result.exit_code == 0
     names = [line.split()[0] for line in result.stdout.splitlines()]
     assert names == ["cryofocus", "packages", "processor", "memory", "disk", "kernels"]
+
+
+def test_convert(particle_set: Path, cryofocus: Invoke, tmp_path: Path) -> None:
+    """The command says what was written and, line by line, what the new table does not hold."""
+    table, output = particle_set / "particles.star", tmp_path / "particles.cistem"
+    result = cryofocus("convert", table, "-o", output)
+    assert result.exit_code == 0
+    said = result.stdout.splitlines()
+    assert said[0].startswith("60 particles in ")
+    assert "The new table does not hold:" in said
+    assert "  - B-factors of the CTF" in said
+    wrong = cryofocus("convert", output, "-o", tmp_path / "x.par", "--microscope", "300,2.7")
+    assert wrong.exit_code == 2
+    assert "300,2.7,0.07" in wrong.stderr

@@ -11,6 +11,7 @@ guide's page on .cs files; poses and shifts checked against cryoDRGN's reading o
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,8 @@ from cryofocus.data.stack_paths import ImagePlaces
 from cryofocus.errors import ParticleError
 from cryofocus.maths.ctf import CtfParameters, Microscope
 
+logger = logging.getLogger(__name__)
+
 IMAGE_FIELDS = ("blob/path", "blob/idx", "blob/shape", "blob/psize_A")
 POSE_FIELDS = ("alignments3D/pose", "alignments3D/shift")
 CTF_FIELDS = ("ctf/accel_kv", "ctf/cs_mm", "ctf/amp_contrast")
@@ -37,7 +40,7 @@ DEFOCUS_FIELDS = ("ctf/df1_A", "ctf/df2_A", "ctf/df_angle_rad")
 # Their values where a file has no such field.
 OPTIONAL_CTF = {"ctf/phase_shift_rad": 0.0, "ctf/bfactor": 0.0, "ctf/scale": 1.0}
 ABERRATION_FIELDS = {"ctf/tilt_A": 2, "ctf/trefoil_A": 2, "ctf/anisomag": 4}
-UNUSED_ABERRATIONS = {"ctf/tetra_A": 4, "ctf/shift_A": 2}
+UNUSED_ABERRATIONS = ("ctf/tetra_A", "ctf/shift_A")
 EXPANSION_FIELDS = ("sym_expand/src_uid", "sym_expand/idx")
 SIGN_FIELD = "blob/sign"
 MICROGRAPH_FIELDS = ("location/micrograph_path", "location/micrograph_uid")
@@ -250,6 +253,12 @@ def _read_micrographs(dataset: CsDataset) -> Names | None:
 
 def _read_optics(dataset: CsDataset) -> GroupsOfParticles:
     """Group the particles of equal optics and exposure group, in order of appearance."""
+    for name in UNUSED_ABERRATIONS:
+        if dataset.has(name) and np.any(dataset.column(name)):
+            logger.warning(
+                "%s: %s is not zero, but its sign is not documented: it is kept and not used",
+                *(dataset.path, name),
+            )
     columns: dict[str, Shaped[np.ndarray, "n k"]] = {
         name: dataset.numbers(name)[:, None] for name in (*CTF_FIELDS, "blob/psize_A")
     }

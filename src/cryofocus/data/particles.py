@@ -230,10 +230,6 @@ class ParticleSet:
         is_whole = np.array_equal(self.row_of_particle, np.arange(self.table.n_rows))
         return self.table.write(Path(path), columns, None if is_whole else self.row_of_particle)
 
-    def write_star(self, path: Path | str, columns: Mapping[str, Column]) -> None:
-        """Write rows as `write` does."""
-        self.write(path, columns)
-
     def check_images(self) -> None:
         """Compare every stack's header with the file's size, the optics and the table.
 
