@@ -21,6 +21,7 @@ __all__ = [
     "ClassifyRequest",
     "ConvertSettings",
     "DiffmapSettings",
+    "FitSettings",
     "FocusMask",
     "FocusedClassifier",
     "FscSettings",
@@ -29,6 +30,7 @@ __all__ = [
     "ModelMaskSettings",
     "OperatorSet",
     "ParticleSet",
+    "RigidTransform",
     "SubtractSettings",
     "Supplement",
     "ThresholdMaskSettings",
@@ -39,6 +41,8 @@ __all__ = [
     "diffmap_run",
     "evaluate",
     "expand",
+    "fit",
+    "fit_rigid",
     "fsc",
     "make_model_mask",
     "make_sphere_mask",
@@ -60,6 +64,7 @@ _HOME = {
     "ClassifyRequest": "cryofocus.workflows.classify_request",
     "ConvertSettings": "cryofocus.workflows.convert",
     "DiffmapSettings": "cryofocus.workflows.diffmap",
+    "FitSettings": "cryofocus.maps.align",
     "FocusMask": "cryofocus.data.mask",
     "FocusedClassifier": "cryofocus.inference.classifier",
     "FscSettings": "cryofocus.workflows.fsc",
@@ -68,6 +73,7 @@ _HOME = {
     "ModelMaskSettings": "cryofocus.workflows.make_mask",
     "OperatorSet": "cryofocus.maths.symmetry",
     "ParticleSet": "cryofocus.data.particles",
+    "RigidTransform": "cryofocus.maps.rigid",
     "SubtractSettings": "cryofocus.workflows.subtract_inputs",
     "Supplement": "cryofocus.data.particle_table",
     "ThresholdMaskSettings": "cryofocus.workflows.make_mask",
@@ -78,6 +84,8 @@ _HOME = {
     "diffmap_run": "cryofocus.workflows.diffmap_run",
     "evaluate": "cryofocus.workflows.evaluate",
     "expand": "cryofocus.workflows.expand",
+    "fit": "cryofocus.workflows.fit",
+    "fit_rigid": "cryofocus.maps.align",
     "fsc": "cryofocus.workflows.fsc",
     "make_model_mask": "cryofocus.workflows.make_mask",
     "make_sphere_mask": "cryofocus.workflows.make_mask",
@@ -101,6 +109,8 @@ if TYPE_CHECKING:
     from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
     from cryofocus.inference.settings import ClassifierSettings
     from cryofocus.kernels.select import select_kernels
+    from cryofocus.maps.align import FitSettings, fit_rigid
+    from cryofocus.maps.rigid import RigidTransform
     from cryofocus.maths.symmetry import OperatorSet
     from cryofocus.report.page import write_report
     from cryofocus.report.subtraction import write_power_figure
@@ -113,6 +123,7 @@ if TYPE_CHECKING:
     from cryofocus.workflows.diffmap_run import diffmap_run
     from cryofocus.workflows.evaluate import evaluate
     from cryofocus.workflows.expand import expand
+    from cryofocus.workflows.fit import fit
     from cryofocus.workflows.fsc import FscSettings, fsc
     from cryofocus.workflows.make_mask import (
         ModelMaskSettings,

@@ -13,6 +13,7 @@ from cryofocus.cli import (
     convert,
     doctor,
     evaluate,
+    fit,
     fsc,
     maps,
     mask,
@@ -44,6 +45,7 @@ app.add_typer(mask.app, name="mask")
 app.command("diffmap")(maps.diffmap)
 app.command("merge")(maps.merge)
 app.command("fsc")(fsc.fsc)
+app.command("fit")(fit.fit)
 app.command("expand")(symmetry.expand)
 app.command("collapse")(symmetry.collapse)
 app.command("subtract")(subtract.subtract)

@@ -61,15 +61,18 @@ def shell_index_3d(box: int) -> Int[np.ndarray, "box box half"]:
     return _rounded_radius(k[:, None, None] ** 2 + k[None, :, None] ** 2 + kx[None, None, :] ** 2)
 
 
-def unit_vectors_3d(box: int) -> Float[np.ndarray, "3 box box half"]:
-    """Return the direction x, y, z of every coefficient of a half transform of a volume.
-
-    float32; zero for the coefficient at the origin.
-    """
+def wave_vectors_3d(box: int) -> Float[np.ndarray, "3 box box half"]:
+    """Return x, y, z of every coefficient of a half transform of a volume, in cycles per box."""
     k = _signed_indices(box).astype(np.float32)
     z, y, x = np.meshgrid(k, k, np.arange(box // 2 + 1, dtype=np.float32), indexing="ij")
-    length = np.sqrt(x**2 + y**2 + z**2)
-    return np.asarray(np.stack([x, y, z]) / np.maximum(length, np.float32(1)))
+    return np.stack([x, y, z])
+
+
+def unit_vectors_3d(box: int) -> Float[np.ndarray, "3 box box half"]:
+    """Return the direction x, y, z of every coefficient; zero for that at the origin."""
+    vectors = wave_vectors_3d(box)
+    length = np.sqrt((vectors**2).sum(axis=0))
+    return np.asarray(vectors / np.maximum(length, np.float32(1)))
 
 
 def fit_box_2d(

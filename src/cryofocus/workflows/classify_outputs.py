@@ -15,6 +15,7 @@ from cryofocus.inference.reconstruct import MapEstimate
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.maths.shells import first_shell_below, shell_resolution_angstrom
 from cryofocus.workflows.classify_inputs import Inputs
+from cryofocus.workflows.fsc_table import shell_columns
 from cryofocus.workflows.progress import Advance
 from cryofocus.workflows.run_directory import RunDirectory
 
@@ -106,22 +107,6 @@ def fsc_columns(
     """Return the columns of one FSC curve as RELION names them."""
     columns = shell_columns(len(fsc), box, pixel_size_angstrom)
     return {**columns, "rlnFourierShellCorrelation": np.asarray(fsc, np.float64)}
-
-
-def shell_columns(n_shells: int, box: int, pixel_size_angstrom: float) -> dict[str, np.ndarray]:
-    """Return the columns that say which shell a row of an FSC table is, as RELION names them.
-
-    Shell 0 has no resolution in Å; it stands as 999, as in RELION.
-    """
-    shells = np.arange(n_shells)
-    frequency = shells / (box * pixel_size_angstrom)
-    resolution = np.full(n_shells, 999.0)
-    resolution[1:] = 1 / frequency[1:]
-    return {
-        "rlnSpectralIndex": shells,
-        "rlnResolution": frequency,
-        "rlnAngstromResolution": resolution,
-    }
 
 
 def map_resolution_angstrom(estimate: MapEstimate, pixel_size_angstrom: float) -> float:

@@ -23,7 +23,7 @@ from cryofocus.maps.resolution import FscCurves, measure_fsc
 from cryofocus.maths.sampling import hemisphere_directions
 from cryofocus.maths.shells import crossing_shell, shell_resolution_angstrom
 from cryofocus.workflows import atomic
-from cryofocus.workflows.classify_outputs import shell_columns
+from cryofocus.workflows.fsc_table import shell_columns
 from cryofocus.workflows.new_directory import DirectoryKind, new_directory
 from cryofocus.workflows.progress import Progress, SilentProgress
 

@@ -1,0 +1,51 @@
+"""`cryofocus fit`: one map carried onto another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cryofocus.cli.console import say
+from cryofocus.cli.options import Overwrite
+
+
+def fit(
+    density: Annotated[Path, typer.Argument(metavar="MAP", help="Map to move.")],
+    target: Annotated[Path, typer.Option("--to", help="Map that stays.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="MRC map to write.")],
+    mask: Annotated[Path | None, typer.Option(help="Where the map that stays counts.")] = None,
+    max_resolution: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            help="Finest detail to compare, in Å; coarser for noisy maps. Default: 3 voxels.",
+        ),
+    ] = None,
+    local: Annotated[
+        bool,
+        typer.Option("--local", help="Only improve on the maps as they lie; no search."),
+    ] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Rotate and shift a map such that it agrees best with another.
+
+    All rotations and shifts are searched at low resolution, the best are refined. The motion goes
+    into a .json file beside the map. Example:
+
+    `cryofocus fit class002.mrc --to class001.mrc --mask core.mrc -o class002_fitted.mrc`
+    """
+    from cryofocus.maps.align import FitSettings
+    from cryofocus.workflows.fit import fit as fit_map
+
+    settings = FitSettings(max_resolution, "local" if local else "global")
+    made = fit_map(density, target, output, mask=mask, settings=settings, overwrite=overwrite)
+    transform = made.fit.transform
+    axis = ", ".join(f"{value:.3f}" for value in transform.axis)
+    shift = ", ".join(f"{value:.2f}" for value in transform.shift_angstrom)
+    say(f"Rotation      {transform.angle_degrees:.2f}° about {axis} through the box centre")
+    say(f"Shift         {shift} Å along x, y, z, after the rotation")
+    say(f"Correlation   {made.fit.correlation:.4f}, before {made.fit.correlation_before:.4f}")
+    say(f"Map           {made.path}")
+    say(f"Motion        {made.description}")
