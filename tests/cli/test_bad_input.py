@@ -130,7 +130,7 @@ BAD: dict[str, tuple[Callable[[Case], object], str]] = {
     "box against optics": (
         lambda c: c.replace("17.500000 24", "17.500000 32"),
         "{set}/particles.mrcs: images of 24 x 24 pixels, but optics group 1 has a box of 32. "
-        "Correct rlnImageSize, or give the stack that belongs to the table.",
+        "Correct the box in the table, or give the stack that belongs to the table.",
     ),
     "pixel size against optics": (
         lambda c: c.replace("17.500000 24", "16.000000 24"),

@@ -161,7 +161,7 @@ def test_missing_stacks_list_every_place_tried(
     assert f"    {work}/1.mrcs" in lines
     assert lines[-2:] == [
         "  and 1 more",
-        "Give the folder that holds them with --datadir, or start in the RELION project's folder.",
+        "Give the folder that holds them with --datadir, or start in the project's folder.",
     ]
     assert not any("4.mrcs" in line for line in lines)
 
@@ -184,7 +184,7 @@ def test_box_of_stack_and_optics_disagree(edit: Callable[..., Path]) -> None:
     path = edit(("0.1 2.0 8", "0.1 2.0 16"))
     assert message_of(path, ParticleError) == (
         f"{path.parent}/stack.mrcs: images of 8 x 8 pixels, but optics group 1 has a box of 16. "
-        "Correct rlnImageSize, or give the stack that belongs to the table."
+        "Correct the box in the table, or give the stack that belongs to the table."
     )
 
 

@@ -164,6 +164,6 @@ def _describe_missing(
     if len(missing) > N_REPORTED:
         text.append(f"  and {len(missing) - N_REPORTED} more")
     text.append(
-        "Give the folder that holds them with --datadir, or start in the RELION project's folder."
+        "Give the folder that holds them with --datadir, or start in the project's folder."
     )
     return "\n".join(text)
