@@ -39,6 +39,7 @@ BATCH = 200
 SAMPLES = 3.0
 """Voxels per resolution length: what cubic splines reproduce."""
 SMALLEST_BOX, LARGEST_BOX = 24, 96
+MOST_POINTS = 150_000
 ROUGH_SHELLS = 10
 ROUGH_TOLERANCE, FINE_TOLERANCE = 1e-3, 1e-6
 MAX_STEPS = 12
@@ -121,7 +122,7 @@ class _Comparison:
     Attributes
     ----------
     coefficients : cubic spline of the moving map.
-    points : `(n, 3)` voxels inside the mask, x, y, z from the box centre.
+    points : `(n, 3)` voxels inside the mask, of large maps a part; x, y, z from the box centre.
     values : `(n,)` target there, of zero mean and unit norm under the weight.
     weight : `(n,)` mask there, of sum 1.
     voxel_size_angstrom : of this comparison's grid.
@@ -188,6 +189,8 @@ def _compare(
     )
     weight = mask if small == box else resample_mask(mask, small)
     inside = np.argwhere(weight > 0)
+    # Six numbers do not need every voxel of a large map.
+    inside = inside[:: len(inside) // MOST_POINTS + 1]
     chosen = weight[tuple(inside.T)].astype(np.float64)
     chosen /= chosen.sum()
     return _Comparison(
