@@ -359,6 +359,22 @@ def test_what_a_par_file_leaves_out(tmp_path: Path, images: np.ndarray) -> None:
     assert found.optics[0].pixel_size_angstrom == 2.0
 
 
+IDLE = {
+    "stack": Supplement(stack=Path("s.mrc")),
+    "microscope": Supplement(microscope=Microscope(300, 2.7, 0.07)),
+    "pixel-size": Supplement(pixel_size_angstrom=1.0),
+}
+
+
+@pytest.mark.parametrize(("option", "supplement"), IDLE.items(), ids=IDLE.keys())
+def test_what_a_file_says_itself(tmp_path: Path, option: str, supplement: Supplement) -> None:
+    """An option without use for the format is refused, not passed over."""
+    path = save_cs(tmp_path / "x.cs", cs_rows())
+    assert message_of(path, supplement) == (
+        f"--{option}: has no use for {path}, whose format says it itself. Leave it out."
+    )
+
+
 def test_cistem_star_without_columns(tmp_path: Path) -> None:
     """A cisTEM table without angles names what it lacks."""
     path = tmp_path / "x.star"

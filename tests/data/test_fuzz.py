@@ -52,7 +52,11 @@ def read_mrc(path: Path) -> None:
 
 def read_table(path: Path) -> None:
     """Open a particle table, read everything, and write a part of it."""
-    supplement = Supplement(path.with_name("sound.mrc"), Microscope(300, 2.7, 0.1))
+    stack = path.with_name("sound.mrc")
+    supplement = {
+        ".cistem": Supplement(stack),
+        ".par": Supplement(stack, Microscope(300, 2.7, 0.1)),
+    }.get(path.suffix)
     table = open_table(path, supplement)
     with suppress(CryofocusError):
         table.columns()
@@ -66,7 +70,7 @@ SOUND: dict[str, tuple[str, Callable[[Path], object], Callable[[Path], None]]] =
     "star": ("x.star", lambda path: path.write_text(star_text()), read_table),
     "cs": ("x.cs", lambda path: save_cs(path, cs_rows()), read_table),
     "cs stream": ("x.cs", lambda path: path.write_bytes(stream_bytes()), read_table),
-    "cistem star": ("x.star", lambda path: path.write_text(CISTEM_STAR), read_table),
+    "cistem star": ("sound.star", lambda path: path.write_text(CISTEM_STAR), read_table),
     "cistem": ("x.cistem", write_cistem, read_table),
     "par": ("x.par", lambda path: path.write_text(par_text()), read_table),
     "mrc": ("x.mrc", lambda path: write_stack_file(path, np.zeros((2, 4, 4), "f4")), read_mrc),

@@ -61,6 +61,7 @@ def test_relions_projections_in_other_words(shared_data: Path, tmp_path: Path, n
     source, table = folder / "relion_proj_batch_pfac2.star", tmp_path / name
     choose_format(table).write(table, open_table(source).columns(), None)
     stack = folder / "relion_proj_batch_pfac2.mrcs"
-    supplement = Supplement(stack, Microscope(200, 1.4, 0.1), 3.54)
+    frealign = Supplement(stack, Microscope(200, 1.4, 0.1), 3.54)
+    supplement = frealign if name == "x.par" else None
     particles = ParticleSet.read(table, datadir=folder, supplement=supplement)
     assert correlations(folder, particles, sign=-1.0).min() > 0.999

@@ -23,6 +23,10 @@ from cryofocus.data.relion_table import RelionTable
 from cryofocus.data.star import StarDocument
 from cryofocus.errors import InputError, SettingError
 
+OPTION_OF_SUPPLEMENT = {
+    **{"stack": "--stack", "microscope": "--microscope", "pixel_size_angstrom": "--pixel-size"},
+    "passthrough": "--passthrough",
+}
 CS_SUFFIX, CISTEM_SUFFIX, FREALIGN_SUFFIX = ".cs", ".cistem", ".par"
 
 
@@ -106,17 +110,33 @@ def open_table(path: Path, supplement: Supplement | None = None) -> ParticleTabl
         If it is damaged or of no known format.
     ParticleError
         If it holds no particles.
+    SettingError
+        If the supplement says what this format says itself.
     """
     supplement = supplement or Supplement()
     start = _read_start(path)
     if start in (NUMPY_MAGIC, STREAM_MAGIC) or path.suffix == CS_SUFFIX:
+        _refuse_idle(path, supplement, "passthrough")
         return CryosparcTable.open(path, supplement)
     if path.suffix == CISTEM_SUFFIX:
+        _refuse_idle(path, supplement, "stack")
         return CistemBinaryTable.open(path, supplement)
     if path.suffix == FREALIGN_SUFFIX:
+        _refuse_idle(path, supplement, "stack", "microscope", "pixel_size_angstrom")
         return FrealignTable.open(path, supplement)
     document = StarDocument.read(path)
-    return CistemStarTable.find(document, supplement) or RelionTable.open(document)
+    cistem = CistemStarTable.find(document, supplement)
+    _refuse_idle(path, supplement, *(("stack",) if cistem else ()))
+    return cistem or RelionTable.open(document)
+
+
+def _refuse_idle(path: Path, supplement: Supplement, *used: str) -> None:
+    """Refuse what would be given in vain: the user believes that it counts."""
+    for name, option in OPTION_OF_SUPPLEMENT.items():
+        if getattr(supplement, name) not in (None, ()) and name not in used:
+            raise SettingError(
+                f"{option}: has no use for {path}, whose format says it itself. Leave it out."
+            )
 
 
 def _read_start(path: Path) -> bytes:
