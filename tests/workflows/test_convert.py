@@ -170,6 +170,18 @@ def test_frealign_with_a_stack_of_its_own(
         np.testing.assert_array_equal(new.data, old.data)
 
 
+def test_the_images_that_are_read_are_never_replaced(
+    plain_table: Path, small_set: SimulatedSet, tmp_path: Path
+) -> None:
+    """A new stack cannot take the place of one of the images' own, whatever the options say."""
+    stack = small_set.directory / "particles.mrcs"
+    before = stack.read_bytes()
+    settings = ConvertSettings(write_stack=stack, datadir=small_set.directory)
+    with pytest.raises(OutputError, match=r"holds images that are to be read"):
+        convert(plain_table, tmp_path / "x.par", settings, overwrite=True)
+    assert stack.read_bytes() == before
+
+
 REFUSED = {
     "same file": ("plain.star", {}, OutputError, r"is the table to read"),
     "ending": ("x.txt", {}, SettingError, r"ends in \.star or \.cs or \.cistem or \.par"),

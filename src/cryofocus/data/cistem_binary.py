@@ -28,7 +28,14 @@ from cryofocus.data.cistem import (
     class_files,
     say_in_counted_rows,
 )
-from cryofocus.data.particle_table import Classes, Column, Names, ParticleColumns, Supplement
+from cryofocus.data.particle_table import (
+    Classes,
+    Column,
+    Names,
+    ParticleColumns,
+    Supplement,
+    require_lengths,
+)
 from cryofocus.errors import FormatError, InputError
 
 LABEL_OF_BIT = dict(
@@ -133,9 +140,7 @@ class CistemBinaryTable:
         """Write rows with columns replaced or added, and one file a class; see `ParticleTable`."""
         chosen = np.arange(self.n_rows) if rows is None else rows
         said, lost = say_in_counted_rows(columns)
-        for label, values in columns.items():
-            if len(values) != len(chosen):
-                raise ValueError(f"column {label}: {len(values)} values for {len(chosen)} rows")
+        require_lengths(columns, len(chosen))
         write_binary(path, self._edited(said, chosen), len(chosen))
         for class_path, occupancy in class_files(path, columns.get(POSTERIORS)):
             own = self._edited({**said, "Occupancy": occupancy}, chosen)

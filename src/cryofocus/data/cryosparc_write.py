@@ -10,7 +10,7 @@ from jaxtyping import Int, Shaped
 from scipy.spatial.transform import Rotation
 
 from cryofocus.data.cs_dataset import CsDataset
-from cryofocus.data.particle_table import Column
+from cryofocus.data.particle_table import Column, require_lengths
 from cryofocus.maths.rotations import rotation_from_euler
 
 Fields = dict[str, Shaped[np.ndarray, "m ..."]]
@@ -59,9 +59,7 @@ def say_in_fields(
         If a column has not m values.
     """
     n_rows = dataset.n_rows if rows is None else len(rows)
-    for label, column in columns.items():
-        if len(column) != n_rows:
-            raise ValueError(f"column {label}: {len(column)} values for {n_rows} rows")
+    require_lengths(columns, n_rows)
     fields: Fields = {}
     lost = []
     for label, column in columns.items():

@@ -26,7 +26,14 @@ from cryofocus.data.cistem import (
     say_in_counted_rows,
 )
 from cryofocus.data.mrc import read_header
-from cryofocus.data.particle_table import Classes, Column, Names, ParticleColumns, Supplement
+from cryofocus.data.particle_table import (
+    Classes,
+    Column,
+    Names,
+    ParticleColumns,
+    Supplement,
+    require_lengths,
+)
 from cryofocus.data.stack_check import UNSET_PIXEL_SIZES
 from cryofocus.errors import FormatError, InputError, ParticleError
 
@@ -136,9 +143,7 @@ class FrealignTable:
         """Write rows with columns replaced, and one file a class; see `ParticleTable`."""
         chosen = np.arange(self.n_rows) if rows is None else rows
         said, lost = say_in_counted_rows(columns)
-        for label, values in columns.items():
-            if len(values) != len(chosen):
-                raise ValueError(f"column {label}: {len(values)} values for {len(chosen)} rows")
+        require_lengths(columns, len(chosen))
         labels = COLUMNS_OF_WIDTH[self.cells.shape[1]]
         nowhere = tuple(label for label in said if label not in labels)
         own = {label: values for label, values in said.items() if label in labels}

@@ -182,3 +182,16 @@ class ParticleTable(Protocol):
         ValueError
             If a column has not m values.
         """
+
+
+def require_lengths(columns: Mapping[str, Column], n_rows: int) -> None:
+    """Check that there is one value a row.
+
+    Raises
+    ------
+    ValueError
+        If a column has another number of values.
+    """
+    for label, column in columns.items():
+        if len(column) != n_rows:
+            raise ValueError(f"column {label}: {len(column)} values for {n_rows} rows")

@@ -97,15 +97,17 @@ def convert(
     columns = _with_boxes(table.columns(), source, settings.datadir)
     if settings.write_stack is not None:
         _require_new_stack(settings.write_stack, source, overwrite=overwrite)
-        columns = _gather(columns, source, settings, progress or SilentProgress())
+        particles = ParticleSet.read(
+            source, datadir=settings.datadir, supplement=settings.supplement
+        )
+        _gather(particles, settings.write_stack, progress or SilentProgress())
+        columns = _point_to(settings.write_stack, columns, particles)
     lost = target.write(output, columns, classes)
     unread = table.unread()
     if unread:
         listed = ", ".join(unread[:COLUMNS_LISTED])
         more = f" and {len(unread) - COLUMNS_LISTED} more" if len(unread) > COLUMNS_LISTED else ""
         lost.append(f"columns that cryofocus does not know: {listed}{more}")
-    for what in lost:
-        logger.info("%s: left behind: %s", output, what)
     return Conversion(output, target.title, table.n_rows, tuple(lost))
 
 
@@ -129,20 +131,15 @@ def _require_new_stack(path: Path, source: Path, *, overwrite: bool) -> None:
         require_new_table(path, source, overwrite=overwrite)
 
 
-def _gather(
-    columns: ParticleColumns, source: Path, settings: ConvertSettings, progress: Progress
-) -> ParticleColumns:
-    """Write the images into one stack, on one grid, and point the columns to it."""
-    particles = ParticleSet.read(source, datadir=settings.datadir, supplement=settings.supplement)
+def _gather(particles: ParticleSet, path: Path, progress: Progress) -> None:
+    """Write the images into one stack, on one grid."""
     particles.check_images()
-    path = settings.write_stack
-    if path is None or any(path.exists() and path.samefile(p) for p in particles.stack_paths):
+    if any(path.exists() and path.samefile(stack) for stack in particles.stack_paths):
         raise OutputError(
-            f"{path}: holds images of {source}, which are never replaced. Choose another name "
-            "after --write-stack."
+            f"{path}: holds images that are to be read, which are never replaced. Choose another "
+            "name after --write-stack."
         )
-    n, box, pixel = len(particles), particles.box, particles.pixel_size_angstrom
-    reader = ImageReader(particles)
+    n, reader = len(particles), ImageReader(particles)
 
     def chunks() -> Iterator[Float32[np.ndarray, "m box box"]]:
         with progress.task("images", n) as advance:
@@ -151,7 +148,12 @@ def _gather(
                 yield reader.read(indices)
                 advance(len(indices))
 
-    write_stack(path, chunks(), n, box, pixel)
+    write_stack(path, chunks(), n, particles.box, particles.pixel_size_angstrom)
+
+
+def _point_to(path: Path, columns: ParticleColumns, particles: ParticleSet) -> ParticleColumns:
+    """Let the columns count the images of the new stack."""
+    box, pixel, n = particles.box, particles.pixel_size_angstrom, len(particles)
     optics = tuple(
         replace(group, box=box, pixel_size_angstrom=pixel) for group in particles.optics
     )
