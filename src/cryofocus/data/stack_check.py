@@ -72,8 +72,8 @@ def _check_stack(header: MrcHeader, group: OpticsGroup, n_needed: int) -> None:
     if rows != group.box or columns != group.box:
         raise ParticleError(
             f"{header.path}: images of {columns} x {rows} pixels, but optics group "
-            f"{group.number} has a box of {group.box}. Correct the box in the table, or give the stack "
-            "that belongs to the table."
+            f"{group.number} has a box of {group.box}. Correct the box in the table, or "
+            "give the stack that belongs to the table."
         )
     if n_needed > n_images:
         raise ParticleError(
