@@ -32,6 +32,7 @@ class Case:
 
     folder: Path
     options: dict[str, str] = field(default_factory=dict)
+    references: list[str] = field(default_factory=list)
 
     @property
     def table(self) -> Path:
@@ -52,6 +53,8 @@ class Case:
     def arguments(self) -> list[str | Path]:
         """The command line."""
         options = [word for pair in self.options.items() for word in pair]
+        if self.references:
+            options += ["--references", *self.references]
         return ["classify", self.table, *options, "-o", self.output]
 
     @property
@@ -82,14 +85,29 @@ class Case:
             handle.seek(1024 + 4 * (BOX**2 + 7))
             handle.write(struct.pack("<f", value))
 
-    def use_mask(self, values: np.ndarray, voxel_size: float = PIXEL_SIZE) -> None:
-        """Put a mask file in place of the sphere."""
-        path = self.folder / "mask.mrc"
+    def write_map(self, name: str, values: np.ndarray, voxel_size: float = PIXEL_SIZE) -> str:
+        """Write a map beside the particles and return its path."""
+        path = self.folder / name
         with mrcfile.new(path) as mrc:
             mrc.set_data(values.astype(np.float32))
             mrc.voxel_size = voxel_size
+        return str(path)
+
+    def use_mask(self, values: np.ndarray, voxel_size: float = PIXEL_SIZE) -> None:
+        """Put a mask file in place of the sphere."""
         del self.options["--focus"]
-        self.options["--mask"] = str(path)
+        self.options["--mask"] = self.write_map("mask.mrc", values, voxel_size)
+
+    def use_solvent_mask(self, values: np.ndarray) -> None:
+        """Add a solvent mask."""
+        self.options["--solvent-mask"] = self.write_map("solvent.mrc", values)
+
+    def start_from(self, *maps: np.ndarray, voxel_size: float = PIXEL_SIZE) -> None:
+        """Give maps to start from."""
+        self.references = [
+            self.write_map(f"reference{number}.mrc", values, voxel_size)
+            for number, values in enumerate(maps, start=1)
+        ]
 
 
 def ball(box: int, height: float = 1.0) -> np.ndarray:
@@ -181,6 +199,39 @@ BAD: dict[str, tuple[Callable[[Case], object], str]] = {
         lambda c: c.options.pop("--focus"),
         "focus and mask: found neither, expected one of them. Give a sphere with --focus X,Y,Z,R "
         "or a mask file with --mask.",
+    ),
+    "nothing to subtract": (
+        lambda c: (c.options.update({"--strategy": "subtract"}), c.use_mask(np.ones((BOX,) * 3))),
+        "{set}/mask.mrc: keeps everything, so there is nothing to subtract; expected a mask that "
+        "is 0 somewhere. Check that it is the mask of the region to keep.",
+    ),
+    "a focus where there is none": (
+        lambda c: c.options.update({"--strategy": "global"}),
+        "focus: the strategy global compares whole maps and has no focus. Leave it out, or bound "
+        "the particle with --solvent-mask.",
+    ),
+    "references of another box": (
+        lambda c: c.start_from(ball(20), ball(20)),
+        "{set}/reference1.mrc: a map of 20 x 20 x 20 voxels, but the particles have 24 x 24 "
+        "pixels; expected 24 voxels along each axis. Resample the map onto the particles' grid.",
+    ),
+    "references of other voxels": (
+        lambda c: c.start_from(ball(BOX), ball(BOX), voxel_size=8.0),
+        "{set}/reference1.mrc: voxels of 8.0000 Å, but the particles have pixels of 17.5000 Å. "
+        "Resample the map onto the particles' grid, or correct the voxel size in its header.",
+    ),
+    "an empty reference": (
+        lambda c: c.start_from(ball(BOX), ball(BOX, 0.0)),
+        "{set}/reference2.mrc: empty; expected a map of a class to start from.",
+    ),
+    "more references than classes": (
+        lambda c: c.start_from(ball(BOX), ball(BOX), ball(BOX)),
+        "references: found 3 maps, expected 2, one a class. Give as many maps as classes.",
+    ),
+    "solvent mask off the grid": (
+        lambda c: c.use_solvent_mask(ball(20)),
+        "{set}/solvent.mrc: a mask of 20 x 20 x 20 voxels, but the particles have 24 x 24 pixels; "
+        "expected 24 voxels along each axis. Resample the mask onto the particles' grid.",
     ),
     "more classes than particles": (
         lambda c: c.options.update({"--classes": "61"}),

@@ -14,6 +14,9 @@ from cryofocus.maths.masks import sphere_mask
 
 Point = tuple[float, float, float]
 
+# A mask this close to 1 everywhere leaves nothing outside.
+NOTHING = 1e-3
+
 
 @dataclass(frozen=True, eq=False)
 class FocusMask:
@@ -161,6 +164,20 @@ class FocusMask:
         mask = cls(volume.data, voxel, volume.origin_angstrom, path=path)
         mask.require_grid(box, voxel_size_angstrom)
         return mask
+
+    def require_outside(self) -> None:
+        """Check that something lies outside the mask, which can then be subtracted.
+
+        Raises
+        ------
+        RegionError
+            When the mask is 1 everywhere.
+        """
+        if float((1 - self.data).max()) < NOTHING:
+            raise RegionError(
+                f"{self.name}: keeps everything, so there is nothing to subtract; expected a mask "
+                "that is 0 somewhere. Check that it is the mask of the region to keep."
+            )
 
     def require_grid(self, box: int, voxel_size_angstrom: float) -> None:
         """Check that the mask lies on a grid.

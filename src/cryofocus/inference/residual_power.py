@@ -90,7 +90,7 @@ def _whitened(
     subtraction: Subtraction, band: Band, chunk: ImageChunk
 ) -> tuple[Complex64[np.ndarray, "n point"], ...]:
     """Return images, subtracted images and kept density over the noise's standard deviation."""
-    slices = subtraction.slices(band, chunk.particles)
+    slices = subtraction.density.slices(band, chunk.particles)
     scale = subtraction.scales(chunk, band, slices[..., 0])
     removed = predicted(chunk, slices[..., 1], scale)
     kept = predicted(chunk, slices[..., 0] - slices[..., 1], scale)
@@ -120,7 +120,7 @@ def _inside_mask(
 ) -> Bool[np.ndarray, "n box box"]:
     """Return the pixels of each centred image whose lines of sight pass through the mask."""
     geometry = subtraction.images.geometry(band, PADDING, mask_grid.shape[0], chunk.particles)
-    half = band.spread(subtraction.kernels.gather(mask_grid, geometry)[..., 0])
+    half = band.spread(subtraction.density.kernels.gather(mask_grid, geometry)[..., 0])
     return np.asarray(inverse_2d(half * centring, band.box) > INSIDE_VOXELS)
 
 

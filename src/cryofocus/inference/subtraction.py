@@ -24,19 +24,18 @@ from cryofocus.inference.consensus import (
     predicted,
     scale_moments,
 )
+from cryofocus.inference.half_grids import HalfGrids, stack_grids
 from cryofocus.inference.images import ImageChunk, ParticleImages, grey_scale
 from cryofocus.inference.noise import NoiseModel, fit_noise, flat_noise
-from cryofocus.inference.reconstruct import PADDING, map_to_grid, matched_chunk
+from cryofocus.inference.reconstruct import matched_chunk
 from cryofocus.kernels.contract import SliceKernels
-from cryofocus.maths.fourier import forward_3d, inverse_3d
-from cryofocus.maths.grids import shell_index_3d
+from cryofocus.maths.filters import filter_shells
 from cryofocus.maths.shells import first_shell_below
 
 # Enough images for the grey scale of a map, the noise and the spread of intensities.
 FIT_PARTICLES = 2000
 FSC_THRESHOLD = 0.143
 
-Grid = Complex64[np.ndarray, "edge edge half part"]
 HalfMaps = tuple[Float32[np.ndarray, "box box box"], Float32[np.ndarray, "box box box"]]
 
 
@@ -46,42 +45,29 @@ class Subtraction:
 
     Attributes
     ----------
-    images : prepared images.
-    half_set : `(particle,)` 1 or 2.
-    grids : one a half set, `(edge, edge, edge//2+1, 2)`: the whole map and the part of it that is
-        removed, in the grey scale of the images; the same object where half sets share a map.
+    density : two columns, the whole map and the part of it that is removed, in the grey scale of
+        the images; one grid a half set, or a single one where half sets share a map.
     grey_scale : for each half set, what its map was multiplied by to get there.
     significance : for each half set, that factor over its standard error.
     noise : noise spectra per optics group.
     scale_prior : mean and variance of the particles' intensities.
-    kernels : slice kernels of the device.
     """
 
-    images: ParticleImages
-    half_set: Int8[np.ndarray, " particle"]
-    grids: tuple[Grid, Grid]
+    density: HalfGrids
     grey_scale: tuple[float, float]
     significance: tuple[float, float]
     noise: NoiseModel
     scale_prior: ScalePrior
-    kernels: SliceKernels
+
+    @property
+    def images(self) -> ParticleImages:
+        """The prepared images."""
+        return self.density.images
 
     @property
     def band(self) -> Band:
         """All shells whose slices stay on the grid."""
         return self.images.largest_band()
-
-    def slices(
-        self, band: Band, which: Int[np.ndarray, " n"]
-    ) -> Complex64[np.ndarray, "n point part"]:
-        """Return the slices of whole map and removed part, each particle from its half map."""
-        slices = np.empty((len(which), len(band), 2), np.complex64)
-        for half, grid in enumerate(self.grids, start=1):
-            rows = np.flatnonzero(self.half_set[which] == half)
-            if rows.size:
-                geometry = self.images.geometry(band, PADDING, grid.shape[0], which[rows])
-                slices[rows] = self.kernels.gather(grid, geometry)
-        return slices
 
     def scales(
         self, chunk: ImageChunk, band: Band, whole: Complex64[np.ndarray, "n point"]
@@ -104,7 +90,7 @@ class Subtraction:
         self, chunk: ImageChunk, band: Band
     ) -> tuple[Complex64[np.ndarray, "n point"], Float32[np.ndarray, " n"]]:
         """Return what the removed density looks like in prepared images, and the intensities."""
-        slices = self.slices(band, chunk.particles)
+        slices = self.density.slices(band, chunk.particles)
         scale = self.scales(chunk, band, slices[..., 0])
         return predicted(chunk, slices[..., 1], scale), scale
 
@@ -148,30 +134,31 @@ def fit_subtraction(
     """
     band, sample = images.largest_band(), fit_sample(images)
     noise = flat_noise(power_of_images(images, band, sample))
-    first = _density_grid(maps[0], keep)
-    grids = (first, first if maps[1] is maps[0] else _density_grid(maps[1], keep))
-    crossed = np.asarray(3 - half_set, np.int8)
-    trial = Subtraction(
-        images, crossed, grids, (1.0, 1.0), (0.0, 0.0), noise, ScalePrior(1.0, 0.0), kernels
+    grids = tuple(
+        stack_grids([volume, volume * (1 - keep)])
+        for volume in (maps[:1] if maps[1] is maps[0] else maps)
     )
+    is_shared = len(grids) == 1
+    crossed = np.asarray(3 - half_set, np.int8)
+    density = HalfGrids(images, None if is_shared else crossed, grids, kernels)
+    trial = Subtraction(density, (1.0, 1.0), (0.0, 0.0), noise, ScalePrior(1.0, 0.0))
     linear, quadratic = _sample_moments(trial, band, sample, advance)
     factors = np.ones(len(sample))
     grey, significance = [1.0, 1.0], [0.0, 0.0]
     halves = crossed[sample]
     for half in (1, 2):
         # Half sets that share a map share its grey scale too.
-        rows = np.flatnonzero((halves == half) | (grids[0] is grids[1]))
+        rows = np.flatnonzero((halves == half) | is_shared)
         total = float(quadratic[rows].sum())
         if total > 0:
             grey[half - 1] = float(linear[rows].sum()) / total
             significance[half - 1] = float(linear[rows].sum()) / np.sqrt(total)
         factors[halves == half] = grey[half - 1]
-    first *= np.complex64(grey[0])
-    if grids[1] is not first:
-        grids[1][...] *= np.complex64(grey[1])
+    for grid, factor in zip(grids, grey, strict=False):
+        grid *= np.complex64(factor)
     scaled = replace(
         trial,
-        half_set=half_set,
+        density=replace(density, half_set=None if is_shared else half_set),
         grey_scale=(grey[0], grey[1]),
         significance=(significance[0], significance[1]),
         scale_prior=estimate_scale_prior(linear * factors, quadratic * factors**2),
@@ -192,26 +179,13 @@ def filter_half_maps(halves: HalfMaps, fsc: Float[np.ndarray, " n_shells"]) -> H
     the Wiener filter that brings a half map closest to the density itself. Beyond the last shell
     that holds more signal than chance, the noise of the map would only be added to the images.
     """
-    box = halves[0].shape[0]
     weight = np.clip(fsc, 0.0, 1.0)
     weight[0] = 1.0
     weight[first_shell_below(fsc, FSC_THRESHOLD) :] = 0.0
-    weight = np.append(weight, 0.0).astype(np.float32)
-    by_point = weight[np.minimum(shell_index_3d(box), len(weight) - 1)]
-    first, second = (inverse_3d(forward_3d(half) * by_point, box) for half in halves)
+    # Corners of the transform take the last value.
+    weight = np.append(weight, 0.0)
+    first, second = (np.asarray(filter_shells(half, weight), np.float32) for half in halves)
     return first, second
-
-
-def _density_grid(
-    volume: Float32[np.ndarray, "box box box"], keep: Float32[np.ndarray, "box box box"]
-) -> Grid:
-    """Put a map and the part of it that is removed side by side on a padded grid."""
-    edge = PADDING * volume.shape[0]
-    parts = (volume, volume * (1 - keep))
-    grid = np.empty((edge, edge, edge // 2 + 1, 2), np.complex64)
-    for index, part in enumerate(parts):
-        grid[..., index] = map_to_grid(part, edge)
-    return grid
 
 
 def _sample_moments(
@@ -223,7 +197,7 @@ def _sample_moments(
     """Return <Y, C P V> and |C P V|^2 over the noise variance, for the whole map."""
     linear, quadratic = [], []
     for chunk in trial.images.chunks(band, sample):
-        whole = trial.slices(band, chunk.particles)[..., 0]
+        whole = trial.density.slices(band, chunk.particles)[..., 0]
         unit = np.ones(len(chunk.particles), np.float32)
         data, precision = matched_chunk(chunk, band, trial.noise, unit)
         moments = scale_moments(band, data, precision, whole)
@@ -243,7 +217,7 @@ def _measure_noise(
     n_groups = len(scaled.images.particles.optics)
     total = None
     for chunk in scaled.images.chunks(band, sample):
-        whole = scaled.slices(band, chunk.particles)[..., 0]
+        whole = scaled.density.slices(band, chunk.particles)[..., 0]
         scale = scaled.scales(chunk, band, whole)
         left = chunk.transforms - predicted(chunk, whole, scale)
         part = power_of_chunk(chunk, band, left, n_groups)

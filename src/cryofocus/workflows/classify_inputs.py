@@ -62,6 +62,8 @@ def read_inputs(request: ClassifyRequest) -> Inputs:
         mask = solvent or FocusMask.whole(*grid, soft_edge_angstrom=soft_edge_angstrom)
     else:
         mask = read_mask(request, particles)
+    if request.settings.strategy == "subtract":
+        mask.require_outside()
     return Inputs(particles, mask, solvent, references)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from cryofocus.arrays import Volume
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
-from cryofocus.data.volume import VOXEL_TOLERANCE, read_volume
-from cryofocus.errors import InputError, OutputError, RegionError, SettingError
+from cryofocus.data.volume import read_volume_on_grid
+from cryofocus.errors import OutputError, RegionError, SettingError
 from cryofocus.inference.subparticles import (
     Point,
     SubParticles,
@@ -113,13 +113,11 @@ def read_subtract_inputs(
     _require_elsewhere(output, [particles, keep, *table.stack_paths])
     table.check_images()
     mask = FocusMask.from_file(keep, table.box, table.pixel_size_angstrom)
-    if float((1 - mask.data).max()) < NOTHING:
-        raise RegionError(
-            f"{keep}: keeps everything, so there is nothing to subtract; expected a mask that is "
-            "0 somewhere. Check that it is the mask of the region to keep."
-        )
+    mask.require_outside()
     maps = tuple(
-        _read_map(path, table) for path in (settings.map, settings.half2) if path is not None
+        read_volume_on_grid(path, table.box, table.pixel_size_angstrom).data
+        for path in (settings.map, settings.half2)
+        if path is not None
     )
     for volume in maps:
         require_density(mask, volume)
@@ -155,24 +153,6 @@ def mask_radius_pixels(mask: FocusMask, centre_angstrom: Point) -> int:
     middle = [box // 2 + round(c / mask.voxel_size_angstrom) for c in reversed(centre_angstrom)]
     pairs = zip(middle, mask_bounds(mask.data), strict=True)
     return int(max(max(m - bound.start, bound.stop - 1 - m) for m, bound in pairs))
-
-
-def _read_map(path: Path, particles: ParticleSet) -> Volume:
-    volume = read_volume(path)
-    box, pixel = particles.box, particles.pixel_size_angstrom
-    if volume.data.shape != (box,) * 3:
-        shape = " x ".join(str(n) for n in reversed(volume.data.shape))
-        raise InputError(
-            f"{path}: a map of {shape} voxels, but the particles have {box} x {box} pixels; "
-            f"expected {box} voxels along each axis. Resample the map onto the particles' grid."
-        )
-    voxel = volume.voxel_size_angstrom or pixel
-    if abs(voxel - pixel) > VOXEL_TOLERANCE * pixel:
-        raise InputError(
-            f"{path}: voxels of {voxel:.4f} Å, but the particles have pixels of {pixel:.4f} Å. "
-            "Resample the map onto the particles' grid, or correct the voxel size in its header."
-        )
-    return volume.data
 
 
 def _require_elsewhere(output: Path, sources: list[Path]) -> None:
