@@ -20,11 +20,13 @@ from cryofocus.inference.classifier import ClassificationResult, FocusedClassifi
 from cryofocus.inference.consensus import Consensus
 from cryofocus.inference.focus import FocusBox, FocusStatistics, measure_focus
 from cryofocus.inference.half_grids import HalfGrids, stack_grids
+from cryofocus.inference.mask2d import Mask2dStrategy
 from cryofocus.inference.monitor import SilentMonitor
 from cryofocus.inference.references import scale_references
 from cryofocus.inference.settings import ClassifierSettings, StrategyName
 from cryofocus.inference.strategies import STRATEGIES, prepare_mask3d
 from cryofocus.inference.strategy import Prepared
+from cryofocus.inference.whole_maps import sample_map
 from cryofocus.maths.filters import lowpass
 from cryofocus.maths.statistics import posterior_kappa
 
@@ -221,6 +223,27 @@ def test_a_solvent_mask_empties_the_consensus_outside() -> None:
     result = classifier.fit(planted.particles, ArrayReader(planted.images), planted.mask)
     assert (result.consensus.map.full[solvent.data == 0] == 0).all()
     assert result.consensus.map.full[solvent.data == 1].any()
+
+
+def test_a_solvent_mask_bounds_the_references_of_mask2d() -> None:
+    """Whole maps are multiplied by the solvent mask before they are compared."""
+    settings = ClassifierSettings(n_classes=2, strategy="mask2d")
+    prepared = make_prepared(settings, classify_mask())
+    solvent = classify_mask().data
+    bounded = STRATEGIES["mask2d"](replace(prepared, solvent=solvent))
+    free = STRATEGIES["mask2d"](prepared)
+    maps = tuple(bounded.envelope * volume for volume in sampled(class_maps(), bounded))
+    equal = np.full((300, 2), 0.5)
+    with_solvent = bounded.judge(bounded.begin(equal), sampled(class_maps(), bounded))
+    same = free.judge(free.begin(equal), maps)
+    np.testing.assert_allclose(with_solvent.log_evidence, same.log_evidence, rtol=1e-3)
+    without = free.judge(free.begin(equal), sampled(class_maps(), free))
+    assert np.abs(without.log_evidence - same.log_evidence).max() > 1
+
+
+def sampled(maps: list[np.ndarray], strategy: Mask2dStrategy) -> list[np.ndarray]:
+    """Sample maps as a strategy's references are."""
+    return [sample_map(volume, strategy.images.reference_box) for volume in maps]
 
 
 def test_starts_by_strategy() -> None:

@@ -89,8 +89,8 @@ def classify(
         Path | None,
         typer.Option(
             metavar="MRC",
-            help="Mask of the whole particle: the consensus is multiplied by it. With the "
-            "strategy global, classes may differ inside it.",
+            help="Mask of the whole particle: the consensus and, with mask2d, the references "
+            "are multiplied by it. With global, classes may differ inside it.",
             rich_help_panel=REGION,
         ),
     ] = None,

@@ -204,6 +204,7 @@ class FocusedClassifier:
             monitor=monitor,
             allocate=allocate,
             references=self._references,
+            solvent=None if self._solvent is None else self._solvent.data,
         )
         _log_plan(prepared)
         strategy = STRATEGIES[settings.strategy](prepared)

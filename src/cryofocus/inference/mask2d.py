@@ -28,8 +28,14 @@ from cryofocus.inference.strategy import (
     unpack_history,
 )
 from cryofocus.inference.white_images import WhiteImages, whiten_images
-from cryofocus.inference.whole_maps import reconstruct_classes, reference_grids, sample_map
+from cryofocus.inference.whole_maps import (
+    inscribed_sphere,
+    reconstruct_classes,
+    reference_grids,
+    sample_map,
+)
 from cryofocus.kernels.contract import SliceKernels
+from cryofocus.maths.masks import resample_mask
 
 Posteriors = Float64[np.ndarray, "particle n_classes"]
 
@@ -63,6 +69,8 @@ class Mask2dStrategy:
     half_set : `(particle,)` 1 or 2.
     kernels : slice kernels.
     settings : of the classification.
+    envelope : `(box, box, box)` what the references are multiplied by: the solvent mask, or the
+        sphere that the box holds.
     references : maps the first run starts from, sampled and scaled as the class maps are; or
         none.
     search : gives starting occupancies of a run from a subspace; None for random ones.
@@ -73,6 +81,7 @@ class Mask2dStrategy:
     half_set: Int8[np.ndarray, " particle"]
     kernels: SliceKernels
     settings: ClassifierSettings
+    envelope: Float32[np.ndarray, "box box box"]
     references: tuple[Float32[np.ndarray, "box box box"], ...] = ()
     search: Callable[[int], Posteriors] | None = None
 
@@ -114,7 +123,7 @@ class Mask2dStrategy:
     ) -> Mask2dState:
         """Compare all images with given maps and update the occupancies."""
         images = self.images
-        references = reference_grids(maps, images.geometry.edge, images.voxel_size_angstrom)
+        references = reference_grids(maps, self.envelope, images.geometry.edge)
         sigma = state.sigma if self.settings.fitted_scale else None
         comparison = compare(images, self.region, references, self.kernels, sigma)
         before = state.posteriors.mean(axis=0)
@@ -168,6 +177,11 @@ def prepare_mask2d(prepared: Prepared) -> Mask2dStrategy:
         images = whiten_images(
             prepared.consensus, prepared.n_shells, allocate=prepared.allocate, advance=advance
         )
+    box = images.reference_box
+    if prepared.solvent is None:
+        envelope = inscribed_sphere(box, images.voxel_size_angstrom)
+    else:
+        envelope = resample_mask(prepared.solvent, box)
     references = scale_references(prepared.references, prepared.consensus.map.full)
     search = prepare_residual(prepared).search if settings.resolved_start == "subspace" else None
     return Mask2dStrategy(
@@ -176,7 +190,8 @@ def prepare_mask2d(prepared: Prepared) -> Mask2dStrategy:
         half_set=prepared.half_set,
         kernels=prepared.kernels,
         settings=settings,
-        references=tuple(sample_map(m, images.reference_box) for m in references),
+        envelope=envelope,
+        references=tuple(sample_map(m, box) for m in references),
         search=search,
     )
 

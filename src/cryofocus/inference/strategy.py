@@ -37,6 +37,7 @@ class Prepared:
     monitor : progress.
     allocate : makes large arrays, given shape and type.
     references : maps to start from, one a class, in any grey scale; or none.
+    solvent : mask that the consensus was multiplied by, on the particles' grid; or None.
     """
 
     settings: ClassifierSettings
@@ -48,6 +49,7 @@ class Prepared:
     monitor: Monitor
     allocate: Allocate
     references: tuple[Float32[np.ndarray, "box box box"], ...] = ()
+    solvent: Float32[np.ndarray, "box box box"] | None = None
 
 
 @dataclass(frozen=True)

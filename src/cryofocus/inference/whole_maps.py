@@ -43,20 +43,23 @@ def reconstruct_classes(
 
 
 def reference_grids(
-    maps: Sequence[Float32[np.ndarray, "box box box"]], edge: int, voxel_size_angstrom: float
+    maps: Sequence[Float32[np.ndarray, "box box box"]],
+    envelope: Float32[np.ndarray, "box box box"],
+    edge: int,
 ) -> Complex64[np.ndarray, "edge edge half n_classes"]:
-    """Return the padded grids whose slices are the projections of the maps.
+    """Return the padded grids whose slices are the projections of the maps times the envelope."""
+    grids = np.empty((edge, edge, edge // 2 + 1, len(maps)), np.complex64)
+    for k, volume in enumerate(maps):
+        grids[..., k] = map_to_grid(np.asarray(volume * envelope, np.float32), edge)
+    return grids
 
-    Corners of the box beyond the inscribed sphere hold nothing but noise and are cut off.
-    """
-    box = maps[0].shape[0]
+
+def inscribed_sphere(box: int, voxel_size_angstrom: float) -> Float32[np.ndarray, "box box box"]:
+    """Return the envelope that cuts off the box's corners, which hold nothing but noise."""
     radius = max(box / 2 * voxel_size_angstrom - SPHERE_EDGE_ANGSTROM, 0.0)
     middle = (0.0, 0.0, 0.0)
     sphere = sphere_mask(box, voxel_size_angstrom, middle, radius, SPHERE_EDGE_ANGSTROM)
-    grids = np.empty((edge, edge, edge // 2 + 1, len(maps)), np.complex64)
-    for k, volume in enumerate(maps):
-        grids[..., k] = map_to_grid(np.asarray(volume * sphere, np.float32), edge)
-    return grids
+    return np.asarray(sphere, np.float32)
 
 
 def sample_map(
