@@ -95,6 +95,7 @@ def test_version(cryofocus: Invoke) -> None:
         (["classify", "p.star", "--device", "tpu", "-o", "run"], "--device"),
         (["simulate", "humanoid", "--scenario", "4", "--snr", "1", "-o", "x"], "--scenario"),
         (["benchmark", "humanoid", "--snrs", "low"], "expected numbers separated by commas"),
+        (["benchmark", "humanoid", "--strategies", "mask4d"], "found 'mask4d', expected some of"),
         (["select", "run", "--classes", "a", "-o", "x.star"], "expected numbers such as 1,3"),
         (["classifie"], "No such command"),
     ],

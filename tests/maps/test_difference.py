@@ -11,9 +11,12 @@ from cryofocus.maps.difference import (
     amplitude_scale,
     find_peak,
     merge_maxima,
+    regression_residual,
     subtract_map,
 )
 from cryofocus.maths.filters import filter_shells
+from cryofocus.maths.fourier import forward_3d
+from cryofocus.maths.shells import shell_mean_3d
 
 BOX, NOISE = 40, 0.1
 LIGAND = np.array([[10.0, -8.0, 2.0]])
@@ -136,3 +139,53 @@ def test_merging_takes_the_maximum_from_zero() -> None:
     np.testing.assert_array_equal(absolute[0], [[2, 5], [3, 3]])
     with pytest.raises(ValueError, match="no map"):
         merge_maxima([])
+
+
+def points(box: int, *voxels: tuple[int, int, int]) -> np.ndarray:
+    """Return a volume that is one at some voxels."""
+    volume = np.zeros((box, box, box), dtype=np.float32)
+    for voxel in voxels:
+        volume[voxel] = 1.0
+    return volume
+
+
+@pytest.mark.parametrize("box", [16, 17])
+def test_residual_ignores_filtering_and_scale(box: int) -> None:
+    """A map that is the reference in another brightness leaves nothing."""
+    reference = np.random.default_rng(1).standard_normal((box, box, box)).astype(np.float32)
+    np.testing.assert_allclose(regression_residual(3 * reference, reference), 0.0, atol=2e-5)
+
+
+@pytest.mark.parametrize("box", [16, 17])
+def test_residual_keeps_nothing_of_the_reference(box: int) -> None:
+    """In every shell the residual is uncorrelated with the reference: no ghost is left."""
+    rng = np.random.default_rng(2)
+    reference = rng.standard_normal((box, box, box)).astype(np.float32)
+    noise = rng.standard_normal((box, box, box)).astype(np.float32)
+    difference = forward_3d(regression_residual(0.5 * reference + 3 * noise, reference))
+    common = shell_mean_3d((difference * forward_3d(reference).conj()).real, box)
+    power = shell_mean_3d(np.abs(forward_3d(reference)) ** 2, box)
+    np.testing.assert_allclose(common / power, 0.0, atol=1e-4)
+
+
+def test_residual_shows_what_was_added() -> None:
+    """A blob added to a much larger body comes back where it was, nearly at its strength."""
+    body = np.random.default_rng(5).standard_normal((24, 24, 24)).astype(np.float32)
+    change = regression_residual(body + points(24, (6, 8, 10)) * 50, body)
+    assert np.unravel_index(int(change.argmax()), change.shape) == (6, 8, 10)
+    assert float(change.max()) == pytest.approx(50.0, rel=0.05)
+
+
+def test_residual_leaves_its_inputs_alone() -> None:
+    """Neither map is changed."""
+    volume = points(8, (4, 4, 4))
+    reference = points(8, (3, 4, 4))
+    regression_residual(volume, reference)
+    np.testing.assert_array_equal(volume, points(8, (4, 4, 4)))
+    np.testing.assert_array_equal(reference, points(8, (3, 4, 4)))
+
+
+def test_residual_to_nothing_is_the_map() -> None:
+    """A reference without power takes nothing away."""
+    volume = np.random.default_rng(3).standard_normal((8, 8, 8)).astype(np.float32)
+    np.testing.assert_allclose(regression_residual(volume, points(8)), volume, atol=1e-6)

@@ -1,13 +1,11 @@
-"""Planes and differences: orientation, cropping, and scaling before subtracting."""
+"""Planes through the focus: where they cut, and what they show."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from cryofocus.maths.fourier import forward_3d
-from cryofocus.maths.shells import shell_mean_3d
-from cryofocus.report.slices import View, choose_view, contour_level, cut, scaled_difference
+from cryofocus.report.slices import View, choose_view, contour_level, cut
 
 
 def box_with(box: int, *voxels: tuple[int, int, int]) -> np.ndarray:
@@ -48,48 +46,6 @@ def test_empty_maps_are_shown_whole() -> None:
     """A consensus and mask of zeros do not break the report."""
     view = choose_view(box_with(16), box_with(16))
     assert (view.low, view.high) == (0, 16)
-
-
-@pytest.mark.parametrize("box", [16, 17])
-def test_difference_ignores_filtering_and_scale(box: int) -> None:
-    """A map that is the reference in another brightness differs by nothing."""
-    reference = np.random.default_rng(1).standard_normal((box, box, box)).astype(np.float32)
-    np.testing.assert_allclose(scaled_difference(3 * reference, reference), 0.0, atol=2e-5)
-
-
-@pytest.mark.parametrize("box", [16, 17])
-def test_difference_keeps_nothing_of_the_reference(box: int) -> None:
-    """In every shell the difference is uncorrelated with the reference: no ghost is left."""
-    rng = np.random.default_rng(2)
-    reference = rng.standard_normal((box, box, box)).astype(np.float32)
-    noise = rng.standard_normal((box, box, box)).astype(np.float32)
-    difference = forward_3d(scaled_difference(0.5 * reference + 3 * noise, reference))
-    common = shell_mean_3d((difference * forward_3d(reference).conj()).real, box)
-    power = shell_mean_3d(np.abs(forward_3d(reference)) ** 2, box)
-    np.testing.assert_allclose(common / power, 0.0, atol=1e-4)
-
-
-def test_difference_shows_what_was_added() -> None:
-    """A blob added to a much larger body comes back where it was, nearly at its strength."""
-    body = np.random.default_rng(5).standard_normal((24, 24, 24)).astype(np.float32)
-    change = scaled_difference(body + box_with(24, (6, 8, 10)) * 50, body)
-    assert np.unravel_index(int(change.argmax()), change.shape) == (6, 8, 10)
-    assert float(change.max()) == pytest.approx(50.0, rel=0.05)
-
-
-def test_difference_leaves_its_inputs_alone() -> None:
-    """Neither map is changed."""
-    volume = box_with(8, (4, 4, 4))
-    reference = box_with(8, (3, 4, 4))
-    scaled_difference(volume, reference)
-    np.testing.assert_array_equal(volume, box_with(8, (4, 4, 4)))
-    np.testing.assert_array_equal(reference, box_with(8, (3, 4, 4)))
-
-
-def test_difference_to_nothing_is_the_map() -> None:
-    """A reference without power takes nothing away."""
-    volume = np.random.default_rng(3).standard_normal((8, 8, 8)).astype(np.float32)
-    np.testing.assert_allclose(scaled_difference(volume, box_with(8)), volume, atol=1e-6)
 
 
 def test_contour_is_three_sigma() -> None:

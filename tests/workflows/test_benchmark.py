@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,10 +21,10 @@ from cryofocus.workflows.benchmark_cells import (
     SNRS,
     Cell,
     CellResult,
-    plan_cells,
     read_results,
     write_result,
 )
+from cryofocus.workflows.benchmark_plan import STRATEGIES, plan_cells, plan_titration
 from cryofocus.workflows.benchmark_tables import markdown
 
 CELL = Cell(
@@ -52,7 +53,8 @@ def make_result(kappa: float, **changes: object) -> CellResult:
         bin_particles=(0, 50, 100),
         classes_found=True,
         run_agreement=None,
-        cycles=12,
+        cycles=2,
+        kappa_by_cycle=((0.1, kappa), (0.1,)),
         seconds=3.0,
         peak_memory_gb=0.5,
         machine="a processor, 2 cores",
@@ -68,9 +70,41 @@ def test_plan() -> None:
     assert len({cell.name for cell in cells}) == len(cells) == 63
     assert all(cell.published is not None for cell in cells)
     assert {cell.n_classes for cell in cells if cell.scenario > 1} == {4}
-    # Cells on the same images follow each other, so that a set can go after its last cell.
+
+
+def test_plan_of_strategies() -> None:
+    """Strategies share each set, which can go after its last cell; global has no leg."""
+    cells = plan_cells([1, 2], SNRS, range(1, 3), STRATEGIES, particles=100, n_runs=3)
     names = [cell.set_name for cell in cells]
     assert len({*names}) == 1 + sum(a != b for a, b in itertools.pairwise(names))
+    assert len({cell.name for cell in cells}) == len(cells)
+    assert {c.strategy for c in cells if c.kind == "leg"} == {*STRATEGIES} - {"global"}
+    assert {c.max_cycles for c in cells if c.strategy == "mask2d"} == {60}
+
+
+def test_plan_of_titration() -> None:
+    """Radius or edge is swept; the usual sphere is the cell that the benchmark itself has."""
+    common = {"particles": 100, "n_runs": 1}
+    cells = plan_titration("radius", [1], [0.025], [1], ["residual", "global"], **common)
+    assert [c.radius_angstrom for c in cells] == [30, 40, 50, None, 70, 80, 90, 100]
+    (usual,) = (cell for cell in cells if not cell.is_titration)
+    assert usual in plan_cells([1], [0.025], [1], **common)
+    cells = plan_titration("edge", [1], [0.025], [1], ["mask2d"], **common)
+    assert [c.edge_angstrom for c in cells] == [0, 5, 10, 20, 30, 40]
+    assert all("mask2d" in c.name and "edge" in c.name for c in cells)
+
+
+def test_cells_of_before_strategies(tmp_path: Path) -> None:
+    """A cell file of the time when there was one strategy counts as one of residual."""
+    assert CELL.name == "scenario1_snr0.100_seed1_n150_box24_focus_runs1"
+    old = json.loads(make_result(0.7).model_dump_json())
+    for name in ("strategy", "max_cycles", "radius_angstrom", "edge_angstrom"):
+        del old["cell"][name]
+    del old["kappa_by_cycle"]
+    (tmp_path / f"{CELL.name}.json").write_text(json.dumps(old))
+    (result,) = read_results(tmp_path)
+    assert result.cell == CELL
+    assert result.kappa_by_cycle == ()
 
 
 def test_published_figures() -> None:
@@ -97,29 +131,60 @@ def test_one_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.cell == CELL
     assert -0.1 < result.kappa <= 1.0
     assert sum(result.bin_particles) == 150
+    assert result.kappa_by_cycle[0][-1] == pytest.approx(result.kappa)
     assert not any(BenchmarkDirectory(tmp_path).sets.iterdir())
     assert not any(BenchmarkDirectory(tmp_path).runs.iterdir())
     (row,) = csv.DictReader((tmp_path / "table.csv").read_text().splitlines())
     assert float(row["kappa"]) == pytest.approx(result.kappa)
     assert row["published_2d"] == "0.99"
     assert result.date in (tmp_path / "table.md").read_text()
+    cycles = list(csv.DictReader((tmp_path / "kappa_by_cycle.csv").read_text().splitlines()))
+    assert [int(line["cycle"]) for line in cycles] == list(range(1, len(cycles) + 1))
+    ((_, slices),) = BenchmarkDirectory(tmp_path).read_slices(results)
+    assert slices.true.shape == slices.found.shape == (2, 24, 24)
+    # Upward and to the right of the middle is where the near arm is, in one class only.
+    change = np.abs(slices.true[0] - slices.true[1]) * slices.mask
+    z, x = np.unravel_index(int(change.argmax()), change.shape)
+    assert z > 12
+    assert x > 12
 
     monkeypatch.setattr(benchmark, "_run_cell", None)
     assert run_benchmark([CELL], tmp_path) == results
 
 
-def test_table_for_people() -> None:
-    """Cells that differ in their seed only become one row of medians; the machine is named."""
+def rows_of(text: str, heading: str) -> list[dict[str, str]]:
+    """Rows of the table below a heading, by column."""
+    lines = text[text.index(heading) :].splitlines()
+    table = list(itertools.takewhile(bool, itertools.dropwhile(lambda x: x[:1] != "|", lines)))
+    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+def test_tables_for_people() -> None:
+    """A row a set and region, a column a strategy, medians over seeds; the publication beside."""
     results = [make_result(k, seed=s) for s, k in enumerate((0.78, 0.60, 0.76))]
-    text = markdown([*results, make_result(0.01, kind="leg")])
-    (row,) = [line for line in text.splitlines() if line.startswith("| arm")]
-    cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[4:11] == [
-        *("3", "0.760", "0.600 to 0.780", "0.800", "0.700", "0.950", "0.99 / 0.91"),
-    ]
-    assert "+0.050" in cells
-    (leg,) = [line for line in text.splitlines() if line.startswith("| leg")]
-    assert "0.23 / -0.01" in leg
+    results += [make_result(0.5, strategy="mask2d"), make_result(0.01, kind="leg")]
+    text = markdown(results)
+    (arm,) = rows_of(text, "Table 1")
+    assert arm == {
+        "region": "arm and hand",
+        "scenario": "1",
+        "SNR": "0.100",
+        "particles": "150",
+        "oracle": "0.800",
+        "focused oracle": "0.700",
+        "residual": "0.760 (0.600 to 0.780; 3)",
+        "mask2d": "0.500 (1)",
+        "published, 2-D mask": "0.99",
+        "published, 3-D mask": "0.91",
+    }
+    (leg,) = rows_of(text, "Table 2")
+    assert leg["published, 2-D mask"] == "0.23"
+    assert "oracle" not in leg
+    details = rows_of(text, "Details")
+    assert [row["strategy"] for row in details] == ["residual", "mask2d", "residual"]
+    assert details[0]["kappa / oracle"] == "0.950"
+    assert details[0]["difference"] == "+0.050"
     assert text.endswith("Measured on: a processor, 2 cores (2026-01-31).\n")
 
 

@@ -12,6 +12,7 @@ from cryofocus.cli.console import say
 from cryofocus.cli.options import Threads
 
 if TYPE_CHECKING:
+    from cryofocus.inference.settings import StrategyName
     from cryofocus.workflows.benchmark_cells import CellResult
 
 app = typer.Typer(no_args_is_help=True, help="Measure accuracy, time and memory.")
@@ -50,6 +51,13 @@ def humanoid(
     particles: Annotated[
         int | None, typer.Option(min=4, help="Particles in a set. Default 10,000.")
     ] = None,
+    strategies: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME,NAME,...",
+            help="Of residual, mask2d, mask3d, subtract, global; or all. They share the images.",
+        ),
+    ] = "residual",
     runs: Annotated[int, typer.Option(min=1, help="Independent runs per set.")] = 3,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the simulated sets and the run directories.")
@@ -59,17 +67,20 @@ def humanoid(
     """Classify simulated humanoids and compare with the truth, the limit and the publication.
 
     Controls: a sphere on a leg, which holds nothing that moves, and images of noise only. Writes
-    table.csv (a row a set), table.md (medians over the seeds) and figures.
+    table.csv (a row a classification), table.md (medians over the seeds), kappa_by_cycle.csv and
+    figures.
     """
     from cryofocus.report.benchmark import write_figures
     from cryofocus.workflows.benchmark import run_benchmark
-    from cryofocus.workflows.benchmark_cells import QUICK_SNRS, SNRS, plan_cells
+    from cryofocus.workflows.benchmark_cells import SNRS
+    from cryofocus.workflows.benchmark_plan import QUICK_SNRS, plan_cells
     from cryofocus.workflows.progress import choose_progress
 
     cells = plan_cells(
         _numbers(scenarios, int, "--scenarios"),
         (QUICK_SNRS if quick else SNRS) if snrs is None else _numbers(snrs, float, "--snrs"),
         range(1, 1 + (seeds or (1 if quick else 3))),
+        _strategies(strategies),
         particles=particles or (2000 if quick else 10_000),
         n_runs=runs,
     )
@@ -92,12 +103,29 @@ def _describe(result: CellResult) -> str:
     cell, published = result.cell, result.cell.published
     beside = "" if published is None else f"  published {published[0]:.2f} / {published[1]:.2f}"
     share = "" if result.ratio is None else f" ({result.ratio:.3f} of it)"
+    sphere = "" if cell.radius_angstrom is None else f"  radius {cell.radius_angstrom:g} Å"
+    sphere += "" if cell.edge_angstrom is None else f"  edge {cell.edge_angstrom:g} Å"
     return (
-        f"{cell.kind:<5}  scenario {cell.scenario}  SNR {cell.snr:.3f}  seed {cell.seed}  "
+        f"{cell.strategy:<8}  {cell.kind:<5}{sphere}  scenario {cell.scenario}  "
+        f"SNR {cell.snr:.3f}  seed {cell.seed}  "
         f"kappa {result.kappa:.3f}  oracle {result.oracle_kappa:.3f}{share}{beside}  "
         f"posterior {result.mean_posterior:.3f} for {result.fraction_correct:.3f} correct  "
         f"{result.seconds:.0f} s  {result.peak_memory_gb:.2f} GB"
     )
+
+
+def _strategies(text: str) -> tuple[StrategyName, ...]:
+    """Read a list of strategies, each once, in the order of the tables."""
+    from cryofocus.workflows.benchmark_plan import STRATEGIES
+
+    names = [part.strip() for part in text.split(",")]
+    unknown = [name for name in names if name not in (*STRATEGIES, "all")]
+    if unknown:
+        raise typer.BadParameter(
+            f"found {unknown[0]!r}, expected some of {', '.join(STRATEGIES)}, or all",
+            param_hint="--strategies",
+        )
+    return STRATEGIES if "all" in names else tuple(s for s in STRATEGIES if s in names)
 
 
 def _numbers(text: str, read: Callable[[str], Number], option: str) -> list[Number]:

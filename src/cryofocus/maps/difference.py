@@ -140,6 +140,32 @@ def amplitude_scale(
     return np.asarray(scale)
 
 
+def regression_residual(volume: Volume, reference: Volume) -> Volume:
+    """Subtract a reference, scaled to explain as much of the volume as it can in every shell.
+
+    D = A - s(shell) B with the least-squares scale s = Re<A, B> / <B, B>, so that different
+    filtering does not show up as difference. A ratio of amplitudes would count the noise of A as
+    signal, and leave a negative ghost of B, unless half maps tell the two apart (`subtract_map`).
+
+    Parameters
+    ----------
+    volume, reference : arrays (z, y, x)
+        Maps A and B on one grid.
+
+    Returns
+    -------
+    float32 array (z, y, x)
+        D; where the reference has no power, nothing is subtracted.
+    """
+    box = volume.shape[0]
+    half, other = forward_3d(volume), forward_3d(reference)
+    common = shell_mean_3d((half * other.conj()).real, box)
+    power = shell_mean_3d(np.abs(other) ** 2, box)
+    scale = np.divide(common, power, out=np.zeros(n_shells(box)), where=power > 0)
+    half -= expand_shells(scale, box).astype(np.float32) * other
+    return np.asarray(inverse_3d(half, box), np.float32)
+
+
 def merge_maxima(maps: Iterable[Volume], *, absolute: bool = False) -> Volume:
     """Voxelwise maximum over maps, starting from zero.
 

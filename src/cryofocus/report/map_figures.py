@@ -133,7 +133,7 @@ def draw_class_row(planes: Planes, differences: Planes, scale: MapScale) -> Figu
     Parameters
     ----------
     planes, differences
-        Of the class map, and of `slices.scaled_difference`.
+        Of the class map, and of its `regression_residual`.
     scale
         From `choose_scale`.
 

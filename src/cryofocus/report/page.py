@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 from cryofocus.arrays import Volume
 from cryofocus.data.volume import read_volume
 from cryofocus.errors import FormatError
+from cryofocus.maps.difference import regression_residual
 from cryofocus.maths.fourier import resize_volume
 from cryofocus.report import charts, map_figures, style, tables, words
 from cryofocus.report.chimerax import chimerax_script
 from cryofocus.report.results import RunResults, read_results
-from cryofocus.report.slices import Planes, choose_view, cut, scaled_difference
+from cryofocus.report.slices import Planes, choose_view, cut
 from cryofocus.workflows.run_directory import RunDirectory
 
 # A panel has fewer pixels than this; larger maps would only cost memory and time.
@@ -146,7 +147,7 @@ def draw_maps(results: RunResults) -> MapImages:
         path = directory.class_map(entry.class_number)
         if path.is_file():
             volume = _read_map(path, box)
-            difference = scaled_difference(volume, consensus)
+            difference = regression_residual(volume, consensus)
             planes[entry.class_number] = cut(volume, view), cut(difference, view)
     scale = map_figures.choose_scale(
         view,

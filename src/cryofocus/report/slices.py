@@ -8,9 +8,6 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from cryofocus.arrays import Volume
-from cryofocus.maths.fourier import forward_3d, inverse_3d
-from cryofocus.maths.grids import n_shells, shell_index_3d
-from cryofocus.maths.shells import shell_mean_3d
 
 MARGIN_FRACTION = 0.06
 DENSITY_SIGMAS = 3.0
@@ -107,32 +104,3 @@ def cut(volume: Volume, view: View) -> Planes:
         volume[shown, y, shown].copy(),
         volume[shown, shown, x].T.copy(),
     )
-
-
-def scaled_difference(volume: Volume, reference: Volume) -> Volume:
-    """Subtract a reference scaled to the volume in every Fourier shell.
-
-    D = A - s(shell) B with the least-squares scale s = Re<A, B> / <B, B>, so that different
-    filtering does not show up as difference. A ratio of amplitudes would count the noise of A,
-    which stems from fewer particles, as signal, and leave a negative ghost of B.
-
-    Parameters
-    ----------
-    volume, reference
-        Maps A and B on one grid.
-
-    Returns
-    -------
-    float32 array (z, y, x)
-        D; where the reference has no power, nothing is subtracted.
-    """
-    box = volume.shape[0]
-    half = forward_3d(volume)
-    other = forward_3d(reference)
-    common = shell_mean_3d((half * other.conj()).real, box)
-    power = shell_mean_3d(np.abs(other) ** 2, box)
-    scale = np.divide(common, power, out=np.zeros(n_shells(box)), where=power > 0)
-    # Corners beyond the last complete shell take its scale.
-    shells = np.minimum(shell_index_3d(box), n_shells(box) - 1)
-    half -= scale.astype(np.float32)[shells] * other
-    return np.asarray(inverse_3d(half, box), dtype=np.float32)

@@ -13,20 +13,28 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from cryofocus.errors import Interrupted, OutputError
+from cryofocus.simulate.states import Scenario
 from cryofocus.workflows.benchmark_cells import Cell, CellResult, read_results, write_result
+from cryofocus.workflows.benchmark_classify import KappaByCycle, classify_cell
+from cryofocus.workflows.benchmark_slices import (
+    ClassSlices,
+    cut_class_slices,
+    read_slices,
+    write_slices,
+)
 from cryofocus.workflows.benchmark_tables import write_tables
-from cryofocus.workflows.classify import classify
-from cryofocus.workflows.classify_request import make_request
 from cryofocus.workflows.evaluate import evaluate
 from cryofocus.workflows.machine import describe_machine
 from cryofocus.workflows.progress import Progress, SilentProgress
 from cryofocus.workflows.run_directory import RunDirectory
 from cryofocus.workflows.simulate import DESCRIPTION, simulate_humanoid
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -50,9 +58,18 @@ class BenchmarkDirectory:
         """Run directories; likewise."""
         return self.path / "runs"
 
+    def slices(self, cell: Cell) -> Path:
+        """Slices of the class maps of a cell in focus."""
+        return self.path / "slices" / f"{cell.name}.npz"
+
     def results(self) -> list[CellResult]:
         """Read the finished cells."""
         return read_results(self.cells)
+
+    def read_slices(self, results: Sequence[CellResult]) -> list[tuple[CellResult, ClassSlices]]:
+        """Read the slices of those cells that have any."""
+        places = [(result, self.slices(result.cell)) for result in results]
+        return [(result, read_slices(path)) for result, path in places if path.is_file()]
 
 
 def run_benchmark(
@@ -64,7 +81,7 @@ def run_benchmark(
     progress: Progress | None = None,
     on_result: Callable[[CellResult], None] = lambda _: None,
 ) -> list[CellResult]:
-    """Run the cells that are not finished yet and write table.csv and table.md.
+    """Run the cells that are not finished yet and write the tables.
 
     Parameters
     ----------
@@ -146,49 +163,44 @@ def _run_cell(
         simulate_humanoid(folder, cell.simulation(), threads=threads or describe_machine().cores)
     description = yaml.safe_load((folder / DESCRIPTION).read_text(encoding="utf-8"))
     start = time.perf_counter()
-    _in_new_process(_classify, folder, run, cell, threads)
+    kappa_by_cycle = _in_new_process(classify_cell, folder, run, cell, threads)
     seconds = time.perf_counter() - start
     scores = evaluate(run / "particles.star", folder / "truth.star", folder / "oracle.npy")
-    result = _summarise(cell, run, scores, seconds, description["oracle_focused_kappa"])
+    if cell.kind == "focus" and not cell.is_titration:
+        found = RunDirectory.open(run)
+        scenario = Scenario(cell.scenario)
+        slices = cut_class_slices(found, folder / "maps", scenario, scores["matching"])
+        write_slices(directory.slices(cell), slices)
+    limit = description["oracle_focused_kappa"]
+    result = _summarise(cell, run, scores, limit, (kappa_by_cycle, seconds))
     if not keep:
         shutil.rmtree(run)
     return result
 
 
-def _in_new_process(function: Callable[..., None], *arguments: Any) -> None:
+def _in_new_process(function: Callable[..., Result], *arguments: Any) -> Result:
     """Run a function in a process of its own, so that its peak memory is its own."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
-        pool.submit(function, *arguments).result()
-
-
-def _classify(folder: Path, run: Path, cell: Cell, threads: int | None) -> None:
-    """Classify one set as the command line would."""
-    description = yaml.safe_load((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    sphere = description["control_sphere" if cell.kind == "leg" else "focus_sphere"]
-    settings = {"n_classes": cell.n_classes, "n_runs": cell.n_runs, "seed": cell.seed}
-    request = make_request(
-        {
-            "particles": folder / "particles.star",
-            "focus": tuple(float(number) for number in sphere.split(",")),
-            "threads": threads,
-            "settings": settings,
-        }
-    )
-    classify(request, run, overwrite=True)
+        return pool.submit(function, *arguments).result()
 
 
 def _summarise(
-    cell: Cell, run: Path, scores: dict[str, Any], seconds: float, oracle_focused: float
+    cell: Cell,
+    run: Path,
+    scores: dict[str, Any],
+    oracle_focused_kappa: float,
+    measured: tuple[KappaByCycle, float],
 ) -> CellResult:
     """Collect the figures of a cell."""
     job = RunDirectory.open(run).read_job()
     calibration = scores["calibration"]
+    kappa_by_cycle, seconds = measured
     return CellResult(
         cell=cell,
         kappa=scores["kappa"],
         oracle_kappa=scores["oracle_kappa"],
-        oracle_focused_kappa=oracle_focused,
+        oracle_focused_kappa=oracle_focused_kappa,
         mean_posterior=calibration["mean_posterior"],
         fraction_correct=calibration["fraction_correct"],
         bin_posterior=calibration["bin_posterior"],
@@ -197,6 +209,7 @@ def _summarise(
         classes_found=job.classes_found,
         run_agreement=job.agreement.mean,
         cycles=job.cycles,
+        kappa_by_cycle=kappa_by_cycle,
         seconds=seconds,
         peak_memory_gb=max(job.peak_memory_gb.values()),
         machine=f"{job.machine.processor}, {job.machine.cores} cores",

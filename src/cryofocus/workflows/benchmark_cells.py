@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cryofocus.errors import FormatError
+from cryofocus.inference.settings import StrategyName
 from cryofocus.simulate.settings import HumanoidSettings
 from cryofocus.workflows.atomic import write_text
 
 Kind = Literal["focus", "leg", "noise"]
 
 SNRS = (0.100, 0.050, 0.025, 0.013, 0.006)
-QUICK_SNRS = (0.100, 0.025, 0.006)
 NOISE_SNR = 0.025
 """The noise of a set without signal is that of some SNR; which one hardly matters."""
+STANDARD_CYCLES = 30
+"""Bound on the cycles of a run that a cell's name does not mention."""
 
 PUBLISHED: dict[tuple[Kind, int], dict[float, tuple[float, float]]] = {
     ("focus", 1): {
@@ -63,6 +64,10 @@ class Cell(BaseModel):
     scenario, snr, particles, seed, box, pixel_size_angstrom : of the simulated set; the seed is
         also the classification's.
     n_runs : independent runs.
+    strategy : how classes are focused.
+    max_cycles : bound on the cycles of a run.
+    radius_angstrom, edge_angstrom : of the sphere, where it is not the set's with the
+        strategy's own edge.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -75,6 +80,10 @@ class Cell(BaseModel):
     n_runs: int
     box: int = 80
     pixel_size_angstrom: float = 5.24
+    strategy: StrategyName = "residual"
+    max_cycles: int = STANDARD_CYCLES
+    radius_angstrom: float | None = None
+    edge_angstrom: float | None = None
 
     @property
     def set_name(self) -> str:
@@ -87,8 +96,22 @@ class Cell(BaseModel):
 
     @property
     def name(self) -> str:
-        """Name of the cell, unique among all cells."""
-        return f"{self.set_name}_{self.kind}_runs{self.n_runs}"
+        """Name of the cell, unique among all cells; what is usual is not mentioned."""
+        words = [self.set_name, self.kind]
+        if self.strategy != "residual":
+            words.append(self.strategy)
+        if self.max_cycles != STANDARD_CYCLES:
+            words.append(f"cycles{self.max_cycles}")
+        if self.radius_angstrom is not None:
+            words.append(f"radius{self.radius_angstrom:g}")
+        if self.edge_angstrom is not None:
+            words.append(f"edge{self.edge_angstrom:g}")
+        return "_".join([*words, f"runs{self.n_runs}"])
+
+    @property
+    def is_titration(self) -> bool:
+        """Whether the sphere differs from the benchmark's."""
+        return self.radius_angstrom is not None or self.edge_angstrom is not None
 
     @property
     def n_classes(self) -> int:
@@ -125,6 +148,7 @@ class CellResult(BaseModel):
     classes_found : the run's own verdict.
     run_agreement : mean agreement of the runs; None for a single run.
     cycles : of the best run.
+    kappa_by_cycle : of every run, the best first; empty in cells of earlier versions.
     seconds, peak_memory_gb : of the classification, from table to run directory.
     """
 
@@ -142,6 +166,7 @@ class CellResult(BaseModel):
     classes_found: bool
     run_agreement: float | None
     cycles: int
+    kappa_by_cycle: tuple[tuple[float, ...], ...] = ()
     seconds: float
     peak_memory_gb: float
     machine: str = Field(description="Processor and cores.")
@@ -157,39 +182,6 @@ class CellResult(BaseModel):
     def calibration_gap(self) -> float:
         """Mean highest posterior minus fraction correct; positive means too sure."""
         return self.mean_posterior - self.fraction_correct
-
-
-def plan_cells(
-    scenarios: Sequence[int], snrs: Sequence[float], seeds: Iterable[int], **common: int | float
-) -> list[Cell]:
-    """List the cells of a benchmark: every scenario and SNR, and the two controls.
-
-    Parameters
-    ----------
-    scenarios, snrs, seeds : every combination is a cell.
-    **common : further fields of `Cell`, the same for all: particles, n_runs, box, ...
-
-    Returns
-    -------
-    list of Cell
-        Cells on the same images follow each other; scenario 1 brings the leg, and one cell a
-        seed is noise only.
-    """
-    cells: list[Cell] = []
-
-    def add(kind: Kind, scenario: int, snr: float, seed: int) -> None:
-        values = {"kind": kind, "scenario": scenario, "snr": snr, "seed": seed, **common}
-        cells.append(Cell.model_validate(values))
-
-    for seed in seeds:
-        for scenario in scenarios:
-            for snr in snrs:
-                add("focus", scenario, snr, seed)
-                if scenario == 1:
-                    add("leg", scenario, snr, seed)
-        if 1 in scenarios:
-            add("noise", 1, NOISE_SNR, seed)
-    return cells
 
 
 def write_result(folder: Path, result: CellResult) -> None:

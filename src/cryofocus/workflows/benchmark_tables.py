@@ -3,51 +3,66 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
 from cryofocus.workflows.atomic import write_table, write_text
 from cryofocus.workflows.benchmark_cells import Cell, CellResult
+from cryofocus.workflows.benchmark_plan import STRATEGIES
 
 HEAD = """# Humanoid benchmark
 
-Kappa of the strategy `residual`, best of its runs by likelihood, beside the best possible on the
-same images (oracle: knows every map, the noise, the CTF and the poses; focused oracle: sees the
-focus region only) and the published figures (2-D / 3-D mask). Medians over the seeds. Posteriors
-mean what they say when the mean highest posterior equals the fraction correct.
+Kappa, 1 for perfect and 0 for random classes, of each strategy's best run by likelihood: the
+median over the seeds, in brackets their range and number. Beside it the best possible on the same
+images (oracle: knows every map, the noise, the CTF and the poses; focused oracle: sees the focus
+region only) and the published figures.
+"""
+ARM = """
+## Table 1. Arm and hand
+"""
+CONTROLS = """
+## Table 2. Controls: a sphere on a leg, which holds nothing that moves, and noise only
+"""
+DETAILS = """
+## Details
+
+Posteriors mean what they say when the mean highest posterior equals the fraction correct.
 """
 COLUMNS = (
-    *("region", "scenario", "SNR", "particles", "seeds", "kappa", "range", "oracle"),
-    *("focused oracle", "kappa / oracle", "published", "mean posterior", "fraction correct"),
-    *("difference", "classes found", "runs agree", "seconds", "peak GB"),
+    *("strategy", "region", "scenario", "SNR", "particles", "runs", "seeds", "kappa", "range"),
+    *("kappa / oracle", "mean posterior", "fraction correct", "difference", "classes found"),
+    *("runs agree", "cycles", "at most", "seconds", "peak GB"),
 )
 REGIONS = {"focus": "arm and hand", "leg": "leg (control)", "noise": "noise only (control)"}
+Row = dict[str, str | int | float]
 
 
 def write_tables(folder: Path, results: Sequence[CellResult]) -> None:
-    """Write table.csv, one row a cell, and table.md, one row for all seeds.
+    """Write table.csv, one row a cell, table.md for people, and kappa_by_cycle.csv.
 
     Parameters
     ----------
     folder
         Existing directory.
     results
-        Of finished cells, in any order.
+        Of finished cells, in any order; those of a titration are left out.
 
     Raises
     ------
     OutputError
         Disk full, no permission.
     """
-    ordered = sorted(results, key=lambda result: (*_group(result.cell), result.cell.seed))
-    write_table(folder / "table.csv", csv_columns(ordered))
+    usual = [result for result in results if not result.cell.is_titration]
+    ordered = sorted(usual, key=lambda result: (*_line_key(result.cell), result.cell.seed))
+    write_table(folder / "table.csv", csv_columns([csv_row(result) for result in ordered]))
     write_text(folder / "table.md", markdown(ordered))
+    cycles = [row for result in ordered for row in _cycle_rows(result)]
+    write_table(folder / "kappa_by_cycle.csv", csv_columns(cycles))
 
 
-def csv_columns(results: Sequence[CellResult]) -> dict[str, list[str | int | float]]:
-    """Columns of table.csv; what does not exist is empty."""
-    rows = [_csv_row(result) for result in results]
+def csv_columns(rows: Sequence[Row]) -> dict[str, list[str | int | float]]:
+    """Turn rows of the same names into columns; none where there are no rows."""
     return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
 
 
@@ -64,15 +79,59 @@ def markdown(results: Sequence[CellResult]) -> str:
     str
         With the machines and dates on which the cells were run.
     """
-    lines = [_line(COLUMNS), _line(["---"] * len(COLUMNS))]
-    for _, group in itertools.groupby(results, key=lambda result: _group(result.cell)):
-        lines.append(_line(summary_row(list(group))))
     machines = sorted({f"{result.machine} ({result.date})" for result in results})
-    return "\n".join([HEAD, *lines, "", "Measured on: " + "; ".join(machines) + ".", ""])
+    focus = [result for result in results if result.cell.kind == "focus"]
+    controls = [result for result in results if result.cell.kind != "focus"]
+    lines = [HEAD]
+    if focus:
+        lines += [ARM, *kappa_table(focus)]
+    if controls:
+        lines += [CONTROLS, *kappa_table(controls)]
+    lines += [DETAILS, _line(COLUMNS), _line(["---"] * len(COLUMNS))]
+    for _, group in itertools.groupby(results, key=lambda result: _line_key(result.cell)):
+        lines.append(_line(detail_row(list(group))))
+    return "\n".join([*lines, "", "Measured on: " + "; ".join(machines) + ".", ""])
 
 
-def summary_row(results: Sequence[CellResult]) -> list[str]:
-    """One row of the table for people: the medians over cells that differ only in their seed."""
+def kappa_table(results: Sequence[CellResult]) -> list[str]:
+    """Lines of a table of kappa, one row a set and region, one column a strategy.
+
+    Parameters
+    ----------
+    results
+        In the order of the rows.
+    """
+    strategies = [s for s in STRATEGIES if any(r.cell.strategy == s for r in results)]
+    # The oracles speak of the arm, and the leg does not show it.
+    limits = ["oracle", "focused oracle"] if results[0].cell.kind == "focus" else []
+    head = ["region", "scenario", "SNR", "particles", *limits, *strategies]
+    head += ["published, 2-D mask", "published, 3-D mask"]
+    lines = [_line(head), _line(["---"] * len(head))]
+    ordered = sorted(results, key=lambda result: _row_key(result.cell))
+    for _, rows in itertools.groupby(ordered, key=lambda result: _row_key(result.cell)):
+        group = list(rows)
+        cell = group[0].cell
+        words = [REGIONS[cell.kind], str(cell.scenario), f"{cell.snr:.3f}", f"{cell.particles:,}"]
+        if limits:
+            words.append(_limit(group, lambda r: r.oracle_kappa))
+            words.append(_limit(group, lambda r: r.oracle_focused_kappa))
+        for strategy in strategies:
+            kappas = [result.kappa for result in group if result.cell.strategy == strategy]
+            words.append(describe_kappas(kappas))
+        words += [f"{kappa:.2f}" for kappa in cell.published] if cell.published else ["", ""]
+        lines.append(_line(words))
+    return lines
+
+
+def describe_kappas(kappas: Sequence[float]) -> str:
+    """Say `median (lowest to highest; number)`, or nothing where there are none."""
+    if len(kappas) < 2:
+        return "".join(f"{kappa:.3f} (1)" for kappa in kappas)
+    return f"{median(kappas):.3f} ({min(kappas):.3f} to {max(kappas):.3f}; {len(kappas)})"
+
+
+def detail_row(results: Sequence[CellResult]) -> list[str]:
+    """One row of the details: the medians over cells that differ only in their seed."""
     cell = results[0].cell
 
     def middle(value: Callable[[CellResult], float]) -> float:
@@ -83,40 +142,35 @@ def summary_row(results: Sequence[CellResult]) -> list[str]:
     agreements = [r.run_agreement for r in results if r.run_agreement is not None]
     found = sum(result.classes_found for result in results)
     return [
+        cell.strategy,
         REGIONS[cell.kind],
         str(cell.scenario),
         f"{cell.snr:.3f}",
         f"{cell.particles:,}",
+        str(cell.n_runs),
         str(len(results)),
         f"{median(kappas):.3f}",
         f"{min(kappas):.3f} to {max(kappas):.3f}",
-        f"{middle(lambda r: r.oracle_kappa):.3f}",
-        f"{middle(lambda r: r.oracle_focused_kappa):.3f}",
         f"{median(ratios):.3f}" if ratios else "",
-        " / ".join(f"{kappa:.2f}" for kappa in cell.published or ()),
         f"{middle(lambda r: r.mean_posterior):.3f}",
         f"{middle(lambda r: r.fraction_correct):.3f}",
         # On the leg, posteriors speak of classes that are not the arm's.
         "" if cell.kind == "leg" else f"{middle(lambda r: r.calibration_gap):+.3f}",
         f"{found} of {len(results)}",
         f"{median(agreements):.3f}" if agreements else "",
+        f"{middle(lambda r: r.cycles):.0f}",
+        str(cell.max_cycles),
         f"{middle(lambda r: r.seconds):.0f}",
         f"{middle(lambda r: r.peak_memory_gb):.2f}",
     ]
 
 
-def _csv_row(result: CellResult) -> dict[str, str | int | float]:
+def csv_row(result: CellResult) -> Row:
+    """One row of table.csv; what does not exist is empty."""
     cell = result.cell
     two_d, three_d = cell.published or ("", "")
     values: dict[str, str | int | float | None] = {
-        "strategy": "residual",
-        "kind": cell.kind,
-        "scenario": cell.scenario,
-        "snr": cell.snr,
-        "particles": cell.particles,
-        "box": cell.box,
-        "seed": cell.seed,
-        "runs": cell.n_runs,
+        **_csv_place(cell),
         "kappa": result.kappa,
         "oracle_kappa": result.oracle_kappa,
         "oracle_focused_kappa": result.oracle_focused_kappa,
@@ -128,6 +182,7 @@ def _csv_row(result: CellResult) -> dict[str, str | int | float]:
         "classes_found": int(result.classes_found),
         "run_agreement": result.run_agreement,
         "cycles": result.cycles,
+        "max_cycles": cell.max_cycles,
         "seconds": result.seconds,
         "peak_memory_gb": result.peak_memory_gb,
         "machine": result.machine,
@@ -136,10 +191,40 @@ def _csv_row(result: CellResult) -> dict[str, str | int | float]:
     return {name: "" if value is None else value for name, value in values.items()}
 
 
-def _group(cell: Cell) -> tuple[int, int, int, int, int, float]:
-    """Order of the rows; cells that differ only in their seed are equal."""
+def _cycle_rows(result: CellResult) -> Iterator[Row]:
+    """One row a cycle of each run; run 1 is the best."""
+    for run, kappas in enumerate(result.kappa_by_cycle, start=1):
+        for cycle, kappa in enumerate(kappas, start=1):
+            yield {**_csv_place(result.cell), "run": run, "cycle": cycle, "kappa": kappa}
+
+
+def _csv_place(cell: Cell) -> Row:
+    return {
+        "strategy": cell.strategy,
+        "kind": cell.kind,
+        "scenario": cell.scenario,
+        "snr": cell.snr,
+        "particles": cell.particles,
+        "box": cell.box,
+        "seed": cell.seed,
+        "runs": cell.n_runs,
+    }
+
+
+def _limit(results: Sequence[CellResult], value: Callable[[CellResult], float]) -> str:
+    """Median of what belongs to the images, each set counted once."""
+    return f"{median({r.cell.seed: value(r) for r in results}.values()):.3f}"
+
+
+def _row_key(cell: Cell) -> tuple[int, int, int, int, int, float]:
+    """Order of the rows of images and region."""
     place = list(REGIONS).index(cell.kind)
     return place, cell.scenario, cell.particles, cell.n_runs, cell.box, -cell.snr
+
+
+def _line_key(cell: Cell) -> tuple[int, int, int, int, int, int, float, int]:
+    """Order of the details; cells that differ only in their seed are equal."""
+    return STRATEGIES.index(cell.strategy), *_row_key(cell), cell.max_cycles
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, runtime_checkable
 
@@ -20,6 +20,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Progress as RichProgress
+
+from cryofocus.arrays import AnyArray
 
 LOG_INTERVAL_SECONDS = 10.0
 
@@ -60,6 +62,16 @@ class Progress(ABC):
         context manager
             Yields the function that counts on.
         """
+
+    def observe(self, arrays: Mapping[str, AnyArray]) -> None:
+        """See the state of a long computation after a cycle; most displays look at nothing.
+
+        Parameters
+        ----------
+        arrays
+            As `cryofocus.inference.monitor.Monitor.save` is given them.
+        """
+        del arrays
 
 
 class SilentProgress(Progress):

@@ -55,13 +55,14 @@ class RunMonitor:
             yield advance
 
     def save(self, arrays: Arrays) -> None:
-        """Keep the state, on disk if it is time to.
+        """Show the state to the display and keep it, on disk if it is time to.
 
         Raises
         ------
         OutputError
             Disk full, no permission.
         """
+        self._progress.observe(arrays)
         self._unsaved = arrays
         if self._clock() >= self._next_save:
             self.flush()
