@@ -8,9 +8,7 @@ import pytest
 from cryofocus.data.mask import FocusMask
 from cryofocus.errors import RegionError
 from cryofocus.inference.projected_mask import Circle, project_mask, project_sphere, shade
-from cryofocus.inference.white_images import order_by_view
 from cryofocus.kernels.cpu import CpuKernels
-from cryofocus.maths.rotations import random_rotations
 
 from .samples import PIXEL_SIZE, make_particles, wrap_images
 
@@ -101,13 +99,3 @@ def test_a_mask_that_vanishes_in_projection_is_refused() -> None:
     images, mask = views(32)
     with pytest.raises(RegionError, match="vanishes when projected along some views"):
         project_mask(images, 0 * mask.data, 0.1, KERNELS, np.empty((N, 32, 32), np.float32))
-
-
-def test_similar_views_become_neighbours() -> None:
-    """Every particle once, and neighbours look along closer axes than at random."""
-    rotation = random_rotations(500, np.random.default_rng(1))
-    order = order_by_view(rotation)
-    np.testing.assert_array_equal(np.sort(order), np.arange(500))
-    axis = rotation[order, 2]
-    closeness = np.abs((axis[1:] * axis[:-1]).sum(axis=1)).mean()
-    assert closeness > 0.95

@@ -8,6 +8,7 @@ import pytest
 from cryofocus.maths.rotations import (
     euler_from_rotation,
     geodesic_degrees,
+    order_by_view,
     random_rotations,
     rotation_from_euler,
 )
@@ -72,3 +73,13 @@ def test_random_rotations_are_uniform_and_proper() -> None:
     assert np.abs(rotation.mean(axis=0)).max() < 5 * np.sqrt(1 / 3 / 20_000)
     np.testing.assert_allclose((rotation**2).mean(axis=0), 1 / 3, atol=0.01)
     assert random_rotations(0, np.random.default_rng(4)).shape == (0, 3, 3)
+
+
+def test_similar_views_become_neighbours() -> None:
+    """Every particle once, and neighbours look along closer axes than at random."""
+    rotation = random_rotations(500, np.random.default_rng(1))
+    order = order_by_view(rotation[:, 2])
+    np.testing.assert_array_equal(np.sort(order), np.arange(500))
+    axis = rotation[order, 2]
+    closeness = np.abs((axis[1:] * axis[:-1]).sum(axis=1)).mean()
+    assert closeness > 0.95

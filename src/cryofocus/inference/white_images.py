@@ -22,6 +22,7 @@ from cryofocus.inference.strategy import Allocate
 from cryofocus.kernels.contract import SliceGeometry
 from cryofocus.maths.fourier import next_fast_len
 from cryofocus.maths.masks import cosine_edge
+from cryofocus.maths.rotations import order_by_view
 
 # Width of the low-pass filter's edge in 1/Å, centred on the classification limit (cisTEM's).
 LOW_PASS_WIDTH = 1 / 20
@@ -31,8 +32,6 @@ CHUNK_PARTICLES = 256
 # Padding of the references' grids. A cycle spends most of its time waiting for nodes of the grid;
 # half the padding of final maps costs less than 0.002 of kappa.
 PADDING = 1.5
-# Rings of views, from the pole to the equator, along which particles are ordered.
-VIEW_RINGS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +113,7 @@ def whiten_images(
     shape = (len(images), len(band))
     transforms, response = allocate(shape, np.complex64), allocate(shape, np.float32)
     full_variance = np.empty(len(images))
-    order = order_by_view(particles.rotation)
+    order = order_by_view(particles.rotation[:, 2])
     row_of_particle = np.argsort(order)
     for chunk in images.chunks(full):
         rows = row_of_particle[chunk.particles]
@@ -153,19 +152,6 @@ def whiten_chunk(
         white[rows] /= _away_from_zero(chunk.ctf[rows])
         response[rows] = chunk.ctf[rows] ** 2 * white[rows]
     return chunk.transforms * white, response
-
-
-def order_by_view(rotation: Float64[np.ndarray, "n 3 3"]) -> Int[np.ndarray, " n"]:
-    """Order particles so that neighbours look along similar axes, whatever their sense.
-
-    Views are sorted along rings of the hemisphere, there and back. A slice does not depend on
-    the in-plane angle as a set of points, nor on which of two opposite views it is.
-    """
-    axis = rotation[:, 2] * np.where(rotation[:, 2, 2:] < 0, -1, 1)
-    # Rings of equal height have equal areas.
-    ring = np.minimum((VIEW_RINGS * (1 - axis[:, 2])).astype(np.int64), VIEW_RINGS - 1)
-    longitude = np.arctan2(axis[:, 1], axis[:, 0])
-    return np.lexsort((np.where(ring % 2, longitude, -longitude), ring))
 
 
 def low_pass_filter(

@@ -107,6 +107,7 @@ def gather_slices(
     grid,  # IN  (edge * edge * (edge//2+1) * component * 2,) float32
     edge,  # IN
     n_components,  # IN
+    order,  # IN  (particle,) int64: particles with similar views next to each other
     matrices,  # IN  (particle, 2, 3) float32
     points,  # IN  (point, 2) float32, kx >= 0 and ky in grid units
     n_threads,  # IN
@@ -116,7 +117,7 @@ def gather_slices(
     n = matrices.shape[0]
     for thread in nb.prange(n_threads):
         node = np.empty(stride, np.float32)
-        for i in range(thread * n // n_threads, (thread + 1) * n // n_threads):
+        for i in order[thread * n // n_threads : (thread + 1) * n // n_threads]:
             for p in range(points.shape[0]):
                 rows, w, sign = _locate(matrices[i], points[p, 0], points[p, 1], edge)
                 _interpolate(grid, rows, w, stride, node)
@@ -129,6 +130,7 @@ def quadratic_moments(
     grid,  # IN  (edge * edge * (edge//2+1) * component * 2,) float32
     edge,  # IN
     n_components,  # IN
+    order,  # IN  (particle,) int64: particles with similar views next to each other
     matrices,  # IN  (particle, 2, 3) float32
     points,  # IN  (point, 2) float32
     data,  # IN  (particle, point) complex64, Hermitian weights included
@@ -144,7 +146,7 @@ def quadratic_moments(
         node = np.empty(stride, np.float32)
         first = np.empty(n_components, np.float32)
         second = np.empty((n_components, n_components), np.float32)
-        for i in range(thread * n // n_threads, (thread + 1) * n // n_threads):
+        for i in order[thread * n // n_threads : (thread + 1) * n // n_threads]:
             first[:] = 0.0
             second[:, :] = 0.0
             for p in range(points.shape[0]):
@@ -176,6 +178,7 @@ def quadratic_moments(
 
 @nb.njit(parallel=True, cache=True, fastmath=FAST)
 def accumulate(
+    order,  # IN  (particle,) int64: particles with similar views next to each other
     matrices,  # IN  (particle, 2, 3) float32
     points,  # IN  (point, 2) float32
     data,  # IN  (particle, point) complex64, Hermitian weights included
@@ -193,7 +196,7 @@ def accumulate(
     for thread in nb.prange(n_threads):
         own = sums[thread]
         node = np.empty(stride, np.float32)
-        for i in range(thread * n // n_threads, (thread + 1) * n // n_threads):
+        for i in order[thread * n // n_threads : (thread + 1) * n // n_threads]:
             for p in range(points.shape[0]):
                 rows, w, sign = _locate(matrices[i], points[p, 0], points[p, 1], edge)
                 dr = data[i, p].real

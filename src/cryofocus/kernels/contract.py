@@ -14,10 +14,13 @@ for its Friedel mate), so that plain sums over points are sums over the whole pl
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Complex64, Float32, Float64
+from jaxtyping import Complex64, Float32, Float64, Int64
+
+from cryofocus.maths.rotations import order_by_view
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,12 @@ class SliceGeometry:
         if radius > self.edge // 2 - 1 + 1e-3:
             message = f"slice points reach {radius:.2f}, the grid ends at {self.edge // 2 - 1}"
             raise ValueError(message)
+
+    @cached_property
+    def order(self) -> Int64[np.ndarray, " particle"]:
+        """Indices of the particles with similar views next to each other."""
+        axis = np.cross(self.matrices[:, 0], self.matrices[:, 1])
+        return order_by_view(axis / np.linalg.norm(axis, axis=1, keepdims=True))
 
     def take(self, particles: slice | np.ndarray) -> SliceGeometry:
         """Return the geometry of some of the particles."""

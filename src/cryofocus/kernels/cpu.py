@@ -29,6 +29,7 @@ class CpuKernels:
             _floats(grid),
             geometry.edge,
             grid.shape[3],
+            geometry.order,
             geometry.matrices,
             geometry.points,
             self.n_threads,
@@ -85,6 +86,7 @@ class CpuKernels:
             _floats(grid),
             geometry.edge,
             grid.shape[3],
+            geometry.order,
             geometry.matrices,
             geometry.points,
             *statistics,
@@ -116,6 +118,7 @@ class CpuAccumulator:
         """Insert the weighted slices of some particles."""
         _use_threads(len(self.sums))
         _cpu_loops.accumulate(
+            geometry.order,
             geometry.matrices,
             geometry.points,
             data,

@@ -9,8 +9,11 @@ rotation `Rz(rot) Ry(tilt) Rz(psi)` of active factors.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.spatial.transform import Rotation
+
+# Rings of views, from the pole to the equator, along which views are ordered.
+VIEW_RINGS = 20
 
 
 def rotation_from_euler(euler_degrees: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3 3"]:
@@ -73,3 +76,26 @@ def random_rotations(n: int, rng: np.random.Generator) -> Float[np.ndarray, "n 3
     if n == 0:
         return np.zeros((0, 3, 3))
     return np.asarray(Rotation.from_quat(rng.normal(size=(n, 4))).as_matrix())
+
+
+def order_by_view(axis: Float[np.ndarray, "n 3"]) -> Int[np.ndarray, " n"]:
+    """Order views so that neighbours look along similar axes, whatever their sense.
+
+    Slices of similar views touch the same nodes of a grid, which are then still in the cache. A
+    slice does not depend on the in-plane angle as a set of points, nor on which of two opposite
+    views it is, so views are sorted along rings of the hemisphere, there and back.
+
+    Parameters
+    ----------
+    axis : (n, 3) unit vectors, the third rows of the rotations.
+
+    Returns
+    -------
+    (n,) int array
+        Indices of the views in their order.
+    """
+    upward = axis * np.where(axis[:, 2:] < 0, -1, 1)
+    # Rings of equal height have equal areas.
+    ring = np.minimum((VIEW_RINGS * (1 - upward[:, 2])).astype(np.int64), VIEW_RINGS - 1)
+    longitude = np.arctan2(upward[:, 1], upward[:, 0])
+    return np.lexsort((np.where(ring % 2, longitude, -longitude), ring))
