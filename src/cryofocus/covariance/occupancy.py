@@ -1,0 +1,173 @@
+"""How much of each region every single particle holds, without any classification.
+
+Particle i shows the map V with each region's content V_r changed by a factor 1 + a_ir and the
+rest's by 1 + a_i0. With z_i the matched-filtered residual and q_i the precision of its image
+(docs/derivations/small-box-statistics.md),
+
+    b_ir = <z_i, P_i V_r>,    A_irs = <P_i V_r, q_i P_i V_s>
+
+are sufficient for the factors: their joint least-squares estimate is A^-1 b with covariance A^-1.
+Regions that overlap in projection are told apart by it, as far as the view allows, and the rest
+of the particle sets the grey scale against which regions are measured
+(docs/derivations/covariance.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int
+
+from cryofocus.covariance.regions import Region
+from cryofocus.errors import RegionError
+from cryofocus.inference.background import whole_consensus
+from cryofocus.inference.band import Band
+from cryofocus.inference.consensus import Consensus, ScalePrior
+from cryofocus.inference.focus import matched_residuals
+from cryofocus.inference.half_grids import stack_grids
+from cryofocus.inference.reconstruct import PADDING
+from cryofocus.kernels.contract import SliceKernels
+
+# A weak prior, relative to the mean information on each factor: keeps views in which two regions
+# lie exactly behind each other from dividing by nothing; they count for nothing anyway.
+WEAK_PRIOR = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Templates:
+    """The densities whose factors are fitted to each image.
+
+    Attributes
+    ----------
+    names : of the regions.
+    volumes : `(component, box, box, box)` the pieces of all regions, and the rest last.
+    contrast : `(region, component)` how factors combine to a region's occupancy: its pieces by
+        their mass, less the rest.
+    """
+
+    names: tuple[str, ...]
+    volumes: Float32[np.ndarray, "component box box box"]
+    contrast: Float64[np.ndarray, "region component"]
+
+
+@dataclass(frozen=True, eq=False)
+class Occupancies:
+    """What each image says of the regions' contents.
+
+    Attributes
+    ----------
+    names : of the regions.
+    values : `(particle, region)` content of a region, relative to its mean content in all
+        particles and to the rest of the particle: -1 where nothing is there, 0 for the mean.
+    noise : `(particle, region, region)` covariance of their errors.
+    """
+
+    names: tuple[str, ...]
+    values: Float64[np.ndarray, "particle region"]
+    noise: Float64[np.ndarray, "particle region region"]
+
+    def __len__(self) -> int:
+        """Return the number of particles."""
+        return len(self.values)
+
+    def take(self, which: Int[np.ndarray, " m"]) -> Occupancies:
+        """Return chosen particles, in the order asked for."""
+        return replace(self, values=self.values[which], noise=self.noise[which])
+
+
+def make_templates(
+    regions: Sequence[Region], density: Float32[np.ndarray, "box box box"]
+) -> Templates:
+    """Cut the regions' pieces, and what is left, out of the consensus density.
+
+    Raises
+    ------
+    RegionError
+        When a region holds no density: it lies outside of the particle.
+    """
+    pieces = [region.pieces() for region in regions]
+    covered = np.any([region.inside for region in regions], axis=0)
+    flat = [density * piece for own in pieces for piece in own]
+    volumes = np.stack([*flat, density * ~covered]).astype(np.float32)
+    mass = volumes.sum(axis=(1, 2, 3), dtype=np.float64)
+    contrast = np.zeros((len(regions), len(volumes)))
+    contrast[:, -1] = -1.0
+    start = 0
+    for row, (region, own) in enumerate(zip(regions, pieces, strict=True)):
+        columns = slice(start, start + len(own))
+        share = np.maximum(mass[columns], 0.0)
+        if mass[columns].sum() <= 0:
+            raise RegionError(
+                f"region {region.name}: the consensus map has no density there; expected a region "
+                "of the particle. Check that mask and map lie in one frame, and that the region "
+                "is not outside of the particle."
+            )
+        contrast[row, columns] = share / share.sum()
+        start += len(own)
+    return Templates(tuple(region.name for region in regions), volumes, contrast)
+
+
+def measure_occupancies(
+    consensus: Consensus,
+    templates: Templates,
+    n_shells: int,
+    kernels: SliceKernels,
+    *,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Occupancies:
+    """Fit all regions of every particle jointly, in one pass over the images.
+
+    The particles' intensity scale is not fitted before: it would be too large where many regions
+    are filled, and make independent ones look anticorrelated. The rest's factor takes its place.
+
+    Parameters
+    ----------
+    consensus : images, consensus map and noise.
+    templates : the regions' densities and the rest's.
+    n_shells : shells of the particle's box that enter.
+    kernels : slice kernels of the device.
+    advance : called with the number of particles done.
+    """
+    images = consensus.images
+    unscaled = replace(consensus, scale_prior=ScalePrior(1.0, 0.0))
+    band = Band.disc(images.particles.box, n_shells)
+    grid = stack_grids(list(templates.volumes))
+    n_components = len(templates.volumes)
+    linear = np.empty((len(images), n_components))
+    quadratic = np.empty((len(images), n_components, n_components))
+    background = whole_consensus(unscaled, kernels)
+    for residual in matched_residuals(unscaled, background, band):
+        geometry = images.geometry(band, PADDING, grid.shape[0], residual.particles)
+        linear[residual.particles], quadratic[residual.particles] = kernels.latent_moments(
+            grid,
+            geometry,
+            residual.data[0] * band.hermitian,
+            residual.precision * band.hermitian,
+        )
+        advance(len(residual.particles))
+    values, noise = solve_occupancies(linear, quadratic, templates.contrast)
+    return Occupancies(templates.names, values, noise)
+
+
+def solve_occupancies(
+    linear: Float64[np.ndarray, "particle component"],
+    quadratic: Float64[np.ndarray, "particle component component"],
+    contrast: Float64[np.ndarray, "region component"],
+) -> tuple[Float64[np.ndarray, "particle region"], Float64[np.ndarray, "particle region region"]]:
+    """Solve every particle's weighted least squares and combine factors to occupancies.
+
+    Returns
+    -------
+    array (particle, region), array (particle, region, region)
+        Occupancies and the covariance of their errors.
+    """
+    information = np.diagonal(quadratic, axis1=1, axis2=2).mean(axis=0)
+    regular = quadratic + np.diag(WEAK_PRIOR * np.maximum(information, np.finfo(float).tiny))
+    projected = np.linalg.solve(
+        regular, np.broadcast_to(contrast.T, (len(linear), *contrast.T.shape))
+    )
+    values = np.einsum("ncr,nc->nr", projected, linear)
+    noise = np.einsum("rc,ncs->nrs", contrast, projected)
+    return values, 0.5 * (noise + np.swapaxes(noise, 1, 2))

@@ -1,0 +1,104 @@
+"""Named regions of a map: hard masks that can be told apart, and the pieces they consist of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from jaxtyping import Bool, Float32
+from scipy.ndimage import distance_transform_edt, label
+
+from cryofocus.errors import RegionError
+
+# A mask's soft edge belongs to nobody: a voxel is in the region from here on.
+INSIDE = 0.5
+# Of two regions that share this part of the smaller one, none can be told from the other.
+ENTIRE_OVERLAP = 0.9
+# A piece with less of its region's volume is a splinter of the nearest larger piece.
+SMALLEST_PIECE = 0.1
+_TOUCHING = np.ones((3, 3, 3), dtype=bool)
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A named part of a map.
+
+    Attributes
+    ----------
+    name : how to speak of it.
+    inside : `(box, box, box)` the voxels that belong to it.
+    """
+
+    name: str
+    inside: Bool[np.ndarray, "box box box"]
+
+    @classmethod
+    def from_mask(cls, name: str, mask: Float32[np.ndarray, "box box box"]) -> Region:
+        """Take the voxels in which a soft mask reaches a half."""
+        return cls(name, mask >= INSIDE)
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels inside."""
+        return int(np.count_nonzero(self.inside))
+
+    def pieces(self) -> list[Bool[np.ndarray, "box box box"]]:
+        """Return what is not connected; splinters go with the nearest piece of some size.
+
+        A part that moves is one region with two places: what is in one of them is missing in the
+        other, and an image shows them separately.
+        """
+        labels, n_found = label(self.inside, structure=_TOUCHING)
+        sizes = np.bincount(labels.ravel(), minlength=n_found + 1)[1:]
+        large = 1 + np.flatnonzero(sizes >= SMALLEST_PIECE * self.n_voxels)
+        if len(large) == 0:
+            return [self.inside]
+        is_large = np.isin(labels, large)
+        nearest = distance_transform_edt(~is_large, return_distances=False, return_indices=True)
+        owner = labels[tuple(nearest)]
+        return [self.inside & (owner == number) for number in large]
+
+
+def require_distinct(regions: Sequence[Region]) -> None:
+    """Check that there are regions to correlate and that they can be told apart.
+
+    Raises
+    ------
+    RegionError
+        For fewer than two regions, a name used twice, an empty region, or two regions of which
+        the smaller lies nearly all in the other.
+    """
+    if len(regions) < 2:
+        raise RegionError(
+            f"regions: found {len(regions)}, expected at least two, whose contents are compared. "
+            "Give --regions NAME=MASK.mrc NAME=MASK.mrc."
+        )
+    names = [region.name for region in regions]
+    for name in names:
+        if names.count(name) > 1:
+            raise RegionError(
+                f"regions: the name {name} is given {names.count(name)} times; expected a name of "
+                "its own for each region. Rename one of them."
+            )
+    for region in regions:
+        if region.n_voxels == 0:
+            raise RegionError(
+                f"region {region.name}: empty (no voxel of its mask reaches {INSIDE:g}); expected "
+                "a region of several voxels. Check that the mask was not lost in resampling."
+            )
+    for first, second in combinations(regions, 2):
+        share = shared_part(first, second)
+        if share >= ENTIRE_OVERLAP:
+            raise RegionError(
+                f"regions {first.name} and {second.name}: overlap entirely ({share:.0%} of the "
+                "smaller one); expected regions that can be told apart. Leave one of them out, or "
+                "cut the masks apart."
+            )
+
+
+def shared_part(first: Region, second: Region) -> float:
+    """Return the part of the smaller region that lies in the other."""
+    shared = np.count_nonzero(first.inside & second.inside)
+    return float(shared / max(min(first.n_voxels, second.n_voxels), 1))
