@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from threadpoolctl import threadpool_limits
 
 from cryofocus.data.mrc_write import write_stack
 from cryofocus.data.volume import write_volume
@@ -208,8 +209,12 @@ def _write_images(
 
 
 def _make_chunks(imaging: _Imaging, threads: int) -> Iterator[_Chunk]:
-    """Yield the chunks of a set in order, made by `threads` threads a few chunks ahead."""
-    with ThreadPoolExecutor(threads) as pool:
+    """Yield the chunks of a set in order, made by `threads` threads a few chunks ahead.
+
+    Each thread multiplies small matrices; BLAS's own threads would mostly wait for each other,
+    at eight times the processor time.
+    """
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[_Chunk]] = deque()
         for rows in chunks(len(imaging.specimens), imaging.camera.box):
             waiting.append(pool.submit(_make_chunk, imaging, rows))
