@@ -6,14 +6,17 @@ import csv
 import itertools
 import json
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 import numpy as np
 import pytest
 
 from cryofocus.errors import FormatError, Interrupted, OutputError
-from cryofocus.report.benchmark import pooled_reliability, write_figures
-from cryofocus.workflows import benchmark
+from cryofocus.inference.settings import ClassifierSettings, StrategyName
+from cryofocus.report.benchmark import write_figures
+from cryofocus.report.benchmark_reliability import pooled_reliability
+from cryofocus.report.benchmark_slices import choose_rows
+from cryofocus.workflows import benchmark, benchmark_classify
 from cryofocus.workflows.benchmark import BenchmarkDirectory, run_benchmark
 from cryofocus.workflows.benchmark_cells import (
     NOISE_SNR,
@@ -24,8 +27,14 @@ from cryofocus.workflows.benchmark_cells import (
     read_results,
     write_result,
 )
-from cryofocus.workflows.benchmark_plan import STRATEGIES, plan_cells, plan_titration
-from cryofocus.workflows.benchmark_tables import markdown
+from cryofocus.workflows.benchmark_plan import STRATEGIES, plan_cells
+from cryofocus.workflows.benchmark_slices import ClassSlices
+from cryofocus.workflows.benchmark_tables import markdown, write_tables
+from cryofocus.workflows.benchmark_titration import (
+    plan_titration,
+    titration_points,
+    usual_angstrom,
+)
 
 CELL = Cell(
     kind="focus",
@@ -90,8 +99,52 @@ def test_plan_of_titration() -> None:
     (usual,) = (cell for cell in cells if not cell.is_titration)
     assert usual in plan_cells([1], [0.025], [1], **common)
     cells = plan_titration("edge", [1], [0.025], [1], ["mask2d"], **common)
-    assert [c.edge_angstrom for c in cells] == [0, 5, 10, 20, 30, 40]
-    assert all("mask2d" in c.name and "edge" in c.name for c in cells)
+    assert [c.edge_angstrom for c in cells] == [None, 5, 10, 20, 30, 40]
+    assert [c.is_titration for c in cells] == [False, True, True, True, True, True]
+
+
+def test_same_as_the_classifier() -> None:
+    """Strategies and edges, which are said twice, are those of the classifier's settings."""
+    assert get_args(StrategyName) == STRATEGIES
+    settings = ClassifierSettings(n_classes=2)
+    assert usual_angstrom("edge", "residual") == settings.soft_edge_angstrom
+    assert usual_angstrom("edge", "mask2d") == settings.circle_edge_angstrom
+
+
+def test_titration_points(tmp_path: Path) -> None:
+    """What was swept has a table of its own, with the benchmark's own sphere at its place."""
+    results = [
+        make_result(0.9),
+        make_result(0.4, strategy="mask2d"),
+        make_result(0.5, radius_angstrom=100.0),
+        make_result(0.6, radius_angstrom=30.0),
+        make_result(0.3, edge_angstrom=20.0, strategy="mask2d"),
+    ]
+    points = titration_points(results)
+    assert [(p.swept, p.angstrom, p.result.kappa) for p in points] == [
+        *(("radius", 30, 0.6), ("radius", 60, 0.9), ("radius", 100, 0.5)),
+        *(("edge", 0, 0.4), ("edge", 20, 0.3)),
+    ]
+    write_tables(tmp_path, results)
+    rows = list(csv.DictReader((tmp_path / "titration.csv").read_text().splitlines()))
+    assert [row["angstrom"] for row in rows] == ["30", "60", "100", "0", "20"]
+    assert len((tmp_path / "table.csv").read_text().splitlines()) == 1 + 2
+    (figure,) = [path for path in write_figures(tmp_path, results) if path.stem == "titration"]
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_settings_of_cells() -> None:
+    """A cell's edge is the circle's for mask2d and the sphere's for others."""
+    cell = CELL.model_copy(update={"edge_angstrom": 20.0})
+    assert benchmark_classify._settings(cell)["soft_edge_angstrom"] == 20
+    circle = benchmark_classify._settings(cell.model_copy(update={"strategy": "mask2d"}))
+    assert circle["circle_edge_angstrom"] == 20
+    described = {"focus_sphere": "1,2,3,60", "control_sphere": "4,5,6,36"}
+    wide = CELL.model_copy(update={"radius_angstrom": 90.0})
+    whole = CELL.model_copy(update={"strategy": "global"})
+    leg = CELL.model_copy(update={"kind": "leg"})
+    spheres = [benchmark_classify._sphere(each, described) for each in (wide, whole, leg)]
+    assert spheres == [(1, 2, 3, 90), None, (4, 5, 6, 36)]
 
 
 def test_cells_of_before_strategies(tmp_path: Path) -> None:
@@ -189,12 +242,36 @@ def test_tables_for_people() -> None:
 
 
 def test_figures(tmp_path: Path) -> None:
-    """Kappa and reliability are drawn; without a cell in focus there is nothing to draw."""
+    """Every figure is drawn that there is something for; without a cell in focus none."""
     results = [make_result(0.7), make_result(0.5, snr=0.05), make_result(0.4, scenario=2)]
-    paths = write_figures(tmp_path, results)
-    assert [path.name for path in paths] == ["kappa.png", "reliability.png"]
+    results += [make_result(0.6, strategy=strategy) for strategy in STRATEGIES[1:]]
+    paths = write_figures(tmp_path, results, [(results[0], make_slices())])
+    names = ["kappa", "reliability", "kappa_by_cycle", "class_slices"]
+    assert [path.name for path in paths] == [f"{name}.png" for name in names]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
     assert write_figures(tmp_path, [make_result(0.0, kind="leg")]) == []
+
+
+def make_slices() -> ClassSlices:
+    """Slices of two made-up classes."""
+    mask = np.zeros((24, 24), np.float32)
+    mask[8:12, 8:12] = 1
+    true = np.stack([mask, 2 * mask])
+    return ClassSlices(true, true + np.float32(0.1), mask)
+
+
+def test_rows_of_slices() -> None:
+    """One scenario and strategy, the highest SNR first, and of each SNR the first seed."""
+    cells = [
+        make_result(0.5, snr=0.025),
+        make_result(0.9, seed=2),
+        make_result(0.8),
+        make_result(0.7, scenario=2),
+        make_result(0.6, strategy="mask2d"),
+    ]
+    rows = choose_rows([(cell, make_slices()) for cell in cells])
+    assert [row[0] for row in rows] == [cells[2], cells[0]]
+    assert choose_rows([]) == []
 
 
 def test_pooled_reliability() -> None:

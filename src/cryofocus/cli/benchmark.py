@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -12,12 +14,18 @@ from cryofocus.cli.console import say
 from cryofocus.cli.options import Threads
 
 if TYPE_CHECKING:
-    from cryofocus.inference.settings import StrategyName
-    from cryofocus.workflows.benchmark_cells import CellResult
+    from cryofocus.workflows.benchmark_cells import Cell, CellResult, Strategy
 
 app = typer.Typer(no_args_is_help=True, help="Measure accuracy, time and memory.")
 
 Number = TypeVar("Number", int, float)
+
+
+class Titrate(StrEnum):
+    """What of the focus sphere is swept."""
+
+    RADIUS = "radius"
+    EDGE = "edge"
 
 
 @app.callback()
@@ -36,13 +44,18 @@ def humanoid(
         typer.Option("--quick", help="2,000 particles, one seed, SNRs 0.100, 0.025 and 0.006."),
     ] = False,
     scenarios: Annotated[
-        str, typer.Option(metavar="1,2,...", help="Scenarios to run; 1 brings the two controls.")
-    ] = "1,2,3",
+        str | None,
+        typer.Option(
+            metavar="1,2,...",
+            help="Scenarios to run; 1 brings the two controls. Default: all; 1 with --titrate.",
+        ),
+    ] = None,
     snrs: Annotated[
         str | None,
         typer.Option(
             metavar="S,S,...",
-            help="Signal-to-noise ratios. Default: the published 0.100,0.050,0.025,0.013,0.006.",
+            help="Signal-to-noise ratios. Default: the published 0.100,0.050,0.025,0.013,0.006; "
+            "0.025 with --titrate.",
         ),
     ] = None,
     seeds: Annotated[
@@ -58,6 +71,10 @@ def humanoid(
             help="Of residual, mask2d, mask3d, subtract, global; or all. They share the images.",
         ),
     ] = "residual",
+    titrate: Annotated[
+        Titrate | None,
+        typer.Option(help="Instead, sweep the sphere's radius (30 to 100 Å) or edge (0 to 40 Å)."),
+    ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Independent runs per set.")] = 3,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the simulated sets and the run directories.")
@@ -67,18 +84,26 @@ def humanoid(
     """Classify simulated humanoids and compare with the truth, the limit and the publication.
 
     Controls: a sphere on a leg, which holds nothing that moves, and images of noise only. Writes
-    table.csv (a row a classification), table.md (medians over the seeds), kappa_by_cycle.csv and
-    figures.
+    table.csv (a row a classification), table.md (medians over the seeds), kappa_by_cycle.csv, with
+    --titrate titration.csv, and figures of all of them.
     """
     from cryofocus.report.benchmark import write_figures
-    from cryofocus.workflows.benchmark import run_benchmark
+    from cryofocus.simulate.states import SCENARIOS
+    from cryofocus.workflows.benchmark import BenchmarkDirectory, run_benchmark
     from cryofocus.workflows.benchmark_cells import SNRS
     from cryofocus.workflows.benchmark_plan import QUICK_SNRS, plan_cells
+    from cryofocus.workflows.benchmark_titration import TITRATION_SNR, plan_titration
     from cryofocus.workflows.progress import choose_progress
 
-    cells = plan_cells(
-        _numbers(scenarios, int, "--scenarios"),
-        (QUICK_SNRS if quick else SNRS) if snrs is None else _numbers(snrs, float, "--snrs"),
+    usual_scenarios: Sequence[int] = SCENARIOS
+    usual_snrs: Sequence[float] = QUICK_SNRS if quick else SNRS
+    plan: Callable[..., list[Cell]] = plan_cells
+    if titrate is not None:
+        usual_scenarios, usual_snrs = SCENARIOS[:1], (TITRATION_SNR,)
+        plan = partial(plan_titration, titrate.value)
+    cells = plan(
+        usual_scenarios if scenarios is None else _numbers(scenarios, int, "--scenarios"),
+        usual_snrs if snrs is None else _numbers(snrs, float, "--snrs"),
         range(1, 1 + (seeds or (1 if quick else 3))),
         _strategies(strategies),
         particles=particles or (2000 if quick else 10_000),
@@ -92,8 +117,11 @@ def humanoid(
         progress=choose_progress(),
         on_result=lambda result: say(_describe(result)),
     )
-    figures = write_figures(output, results)
-    say(f"\nTable    {output / 'table.md'} and table.csv")
+    figures = write_figures(output, results, BenchmarkDirectory(output).read_slices(results))
+    say("")
+    for path in (output / "table.md", output / "titration.csv"):
+        if path.is_file():
+            say(f"Table    {path}")
     for figure in figures:
         say(f"Figure   {figure}")
 
@@ -114,7 +142,7 @@ def _describe(result: CellResult) -> str:
     )
 
 
-def _strategies(text: str) -> tuple[StrategyName, ...]:
+def _strategies(text: str) -> tuple[Strategy, ...]:
     """Read a list of strategies, each once, in the order of the tables."""
     from cryofocus.workflows.benchmark_plan import STRATEGIES
 

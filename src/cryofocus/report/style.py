@@ -27,6 +27,7 @@ CLASS_COLOURS = (
 )
 """Told apart with any colour vision: Okabe & Ito (2008), then Tol's muted set."""
 
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINE_STYLES = ("-", "--", ":", "-.")
 INK = "#1f2933"
 MUTED = "#7b8794"

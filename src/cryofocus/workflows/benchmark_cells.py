@@ -8,11 +8,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cryofocus.errors import FormatError
-from cryofocus.inference.settings import StrategyName
 from cryofocus.simulate.settings import HumanoidSettings
 from cryofocus.workflows.atomic import write_text
 
 Kind = Literal["focus", "leg", "noise"]
+# `inference.settings.StrategyName` again: figures are drawn without loading the algorithm.
+Strategy = Literal["residual", "mask2d", "mask3d", "subtract", "global"]
 
 SNRS = (0.100, 0.050, 0.025, 0.013, 0.006)
 NOISE_SNR = 0.025
@@ -80,7 +81,7 @@ class Cell(BaseModel):
     n_runs: int
     box: int = 80
     pixel_size_angstrom: float = 5.24
-    strategy: StrategyName = "residual"
+    strategy: Strategy = "residual"
     max_cycles: int = STANDARD_CYCLES
     radius_angstrom: float | None = None
     edge_angstrom: float | None = None
@@ -112,6 +113,11 @@ class Cell(BaseModel):
     def is_titration(self) -> bool:
         """Whether the sphere differs from the benchmark's."""
         return self.radius_angstrom is not None or self.edge_angstrom is not None
+
+    @property
+    def usual(self) -> Cell:
+        """The same with the benchmark's own sphere."""
+        return self.model_copy(update={"radius_angstrom": None, "edge_angstrom": None})
 
     @property
     def n_classes(self) -> int:

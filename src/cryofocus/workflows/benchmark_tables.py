@@ -10,14 +10,14 @@ from statistics import median
 from cryofocus.workflows.atomic import write_table, write_text
 from cryofocus.workflows.benchmark_cells import Cell, CellResult
 from cryofocus.workflows.benchmark_plan import STRATEGIES
+from cryofocus.workflows.benchmark_titration import titration_points
 
 HEAD = """# Humanoid benchmark
 
 Kappa, 1 for perfect and 0 for random classes, of each strategy's best run by likelihood: the
 median over the seeds, in brackets their range and number. Beside it the best possible on the same
 images (oracle: knows every map, the noise, the CTF and the poses; focused oracle: sees the focus
-region only) and the published figures.
-"""
+region only) and the published figures."""
 ARM = """
 ## Table 1. Arm and hand
 """
@@ -39,14 +39,16 @@ Row = dict[str, str | int | float]
 
 
 def write_tables(folder: Path, results: Sequence[CellResult]) -> None:
-    """Write table.csv, one row a cell, table.md for people, and kappa_by_cycle.csv.
+    """Write table.csv, one row a cell, table.md for people, kappa_by_cycle.csv, titration.csv.
+
+    A file that would be empty is not written.
 
     Parameters
     ----------
     folder
         Existing directory.
     results
-        Of finished cells, in any order; those of a titration are left out.
+        Of finished cells, in any order; those of a titration have a table of their own.
 
     Raises
     ------
@@ -55,15 +57,19 @@ def write_tables(folder: Path, results: Sequence[CellResult]) -> None:
     """
     usual = [result for result in results if not result.cell.is_titration]
     ordered = sorted(usual, key=lambda result: (*_line_key(result.cell), result.cell.seed))
-    write_table(folder / "table.csv", csv_columns([csv_row(result) for result in ordered]))
-    write_text(folder / "table.md", markdown(ordered))
-    cycles = [row for result in ordered for row in _cycle_rows(result)]
-    write_table(folder / "kappa_by_cycle.csv", csv_columns(cycles))
-
-
-def csv_columns(rows: Sequence[Row]) -> dict[str, list[str | int | float]]:
-    """Turn rows of the same names into columns; none where there are no rows."""
-    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+    if ordered:
+        write_text(folder / "table.md", markdown(ordered))
+    tables = {
+        "table.csv": [_csv_row(result) for result in ordered],
+        "kappa_by_cycle.csv": [row for result in ordered for row in _cycle_rows(result)],
+        "titration.csv": [
+            {"swept": point.swept, "angstrom": point.angstrom, **_csv_row(point.result)}
+            for point in titration_points(results)
+        ],
+    }
+    for name, rows in tables.items():
+        if rows:
+            write_table(folder / name, {label: [row[label] for row in rows] for label in rows[0]})
 
 
 def markdown(results: Sequence[CellResult]) -> str:
@@ -165,7 +171,7 @@ def detail_row(results: Sequence[CellResult]) -> list[str]:
     ]
 
 
-def csv_row(result: CellResult) -> Row:
+def _csv_row(result: CellResult) -> Row:
     """One row of table.csv; what does not exist is empty."""
     cell = result.cell
     two_d, three_d = cell.published or ("", "")
