@@ -37,9 +37,7 @@ def draw_convergence(results: Sequence[CellResult]) -> Figure:
     scenarios = sorted({result.cell.scenario for result in results})
     snrs = sorted({result.cell.snr for result in results}, reverse=True)
     figure = style.new_figure(HEIGHT_INCHES * len(snrs) + LEGEND_INCHES, gap=0.04)
-    axes = figure.subplots(
-        len(snrs), len(scenarios), squeeze=False, sharex=True, sharey=True, subplot_kw={}
-    )
+    axes = figure.subplots(len(snrs), len(scenarios), squeeze=False, sharex=True, sharey=True)
     for row, snr in zip(axes, snrs, strict=True):
         for panel, scenario in zip(row, scenarios, strict=True):
             own = [r for r in results if (r.cell.snr, r.cell.scenario) == (snr, scenario)]

@@ -20,6 +20,8 @@ Row = tuple[CellResult, ClassSlices]
 MARGIN_FRACTION = 0.05
 DENSE_FRACTION = 0.2
 TITLE_INCHES = 0.4
+# Differences are fainter than the maps: their colours run to this part of the grey scale.
+DIFFERENCE_FRACTION = 0.5
 PICTURES = ("true", "found", "found - true")
 
 
@@ -55,8 +57,8 @@ def draw_slices(rows: Sequence[Row]) -> Figure:
     Returns
     -------
     Figure
-        As wide as the page. All pictures of a row share their grey scale, which the difference
-        runs through from minus to plus; the line is the edge of the mask.
+        As wide as the page. All maps of a row share their grey scale; differences run from
+        minus to plus half of its bright end. The line is the edge of the mask.
     """
     n_classes = len(rows[0][1].true)
     shown = _crop(rows)
@@ -77,13 +79,14 @@ def draw_slices(rows: Sequence[Row]) -> Figure:
         )
         axes = part.subplots(1, len(PICTURES) * n_classes, squeeze=False)[0]
         low, high = np.percentile(planes.true[(slice(None), *shown)], DENSITY_PERCENTILES)
+        limit = DIFFERENCE_FRACTION * high
         for k in range(n_classes):
             own = axes[len(PICTURES) * k : len(PICTURES) * (k + 1)]
             difference = planes.found[k] - planes.true[k]
             for panel, plane in zip(own[:2], (planes.true[k], planes.found[k]), strict=True):
                 _draw(panel, plane[shown], "gray", (low, high))
                 _outline(panel, planes.mask[shown], style.MASK_COLOUR)
-            _draw(own[2], difference[shown], DIFFERENCE_COLOURS, (-high, high))
+            _draw(own[2], difference[shown], DIFFERENCE_COLOURS, (-limit, limit))
             _outline(own[2], planes.mask[shown], style.INK)
             for panel, name in zip(own, PICTURES, strict=True):
                 panel.set_title(f"class {k + 1}, {name}", fontsize=9, fontweight="normal", pad=3)
