@@ -22,7 +22,7 @@ DENSE_FRACTION = 0.2
 TITLE_INCHES = 0.4
 # Differences are fainter than the maps: their colours run to this part of the grey scale.
 DIFFERENCE_FRACTION = 0.5
-PICTURES = ("true", "found", "found - true")
+PICTURES = ("true", "found", "difference")
 
 
 def choose_rows(slices: Sequence[Row]) -> list[Row]:
@@ -89,7 +89,7 @@ def draw_slices(rows: Sequence[Row]) -> Figure:
             _draw(own[2], difference[shown], DIFFERENCE_COLOURS, (-limit, limit))
             _outline(own[2], planes.mask[shown], style.INK)
             for panel, name in zip(own, PICTURES, strict=True):
-                panel.set_title(f"class {k + 1}, {name}", fontsize=9, fontweight="normal", pad=3)
+                panel.set_title(f"{k + 1}: {name}", fontsize=9, fontweight="normal", pad=3)
     return figure
 
 
