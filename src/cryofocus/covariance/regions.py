@@ -98,6 +98,15 @@ def require_distinct(regions: Sequence[Region]) -> None:
             )
 
 
+def separate(regions: Sequence[Region]) -> tuple[Region, ...]:
+    """Take from every region the voxels that it shares with another.
+
+    What changes there cannot be said to be one or the other's, and would make both vary together.
+    """
+    owners = np.sum([region.inside for region in regions], axis=0)
+    return tuple(Region(region.name, region.inside & (owners == 1)) for region in regions)
+
+
 def shared_part(first: Region, second: Region) -> float:
     """Return the part of the smaller region that lies in the other."""
     shared = np.count_nonzero(first.inside & second.inside)

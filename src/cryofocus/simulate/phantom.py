@@ -19,6 +19,12 @@ from cryofocus.errors import FormatError, SettingError
 
 SIDE_PARTS = ("arm_down", "arm_up", "hand_down", "hand_up", "foot")
 PARTS = ("body", *(f"near_{p}" for p in SIDE_PARTS), *(f"far_{p}" for p in SIDE_PARTS))
+# What moves as one: an arm or hand is in one of two places, or, if a hand, in none.
+MOVING_REGIONS = {
+    f"{side}_{part}": tuple(name for name in PARTS if name.startswith(f"{side}_{part}"))
+    for side in ("near", "far")
+    for part in ("arm", "hand", "foot")
+}
 
 GEOMETRIES = ("standard", "slim", "stocky")
 _TABLE_COLUMNS = ("part", "x0", "y0", "z0", "x1", "y1", "z1", "r0", "r1", "flatten", "density")

@@ -29,7 +29,7 @@ from cryofocus.simulate.image_formation import (
     project_chunk,
 )
 from cryofocus.simulate.oracle import oracle_posteriors, part_statistics
-from cryofocus.simulate.phantom import Phantom, Sphere, humanoid
+from cryofocus.simulate.phantom import MOVING_REGIONS, PARTS, Phantom, Sphere, humanoid
 from cryofocus.simulate.projection import density_map
 from cryofocus.simulate.settings import HumanoidSettings
 from cryofocus.simulate.states import part_amplitudes, state_name
@@ -40,6 +40,8 @@ from cryofocus.workflows.simulated_tables import STACK, write_tables
 
 DESCRIPTION = "dataset.yaml"
 KIND = DirectoryKind("simulated set", DESCRIPTION)
+# A part's mask holds the voxels above this part of its largest density.
+MASK_LEVEL = 0.25
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ def simulate_humanoid(
         write_array(folder / "oracle_focused.npy", focused)
         write_tables(folder, specimens, settings)
         map_names = _write_maps(folder / "maps", phantom, settings)
+        mask_names = _write_masks(folder / "masks", phantom, settings)
         truth = settings.states().unit_class(specimens.states)
         result = SimulatedSet(
             directory=Path(output),
@@ -133,6 +136,7 @@ def simulate_humanoid(
             "oracle_kappa": round(result.oracle_kappa, 4),
             "oracle_focused_kappa": round(result.oracle_focused_kappa, 4),
             "maps": map_names,
+            "masks": mask_names,
         }
         write_text(folder / DESCRIPTION, yaml.safe_dump(description, sort_keys=False))
     return result
@@ -171,7 +175,7 @@ def _require_room(phantom: Phantom, settings: HumanoidSettings) -> None:
 
 def _require_disk(folder: Path, settings: HumanoidSettings) -> None:
     """Refuse before any work what would not fit on the disk."""
-    n_maps = len(settings.states().possible_states())
+    n_maps = len(settings.states().possible_states()) + len(MOVING_REGIONS)
     voxels = settings.particles * settings.box**2 + n_maps * settings.box**3
     require_free_space(folder, 4 * voxels)
 
@@ -248,6 +252,21 @@ def _write_maps(folder: Path, phantom: Phantom, settings: HumanoidSettings) -> l
         density = density_map(phantom, amplitudes, settings.box, settings.pixel_size_angstrom)
         names.append(f"{state_name(state)}.mrc")
         write_volume(folder / names[-1], density, settings.pixel_size_angstrom)
+    return names
+
+
+def _write_masks(folder: Path, phantom: Phantom, settings: HumanoidSettings) -> list[str]:
+    """Write a mask of every part that moves, in all its places; returns their names."""
+    folder.mkdir()
+    names = []
+    for name, parts in MOVING_REGIONS.items():
+        mask = np.zeros((settings.box,) * 3, np.float32)
+        for part in parts:
+            amplitudes = np.array([float(other == part) for other in PARTS])
+            density = density_map(phantom, amplitudes, settings.box, settings.pixel_size_angstrom)
+            mask[density > MASK_LEVEL * density.max()] = 1
+        names.append(f"{name}.mrc")
+        write_volume(folder / names[-1], mask, settings.pixel_size_angstrom)
     return names
 
 

@@ -1,0 +1,173 @@
+"""`cryofocus covary`: which regions vary together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cryofocus.cli.console import say, say_table
+from cryofocus.cli.options import (
+    DataDirectory,
+    Invert,
+    MicroscopeValues,
+    Overwrite,
+    Passthrough,
+    PixelSize,
+    Seed,
+    Stack,
+    Threads,
+    compose_supplement,
+)
+
+if TYPE_CHECKING:
+    from cryofocus.workflows.covary_files import CovaryRecord, Matrix
+
+CLASSES, PARTICLES = "Class maps", "Single particles"
+
+
+def covary(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...|PARTICLES",
+            help="Run directories of classify, at least three from different seeds; or a "
+            "particle table, to compare single particles only.",
+        ),
+    ],
+    regions: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME=MASK.mrc",
+            help="Regions to compare, two or more in a row: a name and a mask from 0 to 1 on the "
+            "particles' grid. A part that moves is one region that holds all its places.",
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Directory to write.")],
+    perfect: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MAP",
+            help="Map in which every region is full: masses become fractions of its masses. "
+            "Default: of those in the consensus.",
+            rich_help_panel=CLASSES,
+        ),
+    ] = None,
+    contour: Annotated[
+        float | None,
+        typer.Option(
+            help="Density from which on a voxel counts, in the maps' units. Default: three "
+            "standard deviations above the solvent.",
+            rich_help_panel=CLASSES,
+        ),
+    ] = None,
+    max_resolution: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            help="Finest detail that enters, in Å. Default: where half maps agree (FSC 0.143).",
+            rich_help_panel=PARTICLES,
+        ),
+    ] = None,
+    invert: Annotated[
+        Invert,
+        typer.Option(
+            help="Of a particle table: whether protein is dark in the images; runs know.",
+            rich_help_panel=PARTICLES,
+        ),
+    ] = Invert.AUTO,
+    seed: Seed = 1,
+    datadir: DataDirectory = None,
+    stack: Stack = None,
+    microscope: MicroscopeValues = None,
+    pixel_size: PixelSize = None,
+    passthrough: Passthrough = None,
+    threads: Threads = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Correlate what regions hold: over classes, over symmetric units, over single particles.
+
+    Over class maps it needs classifications; over single particles none: each region's content is
+    fitted to each image. Classifications of a symmetry-expanded set also tell whether units
+    choose their classes together. Examples:
+
+    `cryofocus covary run1 run2 run3 --regions hand=hand.mrc foot=foot.mrc -o together`
+
+    `cryofocus covary particles.star --regions hand=hand.mrc foot=foot.mrc -o together`
+    """
+    from cryofocus.report.covary import write_covary_report
+    from cryofocus.workflows.covary import covary as compare
+    from cryofocus.workflows.covary_inputs import CovarySettings
+    from cryofocus.workflows.progress import choose_progress
+
+    supplement = compose_supplement(stack, microscope, pixel_size, passthrough)
+    settings = CovarySettings(
+        perfect=perfect,
+        contour=contour,
+        max_resolution_angstrom=max_resolution,
+        invert=invert.value,
+        datadir=datadir,
+        supplement=supplement if any((stack, microscope, pixel_size, passthrough)) else None,
+        seed=seed,
+        threads=threads,
+    )
+    made = compare(
+        sources,
+        parse_regions(regions),
+        output,
+        settings,
+        overwrite=overwrite,
+        progress=choose_progress(),
+    )
+    page = write_covary_report(output)
+    _say_results(made.record)
+    say(f"\nReport   {page}")
+
+
+def parse_regions(texts: list[str]) -> dict[str, Path]:
+    """Read NAME=MASK.mrc pairs.
+
+    Raises
+    ------
+    typer.BadParameter
+        When one has no name, no file, or a name is used twice.
+    """
+    regions: dict[str, Path] = {}
+    for text in texts:
+        name, _, path = text.partition("=")
+        if not name.strip() or not path:
+            raise typer.BadParameter(
+                f"found {text!r}, expected a name and a mask file such as hand=hand.mrc",
+                param_hint="--regions",
+            )
+        if name.strip() in regions:
+            raise typer.BadParameter(
+                f"the name {name.strip()} is given twice; expected one name a region",
+                param_hint="--regions",
+            )
+        regions[name.strip()] = Path(path)
+    return regions
+
+
+def _say_results(record: CovaryRecord) -> None:
+    if record.class_level is not None:
+        say(f"Over {record.class_level.n_points} classes of {len(record.sources)} runs")
+        _say_matrix(record, record.class_level.correlation)
+    if record.particle_level is not None:
+        say(f"Over {record.particle_level.n_particles:,} particles, noise taken off")
+        _say_matrix(record, record.particle_level.correlation)
+    for entry in record.unit_level:
+        angle = "" if entry.angle_degrees is None else f", {entry.angle_degrees:.0f}° apart"
+        say(
+            f"Units{angle}: coupling {entry.coupling:.3f} ± {entry.coupling_error:.3f}, "
+            f"p {entry.p_value:.2g}  ({entry.run})"
+        )
+
+
+def _say_matrix(record: CovaryRecord, matrix: Matrix) -> None:
+    rows = [
+        (name, *("undetermined" if value is None else f"{value:.3f}" for value in row))
+        for name, row in zip(record.regions, matrix, strict=True)
+    ]
+    say_table(["", *record.regions], rows)
