@@ -145,6 +145,12 @@ def test_copies_show_the_same_pixels(expanded: Callable[..., Path], images: np.n
             "expand.",
         ),
         (
+            [("20.5 22.0 -60.0 2.25 -2.75", "0.5 20.0 0.0 0.25 -0.75")],
+            "{file}: the image 000001@stack.mrcs stands in line 34 and line 36 with the same "
+            "pose; expected every image once, or, in a symmetry-expanded set, once under each "
+            "operator. Remove the duplicates.",
+        ),
+        (
             [("000001@stack.mrcs mic1", "000003@stack.mrcs mic1")],
             "{file}: the copies of particle 9 show different images (000001@stack.mrcs and "
             "000003@stack.mrcs); expected one image. Expanded tables cannot be joined: join the "

@@ -95,6 +95,14 @@ def test_a_limit_beyond_nyquist_is_clamped_with_a_notice(
     assert "beyond Nyquist (8.00 Å) and was clamped" in caplog.text
 
 
+def test_a_limit_too_coarse_is_raised_with_a_notice(caplog: pytest.LogCaptureFixture) -> None:
+    """A resolution coarser than a few shells is brought to them, and the log says so."""
+    consensus = make_consensus(np.ones(BOX // 2 + 1))
+    with caplog.at_level(logging.WARNING):
+        assert choose_shells(consensus, 2 * BOX * PIXEL_SIZE) == 5
+    assert "is coarser than can be classified at in a box of" in caplog.text
+
+
 def test_a_limit_within_nyquist_holds(caplog: pytest.LogCaptureFixture) -> None:
     """A resolution limit is followed silently, whatever the consensus resolves."""
     consensus = make_consensus(np.zeros(BOX // 2 + 1))

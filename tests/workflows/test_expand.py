@@ -273,6 +273,22 @@ def test_what_cannot_be_expanded_is_refused(table: Callable[..., Path], tmp_path
     assert not (tmp_path / "x.star").exists()
 
 
+def test_images_cut_around_a_mask_are_not_expanded(
+    table: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The middle of a cut image is not on the symmetry's axes, so that copies would be wrong."""
+    path = table()
+    path.write_text(path.read_text().replace("rlnNote", "cryofocusIntactOriginXAngst"))
+    with pytest.raises(ParticleError) as caught:
+        expand(path, C2, tmp_path / "x.star")
+    assert str(caught.value) == (
+        f"{path}: images that were cut around a mask, whose middle is not that of the symmetry; "
+        "expected whole particles. Expand the table that was subtracted from, then subtract from "
+        "the expanded one."
+    )
+    assert not (tmp_path / "x.star").exists()
+
+
 def test_cryosparc_s_files_are_expanded(tmp_path: Path) -> None:
     """A .cs file is expanded into one whose sym_expand fields tell the copies apart."""
     folder = Path(__file__).parents[3] / "shared" / "data" / "cryosparc"

@@ -24,7 +24,9 @@ from cryofocus.data.star import StarDocument
 from cryofocus.errors import InputError, SettingError
 
 OPTION_OF_SUPPLEMENT = {
-    **{"stack": "--stack", "microscope": "--microscope", "pixel_size_angstrom": "--pixel-size"},
+    "stack": "--stack",
+    "microscope": "--microscope",
+    "pixel_size_angstrom": "--pixel-size",
     "passthrough": "--passthrough",
 }
 CS_SUFFIX, CISTEM_SUFFIX, FREALIGN_SUFFIX = ".cs", ".cistem", ".par"

@@ -255,15 +255,15 @@ class ParticleSet:
 def _find_expansion(table: ParticleTable, columns: ParticleColumns) -> Expansion | None:
     """Tell copies under symmetry operators from duplicates, which are refused."""
     places, pose = columns.places, (columns.rotation, columns.shift_angstrom)
-    if columns.expansion is not None:
-        check_expansion(columns.expansion, places, str(table.path))
-        return columns.expansion
     if rows := find_duplicate(places, *pose):
         raise ParticleError(
             f"{table.path}: the image {places.name(rows[0])} stands in {table.row_name(rows[0])} "
             f"and {table.row_name(rows[1])} with the same pose; expected every image once, or, in "
             "a symmetry-expanded set, once under each operator. Remove the duplicates."
         )
+    if columns.expansion is not None:
+        check_expansion(columns.expansion, places, str(table.path))
+        return columns.expansion
     return infer_expansion(places, str(table.path))
 
 

@@ -301,7 +301,7 @@ def choose_shells(consensus: Consensus, max_resolution_angstrom: float | None) -
     """Return how many shells enter the classification.
 
     What the consensus does not resolve, a part of the particles cannot; with a limit given, the
-    limit holds, clamped to Nyquist.
+    limit holds, clamped to Nyquist and to a few shells.
     """
     particles = consensus.images.particles
     box, pixel = particles.box, particles.pixel_size_angstrom
@@ -314,6 +314,14 @@ def choose_shells(consensus: Consensus, max_resolution_angstrom: float | None) -
                 "it; nothing is lost, but a smaller limit would be faster.",
                 max_resolution_angstrom,
                 2 * pixel,
+            )
+        elif asked < min(MIN_SHELLS, largest):
+            logger.warning(
+                "the resolution limit of %.2f Å is coarser than can be classified at in a box of "
+                "%.0f Å; %d shells are used.",
+                max_resolution_angstrom,
+                box * pixel,
+                min(MIN_SHELLS, largest),
             )
         return int(np.clip(asked, min(MIN_SHELLS, largest), largest))
     resolved = first_shell_below(consensus.map.fsc, FSC_LIMIT)

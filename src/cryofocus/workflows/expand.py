@@ -29,6 +29,7 @@ from cryofocus.maths.rotations import euler_from_rotation
 from cryofocus.maths.symmetry import OperatorSet
 from cryofocus.workflows.outputs import require_new_table
 from cryofocus.workflows.progress import Advance, Progress, SilentProgress
+from cryofocus.workflows.subtract_table import has_cut_images
 
 logger = logging.getLogger(__name__)
 
@@ -160,6 +161,7 @@ class _Expander:
                 f"{path}: found a format that has no place for parents and operators; expected a "
                 "RELION STAR table or a cryoSPARC .cs file. Convert it first (cryofocus convert)."
             )
+        _require_whole(table)
         columns = table.columns()
         _require_unexpanded(table, columns)
         micrograph = (
@@ -228,6 +230,16 @@ class _Expander:
             sizes = np.array([group.pixel_size_angstrom for group in data.optics])
             shift = shift / sizes[data.optics_of_particle[parents]][:, None, None]
         return np.hstack([euler_from_rotation(rotation.reshape(-1, 3, 3)), shift.reshape(-1, 2)])
+
+
+def _require_whole(table: RelionTable | CryosparcTable) -> None:
+    """Refuse images cut around a part: symmetry axes do not pass through the middle of those."""
+    if isinstance(table, RelionTable) and has_cut_images(table.block.labels):
+        raise ParticleError(
+            f"{table.path}: images that were cut around a mask, whose middle is not that of the "
+            "symmetry; expected whole particles. Expand the table that was subtracted from, then "
+            "subtract from the expanded one."
+        )
 
 
 def _require_unexpanded(table: RelionTable | CryosparcTable, columns: ParticleColumns) -> None:

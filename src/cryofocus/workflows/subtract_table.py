@@ -24,6 +24,7 @@ from cryofocus.data.relion import (
     HALF_SET_LABEL,
     IMAGE_LABEL,
     SHIFT_LABELS,
+    SHIFT_PIXEL_LABELS,
     find_particles,
     shift_labels,
 )
@@ -167,6 +168,11 @@ def revert(particles: Path | str, output: Path | str, *, overwrite: bool = False
     edit = _intact_columns(document, block, (SCALE_LABEL,))
     _write_both(document, output, edit, _intact_columns(document, optics) if optics else ({}, ()))
     return block.n_rows
+
+
+def has_cut_images(labels: Sequence[str]) -> bool:
+    """Whether a table with these columns holds images that `subtract` cut around a mask."""
+    return any(_intact_label(label) in labels for label in (*SHIFT_LABELS, *SHIFT_PIXEL_LABELS))
 
 
 def _intact_label(label: str) -> str:
