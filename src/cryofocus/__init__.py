@@ -20,6 +20,7 @@ __all__ = [
     "ClassifierSettings",
     "ClassifyRequest",
     "ConvertSettings",
+    "CovarySettings",
     "DiffmapSettings",
     "FitSettings",
     "FocusMask",
@@ -37,6 +38,7 @@ __all__ = [
     "classify",
     "collapse",
     "convert",
+    "covary",
     "diffmap",
     "diffmap_run",
     "evaluate",
@@ -54,6 +56,7 @@ __all__ = [
     "select_kernels",
     "simulate_humanoid",
     "subtract",
+    "write_covary_report",
     "write_power_figure",
     "write_report",
 ]
@@ -63,6 +66,7 @@ _HOME = {
     "ClassifierSettings": "cryofocus.inference.settings",
     "ClassifyRequest": "cryofocus.workflows.classify_request",
     "ConvertSettings": "cryofocus.workflows.convert",
+    "CovarySettings": "cryofocus.workflows.covary_inputs",
     "DiffmapSettings": "cryofocus.workflows.diffmap",
     "FitSettings": "cryofocus.maps.align",
     "FocusMask": "cryofocus.data.mask",
@@ -80,6 +84,7 @@ _HOME = {
     "classify": "cryofocus.workflows.classify",
     "collapse": "cryofocus.workflows.collapse",
     "convert": "cryofocus.workflows.convert",
+    "covary": "cryofocus.workflows.covary",
     "diffmap": "cryofocus.workflows.diffmap",
     "diffmap_run": "cryofocus.workflows.diffmap_run",
     "evaluate": "cryofocus.workflows.evaluate",
@@ -97,6 +102,7 @@ _HOME = {
     "select_kernels": "cryofocus.kernels.select",
     "simulate_humanoid": "cryofocus.workflows.simulate",
     "subtract": "cryofocus.workflows.subtract",
+    "write_covary_report": "cryofocus.report.covary",
     "write_power_figure": "cryofocus.report.subtraction",
     "write_report": "cryofocus.report.page",
 }
@@ -112,6 +118,7 @@ if TYPE_CHECKING:
     from cryofocus.maps.align import FitSettings, fit_rigid
     from cryofocus.maps.rigid import RigidTransform
     from cryofocus.maths.symmetry import OperatorSet
+    from cryofocus.report.covary import write_covary_report
     from cryofocus.report.page import write_report
     from cryofocus.report.subtraction import write_power_figure
     from cryofocus.simulate.settings import HumanoidSettings
@@ -119,6 +126,8 @@ if TYPE_CHECKING:
     from cryofocus.workflows.classify_request import ClassifyRequest
     from cryofocus.workflows.collapse import collapse
     from cryofocus.workflows.convert import ConvertSettings, convert
+    from cryofocus.workflows.covary import covary
+    from cryofocus.workflows.covary_inputs import CovarySettings
     from cryofocus.workflows.diffmap import DiffmapSettings, diffmap, merge
     from cryofocus.workflows.diffmap_run import diffmap_run
     from cryofocus.workflows.evaluate import evaluate

@@ -11,6 +11,7 @@ from cryofocus.cli import (
     benchmark,
     classify,
     convert,
+    covary,
     doctor,
     evaluate,
     fit,
@@ -42,6 +43,7 @@ app.add_typer(benchmark.app, name="benchmark")
 app.command("select")(particles.select)
 app.command("reconstruct")(particles.reconstruct)
 app.add_typer(mask.app, name="mask")
+app.command("covary")(covary.covary)
 app.command("diffmap")(maps.diffmap)
 app.command("merge")(maps.merge)
 app.command("fsc")(fsc.fsc)
