@@ -81,3 +81,11 @@ def test_unreadable_configuration_is_refused(tmp_path: Path, text: str | None) -
     ) as e:
         read_config(path)
     assert isinstance(e.value, CryofocusError)
+
+
+def test_a_file_of_other_names_is_no_configuration(tmp_path: Path) -> None:
+    """Names that classify does not know are told, with the file they stand in."""
+    path = tmp_path / "dataset.yaml"
+    path.write_text("scenario: 1\nfocus: [1, 2, 3, 4]\nsnr: 0.1\n")
+    with pytest.raises(FormatError, match=r"dataset\.yaml: scenario, snr mean nothing to cl"):
+        read_config(path)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from cryofocus.data.volume import read_volume, write_volume
-from cryofocus.errors import CryofocusError
+from cryofocus.errors import CryofocusError, InputError
 from cryofocus.maths.masks import sphere_mask
-from cryofocus.workflows.diffmap import DiffmapSettings, diffmap, merge
+from cryofocus.workflows.diffmap import DiffmapSettings, diffmap, merge, significance_path
 from cryofocus.workflows.diffmap_run import diffmap_run
 from cryofocus.workflows.run_directory import RunDirectory
 
@@ -66,6 +66,15 @@ def test_half_maps_bring_the_significance(tmp_path: Path, maps: dict[str, Path])
     assert made.peak.significance == pytest.approx(z.max())
     assert z.max() > 10
     assert made.resolution_angstrom >= 9.0
+
+
+def test_significance_maps_are_not_merged(tmp_path: Path, maps: dict[str, Path]) -> None:
+    """Standard errors are no density: a significance map among the maps is refused."""
+    path = significance_path(tmp_path / "pair.mrc")
+    path.write_bytes(next(iter(maps.values())).read_bytes())
+    with pytest.raises(InputError, match=r"pair_significance\.mrc: holds standard errors, not"):
+        merge([path], tmp_path / "merged.mrc")
+    assert not (tmp_path / "merged.mrc").exists()
 
 
 def test_merged_maps(tmp_path: Path, maps: dict[str, Path]) -> None:

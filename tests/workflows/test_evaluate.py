@@ -56,6 +56,15 @@ def write_classified(
     return path
 
 
+def test_subtracted_images_are_matched_by_the_intact_ones(tmp_path: Path, truth: Path) -> None:
+    """Images that were subtracted carry new names; the name of the intact image counts."""
+    new = [f"{i + 1:06d}@subtracted.mrcs" for i in range(N)][::-1]
+    path = write_classified(
+        tmp_path / "found.star", TRUE[::-1], names=new, cryofocusIntactImageName=NAMES[::-1]
+    )
+    assert evaluate(path, truth)["kappa"] == 1
+
+
 def test_rows_are_matched_by_name(tmp_path: Path, truth: Path) -> None:
     """A shuffled, renamed and partly wrong classification gets the figures worked by hand."""
     found = 1 - TRUE

@@ -332,8 +332,15 @@ def _request(
     if config is not None:
         return read_config(config, given)
     if "particles" not in given:
-        raise typer.BadParameter("missing; give a particle table", param_hint="PARTICLES")
+        raise typer.BadParameter(
+            "missing; give a particle table, before --references, which takes all that follows",
+            param_hint="PARTICLES",
+        )
     if references := given.get("references"):
+        if len(references) == 1:
+            raise typer.BadParameter(
+                "found 1 map, expected one for each class, at least 2", param_hint="--references"
+            )
         given["settings"].setdefault("n_classes", len(references))
     if "n_classes" not in given["settings"]:
         raise typer.BadParameter("missing; give a number of classes", param_hint="--classes")

@@ -83,6 +83,10 @@ def diffmap(
     if second is None:
         if halves is not None:
             raise typer.BadParameter("a run has its own half maps", param_hint="--halves")
+        if first.is_file():
+            raise typer.BadParameter(
+                f"found one map, {first}; expected two, or a run directory", param_hint="MAP"
+            )
         _diffmap_run(first, output, against or Against.CONSENSUS, settings, overwrite)
         return
     if against is not None:

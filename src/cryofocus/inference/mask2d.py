@@ -147,7 +147,7 @@ class Mask2dStrategy:
     def describe(self, state: Mask2dState) -> str:
         """Say where a run is, in a few words."""
         if not state.history:
-            return "random occupancies"
+            return "start"
         last = state.history[-1]
         return f"log-likelihood {last.log_posterior:.2f}, change {last.posterior_change:.4f}"
 

@@ -107,7 +107,7 @@ def run_rows(results: RunResults) -> list[RunRow]:
             cycles=run.cycles,
             log_likelihood=f"{run.log_likelihood:,.1f}"
             if run.run == job.best_run
-            else f"{run.log_likelihood - best:+,.1f}",
+            else f"{round(run.log_likelihood - best, 1) + 0.0:+,.1f}",
             agreement="–"
             if run.agreement_with_best is None or run.run == job.best_run
             else f"{run.agreement_with_best:.1%}",

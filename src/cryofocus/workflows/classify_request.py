@@ -177,7 +177,9 @@ def read_config(path: Path, changes: Mapping[str, Any] | None = None) -> Classif
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise FormatError(
             f"{path}: cannot be read as YAML ({error}). Give the config.yaml of a run."
         ) from error
@@ -188,6 +190,11 @@ def read_config(path: Path, changes: Mapping[str, Any] | None = None) -> Classif
     ):
         raise FormatError(
             f"{path}: holds no settings of classify. Give the config.yaml of a run directory."
+        )
+    if unknown := sorted(map(str, values.keys() - ClassifyRequest.model_fields.keys())):
+        raise FormatError(
+            f"{path}: {', '.join(unknown[:MAX_COMPLAINTS])} mean nothing to classify. Give the "
+            "config.yaml of a run directory, or correct the names."
         )
     changed = dict(changes or {})
     if "focus" in changed or "mask" in changed:

@@ -10,7 +10,7 @@ import numpy as np
 
 from cryofocus.arrays import Volume
 from cryofocus.data.grid_map import GridMap
-from cryofocus.errors import SettingError
+from cryofocus.errors import InputError, SettingError
 from cryofocus.maps.difference import (
     Difference,
     DifferencePeak,
@@ -22,6 +22,8 @@ from cryofocus.maps.difference import (
 from cryofocus.workflows.outputs import require_new_maps
 
 Point = tuple[float, float, float]
+
+SIGNIFICANCE_SUFFIX = "_significance"
 
 
 @dataclass(frozen=True)
@@ -134,12 +136,18 @@ def merge(
     Raises
     ------
     InputError
-        When there is no map, or one cannot be used or lies on another grid.
+        When there is no map, or one is a significance map, cannot be used or lies on another grid.
     OutputError
         When the output exists or cannot be written.
     """
     if not maps:
         raise SettingError("merge: found no map, expected at least one. Name difference maps.")
+    for path in map(Path, maps):
+        if path.stem.endswith(SIGNIFICANCE_SUFFIX):
+            raise InputError(
+                f"{path}: holds standard errors, not density; expected difference maps. Leave the "
+                "significance maps out."
+            )
     output = Path(output)
     require_new_maps([output], overwrite=overwrite)
     grid = GridMap.read(maps[0])
@@ -150,7 +158,7 @@ def merge(
 
 def significance_path(path: Path) -> Path:
     """Name the significance map of a difference map."""
-    return path.with_name(f"{path.stem}_significance.mrc")
+    return path.with_name(f"{path.stem}{SIGNIFICANCE_SUFFIX}.mrc")
 
 
 def write_difference(

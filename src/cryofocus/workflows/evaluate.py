@@ -23,6 +23,7 @@ from cryofocus.maths.statistics import (
 from cryofocus.maths.symmetry import OperatorSet
 
 _NAME, _CLASS, _MATE = "rlnImageName", "rlnClassNumber", "cryofocusClassMate"
+_INTACT_NAME = "cryofocusIntactImageName"
 _POSTERIORS, _MAX_POSTERIOR = "cryofocusClassPosterior", "rlnMaxValueProbDistribution"
 _ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 _OPERATOR = "cryofocusOperator"
@@ -138,7 +139,10 @@ def _read_table(path: Path | str) -> _Table:
 
 def _match_rows(found: _Table, true: _Table) -> Int[np.ndarray, " n"]:
     """Row of the truth that belongs to each classified row."""
-    names, true_names = found.texts(_NAME), true.texts(_NAME)
+    # Images from which density was subtracted have new names, and keep that of the intact one.
+    is_subtracted = found.has(_INTACT_NAME)
+    names = found.texts(_INTACT_NAME if is_subtracted else _NAME)
+    true_names = true.texts(_NAME)
     row_of = {name: row for row, name in enumerate(true_names)}
     if len(row_of) != len(true_names):
         raise ParticleError(f"{true.path}: {_NAME} occurs twice; a truth lists a particle once")
