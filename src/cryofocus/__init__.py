@@ -35,6 +35,8 @@ __all__ = [
     "SubtractSettings",
     "Supplement",
     "ThresholdMaskSettings",
+    "VarianceMaskSettings",
+    "VarianceSettings",
     "classify",
     "collapse",
     "convert",
@@ -49,6 +51,7 @@ __all__ = [
     "make_model_mask",
     "make_sphere_mask",
     "make_threshold_mask",
+    "make_variance_mask",
     "merge",
     "reconstruct",
     "revert",
@@ -56,9 +59,11 @@ __all__ = [
     "select_kernels",
     "simulate_humanoid",
     "subtract",
+    "variance",
     "write_covary_report",
     "write_power_figure",
     "write_report",
+    "write_variance_figures",
 ]
 
 _HOME = {
@@ -81,6 +86,8 @@ _HOME = {
     "SubtractSettings": "cryofocus.workflows.subtract_inputs",
     "Supplement": "cryofocus.data.particle_table",
     "ThresholdMaskSettings": "cryofocus.workflows.make_mask",
+    "VarianceMaskSettings": "cryofocus.workflows.make_mask",
+    "VarianceSettings": "cryofocus.workflows.variance_inputs",
     "classify": "cryofocus.workflows.classify",
     "collapse": "cryofocus.workflows.collapse",
     "convert": "cryofocus.workflows.convert",
@@ -95,6 +102,7 @@ _HOME = {
     "make_model_mask": "cryofocus.workflows.make_mask",
     "make_sphere_mask": "cryofocus.workflows.make_mask",
     "make_threshold_mask": "cryofocus.workflows.make_mask",
+    "make_variance_mask": "cryofocus.workflows.make_mask",
     "merge": "cryofocus.workflows.diffmap",
     "reconstruct": "cryofocus.workflows.reconstruct",
     "revert": "cryofocus.workflows.subtract_table",
@@ -102,9 +110,11 @@ _HOME = {
     "select_kernels": "cryofocus.kernels.select",
     "simulate_humanoid": "cryofocus.workflows.simulate",
     "subtract": "cryofocus.workflows.subtract",
+    "variance": "cryofocus.workflows.variance",
     "write_covary_report": "cryofocus.report.covary",
     "write_power_figure": "cryofocus.report.subtraction",
     "write_report": "cryofocus.report.page",
+    "write_variance_figures": "cryofocus.report.variance_figures",
 }
 
 if TYPE_CHECKING:
@@ -121,6 +131,7 @@ if TYPE_CHECKING:
     from cryofocus.report.covary import write_covary_report
     from cryofocus.report.page import write_report
     from cryofocus.report.subtraction import write_power_figure
+    from cryofocus.report.variance_figures import write_variance_figures
     from cryofocus.simulate.settings import HumanoidSettings
     from cryofocus.workflows.classify import classify
     from cryofocus.workflows.classify_request import ClassifyRequest
@@ -137,9 +148,11 @@ if TYPE_CHECKING:
     from cryofocus.workflows.make_mask import (
         ModelMaskSettings,
         ThresholdMaskSettings,
+        VarianceMaskSettings,
         make_model_mask,
         make_sphere_mask,
         make_threshold_mask,
+        make_variance_mask,
     )
     from cryofocus.workflows.reconstruct import reconstruct
     from cryofocus.workflows.select import select
@@ -147,6 +160,8 @@ if TYPE_CHECKING:
     from cryofocus.workflows.subtract import subtract
     from cryofocus.workflows.subtract_inputs import SubtractSettings
     from cryofocus.workflows.subtract_table import revert
+    from cryofocus.workflows.variance import variance
+    from cryofocus.workflows.variance_inputs import VarianceSettings
 
 
 def __getattr__(name: str) -> object:

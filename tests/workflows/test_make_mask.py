@@ -16,9 +16,11 @@ from cryofocus.maths.masks import sphere_mask
 from cryofocus.workflows.make_mask import (
     ModelMaskSettings,
     ThresholdMaskSettings,
+    VarianceMaskSettings,
     make_model_mask,
     make_sphere_mask,
     make_threshold_mask,
+    make_variance_mask,
 )
 
 BOX, VOXEL, ORIGIN = 32, 2.0, (-32.0, 10.0, 5.0)
@@ -215,3 +217,31 @@ def test_empty_model_is_refused(tmp_path: Path, map_file: Path) -> None:
     path.write_text("nothing of the kind\n")
     with pytest.raises(CryofocusError, match=r"text\.pdb: no atoms found"):
         make_model_mask(path, map_file, tmp_path / "m.mrc")
+
+
+def test_variance_regions_by_number(tmp_path: Path) -> None:
+    """Region 1 holds most variance; each mask is 1 on its own region and 0 on the other."""
+    path = tmp_path / "variance.mrc"
+    strong = sphere_mask(BOX, VOXEL, (-14, 0, 0), 6.0, 0.0)
+    weak = sphere_mask(BOX, VOXEL, (14, 0, 0), 4.0, 0.0)
+    write_volume(path, 2 * strong + weak, VOXEL, ORIGIN)
+    for number, region, other in ((1, strong, weak), (2, weak, strong)):
+        output = tmp_path / f"{number}.mrc"
+        settings = VarianceMaskSettings(region=number, soft_edge_angstrom=4.0)
+        make_variance_mask(path, output, settings)
+        mask = read_volume(output)
+        assert (mask.data[region == 1] == 1).all()
+        assert (mask.data[other == 1] == 0).all()
+        assert mask.origin_angstrom == ORIGIN
+
+
+def test_variance_that_is_none_or_too_little(tmp_path: Path) -> None:
+    """A map without variance, and a region that is not there, are refused with the numbers."""
+    path, output = tmp_path / "variance.mrc", tmp_path / "mask.mrc"
+    write_volume(path, np.zeros((BOX,) * 3, np.float32), VOXEL)
+    with pytest.raises(CryofocusError, match=r"variance\.mrc: no variance \(largest value 0\)"):
+        make_variance_mask(path, output)
+    write_volume(path, sphere_mask(BOX, VOXEL, (0, 0, 0), 6.0, 0.0), VOXEL)
+    with pytest.raises(CryofocusError, match=r"found 1 region above .*, expected at least 3"):
+        make_variance_mask(path, output, VarianceMaskSettings(region=3))
+    assert not output.exists()

@@ -23,6 +23,7 @@ from cryofocus.cli import (
     simulate,
     subtract,
     symmetry,
+    variance,
 )
 from cryofocus.cli.console import show_log
 from cryofocus.cli.failures import Commands, UnexpectedErrors
@@ -46,6 +47,7 @@ app.add_typer(mask.app, name="mask")
 app.command("covary")(covary.covary)
 app.command("diffmap")(maps.diffmap)
 app.command("merge")(maps.merge)
+app.command("variance")(variance.variance)
 app.command("fsc")(fsc.fsc)
 app.command("fit")(fit.fit)
 app.command("expand")(symmetry.expand)

@@ -125,6 +125,49 @@ def model(
     _say_mask(make_model_mask(atoms, like, output, settings, overwrite=overwrite))
 
 
+@app.command("variance")
+def variance(
+    variance_map: Annotated[
+        Path, typer.Argument(metavar="VARIANCE", help="Map written by cryofocus variance.")
+    ],
+    output: MaskFile,
+    region: Annotated[
+        int, typer.Option(min=1, help="Which region; 1 holds most of the variance.")
+    ] = 1,
+    level: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Part of the largest variance from which on a voxel counts."
+        ),
+    ] = 0.1,
+    sigma: Annotated[
+        float,
+        typer.Option(min=0, help="Standard deviations it must stand above the map's own noise."),
+    ] = 5.0,
+    separation: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            help="Part connected places whose peaks are at least so far apart, in Å. Default: "
+            "what is connected is one region.",
+        ),
+    ] = None,
+    extend: Annotated[
+        float, typer.Option(min=0, help="How far the mask reaches beyond the region, in Å.")
+    ] = 0.0,
+    soft_edge: SoftEdge = 8.0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write a mask of one region of a variance map.
+
+    Example: `cryofocus mask variance variability/variance.mrc --region 2 -o mask.mrc`
+    """
+    from cryofocus.workflows.make_mask import VarianceMaskSettings, make_variance_mask
+
+    settings = VarianceMaskSettings(region, level, sigma, separation, extend, soft_edge)
+    _say_mask(make_variance_mask(variance_map, output, settings, overwrite=overwrite))
+
+
 def _numbers(text: str) -> tuple[float, float, float, float]:
     """Read X,Y,Z,R."""
     try:

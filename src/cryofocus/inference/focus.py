@@ -27,6 +27,7 @@ from cryofocus.maths.fourier import (
     inverse_3d,
     next_fast_len,
     resize_half_3d,
+    resize_volume,
     shift_phases,
 )
 from cryofocus.maths.grids import fit_box_2d
@@ -110,6 +111,26 @@ class FocusBox:
             for c in reversed(self.centre_angstrom)
         ]
         return cut_cube(inverse_3d(half, self.sampled_box), middle, self.diameter)
+
+    def paste(
+        self, volume: Float32[np.ndarray, "d d d"], box: int
+    ) -> Float32[np.ndarray, "box box box"]:
+        """Put a small-box map into an empty box of the particle's extent, in that box's units.
+
+        The inverse of `cut` for what vanishes outside the mask.
+
+        Parameters
+        ----------
+        volume : map of the small box.
+        box : edge of the particle's box in voxels, at any sampling.
+        """
+        place = [
+            self.diameter // 2 - round(c / self.voxel_size_angstrom)
+            for c in reversed(self.centre_angstrom)
+        ]
+        coarse = cut_cube(volume, place, self.sampled_box)
+        factor = np.float32((self.sampled_box / box) ** 3)
+        return np.asarray(resize_volume(coarse, box) * factor, np.float32)
 
 
 @dataclass(frozen=True)

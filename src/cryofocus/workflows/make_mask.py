@@ -1,4 +1,4 @@
-"""`cryofocus mask`: a region by sphere, by density or by atomic model, on the grid of a map."""
+"""`cryofocus mask`: a region by sphere, density, atomic model or variance, on a map's grid."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from cryofocus.maps.regions import (
     mask_around_points,
     soft_mask,
 )
+from cryofocus.maps.variance_regions import find_regions, variance_level
 from cryofocus.maths.filters import lowpass
 from cryofocus.workflows.outputs import require_new_maps
 
@@ -75,6 +76,29 @@ class ModelMaskSettings:
     chains: tuple[str, ...] = ()
     residues: tuple[Range, ...] = ()
     radius_angstrom: float = ATOM_RADIUS_ANGSTROM
+    soft_edge_angstrom: float = SOFT_EDGE_ANGSTROM
+
+
+@dataclass(frozen=True)
+class VarianceMaskSettings:
+    """Which region of a variance map, and how much around it.
+
+    Attributes
+    ----------
+    region : number of the region, from 1, the one that holds most variance first.
+    fraction : part of the largest variance from which on a voxel counts.
+    sigma : standard deviations that it must stand above the map's own noise as well.
+    separation_angstrom : part connected voxels between maxima at least so far apart; None keeps
+        what is connected together.
+    extend_angstrom : how far the mask reaches beyond the region.
+    soft_edge_angstrom : width of the edge beyond that.
+    """
+
+    region: int = 1
+    fraction: float = 0.1
+    sigma: float = 5.0
+    separation_angstrom: float | None = None
+    extend_angstrom: float = 0.0
     soft_edge_angstrom: float = SOFT_EDGE_ANGSTROM
 
 
@@ -209,6 +233,61 @@ def make_model_mask(
             f"{model}: the mask is empty; atoms with a radius of {settings.radius_angstrom:g} Å "
             f"fall between the voxels of {grid.voxel_size_angstrom:g} Å. Give a larger --radius."
         )
+    return _write_mask(Path(output), grid, mask)
+
+
+def make_variance_mask(
+    path: Path | str,
+    output: Path | str,
+    settings: VarianceMaskSettings | None = None,
+    *,
+    overwrite: bool = False,
+) -> MadeMask:
+    """Write a mask of one region of a variance map.
+
+    Parameters
+    ----------
+    path : variance map, as `cryofocus variance` writes it.
+    output : MRC file to write.
+    settings : which region, and how much around it; the strongest if left out.
+    overwrite : replace an existing file.
+
+    Raises
+    ------
+    InputError
+        When the map cannot be used.
+    RegionError
+        When it holds no variance, or fewer regions than the number asked for.
+    OutputError
+        When the output exists or cannot be written.
+    """
+    settings = settings or VarianceMaskSettings()
+    require_new_maps([Path(output)], overwrite=overwrite)
+    grid = GridMap.read(path)
+    voxel = grid.voxel_size_angstrom
+    if grid.data.max() <= 0:
+        raise RegionError(
+            f"{path}: no variance (largest value {grid.data.max():.4g}); expected a map with "
+            "positive values where density varies. Check that it is the variance map."
+        )
+    level = variance_level(grid.data, settings.fraction, settings.sigma)
+    regions = find_regions(
+        grid.data, level, voxel, separation_angstrom=settings.separation_angstrom
+    )
+    if not 1 <= settings.region <= len(regions):
+        raise RegionError(
+            f"{path}: found {len(regions)} region{'' if len(regions) == 1 else 's'} above "
+            f"{level:.4g}, expected at least {settings.region}. Give a lower --region or --level."
+        )
+    region = regions[settings.region - 1]
+    logger.info(
+        "region %d of %d, with %.0f %% of the variance: %d voxels",
+        settings.region,
+        len(regions),
+        100 * region.share,
+        np.count_nonzero(region.voxels),
+    )
+    mask = soft_mask(region.voxels, voxel, settings.extend_angstrom, settings.soft_edge_angstrom)
     return _write_mask(Path(output), grid, mask)
 
 
