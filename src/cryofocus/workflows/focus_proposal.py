@@ -19,7 +19,7 @@ from cryofocus.inference.variability import Variability, explore_region
 from cryofocus.maps.variance_regions import (
     VariableRegion,
     find_regions,
-    join_spheres,
+    join_regions,
     variance_level,
 )
 from cryofocus.workflows.variance_inputs import SOFT_EDGE_ANGSTROM, VarianceSettings
@@ -51,7 +51,7 @@ def propose_focus(
     voxel = particles.pixel_size_angstrom * particles.box / len(deviations[0])
     variance = (deviations**2).sum(axis=0, dtype=np.float32)
     basins = find_basins(variance, voxel, settings)
-    regions = join_spheres(basins, deviations, voxel, settings.join_angstrom)
+    regions = join_regions(basins, deviations, voxel, settings.join_angstrom)
     for number, region in enumerate(regions[: settings.n_spheres], start=1):
         mask = _draw_sphere(region, prepared)
         if mask is None:
