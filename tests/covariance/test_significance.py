@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from cryofocus.covariance import significance
 from cryofocus.covariance.significance import adjust_p_values, n_permutations, pair_p_values
+
+
+@pytest.fixture(autouse=True)
+def few_permutations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enough to tell one in a thousand, and quick."""
+    monkeypatch.setattr(significance, "MOST_PERMUTATIONS", 1999)
 
 
 def test_shared_noise_is_no_coupling() -> None:

@@ -15,7 +15,7 @@ from cryofocus.covariance.normal import correlation_matrix
 
 # A region varies when chance would make it vary as much in fewer than one of a hundred cases.
 SIGNIFICANCE = 0.01
-N_BOOTSTRAP = 4000
+N_BOOTSTRAP = 2000
 INTERVAL_PERCENT = (2.5, 97.5)
 # A resampled set in which a region varies less than this many times its error cannot tell.
 TELLING_RATIO = 2.0
@@ -74,7 +74,7 @@ def correlate_classes(
     mean = _by_state(masses, state, n_states)
     variance = _by_state(np.concatenate([run.errors for run in runs]) ** 2, state, n_states)
     error = np.sqrt(variance.mean(axis=0))
-    p_value = _variation_p(mean, variance)
+    p_value = variation_p_values(mean, variance)
     varies = p_value < SIGNIFICANCE
     low, high = _intervals(runs, states, np.sqrt(variance), generator)
     both = np.outer(varies, varies)
@@ -126,10 +126,18 @@ def _by_state(
     return np.asarray((member.T @ values) / member.sum(axis=0)[:, None])
 
 
-def _variation_p(
+def variation_p_values(
     mean: Float64[np.ndarray, "state region"], variance: Float64[np.ndarray, "state region"]
 ) -> Float64[np.ndarray, " region"]:
-    """F test of the states' masses against their errors, which have as many degrees of freedom."""
+    """Test for each region whether its mass is the same in all states.
+
+    F test of the states' masses against their errors, which were estimated from as many half map
+    differences as there are states.
+
+    Parameters
+    ----------
+    mean, variance : of the states' masses, and their squared errors.
+    """
     n_states = len(mean)
     if n_states < 2:
         return np.ones(mean.shape[1])
