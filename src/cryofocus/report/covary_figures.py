@@ -62,7 +62,8 @@ def draw_masses(names: Sequence[str], level: ClassLevel) -> Figure:
                 label=name if count == 0 else None,
             )
     panel.set_xticks(range(len(names)), list(names))
-    panel.set(ylabel=f"mass / mass in {_short(level.unit)}", title="Regions in each class map")
+    whole = "consensus" if level.unit == "the consensus" else "perfect map"
+    panel.set(ylabel=f"mass / mass in {whole}", title="Regions in each class map")
     panel.axhline(0.0, color=style.MUTED, linewidth=1.0)
     figure.legend(loc="outside right upper", title="run")
     return figure
@@ -118,7 +119,3 @@ def _write_fields(panel: Axes, matrix: Float64[np.ndarray, "n n"], nothing: str)
         text = f"{value:.2f}" if np.isfinite(value) else nothing
         colour = "white" if np.isfinite(value) and abs(value) > 0.6 * largest else style.INK
         panel.text(column, row, text, ha="center", va="center", color=colour, fontsize=10)
-
-
-def _short(unit: str) -> str:
-    return unit.rsplit("/", 1)[-1]
