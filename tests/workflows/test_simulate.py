@@ -66,10 +66,11 @@ def test_the_directory_is_complete(directory: Path) -> None:
     """Every file of the interface is there, and the description repeats every parameter."""
     names = {path.name for path in directory.iterdir()}
     assert names == {
-        *("particles.star", "particles.mrcs", "truth.star", "maps", "dataset.yaml"),
+        *("particles.star", "particles.mrcs", "truth.star", "maps", "masks", "dataset.yaml"),
         *("oracle.npy", "oracle_focused.npy"),
     }
     assert len(list((directory / "maps").glob("*.mrc"))) == 16
+    assert {path.stem for path in (directory / "masks").glob("*.mrc")} >= {"near_hand", "far_foot"}
     description = yaml.safe_load((directory / "dataset.yaml").read_text())
     assert description["n_classes"] == 4
     assert (description["scenario"], description["snr"], description["seed"]) == (2, 0.1, 5)
