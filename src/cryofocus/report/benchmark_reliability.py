@@ -14,6 +14,8 @@ from cryofocus.workflows.benchmark_cells import CellResult
 from cryofocus.workflows.benchmark_plan import STRATEGIES
 
 HEIGHT_INCHES = 3.4
+# So many particles tell a fraction to 0.05; fewer in a bin only scatter.
+LEAST_PARTICLES = 100
 
 
 def draw_reliability(results: Sequence[CellResult]) -> Figure:
@@ -75,10 +77,10 @@ def pooled_reliability(results: Sequence[CellResult]) -> tuple[np.ndarray, np.nd
     Returns
     -------
     tuple of arrays
-        Mean posterior and fraction correct of the bins that hold particles.
+        Mean posterior and fraction correct of the bins that hold enough particles.
     """
     counts = np.array([result.bin_particles for result in results], dtype=float)
-    filled = counts.sum(axis=0) > 0
+    filled = counts.sum(axis=0) >= LEAST_PARTICLES
     curves = []
     for name in ("bin_posterior", "bin_fraction_correct"):
         values = np.array([getattr(result, name) for result in results], dtype=float)
