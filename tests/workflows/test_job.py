@@ -88,7 +88,9 @@ def test_damaged_job_names_the_field(tmp_path: Path, record: job.JobRecord) -> N
     content = json.loads(directory.job.read_text())
     content["focus"]["kind"] = "cube"
     directory.job.write_text(json.dumps(content))
-    with pytest.raises(FormatError, match=r"focus\.kind: Input should be 'sphere', 'mask' or 'whole'"):
+    with pytest.raises(
+        FormatError, match=r"focus\.kind: Input should be 'sphere', 'mask' or 'whole'"
+    ):
         directory.read_job()
     directory.job.write_text("{")
     with pytest.raises(FormatError, match="the file: Invalid JSON"):
