@@ -216,7 +216,7 @@ def _make_chunks(imaging: _Imaging, threads: int) -> Iterator[_Chunk]:
     """Yield the chunks of a set in order, made by `threads` threads a few chunks ahead.
 
     Each thread multiplies small matrices; BLAS's own threads would mostly wait for each other,
-    at eight times the processor time.
+    at six times the processor time.
     """
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[_Chunk]] = deque()
