@@ -8,7 +8,6 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from cryofocus.data.atomic import atomic_file
 from cryofocus.report import style
 from cryofocus.report.benchmark_convergence import draw_convergence
 from cryofocus.report.benchmark_kappa import draw_kappa, draw_titration
@@ -68,6 +67,5 @@ def write_figures(
         for name, draw in figures.items():
             figure = draw()
             paths.append(folder / f"{name}.png")
-            with atomic_file(paths[-1]) as handle:
-                figure.savefig(handle, format="png", dpi=DOTS_PER_INCH)
+            style.write_png(paths[-1], figure, DOTS_PER_INCH)
     return paths

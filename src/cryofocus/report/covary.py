@@ -8,7 +8,6 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from cryofocus.data.atomic import atomic_file
 from cryofocus.report import covary_figures, style
 from cryofocus.report.tables import Pairs, thousands
 from cryofocus.workflows import covary_files as files
@@ -68,9 +67,9 @@ def write_covary_report(folder: Path | str) -> Path:
     folder = Path(folder)
     record = files.read_record(folder)
     write_text(folder / files.REPORT, render_page(record, folder))
-    with style.drawing(), atomic_file(folder / files.FIGURE) as handle:
+    with style.drawing():
         figure = covary_figures.draw_matrices(record)
-        figure.savefig(handle, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+        style.write_png(folder / files.FIGURE, figure, DOTS_PER_INCH)
     return folder / files.REPORT
 
 

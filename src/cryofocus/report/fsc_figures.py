@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from cryofocus.data.atomic import atomic_file
 from cryofocus.maps.directional import DirectionalFsc
 from cryofocus.report import style
 from cryofocus.workflows.fsc import FSC_HALF, FSC_LIMIT, FscResult
@@ -47,8 +46,7 @@ def write_fsc_figures(result: FscResult) -> list[Path]:
         paths = []
         for name, figure in figures.items():
             paths.append(result.folder / name)
-            with atomic_file(paths[-1]) as handle:
-                figure.savefig(handle, format="png", dpi=DOTS_PER_INCH)
+            style.write_png(paths[-1], figure, DOTS_PER_INCH)
     return paths
 
 

@@ -6,12 +6,15 @@ import base64
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.rcsetup import cycler
+
+from cryofocus.data.atomic import atomic_file
 
 CLASS_COLOURS = (
     "#0072B2",
@@ -108,3 +111,15 @@ def as_png(figure: Figure, dots_per_inch: float) -> str:
 
 def _data_address(buffer: io.BytesIO, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def write_png(path: Path, figure: Figure, dots_per_inch: int) -> None:
+    """Write a figure as a PNG file, the same bytes for the same figure, atomically.
+
+    Raises
+    ------
+    OutputError
+        Disk full, no permission.
+    """
+    with atomic_file(path) as handle:
+        figure.savefig(handle, format="png", dpi=dots_per_inch, metadata={"Software": None})

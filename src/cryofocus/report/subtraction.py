@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from cryofocus.data.atomic import atomic_file
 from cryofocus.report import style
 from cryofocus.workflows.subtract_files import FIGURE, PowerRecord
 
@@ -49,8 +48,7 @@ def write_power_figure(folder: Path | str) -> Path:
     record = PowerRecord.read(Path(folder))
     with style.drawing():
         figure = draw_power(record)
-        with atomic_file(path) as handle:
-            figure.savefig(handle, format="png", dpi=DOTS_PER_INCH)
+        style.write_png(path, figure, DOTS_PER_INCH)
     return path
 
 

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from cryofocus.arrays import Volume
-from cryofocus.data.atomic import atomic_file
 from cryofocus.report import style
 from cryofocus.workflows.variance_result import SERIES_PERCENTILES, VarianceResult
 
@@ -50,8 +49,7 @@ def write_variance_figures(result: VarianceResult) -> list[Path]:
         paths = []
         for name, figure in figures.items():
             paths.append(result.folder / name)
-            with atomic_file(paths[-1]) as handle:
-                figure.savefig(handle, format="png", dpi=DOTS_PER_INCH)
+            style.write_png(paths[-1], figure, DOTS_PER_INCH)
     return paths
 
 
