@@ -14,7 +14,7 @@ import pytest
 
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import FormatError, InputError
-from cryofocus.report import page
+from cryofocus.report import map_sections
 from cryofocus.report.page import write_report
 from cryofocus.report.results import read_results
 from cryofocus.workflows.run_directory import RunDirectory
@@ -63,7 +63,7 @@ class PageReader(HTMLParser):
 @pytest.fixture(autouse=True)
 def coarse_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw maps coarsely, for speed."""
-    monkeypatch.setattr(page, "MAX_DOTS_PER_INCH", 40.0)
+    monkeypatch.setattr(map_sections, "MAX_DOTS_PER_INCH", 40.0)
 
 
 def read_page(path: Path) -> PageReader:
@@ -171,12 +171,12 @@ def test_large_maps_are_drawn_at_screen_size(
     results = read_results(build_run())
     scales = []
     monkeypatch.setattr(
-        page.map_figures, "draw_consensus_row", lambda planes, scale: scales.append(scale)
+        map_sections.map_figures, "draw_consensus_row", lambda planes, scale: scales.append(scale)
     )
-    monkeypatch.setattr(page.style, "as_png", lambda figure, resolution: "")
+    monkeypatch.setattr(map_sections.style, "as_png", lambda figure, resolution: "")
     for drawn_box in (32, 20):
-        monkeypatch.setattr(page, "MAX_DRAWN_BOX", drawn_box)
-        page.draw_maps(results)
+        monkeypatch.setattr(map_sections, "MAX_DRAWN_BOX", drawn_box)
+        map_sections.draw_maps(results)
     fine, coarse = scales
     assert coarse.voxel_size_angstrom == pytest.approx(4.0 * 32 / 20)
     assert coarse.positions_angstrom == pytest.approx(fine.positions_angstrom, abs=3.5)
@@ -192,8 +192,8 @@ def test_missing_consensus_is_named(build_run: Build) -> None:
 
 def test_many_classes_lower_the_resolution() -> None:
     """The images of all rows together keep within a budget, and few classes are drawn finely."""
-    assert page._dots_per_inch(3) == page.MAX_DOTS_PER_INCH
-    assert page._dots_per_inch(10_000) <= page.MIN_DOTS_PER_INCH
+    assert map_sections._dots_per_inch(3) == map_sections.MAX_DOTS_PER_INCH
+    assert map_sections._dots_per_inch(10_000) <= map_sections.MIN_DOTS_PER_INCH
 
 
 def test_report_imports_neither_algorithm_nor_pyplot() -> None:

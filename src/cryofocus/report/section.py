@@ -1,0 +1,82 @@
+"""A section of a page: what it shows, and the template that sets it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of the report.
+
+    Attributes
+    ----------
+    anchor : its id in the page; ``templates/sections/<anchor>.html.jinja`` sets it.
+    title : heading.
+    link : its name in the navigation.
+    content : what the template shows. Texts are escaped when they are set.
+    scripts : JavaScript that the section needs, in order; each is put into the page once.
+    """
+
+    anchor: str
+    title: str
+    link: str
+    content: Mapping[str, object] = field(default_factory=dict)
+    scripts: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class SetSection:
+    """A section as the page holds it."""
+
+    anchor: str
+    title: str
+    link: str
+    html: Markup
+
+
+def environment() -> Environment:
+    """Make the engine that sets all pages: everything from outside is escaped."""
+    return Environment(
+        loader=PackageLoader("cryofocus.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def set_section(engine: Environment, section: Section) -> SetSection:
+    """Fill the template of a section."""
+    template = engine.get_template(f"sections/{section.anchor}.html.jinja")
+    html = Markup(template.render(section.content))  # its template has escaped what needs it
+    return SetSection(section.anchor, section.title, section.link, html)
+
+
+def collect_scripts(sections: Sequence[Section]) -> tuple[str, ...]:
+    """List the scripts of a page, each once, in the order they are needed."""
+    return tuple(dict.fromkeys(script for section in sections for script in section.scripts))
+
+
+def script_policy(scripts: Sequence[str]) -> str:
+    """Compose the part of a content security policy that lets these scripts run and no others.
+
+    Parameters
+    ----------
+    scripts
+        Texts between the script tags, to the letter.
+
+    Returns
+    -------
+    str
+        ``script-src`` with their SHA-256 sums, so that no text that slipped into the page from
+        outside can run.
+    """
+    sums = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
+    return "script-src " + (" ".join(f"'sha256-{digest}'" for digest in sums) or "'none'")
