@@ -1,0 +1,1 @@
+"""Orientations and shifts of particles: refined, searched for, and how sure they are."""

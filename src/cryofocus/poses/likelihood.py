@@ -1,0 +1,172 @@
+"""How well images agree with a map at their poses: log-likelihood, gradient, Fisher information.
+
+With the image's data Y, the slice of the map P at the pose, the CTF C, the noise variance sigma2
+and the particle's intensity s, the log-likelihood over an image of nothing but noise is
+
+    L = s l - s^2 q / 2,    l = Re<C Y / sigma2, P>,    q = <P, C^2 / sigma2 P>,
+
+sums over the whole plane. s has its best value for every pose, under a normal distribution of the
+set's intensities; what this freedom costs is taken off the information on the pose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from jaxtyping import Bool, Complex64, Float32, Float64, Int
+
+from cryofocus.inference.band import Band
+from cryofocus.inference.consensus import ScalePrior
+from cryofocus.inference.images import ImageChunk, ParticleImages
+from cryofocus.inference.noise import NoiseModel
+from cryofocus.inference.reconstruct import PADDING, matched_chunk
+from cryofocus.kernels.contract import SliceGeometry, SliceKernels
+from cryofocus.maths.fourier import shift_phases
+from cryofocus.poses.reference import N_MAPS, PoseReference
+from cryofocus.poses.result import N_PARAMETERS
+
+
+@dataclass(frozen=True, eq=False)
+class PoseModel:
+    """What images are compared with.
+
+    Attributes
+    ----------
+    reference : map and derivatives.
+    noise : noise spectra.
+    scale_prior : of the particles' intensities, relative to the map.
+    """
+
+    reference: PoseReference
+    noise: NoiseModel
+    scale_prior: ScalePrior
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """Log-likelihood of some particles at their poses, with its first two derivatives.
+
+    Attributes
+    ----------
+    log_likelihood : `(n,)` over an image of nothing but noise.
+    objective : `(n,)` the same with the intensity's prior: what the best pose maximises.
+    gradient : `(n, 5)` of the objective by the pose; parameters as in `Poses.covariance`.
+    information : `(n, 5, 5)` Fisher information on the pose, the intensity being free.
+    """
+
+    log_likelihood: Float64[np.ndarray, " n"]
+    objective: Float64[np.ndarray, " n"]
+    gradient: Float64[np.ndarray, "n 5"]
+    information: Float64[np.ndarray, "n 5 5"]
+
+    def put(self, rows: Int[np.ndarray, " k"], other: Agreement, of_other: Bool[np.ndarray, " m"]) -> None:
+        """Replace some rows, in place, by some of another's."""
+        for field in fields(self):
+            getattr(self, field.name)[rows] = getattr(other, field.name)[of_other]
+
+
+@dataclass(frozen=True, eq=False)
+class PoseData:
+    """Matched-filtered images of some particles, ready to be compared at any pose near theirs.
+
+    Attributes
+    ----------
+    band : points compared.
+    data : `(n, point)` `C Y / sigma2`, Hermitian weights included, centred by `centre_angstrom`.
+    precision : `(n, point)` `C^2 / sigma2`, Hermitian weights included.
+    centre_angstrom : `(n, 2)` shift that the data have been moved by.
+    magnification : `(n, 2, 2)` frequencies of the image to those of the specimen.
+    pixel_size_angstrom : of the images.
+    """
+
+    band: Band
+    data: Complex64[np.ndarray, "n point"]
+    precision: Float32[np.ndarray, "n point"]
+    centre_angstrom: Float64[np.ndarray, "n 2"]
+    magnification: Float64[np.ndarray, "n 2 2"]
+    pixel_size_angstrom: float
+
+    @classmethod
+    def of_chunk(
+        cls, chunk: ImageChunk, band: Band, images: ParticleImages, noise: NoiseModel
+    ) -> PoseData:
+        """Filter prepared images by their CTF and noise."""
+        unit = np.ones(len(chunk.particles), np.float32)
+        data, precision = matched_chunk(chunk, band, noise, unit)
+        data *= band.hermitian
+        precision *= band.hermitian
+        particles = images.particles
+        matrices = np.array([g.microscope.magnification_matrix for g in particles.optics])
+        shift = np.asarray(particles.shift_angstrom[chunk.particles], np.float64)
+        return cls(
+            band, data, precision, shift, matrices[chunk.groups], particles.pixel_size_angstrom
+        )
+
+    def take(self, rows: Int[np.ndarray, " m"]) -> PoseData:
+        """Return the data of some of the particles."""
+        return PoseData(
+            self.band,
+            self.data[rows],
+            self.precision[rows],
+            self.centre_angstrom[rows],
+            self.magnification[rows],
+            self.pixel_size_angstrom,
+        )
+
+    def moved(self, shift_angstrom: Float64[np.ndarray, "n 2"]) -> Complex64[np.ndarray, "n point"]:
+        """Return the data centred by other shifts."""
+        step = shift_angstrom - self.centre_angstrom
+        return self.data * self.band.pick(shift_phases(self.band.box, self.pixel_size_angstrom, step))
+
+
+def compare(
+    data: PoseData,
+    model: PoseModel,
+    rotation: Float64[np.ndarray, "n 3 3"],
+    shift_angstrom: Float64[np.ndarray, "n 2"],
+    kernels: SliceKernels,
+) -> Agreement:
+    """Compare images with slices of the map at some poses.
+
+    Parameters
+    ----------
+    data : the images.
+    model : map, noise and intensities.
+    rotation, shift_angstrom : the poses.
+    kernels : slice kernels of the device.
+    """
+    grid = model.reference.grid
+    matrices = np.einsum("nji,njk->nik", data.magnification, rotation[:, :2])
+    geometry = SliceGeometry(
+        grid.shape[0], data.band.grid_points(PADDING), matrices.astype(np.float32)
+    )
+    linear, quadratic = kernels.latent_moments(
+        grid, geometry, data.moved(shift_angstrom), data.precision
+    )
+    # Columns of the map and of its derivatives by the pose, out of those of the seven maps.
+    columns = np.zeros((len(rotation), 1 + N_PARAMETERS, N_MAPS))
+    columns[:, range(4), range(4)] = 1
+    columns[:, 4:, 4:] = np.linalg.solve(data.magnification, rotation[:, :2])
+    linear = np.einsum("npk,nk->np", columns, linear)
+    quadratic = columns @ quadratic @ columns.transpose(0, 2, 1)
+    return _profile_scale(linear, quadratic, model.scale_prior)
+
+
+def _profile_scale(
+    linear: Float64[np.ndarray, "n 6"], quadratic: Float64[np.ndarray, "n 6 6"], prior: ScalePrior
+) -> Agreement:
+    """Give every particle its best intensity, and take what that costs off the information."""
+    first, cross, second = linear[:, 0], quadratic[:, 0, 1:], quadratic[:, 0, 0]
+    scale = np.full(len(linear), prior.mean)
+    penalty, freedom = np.zeros(len(linear)), np.zeros(len(linear))
+    if prior.variance > 0:
+        # An image cannot show less than nothing of its particle.
+        scale = np.maximum((first + prior.mean / prior.variance) / (second + 1 / prior.variance), 0)
+        penalty = 0.5 * (scale - prior.mean) ** 2 / prior.variance
+        freedom = 1 / (second + 1 / prior.variance)
+    likelihood = scale * first - 0.5 * scale**2 * second
+    gradient = scale[:, None] * linear[:, 1:] - (scale**2)[:, None] * cross
+    projected = cross[:, :, None] * cross[:, None, :] * freedom[:, None, None]
+    information = (scale**2)[:, None, None] * (quadratic[:, 1:, 1:] - projected)
+    return Agreement(likelihood, likelihood - penalty, gradient, information)

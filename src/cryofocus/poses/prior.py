@@ -1,0 +1,81 @@
+"""What is known of poses before the images are compared: how far they may be off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int
+
+from cryofocus.poses.result import ROTATIONS, SHIFTS, Poses
+
+
+@dataclass(frozen=True, eq=False)
+class PosePrior:
+    """Independent errors of given poses: normal in each of three rotations and two shifts.
+
+    Rotations A have the density exp(tr(A0^T A) / (2 sd^2)) around the given A0 (von Mises and
+    Fisher), which is normal where the deviation is small and smooth where it is not.
+
+    Attributes
+    ----------
+    rotation : `(n, 3, 3)` the given rotations.
+    shift_angstrom : `(n, 2)` the given shifts.
+    angle_sd_radians : standard deviation of each rotation.
+    shift_sd_angstrom : standard deviation of each shift.
+    """
+
+    rotation: Float64[np.ndarray, "n 3 3"]
+    shift_angstrom: Float64[np.ndarray, "n 2"]
+    angle_sd_radians: float
+    shift_sd_angstrom: float
+
+    def take(self, chosen: Int[np.ndarray, " m"]) -> PosePrior:
+        """Return the prior of some of the particles."""
+        return PosePrior(
+            self.rotation[chosen],
+            self.shift_angstrom[chosen],
+            self.angle_sd_radians,
+            self.shift_sd_angstrom,
+        )
+
+    def log_density(
+        self, rotation: Float64[np.ndarray, "n 3 3"], shift_angstrom: Float64[np.ndarray, "n 2"]
+    ) -> Float64[np.ndarray, " n"]:
+        """Return the logarithm of the density, 0 at the given poses."""
+        trace = np.einsum("nij,nij->n", self.rotation, rotation)
+        away = shift_angstrom - self.shift_angstrom
+        return np.asarray(
+            0.5 * (trace - 3) / self.angle_sd_radians**2
+            - 0.5 * (away**2).sum(axis=1) / self.shift_sd_angstrom**2
+        )
+
+    def gradient(
+        self, rotation: Float64[np.ndarray, "n 3 3"], shift_angstrom: Float64[np.ndarray, "n 2"]
+    ) -> Float64[np.ndarray, "n 5"]:
+        """Differentiate the logarithm of the density; parameters as in `Poses.covariance`."""
+        relative = np.swapaxes(self.rotation, 1, 2) @ rotation
+        skew = relative - np.swapaxes(relative, 1, 2)
+        axis = np.stack([skew[:, 2, 1], skew[:, 0, 2], skew[:, 1, 0]], axis=1)
+        away = shift_angstrom - self.shift_angstrom
+        turn = -0.5 * axis / self.angle_sd_radians**2
+        return np.concatenate([turn, -away / self.shift_sd_angstrom**2], axis=1)
+
+    @property
+    def information(self) -> Float64[np.ndarray, "5 5"]:
+        """Minus the second derivative at the given poses."""
+        return np.diag([self.angle_sd_radians**-2] * 3 + [self.shift_sd_angstrom**-2] * 2)
+
+    def widths_of(self, poses: Poses) -> tuple[float, float]:
+        """Estimate both standard deviations from poses refined under this prior.
+
+        One step of expectation maximisation: the mean over the particles of squared deviation
+        and remaining variance.
+        """
+        trace = np.einsum("nij,nij->n", self.rotation, poses.rotation)
+        turn = (3 - trace) / 3 + np.trace(
+            poses.covariance[:, ROTATIONS, ROTATIONS], axis1=1, axis2=2
+        ) / 3
+        away = ((poses.shift_angstrom - self.shift_angstrom) ** 2).sum(axis=1) / 2
+        away += np.trace(poses.covariance[:, SHIFTS, SHIFTS], axis1=1, axis2=2) / 2
+        return float(np.sqrt(turn.mean())), float(np.sqrt(away.mean()))

@@ -1,0 +1,157 @@
+"""Local refinement of poses: maximum likelihood, all particles of a chunk at a time.
+
+Levenberg's and Marquardt's method on three rotations and two shifts: steps solve the normal
+equations of the Fisher information with a damped diagonal, are taken where they raise the
+posterior density of the pose, and damped more where they do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int
+
+from cryofocus.inference.images import CHUNK_PARTICLES, ParticleImages
+from cryofocus.kernels.contract import SliceKernels
+from cryofocus.maths.rotations import order_by_view
+from cryofocus.poses.likelihood import Agreement, PoseData, PoseModel, compare
+from cryofocus.poses.prior import PosePrior
+from cryofocus.poses.result import Poses, turn
+
+MAX_STEPS = 12
+# A step that would raise the log-likelihood by less than this is a small part of the error.
+ENOUGH = 1e-3
+FIRST_DAMPING, LESS, MORE = 1e-3, 0.2, 10.0
+# Nothing is known better than the prior, however little the images say: 30 degrees, and a shift
+# that no refinement should have missed.
+WIDE_ANGLE_RADIANS, WIDE_SHIFT_ANGSTROM = np.pi / 6, 100.0
+
+
+def refine_poses(
+    images: ParticleImages,
+    model: PoseModel,
+    kernels: SliceKernels,
+    *,
+    which: Int[np.ndarray, " m"] | None = None,
+    prior: PosePrior | None = None,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Poses:
+    """Refine the poses of some particles against a map, starting at those they have.
+
+    Parameters
+    ----------
+    images : prepared images; their particles' poses are the start.
+    model : map with derivatives, noise and intensities.
+    kernels : slice kernels of the device.
+    which : particles, in the order of the result; all by default.
+    prior : what is known of the poses, one row for every particle of the set; by default a very
+        wide one about the start.
+    advance : called with the number of particles done.
+
+    Returns
+    -------
+    Poses
+        With the covariance of what images and prior leave open.
+    """
+    chosen = np.arange(len(images)) if which is None else np.asarray(which)
+    prior = prior or wide_prior(images)
+    band = model.reference.band(images.particles.box)
+    result = Poses.empty(len(chosen))
+    # Particles with similar views share nodes of the grid: chunk by chunk, and within a chunk.
+    order = order_by_view(images.particles.rotation[chosen, 2])
+    for start in range(0, len(chosen), CHUNK_PARTICLES):
+        rows = order[start : start + CHUNK_PARTICLES]
+        chunk = images.load(band, chosen[rows])
+        data = PoseData.of_chunk(chunk, band, images, model.noise)
+        ascent = _Ascent(data, model, prior.take(chosen[rows]), kernels)
+        rotation = np.asarray(images.particles.rotation[chosen[rows]], np.float64)
+        result.put(rows, ascent.climb(rotation, data.centre_angstrom))
+        advance(len(rows))
+    return result
+
+
+def wide_prior(images: ParticleImages) -> PosePrior:
+    """Return a prior about the poses that particles have, too wide to matter to a good image."""
+    particles = images.particles
+    return PosePrior(
+        np.asarray(particles.rotation, np.float64),
+        np.asarray(particles.shift_angstrom, np.float64),
+        WIDE_ANGLE_RADIANS,
+        WIDE_SHIFT_ANGSTROM,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Ascent:
+    """The posterior density of the poses of a chunk, and the way up."""
+
+    data: PoseData
+    model: PoseModel
+    prior: PosePrior
+    kernels: SliceKernels
+
+    def climb(
+        self, rotation: Float64[np.ndarray, "n 3 3"], shift_angstrom: Float64[np.ndarray, "n 2"]
+    ) -> Poses:
+        """Go up until no step would gain anything worth it."""
+        rotation, shift = rotation.copy(), shift_angstrom.copy()
+        everything = np.arange(len(rotation))
+        current = self._at(everything, rotation, shift)
+        damping = np.full(len(rotation), FIRST_DAMPING)
+        active = everything
+        for _ in range(MAX_STEPS):
+            step, gain = _damped_step(
+                current.gradient[active], current.information[active], damping[active]
+            )
+            active, step = active[gain > ENOUGH], step[gain > ENOUGH]
+            if not len(active):
+                break
+            turned = turn(rotation[active], step[:, :3])
+            moved = shift[active] + step[:, 3:]
+            trial = self._at(active, turned, moved)
+            is_higher = trial.objective > current.objective[active]
+            better = active[is_higher]
+            rotation[better], shift[better] = turned[is_higher], moved[is_higher]
+            current.put(better, trial, is_higher)
+            damping[active] *= np.where(is_higher, LESS, MORE)
+        return Poses(
+            rotation, shift, _inverse(current.information), current.log_likelihood
+        )
+
+    def _at(
+        self,
+        rows: Int[np.ndarray, " m"],
+        rotation: Float64[np.ndarray, "m 3 3"],
+        shift_angstrom: Float64[np.ndarray, "m 2"],
+    ) -> Agreement:
+        """Return the posterior density of some particles and its derivatives."""
+        data = self.data if len(rows) == len(self.data.data) else self.data.take(rows)
+        found = compare(data, self.model, rotation, shift_angstrom, self.kernels)
+        prior = self.prior.take(rows)
+        return Agreement(
+            found.log_likelihood,
+            found.objective + prior.log_density(rotation, shift_angstrom),
+            found.gradient + prior.gradient(rotation, shift_angstrom),
+            found.information + prior.information,
+        )
+
+
+def _damped_step(
+    gradient: Float64[np.ndarray, "n 5"],
+    information: Float64[np.ndarray, "n 5 5"],
+    damping: Float64[np.ndarray, " n"],
+) -> tuple[Float64[np.ndarray, "n 5"], Float64[np.ndarray, " n"]]:
+    """Return steps and what they should gain, to first order."""
+    damped = information.copy()
+    damped[:, range(5), range(5)] *= 1 + damping[:, None]
+    step = np.linalg.solve(damped, gradient[..., None])[..., 0]
+    return step, 0.5 * np.einsum("nk,nk->n", gradient, step)
+
+
+def _inverse(information: Float64[np.ndarray, "n 5 5"]) -> Float64[np.ndarray, "n 5 5"]:
+    """Invert, with parameters brought to one scale first."""
+    scale = 1 / np.sqrt(np.diagonal(information, axis1=1, axis2=2))
+    scales = scale[:, :, None] * scale[:, None, :]
+    return np.asarray(np.linalg.inv(information * scales) * scales)
