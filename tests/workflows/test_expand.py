@@ -233,7 +233,7 @@ def test_what_cannot_be_expanded_is_refused(table: Callable[..., Path], tmp_path
             lambda: expand(path, C2, tmp_path / "x.cs"),
             SettingError,
             f"{tmp_path}/x.cs: expected a name that ends in .star, the format of {path}. Change "
-            "the name after -o.",
+            "the name after -o; cryofocus convert gives others.",
         ),
         (
             lambda: expand(path, C2, out),

@@ -1,4 +1,4 @@
-"""classify and select on tables of other programs: their rows come back in their own format."""
+"""Commands on tables of other programs: their rows come back in their own format."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 
 from cryofocus.data.formats import open_table
-from cryofocus.errors import SettingError
+from cryofocus.errors import ParticleError, SettingError
+from cryofocus.maths.symmetry import OperatorSet
 from cryofocus.workflows.classify import classify
 from cryofocus.workflows.classify_request import ClassifyRequest
+from cryofocus.workflows.collapse import collapse
 from cryofocus.workflows.convert import convert
+from cryofocus.workflows.evaluate import evaluate
+from cryofocus.workflows.expand import expand
 from cryofocus.workflows.run_directory import RunDirectory
 from cryofocus.workflows.run_files import is_run_file
 from cryofocus.workflows.select import select
@@ -64,6 +68,68 @@ def test_cryosparc_rows_come_back(
     np.testing.assert_array_equal(kept["uid"], before["uid"][posteriors.argmax(axis=1) == 1])
     with pytest.raises(SettingError, match=r"two\.star: expected a name that ends in \.cs"):
         select(run.path, [2], tmp_path / "two.star")
+
+
+def test_cryosparc_classes_are_scored(
+    make_run: Callable[[str], tuple[Path, RunDirectory]], small_set: SimulatedSet
+) -> None:
+    """evaluate reads classes, posteriors and poses of a .cs file; cisTEM's says no classes."""
+    table, run = make_run(".cs")
+    star = run.path / "same.star"
+    convert(run.particles, star)
+    truth, oracle = small_set.directory / "truth.star", small_set.directory / "oracle.npy"
+    scores, same = (evaluate(path, truth, oracle) for path in (run.particles, star))
+    assert scores["particles"] == 240
+    assert scores["kappa"] == same["kappa"]
+    assert scores["oracle_kappa"] == same["oracle_kappa"]
+    posteriors = np.load(run.posteriors)
+    mean_posterior = scores["calibration"]["mean_posterior"]
+    assert mean_posterior == pytest.approx(posteriors.max(axis=1).mean(), abs=1e-6)
+    made = convert(small_set.directory / "particles.star", table.with_suffix(".cistem"))
+    with pytest.raises(ParticleError) as caught:
+        evaluate(made.path, truth)
+    assert str(caught.value) == (
+        f"{made.path}: does not say the class of each particle; expected a RELION STAR file with "
+        "rlnClassNumber or a cryoSPARC .cs file with alignments3D/class. Give the table of a run "
+        "directory; to score a set of cisTEM or Frealign, convert it before it is classified "
+        "(cryofocus convert)."
+    )
+
+
+def test_cryosparc_copies_are_collapsed(small_set: SimulatedSet, tmp_path: Path) -> None:
+    """The particles' own uids and fields come back, with the classes of all their copies."""
+    table, expanded = tmp_path / "a.cs", tmp_path / "expanded.cs"
+    convert(small_set.directory / "particles.star", table)
+    expand(table, OperatorSet.point_group("C2"), expanded)
+    plain = collapse(expanded, tmp_path / "plain.cs")
+    assert (plain.n_particles, plain.n_operators, plain.lists_classes) == (240, 2, False)
+    before, after = np.load(table), np.load(plain.path)
+    # Half sets were dealt before the expansion, and stay.
+    for name in set(before.dtype.names) - {"alignments3D/split"}:
+        np.testing.assert_array_equal(after[name], before[name])
+    assert not {"sym_expand/src_uid", "sym_expand/idx"} & set(after.dtype.names)
+    copies = open_table(expanded)
+    shuffled = np.random.default_rng(1).permutation(480)
+    classes = 1 + np.arange(480) % 3
+    copies.write(tmp_path / "classified.cs", {"rlnClassNumber": classes[shuffled]}, shuffled)
+    made = collapse(tmp_path / "classified.cs", tmp_path / "back.cs")
+    assert made.lists_classes
+    rows = np.load(made.path)
+    order = np.argsort(rows["uid"])
+    wanted = (classes - 1).reshape(240, 2)[np.argsort(before["uid"])]
+    np.testing.assert_array_equal(rows["cryofocus/operator_classes"][order], wanted)
+    with pytest.raises(SettingError, match=r"x\.star: expected a name that ends in \.cs"):
+        collapse(expanded, tmp_path / "x.star")
+    with pytest.raises(ParticleError) as caught:
+        collapse(table, tmp_path / "x.cs")
+    assert str(caught.value) == (
+        f"{table}: not an expanded set: no sym_expand/src_uid and sym_expand/idx that tell copies "
+        "apart; expected a table that 'cryofocus expand' wrote, or its classification. Sets that "
+        "other programs expanded do not say which row is the original."
+    )
+    made_cistem = convert(table, tmp_path / "a.cistem")
+    with pytest.raises(ParticleError, match="has no place for parents and operators"):
+        collapse(made_cistem.path, tmp_path / "x.cistem")
 
 
 def test_cistem_gets_one_table_a_class(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,7 +19,7 @@ from cryofocus.data.mrc import read_header
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.star import StarDocument
 from cryofocus.data.volume import read_volume, write_volume
-from cryofocus.errors import CryofocusError
+from cryofocus.errors import CryofocusError, ParticleError
 from cryofocus.inference.focus import cut_cube
 from cryofocus.maths.fourier import forward_3d
 from cryofocus.maths.shells import fourier_shell_correlation
@@ -31,7 +31,8 @@ from cryofocus.workflows.reconstruct import ReconstructSettings, reconstruct
 from cryofocus.workflows.simulate import SimulatedSet
 from cryofocus.workflows.subtract import SubtractedSet, subtract
 from cryofocus.workflows.subtract_inputs import SubtractSettings
-from cryofocus.workflows.subtract_table import require_editable, revert
+from cryofocus.workflows.subtract_table import revert
+from particle_files import cs_rows, save_cs
 
 BOX, PIXEL = 24, 17.5
 TWO_THREADS = SubtractSettings(threads=2)
@@ -340,8 +341,16 @@ def test_origins_in_pixels_stay_in_pixels(source: Source, tmp_path: Path) -> Non
     )
 
 
-def test_only_relion_tables_are_written(source: Source) -> None:
-    """Particles that are no RELION table are refused before any work."""
-    particles = replace(ParticleSet.read(source.table), table=None)
-    with pytest.raises(CryofocusError, match="Convert the table first with 'cryofocus convert'"):
-        require_editable(particles)
+def test_only_relion_tables_are_written(tmp_path: Path) -> None:
+    """A table of another program is refused before any work, with the command that helps."""
+    table = save_cs(tmp_path / "particles.cs", cs_rows())
+    message = (
+        f"{table}: not a RELION STAR file; subtracted particles are written as one. Convert the "
+        f"table first: cryofocus convert {table} -o particles.star."
+    )
+    with pytest.raises(ParticleError) as caught:
+        subtract(table, tmp_path / "mask.mrc", tmp_path / "out")
+    assert str(caught.value) == message
+    with pytest.raises(ParticleError) as caught:
+        revert(table, tmp_path / "intact.star")
+    assert str(caught.value) == message

@@ -14,7 +14,7 @@ from cryofocus.cli.console import say, say_table
 def evaluate(
     classified: Annotated[
         Path,
-        typer.Argument(metavar="CLASSIFIED", help="particles.star of a run directory."),
+        typer.Argument(metavar="CLASSIFIED", help="particles.star or .cs of a run directory."),
     ],
     truth: Annotated[
         Path, typer.Argument(metavar="TRUTH", help="truth.star of the simulated set.")

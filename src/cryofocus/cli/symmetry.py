@@ -62,10 +62,12 @@ def collapse(
         Path,
         typer.Argument(
             metavar="EXPANDED",
-            help="Table that expand wrote, or particles.star of its classification.",
+            help="Table that expand wrote (RELION STAR or cryoSPARC .cs), or its classification.",
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="STAR file to write.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Table to write, in the same format.")
+    ],
     overwrite: Overwrite = False,
 ) -> None:
     """Undo expand: one row a particle again, as it was.

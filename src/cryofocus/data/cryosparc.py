@@ -120,9 +120,13 @@ class CryosparcTable:
             optics_of_particle=optics_of_particle,
             half_set=_read_half_sets(dataset),
             micrographs=_read_micrographs(dataset),
-            expansion=_read_expansion(dataset),
+            expansion=self.expansion(),
             protein_sign=_read_sign(dataset),
         )
+
+    def expansion(self) -> Expansion | None:
+        """Read which rows are copies of which particle; None where no fields tell them apart."""
+        return _read_expansion(self.dataset)
 
     def classes(self) -> Classes | None:
         """Read alignments3D/class and, as cryofocus writes them, posteriors."""
@@ -150,6 +154,28 @@ class CryosparcTable:
         said = say_in_fields(self.dataset, columns, rows)
         self.dataset.write(path, said.fields, rows)
         return said.lost
+
+    def write_parents(
+        self, path: Path, columns: Mapping[str, Column], rows: Int[np.ndarray, " m"]
+    ) -> None:
+        """Write one copy of each particle as the particle itself, with the uid it had.
+
+        Parameters
+        ----------
+        path : Path
+            Where to; replaced atomically.
+        columns : mapping of RELION's label to m values
+        rows : int array (m,)
+            The copies to write.
+
+        Raises
+        ------
+        OutputError
+            Disk full, no permission.
+        """
+        fields = say_in_fields(self.dataset, columns, rows).fields
+        fields["uid"] = self.dataset.column(EXPANSION_FIELDS[0])[rows]
+        self.dataset.write(path, fields, rows, drop=EXPANSION_FIELDS)
 
 
 def _missing(dataset: CsDataset) -> list[str]:

@@ -25,6 +25,7 @@ SIMPLE: dict[str, tuple[str, str, Say]] = {
     "rlnRandomSubset": ("alignments3D/split", "<u4", lambda number: number - 1),
     "rlnLogLikeliContribution": ("cryofocus/log_likelihood", "<f8", np.asarray),
     "cryofocusClassPosterior": ("cryofocus/class_posterior", "<f4", np.asarray),
+    "cryofocusOperatorClasses": ("cryofocus/operator_classes", "<u4", lambda number: number - 1),
     "rlnDefocusU": ("ctf/df1_A", "<f4", np.asarray),
     "rlnDefocusV": ("ctf/df2_A", "<f4", np.asarray),
     "rlnDefocusAngle": ("ctf/df_angle_rad", "<f4", np.radians),

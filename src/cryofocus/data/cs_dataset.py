@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,6 +171,8 @@ class CsDataset:
         path: Path,
         replaced: Mapping[str, Shaped[np.ndarray, "m ..."]],
         rows: Int[np.ndarray, " m"] | None,
+        *,
+        drop: Collection[str] = (),
     ) -> None:
         """Write every field of every file as one NUMPY container.
 
@@ -182,6 +184,8 @@ class CsDataset:
             New content of fields, in their place and of their type, or new fields behind them.
         rows : int array (m,) or None
             Particles to write, in this order.
+        drop : collection of str
+            Fields to leave out.
 
         Raises
         ------
@@ -190,6 +194,8 @@ class CsDataset:
         """
         known, columns = self.fields, []
         for name, dtype in known.items():
+            if name in drop:
+                continue
             if name in replaced:
                 columns.append((name, np.asarray(replaced[name], dtype.base)))
             else:

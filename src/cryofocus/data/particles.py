@@ -130,7 +130,24 @@ class ParticleSet:
             If columns are missing, values make no sense, an image occurs twice, or image stacks
             are missing.
         """
-        table = open_table(Path(path), supplement)
+        return cls.from_table(open_table(Path(path), supplement), datadir=datadir)
+
+    @classmethod
+    def from_table(cls, table: ParticleTable, *, datadir: Path | str | None = None) -> ParticleSet:
+        """Read the particles of a table that is open.
+
+        Parameters
+        ----------
+        table : ParticleTable
+            The open file.
+        datadir : Path, optional
+            Folder in which image stacks are looked up first.
+
+        Raises
+        ------
+        InputError
+            As `read`.
+        """
         columns = table.columns()
         places = columns.places
         expansion = _find_expansion(table, columns)

@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
+from cryofocus.data.expansion import Expansion
 from cryofocus.data.optics import read_optics
 from cryofocus.data.particle_table import Classes, Column, ParticleColumns
 from cryofocus.data.relion import (
     CLASS_LABEL,
+    EXPANSION_LABELS,
     IMAGE_LABEL,
     MAX_POSTERIOR_LABEL,
     POSTERIOR_LABEL,
@@ -92,6 +94,10 @@ class RelionTable:
             protein_sign=1,
         )
 
+    def expansion(self) -> Expansion | None:
+        """Read which rows are copies of which particle; None where no columns say so."""
+        return read_expansion(self.document.read_table(self.block, numeric=EXPANSION_LABELS))
+
     def classes(self) -> Classes | None:
         """Read rlnClassNumber and, as cryofocus writes them, posteriors."""
         table = self.document.read_table(self.block, numeric=[CLASS_LABEL], text=[POSTERIOR_LABEL])
@@ -117,3 +123,24 @@ class RelionTable:
         """Write rows with columns replaced or added; see `ParticleTable`."""
         self.document.write(path, self.block, columns, rows)
         return ()
+
+    def write_parents(
+        self, path: Path, columns: Mapping[str, Column], rows: Int[np.ndarray, " m"]
+    ) -> None:
+        """Write one copy of each particle as the particle itself.
+
+        Parameters
+        ----------
+        path : Path
+            Where to; replaced atomically.
+        columns : mapping of label to m values
+            To add.
+        rows : int array (m,)
+            The copies to write.
+
+        Raises
+        ------
+        OutputError
+            Disk full, no permission.
+        """
+        self.document.write(path, self.block, columns, rows, drop=EXPANSION_LABELS)

@@ -115,7 +115,7 @@ def quote(text: str) -> bytes:
 def format_cells(values: Sequence[Any] | np.ndarray) -> list[bytes]:
     """Cells of a column: integers as they are, floats with six decimals, texts quoted if needed.
 
-    An array (m, k) becomes vectors such as [0.250000,0.750000].
+    An array (m, k) becomes vectors such as [0.250000,0.750000], or [1,2] where it holds integers.
 
     Raises
     ------
@@ -125,7 +125,8 @@ def format_cells(values: Sequence[Any] | np.ndarray) -> list[bytes]:
     if not isinstance(values, np.ndarray):
         return [_format_cell(value) for value in values]
     if values.ndim == 2:
-        return [b"[" + b",".join(b"%.6f" % v for v in row) + b"]" for row in values.tolist()]
+        form = b"%d" if values.dtype.kind in "iu" else b"%.6f"
+        return [b"[" + b",".join(form % v for v in row) + b"]" for row in values.tolist()]
     if values.dtype.kind == "f":
         size = np.abs(values)
         is_plain_size = (size == 0) | ((size >= SMALLEST_PLAIN) & (size < LARGEST_PLAIN))

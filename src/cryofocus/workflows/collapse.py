@@ -8,18 +8,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
+from cryofocus.data.cryosparc import EXPANSION_FIELDS, CryosparcTable
 from cryofocus.data.expansion import Expansion
-from cryofocus.data.relion import (
-    EXPANSION_LABELS,
-    find_particles,
-    read_expansion,
-    read_particle_table,
-)
-from cryofocus.data.star import StarDocument, StarTable
+from cryofocus.data.formats import open_table
+from cryofocus.data.relion import EXPANSION_LABELS
+from cryofocus.data.relion_table import RelionTable
 from cryofocus.errors import ParticleError
-from cryofocus.workflows.outputs import require_new_table
+from cryofocus.workflows.outputs import require_format_of, require_new_table
 
-CLASS_LABEL = "rlnClassNumber"
 OPERATOR_CLASSES_LABEL = "cryofocusOperatorClasses"
 
 
@@ -47,44 +43,62 @@ def collapse(
     """Undo `expand`: keep the row of the identity of every particle, in the original order.
 
     The rows are those that were expanded, byte for byte, without `cryofocusParent` and
-    `cryofocusOperator`. Columns that were added since stay with the values of the identity's copy;
-    where copies of a particle have different classes, `cryofocusOperatorClasses` lists them all,
-    such as [1,2], by operator.
+    `cryofocusOperator`; those of a .cs file have their own uids again. Columns that were added
+    since stay with the values of the identity's copy; where copies of a particle have different
+    classes, `cryofocusOperatorClasses` lists them all, such as [1,2], by operator
+    (`cryofocus/operator_classes` in a .cs file, from 0 as all classes there).
 
     Parameters
     ----------
-    expanded : table written by `expand`, or the particles.star of its classification.
-    output : STAR file to write.
+    expanded : table written by `expand`, or its classification; RELION STAR or cryoSPARC .cs.
+    output : table to write, in the same format.
     overwrite : replace an existing file.
 
     Raises
     ------
     InputError
         When the table cannot be used, is not expanded, or a particle lacks some of its copies.
+    SettingError
+        When the output's name is not one of the table's format.
     OutputError
         When the output exists, is the input, or cannot be written.
     """
     expanded, output = Path(expanded), Path(output)
     require_new_table(output, expanded, overwrite=overwrite)
-    document = StarDocument.read(expanded)
-    table = read_particle_table(document)
-    expansion = read_expansion(table)
-    if expansion is None:
+    table = open_table(expanded)
+    if not isinstance(table, RelionTable | CryosparcTable):
         raise ParticleError(
-            f"{expanded}: not an expanded set: data_{table.block.name} has no "
-            f"{' and no '.join(EXPANSION_LABELS)}; expected a table that 'cryofocus expand' "
-            "wrote, or its classification. Sets that other programs expanded do not say which row "
-            "is the original."
+            f"{expanded}: found a format that has no place for parents and operators; expected a "
+            "RELION STAR table or a cryoSPARC .cs file, as 'cryofocus expand' writes them. Tables "
+            "of other programs are converted before they are expanded (cryofocus convert)."
         )
-    _require_complete(table, expansion)
+    require_format_of(table, output)
+    expansion = _require_expansion(table)
+    _require_complete(expanded, expansion)
     copies = expansion.complete_parents()  # by parent number, which is the original order
-    classes = _operator_classes(document, copies)
+    classes = _operator_classes(table, copies)
     columns = {} if classes is None else {OPERATOR_CLASSES_LABEL: classes}
-    document.write(output, find_particles(document), columns, copies[:, 0], drop=EXPANSION_LABELS)
+    table.write_parents(output, columns, copies[:, 0])
     return CollapsedTable(output, len(copies), copies.shape[1], classes is not None)
 
 
-def _require_complete(table: StarTable, expansion: Expansion) -> None:
+def _require_expansion(table: RelionTable | CryosparcTable) -> Expansion:
+    expansion = table.expansion()
+    if expansion is None:
+        lacks = (
+            f"data_{table.block.name} has no {' and no '.join(EXPANSION_LABELS)}"
+            if isinstance(table, RelionTable)
+            else f"no {' and '.join(EXPANSION_FIELDS)} that tell copies apart"
+        )
+        raise ParticleError(
+            f"{table.path}: not an expanded set: {lacks}; expected a table that 'cryofocus "
+            "expand' wrote, or its classification. Sets that other programs expanded do not say "
+            "which row is the original."
+        )
+    return expansion
+
+
+def _require_complete(path: Path, expansion: Expansion) -> None:
     """Refuse a set that lost copies of particles; particles lost with all copies do no harm."""
     n_operators = int(expansion.operators[-1]) + 1
     parents, index = np.unique(expansion.parent_of_particle, return_inverse=True)
@@ -95,7 +109,7 @@ def _require_complete(table: StarTable, expansion: Expansion) -> None:
     there = expansion.operator_of_particle[index == first]
     missing = int(np.setdiff1d(np.arange(n_operators), there)[0])
     raise ParticleError(
-        f"{table.path}: {int((count < n_operators).sum())} of {len(parents)} particles lack some "
+        f"{path}: {int((count < n_operators).sum())} of {len(parents)} particles lack some "
         f"of their {n_operators} copies (particle {parents[first] + 1} has none under operator "
         f"{missing + 1}): the set was filtered after it was expanded. Expected all copies of "
         "every particle that is left. Collapse before selecting, and select by "
@@ -104,13 +118,11 @@ def _require_complete(table: StarTable, expansion: Expansion) -> None:
 
 
 def _operator_classes(
-    document: StarDocument, copies: Int[np.ndarray, "particle n_operators"]
-) -> list[str] | None:
-    """Write down the classes of each particle's copies; None if no particle has different ones."""
-    block = find_particles(document)
-    if CLASS_LABEL not in block.labels:
+    table: RelionTable | CryosparcTable, copies: Int[np.ndarray, "particle n_operators"]
+) -> Int[np.ndarray, "particle n_operators"] | None:
+    """Give the class numbers of each particle's copies; None if no particle has different ones."""
+    held = table.classes()
+    if held is None:
         return None
-    classes = document.numbers(block, [CLASS_LABEL])[CLASS_LABEL][copies].astype(np.int64)
-    if (classes == classes[:, :1]).all():
-        return None
-    return ["[" + ",".join(map(str, row)) + "]" for row in classes.tolist()]
+    classes = held.class_index[copies] + 1
+    return None if (classes == classes[:, :1]).all() else classes

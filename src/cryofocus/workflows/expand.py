@@ -27,7 +27,7 @@ from cryofocus.data.relion_table import RelionTable
 from cryofocus.errors import ParticleError, SettingError
 from cryofocus.maths.rotations import euler_from_rotation
 from cryofocus.maths.symmetry import OperatorSet
-from cryofocus.workflows.outputs import require_new_table
+from cryofocus.workflows.outputs import require_format_of, require_new_table
 from cryofocus.workflows.progress import Advance, Progress, SilentProgress
 from cryofocus.workflows.subtract_table import has_cut_images
 
@@ -130,11 +130,7 @@ def expand(
             "expand. Give the symmetry of the map."
         )
     expander = _Expander.open(particles, operators, seed)
-    if output.suffix != expander.table.suffix:
-        raise SettingError(
-            f"{output}: expected a name that ends in {expander.table.suffix}, the format of "
-            f"{particles}. Change the name after -o."
-        )
+    require_format_of(expander.table, output)
     n_particles = expander.table.n_rows
     progress = progress or SilentProgress()
     with progress.task("expanding", n_particles) as advance:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from cryofocus.data.particle_table import ParticleTable
 from cryofocus.errors import OutputError, SettingError
 
 
@@ -63,4 +64,26 @@ def require_new_table(path: Path, source: Path, *, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise OutputError(
             f"{path}: exists. Choose another name with -o, or replace it with --overwrite."
+        )
+
+
+def require_format_of(table: ParticleTable, output: Path) -> None:
+    """Check that a table to write is named as those of the format it will have.
+
+    Parameters
+    ----------
+    table
+        The table it is made from, whose format it keeps.
+    output
+        Table that the user named with -o.
+
+    Raises
+    ------
+    SettingError
+        When the name ends otherwise.
+    """
+    if output.suffix != table.suffix:
+        raise SettingError(
+            f"{output}: expected a name that ends in {table.suffix}, the format of {table.path}. "
+            "Change the name after -o; cryofocus convert gives others."
         )

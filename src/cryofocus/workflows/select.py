@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 
 from cryofocus.data.formats import open_table
 from cryofocus.errors import FormatError, OutputError, SettingError
+from cryofocus.workflows.outputs import require_format_of
 from cryofocus.workflows.run_directory import RunDirectory
 
 
@@ -58,11 +59,7 @@ def select(
             f"{output}: exists. Choose another name with -o, or replace it with --overwrite."
         )
     table = open_table(directory.particles)
-    if output.suffix != table.suffix:
-        raise SettingError(
-            f"{output}: expected a name that ends in {table.suffix}, the format of "
-            f"{directory.particles}. Change the name after -o; cryofocus convert gives others."
-        )
+    require_format_of(table, output)
     posteriors = read_posteriors(directory, (table.n_rows, job.n_classes))
     rows = np.flatnonzero(_is_kept(posteriors, chosen, min_posterior))
     if len(rows) == 0:

@@ -20,7 +20,7 @@ from cryofocus.inference.subparticles import (
     locate_subparticles,
 )
 from cryofocus.maths.masks import mask_bounds
-from cryofocus.workflows.subtract_table import require_editable
+from cryofocus.workflows.subtract_table import open_relion_table, require_editable
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ def read_subtract_inputs(
     OutputError
         When the result would replace what it is made from.
     """
-    table = ParticleSet.read(particles, datadir=settings.datadir)
+    table = ParticleSet.from_table(open_relion_table(particles), datadir=settings.datadir)
     require_editable(table)
     _require_elsewhere(output, [particles, keep, *table.stack_paths])
     table.check_images()

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int8
 
+from cryofocus.data.formats import open_table
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.relion import (
     ANGLE_LABELS,
@@ -65,21 +66,36 @@ class SubtractedRows:
     cut: SubParticles | None
 
 
+def open_relion_table(path: Path) -> RelionTable:
+    """Open a table that can say where subtracted images lie.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read.
+    ParticleError
+        When it is no RELION table.
+    """
+    table = open_table(path)
+    if not isinstance(table, RelionTable):
+        raise ParticleError(
+            f"{path}: not a RELION STAR file; subtracted particles are written as one. Convert "
+            f"the table first: cryofocus convert {path} -o particles.star."
+        )
+    return table
+
+
 def require_editable(particles: ParticleSet) -> RelionTable:
-    """Return the table of particles if it can say where subtracted images lie.
+    """Return the table of particles if it can be told of a new pixel size.
 
     Raises
     ------
     ParticleError
-        When it is no RELION table, or cannot be told of a new pixel size.
+        When it cannot.
     """
     table = particles.table
     if not isinstance(table, RelionTable):
-        where = table.path if table is not None else "particles"
-        raise ParticleError(
-            f"{where}: not a RELION STAR file; subtracted particles are written as one. Convert "
-            "the table first with 'cryofocus convert'."
-        )
+        raise ValueError("expected particles of a RELION table, as `open_relion_table` gives them")
     used = [particles.optics[g] for g in np.unique(particles.optics_of_particle)]
     is_uniform = all(group.pixel_size_angstrom == particles.pixel_size_angstrom for group in used)
     optics = _optics_block(table.document)
@@ -156,8 +172,8 @@ def revert(particles: Path | str, output: Path | str, *, overwrite: bool = False
     """
     output = Path(output)
     require_new_table(output, Path(particles), overwrite=overwrite)
-    document = StarDocument.read(particles)
-    block = find_particles(document)
+    table = open_relion_table(Path(particles))
+    document, block = table.document, table.block
     if _intact_label(IMAGE_LABEL) not in block.labels:
         raise ParticleError(
             f"{document.path}: no column {_intact_label(IMAGE_LABEL)}, so nothing says which "
