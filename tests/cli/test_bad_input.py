@@ -192,13 +192,13 @@ BAD: dict[str, tuple[Callable[[Case], object], str]] = {
     ),
     "sphere and mask": (
         lambda c: c.options.update({"--mask": "mask.mrc"}),
-        "focus and mask: found both, expected one of them. Give a sphere with --focus X,Y,Z,R or "
-        "a mask file with --mask.",
+        "--focus and --mask: found both, expected one of them. Give a sphere with --focus X,Y,Z,R "
+        "or a mask file with --mask.",
     ),
     "no region": (
         lambda c: c.options.pop("--focus"),
-        "focus and mask: found neither, expected one of them. Give a sphere with --focus X,Y,Z,R "
-        "or a mask file with --mask.",
+        "--focus and --mask: found neither, expected one of them. Give a sphere with --focus "
+        "X,Y,Z,R or a mask file with --mask.",
     ),
     "nothing to subtract": (
         lambda c: (c.options.update({"--strategy": "subtract"}), c.use_mask(np.ones((BOX,) * 3))),
@@ -207,8 +207,8 @@ BAD: dict[str, tuple[Callable[[Case], object], str]] = {
     ),
     "a focus where there is none": (
         lambda c: c.options.update({"--strategy": "global"}),
-        "focus: the strategy global compares whole maps and has no focus. Leave it out, or bound "
-        "the particle with --solvent-mask.",
+        "--focus: the strategy global compares whole maps and has no focus. Leave it out, or "
+        "bound the particle with --solvent-mask.",
     ),
     "references of another box": (
         lambda c: c.start_from(ball(20), ball(20)),
@@ -226,7 +226,7 @@ BAD: dict[str, tuple[Callable[[Case], object], str]] = {
     ),
     "more references than classes": (
         lambda c: c.start_from(ball(BOX), ball(BOX), ball(BOX)),
-        "references: found 3 maps, expected 2, one a class. Give as many maps as classes.",
+        "--references: found 3 maps, expected 2, one a class. Give as many maps as classes.",
     ),
     "solvent mask off the grid": (
         lambda c: c.use_solvent_mask(ball(20)),
@@ -235,13 +235,13 @@ BAD: dict[str, tuple[Callable[[Case], object], str]] = {
     ),
     "more classes than particles": (
         lambda c: c.options.update({"--classes": "61"}),
-        "classes: 61 asked for, but {set}/particles.star holds only 60 particles; expected at "
+        "--classes: 61 asked for, but {set}/particles.star holds only 60 particles; expected at "
         "least two a class. Ask for fewer classes or give more particles.",
     ),
     "one particle": (
         lambda c: c.keep_rows(c.rows[:1]),
-        "classes: 2 asked for, but {set}/particles.star holds only 1 particle; expected at least "
-        "two a class. Ask for fewer classes or give more particles.",
+        "--classes: 2 asked for, but {set}/particles.star holds only 1 particle; expected at "
+        "least two a class. Ask for fewer classes or give more particles.",
     ),
     "no particle": (
         lambda c: c.keep_rows([]),
@@ -270,7 +270,7 @@ BAD: dict[str, tuple[Callable[[Case], object], str]] = {
     ),
     "resolution": (
         lambda c: c.options.update({"--max-resolution": "-3"}),
-        "max_resolution_angstrom: found -3.0, expected greater than 0",
+        "--max-resolution (max_resolution_angstrom): found -3.0, expected greater than 0",
     ),
 }
 

@@ -47,9 +47,9 @@ def test_expand_and_collapse(cryofocus: Invoke, particle_set: Path, tmp_path: Pa
     assert back.read_bytes() == table.read_bytes()
     again = tmp_path / "again.star"
     for options, message in (
-        (["--symmetry", "Q3"], "Error: symmetry: found 'Q3', expected a point group: Cn or Dn"),
+        (["--symmetry", "Q3"], "Error: --symmetry: found 'Q3', expected a point group: Cn or Dn"),
         (["--helical", "30,4"], "found '30,4', expected TWIST,RISE,N such as -65.2,9.4,5"),
-        ([], "Error: operators: expected exactly one of --symmetry GROUP, --helical TWIST"),
+        ([], "Error: --operators: expected exactly one of --symmetry GROUP, --helical TWIST"),
         (["--operators", table], "line 3: found 'data_optics', which is no number; expected nine"),
     ):
         result = cryofocus("expand", table, *options, "-o", again)
@@ -147,7 +147,10 @@ def run(tmp_path_factory: pytest.TempPathFactory, pristine_set: Path, focus: str
     )
     assert result.exit_code == 0, result.stderr
     assert "mean posterior" in result.stdout
-    assert json.loads((folder / "job.json").read_text())["verdict"] in result.stdout
+    verdict = json.loads((folder / "job.json").read_text())["verdict"]
+    assert verdict in result.stdout
+    assert verdict not in result.stderr
+    assert verdict in (folder / "run.log").read_text()
     assert f"Report      {folder}/report.html" in result.stdout
     return folder
 

@@ -13,10 +13,21 @@ from hypothesis import strategies as st
 
 from cryofocus.data.cistem_binary import new_column, write_binary
 from cryofocus.data.formats import open_table
+from cryofocus.data.operator_file import read_operators
 from cryofocus.data.particle_table import Supplement
 from cryofocus.data.volume import read_volume
 from cryofocus.errors import CryofocusError
 from cryofocus.maths.ctf import Microscope
+from cryofocus.workflows.classify_request import make_request, read_config
+from cryofocus.workflows.job import (
+    Agreement,
+    Contrast,
+    FocusRegion,
+    JobRecord,
+    Machine,
+    RunSummary,
+)
+from cryofocus.workflows.run_directory import RunDirectory
 from particle_files import cs_rows, par_text, save_cs, star_text, stream_bytes, write_stack_file
 
 # Few and always the same: a net against the next change, not a search.
@@ -27,6 +38,20 @@ LIGHT = settings(
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+JOB = JobRecord(
+    **{"version": "1", "command": "c", "seed": 1, "started": "2026-01-01", "box": 8},
+    **{"n_particles": 4, "n_classes": 2, "pixel_size_angstrom": 2.0, "strategy": "residual"},
+    **{"best_run": 1, "classes_found": True, "verdict": "v", "cycles": 1},
+    machine=Machine(processor="p", cores=1, memory_gb=1.0, python="3", platform="p"),
+    seconds={"reading": 1.0},
+    peak_memory_gb={"reading": 0.1},
+    focus=FocusRegion(kind="mask", path="mask.mrc"),
+    runs=(RunSummary(run=1, seed=1, cycles=1, log_likelihood=0, converged=True, reason="r"),),
+    agreement=Agreement(),
+    contrast=Contrast(sign=1, how="h"),
+    log_likelihood=(0.0,),
+)
+REQUEST = {"particles": "a.star", "focus": (1.0, 2.0, 3.0, 4.0), "settings": {"n_classes": 2}}
 CISTEM_STAR = (
     "data_\n\nloop_\n_cisTEMPositionInStack #1\n_cisTEMAnglePsi #2\n_cisTEMAngleTheta #3\n"
     "_cisTEMAnglePhi #4\n_cisTEMDefocus1 #5\n_cisTEMDefocus2 #6\n_cisTEMDefocusAngle #7\n"
@@ -66,6 +91,26 @@ def read_table(path: Path) -> None:
         table.write(path.with_name(f"out{table.suffix}"), {}, np.array([0]))
 
 
+def write_job(path: Path) -> None:
+    """A run directory that says it is finished."""
+    path.write_text(JOB.model_dump_json(indent=2))
+
+
+def read_job(path: Path) -> None:
+    """Open a run directory and read its record."""
+    RunDirectory.open(path.parent).read_job()
+
+
+def write_config(path: Path) -> None:
+    """A configuration of classify."""
+    path.write_text(make_request(REQUEST).to_yaml())
+
+
+def read_settings(path: Path) -> None:
+    """Read a configuration, as --config does."""
+    read_config(path, {})
+
+
 SOUND: dict[str, tuple[str, Callable[[Path], object], Callable[[Path], None]]] = {
     "star": ("x.star", lambda path: path.write_text(star_text()), read_table),
     "cs": ("x.cs", lambda path: save_cs(path, cs_rows()), read_table),
@@ -73,6 +118,13 @@ SOUND: dict[str, tuple[str, Callable[[Path], object], Callable[[Path], None]]] =
     "cistem star": ("sound.star", lambda path: path.write_text(CISTEM_STAR), read_table),
     "cistem": ("x.cistem", write_cistem, read_table),
     "par": ("x.par", lambda path: path.write_text(par_text()), read_table),
+    "job": ("job.json", write_job, read_job),
+    "config": ("x.yaml", write_config, read_settings),
+    "operators": (
+        "x.txt",
+        lambda path: path.write_text("# two\n1 0 0 0 1 0 0 0 1\n-1 0 0 0 -1 0 0 0 1 0 0 2\n"),
+        read_operators,
+    ),
     "mrc": ("x.mrc", lambda path: write_stack_file(path, np.zeros((2, 4, 4), "f4")), read_mrc),
 }
 
@@ -111,12 +163,18 @@ def test_only_our_own_error_comes_out(tmp_path: Path, kind: str, data: st.DataOb
         read(path)
 
 
-@pytest.mark.parametrize("name", ["x.star", "x.cs", "x.cistem", "x.par", "x.mrc"])
+READERS = {
+    **{f"x.{kind}": read_table for kind in ("star", "cs", "cistem", "par")},
+    **{"x.mrc": read_mrc, "job.json": read_job, "x.yaml": read_settings, "x.txt": read_operators},
+}
+
+
+@pytest.mark.parametrize("name", READERS)
 @LIGHT
 @given(content=st.binary(max_size=2000))
 def test_noise_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
-    """A file of random bytes is no particle table and no map."""
+    """A file of random bytes is no particle table, no map and no record."""
     path = tmp_path / name
     path.write_bytes(content)
     with suppress(CryofocusError):
-        (read_mrc if name.endswith("mrc") else read_table)(path)
+        READERS[name](path)

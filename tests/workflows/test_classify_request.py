@@ -19,7 +19,7 @@ SOUND = {"particles": "p.star", "focus": [1.0, 2.0, 3.0, 4.0], "settings": {"n_c
             {"settings": {"n_classes": 1}},
             "n_classes: found 1, expected greater than or equal to 2",
         ),
-        ({"settings": {"n_classes": 2, "n_run": 3}}, "n_run: unknown; check its spelling"),
+        ({"settings": {"n_classes": 2, "n_run": 3}}, r"n_run: unknown; did you mean n_runs\?"),
         ({"settings": {}}, "n_classes: missing; give a value"),
         ({"threads": 0}, "threads: found 0, expected greater than or equal to 1"),
         ({"memory_gb": -1}, "memory_gb: found -1, expected greater than 0"),
@@ -83,9 +83,36 @@ def test_unreadable_configuration_is_refused(tmp_path: Path, text: str | None) -
     assert isinstance(e.value, CryofocusError)
 
 
-def test_a_file_of_other_names_is_no_configuration(tmp_path: Path) -> None:
-    """Names that classify does not know are told, with the file they stand in."""
+def test_names_that_mean_nothing_are_told_with_advice(tmp_path: Path) -> None:
+    """Names that classify does not know are told, with the file and what may have been meant."""
     path = tmp_path / "dataset.yaml"
-    path.write_text("scenario: 1\nfocus: [1, 2, 3, 4]\nsnr: 0.1\n")
-    with pytest.raises(FormatError, match=r"dataset\.yaml: scenario, snr mean nothing to cl"):
+    path.write_text("scenario: 1\nfocus: [1, 2, 3, 4]\nseed: 1\nthread: 2\n")
+    with pytest.raises(FormatError) as caught:
+        read_config(path)
+    assert str(caught.value) == (
+        f"{path}: scenario: unknown, check its spelling; seed: unknown, it belongs under "
+        "settings; thread: unknown, did you mean threads?"
+    )
+
+
+def test_faults_of_the_file_are_told_apart_from_those_of_options(tmp_path: Path) -> None:
+    """What is wrong in a configuration names the file; what is wrong beside it does not."""
+    path = tmp_path / "config.yaml"
+    path.write_text("particles: a.star\nfocus: [1, 2, 3, 4]\nsettings: {n_clases: 2}\n")
+    with pytest.raises(SettingError) as caught:
+        read_config(path)
+    assert str(caught.value) == (
+        f"{path}: n_classes: missing; give a value; n_clases: unknown; did you mean n_classes?"
+    )
+    path.write_text(make_request(SOUND).to_yaml())
+    with pytest.raises(SettingError, match=r"^n_runs: found 0, expected greater"):
+        read_config(path, {"settings": {"n_runs": 0}})
+
+
+@pytest.mark.parametrize("text", ["focus: 2001-99-99", "focus: " + "9" * 5000, "[" * 3000])
+def test_what_the_parser_stumbles_over_is_no_yaml(tmp_path: Path, text: str) -> None:
+    """Impossible dates, endless numbers and endless nesting are refused like any other text."""
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(FormatError, match=r"config\.yaml: cannot be read as YAML"):
         read_config(path)

@@ -13,6 +13,8 @@ class _StandardError(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line; only warnings and errors say their level."""
+        if getattr(record, "log_only", False):
+            return  # said on standard output
         level = f"{record.levelname.capitalize()}: " if record.levelno > logging.INFO else ""
         typer.echo(f"{level}{record.getMessage()}", err=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 import time
@@ -13,7 +14,13 @@ import typer
 from typer.core import TyperGroup
 
 from cryofocus.cli.options import repeat_options
-from cryofocus.errors import CryofocusError, Interrupted
+from cryofocus.errors import CryofocusError, Interrupted, SettingError
+
+# `n_runs: found 0 ...; seed: found ...`, and what options leave out of such names.
+COMPLAINT = re.compile(
+    r"(?P<before>^|; )(?P<names>[a-z_]+(?: and [a-z_]+)*)(?P<after>(?:\.\d+)?: )"
+)
+UNIT_OR_COUNT = re.compile(r"^(n|max)_(?!resolution)|_(angstrom|gb)$")
 
 EXIT_UNEXPECTED = 1
 EXIT_BAD_INPUT = 2
@@ -36,7 +43,10 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except CryofocusError as error:
-            typer.echo(f"Error: {error}", err=True)
+            text = str(error)
+            if isinstance(error, SettingError) and ctx.invoked_subcommand:
+                text = name_options(text, self.commands[ctx.invoked_subcommand])
+            typer.echo(f"Error: {text}", err=True)
             raise typer.Exit(EXIT_BAD_INPUT) from error
         except Interrupted as stop:
             typer.echo(f"\n{stop}", err=True)
@@ -44,6 +54,43 @@ class Commands(TyperGroup):
         except KeyboardInterrupt as stop:
             typer.echo(f"\n{INTERRUPTED}", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from stop
+
+
+def name_options(message: str, command: Any) -> str:
+    """Call settings at the start of a complaint as the command line calls them.
+
+    Parameters
+    ----------
+    message : complaints as `name: ...`, separated by semicolons, in the words of Python and YAML.
+    command : whose options are meant; of a group, those of all its commands.
+    """
+    if COMPLAINT.match(message) is None:
+        return message  # about a file, whose own words count
+    members = command.commands.values() if isinstance(command, TyperGroup) else (command,)
+    options = {
+        option
+        for member in members
+        for parameter in member.params
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+
+    def rename(match: re.Match[str]) -> str:
+        names = match["names"].split(" and ")
+        said = [_option_of(name, options) for name in names]
+        return match["before"] + " and ".join(said) + match["after"]
+
+    return COMPLAINT.sub(rename, message)
+
+
+def _option_of(setting: str, options: set[str]) -> str:
+    """Name the option that gives a setting, and the setting where it is called otherwise."""
+    plain = UNIT_OR_COUNT.sub("", setting)
+    for name in (setting, plain):
+        option = "--" + name.replace("_", "-")
+        if option in options:
+            return option if name == setting else f"{option} ({setting})"
+    return setting
 
 
 class UnexpectedErrors:

@@ -24,7 +24,7 @@ from cryofocus.workflows.findings import log_findings
 from cryofocus.workflows.machine import StageClock, peak_memory_gb
 from cryofocus.workflows.progress import Progress, SilentProgress
 from cryofocus.workflows.run_directory import RunDirectory
-from cryofocus.workflows.run_log import record_log
+from cryofocus.workflows.run_log import LOG_ONLY, record_log
 from cryofocus.workflows.run_monitor import RunMonitor
 from cryofocus.workflows.statistics_store import StatisticsStore
 
@@ -103,7 +103,7 @@ def classify(
             command, started.isoformat(timespec="seconds"), clock, tuple(warnings)
         )
         record = compose_record(request, inputs, result, circumstances)
-        logger.info("%s", record.verdict)
+        logger.info("%s", record.verdict, extra=LOG_ONLY)
         directory.write_job(record)
         directory.remove_checkpoint()
     return directory

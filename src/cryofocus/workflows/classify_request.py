@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,8 @@ from cryofocus.maths.ctf import Microscope
 
 Sphere = tuple[float, float, float, float]
 MAX_COMPLAINTS = 5
+# What the validator says of types, for people.
+IN_WORDS = {"path_type": "the name of a file", "tuple_type": "a list of numbers"}
 
 
 class ClassifyRequest(BaseModel):
@@ -179,7 +182,8 @@ def read_config(path: Path, changes: Mapping[str, Any] | None = None) -> Classif
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise FormatError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    # Dates and numbers that are none are ValueErrors to the parser.
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise FormatError(
             f"{path}: cannot be read as YAML ({error}). Give the config.yaml of a run."
         ) from error
@@ -192,15 +196,20 @@ def read_config(path: Path, changes: Mapping[str, Any] | None = None) -> Classif
             f"{path}: holds no settings of classify. Give the config.yaml of a run directory."
         )
     if unknown := sorted(map(str, values.keys() - ClassifyRequest.model_fields.keys())):
-        raise FormatError(
-            f"{path}: {', '.join(unknown[:MAX_COMPLAINTS])} mean nothing to classify. Give the "
-            "config.yaml of a run directory, or correct the names."
+        named = "; ".join(
+            f"{name}: unknown, {_suggest(name)}" for name in unknown[:MAX_COMPLAINTS]
         )
+        raise FormatError(f"{path}: {named}")
     changed = dict(changes or {})
     if "focus" in changed or "mask" in changed:
         values = {k: v for k, v in values.items() if k not in ("focus", "mask", "map")}
-    settings = {**values.get("settings", {}), **changed.pop("settings", {})}
-    return make_request({**values, **changed, "settings": settings})
+    new_settings = changed.pop("settings", {})
+    settings = {**values.get("settings", {}), **new_settings}
+    try:
+        return make_request({**values, **changed, "settings": settings})
+    except SettingError as error:
+        # What was given beside the file is not the file's fault.
+        raise error if changed or new_settings else SettingError(f"{path}: {error}") from error
 
 
 def _explain(entry: Mapping[str, Any]) -> str:
@@ -208,8 +217,18 @@ def _explain(entry: Mapping[str, Any]) -> str:
     place = [str(part) for part in entry["loc"] if part != "settings"]
     name = ".".join(place) or "settings"
     if entry["type"] == "extra_forbidden":
-        return f"{name}: unknown; check its spelling"
+        return f"{name}: unknown; {_suggest(name)}"
     if entry["type"] == "missing":
         return f"{name}: missing; give a value"
-    message = str(entry["msg"]).removeprefix("Input should be ")
-    return f"{name}: found {entry['input']!r}, expected {message}"
+    expected = IN_WORDS.get(entry["type"], str(entry["msg"]).removeprefix("Input should be "))
+    return f"{name}: found {entry['input']!r}, expected {expected}"
+
+
+def _suggest(name: str) -> str:
+    """Say what an unknown name may have been meant to be."""
+    settings = ClassifierSettings.model_fields
+    if name in settings:
+        return "it belongs under settings"
+    known = [*ClassifyRequest.model_fields, *settings]
+    alike = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    return f"did you mean {alike[0]}?" if alike else "check its spelling"

@@ -11,6 +11,8 @@ from pathlib import Path
 from cryofocus.data.atomic import explain_write_errors
 
 LOGGER_NAME = "cryofocus"
+# `extra` of a line that a command says by itself: kept in the log, not shown on the way.
+LOG_ONLY = {"log_only": True}
 
 _LINE = "{asctime}  {levelname:<8}{message}"
 _TIME = "%Y-%m-%d %H:%M:%SZ"
