@@ -114,6 +114,24 @@ class SliceKernels(Protocol):
         """Return Re<data, slice_k> and Re<slice_k, precision slice_l> of every particle."""
         ...
 
+    def pose_moments(
+        self,
+        grid: Complex64[np.ndarray, "edge edge half 4"],
+        geometry: SliceGeometry,
+        shifts: Float32[np.ndarray, "particle 2"],
+        data: Complex64[np.ndarray, "particle point"],
+        precision: Float32[np.ndarray, "particle point"],
+    ) -> tuple[Float64[np.ndarray, "particle 6"], Float64[np.ndarray, "particle 6 6"]]:
+        """Return moments of the slice of a map V and of its derivatives by the pose.
+
+        Components of the grid are V and x V, y V, z V, with coordinates from the centre in units
+        of edge/(2 pi) voxels. Columns, with k the slice's point on the grid, F = (xV, yV, zV)
+        there, and everything times exp(i points . shift): the slice; its derivatives i k x F as
+        the volume turns about x, y and z (radians); i kx V and i ky V, as the shift grows.
+        Results are Re<data, column> and Re<column, precision column> of every particle.
+        """
+        ...
+
     def accumulator(self, edge: int, n_data: int, n_precision: int) -> SliceAccumulator:
         """Return an empty sum over particles on a grid of `edge`, with so many columns."""
         ...

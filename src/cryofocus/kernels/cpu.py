@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from jaxtyping import Complex64, Float32, Float64
 
-from cryofocus.kernels import _cpu_loops
+from cryofocus.kernels import _cpu_loops, _pose_loops
 from cryofocus.kernels.contract import SliceGeometry, SliceSums
 
 
@@ -66,6 +66,32 @@ class CpuKernels:
         linear = np.empty((len(data), grid.shape[3]))
         quadratic = np.empty((len(data), grid.shape[3], grid.shape[3]))
         self._moments(grid, geometry, (data, precision), (linear, quadratic))
+        return linear, quadratic
+
+    def pose_moments(
+        self,
+        grid: Complex64[np.ndarray, "edge edge half 4"],
+        geometry: SliceGeometry,
+        shifts: Float32[np.ndarray, "particle 2"],
+        data: Complex64[np.ndarray, "particle point"],
+        precision: Float32[np.ndarray, "particle point"],
+    ) -> tuple[Float64[np.ndarray, "particle 6"], Float64[np.ndarray, "particle 6 6"]]:
+        """Return moments of the slice of a map and of its derivatives by the pose."""
+        linear, quadratic = np.empty((len(data), 6)), np.empty((len(data), 6, 6))
+        _use_threads(self.n_threads)
+        _pose_loops.pose_moments(
+            _floats(grid),
+            geometry.edge,
+            geometry.order,
+            geometry.matrices,
+            geometry.points,
+            shifts,
+            data,
+            precision,
+            self.n_threads,
+            linear,
+            quadratic,
+        )
         return linear, quadratic
 
     def accumulator(self, edge: int, n_data: int, n_precision: int) -> CpuAccumulator:

@@ -58,6 +58,25 @@ class ReferenceKernels:
         quadratic = np.einsum("ipk,ip,ipl->ikl", slices.conj(), precision, slices).real
         return np.ascontiguousarray(linear), np.ascontiguousarray(quadratic)
 
+    def pose_moments(
+        self,
+        grid: Complex64[np.ndarray, "edge edge half 4"],
+        geometry: SliceGeometry,
+        shifts: Float32[np.ndarray, "particle 2"],
+        data: Complex64[np.ndarray, "particle point"],
+        precision: Float32[np.ndarray, "particle point"],
+    ) -> tuple[Float64[np.ndarray, "particle 6"], Float64[np.ndarray, "particle 6 6"]]:
+        """Return moments of the slice of a map and of its derivatives by the pose."""
+        slices = self.gather(grid, geometry).astype(np.complex128)
+        place = np.einsum("pa,iak->ipk", geometry.points, geometry.matrices)
+        turns = 1j * np.cross(place, slices[..., 1:])
+        shifted = 1j * geometry.points * slices[..., :1]
+        columns = np.concatenate([slices[..., :1], turns, shifted], axis=2)
+        columns *= np.exp(1j * shifts @ geometry.points.T)[..., None]
+        linear = np.einsum("ip,ipk->ik", data.conj(), columns).real
+        quadratic = np.einsum("ipk,ip,ipl->ikl", columns.conj(), precision, columns).real
+        return np.ascontiguousarray(linear), np.ascontiguousarray(quadratic)
+
     def accumulator(self, edge: int, n_data: int, n_precision: int) -> ReferenceAccumulator:
         """Return an empty sum over particles on a grid of `edge`, with so many columns."""
         return ReferenceAccumulator(

@@ -22,9 +22,7 @@ from cryofocus.inference.images import ImageChunk, ParticleImages
 from cryofocus.inference.noise import NoiseModel
 from cryofocus.inference.reconstruct import PADDING, matched_chunk
 from cryofocus.kernels.contract import SliceGeometry, SliceKernels
-from cryofocus.maths.fourier import shift_phases
-from cryofocus.poses.reference import N_MAPS, PoseReference
-from cryofocus.poses.result import N_PARAMETERS
+from cryofocus.poses.reference import PoseReference
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,11 +112,6 @@ class PoseData:
             self.pixel_size_angstrom,
         )
 
-    def moved(self, shift_angstrom: Float64[np.ndarray, "n 2"]) -> Complex64[np.ndarray, "n point"]:
-        """Return the data centred by other shifts."""
-        step = shift_angstrom - self.centre_angstrom
-        return self.data * self.band.pick(shift_phases(self.band.box, self.pixel_size_angstrom, step))
-
 
 def compare(
     data: PoseData,
@@ -136,20 +129,20 @@ def compare(
     rotation, shift_angstrom : the poses.
     kernels : slice kernels of the device.
     """
-    grid = model.reference.grid
+    grid, padded = model.reference.grid, PADDING * data.band.box
+    # A point of the padded grid turns by this much of an angle for every Å of shift.
+    radians_per_angstrom = 2 * np.pi / (padded * data.pixel_size_angstrom)
     matrices = np.einsum("nji,njk->nik", data.magnification, rotation[:, :2])
     geometry = SliceGeometry(
         grid.shape[0], data.band.grid_points(PADDING), matrices.astype(np.float32)
     )
-    linear, quadratic = kernels.latent_moments(
-        grid, geometry, data.moved(shift_angstrom), data.precision
+    step = (shift_angstrom - data.centre_angstrom) * radians_per_angstrom
+    linear, quadratic = kernels.pose_moments(
+        grid, geometry, step.astype(np.float32), data.data, data.precision
     )
-    # Columns of the map and of its derivatives by the pose, out of those of the seven maps.
-    columns = np.zeros((len(rotation), 1 + N_PARAMETERS, N_MAPS))
-    columns[:, range(4), range(4)] = 1
-    columns[:, 4:, 4:] = np.linalg.solve(data.magnification, rotation[:, :2])
-    linear = np.einsum("npk,nk->np", columns, linear)
-    quadratic = columns @ quadratic @ columns.transpose(0, 2, 1)
+    units = np.array([1, 1, 1, 1, radians_per_angstrom, radians_per_angstrom])
+    linear *= units
+    quadratic *= units[:, None] * units
     return _profile_scale(linear, quadratic, model.scale_prior)
 
 
