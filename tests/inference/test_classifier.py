@@ -13,15 +13,12 @@ import pytest
 
 from cryofocus.errors import SettingError
 from cryofocus.inference import em
-from cryofocus.inference.classifier import (
-    ClassificationResult,
-    FocusedClassifier,
-    choose_shells,
-)
+from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
 from cryofocus.inference.consensus import Consensus, ScalePrior
 from cryofocus.inference.monitor import Advance
 from cryofocus.inference.noise import NoiseModel
 from cryofocus.inference.reconstruct import MapEstimate
+from cryofocus.inference.resolution import choose_shells
 from cryofocus.inference.settings import ClassifierSettings
 
 from .planted import BOX, KERNELS, plant
@@ -183,3 +180,15 @@ def test_a_stretching_magnification_is_classified() -> None:
         particles, ArrayReader(planted.images), planted.mask
     )
     assert np.isfinite(result.posteriors).all()
+
+
+def test_given_posteriors_start_the_first_runs() -> None:
+    """A run that starts from settled classes keeps them, and they stay its own in order."""
+    planted, settings = plant(), SETTINGS.model_copy(update={"control_maps": False})
+    known = np.eye(2)[planted.labels]
+    classifier = FocusedClassifier(settings, KERNELS)
+    reader = ArrayReader(planted.images)
+    result = classifier.fit(planted.particles, reader, planted.mask, starts=[known, known])
+    first, second = (run.posteriors.argmax(axis=1) for run in result.runs)
+    assert (first == second).all()
+    assert max((first == planted.labels).mean(), (first != planted.labels).mean()) > 0.9

@@ -27,6 +27,7 @@ from cryofocus.inference.reconstruct import (
     accumulate_halves,
     solve_maps,
 )
+from cryofocus.inference.resolution import choose_shells
 from cryofocus.inference.runs import RunComparison, compare_runs
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.inference.strategies import STRATEGIES
@@ -39,13 +40,10 @@ from cryofocus.inference.strategy import (
     has_converged,
 )
 from cryofocus.kernels.contract import SliceKernels
-from cryofocus.maths.shells import first_shell_below, shell_resolution_angstrom
+from cryofocus.maths.shells import shell_resolution_angstrom
 
 logger = logging.getLogger(__name__)
 
-FSC_LIMIT = 0.143
-# The smallest band in which a focus region still has a shape.
-MIN_SHELLS = 5
 # Maps reconstructed in one pass over the images: a balance of time and memory.
 CLASSES_AT_ONCE = 4
 
@@ -162,6 +160,7 @@ class FocusedClassifier:
         *,
         monitor: Monitor | None = None,
         allocate: Allocate = np.empty,
+        starts: Sequence[Float64[np.ndarray, "particle n_classes"]] = (),
     ) -> ClassificationResult:
         """Classify particles by what the focus mask shows.
 
@@ -173,6 +172,8 @@ class FocusedClassifier:
         monitor : progress and checkpoints; silent by default.
         allocate : makes the arrays of the statistics, `np.empty` by default; bring a
             disk-backed one for statistics larger than memory.
+        starts : posteriors that the first runs start from, such as those of a classification
+            under other poses; the strategy starts the others.
 
         Raises
         ------
@@ -208,7 +209,7 @@ class FocusedClassifier:
         )
         _log_plan(prepared)
         strategy = STRATEGIES[settings.strategy](prepared)
-        states = run_all(strategy, settings.n_runs, monitor)
+        states = run_all(strategy, settings.n_runs, monitor, starts)
         return self._conclude(prepared, strategy, states, origin)
 
     def _estimate_consensus(
@@ -282,55 +283,25 @@ class FocusedClassifier:
         return tuple(maps)
 
 
-def run_all(strategy: Strategy[State], n_runs: int, monitor: Monitor) -> list[State]:
-    """Finish every run, from where a checkpoint left it."""
+def run_all(
+    strategy: Strategy[State],
+    n_runs: int,
+    monitor: Monitor,
+    starts: Sequence[Float64[np.ndarray, "particle n_classes"]] = (),
+) -> list[State]:
+    """Finish every run, from where a checkpoint left it, or from given posteriors."""
     kept = monitor.load()
     states = unpack_runs(strategy, kept) if kept is not None else []
     for run in range(n_runs):
         if run == len(states):
-            states.append(strategy.start(run))
+            given = run < len(starts)
+            states.append(strategy.begin(starts[run]) if given else strategy.start(run))
         with monitor.stage(f"run {run + 1} of {n_runs}", strategy.n_cycles) as advance:
             while strategy.terminate(states[run]) is None:
                 states[run] = strategy.step(states[run])
                 monitor.save(pack_runs(strategy, states))
                 advance(note=strategy.describe(states[run]))
     return states
-
-
-def choose_shells(consensus: Consensus, max_resolution_angstrom: float | None) -> int:
-    """Return how many shells enter the classification.
-
-    What the consensus does not resolve, a part of the particles cannot; with a limit given, the
-    limit holds, clamped to Nyquist and to a few shells.
-    """
-    particles = consensus.images.particles
-    box, pixel = particles.box, particles.pixel_size_angstrom
-    largest = consensus.images.largest_band().n_shells
-    if max_resolution_angstrom is not None:
-        asked = int(box * pixel / max_resolution_angstrom) + 1
-        if asked > box // 2:
-            logger.warning(
-                "the resolution limit of %.2f Å lies beyond Nyquist (%.2f Å) and was clamped to "
-                "it; nothing is lost, but a smaller limit would be faster.",
-                max_resolution_angstrom,
-                2 * pixel,
-            )
-        elif asked < min(MIN_SHELLS, largest):
-            logger.warning(
-                "the resolution limit of %.2f Å is coarser than can be classified at in a box of "
-                "%.0f Å; %d shells are used.",
-                max_resolution_angstrom,
-                box * pixel,
-                min(MIN_SHELLS, largest),
-            )
-        return int(np.clip(asked, min(MIN_SHELLS, largest), largest))
-    resolved = first_shell_below(consensus.map.fsc, FSC_LIMIT)
-    if resolved < MIN_SHELLS:
-        logger.warning(
-            "the half maps of the consensus do not agree at any resolution: the images look like "
-            "noise under these poses. Check poses, contrast and CTF."
-        )
-    return int(np.clip(resolved, min(MIN_SHELLS, largest), largest))
 
 
 def _log_plan(prepared: Prepared) -> None:

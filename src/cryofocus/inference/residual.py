@@ -72,6 +72,10 @@ class ResidualStrategy:
             posteriors = random_posteriors(n, self.settings.n_classes, generator)
         else:
             posteriors = self.search(run)
+        return self.begin(posteriors)
+
+    def begin(self, posteriors: Float64[np.ndarray, "particle n_classes"]) -> em.EmState:
+        """Start from given posteriors; what is known of the prior starts anew."""
         return em.init(self.problem, posteriors, self.spectrum)
 
     def judge(

@@ -110,6 +110,10 @@ class Strategy(Protocol[State]):
         """Return the start of a run, random in the run's own stream."""
         ...
 
+    def begin(self, posteriors: Float64[np.ndarray, "particle n_classes"]) -> State:
+        """Return the state that starts from given posteriors."""
+        ...
+
     def step(self, state: State) -> State:
         """Do one cycle."""
         ...

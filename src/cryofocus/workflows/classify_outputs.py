@@ -10,8 +10,9 @@ from jaxtyping import Float, Float64
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.star import write_star
 from cryofocus.data.volume import write_volume
-from cryofocus.inference.classifier import FSC_LIMIT, ClassificationResult
+from cryofocus.inference.classifier import ClassificationResult
 from cryofocus.inference.reconstruct import MapEstimate
+from cryofocus.inference.resolution import FSC_LIMIT
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.maths.shells import first_shell_below, shell_resolution_angstrom
 from cryofocus.workflows.classify_inputs import Inputs

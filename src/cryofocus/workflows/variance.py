@@ -10,12 +10,12 @@ import numpy as np
 
 from cryofocus.data.images import ImageReader
 from cryofocus.data.mask import FocusMask
-from cryofocus.inference.classifier import choose_shells
 from cryofocus.inference.consensus import estimate_consensus
 from cryofocus.inference.latent import locate_particles
 from cryofocus.inference.preparation import assign_half_sets, prepare_images
 from cryofocus.inference.resampling import BootstrapVariance, bootstrap_variance
 from cryofocus.inference.residual import prepare_residual
+from cryofocus.inference.resolution import choose_shells
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.inference.strategy import Prepared
 from cryofocus.inference.variability import Variability, explore_region
