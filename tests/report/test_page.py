@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import html
 import re
 import subprocess
 import sys
@@ -14,7 +17,7 @@ import pytest
 
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import FormatError, InputError
-from cryofocus.report import map_sections
+from cryofocus.report import map_figures, map_sections, shown_maps, surfaces
 from cryofocus.report.page import write_report
 from cryofocus.report.results import read_results
 from cryofocus.workflows.run_directory import RunDirectory
@@ -23,7 +26,8 @@ Build = Callable[..., RunDirectory]
 
 HOSTILE = """ <script>alert('1')</script> "onload='x' &amp; {{ 7*7 }}"""
 VOID = {"meta", "img", "input", "br"}
-SECTIONS = ["sure", "classes", "maps", "fsc", "certainty", "runs", "settings", "files", "cite"]
+SECTIONS = ["sure", "classes", "surfaces", "maps", "fsc", "certainty", "runs", "settings"]
+SECTIONS += ["files", "cite"]
 
 
 class PageReader(HTMLParser):
@@ -64,6 +68,7 @@ class PageReader(HTMLParser):
 def coarse_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw maps coarsely, for speed."""
     monkeypatch.setattr(map_sections, "MAX_DOTS_PER_INCH", 40.0)
+    monkeypatch.setattr(surfaces, "MAX_SHOWN_EDGE", 12)
 
 
 def read_page(path: Path) -> PageReader:
@@ -88,11 +93,26 @@ def test_page_is_complete_and_self_contained(build_run: Build) -> None:
     for _, name, value in reader.attributes:
         if name == "href":
             assert value.startswith("#") or (directory.path / value).is_file(), value
-    assert not {"script", "link", "iframe", "object", "form"} & set(reader.tags)
-    assert "http" not in path.read_text(encoding="utf-8").split("<main>")[0].replace(
-        "http-equiv", ""
-    )
-    assert "url(" not in path.read_text(encoding="utf-8")
+    assert not {"link", "iframe", "object"} & set(reader.tags)
+    assert not any(name in {"src", "action"} for tag, name, _ in reader.attributes if tag != "img")
+    head = path.read_text(encoding="utf-8").split("<main>")[0]
+    assert "http" not in head.replace("http-equiv", "")
+    assert "url(" not in head
+
+
+def test_only_the_scripts_of_the_page_may_run(build_run: Build) -> None:
+    """The policy names the sums of the page's two scripts, and nothing else may run or be fetched."""
+    text = write_report(build_run().path).read_text(encoding="utf-8")
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', text)
+    assert policy is not None
+    rules = dict(rule.strip().split(" ", 1) for rule in html.unescape(policy[1]).split(";"))
+    sums = [
+        "'sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() + "'"
+        for script in re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    ]
+    assert len(sums) == 2
+    assert rules["script-src"].split() == sums
+    assert rules["default-src"] == "'none'"
 
 
 def test_page_says_what_was_found(build_run: Build) -> None:
@@ -129,7 +149,7 @@ def test_hostile_names_stay_text(build_run: Build) -> None:
     )
     path = write_report(directory.path)
     reader = read_page(path)
-    assert "script" not in reader.tags
+    assert reader.tags.count("script") == 3
     assert not any(name.startswith("on") for _, name, _ in reader.attributes)
     assert reader.text.count("<script>alert('1')") >= 6
     assert "v<b>" in reader.text
@@ -170,13 +190,19 @@ def test_large_maps_are_drawn_at_screen_size(
     """Maps larger than what a panel can show are resampled, and positions in Å stay the same."""
     results = read_results(build_run())
     scales = []
-    monkeypatch.setattr(
-        map_sections.map_figures, "draw_consensus_row", lambda planes, scale: scales.append(scale)
-    )
-    monkeypatch.setattr(map_sections.style, "as_png", lambda figure, resolution: "")
     for drawn_box in (32, 20):
-        monkeypatch.setattr(map_sections, "MAX_DRAWN_BOX", drawn_box)
-        map_sections.draw_maps(results)
+        monkeypatch.setattr(shown_maps, "MAX_DRAWN_BOX", drawn_box)
+        maps = shown_maps.read_maps(results)
+        assert maps.consensus.planes[0].shape[0] <= drawn_box
+        scales.append(
+            map_figures.choose_scale(
+                maps.view,
+                maps.voxel_size_angstrom,
+                maps.mask.planes,
+                maps.consensus.planes,
+                [difference.planes for difference in maps.differences.values()],
+            )
+        )
     fine, coarse = scales
     assert coarse.voxel_size_angstrom == pytest.approx(4.0 * 32 / 20)
     assert coarse.positions_angstrom == pytest.approx(fine.positions_angstrom, abs=3.5)

@@ -54,7 +54,7 @@ def extract_surface(
         return SurfaceMesh(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))
     lowest = min(float(density.min()), level - max(abs(level), 1e-6))
     padded = np.pad(density.astype(np.float32), 1, constant_values=lowest)
-    vertices, triangles, _, _ = marching_cubes(padded, level)
+    vertices, triangles, _, _ = marching_cubes(padded, level)  # type: ignore[no-untyped-call]
     positions = (vertices[:, ::-1] - 1) * voxel_size_angstrom + np.asarray(origin_angstrom)
     return SurfaceMesh(positions.astype(np.float32), triangles.astype(np.int32))
 
