@@ -1,14 +1,14 @@
 """How much of each region every single particle holds, without any classification.
 
-Particle i shows the map V with each region's content V_r changed by a factor 1 + a_ir and the
-rest's by 1 + a_i0. With z_i the matched-filtered residual and q_i the precision of its image
+Particle i shows the map V with each region's content V_r changed by a factor 1 + a_ir, and so
+every block of the rest. With z_i the matched-filtered residual and q_i the precision of its image
 (docs/derivations/small-box-statistics.md),
 
     b_ir = <z_i, P_i V_r>,    A_irs = <P_i V_r, q_i P_i V_s>
 
 are sufficient for the factors: their joint least-squares estimate is A^-1 b with covariance A^-1.
-Regions that overlap in projection are told apart by it, as far as the view allows, and the rest
-of the particle sets the grey scale against which regions are measured
+Regions that overlap in projection are told apart by it, as far as the view allows, and the blocks
+that vary least set the grey scale against which regions are measured
 (docs/derivations/covariance.md).
 """
 
@@ -20,6 +20,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float32, Float64, Int
 
+from cryofocus.covariance.masses import solvent_contour
+from cryofocus.covariance.reference import choose_reference, cut_into_blocks
 from cryofocus.covariance.regions import Region
 from cryofocus.errors import RegionError
 from cryofocus.inference.background import whole_consensus
@@ -42,14 +44,23 @@ class Templates:
     Attributes
     ----------
     names : of the regions.
-    volumes : `(component, box, box, box)` the pieces of all regions, and the rest last.
-    contrast : `(region, component)` how factors combine to a region's occupancy: its pieces by
-        their mass, less the rest.
+    volumes : `(component, box, box, box)` the pieces of all regions, then the rest's blocks.
+    content : `(region, piece)` how factors of pieces combine to a region's content: by mass.
     """
 
     names: tuple[str, ...]
     volumes: Float32[np.ndarray, "component box box box"]
-    contrast: Float64[np.ndarray, "region component"]
+    content: Float64[np.ndarray, "region piece"]
+
+    @property
+    def n_pieces(self) -> int:
+        """Number of the regions' pieces; what follows them are blocks of the rest."""
+        return int(self.content.shape[1])
+
+    @property
+    def block_mass(self) -> Float64[np.ndarray, " block"]:
+        """Mass of each block of the rest, in the map's units times voxels."""
+        return np.asarray(self.volumes[self.n_pieces :].sum(axis=(1, 2, 3), dtype=np.float64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +71,7 @@ class Occupancies:
     ----------
     names : of the regions.
     values : `(particle, region)` content of a region, relative to its mean content in all
-        particles and to the rest of the particle: -1 where nothing is there, 0 for the mean.
+        particles and to the particle's reference: -1 where nothing is there, 0 for the mean.
     noise : `(particle, region, region)` covariance of their errors.
     """
 
@@ -89,24 +100,25 @@ def make_templates(
     """
     pieces = [region.pieces() for region in regions]
     covered = np.any([region.inside for region in regions], axis=0)
+    rest = np.where(covered, np.float32(0), density)
+    blocks = cut_into_blocks(rest, rest > solvent_contour(density))
     flat = [density * piece for own in pieces for piece in own]
-    volumes = np.stack([*flat, density * ~covered]).astype(np.float32)
-    mass = volumes.sum(axis=(1, 2, 3), dtype=np.float64)
-    contrast = np.zeros((len(regions), len(volumes)))
-    contrast[:, -1] = -1.0
+    content = np.zeros((len(regions), len(flat)))
     start = 0
     for row, (region, own) in enumerate(zip(regions, pieces, strict=True)):
         columns = slice(start, start + len(own))
-        share = np.maximum(mass[columns], 0.0)
-        if mass[columns].sum() <= 0:
+        mass = np.array([volume.sum(dtype=np.float64) for volume in flat[columns]])
+        if mass.sum() <= 0:
             raise RegionError(
                 f"region {region.name}: the consensus map has no density there; expected a region "
                 "of the particle. Check that mask and map lie in one frame, and that the region "
                 "is not outside of the particle."
             )
-        contrast[row, columns] = share / share.sum()
+        share = np.maximum(mass, 0.0)
+        content[row, columns] = share / share.sum()
         start += len(own)
-    return Templates(tuple(region.name for region in regions), volumes, contrast)
+    volumes = np.stack([*flat, *(rest * block for block in blocks)]).astype(np.float32)
+    return Templates(tuple(region.name for region in regions), volumes, content)
 
 
 def measure_occupancies(
@@ -120,7 +132,7 @@ def measure_occupancies(
     """Fit all regions of every particle jointly, in one pass over the images.
 
     The particles' intensity scale is not fitted before: it would be too large where many regions
-    are filled, and make independent ones look anticorrelated. The rest's factor takes its place.
+    are filled, and make independent ones look anticorrelated. The reference takes its place.
 
     Parameters
     ----------
@@ -147,8 +159,23 @@ def measure_occupancies(
             residual.precision * band.hermitian,
         )
         advance(len(residual.particles))
-    values, noise = solve_occupancies(linear, quadratic, templates.contrast)
-    return Occupancies(templates.names, values, noise)
+    contrast = occupancy_contrast(templates, linear, quadratic)
+    return Occupancies(templates.names, *solve_occupancies(linear, quadratic, contrast))
+
+
+def occupancy_contrast(
+    templates: Templates,
+    linear: Float64[np.ndarray, "particle component"],
+    quadratic: Float64[np.ndarray, "particle component component"],
+) -> Float64[np.ndarray, "region component"]:
+    """Return how factors combine to occupancies: content less what the reference blocks say."""
+    mass, n_pieces = templates.block_mass, templates.n_pieces
+    relative = np.zeros((len(mass), n_pieces + len(mass)))
+    relative[:, n_pieces:] = np.eye(len(mass)) - mass / mass.sum()
+    factors, noise = solve_occupancies(linear, quadratic, relative)
+    reference = choose_reference(factors, np.diagonal(noise, axis1=1, axis2=2).copy(), mass)
+    below = np.broadcast_to(-reference, (len(templates.content), len(mass)))
+    return np.concatenate([templates.content, below], axis=1)
 
 
 def solve_occupancies(
