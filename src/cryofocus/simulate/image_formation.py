@@ -9,7 +9,7 @@ variance v has variance v box^2 a coefficient.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,13 +27,11 @@ _CHUNK_PARTICLES = 128
 
 
 @dataclass(frozen=True)
-class Specimens:
-    """What every particle truly is and how it was imaged; one row a particle.
+class Views:
+    """How every particle was imaged; one row a particle.
 
     Attributes
     ----------
-    states : (n, 6) bool
-        Columns `states.MOVING`.
     euler_degrees : (n, 3) float64
         True rot, tilt, psi.
     rotation : (n, 3, 3) float64
@@ -44,7 +42,6 @@ class Specimens:
         CTF parameters, envelope included as the B factor.
     """
 
-    states: Bool[np.ndarray, "n 6"]
     euler_degrees: Float64[np.ndarray, "n 3"]
     rotation: Float64[np.ndarray, "n 3 3"]
     shift_angstrom: Float64[np.ndarray, "n 2"]
@@ -52,7 +49,20 @@ class Specimens:
 
     def __len__(self) -> int:
         """Return the number of particles."""
-        return len(self.states)
+        return len(self.rotation)
+
+
+@dataclass(frozen=True)
+class Specimens(Views):
+    """What every particle of a humanoid set truly is, and how it was imaged.
+
+    Attributes
+    ----------
+    states : (n, 6) bool
+        Columns `states.MOVING`.
+    """
+
+    states: Bool[np.ndarray, "n 6"]
 
 
 @dataclass(frozen=True)
@@ -145,18 +155,36 @@ def combine_parts(
     return np.asarray(np.einsum("np,npyx->nyx", part_amplitudes(states), parts))
 
 
-def chunk_ctf(
-    specimens: Specimens, camera: Camera, rows: slice
-) -> Float32[np.ndarray, "n box half"]:
+def chunk_ctf(views: Views, camera: Camera, rows: slice) -> Float32[np.ndarray, "n box half"]:
     """CTF times envelope of some particles."""
     indices = np.arange(rows.start, rows.stop)
     return evaluate_ctf(
-        specimens.ctf.take(indices), camera.microscope, camera.box, camera.pixel_size_angstrom
+        views.ctf.take(indices), camera.microscope, camera.box, camera.pixel_size_angstrom
     )
 
 
 def measure_signal(phantom: Phantom, specimens: Specimens, camera: Camera) -> SignalPower:
+    """Measure the power of a phantom's noiseless images; see `measure_power`."""
+
+    def project(rows: slice) -> Complex64[np.ndarray, "n box half"]:
+        amplitudes = part_amplitudes(specimens.states[rows])
+        pose = specimens.rotation[rows], specimens.shift_angstrom[rows]
+        return project_states(phantom, amplitudes, pose, camera.box, camera.pixel_size_angstrom)
+
+    return measure_power(project, specimens, camera)
+
+
+def measure_power(
+    project: Callable[[slice], Complex64[np.ndarray, "n box half"]], views: Views, camera: Camera
+) -> SignalPower:
     """Measure the power of the noiseless images over the whole set and the whole image.
+
+    Parameters
+    ----------
+    project
+        Half transforms of the projections of some particles, before the CTF.
+    views, camera
+        How they are imaged.
 
     Returns
     -------
@@ -168,17 +196,34 @@ def measure_signal(phantom: Phantom, specimens: Specimens, camera: Camera) -> Si
     without_mean = weight.copy()
     without_mean[0, 0] = 0.0
     before = after = square = 0.0
-    for rows in chunks(len(specimens), box):
-        amplitudes = part_amplitudes(specimens.states[rows])
-        pose = specimens.rotation[rows], specimens.shift_angstrom[rows]
-        signal = project_states(phantom, amplitudes, pose, box, camera.pixel_size_angstrom)
+    for rows in chunks(len(views), box):
+        signal = project(rows)
         power = signal.real**2 + signal.imag**2
-        ctf_square = chunk_ctf(specimens, camera, rows) ** 2
+        ctf_square = chunk_ctf(views, camera, rows) ** 2
         before += float(np.sum(power * without_mean))
         after += float(np.sum(power * ctf_square * without_mean))
         square += float(np.sum(ctf_square * weight))
-    n = len(specimens)
+    n = len(views)
     return SignalPower(before / (n * box**4), after / (n * box**4), square / (n * box**2))
+
+
+def unit_noise(power: SignalPower, snr: float, first_snr: float) -> tuple[float, NoiseLevels]:
+    """Scale density and noise so that all noise together has a mean pixel variance of one.
+
+    Returns
+    -------
+    float, NoiseLevels
+        What to multiply the density by, and the pixel variances of the layers then.
+
+    Raises
+    ------
+    SettingError
+        As `noise_levels`.
+    """
+    levels = noise_levels(power, snr, first_snr)
+    total = levels.before_ctf * power.ctf_square + levels.after_ctf
+    scaled = NoiseLevels(levels.before_ctf / total, levels.after_ctf / total)
+    return total**-0.5, scaled
 
 
 def noise_levels(power: SignalPower, snr: float, first_snr: float) -> NoiseLevels:

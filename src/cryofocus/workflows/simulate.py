@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import yaml
-from threadpoolctl import threadpool_limits
 
 from cryofocus.data.mrc_write import write_stack
 from cryofocus.data.volume import write_volume
@@ -25,8 +23,8 @@ from cryofocus.simulate.image_formation import (
     combine_parts,
     form_images,
     measure_signal,
-    noise_levels,
     project_chunk,
+    unit_noise,
 )
 from cryofocus.simulate.oracle import oracle_posteriors, part_statistics
 from cryofocus.simulate.phantom import MOVING_REGIONS, PARTS, Phantom, Sphere, humanoid
@@ -36,7 +34,8 @@ from cryofocus.simulate.states import part_amplitudes, state_name
 from cryofocus.workflows.atomic import require_free_space, write_array, write_text
 from cryofocus.workflows.new_directory import DirectoryKind, new_directory
 from cryofocus.workflows.progress import Advance, Progress, SilentProgress
-from cryofocus.workflows.simulated_tables import STACK, write_tables
+from cryofocus.workflows.simulated_images import in_order
+from cryofocus.workflows.simulated_tables import STACK, humanoid_truth, write_tables
 
 DESCRIPTION = "dataset.yaml"
 KIND = DirectoryKind("simulated set", DESCRIPTION)
@@ -117,7 +116,7 @@ def simulate_humanoid(
         full, focused = _write_images(folder, imaging, advance, threads=threads)
         write_array(folder / "oracle.npy", full)
         write_array(folder / "oracle_focused.npy", focused)
-        write_tables(folder, specimens, settings)
+        write_tables(folder, specimens, settings, humanoid_truth(specimens, settings))
         map_names = _write_maps(folder / "maps", phantom, settings)
         mask_names = _write_masks(folder / "masks", phantom, settings)
         truth = settings.states().unit_class(specimens.states)
@@ -183,12 +182,9 @@ def _require_disk(folder: Path, settings: HumanoidSettings) -> None:
 def _scaled_to_unit_noise(
     phantom: Phantom, specimens: Specimens, camera: Camera, settings: HumanoidSettings
 ) -> tuple[Phantom, NoiseLevels]:
-    """Scale the density so that all noise together has a mean pixel variance of one."""
     power = measure_signal(phantom, specimens, camera)
-    levels = noise_levels(power, settings.snr, settings.first_snr)
-    total = levels.before_ctf * power.ctf_square + levels.after_ctf
-    scaled = NoiseLevels(levels.before_ctf / total, levels.after_ctf / total)
-    return phantom.with_gain(total**-0.5), scaled
+    gain, levels = unit_noise(power, settings.snr, settings.first_snr)
+    return phantom.with_gain(gain), levels
 
 
 def _write_images(
@@ -197,9 +193,10 @@ def _write_images(
     """Write the stack chunk by chunk; returns the posteriors of both oracles."""
     full: list[np.ndarray] = []
     focused: list[np.ndarray] = []
+    rows = chunks(len(imaging.specimens), imaging.camera.box)
 
     def images() -> Iterator[np.ndarray]:
-        for chunk in _make_chunks(imaging, threads):
+        for chunk in in_order(partial(_make_chunk, imaging), rows, threads):
             full.append(chunk.oracle)
             focused.append(chunk.oracle_focused)
             yield chunk.images
@@ -210,22 +207,6 @@ def _write_images(
         folder / STACK, images(), len(imaging.specimens), camera.box, camera.pixel_size_angstrom
     )
     return np.concatenate(full), np.concatenate(focused)
-
-
-def _make_chunks(imaging: _Imaging, threads: int) -> Iterator[_Chunk]:
-    """Yield the chunks of a set in order, made by `threads` threads a few chunks ahead.
-
-    Each thread multiplies small matrices; BLAS's own threads would mostly wait for each other,
-    at six times the processor time.
-    """
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[_Chunk]] = deque()
-        for rows in chunks(len(imaging.specimens), imaging.camera.box):
-            waiting.append(pool.submit(_make_chunk, imaging, rows))
-            if len(waiting) > threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def _make_chunk(imaging: _Imaging, rows: slice) -> _Chunk:

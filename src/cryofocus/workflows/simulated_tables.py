@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float
 
 from cryofocus.data.star import write_star
-from cryofocus.simulate.image_formation import Specimens
+from cryofocus.simulate.acquisition import AcquisitionSettings
+from cryofocus.simulate.image_formation import Specimens, Views
 from cryofocus.simulate.settings import HumanoidSettings
 
 STACK = "particles.mrcs"
@@ -23,37 +24,53 @@ TRUTH_LABELS = (
 Table = dict[str, Sequence[Any] | np.ndarray]
 
 
-def write_tables(folder: Path, specimens: Specimens, settings: HumanoidSettings) -> None:
+def write_tables(
+    folder: Path, views: Views, settings: AcquisitionSettings, truth: Mapping[str, np.ndarray]
+) -> None:
     """Write particles.star with the given poses and truth.star with the true ones.
 
     Parameters
     ----------
     folder
         Existing directory.
-    specimens
-        True states, poses and CTF parameters.
+    views
+        True poses and CTF parameters.
     settings
         Optics, micrographs and the errors of the given poses.
+    truth
+        Columns of truth.star beside poses and image names.
 
     Raises
     ------
     OutputError
         Disk full, no permission.
     """
-    names = [f"{number:06d}@{STACK}" for number in range(1, len(specimens) + 1)]
+    names = [f"{number:06d}@{STACK}" for number in range(1, len(views) + 1)]
     optics = _optics_table(settings)
-    particles = _particle_table(names, specimens, settings)
+    particles = _particle_table(names, views, settings)
     write_star(folder / "particles.star", {"optics": optics, "particles": particles})
-    truth = _truth_table(names, specimens, settings)
-    write_star(folder / "truth.star", {"particles": truth})
+    poses = _pose_columns(views.euler_degrees, views.shift_angstrom)
+    write_star(folder / "truth.star", {"particles": {"rlnImageName": names, **poses, **truth}})
 
 
-def _particle_table(names: list[str], specimens: Specimens, settings: HumanoidSettings) -> Table:
+def humanoid_truth(specimens: Specimens, settings: HumanoidSettings) -> dict[str, np.ndarray]:
+    """Return the class of both units and the state of every moving part."""
+    scenario, states = settings.states(), specimens.states
+    table = {
+        "rlnClassNumber": scenario.unit_class(states) + 1,
+        "cryofocusClassMate": scenario.unit_class(states, mate=True) + 1,
+    }
+    for label, part in zip(TRUTH_LABELS, states.T, strict=True):
+        table[label] = part.astype(np.int64)
+    return table
+
+
+def _particle_table(names: list[str], views: Views, settings: AcquisitionSettings) -> Table:
     # A set of a few particles still has two micrographs, hence two half sets.
     per_micrograph = min(settings.particles_per_micrograph, max(1, len(names) // 2))
     micrograph = np.arange(len(names)) // per_micrograph
-    euler, shift = settings.given_poses(specimens)
-    ctf = specimens.ctf
+    euler, shift = settings.given_poses(views)
+    ctf = views.ctf
     return {
         "rlnImageName": names,
         "rlnMicrographName": [f"micrograph{number + 1:05d}.mrc" for number in micrograph],
@@ -68,7 +85,7 @@ def _particle_table(names: list[str], specimens: Specimens, settings: HumanoidSe
     }
 
 
-def _optics_table(settings: HumanoidSettings) -> Table:
+def _optics_table(settings: AcquisitionSettings) -> Table:
     return {
         "rlnOpticsGroup": [1],
         "rlnOpticsGroupName": ["opticsGroup1"],
@@ -79,19 +96,6 @@ def _optics_table(settings: HumanoidSettings) -> Table:
         "rlnImageSize": [settings.box],
         "rlnImageDimensionality": [2],
     }
-
-
-def _truth_table(names: list[str], specimens: Specimens, settings: HumanoidSettings) -> Table:
-    scenario, states = settings.states(), specimens.states
-    table: Table = {
-        "rlnImageName": names,
-        **_pose_columns(specimens.euler_degrees, specimens.shift_angstrom),
-        "rlnClassNumber": scenario.unit_class(states) + 1,
-        "cryofocusClassMate": scenario.unit_class(states, mate=True) + 1,
-    }
-    for label, part in zip(TRUTH_LABELS, states.T, strict=True):
-        table[label] = part.astype(np.int64)
-    return table
 
 
 def _pose_columns(
