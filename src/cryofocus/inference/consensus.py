@@ -91,7 +91,7 @@ def estimate_consensus(
             estimate, full=estimate.full * solvent, halves=(first * solvent, second * solvent)
         )
     grid = map_to_grid(estimate.full, PADDING * images.particles.box)
-    noise, scale_prior = _fit_residuals(images, band, first_noise, grid, sample, kernels)
+    noise, scale_prior = fit_residuals(images, first_noise, grid, sample, kernels)
     return Consensus(images, estimate, noise, scale_prior, skewness)
 
 
@@ -100,8 +100,7 @@ def refit_noise(
 ) -> Consensus:
     """Return the consensus with the noise that images show beyond another map's padded grid."""
     images = consensus.images
-    band, sample = images.largest_band(), noise_sample(images)
-    noise, _ = _fit_residuals(images, band, consensus.noise, grid, sample, kernels)
+    noise, _ = fit_residuals(images, consensus.noise, grid, noise_sample(images), kernels)
     return replace(consensus, noise=noise)
 
 
@@ -207,15 +206,24 @@ def power_of_chunk(
     return sum_powers(band, chunk.groups, chunk.ctf, (power / safe).astype(np.float32), n_groups)
 
 
-def _fit_residuals(
+def fit_residuals(
     images: ParticleImages,
-    band: Band,
     first_noise: NoiseModel,
     grid: Complex64[np.ndarray, "edge edge half"],
     sample: Int[np.ndarray, " n"],
     kernels: SliceKernels,
 ) -> tuple[NoiseModel, ScalePrior]:
-    """Fit noise spectra and the spread of scales to a sample's residuals."""
+    """Fit noise spectra and the spread of scales to what a map leaves of a sample of images.
+
+    Parameters
+    ----------
+    images : prepared images, at poses that belong to the map.
+    first_noise : noise under which the scales are measured.
+    grid : padded transform of the map.
+    sample : particles to look at.
+    kernels : slice kernels of the device.
+    """
+    band = images.largest_band()
     linear, quadratic, total = [], [], None
     unit = np.ones(len(images), np.float32)
     for chunk in images.chunks(band, sample):

@@ -89,6 +89,25 @@ def inverse_2d_rows(
     return np.fft.fftshift(lines, axes=2)
 
 
+def sum_harmonics(
+    harmonics: Complex[np.ndarray, "harmonic *rest"], n_angles: int
+) -> Float[np.ndarray, "n_angles *rest"]:
+    """Real functions of an angle, from their orders m = 0, 1, ...: `sum_m F_m exp(i m a)`.
+
+    Parameters
+    ----------
+    harmonics : complex array (harmonic, ...)
+        Orders from 0; those of -m are the conjugates, and count.
+    n_angles : int
+        Angles `2 pi j / n_angles`; even, and at least twice the number of orders.
+
+    Returns
+    -------
+    array (n_angles, ...)
+    """
+    return np.asarray(scipy.fft.irfft(harmonics, n=n_angles, axis=0, norm="forward"))
+
+
 def forward_3d(
     volume: Float[np.ndarray, "*batch box box box"], *, workers: int = 1
 ) -> Complex[np.ndarray, "*batch box box half"]:

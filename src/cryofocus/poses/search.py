@@ -1,0 +1,243 @@
+"""Global search: the pose of every particle from its image and a map, nothing else being known.
+
+All views, in-plane turns and shifts are compared at low resolution; the best few are followed
+through finer grids with more detail; what is left is refined by gradient, and the likeliest pose
+wins. The particles' own poses are not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Complex64, Float32, Float64, Int
+
+from cryofocus.inference.band import Band
+from cryofocus.inference.consensus import ScalePrior
+from cryofocus.inference.images import ParticleImages
+from cryofocus.inference.noise import NoiseModel
+from cryofocus.kernels.contract import SliceKernels
+from cryofocus.maths.sampling import shifts_in_disc, view_directions
+from cryofocus.poses.candidates import Candidates, near_each_other
+from cryofocus.poses.coarse import CoarseGrid
+from cryofocus.poses.finer import GridStep, search_around
+from cryofocus.poses.likelihood import PoseData, PoseModel
+from cryofocus.poses.polar import PolarGrid
+from cryofocus.poses.reference import make_reference
+from cryofocus.poses.refine import refine_poses
+from cryofocus.poses.result import Poses, with_poses
+from cryofocus.poses.scope import SearchLevel, SearchScope
+
+# Images in memory at a time; what is computed of them is far larger than they are.
+CHUNK_PARTICLES = 128
+
+
+@dataclass(frozen=True, eq=False)
+class FoundPoses:
+    """Poses found from nothing, and how sure each is to be the right one of all.
+
+    Attributes
+    ----------
+    poses : of some particles, with the errors to expect if the right answer was found.
+    confidence : `(n,)` posterior probability of the answer among all that were followed.
+    margin : `(n,)` log-likelihood over that of the next best different answer.
+    """
+
+    poses: Poses
+    confidence: Float64[np.ndarray, " n"]
+    margin: Float64[np.ndarray, " n"]
+
+    @classmethod
+    def empty(cls, n: int) -> FoundPoses:
+        """Return n answers to be filled in."""
+        return cls(Poses.empty(n), np.empty(n), np.empty(n))
+
+    def put(self, chosen: Int[np.ndarray, " m"], found: FoundPoses) -> None:
+        """Fill some of the answers in, in place."""
+        self.poses.put(chosen, found.poses)
+        self.confidence[chosen] = found.confidence
+        self.margin[chosen] = found.margin
+
+
+@dataclass(frozen=True, eq=False)
+class PoseSearch:
+    """A reference laid out for searching.
+
+    Attributes
+    ----------
+    model : reference, noise and intensities.
+    grid : the reference's padded transform.
+    coarse : the first level.
+    scope : what is searched.
+    """
+
+    model: PoseModel
+    grid: Complex64[np.ndarray, "edge edge half 1"]
+    coarse: CoarseGrid
+    scope: SearchScope
+
+    @classmethod
+    def prepare(
+        cls,
+        volume: Float32[np.ndarray, "box box box"],
+        images: ParticleImages,
+        noise: NoiseModel,
+        scale_prior: ScalePrior,
+        scope: SearchScope,
+        kernels: SliceKernels,
+    ) -> PoseSearch:
+        """Lay a map out.
+
+        Parameters
+        ----------
+        volume : map on the images' grid.
+        images : whose grid and magnifications count.
+        noise : noise spectra.
+        scale_prior : of the particles' intensities, relative to the map.
+        scope : what to search.
+        kernels : slice kernels of the device.
+        """
+        particles = images.particles
+        extent = particles.box * particles.pixel_size_angstrom
+        reference = make_reference(volume, images, n_shells(extent, scope.max_resolution_angstrom))
+        grid = np.ascontiguousarray(reference.grid[..., :1])
+        first, radius = scope.levels[0], scope.diameter_angstrom / 2
+        n_rings = min(n_shells(extent, first.resolution_angstrom), reference.n_shells) - 1
+        reach = min(radius + scope.max_shift_angstrom, extent)
+        polar = PolarGrid.around(n_rings, radius / extent, reach / extent, first.degrees)
+        coarse = CoarseGrid.of_reference(
+            grid,
+            polar,
+            view_directions(first.degrees, scope.operators),
+            shifts_in_disc(first.shift_angstrom, scope.max_shift_angstrom),
+            extent,
+            kernels,
+        )
+        return cls(PoseModel(reference, noise, scale_prior), grid, coarse, scope)
+
+    def find(
+        self,
+        images: ParticleImages,
+        kernels: SliceKernels,
+        which: Int[np.ndarray, " n"],
+        *,
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> FoundPoses:
+        """Search the poses of some particles; each depends on its own image alone.
+
+        Parameters
+        ----------
+        images : prepared images.
+        kernels : slice kernels of the device.
+        which : particles, in the order of the result.
+        advance : called with the number of particles done.
+        """
+        result = FoundPoses.empty(len(which))
+        for start in range(0, len(which), CHUNK_PARTICLES):
+            rows = np.arange(start, min(start + CHUNK_PARTICLES, len(which)))
+            chosen = which[rows]
+            particles = replace(
+                images.particles.take(chosen), shift_angstrom=np.zeros((len(chosen), 2))
+            )
+            held = _HeldImages(images.reader.read(chosen))
+            result.put(
+                rows, self._find(replace(images, particles=particles, reader=held), kernels)
+            )
+            advance(len(rows))
+        return result
+
+    def _find(self, images: ParticleImages, kernels: SliceKernels) -> FoundPoses:
+        """Go through all levels with one chunk."""
+        band = self.model.reference.band(images.particles.box)
+        chunk = images.load(band, np.arange(len(images)))
+        data = PoseData.of_chunk(chunk, band, images, self.model.noise)
+        first, *finer = self.scope.levels
+        prior, operators = self.model.scale_prior, self.scope.operators
+        candidates = self.coarse.search(data, prior, operators, first.n_candidates, images.workers)
+        rivals, step = [], GridStep(first.degrees, first.shift_angstrom)
+        for level in finer:
+            step = step.halved()
+            within = _narrowed(data, self._n_shells(images, level))
+            around = search_around(within, self.grid, prior, candidates, step, kernels)
+            ranked = around.distinct(operators, level.degrees, around.log_likelihood.shape[1])
+            rivals.append(ranked.log_likelihood[:, level.n_candidates :])
+            candidates = ranked.best(level.n_candidates)
+        return self._decide(images, candidates, np.concatenate(rivals, axis=1), kernels)
+
+    def _n_shells(self, images: ParticleImages, level: SearchLevel) -> int:
+        extent = images.particles.box * images.particles.pixel_size_angstrom
+        return min(n_shells(extent, level.resolution_angstrom), self.model.reference.n_shells)
+
+    def _decide(
+        self,
+        images: ParticleImages,
+        candidates: Candidates,
+        rivals: Float64[np.ndarray, "n dropped"],
+        kernels: SliceKernels,
+    ) -> FoundPoses:
+        """Refine what is left and take the likeliest."""
+        n, n_candidates = candidates.log_likelihood.shape
+        refined = [
+            refine_poses(
+                with_poses(images, candidates.rotation[:, j], candidates.shift_angstrom[:, j]),
+                self.model,
+                kernels,
+            )
+            for j in range(n_candidates)
+        ]
+        score = np.stack([poses.log_likelihood_gain for poses in refined], axis=1)
+        score[~np.isfinite(candidates.log_likelihood)] = -np.inf
+        winner = score.argmax(axis=1)
+        poses = Poses.empty(n)
+        for j, found in enumerate(refined):
+            poses.put(np.flatnonzero(winner == j), found.take(winner == j))
+        rotation = np.stack([found.rotation for found in refined], axis=1)
+        for i in range(n):
+            near = near_each_other(rotation[i], self.scope.operators, self.scope.resolved_degrees)
+            score[i, near[winner[i]]] = -np.inf
+        # An answer as likely as pure noise stands in where nothing else was followed.
+        others = np.concatenate([score, rivals, np.zeros((n, 1))], axis=1)
+        margin = poses.log_likelihood_gain - others.max(axis=1)
+        excess = np.exp(np.minimum(others - poses.log_likelihood_gain[:, None], 0))
+        return FoundPoses(poses, 1 / (1 + excess.sum(axis=1)), margin)
+
+
+def n_shells(extent_angstrom: float, resolution_angstrom: float) -> int:
+    """Count the shells from 0 to a resolution, for images of some extent."""
+    return int(extent_angstrom / resolution_angstrom + 1e-6) + 1
+
+
+def _narrowed(data: PoseData, n_shells: int) -> PoseData:
+    """Return the data of the first few shells."""
+    enters = data.band.shells < n_shells
+    if enters.all():
+        return data
+    return replace(
+        data,
+        band=Band.disc(data.band.box, n_shells),
+        data=data.data[:, enters],
+        precision=data.precision[:, enters],
+    )
+
+
+@dataclass(frozen=True)
+class _HeldImages:
+    """A reader of images that are in memory."""
+
+    pixels: Float32[np.ndarray, "n box box"]
+
+    def read(self, indices: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m box box"]:
+        """Return some of them."""
+        return np.asarray(self.pixels[indices])
+
+
+def hold_images(images: ParticleImages, which: Int[np.ndarray, " n"]) -> ParticleImages:
+    """Return the images of some particles, in memory, without poses."""
+    particles = images.particles.take(which)
+    unposed = replace(
+        particles,
+        rotation=np.broadcast_to(np.eye(3), particles.rotation.shape).copy(),
+        shift_angstrom=np.zeros_like(particles.shift_angstrom),
+    )
+    return replace(images, particles=unposed, reader=_HeldImages(images.reader.read(which)))
