@@ -52,6 +52,7 @@ class Device(StrEnum):
 
 
 def classify(
+    context: typer.Context,
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Run directory.", rich_help_panel=RUN)
     ],
@@ -315,7 +316,7 @@ def classify(
         overwrite=overwrite,
         resume=resume,
         command=shlex.join(["cryofocus", *sys.argv[1:]]),
-        progress=choose_progress(),
+        progress=context.obj or choose_progress(),  # who calls this command may bring a display
     )
     write_report(output)
     _say_result(output)

@@ -56,6 +56,12 @@ class Commands(TyperGroup):
             raise typer.Exit(EXIT_INTERRUPTED) from stop
 
 
+def commands_of(app: typer.Typer) -> dict[str, Any]:
+    """Give the commands of the program by name."""
+    group = typer.main.get_command(app)
+    return dict(group.commands) if isinstance(group, TyperGroup) else {}
+
+
 def name_options(message: str, command: Any) -> str:
     """Call settings at the start of a complaint as the command line calls them.
 

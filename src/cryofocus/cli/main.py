@@ -19,6 +19,7 @@ from cryofocus.cli import (
     maps,
     mask,
     particles,
+    relion_external,
     report,
     simulate,
     subtract,
@@ -54,6 +55,10 @@ app.command("expand")(symmetry.expand)
 app.command("collapse")(symmetry.collapse)
 app.command("subtract")(subtract.subtract)
 app.command("convert")(convert.convert)
+app.command(
+    relion_external.NAME,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)(relion_external.relion_external)
 app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
 
