@@ -18,6 +18,7 @@ app = typer.Typer(no_args_is_help=True, help="Make masks for classify --mask and
 
 # A centre may begin with a minus, which would otherwise be taken for an option.
 NEGATIVE_NUMBERS = {"ignore_unknown_options": True}
+NUMBER_WORDS = {4: "four", 6: "six"}
 RESIDUES = re.compile(r"(-?\d+)(?:-(-?\d+))?")
 
 LikeMap = Annotated[
@@ -35,13 +36,95 @@ def family() -> None:
     """Make masks for classify --mask and other commands."""
 
 
+@app.command("place")
+def place(
+    density: Annotated[
+        Path, typer.Argument(metavar="MAP", help="Map on the particles' grid, such as consensus.")
+    ],
+    variance: Annotated[
+        Path | None,
+        typer.Option(metavar="MAP", help="Variance map on the same grid, laid over the map."),
+    ] = None,
+    particles: Annotated[
+        Path | None, typer.Option(help="Particle table that the command to copy shall name.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="MRC map that the page may write the mask to."),
+    ] = None,
+    soft_edge: SoftEdge = 8.0,
+    port: Annotated[
+        int,
+        typer.Option(min=0, max=65535, help="Port of this machine. Default: any that is free."),
+    ] = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Place a sphere or ellipsoid by eye, on a page that only you can open.
+
+    Example: `cryofocus mask place map.mrc --variance variability/variance.mrc -o mask.mrc`
+    """
+    from cryofocus.report.place_page import PlaceSettings, place_mask
+
+    settings = PlaceSettings(variance, particles, output, soft_edge, overwrite)
+    server = place_mask(density, settings, port=port)
+    try:
+        say(f"Open   {server.address}\nStop   with Ctrl-C")
+        server.serve()
+    except KeyboardInterrupt:
+        say("Stopped.")
+
+
 @app.command("sphere", context_settings=NEGATIVE_NUMBERS)
 def sphere(
+    like: LikeMap,
+    output: MaskFile,
     centre_and_radius: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="X,Y,Z,R",
             help="Centre and radius in Å in the map's frame, as ChimeraX shows it.",
+            show_default=False,
+        ),
+    ] = None,
+    markers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.cmm",
+            help="Instead: markers of ChimeraX, placed on the map; their spheres together.",
+        ),
+    ] = None,
+    soft_edge: SoftEdge = 8.0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write a sphere, or the markers of ChimeraX, as a mask.
+
+    Example: `cryofocus mask sphere 142,118,97,30 --like map.mrc -o mask.mrc`
+    """
+    from cryofocus.workflows.make_mask import make_sphere_mask
+    from cryofocus.workflows.place_mask import make_marker_mask
+
+    if (centre_and_radius is None) == (markers is None):
+        found = "neither" if markers is None else "both"
+        raise typer.BadParameter(f"found {found} of X,Y,Z,R and --markers, expected one")
+    if markers is not None:
+        made = make_marker_mask(
+            markers, like, output, soft_edge_angstrom=soft_edge, overwrite=overwrite
+        )
+    else:
+        x, y, z, radius = _numbers(centre_and_radius or "", "X,Y,Z,R", "142,118,97,30")
+        made = make_sphere_mask(
+            (x, y, z, radius), like, output, soft_edge_angstrom=soft_edge, overwrite=overwrite
+        )
+    _say_mask(made)
+
+
+@app.command("ellipsoid", context_settings=NEGATIVE_NUMBERS)
+def ellipsoid(
+    centre_and_radii: Annotated[
+        str,
+        typer.Argument(
+            metavar="X,Y,Z,RX,RY,RZ",
+            help="Centre, and radii along the axes of the map, in Å in its frame.",
         ),
     ],
     like: LikeMap,
@@ -49,16 +132,21 @@ def sphere(
     soft_edge: SoftEdge = 8.0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write a sphere as a mask.
+    """Write an ellipsoid as a mask.
 
-    Example: `cryofocus mask sphere 142,118,97,30 --like map.mrc -o mask.mrc`
+    Example: `cryofocus mask ellipsoid 142,118,97,30,30,50 --like map.mrc -o mask.mrc`
     """
-    from cryofocus.workflows.make_mask import make_sphere_mask
+    from cryofocus.workflows.place_mask import Ellipsoid, make_ellipsoid_mask
 
-    numbers = _numbers(centre_and_radius)
-    _say_mask(
-        make_sphere_mask(numbers, like, output, soft_edge_angstrom=soft_edge, overwrite=overwrite)
+    x, y, z, a, b, c = _numbers(centre_and_radii, "X,Y,Z,RX,RY,RZ", "142,118,97,30,30,50")
+    made = make_ellipsoid_mask(
+        Ellipsoid((x, y, z), (a, b, c)),
+        like,
+        output,
+        soft_edge_angstrom=soft_edge,
+        overwrite=overwrite,
     )
+    _say_mask(made)
 
 
 @app.command("threshold")
@@ -168,16 +256,20 @@ def variance(
     _say_mask(make_variance_mask(variance_map, output, settings, overwrite=overwrite))
 
 
-def _numbers(text: str) -> tuple[float, float, float, float]:
-    """Read X,Y,Z,R."""
+def _numbers(text: str, names: str, example: str) -> list[float]:
+    """Read numbers in Å between commas, as many as there are names."""
+    parts = text.split(",")
     try:
-        x, y, z, radius = (float(part) for part in text.split(","))
-    except ValueError as error:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        numbers = []
+    n_expected = names.count(",") + 1
+    if len(numbers) != n_expected:
         raise typer.BadParameter(
-            f"found {text!r}, expected four numbers in Å, such as 142,118,97,30",
-            param_hint="X,Y,Z,R",
-        ) from error
-    return x, y, z, radius
+            f"found {text!r}, expected {NUMBER_WORDS[n_expected]} numbers in Å, such as {example}",
+            param_hint=names,
+        )
+    return numbers
 
 
 def _stretches(text: str | None) -> tuple[tuple[int, int], ...]:

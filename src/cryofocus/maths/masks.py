@@ -43,6 +43,45 @@ def sphere_mask(
     return cosine_edge(distance - radius_angstrom, soft_edge_angstrom)
 
 
+def ellipsoid_mask(
+    box: int,
+    voxel_size_angstrom: float,
+    centre_angstrom: Vector,
+    radii_angstrom: Vector,
+    soft_edge_angstrom: float,
+) -> Float[np.ndarray, "box box box"]:
+    """Ellipsoid of ones along the axes of the grid, with a raised-cosine edge outside.
+
+    Parameters
+    ----------
+    box : int
+        Edge of the volume in voxels.
+    voxel_size_angstrom : float
+        Å per voxel.
+    centre_angstrom : tuple of 3
+        x, y, z from the box centre (voxel `box//2`), in Å.
+    radii_angstrom : tuple of 3
+        Along x, y, z; the mask is 1 up to here.
+    soft_edge_angstrom : float
+        Width over which it falls to 0; 0 gives a hard edge.
+
+    Returns
+    -------
+    float32 array (box, box, box)
+        Values in [0, 1], axes z, y, x. The distance from the surface is taken to first order,
+        f (f - 1) / |grad f²/2| with f = |r / radii|, which is exact for a sphere.
+    """
+    axis = (np.arange(box) - box // 2) * voxel_size_angstrom
+    x, y, z = (axis - c for c in centre_angstrom)
+    z, y, x = z[:, None, None], y[None, :, None], x[None, None, :]
+    a, b, c = radii_angstrom
+    f = np.sqrt((x / a) ** 2 + (y / b) ** 2 + (z / c) ** 2)
+    slope = np.sqrt((x / a**2) ** 2 + (y / b**2) ** 2 + (z / c**2) ** 2)
+    # At the very centre there is no direction; it is as far inside as any voxel.
+    distance = f * (f - 1) / np.where(slope > 0, slope, 1.0)
+    return cosine_edge(np.where(slope > 0, distance, -min(radii_angstrom)), soft_edge_angstrom)
+
+
 def cosine_edge(
     distance_angstrom: Float[np.ndarray, "*grid"], soft_edge_angstrom: float
 ) -> Float[np.ndarray, "*grid"]:

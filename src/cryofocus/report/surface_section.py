@@ -65,7 +65,7 @@ def show_surfaces(maps: ShownMaps) -> Section:
         "sliders": sliders,
         "data": Markup(json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")),
     }
-    scripts = (plotly_script(), viewer_script("surfaces.js"))
+    scripts = (plotly_script(), viewer_script("scene.js"), viewer_script("surfaces.js"))
     return Section("surfaces", "Surfaces", "Surfaces", content, scripts)
 
 

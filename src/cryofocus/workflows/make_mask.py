@@ -144,7 +144,7 @@ def make_sphere_mask(
         soft_edge_angstrom=soft_edge_angstrom,
         origin_angstrom=grid.origin_angstrom,
     )
-    return _write_mask(Path(output), grid, mask.data)
+    return write_mask(Path(output), grid, mask.data)
 
 
 def make_threshold_mask(
@@ -187,7 +187,7 @@ def make_threshold_mask(
         region, grid.voxel_size_angstrom, settings.extend_angstrom, settings.soft_edge_angstrom
     )
     logger.info("level %.4g: %d voxels", level, np.count_nonzero(region))
-    return _write_mask(Path(output), grid, mask)
+    return write_mask(Path(output), grid, mask)
 
 
 def make_model_mask(
@@ -233,7 +233,7 @@ def make_model_mask(
             f"{model}: the mask is empty; atoms with a radius of {settings.radius_angstrom:g} Å "
             f"fall between the voxels of {grid.voxel_size_angstrom:g} Å. Give a larger --radius."
         )
-    return _write_mask(Path(output), grid, mask)
+    return write_mask(Path(output), grid, mask)
 
 
 def make_variance_mask(
@@ -288,7 +288,7 @@ def make_variance_mask(
         np.count_nonzero(region.voxels),
     )
     mask = soft_mask(region.voxels, voxel, settings.extend_angstrom, settings.soft_edge_angstrom)
-    return _write_mask(Path(output), grid, mask)
+    return write_mask(Path(output), grid, mask)
 
 
 def _level(density: Volume, settings: ThresholdMaskSettings) -> float:
@@ -329,8 +329,14 @@ def _spans(low: Float64[np.ndarray, " 3"], high: Float64[np.ndarray, " 3"]) -> s
     return ", ".join(f"{a:.0f} to {b:.0f}" for a, b in zip(low, high, strict=True))
 
 
-def _write_mask(output: Path, grid: GridMap, mask: Volume) -> MadeMask:
-    """Write a mask and say what is odd about it."""
+def write_mask(output: Path, grid: GridMap, mask: Volume) -> MadeMask:
+    """Write a mask in the place of a map, and say what is odd about it.
+
+    Raises
+    ------
+    OutputError
+        Disk full, no permission.
+    """
     content = describe_region(mask, grid.data, grid.voxel_size_angstrom)
     if content.touches_edge:
         logger.warning(

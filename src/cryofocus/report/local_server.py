@@ -1,0 +1,175 @@
+"""A page on this machine, for its user alone: nobody else can open it or send to it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from cryofocus.errors import CryofocusError, OutputError
+
+ADDRESS = "127.0.0.1"
+NAMES = (ADDRESS, "localhost")
+TOKEN_BYTES = 24
+MAX_BODY_BYTES = 10_000
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' "
+    "'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+Answer = Callable[[Any], str]
+"""From the JSON that the page sent to a sentence for it; a CryofocusError is told as well."""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """Something the page is made of."""
+
+    media_type: str
+    content: bytes
+
+
+class LocalServer:
+    """Serves a handful of assets, held in memory, at an address that cannot be guessed.
+
+    Only requests that name this machine as their host and have the random token in their path are
+    answered, so that neither other users nor other pages in the browser get through; all others
+    are refused with 403. There are no files behind it.
+
+    Parameters
+    ----------
+    assets
+        By name; the empty name is the page itself.
+    answers
+        What the page may ask for with POST, by name.
+    port
+        Port to listen on; 0 takes a free one.
+
+    Raises
+    ------
+    OutputError
+        When the port is taken.
+    """
+
+    def __init__(
+        self, assets: Mapping[str, Asset], answers: Mapping[str, Answer], port: int = 0
+    ) -> None:
+        self.assets = assets
+        self.answers = answers
+        self.token = secrets.token_urlsafe(TOKEN_BYTES)
+        try:
+            self._server = ThreadingHTTPServer((ADDRESS, port), _handler_for(self))
+        except OSError as error:
+            raise OutputError(
+                f"port {port}: cannot be used ({error.strerror}). Choose another with --port, or "
+                "leave it out."
+            ) from error
+        self._server.daemon_threads = True
+
+    @property
+    def port(self) -> int:
+        """Port it listens on."""
+        return int(self._server.server_address[1])
+
+    @property
+    def address(self) -> str:
+        """What to open in a browser."""
+        return f"http://{ADDRESS}:{self.port}/{self.token}/"
+
+    def serve(self) -> None:
+        """Answer until `stop` or an interruption."""
+        try:
+            self._server.serve_forever(poll_interval=0.1)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Give the port back, if `serve` was never called."""
+        self._server.server_close()
+
+    def stop(self) -> None:
+        """End `serve`; to be called from another thread."""
+        self._server.shutdown()
+
+    def find(self, host: str, path: str) -> str | None:
+        """Name what a request asks for; None if it has no business here."""
+        if host not in {f"{name}:{self.port}" for name in NAMES}:
+            return None
+        token, slash, name = path.removeprefix("/").partition("/")
+        is_ours = secrets.compare_digest(token.encode(), self.token.encode())
+        return name if is_ours and slash else None
+
+    def is_own_page(self, origin: str | None) -> bool:
+        """Tell whether a request comes from our page (browsers name the origin of every POST)."""
+        return origin in {f"http://{name}:{self.port}" for name in NAMES}
+
+
+def _handler_for(server: LocalServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        """One request."""
+
+        server_version = "cryofocus"
+        sys_version = ""
+
+        def do_GET(self) -> None:
+            """Give an asset."""
+            name = server.find(self.headers.get("Host", ""), self.path)
+            if name is None or name not in server.assets:
+                self.refuse()
+            else:
+                self.reply(HTTPStatus.OK, server.assets[name])
+
+        def do_POST(self) -> None:
+            """Do what the page asks for."""
+            name = server.find(self.headers.get("Host", ""), self.path)
+            n_bytes = self.headers.get("Content-Length", "")
+            if (
+                name is None
+                or name not in server.answers
+                or not server.is_own_page(self.headers.get("Origin"))
+                or not (n_bytes.isascii() and n_bytes.isdigit())
+                or int(n_bytes) > MAX_BODY_BYTES
+            ):
+                self.refuse()
+                return
+            try:
+                told = server.answers[name](json.loads(self.rfile.read(int(n_bytes))))
+                self.say(HTTPStatus.OK, told)
+            except (CryofocusError, ValueError) as error:
+                self.say(HTTPStatus.BAD_REQUEST, str(error))
+
+        def refuse(self) -> None:
+            """Send nothing but the refusal, and read no more of the request."""
+            self.close_connection = True
+            self.reply(HTTPStatus.FORBIDDEN, Asset("text/plain; charset=utf-8", b"Forbidden\n"))
+
+        def say(self, status: HTTPStatus, text: str) -> None:
+            self.reply(status, Asset("text/plain; charset=utf-8", text.encode()))
+
+        def reply(self, status: HTTPStatus, asset: Asset) -> None:
+            self.send_response(status)
+            for header, value in HEADERS.items():
+                self.send_header(header, value)
+            self.send_header("Content-Type", asset.media_type)
+            self.send_header("Content-Length", str(len(asset.content)))
+            self.end_headers()
+            self.wfile.write(asset.content)
+
+        def send_error(self, code: int, *_: Any, **__: Any) -> None:
+            """Refuse what is no proper request, and methods other than GET and POST, as well."""
+            del code
+            self.refuse()
+
+        def log_message(self, *_: Any) -> None:
+            """Stay silent; the terminal belongs to the user."""
+
+    return Handler
