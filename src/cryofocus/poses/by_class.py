@@ -1,0 +1,104 @@
+"""Poses refined against class maps: every particle against the class it most probably belongs to.
+
+Half sets stay apart: a particle of half set 1 is compared with maps of half set 1 only. What lies
+outside the focus region is the same in all classes, so it is taken from the consensus, which has
+more particles to be made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Int, Int8
+
+from cryofocus.inference.consensus import Consensus
+from cryofocus.inference.reconstruct import MapEstimate
+from cryofocus.inference.subtraction import filter_half_maps
+from cryofocus.kernels.contract import SliceKernels
+from cryofocus.poses.likelihood import PoseModel
+from cryofocus.poses.prior import PosePrior
+from cryofocus.poses.reference import make_reference
+from cryofocus.poses.refine import refine_poses
+from cryofocus.poses.result import Poses
+
+Volume = Float32[np.ndarray, "box box box"]
+
+
+@dataclass(frozen=True, eq=False)
+class ClassReferences:
+    """What the particles of each class and half set are compared with.
+
+    Attributes
+    ----------
+    halves : `[class][half set - 1]` maps, filtered to what both half sets agree on.
+    n_shells : shells compared.
+    """
+
+    halves: tuple[tuple[Volume, Volume], ...]
+    n_shells: int
+
+    @classmethod
+    def around_consensus(
+        cls, consensus: Consensus, maps: Sequence[MapEstimate], mask: Volume | None, n_shells: int
+    ) -> ClassReferences:
+        """Put each class's map of the focus region into the consensus.
+
+        Parameters
+        ----------
+        consensus : what all classes share.
+        maps : of the classes.
+        mask : focus mask; None where classes may differ anywhere.
+        n_shells : shells to compare.
+        """
+        shared = filter_half_maps(consensus.map.halves, consensus.map.fsc)
+        references = []
+        for estimate in maps:
+            own = filter_half_maps(estimate.halves, estimate.fsc)
+            if mask is not None:
+                first, second = (
+                    outside + mask * (inside - outside)
+                    for outside, inside in zip(shared, own, strict=True)
+                )
+                own = (first, second)
+            references.append(own)
+        return cls(tuple(references), n_shells)
+
+
+def refine_by_class(
+    consensus: Consensus,
+    references: ClassReferences,
+    labels: Int[np.ndarray, " particle"],
+    half_set: Int8[np.ndarray, " particle"],
+    prior: PosePrior,
+    kernels: SliceKernels,
+    *,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Poses:
+    """Refine all poses, each against its class's map of its half set.
+
+    Parameters
+    ----------
+    consensus : images at their present poses, noise and intensities.
+    references : maps of the classes.
+    labels : `(particle,)` class of each particle, counted from 0.
+    half_set : `(particle,)` 1 or 2.
+    prior : what is known of the poses.
+    kernels : slice kernels of the device.
+    advance : called with the number of particles done.
+    """
+    images = consensus.images
+    found = Poses.empty(len(images))
+    for number, halves in enumerate(references.halves):
+        for half, volume in enumerate(halves, start=1):
+            which = np.flatnonzero((labels == number) & (half_set == half))
+            if not which.size:
+                continue
+            reference = make_reference(volume, images, references.n_shells)
+            model = PoseModel(reference, consensus.noise, consensus.scale_prior)
+            found.put(
+                which,
+                refine_poses(images, model, kernels, which=which, prior=prior, advance=advance),
+            )
+    return found
