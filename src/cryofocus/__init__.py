@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 __all__ = [
+    "AlignSearchSettings",
     "ClassificationResult",
     "ClassifierSettings",
     "ClassifyRequest",
@@ -29,6 +30,7 @@ __all__ = [
     "HumanoidSettings",
     "ImageReader",
     "ModelMaskSettings",
+    "ModelSettings",
     "OperatorSet",
     "ParticleSet",
     "RigidTransform",
@@ -37,6 +39,8 @@ __all__ = [
     "ThresholdMaskSettings",
     "VarianceMaskSettings",
     "VarianceSettings",
+    "align_combine",
+    "align_search",
     "classify",
     "collapse",
     "convert",
@@ -58,6 +62,7 @@ __all__ = [
     "select",
     "select_kernels",
     "simulate_humanoid",
+    "simulate_models",
     "subtract",
     "variance",
     "write_covary_report",
@@ -67,6 +72,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "AlignSearchSettings": "cryofocus.workflows.align_search_inputs",
     "ClassificationResult": "cryofocus.inference.classifier",
     "ClassifierSettings": "cryofocus.inference.settings",
     "ClassifyRequest": "cryofocus.workflows.classify_request",
@@ -80,6 +86,7 @@ _HOME = {
     "HumanoidSettings": "cryofocus.simulate.settings",
     "ImageReader": "cryofocus.data.images",
     "ModelMaskSettings": "cryofocus.workflows.make_mask",
+    "ModelSettings": "cryofocus.simulate.model_states",
     "OperatorSet": "cryofocus.maths.symmetry",
     "ParticleSet": "cryofocus.data.particles",
     "RigidTransform": "cryofocus.maps.rigid",
@@ -88,6 +95,8 @@ _HOME = {
     "ThresholdMaskSettings": "cryofocus.workflows.make_mask",
     "VarianceMaskSettings": "cryofocus.workflows.make_mask",
     "VarianceSettings": "cryofocus.workflows.variance_inputs",
+    "align_combine": "cryofocus.workflows.align_combine",
+    "align_search": "cryofocus.workflows.align_search",
     "classify": "cryofocus.workflows.classify",
     "collapse": "cryofocus.workflows.collapse",
     "convert": "cryofocus.workflows.convert",
@@ -109,6 +118,7 @@ _HOME = {
     "select": "cryofocus.workflows.select",
     "select_kernels": "cryofocus.kernels.select",
     "simulate_humanoid": "cryofocus.workflows.simulate",
+    "simulate_models": "cryofocus.workflows.simulate_model",
     "subtract": "cryofocus.workflows.subtract",
     "variance": "cryofocus.workflows.variance",
     "write_covary_report": "cryofocus.report.covary",
@@ -132,7 +142,11 @@ if TYPE_CHECKING:
     from cryofocus.report.page import write_report
     from cryofocus.report.subtraction import write_power_figure
     from cryofocus.report.variance_figures import write_variance_figures
+    from cryofocus.simulate.model_states import ModelSettings
     from cryofocus.simulate.settings import HumanoidSettings
+    from cryofocus.workflows.align_combine import align_combine
+    from cryofocus.workflows.align_search import align_search
+    from cryofocus.workflows.align_search_inputs import AlignSearchSettings
     from cryofocus.workflows.classify import classify
     from cryofocus.workflows.classify_request import ClassifyRequest
     from cryofocus.workflows.collapse import collapse
@@ -157,6 +171,7 @@ if TYPE_CHECKING:
     from cryofocus.workflows.reconstruct import reconstruct
     from cryofocus.workflows.select import select
     from cryofocus.workflows.simulate import simulate_humanoid
+    from cryofocus.workflows.simulate_model import simulate_models
     from cryofocus.workflows.subtract import subtract
     from cryofocus.workflows.subtract_inputs import SubtractSettings
     from cryofocus.workflows.subtract_table import revert

@@ -8,6 +8,7 @@ import typer
 
 from cryofocus import __version__
 from cryofocus.cli import (
+    align,
     benchmark,
     classify,
     convert,
@@ -42,6 +43,7 @@ app.command("classify")(classify.classify)
 app.add_typer(simulate.app, name="simulate")
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(benchmark.app, name="benchmark")
+app.add_typer(align.app, name="align")
 app.command("select")(particles.select)
 app.command("reconstruct")(particles.reconstruct)
 app.add_typer(mask.app, name="mask")

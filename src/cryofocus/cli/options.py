@@ -68,7 +68,7 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 
 # Options that take as many values as follow: `--references A.mrc B.mrc`.
-WITH_SEVERAL_VALUES = ("--references", "--passthrough", "--regions")
+WITH_SEVERAL_VALUES = ("--references", "--passthrough", "--regions", "--poses")
 
 
 def repeat_options(arguments: list[str]) -> list[str]:

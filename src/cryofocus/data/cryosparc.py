@@ -26,7 +26,14 @@ from cryofocus.data.cs_dataset import CsDataset
 from cryofocus.data.expansion import Expansion, first_repeat
 from cryofocus.data.grouping import group_rows
 from cryofocus.data.optics import GroupsOfParticles, OpticsGroup
-from cryofocus.data.particle_table import Classes, Column, Names, ParticleColumns, Supplement
+from cryofocus.data.particle_table import (
+    Classes,
+    Column,
+    Names,
+    ParticleColumns,
+    Supplement,
+    unposed,
+)
 from cryofocus.data.stack_paths import ImagePlaces
 from cryofocus.errors import ParticleError
 from cryofocus.maths.ctf import CtfParameters, Microscope
@@ -61,9 +68,12 @@ class CryosparcTable:
     ----------
     dataset : CsDataset
         Their fields, passthrough files joined.
+    needs_poses : bool
+        Whether poses are read.
     """
 
     dataset: CsDataset
+    needs_poses: bool = True
     suffix: str = field(default=".cs", init=False)
 
     @classmethod
@@ -87,7 +97,7 @@ class CryosparcTable:
             dataset = dataset.join(other)
         if not supplement.passthrough and _missing(dataset):
             dataset = _join_siblings(dataset)
-        return cls(dataset)
+        return cls(dataset, supplement.needs_poses)
 
     @property
     def path(self) -> Path:
@@ -103,7 +113,10 @@ class CryosparcTable:
         """Read what this package understands; see `ParticleTable`."""
         dataset = self.dataset
         _require(dataset, IMAGE_FIELDS, "images: {}")
-        _require(dataset, POSE_FIELDS, "3-D poses: {}. Refine the particles first")
+        rotation, shift = unposed(dataset.n_rows)
+        if self.needs_poses:
+            _require(dataset, POSE_FIELDS, "3-D poses: {}. Refine the particles first")
+            rotation, shift = _read_rotations(dataset), _read_shifts(dataset)
         _require(dataset, (*CTF_FIELDS, *DEFOCUS_FIELDS), "CTF: {}")
         optics, optics_of_particle = _read_optics(dataset)
         stacks, stack_of_particle = dataset.texts("blob/path")
@@ -113,8 +126,8 @@ class CryosparcTable:
                 stack_of_particle,
                 _image_index(dataset),
             ),
-            rotation=_read_rotations(dataset),
-            shift_angstrom=_read_shifts(dataset),
+            rotation=rotation,
+            shift_angstrom=shift,
             ctf=_read_ctf(dataset),
             optics=optics,
             optics_of_particle=optics_of_particle,

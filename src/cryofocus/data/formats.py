@@ -129,7 +129,7 @@ def open_table(path: Path, supplement: Supplement | None = None) -> ParticleTabl
     document = StarDocument.read(path)
     cistem = CistemStarTable.find(document, supplement)
     _refuse_idle(path, supplement, *(("stack",) if cistem else ()))
-    return cistem or RelionTable.open(document)
+    return cistem or RelionTable.open(document, needs_poses=supplement.needs_poses)
 
 
 def _refuse_idle(path: Path, supplement: Supplement, *used: str) -> None:

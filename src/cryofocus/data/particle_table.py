@@ -39,12 +39,16 @@ class Supplement:
     passthrough : tuple of Path
         Further files of a cryoSPARC job, joined on the particles' uid; if none is given, those
         beside the table are looked at.
+    needs_poses : bool
+        False where poses are about to be found: those of RELION and cryoSPARC files are then not
+        read, and need not be there; every particle has rotation and shift zero.
     """
 
     stack: Path | None = None
     microscope: Microscope | None = None
     pixel_size_angstrom: float | None = None
     passthrough: tuple[Path, ...] = ()
+    needs_poses: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,3 +199,8 @@ def require_lengths(columns: Mapping[str, Column], n_rows: int) -> None:
     for label, column in columns.items():
         if len(column) != n_rows:
             raise ValueError(f"column {label}: {len(column)} values for {n_rows} rows")
+
+
+def unposed(n: int) -> tuple[Float[np.ndarray, "n 3 3"], Float[np.ndarray, "n 2"]]:
+    """Give rotations and shifts of n particles whose poses are not known: none at all."""
+    return np.broadcast_to(np.eye(3), (n, 3, 3)).copy(), np.zeros((n, 2))

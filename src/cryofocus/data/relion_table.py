@@ -15,7 +15,7 @@ from jaxtyping import Int
 
 from cryofocus.data.expansion import Expansion
 from cryofocus.data.optics import read_optics
-from cryofocus.data.particle_table import Classes, Column, ParticleColumns
+from cryofocus.data.particle_table import Classes, Column, ParticleColumns, unposed
 from cryofocus.data.relion import (
     CLASS_LABEL,
     EXPANSION_LABELS,
@@ -48,15 +48,18 @@ class RelionTable:
         The file.
     block : StarBlock
         Its table of particles.
+    needs_poses : bool
+        Whether angles and origins are read.
     """
 
     document: StarDocument
     block: StarBlock
+    needs_poses: bool = True
 
     suffix = ".star"
 
     @classmethod
-    def open(cls, document: StarDocument) -> RelionTable:
+    def open(cls, document: StarDocument, *, needs_poses: bool = True) -> RelionTable:
         """Find the particles of a file.
 
         Raises
@@ -64,7 +67,7 @@ class RelionTable:
         ParticleError
             If there are none.
         """
-        return cls(document, find_particles(document))
+        return cls(document, find_particles(document), needs_poses)
 
     @property
     def path(self) -> Path:
@@ -80,10 +83,14 @@ class RelionTable:
         """Read what this package understands; see `ParticleTable`."""
         table = read_particle_table(self.document)
         optics, optics_of_particle = read_optics(table)
-        pixel_sizes = np.array([group.pixel_size_angstrom for group in optics])
+        rotation, shift = unposed(table.n_rows)
+        if self.needs_poses:
+            pixel_sizes = np.array([group.pixel_size_angstrom for group in optics])
+            rotation = read_rotations(table)
+            shift = read_shifts(table, pixel_sizes[optics_of_particle])
         return ParticleColumns(
-            rotation=read_rotations(table),
-            shift_angstrom=read_shifts(table, pixel_sizes[optics_of_particle]),
+            rotation=rotation,
+            shift_angstrom=shift,
             ctf=read_ctf(table),
             half_set=read_half_sets(table),
             micrographs=read_micrographs(table),

@@ -1,20 +1,22 @@
-"""What a search has to know of the images beforehand: contrast, hand, grey scale and noise.
+"""What a search has to know of the images beforehand: contrast, grey scale and noise.
 
 None of it can be measured without poses, so the poses of a sample are searched first, with the
-images' whole power taken for noise and any intensity allowed.
+images' whole power taken for noise and any intensity allowed. The hand of the reference is not
+among them: a mirrored map has the same projections (docs/derivations/pose-search.md).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int
+from jaxtyping import Int
 
-from cryofocus.arrays import Volume
-from cryofocus.inference.consensus import fit_residuals, power_of_images
+from cryofocus.arrays import AnyArray, Volume
+from cryofocus.inference.consensus import ScalePrior, fit_residuals, power_of_images
 from cryofocus.inference.images import ParticleImages
-from cryofocus.inference.noise import flat_noise
+from cryofocus.inference.noise import NoiseModel, flat_noise
 from cryofocus.inference.reconstruct import PADDING, map_to_grid
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.poses.evidence import ANY_SCALE
@@ -22,35 +24,55 @@ from cryofocus.poses.result import with_poses
 from cryofocus.poses.scope import SearchScope
 from cryofocus.poses.search import FoundPoses, PoseSearch, hold_images
 
-# Enough images to tell contrast and hand, and for spectra that are good to a few per cent.
+# Enough images to tell the contrast, and for spectra that are good to a few per cent.
 SAMPLE_PARTICLES = 160
-SIGNIFICANCE = 4.0
-"""Standard errors by which a mirrored reference has to fit better to be the right one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """A search that fits the images, and what was found on the way.
+    """What was measured of the images.
 
     Attributes
     ----------
-    images : with the sign under which the reference fits.
-    search : the reference on the images' grey scale, with their noise.
+    sign : contrast sign under which the reference fits.
+    grey_scale : what the reference has to be multiplied by.
+    noise : noise spectra.
+    scale_variance : of the particles' intensities, around 1.
     gain : mean log-likelihood of a sampled image over nothing but noise.
-    mirror_gain : the same with the mirrored reference.
-    mirror_significance : their difference in standard errors; positive if the mirror fits better.
     """
 
-    images: ParticleImages
-    search: PoseSearch
+    sign: int
+    grey_scale: float
+    noise: NoiseModel
+    scale_variance: float
     gain: float
-    mirror_gain: float
-    mirror_significance: float
 
-    @property
-    def is_mirrored(self) -> bool:
-        """Whether the reference seems to be of the wrong hand."""
-        return self.mirror_significance > SIGNIFICANCE
+    def treat(self, images: ParticleImages) -> ParticleImages:
+        """Return the images with the sign under which the reference fits."""
+        return images if images.treatment.sign == self.sign else images.flipped()
+
+    def prepare(
+        self, images: ParticleImages, volume: Volume, scope: SearchScope, kernels: SliceKernels
+    ) -> PoseSearch:
+        """Lay the reference out on the images' grey scale, with their noise."""
+        scaled = np.asarray(volume * np.float32(self.grey_scale), np.float32)
+        prior = ScalePrior(1.0, self.scale_variance)
+        return PoseSearch.prepare(scaled, images, self.noise, prior, scope, kernels)
+
+    def as_arrays(self) -> dict[str, AnyArray]:
+        """Return every number by name, to be kept in a file."""
+        return {
+            "calibration": np.array([self.sign, self.grey_scale, self.scale_variance, self.gain]),
+            "additive_noise": self.noise.additive,
+            "transmitted_noise": self.noise.transmitted,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, AnyArray]) -> Calibration:
+        """Take what `as_arrays` gave."""
+        sign, grey_scale, variance, gain = arrays["calibration"].tolist()
+        noise = NoiseModel(arrays["additive_noise"], arrays["transmitted_noise"])
+        return cls(int(sign), grey_scale, noise, variance, gain)
 
 
 def calibrate(
@@ -60,6 +82,7 @@ def calibrate(
     kernels: SliceKernels,
     *,
     sign: int | None = None,
+    advance: Callable[[int], None] = lambda _: None,
 ) -> Calibration:
     """Search a sample of the images and measure what the search of all needs.
 
@@ -70,65 +93,50 @@ def calibrate(
     scope : what to search.
     kernels : slice kernels of the device.
     sign : contrast sign to keep; None tries both.
+    advance : called with the number of particles done, `n_searches` times the sample in all.
     """
-    sample = _sample(len(images))
+    sample = choose_sample(len(images))
     noise = flat_noise(power_of_images(images, images.largest_band(), sample))
 
-    def search(reference: Volume) -> PoseSearch:
-        return PoseSearch.prepare(reference, images, noise, ANY_SCALE, scope, kernels)
-
-    rough = search(volume)
-    found = rough.find(images, kernels, sample)
+    search = PoseSearch.prepare(volume, images, noise, ANY_SCALE, scope, kernels)
+    found = search.find(images, kernels, sample, advance=advance)
     if sign is None:
-        other = rough.find(images.flipped(), kernels, sample)
-        if _gain(other).mean() > _gain(found).mean():
+        other = search.find(images.flipped(), kernels, sample, advance=advance)
+        if other.log_likelihood_gain.mean() > found.log_likelihood_gain.mean():
             images, found = images.flipped(), other
-    mirrored = search(mirror_map(volume)).find(images, kernels, sample)
-    difference = _gain(mirrored) - _gain(found)
-    error = max(float(difference.std()) / np.sqrt(len(sample)), np.finfo(np.float64).tiny)
-    search_all = _fit(images, volume, rough, found, sample, kernels)
+    grey_scale, noise, variance = _fit(images, volume, noise, found, sample, kernels)
     return Calibration(
-        images,
-        search_all,
-        float(_gain(found).mean()),
-        float(_gain(mirrored).mean()),
-        float(difference.mean()) / error,
+        images.treatment.sign,
+        grey_scale,
+        noise,
+        variance,
+        float(found.log_likelihood_gain.mean()),
     )
 
 
-def mirror_map(volume: Float32[np.ndarray, "box box box"]) -> Float32[np.ndarray, "box box box"]:
-    """Return a map of the other hand: density at a goes to -a, about the centre voxel."""
-    flipped = volume[::-1, ::-1, ::-1]
-    return np.roll(flipped, 1, axis=(0, 1, 2)) if len(volume) % 2 == 0 else flipped.copy()
+def n_searches(sign: int | None) -> int:
+    """Count the searches of the sample that `calibrate` makes."""
+    return 2 if sign is None else 1
 
 
-def _sample(n: int) -> Int[np.ndarray, " m"]:
-    """Return particles spread evenly over the set."""
+def choose_sample(n: int) -> Int[np.ndarray, " m"]:
+    """Return the particles, spread evenly over the set, that calibration looks at."""
     return np.unique(np.linspace(0, n - 1, min(n, SAMPLE_PARTICLES)).astype(np.int64))
-
-
-def _gain(found: FoundPoses) -> Float64[np.ndarray, " n"]:
-    return found.poses.log_likelihood_gain
 
 
 def _fit(
     images: ParticleImages,
     volume: Volume,
-    rough: PoseSearch,
+    noise: NoiseModel,
     found: FoundPoses,
     sample: Int[np.ndarray, " n"],
     kernels: SliceKernels,
-) -> PoseSearch:
-    """Bring the reference onto the images' grey scale, and measure noise and intensities."""
-    some = with_poses(
-        hold_images(images, sample), found.poses.rotation, found.poses.shift_angstrom
-    )
-    everything = np.arange(len(sample))
-    edge = PADDING * len(volume)
-    noise = rough.model.noise
-    _, scale = fit_residuals(some, noise, map_to_grid(volume, edge), everything, kernels)
-    scaled = np.asarray(volume * np.float32(scale.mean), np.float32)
-    noise, scale = fit_residuals(some, noise, map_to_grid(scaled, edge), everything, kernels)
-    return PoseSearch.prepare(
-        scaled, images, noise, replace(scale, mean=1.0), rough.scope, kernels
-    )
+) -> tuple[float, NoiseModel, float]:
+    """Measure the reference's grey scale, the noise beyond it, and the spread of intensities."""
+    some = with_poses(hold_images(images, sample), found.rotation, found.shift_angstrom)
+    rows, grid = np.arange(len(sample)), map_to_grid(volume, PADDING * len(volume))
+    _, scale = fit_residuals(some, noise, grid, rows, kernels)
+    # Of images that show nothing, the best poses still agree a little with the reference.
+    grey_scale = scale.mean if scale.mean > 0 else 1.0
+    noise, scale = fit_residuals(some, noise, grid * np.complex64(grey_scale), rows, kernels)
+    return grey_scale, noise, scale.variance

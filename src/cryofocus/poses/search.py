@@ -8,7 +8,7 @@ wins. The particles' own poses are not looked at.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from jaxtyping import Complex64, Float32, Float64, Int
@@ -39,25 +39,36 @@ class FoundPoses:
 
     Attributes
     ----------
-    poses : of some particles, with the errors to expect if the right answer was found.
-    confidence : `(n,)` posterior probability of the answer among all that were followed.
+    rotation : `(n, 3, 3)` A of `cryofocus.maths.rotations`.
+    shift_angstrom : `(n, 2)` what centres the particle, x and y.
+    angle_error_degrees, shift_error_angstrom : `(n,)` root-mean-square errors to expect if this
+        is the right answer.
+    log_likelihood_gain : `(n,)` over an image of nothing but noise, natural logarithm.
     margin : `(n,)` log-likelihood over that of the next best different answer.
+    confidence : `(n,)` posterior probability of the answer among all that were followed.
     """
 
-    poses: Poses
-    confidence: Float64[np.ndarray, " n"]
+    rotation: Float64[np.ndarray, "n 3 3"]
+    shift_angstrom: Float64[np.ndarray, "n 2"]
+    angle_error_degrees: Float64[np.ndarray, " n"]
+    shift_error_angstrom: Float64[np.ndarray, " n"]
+    log_likelihood_gain: Float64[np.ndarray, " n"]
     margin: Float64[np.ndarray, " n"]
+    confidence: Float64[np.ndarray, " n"]
+
+    def __len__(self) -> int:
+        """Count the particles."""
+        return len(self.rotation)
 
     @classmethod
     def empty(cls, n: int) -> FoundPoses:
         """Return n answers to be filled in."""
-        return cls(Poses.empty(n), np.empty(n), np.empty(n))
+        return cls(np.zeros((n, 3, 3)), np.zeros((n, 2)), *np.zeros((5, n)))
 
     def put(self, chosen: Int[np.ndarray, " m"], found: FoundPoses) -> None:
         """Fill some of the answers in, in place."""
-        self.poses.put(chosen, found.poses)
-        self.confidence[chosen] = found.confidence
-        self.margin[chosen] = found.margin
+        for field in fields(self):
+            getattr(self, field.name)[chosen] = getattr(found, field.name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,9 +209,17 @@ class PoseSearch:
             score[i, near[winner[i]]] = -np.inf
         # An answer as likely as pure noise stands in where nothing else was followed.
         others = np.concatenate([score, rivals, np.zeros((n, 1))], axis=1)
-        margin = poses.log_likelihood_gain - others.max(axis=1)
-        excess = np.exp(np.minimum(others - poses.log_likelihood_gain[:, None], 0))
-        return FoundPoses(poses, 1 / (1 + excess.sum(axis=1)), margin)
+        gain = poses.log_likelihood_gain
+        excess = np.exp(np.minimum(others - gain[:, None], 0)).sum(axis=1)
+        return FoundPoses(
+            poses.rotation,
+            poses.shift_angstrom,
+            poses.angle_error_degrees,
+            poses.shift_error_angstrom,
+            gain,
+            gain - others.max(axis=1),
+            1 / (1 + excess),
+        )
 
 
 def n_shells(extent_angstrom: float, resolution_angstrom: float) -> int:

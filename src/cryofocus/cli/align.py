@@ -1,0 +1,18 @@
+"""`cryofocus align`: poses of particles."""
+
+from __future__ import annotations
+
+import typer
+
+from cryofocus.cli import align_search
+
+app = typer.Typer(no_args_is_help=True, help="Poses: searched from nothing, and combined.")
+
+
+@app.callback()
+def family() -> None:
+    """Poses: searched from nothing, and combined."""
+
+
+app.command("search")(align_search.search)
+app.command("combine")(align_search.combine)

@@ -1,0 +1,166 @@
+"""`cryofocus align search` and `cryofocus align combine`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cryofocus.cli.console import say
+from cryofocus.cli.options import (
+    DataDirectory,
+    Invert,
+    MicroscopeValues,
+    Overwrite,
+    ParticleTable,
+    Passthrough,
+    PixelSize,
+    Stack,
+    Threads,
+    compose_supplement,
+)
+
+FINENESS, TABLES, RUNNING = "How finely and how far", "Input", "Running"
+
+
+def search(
+    particles: ParticleTable,
+    reference: Annotated[
+        Path,
+        typer.Option(
+            help="Map on the particles' grid, protein positive; symmetrised, if the particle is "
+            "nearly symmetric and --symmetry says so."
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Table to write, in the same format.")
+    ],
+    symmetry: Annotated[
+        str,
+        typer.Option(
+            metavar="GROUP",
+            help="Point group of the reference, in RELION's axes: one of equivalent poses is "
+            "found.",
+            rich_help_panel=FINENESS,
+        ),
+    ] = "C1",
+    max_resolution: Annotated[
+        float, typer.Option(help="Finest detail compared, in Å.", rich_help_panel=FINENESS)
+    ] = 20.0,
+    max_shift: Annotated[
+        float | None,
+        typer.Option(
+            help="Largest shift tried, in Å. Default: a tenth of the box.",
+            rich_help_panel=FINENESS,
+        ),
+    ] = None,
+    angular_step: Annotated[
+        float | None,
+        typer.Option(
+            help="Degrees between views at the first of several levels. Default: 6, or what "
+            "resolution and diameter allow.",
+            rich_help_panel=FINENESS,
+        ),
+    ] = None,
+    particle_diameter: Annotated[
+        float | None,
+        typer.Option(
+            help="In Å, about the box centre. Default: measured on the reference.",
+            rich_help_panel=FINENESS,
+        ),
+    ] = None,
+    invert: Annotated[
+        Invert,
+        typer.Option(
+            help="Whether protein is dark in the images; auto tries both on a sample.",
+            rich_help_panel=TABLES,
+        ),
+    ] = Invert.AUTO,
+    datadir: DataDirectory = None,
+    stack: Stack = None,
+    microscope: MicroscopeValues = None,
+    pixel_size: PixelSize = None,
+    passthrough: Passthrough = None,
+    threads: Threads = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Continue a search that was interrupted.", rich_help_panel=RUNNING
+        ),
+    ] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Find every particle's orientation and shift from its image and a map alone.
+
+    All views, in-plane turns and shifts are compared at low resolution, the best are followed to
+    finer steps and more detail, and refined; the poses in the table are not looked at. Columns
+    beside the poses say how sure each is. Example:
+
+    `cryofocus align search particles.star --reference consensus.mrc --symmetry C2 -o found.star`
+    """
+    if overwrite and resume:
+        raise typer.BadParameter(
+            "excludes --overwrite; use --resume to finish the search that was interrupted, "
+            "--overwrite to start afresh",
+            param_hint="--resume",
+        )
+    from cryofocus.workflows.align_search import align_search
+    from cryofocus.workflows.align_search_inputs import AlignSearchSettings
+    from cryofocus.workflows.progress import choose_progress
+
+    settings = AlignSearchSettings(
+        symmetry=symmetry,
+        max_resolution_angstrom=max_resolution,
+        max_shift_angstrom=max_shift,
+        angular_step_degrees=angular_step,
+        particle_diameter_angstrom=particle_diameter,
+        invert=invert.value,
+        datadir=datadir,
+        supplement=compose_supplement(stack, microscope, pixel_size, passthrough),
+        threads=threads,
+    )
+    made = align_search(
+        particles,
+        reference,
+        output,
+        settings,
+        existing="overwrite" if overwrite else "resume" if resume else "refuse",
+        progress=choose_progress(),
+    )
+    say(f"Table      {made.path}, {made.n_particles:,} particles")
+    say(f"Compared   {made.n_orientations:,} poses an image, then the best more finely")
+    say(f"Sure       {made.n_confident:,} with a probability of 0.9 or more")
+    say(
+        f"Errors     {made.angle_error_degrees:.2f}° and {made.shift_error_angstrom:.2f} Å to "
+        "expect where the right pose was found (median)"
+    )
+
+
+def combine(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Finished run directory.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Table to write, in the run's format.")
+    ],
+    poses: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="TABLE",
+            help="Tables of classes 1, 2, ..., each with poses refined against the map of its "
+            "class: --poses a.star b.star. Default: the poses that the run kept for its classes.",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Give each particle the pose of its most probable class: one table for a focused run.
+
+    Example:
+
+    `cryofocus align combine RUN --poses class1.star class2.star -o combined.star`
+    """
+    from cryofocus.workflows.align_combine import align_combine
+
+    made = align_combine(run, output, tables=poses or (), overwrite=overwrite)
+    say(f"Table      {made.path}, {sum(made.n_of_class):,} particles")
+    for number, count in enumerate(made.n_of_class, start=1):
+        say(f"Class {number:<4} {count:,} poses")
