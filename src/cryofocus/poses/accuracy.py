@@ -111,4 +111,4 @@ def _solve(
     values, basis = np.linalg.eigh(matrices)
     floor = 1e-9 * values[:, -1:]
     inside = np.einsum("nab,na->nb", basis, vectors) / np.maximum(values, floor)
-    return np.einsum("nab,nb->na", basis, inside)
+    return np.asarray(np.einsum("nab,nb->na", basis, inside))

@@ -65,12 +65,35 @@ class ClassReferences:
             references.append(own)
         return cls(tuple(references), n_shells)
 
+    @classmethod
+    def of_consensus(cls, consensus: Consensus, n_shells: int) -> ClassReferences:
+        """Compare all particles with the consensus, as one class."""
+        return cls((filter_half_maps(consensus.map.halves, consensus.map.fsc),), n_shells)
+
+
+@dataclass(frozen=True, eq=False)
+class Membership:
+    """Which map each particle is compared with.
+
+    Attributes
+    ----------
+    labels : `(particle,)` class, counted from 0.
+    half_set : `(particle,)` 1 or 2.
+    """
+
+    labels: Int[np.ndarray, " particle"]
+    half_set: Int8[np.ndarray, " particle"]
+
+    @classmethod
+    def of_one_class(cls, half_set: Int8[np.ndarray, " particle"]) -> Membership:
+        """All particles are of one class."""
+        return cls(np.zeros(len(half_set), np.int64), half_set)
+
 
 def refine_by_class(
     consensus: Consensus,
     references: ClassReferences,
-    labels: Int[np.ndarray, " particle"],
-    half_set: Int8[np.ndarray, " particle"],
+    membership: Membership,
     prior: PosePrior,
     kernels: SliceKernels,
     *,
@@ -82,8 +105,7 @@ def refine_by_class(
     ----------
     consensus : images at their present poses, noise and intensities.
     references : maps of the classes.
-    labels : `(particle,)` class of each particle, counted from 0.
-    half_set : `(particle,)` 1 or 2.
+    membership : class and half set of every particle.
     prior : what is known of the poses.
     kernels : slice kernels of the device.
     advance : called with the number of particles done.
@@ -92,13 +114,14 @@ def refine_by_class(
     found = Poses.empty(len(images))
     for number, halves in enumerate(references.halves):
         for half, volume in enumerate(halves, start=1):
-            which = np.flatnonzero((labels == number) & (half_set == half))
+            mine = (membership.labels == number) & (membership.half_set == half)
+            which = np.flatnonzero(mine)
             if not which.size:
                 continue
             reference = make_reference(volume, images, references.n_shells)
             model = PoseModel(reference, consensus.noise, consensus.scale_prior)
-            found.put(
-                which,
-                refine_poses(images, model, kernels, which=which, prior=prior, advance=advance),
+            refined = refine_poses(
+                images, model, kernels, which=which, prior=prior, advance=advance
             )
+            found.put(which, refined)
     return found

@@ -15,17 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int8
 
+from cryofocus.data.particles import ParticleSet
 from cryofocus.inference.consensus import Consensus, estimate_consensus
 from cryofocus.inference.images import ParticleImages
 from cryofocus.inference.resolution import choose_shells
-from cryofocus.inference.subtraction import filter_half_maps
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.rotations import geodesic_degrees
 from cryofocus.poses.accuracy import measure_accuracy
-from cryofocus.poses.likelihood import PoseModel
+from cryofocus.poses.by_class import ClassReferences, Membership, refine_by_class
 from cryofocus.poses.prior import PosePrior
-from cryofocus.poses.reference import make_reference
-from cryofocus.poses.refine import refine_poses
 from cryofocus.poses.result import Poses, with_poses
 
 logger = logging.getLogger(__name__)
@@ -62,7 +60,6 @@ def refine_in_rounds(
     *,
     sign: int | None = None,
     max_resolution_angstrom: float | None = None,
-    max_rounds: int = MAX_ROUNDS,
     advance: Callable[[int], None] = lambda _: None,
 ) -> RefinedImages:
     """Reconstruct and refine until the poses stay.
@@ -74,65 +71,50 @@ def refine_in_rounds(
     kernels : slice kernels of the device.
     sign : contrast sign to keep; None lets the density of the first consensus decide.
     max_resolution_angstrom : finest detail compared; None takes what the half maps agree on.
-    max_rounds : rounds at most.
     advance : called with the number of particles done, in each round all of them.
     """
-    prior: PosePrior | None = None
-    for number in range(1, max_rounds + 1):
-        consensus = estimate_consensus(images, half_set, kernels, sign=sign)
-        images, sign = consensus.images, consensus.images.treatment.sign
-        n_shells = choose_shells(consensus, max_resolution_angstrom)
-        prior = prior or _first_prior(consensus, n_shells, kernels)
-        poses = refine_halves(consensus, half_set, n_shells, prior, kernels, advance=advance)
-        before = images.particles
-        moved = geodesic_degrees(before.rotation, poses.rotation)
-        away = np.linalg.norm(before.shift_angstrom - poses.shift_angstrom, axis=1)
+    membership = Membership.of_one_class(half_set)
+    consensus = estimate_consensus(images, half_set, kernels, sign=sign)
+    n_shells = choose_shells(consensus, max_resolution_angstrom)
+    prior, number = _first_prior(consensus, n_shells, kernels), 1
+    while True:
+        images = consensus.images
+        references = ClassReferences.of_consensus(consensus, n_shells)
+        poses = refine_by_class(consensus, references, membership, prior, kernels, advance=advance)
         angle, shift = prior.widths_of(poses)
-        logger.info(
-            "poses, round %d to %d shells: moved by %.2f degrees and %.2f Å (median), given ones "
-            "off by %.2f degrees and %.2f Å (standard deviation of each rotation and shift)",
-            *(number, n_shells, np.median(moved), np.median(away), np.degrees(angle), shift),
-        )
         prior = PosePrior(prior.rotation, prior.shift_angstrom, angle, shift)
+        logger.info(
+            "poses, round %d to %d shells: the given ones are off by %.2f degrees and %.2f Å "
+            "(standard deviation of each rotation and shift)",
+            *(number, n_shells, np.degrees(angle), shift),
+        )
+        is_last = number == MAX_ROUNDS or moved_share(images.particles, poses) < SETTLED
         images = with_poses(images, poses.rotation, poses.shift_angstrom)
-        is_settled = np.median(moved) < SETTLED * np.median(
-            poses.angle_error_degrees
-        ) and np.median(away) < SETTLED * np.median(poses.shift_error_angstrom)
-        if is_settled:
-            break
-    return RefinedImages(images, poses, prior, number)
+        if is_last:
+            return RefinedImages(images, poses, prior, number)
+        sign = images.treatment.sign
+        consensus = estimate_consensus(images, half_set, kernels, sign=sign)
+        n_shells, number = choose_shells(consensus, max_resolution_angstrom), number + 1
 
 
-def refine_halves(
-    consensus: Consensus,
-    half_set: Int8[np.ndarray, " particle"],
-    n_shells: int,
-    prior: PosePrior,
-    kernels: SliceKernels,
-    *,
-    advance: Callable[[int], None] = lambda _: None,
-) -> Poses:
-    """Refine every particle against the consensus of its own half set.
+def moved_share(particles: ParticleSet, poses: Poses) -> float:
+    """Return how far particles have moved, in units of the errors that their poses still have.
+
+    The larger of the ratios of medians, of turns and of shifts.
 
     Parameters
     ----------
-    consensus : images at their present poses, half maps, noise and intensities.
-    half_set : `(particle,)` 1 or 2.
-    n_shells : shells compared.
-    prior : what is known of the poses.
-    kernels : slice kernels of the device.
-    advance : called with the number of particles done.
+    particles : at their former poses.
+    poses : the new ones.
     """
-    images, found = consensus.images, Poses.empty(len(consensus.images))
-    halves = filter_half_maps(consensus.map.halves, consensus.map.fsc)
-    for half, volume in enumerate(halves, start=1):
-        which = np.flatnonzero(half_set == half)
-        model = PoseModel(
-            make_reference(volume, images, n_shells), consensus.noise, consensus.scale_prior
+    turned = geodesic_degrees(particles.rotation, poses.rotation)
+    shifted = np.linalg.norm(particles.shift_angstrom - poses.shift_angstrom, axis=1)
+    return float(
+        max(
+            np.median(turned) / np.median(poses.angle_error_degrees),
+            np.median(shifted) / np.median(poses.shift_error_angstrom),
         )
-        refined = refine_poses(images, model, kernels, which=which, prior=prior, advance=advance)
-        found.put(which, refined)
-    return found
+    )
 
 
 def _first_prior(consensus: Consensus, n_shells: int, kernels: SliceKernels) -> PosePrior:
