@@ -15,8 +15,8 @@ from jaxtyping import Float32, Int, Int8
 
 from cryofocus.inference.consensus import Consensus
 from cryofocus.inference.reconstruct import MapEstimate
-from cryofocus.inference.subtraction import filter_half_maps
 from cryofocus.kernels.contract import SliceKernels
+from cryofocus.poses.half_maps import denoise_half_maps
 from cryofocus.poses.likelihood import PoseModel
 from cryofocus.poses.prior import PosePrior
 from cryofocus.poses.reference import make_reference
@@ -52,10 +52,10 @@ class ClassReferences:
         mask : focus mask; None where classes may differ anywhere.
         n_shells : shells to compare.
         """
-        shared = filter_half_maps(consensus.map.halves, consensus.map.fsc)
+        shared = denoise_half_maps(consensus.map.halves, consensus.map.fsc)
         references = []
         for estimate in maps:
-            own = filter_half_maps(estimate.halves, estimate.fsc)
+            own = denoise_half_maps(estimate.halves, estimate.fsc)
             if mask is not None:
                 first, second = (
                     outside + mask * (inside - outside)
@@ -68,7 +68,7 @@ class ClassReferences:
     @classmethod
     def of_consensus(cls, consensus: Consensus, n_shells: int) -> ClassReferences:
         """Compare all particles with the consensus, as one class."""
-        return cls((filter_half_maps(consensus.map.halves, consensus.map.fsc),), n_shells)
+        return cls((denoise_half_maps(consensus.map.halves, consensus.map.fsc),), n_shells)
 
 
 @dataclass(frozen=True, eq=False)

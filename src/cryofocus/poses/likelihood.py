@@ -58,7 +58,9 @@ class Agreement:
     gradient: Float64[np.ndarray, "n 5"]
     information: Float64[np.ndarray, "n 5 5"]
 
-    def put(self, rows: Int[np.ndarray, " k"], other: Agreement, of_other: Bool[np.ndarray, " m"]) -> None:
+    def put(
+        self, rows: Int[np.ndarray, " k"], other: Agreement, of_other: Bool[np.ndarray, " m"]
+    ) -> None:
         """Replace some rows, in place, by some of another's."""
         for field in fields(self):
             getattr(self, field.name)[rows] = getattr(other, field.name)[of_other]
@@ -155,7 +157,9 @@ def _profile_scale(
     penalty, freedom = np.zeros(len(linear)), np.zeros(len(linear))
     if prior.variance > 0:
         # An image cannot show less than nothing of its particle.
-        scale = np.maximum((first + prior.mean / prior.variance) / (second + 1 / prior.variance), 0)
+        scale = np.maximum(
+            (first + prior.mean / prior.variance) / (second + 1 / prior.variance), 0
+        )
         penalty = 0.5 * (scale - prior.mean) ** 2 / prior.variance
         freedom = 1 / (second + 1 / prior.variance)
     likelihood = scale * first - 0.5 * scale**2 * second

@@ -116,9 +116,7 @@ class _Ascent:
             rotation[better], shift[better] = turned[is_higher], moved[is_higher]
             current.put(better, trial, is_higher)
             damping[active] *= np.where(is_higher, LESS, MORE)
-        return Poses(
-            rotation, shift, _inverse(current.information), current.log_likelihood
-        )
+        return Poses(rotation, shift, _inverse(current.information), current.log_likelihood)
 
     def _at(
         self,

@@ -46,7 +46,8 @@ class Poses:
     @property
     def shift_error_angstrom(self) -> Float64[np.ndarray, " n"]:
         """Root-mean-square length to expect of the shift's error."""
-        return np.sqrt(np.trace(self.covariance[:, SHIFTS, SHIFTS], axis1=1, axis2=2))
+        variance = np.trace(self.covariance[:, SHIFTS, SHIFTS], axis1=1, axis2=2)
+        return np.asarray(np.sqrt(variance))
 
     def take(self, chosen: Int[np.ndarray, " m"] | Bool[np.ndarray, " n"]) -> Poses:
         """Return some of the poses."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int8
@@ -21,8 +21,10 @@ from cryofocus.inference.images import ParticleImages
 from cryofocus.inference.resolution import choose_shells
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.rotations import geodesic_degrees
+from cryofocus.maths.symmetry import OperatorSet
 from cryofocus.poses.accuracy import measure_accuracy
 from cryofocus.poses.by_class import ClassReferences, Membership, refine_by_class
+from cryofocus.poses.half_maps import symmetrise
 from cryofocus.poses.prior import PosePrior
 from cryofocus.poses.result import Poses, with_poses
 
@@ -33,6 +35,24 @@ MAX_ROUNDS = 6
 SETTLED = 0.25
 # Narrower than this a prior would forbid what no image could tell anyway.
 LEAST_ANGLE_DEGREES, LEAST_SHIFT_ANGSTROM = 0.01, 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class RoundSettings:
+    """How to refine in rounds.
+
+    Attributes
+    ----------
+    sign : contrast sign to keep; None lets the density of the first consensus decide.
+    max_resolution_angstrom : finest detail compared; None takes what the half maps agree on.
+    max_rounds : rounds at most.
+    operators : symmetry that every consensus is given; None for none.
+    """
+
+    sign: int | None = None
+    max_resolution_angstrom: float | None = None
+    max_rounds: int = MAX_ROUNDS
+    operators: OperatorSet | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +77,8 @@ def refine_in_rounds(
     images: ParticleImages,
     half_set: Int8[np.ndarray, " particle"],
     kernels: SliceKernels,
+    settings: RoundSettings | None = None,
     *,
-    sign: int | None = None,
-    max_resolution_angstrom: float | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> RefinedImages:
     """Reconstruct and refine until the poses stay.
@@ -69,13 +88,13 @@ def refine_in_rounds(
     images : prepared images at the poses to start from.
     half_set : `(particle,)` 1 or 2.
     kernels : slice kernels of the device.
-    sign : contrast sign to keep; None lets the density of the first consensus decide.
-    max_resolution_angstrom : finest detail compared; None takes what the half maps agree on.
+    settings : defaults if left out.
     advance : called with the number of particles done, in each round all of them.
     """
+    settings = settings or RoundSettings()
     membership = Membership.of_one_class(half_set)
-    consensus = estimate_consensus(images, half_set, kernels, sign=sign)
-    n_shells = choose_shells(consensus, max_resolution_angstrom)
+    consensus = _reconstruct(images, half_set, settings, kernels)
+    n_shells = choose_shells(consensus, settings.max_resolution_angstrom)
     prior, number = _first_prior(consensus, n_shells, kernels), 1
     while True:
         images = consensus.images
@@ -88,13 +107,27 @@ def refine_in_rounds(
             "(standard deviation of each rotation and shift)",
             *(number, n_shells, np.degrees(angle), shift),
         )
-        is_last = number == MAX_ROUNDS or moved_share(images.particles, poses) < SETTLED
+        is_last = number == settings.max_rounds or moved_share(images.particles, poses) < SETTLED
         images = with_poses(images, poses.rotation, poses.shift_angstrom)
         if is_last:
             return RefinedImages(images, poses, prior, number)
-        sign = images.treatment.sign
-        consensus = estimate_consensus(images, half_set, kernels, sign=sign)
-        n_shells, number = choose_shells(consensus, max_resolution_angstrom), number + 1
+        settings = replace(settings, sign=images.treatment.sign)
+        consensus = _reconstruct(images, half_set, settings, kernels)
+        n_shells, number = choose_shells(consensus, settings.max_resolution_angstrom), number + 1
+
+
+def _reconstruct(
+    images: ParticleImages,
+    half_set: Int8[np.ndarray, " particle"],
+    settings: RoundSettings,
+    kernels: SliceKernels,
+) -> Consensus:
+    """Reconstruct the consensus, and give it the symmetry there is."""
+    consensus = estimate_consensus(images, half_set, kernels, sign=settings.sign)
+    if settings.operators is None:
+        return consensus
+    voxel = images.particles.pixel_size_angstrom
+    return replace(consensus, map=symmetrise(consensus.map, settings.operators, voxel))
 
 
 def moved_share(particles: ParticleSet, poses: Poses) -> float:
