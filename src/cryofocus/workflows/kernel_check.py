@@ -7,6 +7,7 @@ import numpy as np
 from cryofocus.kernels.contract import SliceGeometry
 from cryofocus.kernels.reference import ReferenceKernels
 from cryofocus.kernels.select import select_kernels
+from cryofocus.maths.fourier import forward_3d
 
 _EDGE, _PARTICLES, _CLASSES = 16, 20, 2
 
@@ -30,7 +31,9 @@ def kernel_deviation(n_threads: int) -> float:
     # First two rows of random orthogonal matrices.
     rotations = np.linalg.qr(generator.normal(size=(_PARTICLES, 3, 3)))[0][:, :2]
     geometry = SliceGeometry(_EDGE, points, rotations.astype(np.float32))
-    grid = _complex(generator, (_EDGE, _EDGE, _EDGE // 2 + 1, _CLASSES))
+    # Kernels are given transforms of real maps: the half volume repeats itself at its rim.
+    volumes = generator.normal(size=(_CLASSES, _EDGE, _EDGE, _EDGE)).astype(np.float32)
+    grid = np.ascontiguousarray(np.moveaxis(forward_3d(volumes), 0, -1))
     data = _complex(generator, (_PARTICLES, len(points)))
     precision = generator.random(data.shape, dtype=np.float32)
     weights = generator.random((_PARTICLES, _CLASSES), dtype=np.float32)
