@@ -32,8 +32,11 @@ from cryofocus.covariance.cooccurrence import independence_p_values
 from cryofocus.covariance.relations import find_relations
 from cryofocus.maths.symmetry import OperatorSet
 from cryofocus.workflows.classify_request import make_request
-from cryofocus.workflows.covary_files import ClassLevel, CovaryRecord, ParticleLevel, read_record
-from cryofocus.workflows.covary_inputs import CovarySettings
+from cryofocus.workflows.covary_files import ClassLevel, ParticleLevel, read_record
+from cryofocus.workflows.covary_inputs import CovaryInputs, CovarySettings, read_covary_inputs
+from cryofocus.workflows.covary_levels import compare_classes, compare_units
+from cryofocus.workflows.covary_tables import describe_classes
+from cryofocus.workflows.progress import SilentProgress
 from cryofocus.workflows.variance import variance
 from cryofocus.workflows.variance_inputs import VarianceSettings
 
@@ -98,13 +101,21 @@ class Plan:
             classify(request, output, overwrite=output.exists())
         return output
 
-    def compared(self, sources: list[Path], name: str, perfect: Path | None) -> CovaryRecord:
-        """Correlate the regions of runs or of a table."""
+    def over_particles(self, name: str, data: Path) -> ParticleLevel:
+        """Correlate the regions of a table's particles."""
         output = self.folder / f"{name}_covary"
         if output.exists():
-            return read_record(output)
-        settings = CovarySettings(perfect=perfect, threads=self.threads)
-        return covary(sources, self.masks(), output, settings).record
+            record = read_record(output)
+        else:
+            settings = CovarySettings(threads=self.threads)
+            record = covary([data / "particles.star"], self.masks(), output, settings).record
+        assert record.particle_level is not None
+        return record.particle_level
+
+    def inputs(self, runs: list[Path]) -> tuple[CovaryInputs, CovarySettings]:
+        """Read runs, for one level of the comparison alone."""
+        settings = CovarySettings(perfect=self.perfect(), threads=self.threads)
+        return read_covary_inputs(runs, self.masks(), settings), settings
 
 
 def main() -> None:
@@ -132,24 +143,24 @@ def main() -> None:
 
 def compare_particles(plan: Plan) -> Iterator[Row]:
     for name, scenario, data in cases(plan):
-        record = plan.compared([data / "particles.star"], name, None)
-        yield from level_rows(name, scenario, record.particle_level)
+        yield from level_rows(name, scenario, plan.over_particles(name, data))
 
 
-def compare_classes(plan: Plan) -> Iterator[Row]:
+def compare_maps(plan: Plan) -> Iterator[Row]:
     for name, scenario, data in cases(plan):
         table = data / "particles.star"
         runs = [plan.classified(table, data, 4, seed) for seed in SEEDS]
-        level = plan.compared(runs, f"{name}_runs", plan.perfect()).class_level
+        inputs, settings = plan.inputs(runs)
+        found = compare_classes(inputs, settings, SilentProgress())
+        level = describe_classes(found, inputs.runs)
         yield from level_rows(name, scenario, level)
-        assert level is not None
         for region, spread, error in zip(REGIONS, level.spread, level.error, strict=True):
             limit = "at most 0.05" if region in constant_regions(scenario) else ""
-            found = f"{spread:.3f} (error {error:.3f})"
-            yield name, f"range of {region} over classes", limit, found
+            shown = f"{spread:.3f} (error {error:.3f})"
+            yield name, f"range of {region} over classes", limit, shown
 
 
-def compare_units(plan: Plan) -> Iterator[Row]:
+def compare_mates(plan: Plan) -> Iterator[Row]:
     for snr in SNRS:
         for coupling in (0.0, 0.5, 1.0):
             name = f"units_{coupling:g}_{snr:.3f}"
@@ -157,11 +168,11 @@ def compare_units(plan: Plan) -> Iterator[Row]:
                 scenario=1, snr=snr, particles=plan.particles, coupling=coupling
             )
             data = plan.simulated(name, settings)
-            table = plan.folder / f"{name}_expanded.star"
+            table = data / "expanded.star"
             if not table.exists():
                 expand(data / "particles.star", OperatorSet.point_group("C2"), table)
             run = plan.classified(table, data, 2, SEEDS[0])
-            (unit,) = plan.compared([run], name, None).unit_level
+            ((_, _, unit),) = compare_units(*plan.inputs([run]))
             found = f"{unit.coupling:.3f} ± {unit.coupling_error:.3f}, p {unit.p_value:.2g}"
             yield name, "coupling", f"{coupling:g} to 0.05", found
 
@@ -210,10 +221,7 @@ def constant_regions(scenario: str) -> tuple[str, ...]:
     return ("far_foot",) if scenario == "s3" else ("near_foot", "far_foot")
 
 
-def level_rows(
-    name: str, scenario: str, level: ClassLevel | ParticleLevel | None
-) -> Iterator[Row]:
-    assert level is not None
+def level_rows(name: str, scenario: str, level: ClassLevel | ParticleLevel) -> Iterator[Row]:
     for i, j in ((0, 1), (0, 2), (1, 2)):
         value, low, high = (m[i][j] for m in (level.correlation, level.low, level.high))
         found = "undetermined"
@@ -254,8 +262,8 @@ def table(plan: Plan) -> str:
 
 QUESTIONS: dict[str, Callable[[Plan], Iterator[Row]]] = {
     "particle-level": compare_particles,
-    "class-level": compare_classes,
-    "unit-level": compare_units,
+    "class-level": compare_maps,
+    "unit-level": compare_mates,
     "independence": test_independence,
     "variance": compare_variances,
 }

@@ -86,7 +86,9 @@ def humanoid(
     """Simulate a body whose arms, hands and feet move.
 
     Writes particles.star and particles.mrcs, the truth, the maps of all states, and the
-    posteriors of the best possible classifiers (oracle.npy, oracle_focused.npy).
+    posteriors of the best possible classifiers (oracle.npy, oracle_focused.npy). Example:
+
+    `cryofocus simulate humanoid --scenario 1 --snr 0.05 --particles 3000 -o set`
     """
     from cryofocus.kernels.select import available_threads
     from cryofocus.simulate.settings import HumanoidSettings
@@ -124,3 +126,93 @@ def humanoid(
         f"  cryofocus classify {output}/particles.star --focus={made.focus_sphere} "
         f"--classes {settings.states().n_classes} -o RUN"
     )
+
+
+@app.command("model")
+def model(
+    models: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="STATE.pdb...", help="Atomic models (PDB or mmCIF), one a state, in one frame."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Directory to create.")],
+    snr: Annotated[
+        float, typer.Option(help="Signal-to-noise ratio (variances) of the final images.")
+    ] = 0.1,
+    particles: Annotated[int, typer.Option(min=1, help="Number of particles.")] = 10_000,
+    shares: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="How often each state occurs, one number a model. Default: equally often.",
+        ),
+    ] = None,
+    seed: Seed = 1,
+    box: Annotated[
+        int, typer.Option(help="Edge of the images in pixels.", rich_help_panel=SAMPLING)
+    ] = 80,
+    pixel_size: Annotated[
+        float, typer.Option(help="Pixel size in Å.", rich_help_panel=SAMPLING)
+    ] = 5.24,
+    perturb_angle: Annotated[
+        float,
+        typer.Option(help="Standard deviation per Euler angle, degrees.", rich_help_panel=POSES),
+    ] = 0.0,
+    perturb_shift: Annotated[
+        float, typer.Option(help="Standard deviation per axis, Å.", rich_help_panel=POSES)
+    ] = 0.0,
+    threads: Threads = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Simulate a molecule that is in one of several states, each given as an atomic model.
+
+    Writes particles.star and particles.mrcs, the truth, the maps of all states (their headers
+    keep the frame of the models), and the posteriors of the best possible classifier
+    (oracle.npy). Example:
+
+    `cryofocus simulate model open.cif closed.cif --shares 1,2 --snr 0.05 -o set`
+    """
+    from cryofocus.kernels.select import available_threads
+    from cryofocus.simulate.model_states import ModelSettings
+    from cryofocus.workflows.progress import choose_progress
+    from cryofocus.workflows.simulate_model import simulate_models
+
+    settings = ModelSettings(
+        snr=snr,
+        particles=particles,
+        seed=seed,
+        box=box,
+        pixel_size_angstrom=pixel_size,
+        perturb_angle_degrees=perturb_angle,
+        perturb_shift_angstrom=perturb_shift,
+        shares=_parse_shares(shares),
+    )
+    made = simulate_models(
+        models,
+        output,
+        settings,
+        overwrite=overwrite,
+        threads=threads or available_threads(),
+        progress=choose_progress(),
+    )
+    say(f"{particles:,} particles of {made.n_states} states at SNR {snr:g} in {output}")
+    say(f"Best possible kappa on these images: {made.oracle_kappa:.3f}")
+    say("\nNext:")
+    say(f"  cryofocus variance {output}/particles.star -o {output}_variance")
+
+
+def _parse_shares(text: str | None) -> tuple[float, ...]:
+    """Read numbers with commas between them.
+
+    Raises
+    ------
+    typer.BadParameter
+        When one is no number.
+    """
+    try:
+        return () if text is None else tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"found {text!r}, expected numbers such as 1,2,0.5", param_hint="--shares"
+        ) from error

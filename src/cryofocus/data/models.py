@@ -50,16 +50,7 @@ class AtomicModel:
             When it is no model or has no atoms.
         """
         path = Path(path)
-        if not path.is_file():
-            raise InputError(f"{path}: cannot be read (no such file). Check the path.")
-        try:
-            structure = gemmi.read_structure(str(path))
-        except (RuntimeError, ValueError, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise FormatError(
-                f"{path}: not an atomic model ({reason}); expected PDB or mmCIF. Check that this "
-                "is the right file."
-            ) from error
+        structure = read_structure(path)
         atoms = [
             (atom.pos.tolist(), chain.name, residue.seqid.num or 0)
             for model in list(structure)[:1]
@@ -67,11 +58,6 @@ class AtomicModel:
             for residue in chain
             for atom in residue
         ]
-        if not atoms:
-            raise FormatError(
-                f"{path}: no atoms found; expected a model in PDB or mmCIF format. Check that "
-                "this is the right file."
-            )
         positions, chains, residues = zip(*atoms, strict=True)
         return cls(path, np.array(positions), chains, np.array(residues, np.int64))
 
@@ -109,3 +95,31 @@ class AtomicModel:
                 f"numbered {span.min()} to {span.max()}. Give other numbers."
             )
         return self.position_angstrom[chosen]
+
+
+def read_structure(path: Path) -> gemmi.Structure:
+    """Read a model with everything that its file says of the atoms.
+
+    Raises
+    ------
+    InputError
+        When there is no such file.
+    FormatError
+        When it is no model or has no atoms.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: cannot be read (no such file). Check the path.")
+    try:
+        structure = gemmi.read_structure(str(path))
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise FormatError(
+            f"{path}: not an atomic model ({reason}); expected PDB or mmCIF. Check that this "
+            "is the right file."
+        ) from error
+    if len(structure) == 0 or structure[0].count_atom_sites() == 0:
+        raise FormatError(
+            f"{path}: no atoms found; expected a model in PDB or mmCIF format. Check that "
+            "this is the right file."
+        )
+    return structure

@@ -1,0 +1,133 @@
+"""Particles that show one of several maps: settings, projections, and the best classifier.
+
+Projections are central slices of the maps' padded transforms, interpolated trilinearly; the
+interpolation's fall-off is divided out of the maps beforehand, so that with threefold padding a
+projection of a map differs from the true one by less than a thousandth of its power.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Complex64, Float, Float32, Float64, Int64
+from scipy.special import logsumexp
+
+from cryofocus.errors import SettingError
+from cryofocus.kernels.contract import SliceGeometry, SliceKernels
+from cryofocus.maths.fourier import forward_3d, shift_phases
+from cryofocus.maths.grids import fit_box_3d, shell_index_2d
+from cryofocus.simulate.acquisition import AcquisitionSettings
+from cryofocus.simulate.image_formation import Views
+
+PADDING = 3
+
+
+@dataclass(frozen=True)
+class ModelSettings(AcquisitionSettings):
+    """Parameters of a set of particles made from models, one a state.
+
+    Attributes
+    ----------
+    shares
+        How often each state occurs, up to a common factor; empty for equally often.
+    """
+
+    shares: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if any(share <= 0 or not np.isfinite(share) for share in self.shares):
+            shown = ",".join(f"{share:g}" for share in self.shares)
+            raise SettingError(
+                f"shares: found {shown}, expected positive numbers, one a model. Leave out the "
+                "models that should not occur."
+            )
+
+    def probabilities(self, n_states: int) -> Float64[np.ndarray, " n_states"]:
+        """Return the probability of every state.
+
+        Raises
+        ------
+        SettingError
+            When there are not as many shares as states.
+        """
+        if self.shares and len(self.shares) != n_states:
+            raise SettingError(
+                f"shares: found {len(self.shares)} numbers for {n_states} models, expected as "
+                "many. Give one number a model, in their order."
+            )
+        shares = np.array(self.shares or (1.0,) * n_states)
+        return np.asarray(shares / shares.sum())
+
+    def draw_states(self, n_states: int) -> Int64[np.ndarray, " n"]:
+        """Draw the state of every particle, counted from zero."""
+        probabilities = self.probabilities(n_states)
+        return self.generators()[0].choice(n_states, size=self.particles, p=probabilities)
+
+
+@dataclass(frozen=True, eq=False)
+class StateProjector:
+    """Projects all states at a particle's view.
+
+    Attributes
+    ----------
+    maps
+        Density of every state, on one grid.
+    pixel_size_angstrom
+        Å per voxel and pixel.
+    kernels
+        Cut the slices.
+    """
+
+    maps: Float32[np.ndarray, "state box box box"]
+    pixel_size_angstrom: float
+    kernels: SliceKernels
+
+    def project(self, views: Views, rows: slice) -> Complex64[np.ndarray, "n state box half"]:
+        """Return the half transforms of all states' projections of some particles.
+
+        Nothing is beyond the circle of the last shell that every direction has.
+        """
+        box = self.maps.shape[1]
+        at = np.nonzero(shell_index_2d(box) < box // 2)
+        ky = np.where(at[0] < (box + 1) // 2, at[0], at[0] - box)
+        points = PADDING * np.stack([at[1], ky], axis=1).astype(np.float32)
+        matrices = views.rotation[rows, :2].astype(np.float32)
+        slices = self.kernels.gather(
+            self._grid, SliceGeometry(self._grid.shape[0], points, matrices)
+        )
+        images = np.zeros((len(matrices), len(self.maps), box, box // 2 + 1), np.complex64)
+        images[:, :, at[0], at[1]] = np.moveaxis(slices, 2, 1)
+        # The particle sits at minus the shift that centres it.
+        moved = shift_phases(box, self.pixel_size_angstrom, -views.shift_angstrom[rows])
+        return np.asarray(images * moved[:, None])
+
+    @cached_property
+    def _grid(self) -> Complex64[np.ndarray, "edge edge half state"]:
+        box = self.maps.shape[1]
+        edge = PADDING * box
+        line = np.sinc((np.arange(box) - box // 2) / edge) ** 2
+        fall_off = line[:, None, None] * line[:, None] * line
+        padded = (fit_box_3d((v / fall_off).astype(np.float32), edge) for v in self.maps)
+        return np.stack([forward_3d(volume) for volume in padded], axis=-1)
+
+
+def state_posteriors(
+    matched: Float[np.ndarray, "n states"],
+    gram: Float[np.ndarray, "n states states"],
+    probabilities: Float[np.ndarray, " states"],
+) -> Float32[np.ndarray, "n states"]:
+    """Return what the best classifier says, which knows maps, poses, CTF, noise and shares.
+
+    Parameters
+    ----------
+    matched, gram
+        From `oracle.part_statistics`, states for parts.
+    probabilities
+        Of the states.
+    """
+    power = np.diagonal(gram, axis1=1, axis2=2)
+    joint = matched - 0.5 * power + np.log(probabilities)
+    return np.asarray(np.exp(joint - logsumexp(joint, axis=1, keepdims=True)), np.float32)
