@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -37,10 +39,12 @@ class Candidates:
             self.log_likelihood[particles],
         )
 
-    def best(self, n: int) -> Candidates:
-        """Return the first few of every particle."""
+    def columns(self, chosen: slice) -> Candidates:
+        """Return some of the candidates of every particle."""
         return Candidates(
-            self.rotation[:, :n], self.shift_angstrom[:, :n], self.log_likelihood[:, :n]
+            self.rotation[:, chosen],
+            self.shift_angstrom[:, chosen],
+            self.log_likelihood[:, chosen],
         )
 
     def distinct(self, operators: OperatorSet, degrees: float, n: int) -> Candidates:
@@ -69,12 +73,12 @@ class Candidates:
         return Candidates(self.rotation[row, kept], self.shift_angstrom[row, kept], score)
 
 
-def join(parts: list[Candidates]) -> Candidates:
-    """Put the candidates of several groups of particles one after the other."""
+def join(parts: Sequence[Candidates], *, axis: Literal[0, 1] = 0) -> Candidates:
+    """Put candidates of several groups of particles, or (axis 1) of the same ones, together."""
     return Candidates(
-        np.concatenate([part.rotation for part in parts]),
-        np.concatenate([part.shift_angstrom for part in parts]),
-        np.concatenate([part.log_likelihood for part in parts]),
+        np.concatenate([part.rotation for part in parts], axis=axis),
+        np.concatenate([part.shift_angstrom for part in parts], axis=axis),
+        np.concatenate([part.log_likelihood for part in parts], axis=axis),
     )
 
 

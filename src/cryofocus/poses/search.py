@@ -7,7 +7,7 @@ wins. The particles' own poses are not looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -19,7 +19,7 @@ from cryofocus.inference.images import ParticleImages
 from cryofocus.inference.noise import NoiseModel
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.sampling import shifts_in_disc, view_directions
-from cryofocus.poses.candidates import Candidates, near_each_other
+from cryofocus.poses.candidates import Candidates, join
 from cryofocus.poses.coarse import CoarseGrid
 from cryofocus.poses.finer import GridStep, search_around
 from cryofocus.poses.likelihood import PoseData, PoseModel
@@ -166,15 +166,16 @@ class PoseSearch:
         first, *finer = self.scope.levels
         prior, operators = self.model.scale_prior, self.scope.operators
         candidates = self.coarse.search(data, prior, operators, first.n_candidates, images.workers)
-        rivals, step = [], GridStep(first.degrees, first.shift_angstrom)
+        dropped: list[Candidates] = []
+        step = GridStep(first.degrees, first.shift_angstrom)
         for level in finer:
             step = step.halved()
             within = _narrowed(data, self._n_shells(images, level))
             around = search_around(within, self.grid, prior, candidates, step, kernels)
             ranked = around.distinct(operators, level.degrees, around.log_likelihood.shape[1])
-            rivals.append(ranked.log_likelihood[:, level.n_candidates :])
-            candidates = ranked.best(level.n_candidates)
-        return self._decide(images, candidates, np.concatenate(rivals, axis=1), kernels)
+            dropped.append(ranked.columns(slice(level.n_candidates, None)))
+            candidates = ranked.columns(slice(level.n_candidates))
+        return self._decide(images, candidates, dropped, kernels)
 
     def _n_shells(self, images: ParticleImages, level: SearchLevel) -> int:
         extent = images.particles.box * images.particles.pixel_size_angstrom
@@ -184,7 +185,7 @@ class PoseSearch:
         self,
         images: ParticleImages,
         candidates: Candidates,
-        rivals: Float64[np.ndarray, "n dropped"],
+        dropped: Sequence[Candidates],
         kernels: SliceKernels,
     ) -> FoundPoses:
         """Refine what is left and take the likeliest."""
@@ -197,25 +198,26 @@ class PoseSearch:
             )
             for j in range(n_candidates)
         ]
-        score = np.stack([poses.log_likelihood_gain for poses in refined], axis=1)
-        score[~np.isfinite(candidates.log_likelihood)] = -np.inf
-        winner = score.argmax(axis=1)
-        poses = Poses.empty(n)
-        for j, found in enumerate(refined):
-            poses.put(np.flatnonzero(winner == j), found.take(winner == j))
-        rotation = np.stack([found.rotation for found in refined], axis=1)
-        for i in range(n):
-            near = near_each_other(rotation[i], self.scope.operators, self.scope.resolved_degrees)
-            score[i, near[winner[i]]] = -np.inf
+        gains = np.stack([poses.log_likelihood_gain for poses in refined], axis=1)
+        gains[~np.isfinite(candidates.log_likelihood)] = -np.inf
+        winner = gains.argmax(axis=1)
+        best = Poses.empty(n)
+        for j, poses in enumerate(refined):
+            best.put(np.flatnonzero(winner == j), poses.take(winner == j))
+        rotation = np.stack([poses.rotation for poses in refined], axis=1)
+        shift = np.stack([poses.shift_angstrom for poses in refined], axis=1)
+        answers = join([Candidates(rotation, shift, gains), *dropped], axis=1)
+        n_answers = answers.log_likelihood.shape[1]
+        answers = answers.distinct(self.scope.operators, self.scope.resolved_degrees, n_answers)
         # An answer as likely as pure noise stands in where nothing else was followed.
-        others = np.concatenate([score, rivals, np.zeros((n, 1))], axis=1)
-        gain = poses.log_likelihood_gain
+        others = np.concatenate([answers.log_likelihood[:, 1:], np.zeros((n, 1))], axis=1)
+        gain = best.log_likelihood_gain
         excess = np.exp(np.minimum(others - gain[:, None], 0)).sum(axis=1)
         return FoundPoses(
-            poses.rotation,
-            poses.shift_angstrom,
-            poses.angle_error_degrees,
-            poses.shift_error_angstrom,
+            best.rotation,
+            best.shift_angstrom,
+            best.angle_error_degrees,
+            best.shift_error_angstrom,
             gain,
             gain - others.max(axis=1),
             1 / (1 + excess),
