@@ -198,6 +198,7 @@ def test_large_maps_are_drawn_at_screen_size(
             map_figures.choose_scale(
                 maps.view,
                 maps.voxel_size_angstrom,
+                maps.origin_angstrom,
                 maps.mask.planes,
                 maps.consensus.planes,
                 [difference.planes for difference in maps.differences.values()],
@@ -216,10 +217,15 @@ def test_missing_consensus_is_named(build_run: Build) -> None:
         write_report(directory.path)
 
 
-def test_many_classes_lower_the_resolution() -> None:
-    """The images of all rows together keep within a budget, and few classes are drawn finely."""
-    assert map_sections._dots_per_inch(3) == map_sections.MAX_DOTS_PER_INCH
-    assert map_sections._dots_per_inch(10_000) <= map_sections.MIN_DOTS_PER_INCH
+def test_many_maps_lower_the_resolution(build_run: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of the planes keep within their budget of bytes, down to a resolution to read."""
+    maps = shown_maps.read_maps(read_results(build_run(n_classes=3)))
+    fine = map_sections.draw_rows(maps)
+    n_bytes = len(fine.consensus) + sum(map(len, fine.classes.values()))
+    monkeypatch.setattr(map_sections, "IMAGE_BYTES_BUDGET", 0.8 * n_bytes)
+    monkeypatch.setattr(map_sections, "MIN_DOTS_PER_INCH", 20.0)
+    coarse = map_sections.draw_rows(maps)
+    assert len(coarse.consensus) + sum(map(len, coarse.classes.values())) < 0.8 * n_bytes
 
 
 def test_report_imports_neither_algorithm_nor_pyplot() -> None:

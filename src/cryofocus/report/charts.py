@@ -15,6 +15,8 @@ from cryofocus.report.results import RunResults
 CHART_HEIGHT_INCHES = 3.3
 FSC_THRESHOLD = 0.143
 N_BINS = 25
+N_CALIBRATION_BINS = 8
+MIN_CALIBRATION_PARTICLES = 20
 MAX_LEGEND_ENTRIES = 10
 MAX_LEGEND_ROWS = 14
 MAX_WRITTEN_RUNS = 12
@@ -100,7 +102,7 @@ def draw_fsc(results: RunResults) -> Figure:
 
 
 def draw_certainty(results: RunResults) -> Figure:
-    """Draw the distribution of the highest posterior, and what a threshold would keep.
+    """Draw the highest posteriors, what a threshold would keep, and whether other runs agree.
 
     Parameters
     ----------
@@ -110,9 +112,10 @@ def draw_certainty(results: RunResults) -> Figure:
     Returns
     -------
     Figure
-        Two charts side by side.
+        Two charts side by side; three if there are runs to compare with.
     """
-    figure, (left, right) = _two_charts()
+    figure = style.new_figure(CHART_HEIGHT_INCHES, gap=0.08)
+    left, right, *others = figure.subplots(1, 2 if results.agreement is None else 3)
     highest, classes = results.max_posterior, results.class_index
     n_classes, n_particles = results.job.n_classes, results.job.n_particles
     by_class = [highest[classes == index] for index in range(n_classes)]
@@ -145,7 +148,31 @@ def draw_certainty(results: RunResults) -> Figure:
         panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     if n_classes <= MAX_LEGEND_ENTRIES:
         right.legend(loc="lower left")
+    for panel in others:
+        _draw_calibration(panel, results)
     return figure
+
+
+def _draw_calibration(panel: Axes, results: RunResults) -> None:
+    """Draw how often other runs give a particle the class it has, by its posterior."""
+    assert results.agreement is not None
+    n_runs, n_classes = len(results.job.runs), results.job.n_classes
+    # The reported run is one of those that agree with it.
+    borne_out = (results.agreement * n_runs - 1) / (n_runs - 1)
+    highest = results.max_posterior
+    edges = np.linspace(1.0 / n_classes, 1.0, N_CALIBRATION_BINS + 1)
+    bins = np.clip(np.digitize(highest, edges) - 1, 0, N_CALIBRATION_BINS - 1)
+    counts = np.bincount(bins, minlength=N_CALIBRATION_BINS)
+    enough = counts >= MIN_CALIBRATION_PARTICLES
+    posterior, agreeing = (
+        np.bincount(bins, weights=values, minlength=len(counts))[enough] / counts[enough]
+        for values in (highest, borne_out)
+    )
+    panel.plot([0, 1], [0, 1], color=style.MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
+    panel.plot(posterior, agreeing, marker="o", markersize=4)
+    panel.set(title="Borne out by other runs", xlabel="highest posterior of a particle")
+    panel.set(ylabel="of the other runs agree", xlim=(edges[0], 1.01), ylim=(0, 1.04))
+    panel.yaxis.set_major_formatter(PercentFormatter(1.0))
 
 
 def _mark_mean(panel: Axes, mean: float) -> None:

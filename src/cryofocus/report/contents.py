@@ -13,6 +13,7 @@ from cryofocus.report import charts, style, tables, words
 from cryofocus.report.map_sections import show_maps
 from cryofocus.report.results import RunResults
 from cryofocus.report.section import Section
+from cryofocus.report.views import show_views
 
 Compose = Callable[[RunResults], tuple[Section, ...]]
 
@@ -63,8 +64,11 @@ def show_resolution(results: RunResults) -> tuple[Section, ...]:
 
 
 def show_certainty(results: RunResults) -> tuple[Section, ...]:
-    """Show the posteriors."""
-    content = {"certainty": style.as_svg(charts.draw_certainty(results))}
+    """Show the posteriors, and whether other runs bear them out."""
+    content = {
+        "certainty": style.as_svg(charts.draw_certainty(results)),
+        "is_compared": results.agreement is not None,
+    }
     return (Section("certainty", "How certain is each particle?", "Certainty", content),)
 
 
@@ -108,6 +112,7 @@ SECTIONS: tuple[Compose, ...] = (
     show_maps,
     show_resolution,
     show_certainty,
+    show_views,
     compare_runs,
     list_settings,
     list_files,

@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from cryofocus.report import style
 from cryofocus.report.slices import Planes, View
 
+Point = tuple[float, float, float]
+
 PLANE_NAMES = ("xy", "xz", "zy")
 DIFFERENCE_COLOURS = "RdBu_r"
 DENSITY_PERCENTILES = (1.0, 99.8)
@@ -32,6 +34,7 @@ class MapScale:
     """
 
     voxel_size_angstrom: float
+    origin_angstrom: Point
     view: View
     mask: Planes
     darkest: float
@@ -45,14 +48,18 @@ class MapScale:
 
     @property
     def positions_angstrom(self) -> tuple[float, float, float]:
-        """Where the planes xy, xz, zy cut the axes z, y, x, from the corner voxel of the box."""
-        z, y, x = (position * self.voxel_size_angstrom for position in self.view.centre)
+        """Where the planes xy, xz, zy cut the axes z, y, x, in the map's frame."""
+        z, y, x = (
+            low + position * self.voxel_size_angstrom
+            for low, position in zip(reversed(self.origin_angstrom), self.view.centre, strict=True)
+        )
         return z, y, x
 
 
 def choose_scale(
     view: View,
     voxel_size_angstrom: float,
+    origin_angstrom: Point,
     mask: Planes,
     consensus: Planes,
     differences: list[Planes],
@@ -65,6 +72,8 @@ def choose_scale(
         Where the planes were cut.
     voxel_size_angstrom
         Å per voxel.
+    origin_angstrom
+        x, y, z of voxel (0, 0, 0) in the map's frame.
     mask, consensus
         Their planes.
     differences
@@ -88,6 +97,7 @@ def choose_scale(
     tiny = float(np.finfo(np.float32).tiny)
     return MapScale(
         voxel_size_angstrom=voxel_size_angstrom,
+        origin_angstrom=origin_angstrom,
         view=view,
         mask=mask,
         darkest=darkest,

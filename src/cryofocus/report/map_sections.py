@@ -10,7 +10,7 @@ from cryofocus.report.section import Section
 from cryofocus.report.shown_maps import ShownMaps, read_maps
 from cryofocus.report.surface_section import show_surfaces
 
-MAP_PIXELS_BUDGET = 22_000_000
+IMAGE_BYTES_BUDGET = 4_500_000
 MAX_DOTS_PER_INCH = 220.0
 MIN_DOTS_PER_INCH = 70.0
 
@@ -65,11 +65,22 @@ def draw_rows(maps: ShownMaps) -> MapImages:
     scale = map_figures.choose_scale(
         maps.view,
         maps.voxel_size_angstrom,
+        maps.origin_angstrom,
         maps.mask.planes,
         maps.consensus.planes,
         [difference.planes for difference in maps.differences.values()],
     )
-    resolution = _dots_per_inch(len(maps.classes) + 1)
+    resolution = MAX_DOTS_PER_INCH
+    while True:
+        images = _draw_rows(maps, scale, resolution)
+        n_bytes = len(images.consensus) + sum(map(len, images.classes.values()))
+        if n_bytes <= IMAGE_BYTES_BUDGET or resolution <= MIN_DOTS_PER_INCH:
+            return images
+        fitting = 0.95 * resolution * (IMAGE_BYTES_BUDGET / n_bytes) ** 0.5
+        resolution = max(fitting, MIN_DOTS_PER_INCH)
+
+
+def _draw_rows(maps: ShownMaps, scale: map_figures.MapScale, resolution: float) -> MapImages:
     return MapImages(
         consensus=style.as_png(
             map_figures.draw_consensus_row(maps.consensus.planes, scale), resolution
@@ -82,10 +93,3 @@ def draw_rows(maps: ShownMaps) -> MapImages:
             for number, shown in maps.classes.items()
         },
     )
-
-
-def _dots_per_inch(n_rows: int) -> float:
-    """Choose the resolution at which all rows together keep within the budget of pixels."""
-    square_inches = n_rows * style.PAGE_WIDTH_INCHES * map_figures.PANEL_INCHES
-    affordable = float((MAP_PIXELS_BUDGET / square_inches) ** 0.5)
-    return min(max(affordable, MIN_DOTS_PER_INCH), MAX_DOTS_PER_INCH)

@@ -33,7 +33,7 @@ class ShownMaps:
     Attributes
     ----------
     view : where planes cut, in voxels of the drawn maps.
-    voxel_size_angstrom : of the drawn maps.
+    voxel_size_angstrom, origin_angstrom : of the drawn maps; x, y, z of voxel (0, 0, 0).
     frame : where the cubes lie.
     consensus, mask : map from all particles; region in focus.
     classes, differences : by class number; classes without a map are missing. Differences are to
@@ -43,6 +43,7 @@ class ShownMaps:
 
     view: View
     voxel_size_angstrom: float
+    origin_angstrom: Point
     frame: Frame
     consensus: ShownMap
     mask: ShownMap
@@ -88,6 +89,7 @@ def read_maps(results: RunResults) -> ShownMaps:
     return ShownMaps(
         view=view,
         voxel_size_angstrom=voxel,
+        origin_angstrom=origin,
         frame=frame,
         consensus=_show(consensus, view),
         mask=_show(mask, view),

@@ -18,7 +18,7 @@ from cryofocus.report.slices import View
 # A surface drawn on this many pixels shows no more detail.
 MAX_SHOWN_EDGE = 80
 MIN_SHOWN_EDGE = 24
-MESH_BYTES_BUDGET = 6_500_000
+MESH_BYTES_BUDGET = 4_500_000
 DUST_FRACTION = 2e-5
 MIN_DUST_VOXELS = 3
 """Pieces smaller than this part of the shown cube, or than so many voxels, are hidden."""

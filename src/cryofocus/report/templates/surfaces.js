@@ -50,10 +50,11 @@
   scene.addEventListener("pointerleave", () => { isEntered = false; });
   scene.addEventListener("wheel", (event) => { if (!isEntered) event.stopPropagation(); }, true);
 
-  draw().then(() => scene.on("plotly_relayout", (change) => {
+  // After everything else is there: a machine without a graphics card takes a while.
+  addEventListener("load", () => draw().then(() => scene.on("plotly_relayout", (change) => {
     if (change["scene.camera"]) {
       light = lightFor(change["scene.camera"]);
       draw();
     }
-  }));
+  })));
 })();
