@@ -85,7 +85,11 @@ def humanoid(
 
     Controls: a sphere on a leg, which holds nothing that moves, and images of noise only. Writes
     table.csv (a row a classification), table.md (medians over the seeds), kappa_by_cycle.csv, with
-    --titrate titration.csv, and figures of all of them.
+    --titrate titration.csv, and figures of all of them. Examples:
+
+    `cryofocus benchmark humanoid --quick -o quick`
+
+    `cryofocus benchmark humanoid --scenarios 1 --snrs 0.1,0.025 -o humanoid_benchmark`
     """
     from cryofocus.report.benchmark import write_figures
     from cryofocus.simulate.states import SCENARIOS

@@ -57,7 +57,11 @@ def convert(
     """Write a particle table in the format of another program.
 
     Poses, shifts, CTF, optics groups, half sets and classes go along; what the new format cannot
-    hold is listed. Images stay where they are.
+    hold is listed. Images stay where they are. Examples:
+
+    `cryofocus convert J24_005_particles.cs -o particles.star`
+
+    `cryofocus convert run_data.star -o particles.cistem --write-stack particles.mrc`
     """
     from cryofocus.workflows.convert import ConvertSettings
     from cryofocus.workflows.convert import convert as convert_table

@@ -30,7 +30,9 @@ def evaluate(
     """Score a classification of simulated particles against the truth.
 
     Found classes are matched to true ones so that as many particles as possible agree. kappa is
-    1 for a perfect result and 0 for a random one; definitions in docs/evaluation.md.
+    1 for a perfect result and 0 for a random one; definitions in docs/evaluation.md. Example:
+
+    `cryofocus evaluate run/particles.star set/truth.star --oracle set/oracle.npy`
     """
     from cryofocus.workflows.evaluate import evaluate as score
 

@@ -38,7 +38,14 @@ def select(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write the particles of some classes as a table to go on with."""
+    """Write the particles of some classes as a table to go on with.
+
+    Classes that belong together are chosen together: their posteriors are summed. Examples:
+
+    `cryofocus select run --classes 2 -o bound.star`
+
+    `cryofocus select run --classes 1,3 --min-posterior 0.9 -o sure.star`
+    """
     from cryofocus.workflows.select import select as select_particles
 
     try:
@@ -72,7 +79,9 @@ def reconstruct(
     """Reconstruct one map from all particles of a table, with half maps and FSC beside it.
 
     NAME.mrc is filtered by its FSC; NAME_half1.mrc and NAME_half2.mrc are neither filtered nor
-    masked.
+    masked. Example:
+
+    `cryofocus reconstruct bound.star -o bound.mrc`
     """
     from cryofocus.workflows.progress import choose_progress
     from cryofocus.workflows.reconstruct import ReconstructSettings

@@ -13,7 +13,12 @@ from cryofocus.cli.console import say
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory of classify.")],
 ) -> None:
-    """Write report.html and view.cxc of a finished run from the files in its directory."""
+    """Write report.html and view.cxc of a finished run from the files in its directory.
+
+    Example:
+
+    `cryofocus report run`
+    """
     from cryofocus.report.page import write_report
 
     page = write_report(run)

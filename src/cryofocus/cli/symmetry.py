@@ -41,7 +41,11 @@ def expand(
     """Write every particle once under each symmetry operator, to classify all units together.
 
     Only the table grows; the copies share their image. Axes are RELION's. The table says parent
-    and operator of every copy, and copies of one particle stay in one half set.
+    and operator of every copy, and copies of one particle stay in one half set. Examples:
+
+    `cryofocus expand run_data.star --symmetry D7 -o expanded.star`
+
+    `cryofocus expand run_data.star --helical -65.2,9.4,5 -o expanded.star`
     """
     from cryofocus.workflows.expand import choose_operators
     from cryofocus.workflows.expand import expand as expand_table
@@ -73,6 +77,9 @@ def collapse(
     """Undo expand: one row a particle again, as it was.
 
     Where copies of a particle are in different classes, cryofocusOperatorClasses lists them.
+    Example:
+
+    `cryofocus collapse run/particles.star -o collapsed.star`
     """
     from cryofocus.workflows.collapse import collapse as collapse_table
 

@@ -14,6 +14,7 @@ from cryofocus.data.formats import open_table
 from cryofocus.data.relion import EXPANSION_LABELS
 from cryofocus.data.relion_table import RelionTable
 from cryofocus.errors import ParticleError
+from cryofocus.workflows.image_note import note_image_folder
 from cryofocus.workflows.outputs import require_format_of, require_new_table
 
 OPERATOR_CLASSES_LABEL = "cryofocusOperatorClasses"
@@ -79,6 +80,7 @@ def collapse(
     classes = _operator_classes(table, copies)
     columns = {} if classes is None else {OPERATOR_CLASSES_LABEL: classes}
     table.write_parents(output, columns, copies[:, 0])
+    note_image_folder(output, table)
     return CollapsedTable(output, len(copies), copies.shape[1], classes is not None)
 
 

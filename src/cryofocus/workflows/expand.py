@@ -27,6 +27,7 @@ from cryofocus.data.relion_table import RelionTable
 from cryofocus.errors import ParticleError, SettingError
 from cryofocus.maths.rotations import euler_from_rotation
 from cryofocus.maths.symmetry import OperatorSet
+from cryofocus.workflows.image_note import note_image_folder
 from cryofocus.workflows.outputs import require_format_of, require_new_table
 from cryofocus.workflows.progress import Advance, Progress, SilentProgress
 from cryofocus.workflows.subtract_table import has_cut_images
@@ -136,6 +137,7 @@ def expand(
     with progress.task("expanding", n_particles) as advance:
         expander.write(output, advance)
     logger.info("%s", expander.half_sets)
+    note_image_folder(output, expander.table)
     return ExpandedTable(output, n_particles, len(operators), expander.half_sets)
 
 

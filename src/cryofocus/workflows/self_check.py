@@ -1,4 +1,4 @@
-"""Whether this installation computes what it should: kernels, and a small set with known classes."""
+"""Whether this installation computes what it should: kernels, and a set with known classes."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def check_classification(n_threads: int) -> Check:
     try:
         kappa = _classify_tiny_set(n_threads)
     except CryofocusError as error:
-        return Check(False, f"stopped: {error}")
+        return Check(passed=False, text=f"stopped: {error}")
     seconds = time.perf_counter() - start
     return Check(
         abs(kappa - EXPECTED_KAPPA) <= KAPPA_TOLERANCE,

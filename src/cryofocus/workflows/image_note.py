@@ -1,0 +1,62 @@
+"""A word to the user where a table was written to a place from which its images are not found.
+
+Rows keep the image names they had, byte for byte, and such names count from a folder: RELION's
+project, or that of the table. A table written elsewhere needs `--datadir`, which is said here.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from cryofocus.data.particle_table import ParticleTable
+from cryofocus.data.relion import IMAGE_LABEL
+from cryofocus.data.relion_table import RelionTable
+from cryofocus.data.stack_paths import locate_stacks, parse_image_names
+from cryofocus.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+def note_image_folder(
+    output: Path, table: ParticleTable, source: Path | None = None, datadir: Path | None = None
+) -> None:
+    """Say which `--datadir` a table that was written needs, if it needs one.
+
+    Parameters
+    ----------
+    output : the table that was written.
+    table : the table its rows are from.
+    source : table beside which the images lie; `table` itself if left out.
+    datadir : folder in which image stacks were looked up first.
+    """
+    try:
+        name = _first_stack(table)
+        (found,) = locate_stacks([name], source or table.path, datadir)
+    except InputError:
+        return  # nobody needs images that were not there before
+    if Path(name).is_absolute() or _is_found_from(output, name, found):
+        return
+    folder = found.parents[len(Path(name).parts) - 1]
+    if not (folder / name).is_file():  # found by its bare name
+        folder = found.parent
+    logger.info(
+        "%s: its image names count from %s; start later commands there, or add --datadir %s",
+        *(output, folder, folder),
+    )
+
+
+def _first_stack(table: ParticleTable) -> str:
+    """Name the stack of the first row, as the table writes it."""
+    if isinstance(table, RelionTable):  # without reading all of its columns
+        names = table.document.texts(table.block, [IMAGE_LABEL])[IMAGE_LABEL][:1]
+        return parse_image_names(names, table.path).stacks[0]
+    return table.columns().places.stacks[0]
+
+
+def _is_found_from(output: Path, name: str, found: Path) -> bool:
+    try:
+        (path,) = locate_stacks([name], output, None)
+    except InputError:
+        return False
+    return path.samefile(found)
