@@ -23,6 +23,7 @@ __all__ = [
     "ConvertSettings",
     "CovarySettings",
     "DiffmapSettings",
+    "Ellipsoid",
     "FitSettings",
     "FocusMask",
     "FocusedClassifier",
@@ -33,6 +34,7 @@ __all__ = [
     "ModelSettings",
     "OperatorSet",
     "ParticleSet",
+    "PlaceSettings",
     "RigidTransform",
     "SubtractSettings",
     "Supplement",
@@ -52,11 +54,14 @@ __all__ = [
     "fit",
     "fit_rigid",
     "fsc",
+    "make_ellipsoid_mask",
+    "make_marker_mask",
     "make_model_mask",
     "make_sphere_mask",
     "make_threshold_mask",
     "make_variance_mask",
     "merge",
+    "place_mask",
     "reconstruct",
     "revert",
     "select",
@@ -79,6 +84,7 @@ _HOME = {
     "ConvertSettings": "cryofocus.workflows.convert",
     "CovarySettings": "cryofocus.workflows.covary_inputs",
     "DiffmapSettings": "cryofocus.workflows.diffmap",
+    "Ellipsoid": "cryofocus.workflows.place_mask",
     "FitSettings": "cryofocus.maps.align",
     "FocusMask": "cryofocus.data.mask",
     "FocusedClassifier": "cryofocus.inference.classifier",
@@ -89,6 +95,7 @@ _HOME = {
     "ModelSettings": "cryofocus.simulate.model_states",
     "OperatorSet": "cryofocus.maths.symmetry",
     "ParticleSet": "cryofocus.data.particles",
+    "PlaceSettings": "cryofocus.report.place_page",
     "RigidTransform": "cryofocus.maps.rigid",
     "SubtractSettings": "cryofocus.workflows.subtract_inputs",
     "Supplement": "cryofocus.data.particle_table",
@@ -108,11 +115,14 @@ _HOME = {
     "fit": "cryofocus.workflows.fit",
     "fit_rigid": "cryofocus.maps.align",
     "fsc": "cryofocus.workflows.fsc",
+    "make_ellipsoid_mask": "cryofocus.workflows.place_mask",
+    "make_marker_mask": "cryofocus.workflows.place_mask",
     "make_model_mask": "cryofocus.workflows.make_mask",
     "make_sphere_mask": "cryofocus.workflows.make_mask",
     "make_threshold_mask": "cryofocus.workflows.make_mask",
     "make_variance_mask": "cryofocus.workflows.make_mask",
     "merge": "cryofocus.workflows.diffmap",
+    "place_mask": "cryofocus.report.place_page",
     "reconstruct": "cryofocus.workflows.reconstruct",
     "revert": "cryofocus.workflows.subtract_table",
     "select": "cryofocus.workflows.select",
@@ -140,6 +150,7 @@ if TYPE_CHECKING:
     from cryofocus.maths.symmetry import OperatorSet
     from cryofocus.report.covary import write_covary_report
     from cryofocus.report.page import write_report
+    from cryofocus.report.place_page import PlaceSettings, place_mask
     from cryofocus.report.subtraction import write_power_figure
     from cryofocus.report.variance_figures import write_variance_figures
     from cryofocus.simulate.model_states import ModelSettings
@@ -167,6 +178,11 @@ if TYPE_CHECKING:
         make_sphere_mask,
         make_threshold_mask,
         make_variance_mask,
+    )
+    from cryofocus.workflows.place_mask import (
+        Ellipsoid,
+        make_ellipsoid_mask,
+        make_marker_mask,
     )
     from cryofocus.workflows.reconstruct import reconstruct
     from cryofocus.workflows.select import select
