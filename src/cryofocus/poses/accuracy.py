@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from cryofocus.inference.consensus import Consensus, noise_sample
+from cryofocus.inference.images import ParticleImages
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.poses.likelihood import PoseData, PoseModel, compare
 from cryofocus.poses.reference import make_reference
@@ -60,11 +61,19 @@ def measure_accuracy(consensus: Consensus, n_shells: int, kernels: SliceKernels)
     """
     images = consensus.images
     reference = make_reference(consensus.map.full, images, n_shells)
-    model = PoseModel(reference, consensus.noise, consensus.scale_prior)
-    band = reference.band(images.particles.box)
+    return measure_against(
+        images, PoseModel(reference, consensus.noise, consensus.scale_prior), kernels
+    )
+
+
+def measure_against(
+    images: ParticleImages, model: PoseModel, kernels: SliceKernels
+) -> PoseAccuracy:
+    """Judge the poses of images by what a model leaves of them; see `measure_accuracy`."""
+    band = model.reference.band(images.particles.box)
     gradients, information = [], []
     for chunk in images.chunks(band, noise_sample(images)[::SPARSE]):
-        data = PoseData.of_chunk(chunk, band, images, consensus.noise)
+        data = PoseData.of_chunk(chunk, band, images, model.noise)
         rotation = np.asarray(images.particles.rotation[chunk.particles], np.float64)
         found = compare(data, model, rotation, data.centre_angstrom, kernels)
         gradients.append(found.gradient)

@@ -54,17 +54,23 @@ def symmetrise(
     operators : the group.
     voxel_size_angstrom : of the maps.
     """
-    motions = [RigidTransform(r, np.zeros(3)) for r in operators.rotation[1:]]
     full, first, second = (
-        np.asarray(
-            (volume + sum(m.move_map(volume, voxel_size_angstrom) for m in motions))
-            / np.float32(len(operators)),
-            np.float32,
-        )
+        symmetrise_map(volume, operators, voxel_size_angstrom)
         for volume in (estimate.full, *estimate.halves)
     )
     fsc = fourier_shell_correlation(forward_3d(first), forward_3d(second), len(full))
     return MapEstimate(full, (first, second), fsc)
+
+
+def symmetrise_map(
+    volume: Float32[np.ndarray, "box box box"], operators: OperatorSet, voxel_size_angstrom: float
+) -> Float32[np.ndarray, "box box box"]:
+    """Return the mean of a map over the operators of a point group."""
+    total = volume.astype(np.float64)
+    for rotation in operators.rotation[1:]:
+        motion = RigidTransform(rotation, np.zeros(3))
+        total += motion.move_map(volume, voxel_size_angstrom)
+    return np.asarray(total / len(operators), np.float32)
 
 
 def _weigh(

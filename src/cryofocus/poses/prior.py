@@ -9,6 +9,9 @@ from jaxtyping import Float64, Int
 
 from cryofocus.poses.result import ROTATIONS, SHIFTS, Poses
 
+# Medians of the squared lengths of normal vectors: chi-square with three and two degrees.
+MEDIAN_OF_THREE, MEDIAN_OF_TWO = 2.366, 1.386
+
 
 @dataclass(frozen=True, eq=False)
 class PosePrior:
@@ -69,13 +72,14 @@ class PosePrior:
     def widths_of(self, poses: Poses) -> tuple[float, float]:
         """Estimate both standard deviations from poses refined under this prior.
 
-        One step of expectation maximisation: the mean over the particles of squared deviation
-        and remaining variance.
+        A step of expectation maximisation, squared deviation and remaining variance, with medians
+        instead of means: a few particles that went astray say nothing of the others.
         """
         trace = np.einsum("nij,nij->n", self.rotation, poses.rotation)
-        turn = (3 - trace) / 3 + np.trace(
-            poses.covariance[:, ROTATIONS, ROTATIONS], axis1=1, axis2=2
-        ) / 3
-        away = ((poses.shift_angstrom - self.shift_angstrom) ** 2).sum(axis=1) / 2
-        away += np.trace(poses.covariance[:, SHIFTS, SHIFTS], axis1=1, axis2=2) / 2
-        return float(np.sqrt(turn.mean())), float(np.sqrt(away.mean()))
+        away = ((poses.shift_angstrom - self.shift_angstrom) ** 2).sum(axis=1)
+        variance = np.einsum("naa->na", poses.covariance)
+        turn = np.median(3 - trace) / MEDIAN_OF_THREE
+        move = np.median(away) / MEDIAN_OF_TWO
+        turn += np.median(variance[:, ROTATIONS].mean(axis=1))
+        move += np.median(variance[:, SHIFTS].mean(axis=1))
+        return float(np.sqrt(turn)), float(np.sqrt(move))

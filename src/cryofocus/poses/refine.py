@@ -18,12 +18,14 @@ from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.rotations import order_by_view
 from cryofocus.poses.likelihood import Agreement, PoseData, PoseModel, compare
 from cryofocus.poses.prior import PosePrior
-from cryofocus.poses.result import Poses, turn
+from cryofocus.poses.result import ROTATIONS, Poses, turn
 
 MAX_STEPS = 12
 # A step that would raise the log-likelihood by less than this is a small part of the error.
 ENOUGH = 1e-3
 FIRST_DAMPING, LESS, MORE = 1e-3, 0.2, 10.0
+# Refinement is local: no step may turn a particle farther than this.
+LARGEST_TURN_RADIANS = 0.12
 # Nothing is known better than the prior, however little the images say: 30 degrees, and a shift
 # that no refinement should have missed.
 WIDE_ANGLE_RADIANS, WIDE_SHIFT_ANGSTROM = np.pi / 6, 100.0
@@ -145,6 +147,8 @@ def _damped_step(
     damped = information.copy()
     damped[:, range(5), range(5)] *= 1 + damping[:, None]
     step = np.linalg.solve(damped, gradient[..., None])[..., 0]
+    angle = np.linalg.norm(step[:, ROTATIONS], axis=1)
+    step *= np.minimum(1, LARGEST_TURN_RADIANS / np.maximum(angle, 1e-12))[:, None]
     return step, 0.5 * np.einsum("nk,nk->n", gradient, step)
 
 

@@ -18,14 +18,16 @@ from jaxtyping import Int8
 from cryofocus.data.particles import ParticleSet
 from cryofocus.inference.consensus import Consensus, estimate_consensus
 from cryofocus.inference.images import ParticleImages
-from cryofocus.inference.resolution import choose_shells
+from cryofocus.inference.resolution import FSC_LIMIT, MIN_SHELLS, choose_shells
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.rotations import geodesic_degrees
+from cryofocus.maths.shells import first_shell_below
 from cryofocus.maths.symmetry import OperatorSet
-from cryofocus.poses.accuracy import measure_accuracy
+from cryofocus.poses.accuracy import PoseAccuracy, measure_accuracy
 from cryofocus.poses.by_class import ClassReferences, Membership, refine_by_class
 from cryofocus.poses.half_maps import symmetrise
 from cryofocus.poses.prior import PosePrior
+from cryofocus.poses.refine import wide_prior
 from cryofocus.poses.result import Poses, with_poses
 
 logger = logging.getLogger(__name__)
@@ -152,11 +154,16 @@ def moved_share(particles: ParticleSet, poses: Poses) -> float:
 
 def _first_prior(consensus: Consensus, n_shells: int, kernels: SliceKernels) -> PosePrior:
     """Learn how far the given poses are off before any has moved."""
-    accuracy = measure_accuracy(consensus, n_shells, kernels)
-    particles = consensus.images.particles
-    return PosePrior(
-        np.asarray(particles.rotation, np.float64),
-        np.asarray(particles.shift_angstrom, np.float64),
-        np.radians(max(accuracy.angle_sd_degrees, LEAST_ANGLE_DEGREES)),
-        max(accuracy.shift_sd_angstrom, LEAST_SHIFT_ANGSTROM),
+    if first_shell_below(consensus.map.fsc, FSC_LIMIT) < MIN_SHELLS:
+        # Half maps of noise tell nothing of the poses, hence nothing of their errors.
+        return wide_prior(consensus.images)
+    return prior_of_width(consensus.images, measure_accuracy(consensus, n_shells, kernels))
+
+
+def prior_of_width(images: ParticleImages, accuracy: PoseAccuracy) -> PosePrior:
+    """Return a prior about the poses that particles have, as wide as their errors seem to be."""
+    return replace(
+        wide_prior(images),
+        angle_sd_radians=np.radians(max(accuracy.angle_sd_degrees, LEAST_ANGLE_DEGREES)),
+        shift_sd_angstrom=max(accuracy.shift_sd_angstrom, LEAST_SHIFT_ANGSTROM),
     )

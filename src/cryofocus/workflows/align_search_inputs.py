@@ -15,7 +15,7 @@ from cryofocus.data.images import ImageReader
 from cryofocus.data.particle_table import Supplement
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import read_volume_on_grid
-from cryofocus.errors import InputError, ParticleError, SettingError
+from cryofocus.errors import InputError, SettingError
 from cryofocus.inference.focus import coarse_box
 from cryofocus.inference.images import ParticleImages
 from cryofocus.inference.preparation import prepare_images
@@ -36,7 +36,7 @@ SHIFT_SHARE = 0.1
 # The outline is measured at detail this fine; finer is no matter of its size.
 OUTLINE_ANGSTROM = 30.0
 # A map that is symmetric correlates with itself, turned, by nearly 1 in all shells.
-LEAST_CORRELATION = 0.5
+LEAST_CORRELATION = 0.6
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def read_search_inputs(
     """
     supplement = replace(settings.supplement or Supplement(), needs_poses=False)
     table = ParticleSet.read(particles, datadir=settings.datadir, supplement=supplement)
-    _require_searchable(table, output)
+    _require_format(table, output)
     table.check_images()
     volume = read_volume_on_grid(reference, table.box, table.pixel_size_angstrom).data
     if volume.min() == volume.max():
@@ -139,26 +139,21 @@ def read_search_inputs(
             "that this is the right file."
         )
     scope = _choose_scope(table, volume, settings)
-    _require_symmetry(reference, volume, scope, table.pixel_size_angstrom)
+    resolution = scope.max_resolution_angstrom
+    require_symmetry(reference, volume, table.pixel_size_angstrom, scope.operators, resolution)
     threads = settings.threads or available_threads()
     images = prepare_images(table, ImageReader(table), settings.invert, threads)
     sign = None if settings.invert == "auto" else images.treatment.sign
     return SearchInputs(table, images, volume, scope, sign, (particles, reference))
 
 
-def _require_searchable(table: ParticleSet, output: Path) -> None:
-    """Refuse sets of which poses cannot be searched or written."""
+def _require_format(table: ParticleSet, output: Path) -> None:
+    """Refuse a name of another format than the table's, whose rows are kept."""
     assert table.table is not None
-    path, suffix = table.table.path, table.table.suffix
-    if table.expansion is not None:
-        raise ParticleError(
-            f"{path}: holds symmetry copies of its images, which show one particle each; "
-            "expected every image once. Search the poses of the set before 'cryofocus expand'."
-        )
-    if output.suffix != suffix:
+    if output.suffix != table.table.suffix:
         raise SettingError(
-            f"{output}: expected a name that ends in {suffix}, the format of {path}. Change the "
-            "name after -o; cryofocus convert gives others."
+            f"{output}: expected a name that ends in {table.table.suffix}, the format of "
+            f"{table.table.path}. Change the name after -o; cryofocus convert gives others."
         )
 
 
@@ -202,23 +197,36 @@ def _choose_scope(
     return SearchScope(resolution, shift, diameter, operators, settings.angular_step_degrees)
 
 
-def _require_symmetry(path: Path, volume: Volume, scope: SearchScope, pixel: float) -> None:
-    """Refuse a symmetry that the reference does not have: it would hide the right poses."""
+def require_symmetry(
+    path: Path,
+    volume: Volume,
+    pixel: float,
+    operators: OperatorSet,
+    max_resolution_angstrom: float,
+) -> None:
+    """Refuse a symmetry that the reference does not have: it would hide the right poses.
+
+    Raises
+    ------
+    InputError
+        When the map, turned by an operator, does not correlate with itself.
+    """
     box = len(volume)
-    shells = n_shells(box * pixel, scope.max_resolution_angstrom)
+    shells = n_shells(box * pixel, max_resolution_angstrom)
     small = resize_volume(volume, coarse_box(box, shells))
     voxel, half = box * pixel / len(small), forward_3d(small.copy())
-    for operator in scope.operators.rotation[1:]:
+    for operator in operators.rotation[1:]:
         motion = RigidTransform(operator, np.zeros(3))
         turned = forward_3d(motion.move_map(small, voxel))
         correlation = fourier_shell_correlation(half, turned, len(small))
-        mean = float(correlation[1:shells].mean())
+        # Every coefficient counts once: the first few shells hold little but the outline.
+        mean = float(np.average(correlation[1:shells], weights=np.arange(1, shells) ** 2))
         if mean < LEAST_CORRELATION:
             axis = ", ".join(f"{value:.2f}" for value in motion.axis)
             raise InputError(
-                f"{path}: does not have the symmetry {scope.operators.name}: turned by "
+                f"{path}: does not have the symmetry {operators.name}: turned by "
                 f"{motion.angle_degrees:.0f} degrees about ({axis}) it correlates with itself by "
-                f"{mean:.2f} (mean over Fourier shells to {scope.max_resolution_angstrom:g} Å), "
+                f"{mean:.2f} (mean over Fourier coefficients to {max_resolution_angstrom:g} Å), "
                 f"expected at least {LEAST_CORRELATION}. Give the --symmetry that the map has in "
                 "RELION's axes, or symmetrise it about these first."
             )

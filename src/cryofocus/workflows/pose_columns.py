@@ -14,6 +14,7 @@ CONFIDENCE_LABEL = "cryofocusPoseConfidence"
 MARGIN_LABEL = "cryofocusPoseMargin"
 ANGLE_ERROR_LABEL = "cryofocusPoseAngleError"
 SHIFT_ERROR_LABEL = "cryofocusPoseShiftError"
+GAIN_LABEL = "cryofocusPoseGain"
 
 
 def pose_columns(

@@ -1,0 +1,100 @@
+"""`cryofocus align refine`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cryofocus.cli.console import say
+from cryofocus.cli.options import (
+    DataDirectory,
+    Invert,
+    MicroscopeValues,
+    Overwrite,
+    ParticleTable,
+    Passthrough,
+    PixelSize,
+    Seed,
+    Stack,
+    Threads,
+    compose_supplement,
+)
+
+
+def refine(
+    particles: ParticleTable,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Table to write, in the same format.")
+    ],
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            help="Map on the particles' grid, in any grey scale. Default: the particles' own "
+            "half maps."
+        ),
+    ] = None,
+    symmetry: Annotated[
+        str, typer.Option(metavar="GROUP", help="Point group of the map, in RELION's axes.")
+    ] = "C1",
+    max_resolution: Annotated[
+        float | None,
+        typer.Option(
+            help="Finest detail compared, in Å. Default: what map and images agree on. For a map "
+            "made from the same particles give the resolution of its FSC."
+        ),
+    ] = None,
+    iterations: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Rounds of reconstructing half maps and refining against them, at most. Default: "
+            "none with a reference, 6 without; with both, the reference counts to 35 Å only.",
+        ),
+    ] = None,
+    invert: Annotated[
+        Invert,
+        typer.Option(help="Whether protein is dark in the images; auto looks at the density."),
+    ] = Invert.AUTO,
+    seed: Seed = 1,
+    datadir: DataDirectory = None,
+    stack: Stack = None,
+    microscope: MicroscopeValues = None,
+    pixel_size: PixelSize = None,
+    passthrough: Passthrough = None,
+    threads: Threads = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Improve orientations and shifts that are nearly right.
+
+    Every particle is moved to where its image is likeliest, and the table says how large the
+    error of each pose may still be. Detail is added as the poses allow it. Examples:
+
+    `cryofocus align refine run_data.star -o refined.star`
+
+    `cryofocus align refine run_data.star --reference map.mrc --max-resolution 8 -o refined.star`
+    """
+    from cryofocus.workflows.align_refine import AlignRefineSettings, align_refine
+    from cryofocus.workflows.progress import choose_progress
+
+    settings = AlignRefineSettings(
+        reference=reference,
+        symmetry=symmetry,
+        max_resolution_angstrom=max_resolution,
+        iterations=iterations,
+        invert=invert.value,
+        seed=seed,
+        datadir=datadir,
+        supplement=compose_supplement(stack, microscope, pixel_size, passthrough),
+        threads=threads,
+    )
+    made = align_refine(
+        particles, output, settings, overwrite=overwrite, progress=choose_progress()
+    )
+    say(f"Table      {made.path}, {made.n_particles:,} particles")
+    say(f"Moved      by {made.moved_degrees:.2f}° and {made.moved_angstrom:.2f} Å (median)")
+    say(
+        f"Errors     {made.angle_error_degrees:.2f}° and {made.shift_error_angstrom:.2f} Å to "
+        "expect still (root mean square; median over the particles)"
+    )
