@@ -6,8 +6,7 @@ import errno
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,10 @@ import pytest
 from cryofocus.errors import Interrupted, OutputError, SettingError
 from cryofocus.workflows.classify import classify
 from cryofocus.workflows.classify_request import ClassifyRequest
-from cryofocus.workflows.progress import Advance, Progress
 from cryofocus.workflows.run_directory import RunDirectory
 from cryofocus.workflows.simulate import SimulatedSet
+
+from .stopping import StoppingProgress
 
 Ask = Callable[..., ClassifyRequest]
 RESULTS = (
@@ -44,29 +44,6 @@ class KillingProgress(SilentProgress):
 
 classify(read_config(Path(sys.argv[1])), sys.argv[2], progress=KillingProgress())
 """
-
-
-class StoppingProgress(Progress):
-    """Ctrl-C in a stage, after some steps."""
-
-    def __init__(self, stage: str, steps: int) -> None:
-        self._stage = stage
-        self._steps = steps
-
-    @contextmanager
-    def task(self, name: str, n_steps: int) -> Iterator[Advance]:
-        """Count, and interrupt where asked to."""
-        del n_steps
-        done = 0
-
-        def advance(steps: int = 1, note: str = "") -> None:
-            nonlocal done
-            del steps, note
-            done += 1
-            if name == self._stage and done == self._steps:
-                raise KeyboardInterrupt
-
-        yield advance
 
 
 def assert_same(run: RunDirectory, reference: RunDirectory) -> None:

@@ -84,13 +84,28 @@ class Contrast(JobPart):
     how: str
 
 
+class PoseSummary(JobPart):
+    """What became of poses that were allowed to move.
+
+    The errors that the given poses seem to have had (standard deviation of each rotation and
+    shift), and those to expect in the refined ones (medians); 0 where classes only followed a
+    scaffold.
+    """
+
+    rounds: int
+    given_angle_sd_degrees: float
+    given_shift_sd_angstrom: float
+    angle_error_degrees: float
+    shift_error_angstrom: float
+
+
 class JobRecord(JobPart):
     """All of job.json.
 
     Seconds and peak memory (GB) are by stage; ``cycles`` and ``log_likelihood`` (one value a
     cycle) are of the best run; ``best_run`` is its number in ``runs``. ``verdict`` is one sentence
-    for people; ``warnings`` are sentences that end in advice. ``held_out`` holds whatever was
-    measured on particles kept apart, by name.
+    for people; ``warnings`` are sentences that end in advice. ``poses`` is None if they were kept.
+    ``held_out`` holds whatever was measured on particles kept apart, by name.
     """
 
     version: str
@@ -113,6 +128,7 @@ class JobRecord(JobPart):
     verdict: str
     warnings: tuple[str, ...] = ()
     contrast: Contrast
+    poses: PoseSummary | None = None
     cycles: int
     log_likelihood: tuple[float, ...]
     held_out: dict[str, float | str | bool | None] = Field(default_factory=dict)
