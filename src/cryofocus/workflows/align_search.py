@@ -28,6 +28,7 @@ from cryofocus.workflows.outputs import require_new_table
 from cryofocus.workflows.pose_columns import (
     ANGLE_ERROR_LABEL,
     CONFIDENCE_LABEL,
+    GAIN_LABEL,
     MARGIN_LABEL,
     SHIFT_ERROR_LABEL,
     pose_columns,
@@ -78,10 +79,11 @@ def align_search(
     """Find the pose of every particle by comparing its image with a map from all sides.
 
     The poses that the particles have are not looked at, and need not be there. The table keeps
-    its own rows; angles and origins are replaced, and four columns say how sure they are:
+    its own rows; angles and origins are replaced, and five columns say how sure they are:
     `cryofocusPoseConfidence` (posterior probability of this answer among all that were
-    followed), `cryofocusPoseMargin` (log-likelihood over the next best), and the errors to expect
-    if the answer is right, `cryofocusPoseAngleError` (degrees) and `cryofocusPoseShiftError` (Å).
+    followed), `cryofocusPoseMargin` (log-likelihood over the next best), `cryofocusPoseGain` (over
+    an image of nothing but noise), and the errors to expect if the answer is right,
+    `cryofocusPoseAngleError` (degrees) and `cryofocusPoseShiftError` (Å).
 
     Parameters
     ----------
@@ -214,6 +216,7 @@ def _columns(inputs: SearchInputs, found: FoundPoses) -> dict[str, np.ndarray]:
         MARGIN_LABEL: found.margin,
         ANGLE_ERROR_LABEL: found.angle_error_degrees,
         SHIFT_ERROR_LABEL: found.shift_error_angstrom,
+        GAIN_LABEL: found.log_likelihood_gain,
     }
 
 
