@@ -16,33 +16,28 @@ from cryofocus.cli.options import (
     MicroscopeValues,
     Passthrough,
     PixelSize,
+    RefinePoses,
+    Scaffold,
+    ScaffoldEvery,
     Stack,
     parse_microscope,
+)
+from cryofocus.cli.strategy_options import (
+    SEARCH,
+    CircleEdge,
+    FittedScale,
+    OutsideLowpass,
+    OutsideWeight,
+    ProjectionThreshold,
+    StartChoice,
+    StrategyChoice,
 )
 
 if TYPE_CHECKING:
     from cryofocus.workflows.classify_request import ClassifyRequest
 
-REGION, SEARCH = "Region in focus (one of)", "Classification"
-MASK2D, MASK3D = "Strategy mask2d", "Strategy mask3d"
+REGION = "Region in focus (one of)"
 IMAGES, MACHINE, RUN = "Images", "Machine", "Run directory"
-
-
-class Strategy(StrEnum):
-    """How classes are focused."""
-
-    RESIDUAL = "residual"
-    MASK2D = "mask2d"
-    MASK3D = "mask3d"
-    SUBTRACT = "subtract"
-    GLOBAL = "global"
-
-
-class Start(StrEnum):
-    """Where runs start."""
-
-    SUBSPACE = "subspace"
-    RANDOM = "random"
 
 
 class Device(StrEnum):
@@ -105,25 +100,8 @@ def classify(
     classes: Annotated[
         int | None, typer.Option(min=2, help="Number of classes.", rich_help_panel=SEARCH)
     ] = None,
-    strategy: Annotated[
-        Strategy | None,
-        typer.Option(
-            help="How classes are focused. residual: the consensus explains everything outside "
-            "the mask, classes compete for what is left inside. mask2d: whole class maps, "
-            "compared inside the projected region only, as Frealign and cisTEM do. mask3d: whole "
-            "images with masked references. subtract: residual, with each half set's own map "
-            "outside the mask. global: no focus. Default residual.",
-            rich_help_panel=SEARCH,
-        ),
-    ] = None,
-    start: Annotated[
-        Start | None,
-        typer.Option(
-            help="Where runs start: subspace, classes in the main deviations among the images; "
-            "random, posteriors drawn at random. Default subspace, but random with mask2d.",
-            rich_help_panel=SEARCH,
-        ),
-    ] = None,
+    strategy: StrategyChoice = None,
+    start: StartChoice = None,
     references: Annotated[
         list[Path] | None,
         typer.Option(
@@ -134,47 +112,11 @@ def classify(
             rich_help_panel=SEARCH,
         ),
     ] = None,
-    outside_lowpass: Annotated[
-        float | None,
-        typer.Option(
-            metavar="A",
-            help="mask3d: keep the density outside the mask in the references, low-pass filtered "
-            "to so many Å.",
-            rich_help_panel=MASK3D,
-        ),
-    ] = None,
-    outside_weight: Annotated[
-        float | None,
-        typer.Option(
-            help="mask3d: weight of the density outside the mask, 0 to 1. Default 1 with "
-            "--outside-lowpass, otherwise 0.",
-            rich_help_panel=MASK3D,
-        ),
-    ] = None,
-    circle_edge: Annotated[
-        float | None,
-        typer.Option(
-            help="mask2d with --focus: width of the circle's soft edge, outside R, in Å. "
-            "Default 0: hard.",
-            rich_help_panel=MASK2D,
-        ),
-    ] = None,
-    projection_threshold: Annotated[
-        float | None,
-        typer.Option(
-            help="mask2d with --mask: part of each projection's largest value from which on a "
-            "pixel counts; 0 weighs pixels by the projection. Default 0.1.",
-            rich_help_panel=MASK2D,
-        ),
-    ] = None,
-    fitted_scale: Annotated[
-        bool,
-        typer.Option(
-            "--fitted-scale",
-            help="mask2d: fit each class's scale inside the region, as Frealign does.",
-            rich_help_panel=MASK2D,
-        ),
-    ] = False,
+    outside_lowpass: OutsideLowpass = None,
+    outside_weight: OutsideWeight = None,
+    circle_edge: CircleEdge = None,
+    projection_threshold: ProjectionThreshold = None,
+    fitted_scale: FittedScale = False,
     max_resolution: Annotated[
         float | None,
         typer.Option(
@@ -201,6 +143,9 @@ def classify(
         int | None,
         typer.Option(min=0, help="Seed of everything random. Default 1.", rich_help_panel=SEARCH),
     ] = None,
+    refine_poses: RefinePoses = None,
+    scaffold: Scaffold = None,
+    scaffold_every: ScaffoldEvery = None,
     control_maps: Annotated[
         bool,
         typer.Option(
@@ -265,10 +210,15 @@ def classify(
 ) -> None:
     """Classify particles by what happens inside a sphere or mask.
 
-    Poses stay fixed. The classes differ inside the region; everything outside is explained by
-    the consensus map. Class maps show the whole particle, unmasked. Example:
+    Poses stay fixed unless told otherwise. The classes differ inside the region; everything
+    outside is explained by the consensus map. Class maps show the whole particle, unmasked.
+    For example:
 
-    `cryofocus classify run_data.star --focus 142,118,97,30 --classes 2 -o RUN`
+    `cryofocus classify run_data.star --focus 142,118,97,30 --classes 2 -o run`
+
+    `cryofocus classify run_data.star --mask head.mrc --classes 4 --max-resolution 8 -o run`
+
+    `cryofocus classify --config run/config.yaml --seed 2 -o run2`
     """
     from cryofocus.report.page import write_report
     from cryofocus.workflows.classify import classify as run_classification
@@ -283,6 +233,9 @@ def classify(
             "map": map_file,
             "solvent_mask": solvent_mask,
             "references": tuple(references) if references else None,
+            "refine_poses": refine_poses,
+            "scaffold": scaffold,
+            "scaffold_every": scaffold_every,
             "datadir": datadir,
             "stack": stack,
             "microscope": parse_microscope(microscope),
