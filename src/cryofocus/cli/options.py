@@ -67,6 +67,38 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the result
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 
+POSES = "Poses"
+RefinePoses = Annotated[
+    int | None,
+    typer.Option(
+        metavar="CYCLES",
+        min=1,
+        help="Refine the poses before the first cycle, against the consensus, and after every so "
+        "many, each particle against its class, until they stay. 4 is a good choice where poses "
+        "are off. Default: poses stay as given.",
+        rich_help_panel=POSES,
+    ),
+]
+Scaffold = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="MRC",
+        help="Mask of a region that is the same in all classes: class maps that drift are fitted "
+        "back onto it, and the poses of their particles with them.",
+        rich_help_panel=POSES,
+    ),
+]
+ScaffoldEvery = Annotated[
+    int | None,
+    typer.Option(
+        metavar="CYCLES",
+        min=1,
+        help="Cycles after which class maps are fitted to the scaffold. Default 10.",
+        rich_help_panel=POSES,
+    ),
+]
+
+
 # Options that take as many values as follow: `--references A.mrc B.mrc`.
 WITH_SEVERAL_VALUES = ("--references", "--passthrough", "--regions", "--poses")
 

@@ -80,7 +80,7 @@ def align_combine(
 
 def _poses_of_run(directory: RunDirectory, labels: Int[np.ndarray, " n"], n_classes: int) -> Poses:
     """Pick each particle's pose out of those that the run kept for every class."""
-    path = directory.path / "poses.npz"
+    path = directory.poses
     if not path.is_file():
         raise SettingError(
             f"{directory.path}: its particles have one pose each, the same in all classes, so "

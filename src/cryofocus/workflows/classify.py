@@ -12,15 +12,18 @@ from cryofocus import __version__
 from cryofocus.data.images import ImageReader
 from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import Interrupted, SettingError
-from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
+from cryofocus.inference.classifier import ClassificationResult
+from cryofocus.inference.strategy import Allocate
 from cryofocus.kernels.select import available_threads, select_kernels
+from cryofocus.poses.accuracy import measure_accuracy
 from cryofocus.workflows.atomic import require_free_space
 from cryofocus.workflows.checkpoint import fingerprint_run
 from cryofocus.workflows.classify_inputs import Inputs, read_inputs
-from cryofocus.workflows.classify_outputs import result_bytes, write_results
+from cryofocus.workflows.classify_outputs import result_bytes, write_poses, write_results
 from cryofocus.workflows.classify_record import Circumstances, compose_record
 from cryofocus.workflows.classify_request import ClassifyRequest, read_config
-from cryofocus.workflows.findings import log_findings
+from cryofocus.workflows.classify_rounds import ClassificationRounds, Round
+from cryofocus.workflows.findings import log_findings, warn_about_poses
 from cryofocus.workflows.machine import StageClock, peak_memory_gb
 from cryofocus.workflows.progress import Progress, SilentProgress
 from cryofocus.workflows.run_directory import RunDirectory
@@ -97,12 +100,12 @@ def classify(
         logger.info("cryofocus %s: %s", __version__, command)
         directory.write_text(directory.config, request.to_yaml())
         directory.write_text(directory.command, command + "\n")
-        result = _fit_and_write(request, inputs, directory, monitor)
+        result, last = _fit_and_write(request, inputs, directory, monitor)
         _warn_about_memory(request)
         circumstances = Circumstances(
             command, started.isoformat(timespec="seconds"), clock, tuple(warnings)
         )
-        record = compose_record(request, inputs, result, circumstances)
+        record = compose_record(request, inputs, result, circumstances, last)
         logger.info("%s", record.verdict, extra=LOG_ONLY)
         directory.write_job(record)
         directory.remove_checkpoint()
@@ -111,27 +114,22 @@ def classify(
 
 def _fit_and_write(
     request: ClassifyRequest, inputs: Inputs, directory: RunDirectory, monitor: RunMonitor
-) -> ClassificationResult:
+) -> tuple[ClassificationResult, Round]:
     """Do the work; Ctrl-C at any moment leaves a directory that can be resumed."""
     threads = request.threads or available_threads()
     kernels = select_kernels(request.device, threads)
-    classifier = FocusedClassifier(
-        request.settings,
-        kernels,
-        threads,
-        solvent=inputs.solvent,
-        references=inputs.references,
-    )
-    store = StatisticsStore(directory.path, request.memory_gb)
+
+    def allocate() -> Allocate:
+        return StatisticsStore(directory.path, request.memory_gb).allocate
+
+    rounds = ClassificationRounds(request, inputs, kernels, threads, monitor, allocate)
     try:
-        result = classifier.fit(
-            inputs.particles,
-            ImageReader(inputs.particles),
-            inputs.mask,
-            monitor=monitor,
-            allocate=store.allocate,
-        )
+        result, last = rounds.run()
         log_findings(result, inputs, request.settings)
+        if last.is_only:
+            warn_about_poses(measure_accuracy(result.consensus, result.n_shells, kernels))
+        else:
+            write_poses(directory, last)
         with monitor.stage("writing", request.settings.n_classes) as advance:
             write_results(directory, inputs, result, advance)
     except KeyboardInterrupt as interruption:
@@ -139,7 +137,7 @@ def _fit_and_write(
         raise Interrupted(
             f"{directory.path}: stopped; run the same command with --resume to finish it."
         ) from interruption
-    return result
+    return result, last
 
 
 def _warn_about_memory(request: ClassifyRequest) -> None:

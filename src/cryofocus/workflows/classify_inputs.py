@@ -25,12 +25,14 @@ class Inputs:
     mask : the region in focus; for the strategy `global`, the region of the particle.
     solvent : mask that the consensus is multiplied by, or None.
     references : maps to start from, one a class, or none.
+    scaffold : region that class maps are held together by, or None.
     """
 
     particles: ParticleSet
     mask: FocusMask
     solvent: FocusMask | None = None
     references: tuple[Float32[np.ndarray, "box box box"], ...] = ()
+    scaffold: FocusMask | None = None
 
 
 def read_inputs(request: ClassifyRequest) -> Inputs:
@@ -53,9 +55,10 @@ def read_inputs(request: ClassifyRequest) -> Inputs:
             "a class. Ask for fewer classes or give more particles."
         )
     grid = (particles.box, particles.pixel_size_angstrom)
-    solvent = None
-    if request.solvent_mask is not None:
-        solvent = FocusMask.from_file(request.solvent_mask, *grid)
+    solvent, scaffold = (
+        None if path is None else FocusMask.from_file(path, *grid)
+        for path in (request.solvent_mask, request.scaffold)
+    )
     references = tuple(read_reference(path, *grid) for path in request.references)
     if request.settings.strategy == "global":
         soft_edge_angstrom = request.settings.soft_edge_angstrom
@@ -64,7 +67,7 @@ def read_inputs(request: ClassifyRequest) -> Inputs:
         mask = read_mask(request, particles)
     if request.settings.strategy == "subtract":
         mask.require_outside()
-    return Inputs(particles, mask, solvent, references)
+    return Inputs(particles, mask, solvent, references, scaffold)
 
 
 def read_reference(

@@ -7,6 +7,7 @@ import logging
 import numpy as np
 from jaxtyping import Float, Float64
 
+from cryofocus.data.atomic import atomic_file
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.star import write_star
 from cryofocus.data.volume import write_volume
@@ -16,7 +17,9 @@ from cryofocus.inference.resolution import FSC_LIMIT
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.maths.shells import first_shell_below, shell_resolution_angstrom
 from cryofocus.workflows.classify_inputs import Inputs
+from cryofocus.workflows.classify_rounds import Round
 from cryofocus.workflows.fsc_table import shell_columns
+from cryofocus.workflows.image_note import note_image_folder
 from cryofocus.workflows.progress import Advance
 from cryofocus.workflows.run_directory import RunDirectory
 
@@ -60,6 +63,24 @@ def write_results(
     _write_maps(directory, inputs, result, advance)
 
 
+def write_poses(directory: RunDirectory, last: Round) -> None:
+    """Keep the poses of the last round; the table of particles keeps those it was given.
+
+    Raises
+    ------
+    OutputError
+        Disk full, no permission.
+    """
+    arrays = {
+        "rotation": last.rotation,
+        "shift_angstrom": last.shift_angstrom,
+        "angle_error_degrees": last.errors[:, 0],
+        "shift_error_angstrom": last.errors[:, 1],
+    }
+    with atomic_file(directory.poses) as handle:
+        np.savez(handle, allow_pickle=False, **arrays)
+
+
 def _write_particles(
     directory: RunDirectory, particles: ParticleSet, result: ClassificationResult
 ) -> None:
@@ -68,6 +89,8 @@ def _write_particles(
     lost = particles.write(directory.particles_as(suffix), particle_columns(result))
     if lost:
         logger.info("%s: the format has no place for %s", directory.particles, ", ".join(lost))
+    if particles.table is not None:
+        note_image_folder(directory.particles, particles.table)
 
 
 def _write_maps(

@@ -10,6 +10,7 @@ from cryofocus import __version__
 from cryofocus.inference.classifier import ClassificationResult
 from cryofocus.workflows.classify_inputs import Inputs
 from cryofocus.workflows.classify_request import ClassifyRequest
+from cryofocus.workflows.classify_rounds import Round
 from cryofocus.workflows.findings import describe_findings, mean_agreement
 from cryofocus.workflows.job import (
     Agreement,
@@ -17,6 +18,7 @@ from cryofocus.workflows.job import (
     FocusRegion,
     JobRecord,
     PairAgreement,
+    PoseSummary,
     RunSummary,
 )
 from cryofocus.workflows.machine import StageClock, describe_machine
@@ -37,6 +39,7 @@ def compose_record(
     inputs: Inputs,
     result: ClassificationResult,
     circumstances: Circumstances,
+    last: Round,
 ) -> JobRecord:
     """Compose job.json.
 
@@ -72,8 +75,22 @@ def compose_record(
         verdict=describe_findings(result),
         warnings=circumstances.warnings,
         contrast=_contrast(request, result),
+        poses=_poses(last),
         cycles=len(trace),
         log_likelihood=trace,
+    )
+
+
+def _poses(last: Round) -> PoseSummary | None:
+    if last.is_only:
+        return None
+    angle_error, shift_error = np.median(last.errors, axis=0)
+    return PoseSummary(
+        rounds=last.number + 1,
+        given_angle_sd_degrees=float(np.degrees(last.widths[0])),
+        given_shift_sd_angstrom=last.widths[1],
+        angle_error_degrees=float(angle_error),
+        shift_error_angstrom=float(shift_error),
     )
 
 

@@ -33,6 +33,10 @@ class ClassifyRequest(BaseModel):
     solvent_mask : mask file that the consensus is multiplied by; for `global`, also what classes
         may differ in.
     references : maps the first run starts from, one a class.
+    refine_poses : refine poses before the first cycle and after every so many; None keeps them.
+    scaffold : mask file of a region that is the same in all classes, by which class maps are
+        held together; or None.
+    scaffold_every : cycles after which class maps are brought back onto the scaffold.
     map : map whose header origin defines the frame of `focus`; without it voxel (0, 0, 0) lies
         at 0 Å.
     datadir : folder in which image stacks are looked up first.
@@ -56,6 +60,9 @@ class ClassifyRequest(BaseModel):
     map: Path | None = None
     solvent_mask: Path | None = None
     references: tuple[Path, ...] = ()
+    refine_poses: int | None = Field(default=None, ge=1)
+    scaffold: Path | None = None
+    scaffold_every: int = Field(default=10, ge=1)
     datadir: Path | None = None
     stack: Path | None = None
     microscope: tuple[float, float, float] | None = None
@@ -107,7 +114,7 @@ class ClassifyRequest(BaseModel):
     @property
     def input_files(self) -> tuple[Path, ...]:
         """The files named, except image stacks."""
-        named = (self.particles, self.mask, self.map, self.solvent_mask)
+        named = (self.particles, self.mask, self.map, self.solvent_mask, self.scaffold)
         given = tuple(path for path in named if path is not None)
         return (*given, *self.references, *self.passthrough)
 
@@ -133,6 +140,9 @@ class ClassifyRequest(BaseModel):
             "mask": str(self.mask) if self.mask else None,
             "solvent_mask": str(self.solvent_mask) if self.solvent_mask else None,
             "references": [str(path) for path in self.references],
+            "refine_poses": self.refine_poses,
+            "scaffold": str(self.scaffold) if self.scaffold else None,
+            "scaffold_every": self.scaffold_every,
             **self.settings.model_dump(mode="json"),
         }
 

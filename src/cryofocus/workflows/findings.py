@@ -13,6 +13,7 @@ from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.maths.fourier import forward_3d, inverse_3d
 from cryofocus.maths.grids import shell_index_3d
 from cryofocus.maths.masks import mask_bounds
+from cryofocus.poses.accuracy import PoseAccuracy
 from cryofocus.workflows.classify_inputs import Inputs
 from cryofocus.workflows.related_classes import find_related_classes
 
@@ -69,6 +70,18 @@ def log_findings(
     _warn_about_runs(result)
     _warn_about_images(result, inputs, settings)
     _warn_about_classes(result, inputs)
+
+
+def warn_about_poses(accuracy: PoseAccuracy) -> None:
+    """Say when images suffer from errors of their poses more than from noise."""
+    if accuracy.is_limiting:
+        logger.warning(
+            "the poses seem to be off by %.1f degrees and %.1f Å (standard deviation of each "
+            "rotation and shift), which costs accuracy. Let them follow with --refine-poses 4, or "
+            "refine them beforehand (cryofocus align refine).",
+            accuracy.angle_sd_degrees,
+            accuracy.shift_sd_angstrom,
+        )
 
 
 def _warn_about_runs(result: ClassificationResult) -> None:

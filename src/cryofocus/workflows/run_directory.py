@@ -280,6 +280,11 @@ class RunDirectory:
         return self.path / "agreement.npy"
 
     @property
+    def poses(self) -> Path:
+        """Poses of the last round, where poses have moved."""
+        return self.path / "poses.npz"
+
+    @property
     def classes(self) -> Path:
         """Table of the classes."""
         return self.path / "classes.csv"

@@ -24,6 +24,7 @@ RUN_FILES = (
     RunFile("particles.cistem", "the same for cisTEM's binary input, beside one table a class"),
     RunFile("particles.par", "the same for Frealign input, beside one table a class"),
     RunFile("posteriors.npy", "probabilities of the classes, float32 (particle, class)"),
+    RunFile("poses.npz", "poses that moved; cryofocus align combine makes a table of them"),
     RunFile("agreement.npy", "fraction of runs that agree on a particle, float32 (particle,)"),
     RunFile("classes.csv", "particles, weight, resolution and certainty of each class"),
     RunFile("consensus.mrc", "map from all particles together"),
