@@ -186,3 +186,19 @@ def test_sets_that_do_not_belong_together_are_refused(tmp_path: Path, truth: Pat
         evaluate(good, truth, tmp_path / "oracle.npy")
     with pytest.raises(InputError, match="cannot be read as a NumPy array"):
         evaluate(good, truth, truth)
+
+
+def test_pose_errors_are_medians_up_to_the_two_fold_axis(tmp_path: Path) -> None:
+    """Poses turned by 3 degrees, half of them on the mate, and moved by 5 Å, are so far off."""
+    truth, found = tmp_path / "truth.star", tmp_path / "found.star"
+    table = {"rlnImageName": NAMES, "rlnClassNumber": TRUE + 1, "cryofocusClassMate": MATE + 1}
+    origins = {"rlnOriginXAngst": np.zeros(N), "rlnOriginYAngst": np.zeros(N)}
+    write_star(truth, {"particles": {**table, **pose_columns(EULER), **origins}})
+    turned = rotation_from_euler(EULER + [0.0, 0.0, 3.0])
+    turned[::2] = turned[::2] @ np.diag([-1.0, -1.0, 1.0])
+    origins["rlnOriginYAngst"] = np.full(N, 5.0)
+    poses = {**pose_columns(euler_from_rotation(turned)), **origins}
+    write_star(found, {"particles": {**table, **poses}})
+    errors = evaluate(found, truth)["pose_errors"]
+    assert errors["angle_degrees"] == pytest.approx(3.0, abs=1e-3)
+    assert errors["shift_angstrom"] == pytest.approx(5.0)

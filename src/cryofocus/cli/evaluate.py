@@ -55,6 +55,11 @@ def _say_scores(result: dict[str, Any]) -> None:
             f"{calibration['fraction_correct']:.3f}, calibration error "
             f"{calibration['expected_error']:.3f}"
         )
+    if errors := result.get("pose_errors"):
+        say(
+            f"poses {errors['angle_degrees']:.2f}° and {errors['shift_angstrom']:.2f} Å off "
+            "(medians)"
+        )
     if result["mates"]:
         say(f"{result['mates']:,} particles scored by their other unit")
     say("\nParticles by true class (rows) and matched class (columns)")

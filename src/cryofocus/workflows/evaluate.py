@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from cryofocus.errors import InputError, ParticleError
+from cryofocus.maths.pose_error import pose_errors
 from cryofocus.maths.rotations import geodesic_degrees
 from cryofocus.maths.statistics import (
     Agreement,
@@ -22,7 +23,8 @@ from cryofocus.workflows.evaluate_tables import ClassifiedRows, TruthTable, read
 
 # The phantom's two operators: the identity, and the two-fold axis along z, which carries the far
 # unit of a particle to the near one's place.
-_MATE_OPERATOR = OperatorSet.point_group("C2").rotation[1]
+_TWO_FOLD = OperatorSet.point_group("C2")
+_MATE_OPERATOR = _TWO_FOLD.rotation[1]
 
 
 def evaluate(
@@ -53,7 +55,8 @@ def evaluate(
         `youden_j`, `sensitivity`, `specificity` (means over the classes, each with a list
         `..._by_class`), `confusion`, `matching` (true class number of each found one),
         `particles`, `n_classes`, `mates` (particles scored by their other unit); with posteriors
-        in the table `calibration`; with an oracle `oracle_kappa` and `oracle_mean_posterior`.
+        in the table `calibration`; with poses in both tables `pose_errors`: medians of
+        `angle_degrees` and `shift_angstrom` up to the two-fold axis; with an oracle `oracle_kappa` and `oracle_mean_posterior`.
 
     Raises
     ------
@@ -75,6 +78,8 @@ def evaluate(
         correct = agreement.matching[found.class_index] == true_class
         calibration = measure_calibration(found.max_posterior, correct)
         result["calibration"] = _describe_calibration(calibration)
+    if (errors := _measure_poses(found, true, row)) is not None:
+        result["pose_errors"] = errors
     if oracle is not None:
         posteriors = _read_oracle(Path(oracle), len(near_class))[row[~mates]]
         result |= _score_oracle(posteriors, true_class[~mates])
@@ -111,6 +116,21 @@ def _shows_mate(
     away = geodesic_degrees(found.rotation, exact[row])
     to_mate = geodesic_degrees(found.rotation, exact[row] @ _MATE_OPERATOR)
     return np.asarray(to_mate < away)
+
+
+def _measure_poses(
+    found: ClassifiedRows, true: TruthTable, row: Int[np.ndarray, " n"]
+) -> dict[str, float] | None:
+    """Median errors of the poses, up to the two-fold axis of the body; None without poses."""
+    rotation, shift = true.rotation(), true.shift_angstrom()
+    if found.rotation is None or found.shift_angstrom is None or rotation is None or shift is None:
+        return None
+    pose, true_pose = (found.rotation, found.shift_angstrom), (rotation[row], shift[row])
+    errors = pose_errors(pose, true_pose, _TWO_FOLD)
+    return {
+        "angle_degrees": float(np.median(errors.angle_degrees)),
+        "shift_angstrom": float(np.median(errors.shift_angstrom)),
+    }
 
 
 def _require_units_once(

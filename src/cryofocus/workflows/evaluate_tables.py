@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 
 from cryofocus.data.cryosparc import CryosparcTable
 from cryofocus.data.formats import open_table
+from cryofocus.data.relion import SHIFT_LABELS
 from cryofocus.data.relion_table import RelionTable
 from cryofocus.data.star import StarDocument
 from cryofocus.data.star_scan import StarBlock
@@ -36,6 +37,8 @@ class ClassifiedRows:
     class_index : `(row,)` from 0.
     max_posterior : `(row,)` highest class posterior; None if the table holds none.
     rotation : `(row, 3, 3)` poses; None if the table holds none.
+    shift_angstrom : `(row, 2)` shifts that belong to the poses; None if the table holds none, or
+        its images were cut out of others.
     operator : `(row,)` symmetry operator of each copy, from 0; None if the table does not say.
     """
 
@@ -44,6 +47,7 @@ class ClassifiedRows:
     class_index: Int[np.ndarray, " n"]
     max_posterior: Float[np.ndarray, " n"] | None
     rotation: Float[np.ndarray, "n 3 3"] | None
+    shift_angstrom: Float[np.ndarray, "n 2"] | None
     operator: Int[np.ndarray, " n"] | None
 
 
@@ -90,6 +94,10 @@ class TruthTable:
         """Give the true poses, if it says them."""
         return self.table.rotation()
 
+    def shift_angstrom(self) -> Float[np.ndarray, "n 2"] | None:
+        """Give the true shifts, if it says them."""
+        return self.table.shift_angstrom()
+
 
 def read_classified(path: Path) -> ClassifiedRows:
     """Read the classes that were found.
@@ -122,6 +130,7 @@ def read_classified(path: Path) -> ClassifiedRows:
         class_index=classes.class_index,
         max_posterior=None if posterior is None else posterior.max(axis=1),
         rotation=columns.rotation,
+        shift_angstrom=columns.shift_angstrom,
         operator=None if expansion is None else expansion.operator_of_particle,
     )
 
@@ -133,6 +142,7 @@ def _read_star(rows: _StarRows) -> ClassifiedRows:
         class_index=rows.class_index(_CLASS),
         max_posterior=rows.max_posterior(),
         rotation=rows.rotation(),
+        shift_angstrom=None if rows.has(_INTACT_NAME) else rows.shift_angstrom(),
         operator=rows.class_index(_OPERATOR) if rows.has(_OPERATOR) else None,
     )
 
@@ -172,6 +182,9 @@ class _StarRows:
 
     def rotation(self) -> Float[np.ndarray, "n 3 3"] | None:
         return rotation_from_euler(self.numbers(*_ANGLES)) if self.has(*_ANGLES) else None
+
+    def shift_angstrom(self) -> Float[np.ndarray, "n 2"] | None:
+        return self.numbers(*SHIFT_LABELS) if self.has(*SHIFT_LABELS) else None
 
     def class_index(self, label: str) -> Int[np.ndarray, " n"]:
         """Class numbers of a column, counted from zero."""
