@@ -194,7 +194,7 @@ def test_pose_errors_are_medians_up_to_the_two_fold_axis(tmp_path: Path) -> None
     table = {"rlnImageName": NAMES, "rlnClassNumber": TRUE + 1, "cryofocusClassMate": MATE + 1}
     origins = {"rlnOriginXAngst": np.zeros(N), "rlnOriginYAngst": np.zeros(N)}
     write_star(truth, {"particles": {**table, **pose_columns(EULER), **origins}})
-    turned = rotation_from_euler(EULER + [0.0, 0.0, 3.0])
+    turned = rotation_from_euler(EULER + np.array([0.0, 0.0, 3.0]))
     turned[::2] = turned[::2] @ np.diag([-1.0, -1.0, 1.0])
     origins["rlnOriginYAngst"] = np.full(N, 5.0)
     poses = {**pose_columns(euler_from_rotation(turned)), **origins}

@@ -56,7 +56,8 @@ def evaluate(
         `..._by_class`), `confusion`, `matching` (true class number of each found one),
         `particles`, `n_classes`, `mates` (particles scored by their other unit); with posteriors
         in the table `calibration`; with poses in both tables `pose_errors`: medians of
-        `angle_degrees` and `shift_angstrom` up to the two-fold axis; with an oracle `oracle_kappa` and `oracle_mean_posterior`.
+        `angle_degrees` and `shift_angstrom` up to the two-fold axis; with an oracle
+        `oracle_kappa` and `oracle_mean_posterior`.
 
     Raises
     ------
