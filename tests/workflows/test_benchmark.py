@@ -241,6 +241,17 @@ def test_tables_for_people() -> None:
     assert text.endswith("Measured on: a processor, 2 cores (2026-01-31).\n")
 
 
+def test_strategies_share_a_row_whatever_their_runs() -> None:
+    """How many runs a strategy took splits the details only; a set counts once, with most runs."""
+    results = [make_result(0.70, n_runs=3), make_result(0.65), make_result(0.60, seed=2)]
+    results += [make_result(0.5, strategy="mask3d")]
+    text = markdown(results)
+    (arm,) = rows_of(text, "Table 1")
+    assert arm["residual"] == "0.650 (0.600 to 0.700; 2)"
+    assert arm["mask3d"] == "0.500 (1)"
+    assert [row["runs"] for row in rows_of(text, "Details")] == ["1", "3", "1"]
+
+
 def test_figures(tmp_path: Path) -> None:
     """Every figure is drawn that there is something for; without a cell in focus none."""
     results = [make_result(0.7), make_result(0.5, snr=0.05), make_result(0.4, scenario=2)]

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from cryofocus.workflows.atomic import write_table, write_text
-from cryofocus.workflows.benchmark_cells import Cell, CellResult
+from cryofocus.workflows.benchmark_cells import Cell, CellResult, Strategy
 from cryofocus.workflows.benchmark_plan import STRATEGIES
 from cryofocus.workflows.benchmark_titration import titration_points
 
@@ -113,8 +113,8 @@ def kappa_table(results: Sequence[CellResult]) -> list[str]:
     head = ["region", "scenario", "SNR", "particles", *limits, *strategies]
     head += ["published, 2-D mask", "published, 3-D mask"]
     lines = [_line(head), _line(["---"] * len(head))]
-    ordered = sorted(results, key=lambda result: _row_key(result.cell))
-    for _, rows in itertools.groupby(ordered, key=lambda result: _row_key(result.cell)):
+    ordered = sorted(results, key=lambda result: _set_key(result.cell))
+    for _, rows in itertools.groupby(ordered, key=lambda result: _set_key(result.cell)):
         group = list(rows)
         cell = group[0].cell
         words = [REGIONS[cell.kind], str(cell.scenario), f"{cell.snr:.3f}", f"{cell.particles:,}"]
@@ -122,8 +122,7 @@ def kappa_table(results: Sequence[CellResult]) -> list[str]:
             words.append(_limit(group, lambda r: r.oracle_kappa))
             words.append(_limit(group, lambda r: r.oracle_focused_kappa))
         for strategy in strategies:
-            kappas = [result.kappa for result in group if result.cell.strategy == strategy]
-            words.append(describe_kappas(kappas))
+            words.append(describe_kappas(_kappa_by_seed(group, strategy)))
         words += [f"{kappa:.2f}" for kappa in cell.published] if cell.published else ["", ""]
         lines.append(_line(words))
     return lines
@@ -222,15 +221,22 @@ def _limit(results: Sequence[CellResult], value: Callable[[CellResult], float]) 
     return f"{median({r.cell.seed: value(r) for r in results}.values()):.3f}"
 
 
-def _row_key(cell: Cell) -> tuple[int, int, int, int, int, float]:
-    """Order of the rows of images and region."""
+def _kappa_by_seed(results: Sequence[CellResult], strategy: Strategy) -> list[float]:
+    """Kappa of a strategy on each set, of the cell with the most runs."""
+    mine = [result for result in results if result.cell.strategy == strategy]
+    mine.sort(key=lambda result: result.cell.n_runs)
+    return list({result.cell.seed: result.kappa for result in mine}.values())
+
+
+def _set_key(cell: Cell) -> tuple[int, int, int, int, float]:
+    """Order of images and region; how many runs looked at them does not matter."""
     place = list(REGIONS).index(cell.kind)
-    return place, cell.scenario, cell.particles, cell.n_runs, cell.box, -cell.snr
+    return place, cell.scenario, cell.particles, cell.box, -cell.snr
 
 
-def _line_key(cell: Cell) -> tuple[int, int, int, int, int, int, float, int]:
+def _line_key(cell: Cell) -> tuple[int, int, int, int, int, float, int, int]:
     """Order of the details; cells that differ only in their seed are equal."""
-    return STRATEGIES.index(cell.strategy), *_row_key(cell), cell.max_cycles
+    return STRATEGIES.index(cell.strategy), *_set_key(cell), cell.n_runs, cell.max_cycles
 
 
 def _line(cells: Iterable[str]) -> str:
