@@ -249,7 +249,7 @@ def test_strategies_share_a_row_whatever_their_runs() -> None:
     (arm,) = rows_of(text, "Table 1")
     assert arm["residual"] == "0.650 (0.600 to 0.700; 2)"
     assert arm["mask3d"] == "0.500 (1)"
-    assert [row["runs"] for row in rows_of(text, "Details")] == ["1", "3", "1"]
+    assert [row["runs"] for row in rows_of(text, "Details")] == ["3", "1", "1"]
 
 
 def test_figures(tmp_path: Path) -> None:
