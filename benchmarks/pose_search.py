@@ -1,0 +1,220 @@
+"""Are poses found from nothing, and what does it cost?
+
+Usage: ``python benchmarks/pose_search.py FOLDER [--particles 400] [--reference-particles 2000]
+[-o benchmarks/results/pose_search.md]`` (ten minutes). Simulates sets of scenario 1 into FOLDER;
+what is there already is used again. The reference is the consensus of a set of its own, made with
+the true poses and averaged over the two-fold axis; it is searched to 20 Å, and what was found is
+refined once to 10.5 Å, the images' Nyquist frequency. Errors are up to the two-fold operator.
+
+Questions, each with its own table: errors against the signal-to-noise ratio; time against the
+angular step and against the box; poses compared in a second, by products of harmonics, slice by
+slice, and slice by slice with the reference kernels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from synthetic import FramedReader, describe_here
+
+from cryofocus import HumanoidSettings, simulate_humanoid
+from cryofocus.data.half_sets import deal_half_sets
+from cryofocus.data.images import ImageReader
+from cryofocus.data.particles import ParticleSet
+from cryofocus.inference.consensus import ScalePrior, estimate_consensus
+from cryofocus.inference.images import ParticleImages
+from cryofocus.inference.preparation import prepare_images
+from cryofocus.kernels.contract import SliceKernels
+from cryofocus.kernels.cpu import CpuKernels
+from cryofocus.kernels.reference import ReferenceKernels
+from cryofocus.maps.rigid import RigidTransform
+from cryofocus.maths.grids import fit_box_3d
+from cryofocus.maths.pose_error import pose_errors
+from cryofocus.maths.symmetry import OperatorSet
+from cryofocus.poses.calibration import calibrate
+from cryofocus.poses.finer import GridStep, search_around
+from cryofocus.poses.likelihood import PoseData, PoseModel
+from cryofocus.poses.reference import make_reference
+from cryofocus.poses.refine import refine_poses
+from cryofocus.poses.result import with_poses
+from cryofocus.poses.scope import SearchScope, measure_diameter
+from cryofocus.poses.search import PoseSearch, hold_images, n_shells
+
+C2 = OperatorSet.point_group("C2")
+KERNELS = CpuKernels(1)
+RESOLUTION_ANGSTROM, REFINED_ANGSTROM, OUTLINE_ANGSTROM = 20.0, 10.48, 30.0
+SHIFT_SHARE = 0.1
+SNRS = (0.1, 0.05, 0.025)
+STEPS_DEGREES = (10.0, 7.5, 6.0, 5.0)
+N_TIMED = 64
+
+
+def simulate(folder: Path, snr: float, n: int, seed: int) -> ParticleSet:
+    """Simulate a set, unless it is there."""
+    if not folder.exists():
+        simulate_humanoid(folder, HumanoidSettings(particles=n, snr=snr, seed=seed))
+    return ParticleSet.read(folder / "particles.star")
+
+
+def prepare(particles: ParticleSet) -> ParticleImages:
+    """Prepare images whose protein is known to be bright."""
+    return prepare_images(particles, ImageReader(particles), "no", 1)
+
+
+def make_two_fold(particles: ParticleSet) -> np.ndarray:
+    """Reconstruct at the true poses and average over the two-fold axis."""
+    half_set, _ = deal_half_sets(
+        particles.half_set, particles.micrograph_of_particle, particles.parent_of_particle, 1
+    )
+    volume = estimate_consensus(prepare(particles), half_set, KERNELS, sign=1).map.full
+    mate = RigidTransform(C2.rotation[1], np.zeros(3))
+    return (volume + mate.move_map(volume, particles.pixel_size_angstrom)) / 2
+
+
+def lay_out(
+    images: ParticleImages, volume: np.ndarray, step_degrees: float | None = None
+) -> tuple[PoseSearch, np.ndarray]:
+    """Calibrate and prepare the search; also the reference on the images' grey scale."""
+    pixel = images.particles.pixel_size_angstrom
+    extent = images.particles.box * pixel
+    diameter = measure_diameter(volume, pixel, OUTLINE_ANGSTROM)
+    shift = SHIFT_SHARE * 80 * 5.24
+    scope = SearchScope(RESOLUTION_ANGSTROM, min(shift, extent / 2), diameter, C2, step_degrees)
+    measured = calibrate(images, volume, scope, KERNELS, sign=1)
+    search = measured.prepare(images, volume, scope, KERNELS)
+    return search, np.asarray(volume * np.float32(measured.grey_scale), np.float32)
+
+
+def errors_by_snr(folder: Path, volume: np.ndarray, n: int) -> Iterator[str]:
+    """Search and refine sets of several signal-to-noise ratios."""
+    yield "| SNR | search: angle, shift | right | refined: angle, shift | sure, of these right |"
+    yield "| --- | --- | --- | --- | --- |"
+    for snr in SNRS:
+        truth = simulate(folder / f"s1_{snr}", snr, n, seed=202)
+        images, rows = prepare(truth), np.arange(len(truth))
+        search, scaled = lay_out(images, volume)
+        found = search.find(images, KERNELS, rows)
+        shells = n_shells(truth.box * truth.pixel_size_angstrom, REFINED_ANGSTROM)
+        model = PoseModel(
+            make_reference(scaled, images, shells),
+            search.model.noise,
+            ScalePrior(1.0, search.model.scale_prior.variance),
+        )
+        refined = refine_poses(
+            with_poses(images, found.rotation, found.shift_angstrom), model, KERNELS
+        )
+        true = (truth.rotation, truth.shift_angstrom)
+        first = pose_errors((found.rotation, found.shift_angstrom), true, C2)
+        last = pose_errors((refined.rotation, refined.shift_angstrom), true, C2)
+        right, sure = first.angle_degrees < 10, found.confidence >= 0.9
+        cells = [f"{np.median(e.angle_degrees):.2f}°, {np.median(e.shift_angstrom):.2f} Å"
+                 for e in (first, last)]  # fmt: skip
+        yield (
+            f"| {snr:g} | {cells[0]} | {100 * right.mean():.0f} % | {cells[1]} | "
+            f"{100 * sure.mean():.0f} %, {100 * right[sure].mean():.0f} % |"
+        )
+
+
+def time_search(search: PoseSearch, images: ParticleImages) -> float:
+    """CPU seconds a particle."""
+    rows = np.arange(N_TIMED)
+    search.find(images, KERNELS, rows[:8])
+    start = time.process_time()
+    search.find(images, KERNELS, rows)
+    return (time.process_time() - start) / N_TIMED
+
+
+def cost_by_step(images: ParticleImages, volume: np.ndarray) -> Iterator[str]:
+    """Time searches of several angular steps."""
+    yield "| first step | views | turns | shifts | first level to | CPU ms a particle |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for step in STEPS_DEGREES:
+        search, _ = lay_out(images, volume, step)
+        coarse, first = search.coarse, search.scope.levels[0]
+        yield (
+            f"| {step:g}° | {len(coarse.views)} | {coarse.polar.n_turns} | "
+            f"{len(coarse.shift_angstrom)} | {first.resolution_angstrom:.0f} Å | "
+            f"{1000 * time_search(search, images):.0f} |"
+        )
+
+
+def cost_by_box(images: ParticleImages, volume: np.ndarray) -> Iterator[str]:
+    """Time searches of the same particles in larger boxes, framed with noise."""
+    yield "| box | rings | CPU ms a particle |"
+    yield "| --- | --- | --- |"
+    small = images.particles
+    for box in (small.box, 3 * small.box // 2, 2 * small.box):
+        optics = tuple(replace(group, box=box) for group in small.optics)
+        particles = replace(small, box=box, optics=optics)
+        reader = FramedReader(ImageReader(small), small.box, box)
+        framed = replace(images, particles=particles, reader=reader)
+        search, _ = lay_out(framed, fit_box_3d(volume, box))
+        spent = 1000 * time_search(search, framed)
+        yield f"| {box} | {len(search.coarse.polar.rings)} | {spent:.0f} |"
+
+
+def rates(images: ParticleImages, volume: np.ndarray) -> Iterator[str]:
+    """Count poses compared in a CPU second at the first level and at those after it."""
+    yield "| how | poses compared a CPU second |"
+    yield "| --- | --- |"
+    search, _ = lay_out(images, volume)
+    rows = np.arange(32)
+    held = hold_images(images, rows)
+    band = search.model.reference.band(images.particles.box)
+    data = PoseData.of_chunk(held.load(band, rows), band, held, search.model.noise)
+    prior, operators = search.model.scale_prior, search.scope.operators
+    start = time.process_time()
+    candidates = search.coarse.search(data, prior, operators, 16)
+    spent = time.process_time() - start
+    rate = search.coarse.n_orientations * len(rows) / spent
+    yield f"| first level, products of harmonics | {rate:.2g} |"
+    cases: list[tuple[str, SliceKernels, int]] = [
+        ("slice by slice", KERNELS, 32),
+        ("slice by slice, reference kernels", ReferenceKernels(), 1),
+    ]
+    for name, kernels, n in cases:
+        some, few = data.take(rows[:n]), candidates.take(slice(n))
+        step = GridStep(3.0, 4.0)
+        search_around(some.take(rows[:1]), search.grid, prior, few.take(slice(1)), step, kernels)
+        start = time.process_time()
+        search_around(some, search.grid, prior, few, step, kernels)
+        spent = time.process_time() - start
+        yield f"| {name} | {n * 16 * 27 * 7 / spent:.2g} |"
+
+
+def main() -> None:
+    """Measure and write the tables."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("folder", type=Path)
+    options.add_argument("--particles", type=int, default=400)
+    options.add_argument("--reference-particles", type=int, default=2000)
+    default = Path(__file__).parent / "results" / "pose_search.md"
+    options.add_argument("-o", "--output", type=Path, default=default)
+    given = options.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    source = simulate(given.folder / "reference", 0.1, given.reference_particles, seed=101)
+    volume = make_two_fold(source)
+    images = prepare(source)
+    parts = {
+        "Poses found from nothing": errors_by_snr(given.folder, volume, given.particles),
+        "Time against the angular step": cost_by_step(images, volume),
+        "Time against the box": cost_by_box(images, volume),
+        "Poses compared": rates(images, volume),
+    }
+    lines = ["# Global search", "", describe_here(time.strftime("%Y-%m-%d"))]
+    lines += [f"Scenario 1, box 80, 5.24 Å; {given.particles} particles a set, one thread."]
+    for title, table in parts.items():
+        lines += ["", f"## {title}", ""]
+        for line in table:
+            print(line, flush=True)
+            lines.append(line)
+    given.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
