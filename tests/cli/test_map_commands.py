@@ -31,13 +31,20 @@ def maps(tmp_path: Path) -> Path:
 
 
 def test_masks(cryofocus: Invoke, maps: Path) -> None:
-    """A sphere may lie at negative coordinates; the share of density inside is printed."""
+    """Shapes may lie at negative coordinates, markers are spheres; the share inside is printed."""
     made = cryofocus(
         "mask", "sphere", "-3,0,0,15", "--like", maps / "body.mrc", "-o", maps / "a.mrc"
     )
     assert made.exit_code == 0
     assert made.stdout.startswith(f"Mask   {maps / 'a.mrc'}, ")
     assert "% of the map's positive density" in made.stdout
+    shape = ("mask", "ellipsoid", "-3,0,0,15,15,9", "--like", maps / "body.mrc")
+    assert cryofocus(*shape, "-o", maps / "e.mrc").stdout.startswith(f"Mask   {maps / 'e.mrc'}, ")
+    marker = '<marker_set><marker id="1" x="-3" y="0" z="0" radius="15"/></marker_set>'
+    (maps / "m.cmm").write_text(marker, encoding="utf-8")
+    shape = ("mask", "sphere", "--markers", maps / "m.cmm", "--like", maps / "body.mrc")
+    assert cryofocus(*shape, "-o", maps / "c.mrc").exit_code == 0
+    assert (maps / "c.mrc").read_bytes()[1024:] == (maps / "a.mrc").read_bytes()[1024:]
     made = cryofocus("mask", "threshold", maps / "body.mrc", "--level", "2", "-o", maps / "b.mrc")
     assert (made.exit_code, made.stdout) == (2, "")
     assert "no density at level 2; the map reaches 1" in made.stderr
@@ -78,6 +85,15 @@ def test_fit(cryofocus: Invoke, maps: Path) -> None:
     ("arguments", "message"),
     [
         (["mask", "sphere", "1,2,3", "--like", "m", "-o", "x"], "expected four numbers in Å"),
+        (["mask", "sphere", "--like", "m", "-o", "x"], "found neither of X,Y,Z,R and --markers"),
+        (
+            ["mask", "sphere", "1,2,3,4", "--markers", "c", "--like", "m", "-o", "x"],
+            "found both of X,Y,Z,R and --markers, expected one",
+        ),
+        (
+            ["mask", "ellipsoid", "1,2,3,4", "--like", "m", "-o", "x"],
+            "expected six numbers in Å, such as 142,118,97,30,30,50",
+        ),
         (["mask", "model", "m", "--residues", "a", "--like", "m", "-o", "x"], "such as 10-50,60"),
         (["diffmap", "a", "b", "--against", "pairs", "-o", "x"], "compares the maps of a run"),
         (["diffmap", "a", "-o", "x", "--halves", *"abcd"], "a run has its own half maps"),

@@ -146,7 +146,7 @@
       name: "Map", color: surfaces.layers[0].parts[0].colour },
     { ...meshTrace({ x: along(0), y: along(1), z: along(2), ...corners }, lightFor(camera)),
       name: "Mask", color: MASK_COLOUR, opacity: 0.4 },
-  ], sceneLayout(surfaces.frame), SCENE_CONFIG);
+  ], sceneLayout(surfaces.frame, camera), SCENE_CONFIG);
 
   let waiting = 0;
   function drawSurfaceSoon() {

@@ -44,15 +44,15 @@ const meshTrace = (columns, light) => ({
   hovertemplate: "%{x:.1f}, %{y:.1f}, %{z:.1f} Å<extra>%{fullData.name}</extra>",
 });
 
-function sceneLayout(frame) {
+function sceneLayout(frame, camera) {
   const [xaxis, yaxis, zaxis] = frame.low.map((low) => (
     { visible: false, range: [low, low + frame.size] }));
   return {
     margin: { l: 0, r: 0, t: 0, b: 0 },
     showlegend: false,
-    uirevision: "kept",
+    // Plotly turns the camera it is given.
     scene: {
-      xaxis, yaxis, zaxis, aspectmode: "cube", dragmode: "orbit", camera: VIEWS.tilted,
+      xaxis, yaxis, zaxis, aspectmode: "cube", dragmode: "orbit", camera: structuredClone(camera),
     },
   };
 }

@@ -6,7 +6,7 @@
   const data = JSON.parse(document.getElementById("surface-data").textContent);
   const unpack = surfaceReader(data.frame);
   const level = { mask: 0 };
-  let light = lightFor(VIEWS.tilted);
+  let camera = VIEWS.tilted;
   let opacity = 1;
 
   const isShown = (layer) => viewer.querySelector(`[data-layer="${layer}"]`).checked;
@@ -14,14 +14,15 @@
   function traces() {
     return data.layers.flatMap((layer, number) =>
       !isShown(number) ? [] : layer.parts.map((part) => ({
-        ...meshTrace(unpack(part.meshes[level[layer.scale]]), light),
+        ...meshTrace(unpack(part.meshes[level[layer.scale]]), lightFor(camera)),
         name: layer.name,
         color: part.colour,
         opacity: layer.scale === "density" ? opacity : layer.opacity,
       })));
   }
 
-  const draw = () => Plotly.react(scene, traces(), sceneLayout(data.frame), SCENE_CONFIG);
+  const draw = () =>
+    Plotly.react(scene, traces(), sceneLayout(data.frame, camera), SCENE_CONFIG);
 
   for (const slider of viewer.querySelectorAll("[data-scale]")) {
     const labels = slider.dataset.labels.split("|");
@@ -39,9 +40,7 @@
   });
   for (const box of viewer.querySelectorAll("[data-layer]")) box.addEventListener("change", draw);
   for (const button of viewer.querySelectorAll("[data-view]")) {
-    button.addEventListener("click", () => {
-      Plotly.relayout(scene, { "scene.camera": VIEWS[button.dataset.view] });
-    });
+    button.addEventListener("click", () => { camera = VIEWS[button.dataset.view]; draw(); });
   }
 
   // The page scrolls past the picture until somebody has clicked into it.
@@ -53,7 +52,7 @@
   // After everything else is there: a machine without a graphics card takes a while.
   addEventListener("load", () => draw().then(() => scene.on("plotly_relayout", (change) => {
     if (change["scene.camera"]) {
-      light = lightFor(change["scene.camera"]);
+      camera = change["scene.camera"];
       draw();
     }
   })));
