@@ -45,6 +45,8 @@ def fsc(
 
     `cryofocus fsc half1.mrc half2.mrc --mask mask.mrc --directional --local -o resolution`
     """
+    from cryofocus.report.analyses import read_resolution
+    from cryofocus.report.analysis import write_page
     from cryofocus.report.fsc_figures import write_fsc_figures
     from cryofocus.workflows.fsc import FscSettings
     from cryofocus.workflows.fsc import fsc as measure
@@ -60,6 +62,7 @@ def fsc(
     _say_result(result)
     for figure in figures:
         say(f"Figure        {figure}")
+    say(f"Report        {write_page(read_resolution(result.folder))}")
 
 
 def _say_result(result: FscResult) -> None:
@@ -77,4 +80,3 @@ def _say_result(result: FscResult) -> None:
     if result.local_range_angstrom is not None:
         finest, median, coarsest = result.local_range_angstrom
         say(f"Local         {finest:.1f} to {coarsest:.1f} Å, median {median:.1f} Å, at FSC 0.5")
-    say(f"Results       {result.folder}")

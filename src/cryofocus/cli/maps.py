@@ -109,7 +109,12 @@ def merge(
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Merge difference maps into one: the voxelwise maximum, starting from zero."""
+    """Merge difference maps into one: the voxelwise maximum, starting from zero.
+
+    Example:
+
+    `cryofocus merge differences/difference_1_2.mrc differences/difference_1_3.mrc -o all.mrc`
+    """
     from cryofocus.workflows.diffmap import merge as merge_maps
 
     say(f"Merged   {merge_maps(maps, output, absolute=absolute, overwrite=overwrite)}")
@@ -119,6 +124,8 @@ def _diffmap_run(
     run: Path, output: Path, against: Against, settings: DiffmapSettings, overwrite: bool
 ) -> None:
     """Compare the maps of a run."""
+    from cryofocus.report.analysis import write_page
+    from cryofocus.report.difference_page import read_differences, write_difference_figure
     from cryofocus.workflows.diffmap_run import diffmap_run
     from cryofocus.workflows.progress import choose_progress
 
@@ -130,7 +137,9 @@ def _diffmap_run(
         overwrite=overwrite,
         progress=choose_progress(),
     )
+    write_difference_figure(output)
     _say_differences(made)
+    say(f"Report   {write_page(read_differences(output))}")
 
 
 def _say_differences(made: RunDifferences) -> None:

@@ -79,7 +79,9 @@ def variance(
 
     `cryofocus variance particles.star --bootstrap 100 -o variability`
     """
+    from cryofocus.report.analysis import write_page
     from cryofocus.report.variance_figures import write_variance_figures
+    from cryofocus.report.variance_page import read_variance
     from cryofocus.workflows.progress import choose_progress
     from cryofocus.workflows.variance import variance as measure
     from cryofocus.workflows.variance_inputs import VarianceSettings
@@ -103,7 +105,7 @@ def variance(
     _say_result(result)
     for figure in figures:
         say(f"Figure       {figure}")
-    say(f"Results      {result.folder}")
+    say(f"Report       {write_page(read_variance(result.folder))}")
 
 
 def _say_result(result: VarianceResult) -> None:

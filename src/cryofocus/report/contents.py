@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cryofocus.report import charts, style, tables, words
+from cryofocus.report.analyses import show_analyses
+from cryofocus.report.latent import show_latent
 from cryofocus.report.map_sections import show_maps
 from cryofocus.report.results import RunResults
 from cryofocus.report.section import Section
@@ -113,7 +115,9 @@ SECTIONS: tuple[Compose, ...] = (
     show_resolution,
     show_certainty,
     show_views,
+    show_latent,
     compare_runs,
+    show_analyses,
     list_settings,
     list_files,
     say_how_to_cite,

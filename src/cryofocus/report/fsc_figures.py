@@ -15,6 +15,7 @@ from cryofocus.workflows.fsc import FSC_HALF, FSC_LIMIT, FscResult
 
 FIGURE_HEIGHT_INCHES = 3.8
 DOTS_PER_INCH = 150
+FSC_FIGURE, DIRECTIONAL_FIGURE = "fsc.png", "directional.png"
 DIRECTION_COLOURS = "viridis_r"
 N_TICKS = 6
 SCALE_ENDS = 2.0
@@ -40,9 +41,9 @@ def write_fsc_figures(result: FscResult) -> list[Path]:
         Disk full, no permission.
     """
     with style.drawing():
-        figures = {"fsc.png": draw_fsc(result)}
+        figures = {FSC_FIGURE: draw_fsc(result)}
         if result.directional is not None:
-            figures["directional.png"] = draw_directional(result, result.directional)
+            figures[DIRECTIONAL_FIGURE] = draw_directional(result, result.directional)
         paths = []
         for name, figure in figures.items():
             paths.append(result.folder / name)

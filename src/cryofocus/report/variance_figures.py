@@ -14,6 +14,7 @@ from cryofocus.report import style
 from cryofocus.workflows.variance_result import SERIES_PERCENTILES, VarianceResult
 
 DOTS_PER_INCH = 150
+VARIANCE_FIGURE, LATENT_FIGURE = "variance.png", "latent.png"
 PANEL_INCHES = 3.6
 LATENT_HEIGHT_INCHES = 4.2
 # Across and up in each view: axes of x, y, z; the third is projected along.
@@ -43,9 +44,9 @@ def write_variance_figures(result: VarianceResult) -> list[Path]:
         Disk full, no permission.
     """
     with style.drawing():
-        figures = {"variance.png": draw_variance(result)}
+        figures = {VARIANCE_FIGURE: draw_variance(result)}
         if result.n_axes:
-            figures["latent.png"] = draw_latent(result)
+            figures[LATENT_FIGURE] = draw_latent(result)
         paths = []
         for name, figure in figures.items():
             paths.append(result.folder / name)

@@ -1,0 +1,121 @@
+"""covary, variance, diffmap and fsc as commands: what they print, their pages, the run's page."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cryofocus.cli.main import app
+
+Invoke = Callable[..., Any]
+
+
+def regions(folder: Path, *names: str) -> list[str]:
+    """Regions as the command takes them, each with its own option."""
+    pairs = [f"{name}={folder / 'masks' / name}.mrc" for name in names]
+    return [word for pair in pairs for word in ("--regions", pair)]
+
+
+def run(*arguments: str | Path) -> str:
+    """Run a command that has to succeed, and return what it printed."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return str(result.output)
+
+
+@pytest.fixture(scope="module")
+def analysed(tmp_path_factory: pytest.TempPathFactory, pristine_set: Path, focus: str) -> Path:
+    """A run with the results of every other command in its directory; tests must not change it."""
+    table, out = pristine_set / "particles.star", tmp_path_factory.mktemp("runs") / "RUN"
+    run("classify", table, f"--focus={focus}", "--classes", "2", "--runs", "1", "-o", out)
+    named = regions(pristine_set, "near_arm", "far_arm", "near_foot")
+    run("covary", out, *named, "-o", out / "together")
+    run("diffmap", out, "-o", out / "differences")
+    halves = [out / f"class001_half{half}.mrc" for half in (1, 2)]
+    run("fsc", *halves, "--directional", "-o", out / "resolution")
+    run("variance", table, "--dimensions", "2", "--bootstrap", "10", "-o", out / "variability")
+    return out
+
+
+def test_covary_prints_matrices(cryofocus: Invoke, pristine_set: Path, tmp_path: Path) -> None:
+    """Over particles alone: a matrix with the regions' names, and where the page is."""
+    named = regions(pristine_set, "near_arm", "far_arm")
+    table = pristine_set / "particles.star"
+    result = cryofocus("covary", table, *named, "-o", tmp_path / "DIR")
+    assert result.exit_code == 0, result.output
+    assert "Over 60 particles, noise taken off" in result.output
+    assert result.output.count("near_arm") >= 2
+    assert f"Report   {tmp_path / 'DIR' / 'report.html'}" in result.output
+    again = cryofocus("covary", table, *named, "-o", tmp_path / "DIR")
+    assert again.exit_code == 2
+    assert "already exists" in again.output
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("near_arm", "found 'near_arm', expected a name and a mask file such as hand=hand.mrc"),
+        ("=mask.mrc", "found '=mask.mrc', expected a name and a mask file"),
+    ],
+)
+def test_a_region_needs_a_name_and_a_file(
+    cryofocus: Invoke, pristine_set: Path, tmp_path: Path, given: str, message: str
+) -> None:
+    """What is no NAME=MASK is refused before anything is read."""
+    table = pristine_set / "particles.star"
+    result = cryofocus("covary", table, "--regions", given, "-o", tmp_path / "DIR")
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.replace("│", " ").split())
+
+
+def test_a_single_region_is_refused(cryofocus: Invoke, pristine_set: Path, tmp_path: Path) -> None:
+    """One region has nothing to vary with: one message, exit code 2, nothing written."""
+    named = regions(pristine_set, "near_arm")
+    result = cryofocus("covary", pristine_set / "particles.star", *named, "-o", tmp_path / "DIR")
+    assert result.exit_code == 2
+    assert "regions: found 1, expected at least two" in result.output
+    assert not (tmp_path / "DIR").exists()
+
+
+def test_every_analysis_has_a_page(analysed: Path) -> None:
+    """Each directory has one page that holds its figures and needs no network."""
+    for name, heading in (
+        ("together", "Which regions vary together"),
+        ("differences", "Differences of class maps"),
+        ("resolution", "at FSC 0.143"),
+        ("variability", "Where particles differ"),
+    ):
+        page = (analysed / name / "report.html").read_text(encoding="utf-8")
+        assert heading in page
+        assert "data:image/" in page
+        assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_the_runs_page_shows_what_lies_in_its_directory(
+    cryofocus: Invoke, analysed: Path, tmp_path: Path
+) -> None:
+    """`report RUN` has a section with every result, linked to its page; without them, none."""
+    copied = Path(shutil.copytree(analysed, tmp_path / "RUN"))
+    assert cryofocus("report", copied).exit_code == 0
+    page = (copied / "report.html").read_text(encoding="utf-8")
+    assert 'href="#analyses"' in page
+    for name in ("together", "differences", "resolution", "variability"):
+        assert f'<a href="{name}/report.html">{name}</a>' in page
+        shutil.rmtree(copied / name)
+    assert cryofocus("report", copied).exit_code == 0
+    assert "analyses" not in (copied / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_damaged_analysis_is_named(cryofocus: Invoke, analysed: Path, tmp_path: Path) -> None:
+    """The message names the directory and the command that makes it again."""
+    copied = Path(shutil.copytree(analysed, tmp_path / "RUN"))
+    (copied / "variability" / "regions.csv").unlink()
+    result = cryofocus("report", copied)
+    assert result.exit_code == 2
+    assert "missing or damaged files" in result.output
+    assert "Measure it again with cryofocus variance" in result.output.replace("\n", " ")
