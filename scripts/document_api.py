@@ -1,0 +1,49 @@
+"""Write docs/reference/api.md, which names every public object; MkDocs fills in what they say.
+
+Usage: ``python scripts/document_api.py``. A test fails while the page is out of date.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cryofocus
+
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "api.md"
+HEAD = """# Python
+
+Every name below is imported from `cryofocus`. Commands are functions of the same name; what a
+command takes as options is a settings object here. The page is written by
+`scripts/document_api.py` and filled from the code when the site is built.
+"""
+ROOMS = {
+    "workflows": "Commands",
+    "report": "Pages and figures",
+    "inference": "The classifier",
+    "data": "Particles, masks and images",
+    "maps": "Maps",
+}
+OTHERS = "Everything else"
+
+
+def room_of(home: str) -> str:
+    """Return the heading under which an object stands."""
+    return ROOMS.get(home.split(".")[1], OTHERS)
+
+
+def render() -> str:
+    """Return the whole page."""
+    names = {title: [] for title in (*ROOMS.values(), OTHERS)}
+    for name in cryofocus.__all__:
+        names[room_of(cryofocus._HOME[name])].append(name)
+    sections = [
+        "\n".join([f"## {title}\n", *(f"::: {cryofocus._HOME[n]}.{n}\n" for n in members)])
+        for title, members in names.items()
+        if members
+    ]
+    return "\n".join([HEAD, *sections])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), encoding="utf-8")
+    print(PAGE)
