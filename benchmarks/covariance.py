@@ -19,7 +19,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from cryofocus import HumanoidSettings, classify, covary, expand, simulate_human
 from cryofocus.covariance.cooccurrence import independence_p_values
 from cryofocus.covariance.relations import find_relations
 from cryofocus.maths.symmetry import OperatorSet
+from cryofocus.simulate.phantom import PARTS, Phantom, humanoid
 from cryofocus.workflows.classify_request import make_request
 from cryofocus.workflows.covary_files import ClassLevel, ParticleLevel, read_record
 from cryofocus.workflows.covary_inputs import CovaryInputs, CovarySettings, read_covary_inputs
@@ -39,6 +40,7 @@ from cryofocus.workflows.covary_tables import describe_classes
 from cryofocus.workflows.progress import SilentProgress
 from cryofocus.workflows.variance import variance
 from cryofocus.workflows.variance_inputs import VarianceSettings
+from cryofocus.workflows.variance_peaks import bootstrap_order
 
 REGIONS = ("near_hand", "near_foot", "far_foot")
 # In this state every region is full.
@@ -46,6 +48,7 @@ PERFECT = "near_up_hand_foot_far_up_hand_foot.mrc"
 SNRS = (0.1, 0.025)
 SEEDS = (1, 2, 3)
 N_NULL, NULL_PARTICLES = 100, 1000
+N_BOOTSTRAP, WEAKER = 200, 0.7
 
 Row = tuple[str, str, str, str]
 
@@ -59,13 +62,15 @@ class Plan:
     particles: int
     threads: int
 
-    def simulated(self, name: str, settings: HumanoidSettings) -> Path:
+    def simulated(
+        self, name: str, settings: HumanoidSettings, phantom: Phantom | None = None
+    ) -> Path:
         """Find a set under its name, or simulate it."""
         ready = self.sets / name
         if not ready.exists():
             ready = self.folder / name
         if not ready.exists():
-            simulate_humanoid(ready, settings, threads=self.threads)
+            simulate_humanoid(ready, settings, phantom=phantom, threads=self.threads)
         return ready
 
     def humanoid(self, scenario: int, snr: float, *, random_feet: bool) -> tuple[str, Path]:
@@ -195,14 +200,22 @@ def test_independence(plan: Plan) -> Iterator[Row]:
 
 
 def compare_variances(plan: Plan) -> Iterator[Row]:
-    name, data = plan.humanoid(1, 0.1, random_feet=False)
-    settings = VarianceSettings(n_bootstrap=300, threads=plan.threads)
-    result = variance(data / "particles.star", plan.folder / "variance", settings, overwrite=True)
+    """Two arms of which one is weaker: its peaks have to come last."""
+    full = humanoid()
+    weaker = np.array([name.startswith("far_") for name in PARTS])[full.part]
+    unequal = replace(full, weight=np.where(weaker, WEAKER * full.weight, full.weight))
+    name = "s1_unequal_0.100"
+    settings = HumanoidSettings(scenario=1, particles=plan.particles)
+    data = plan.simulated(name, settings, unequal)
+    wanted = VarianceSettings(n_bootstrap=N_BOOTSTRAP, threads=plan.threads)
+    result = variance(data / "particles.star", plan.folder / "variance", wanted, overwrite=True)
     farthest = max(peak.distance_angstrom or 0.0 for peak in result.peaks)
-    yield name, "bootstrap's peak from the variance's", "same place", f"at most {farthest:.1f} Å"
+    yield name, "bootstrap's peaks from the variance's", "same place", f"at most {farthest:.1f} Å"
+    ranks = bootstrap_order(result.peaks)
+    yield name, "ranks of the peaks by bootstrap", "same order", ", ".join(map(str, ranks))
     for number, peak in enumerate(result.peaks, start=1):
         found = f"{peak.variance:.3g}; {peak.bootstrap_variance:.3g}"
-        yield name, f"peak {number}: variance; by bootstrap", "same order", found
+        yield name, f"peak {number}: variance; by bootstrap", "", found
     sphere = yaml.safe_load((data / "dataset.yaml").read_text())["focus_sphere"].split(",")
     truth = np.array([float(number) for number in sphere[:3]])
     distance = min(np.linalg.norm(np.array(p.sphere[:3]) - truth) for p in result.proposals)

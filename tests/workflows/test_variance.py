@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,12 @@ import pytest
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.errors import OutputError, ParticleError, RegionError, SettingError
-from cryofocus.workflows.simulate import SimulatedSet
+from cryofocus.simulate.phantom import PARTS, Phantom
+from cryofocus.simulate.settings import HumanoidSettings
+from cryofocus.workflows.simulate import SimulatedSet, simulate_humanoid
 from cryofocus.workflows.variance import variance
 from cryofocus.workflows.variance_inputs import VarianceSettings
+from cryofocus.workflows.variance_peaks import bootstrap_order
 from cryofocus.workflows.variance_result import VarianceResult
 
 PIXEL = 17.5
@@ -51,6 +55,23 @@ def test_bootstrap_has_the_peaks(found: VarianceResult) -> None:
     """The bootstrap's maxima lie where the variance's do."""
     assert len(found.peaks) >= 2
     assert all((peak.distance_angstrom or 0.0) < 1.5 * PIXEL for peak in found.peaks)
+
+
+def test_bootstrap_and_variance_have_the_same_order(tmp_path: Path, few_beads: Phantom) -> None:
+    """Of two arms, one weaker, both rank the places of the stronger one first."""
+    weaker = np.array([name.startswith("far_") for name in PARTS])[few_beads.part]
+    unequal = replace(few_beads, weight=np.where(weaker, 0.5, 1.0) * few_beads.weight)
+    settings = HumanoidSettings(
+        particles=300, snr=4.0, first_snr=20.0, box=24, pixel_size_angstrom=PIXEL, seed=3
+    )
+    made = simulate_humanoid(tmp_path / "set", settings, phantom=unequal)
+    asked = VarianceSettings(
+        n_dimensions=3, n_bootstrap=32, max_resolution_angstrom=60.0, threads=2
+    )
+    peaks = variance(made.directory / "particles.star", tmp_path / "V", asked).peaks
+    ranks = bootstrap_order(peaks)
+    assert sorted(ranks[:2]) == [1, 2]
+    assert all(peak.place_angstrom[0] > 0 for peak in peaks[:2])
 
 
 def test_files(found: VarianceResult, clear_set: SimulatedSet) -> None:
