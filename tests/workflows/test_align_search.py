@@ -14,7 +14,14 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.data.relion import ANGLE_LABELS, SHIFT_LABELS
 from cryofocus.data.star import StarDocument
 from cryofocus.data.volume import read_volume, write_volume
-from cryofocus.errors import CryofocusError, InputError, OutputError, ParticleError, SettingError
+from cryofocus.errors import (
+    CryofocusError,
+    InputError,
+    Interrupted,
+    OutputError,
+    ParticleError,
+    SettingError,
+)
 from cryofocus.maths.rotations import geodesic_degrees
 from cryofocus.maths.symmetry import OperatorSet
 from cryofocus.poses.search import PoseSearch
@@ -108,7 +115,7 @@ def test_resume_gives_the_same(
     job = (folder / "particles.star", folder / "map.mrc", tmp_path / "found.star", SETTINGS)
     with monkeypatch.context() as patch:
         patch.setattr(PoseSearch, "find", fails)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(Interrupted, match="with --resume goes on"):
             align_search(*job)
     assert not job[2].exists()
     other = AlignSearchSettings(max_resolution_angstrom=50.0, angular_step_degrees=12.0)
@@ -159,7 +166,7 @@ def refuse(folder: Path, error: type[CryofocusError], match: str, **changes: obj
             r"200 Å leaves 3 Fourier shells of images of 420 Å; expected at least 5, which reach "
             r"105 Å. Give a finer --max-resolution",
         ),
-        ({"angular_step_degrees": 60.0}, r"angular_step: found 60, expected 0\.5 to 30 degrees"),
+        ({"angular_step_degrees": 60.0}, r"angular_step: found 60, expected 1 to 30 degrees"),
         (
             {"particle_diameter_angstrom": 60.0},
             r"particle_diameter: 60 Å, expected at least twice the resolution of 45 Å",

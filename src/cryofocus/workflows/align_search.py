@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from cryofocus.data.atomic import explain_write_errors
+from cryofocus.errors import Interrupted
 from cryofocus.kernels.select import select_kernels
 from cryofocus.poses.calibration import Calibration, calibrate, choose_sample, n_searches
 from cryofocus.poses.search import FoundPoses, PoseSearch
@@ -101,6 +102,8 @@ def align_search(
         When particles, images, map or settings cannot be used.
     OutputError
         When the table exists (unless overwritten) or cannot be written.
+    Interrupted
+        When the user stops it; `existing="resume"` goes on.
     """
     settings, output = settings or AlignSearchSettings(), Path(output)
     progress = progress or SilentProgress()
@@ -112,7 +115,13 @@ def align_search(
         fingerprint_run(settings.deciding(), [*inputs.files, *stacks]),
     )
     kept = state.load() if existing == "resume" else None
-    search, found = _search(inputs, settings, state, kept, progress)
+    try:
+        search, found = _search(inputs, settings, state, kept, progress)
+    except KeyboardInterrupt as interruption:
+        raise Interrupted(
+            "Interrupted. The same command with --resume goes on from the last of the particles "
+            "that were kept."
+        ) from interruption
     inputs.particles.write(output, _columns(inputs, found))
     state.remove()
     return _summarise(output, search, found)

@@ -85,9 +85,9 @@ class AlignSearchSettings:
                     f"{name}: found {value:g}, expected a length above 0. Give it in Å."
                 )
         step = self.angular_step_degrees
-        if step is not None and not 0.5 <= step <= 30:
+        if step is not None and not 1 <= step <= 30:
             raise SettingError(
-                f"angular_step: found {step:g}, expected 0.5 to 30 degrees, such as 6. It is the "
+                f"angular_step: found {step:g}, expected 1 to 30 degrees, such as 6. It is the "
                 "step of the first of several levels."
             )
 
