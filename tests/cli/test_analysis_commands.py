@@ -11,6 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 from cryofocus.cli.main import app
+from cryofocus.errors import FormatError
+from cryofocus.report.analyses import find_analyses, show_analyses
+from cryofocus.report.results import read_results
+from cryofocus.report.section import environment, set_section
+from cryofocus.workflows.run_directory import RunDirectory
 
 Invoke = Callable[..., Any]
 
@@ -32,13 +37,15 @@ def run(*arguments: str | Path) -> str:
 def analysed(tmp_path_factory: pytest.TempPathFactory, pristine_set: Path, focus: str) -> Path:
     """A run with the results of every other command in its directory; tests must not change it."""
     table, out = pristine_set / "particles.star", tmp_path_factory.mktemp("runs") / "RUN"
-    run("classify", table, f"--focus={focus}", "--classes", "2", "--runs", "1", "-o", out)
+    settings = ("--classes", "2", "--runs", "1", "--cycles", "3")
+    run("classify", table, f"--focus={focus}", *settings, "-o", out)
     named = regions(pristine_set, "near_arm", "far_arm", "near_foot")
-    run("covary", out, *named, "-o", out / "together")
+    run("covary", out, *named, "--max-resolution", "80", "-o", out / "together")
     run("diffmap", out, "-o", out / "differences")
     halves = [out / f"class001_half{half}.mrc" for half in (1, 2)]
     run("fsc", *halves, "--directional", "-o", out / "resolution")
-    run("variance", table, "--dimensions", "2", "--bootstrap", "10", "-o", out / "variability")
+    coarse = ("--dimensions", "1", "--max-resolution", "80")
+    run("variance", table, *coarse, "-o", out / "variability")
     return out
 
 
@@ -46,12 +53,13 @@ def test_covary_prints_matrices(cryofocus: Invoke, pristine_set: Path, tmp_path:
     """Over particles alone: a matrix with the regions' names, and where the page is."""
     named = regions(pristine_set, "near_arm", "far_arm")
     table = pristine_set / "particles.star"
-    result = cryofocus("covary", table, *named, "-o", tmp_path / "DIR")
+    arguments = ("covary", table, *named, "--max-resolution", "80", "-o", tmp_path / "DIR")
+    result = cryofocus(*arguments)
     assert result.exit_code == 0, result.output
     assert "Over 60 particles, noise taken off" in result.output
     assert result.output.count("near_arm") >= 2
     assert f"Report   {tmp_path / 'DIR' / 'report.html'}" in result.output
-    again = cryofocus("covary", table, *named, "-o", tmp_path / "DIR")
+    again = cryofocus(*arguments)
     assert again.exit_code == 2
     assert "already exists" in again.output
 
@@ -96,26 +104,22 @@ def test_every_analysis_has_a_page(analysed: Path) -> None:
         assert "http://" not in page.replace("http://www.w3.org", "")
 
 
-def test_the_runs_page_shows_what_lies_in_its_directory(
-    cryofocus: Invoke, analysed: Path, tmp_path: Path
-) -> None:
-    """`report RUN` has a section with every result, linked to its page; without them, none."""
+def test_the_runs_page_shows_what_lies_in_its_directory(analysed: Path, tmp_path: Path) -> None:
+    """The run's page has a section with every result, linked to its page; without them, none."""
     copied = Path(shutil.copytree(analysed, tmp_path / "RUN"))
-    assert cryofocus("report", copied).exit_code == 0
-    page = (copied / "report.html").read_text(encoding="utf-8")
-    assert 'href="#analyses"' in page
+    results = read_results(RunDirectory.open(copied))
+    (section,) = show_analyses(results)
+    page = set_section(environment(), section).html
     for name in ("together", "differences", "resolution", "variability"):
         assert f'<a href="{name}/report.html">{name}</a>' in page
         shutil.rmtree(copied / name)
-    assert cryofocus("report", copied).exit_code == 0
-    assert "analyses" not in (copied / "report.html").read_text(encoding="utf-8")
+    assert show_analyses(results) == ()
 
 
-def test_a_damaged_analysis_is_named(cryofocus: Invoke, analysed: Path, tmp_path: Path) -> None:
+def test_a_damaged_analysis_is_named(analysed: Path, tmp_path: Path) -> None:
     """The message names the directory and the command that makes it again."""
     copied = Path(shutil.copytree(analysed, tmp_path / "RUN"))
     (copied / "variability" / "regions.csv").unlink()
-    result = cryofocus("report", copied)
-    assert result.exit_code == 2
-    assert "missing or damaged files" in result.output
-    assert "Measure it again with cryofocus variance" in result.output.replace("\n", " ")
+    message = r"variability: missing or damaged files .* Measure it again with cryofocus variance"
+    with pytest.raises(FormatError, match=message):
+        list(find_analyses(copied))

@@ -188,7 +188,10 @@ def pair_rows(record: CovaryRecord) -> list[PairRow]:
             particles="–"
             if particles is None
             else _interval(particles.correlation, particles.low, particles.high, (i, j)),
-            p_value="–" if particles is None else _p_value(particles.p_values[i][j]),
+            # Where nothing varies a small p-value would say something else: that errors do.
+            p_value="–"
+            if particles is None or particles.correlation[i][j] is None
+            else _p_value(particles.p_values[i][j]),
             null="–" if particles is None else _number(particles.null[i][j]),
         )
         for i in range(n)
