@@ -27,16 +27,14 @@ from cryofocus.maths.shells import shell_resolution_angstrom
 from cryofocus.poses.by_class import ClassReferences, Membership, refine_by_class
 from cryofocus.poses.prior import PosePrior
 from cryofocus.poses.result import Poses
-from cryofocus.poses.rounds import RoundSettings, moved_share, refine_in_rounds
+from cryofocus.poses.rounds import SETTLED, RoundSettings, moved_share, refine_in_rounds
 from cryofocus.poses.scaffold import fit_to_scaffold, move_by_class
 from cryofocus.workflows.classify_inputs import Inputs
 from cryofocus.workflows.classify_request import ClassifyRequest
 
 logger = logging.getLogger(__name__)
 
-# A round that moves poses by less than this part of their expected errors, or class maps by less
-# than this many degrees and voxels, is the last but one.
-SETTLED = 0.25
+# Class maps that move by less are on the scaffold.
 LEAST_TURN_DEGREES, LEAST_SHIFT_VOXELS = 0.1, 0.1
 
 
