@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Complex64, Float32, Float64, Int
+from scipy.spatial import cKDTree
 from threadpoolctl import threadpool_limits
 
 from cryofocus.inference.band import Band
@@ -32,6 +34,8 @@ VIEWS_AT_ONCE = 96
 # The best turns of either half circle are kept of every view: along an axis of pseudo-symmetry
 # they are different answers.
 HALF_CIRCLES = 2
+# Views up to so many spacings apart are neighbours, diagonal ones left aside.
+NEIGHBOURS = 1.25
 # Entries looked at for each candidate that is wanted; neighbours of better ones fall out.
 ENTRIES_PER_CANDIDATE = 4
 
@@ -122,21 +126,22 @@ class CoarseGrid:
         """
         samples = self._sample(data)
         quadratic = self._ring_precision(data) @ self.power.T
-        half_step = 0.75 * 360 / self.polar.n_turns
 
         def one(i: int) -> Candidates:
             found = self._best_entries(
                 samples[i], quadratic[i], prior, ENTRIES_PER_CANDIDATE * n_candidates
             )
-            return found.distinct(operators, max(half_step, self._spacing), n_candidates)
+            return found.distinct(operators, self._separation_degrees, n_candidates)
 
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
             return join(list(pool.map(one, range(len(samples)))))
 
-    @property
-    def _spacing(self) -> float:
-        """Angle, in degrees, below which two views are neighbours."""
-        return float(np.degrees(np.sqrt(4 * np.pi / len(self.views))))
+    @cached_property
+    def _separation_degrees(self) -> float:
+        """Angle between poses of the grid below which they are neighbours."""
+        directions = self.views[:, 2]
+        nearest = np.asarray(cKDTree(directions).query(directions, k=2)[0])[:, 1]
+        return NEIGHBOURS * float(np.degrees(np.median(nearest)))
 
     def _sample(self, data: PoseData) -> Complex64[np.ndarray, "n ring half_angle"]:
         """Sample images on the rings: exact for what lies within the particle's reach."""

@@ -147,14 +147,7 @@ class PoseSearch:
         result = FoundPoses.empty(len(which))
         for start in range(0, len(which), CHUNK_PARTICLES):
             rows = np.arange(start, min(start + CHUNK_PARTICLES, len(which)))
-            chosen = which[rows]
-            particles = replace(
-                images.particles.take(chosen), shift_angstrom=np.zeros((len(chosen), 2))
-            )
-            held = _HeldImages(images.reader.read(chosen))
-            result.put(
-                rows, self._find(replace(images, particles=particles, reader=held), kernels)
-            )
+            result.put(rows, self._find(hold_images(images, which[rows]), kernels))
             advance(len(rows))
         return result
 
@@ -207,21 +200,26 @@ class PoseSearch:
         rotation = np.stack([poses.rotation for poses in refined], axis=1)
         shift = np.stack([poses.shift_angstrom for poses in refined], axis=1)
         answers = join([Candidates(rotation, shift, gains), *dropped], axis=1)
-        n_answers = answers.log_likelihood.shape[1]
-        answers = answers.distinct(self.scope.operators, self.scope.resolved_degrees, n_answers)
-        # An answer as likely as pure noise stands in where nothing else was followed.
-        others = np.concatenate([answers.log_likelihood[:, 1:], np.zeros((n, 1))], axis=1)
-        gain = best.log_likelihood_gain
-        excess = np.exp(np.minimum(others - gain[:, None], 0)).sum(axis=1)
-        return FoundPoses(
-            best.rotation,
-            best.shift_angstrom,
-            best.angle_error_degrees,
-            best.shift_error_angstrom,
-            gain,
-            gain - others.max(axis=1),
-            1 / (1 + excess),
-        )
+        return _rate(best, answers, self.scope)
+
+
+def _rate(best: Poses, answers: Candidates, scope: SearchScope) -> FoundPoses:
+    """Hold the likeliest poses against all other answers that were followed."""
+    n, n_answers = answers.log_likelihood.shape
+    different = answers.distinct(scope.operators, scope.resolved_degrees, n_answers)
+    # The first is the best itself; an image of nothing but noise is one more answer.
+    others = np.concatenate([different.log_likelihood[:, 1:], np.zeros((n, 1))], axis=1)
+    gain = best.log_likelihood_gain
+    excess = np.exp(np.minimum(others - gain[:, None], 0)).sum(axis=1)
+    return FoundPoses(
+        best.rotation,
+        best.shift_angstrom,
+        best.angle_error_degrees,
+        best.shift_error_angstrom,
+        gain,
+        gain - others.max(axis=1),
+        1 / (1 + excess),
+    )
 
 
 def n_shells(extent_angstrom: float, resolution_angstrom: float) -> int:
