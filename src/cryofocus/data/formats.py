@@ -21,7 +21,7 @@ from cryofocus.data.particle_table import Classes, ParticleColumns, ParticleTabl
 from cryofocus.data.relion_new import write_relion
 from cryofocus.data.relion_table import RelionTable
 from cryofocus.data.star import StarDocument
-from cryofocus.errors import InputError, SettingError
+from cryofocus.errors import FormatError, InputError, SettingError
 
 OPTION_OF_SUPPLEMENT = {
     "stack": "--stack",
@@ -62,6 +62,16 @@ class Format:
             return [path]
         return [path, *(other for other, _ in class_files(path, classes.posterior))]
 
+
+TABLE_SUFFIXES = (".star", CS_SUFFIX, CISTEM_SUFFIX, FREALIGN_SUFFIX)
+_IMAGES = (
+    "holds images or a map, no table of particles. Give the table that names the images and has "
+    "their poses, such as run_data.star or J24_particles.cs."
+)
+OTHER_KINDS = {
+    **dict.fromkeys((".mrc", ".mrcs", ".map"), _IMAGES),
+    ".csg": "lists the files of a cryoSPARC result. Give the .cs file of particles beside it.",
+}
 
 # Of two formats with one suffix, the first is meant where none is named.
 FORMATS = (
@@ -116,6 +126,7 @@ def open_table(path: Path, supplement: Supplement | None = None) -> ParticleTabl
         If the supplement says what this format says itself.
     """
     supplement = supplement or Supplement()
+    _refuse_other_kinds(path)
     start = _read_start(path)
     if start in (NUMPY_MAGIC, STREAM_MAGIC) or path.suffix == CS_SUFFIX:
         _refuse_idle(path, supplement, "passthrough")
@@ -130,6 +141,16 @@ def open_table(path: Path, supplement: Supplement | None = None) -> ParticleTabl
     cistem = CistemStarTable.find(document, supplement)
     _refuse_idle(path, supplement, *(("stack",) if cistem else ()))
     return cistem or RelionTable.open(document, needs_poses=supplement.needs_poses)
+
+
+def _refuse_other_kinds(path: Path) -> None:
+    """Say of what is often given instead what it is, and which file is meant."""
+    if path.is_dir():
+        tables = sorted(entry for entry in path.iterdir() if entry.suffix in TABLE_SUFFIXES)
+        named = f": {tables[0]}" if len(tables) == 1 else ", such as run_data.star"
+        raise InputError(f"{path}: is a folder. Give the particle table in it{named}.")
+    if path.suffix in OTHER_KINDS:
+        raise FormatError(f"{path}: {OTHER_KINDS[path.suffix]}")
 
 
 def _refuse_idle(path: Path, supplement: Supplement, *used: str) -> None:
