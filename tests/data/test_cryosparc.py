@@ -246,3 +246,20 @@ def test_third_order_aberrations_are_one_wave() -> None:
     np.testing.assert_allclose(phase, expected, atol=1e-4)
     np.testing.assert_allclose(tilt_angstrom(microscope), tilt)
     np.testing.assert_allclose(trefoil_angstrom(microscope), trefoil)
+
+
+def test_poses_need_not_be_there_where_they_are_not_wanted(cs_file: Path, tmp_path: Path) -> None:
+    """An extraction has no poses: read without, written with those that were found."""
+    rows = cs_rows()
+    posed = ("alignments3D/pose", "alignments3D/shift")
+    bare = save_cs(
+        cs_file.parent / "bare.cs", repack(rows, [n for n in rows.dtype.names if n not in posed])
+    )
+    particles = ParticleSet.read(bare, supplement=Supplement(needs_poses=False))
+    np.testing.assert_array_equal(particles.rotation, np.tile(np.eye(3), (len(rows), 1, 1)))
+    assert not particles.shift_angstrom.any()
+    labels = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi", "rlnOriginXAngst", "rlnOriginYAngst")
+    columns = {label: np.linspace(3, 40, len(rows)) for label in labels}
+    assert particles.write(tmp_path / "found.cs", columns) == ()
+    found = ParticleSet.read(tmp_path / "found.cs", datadir=cs_file.parent)
+    np.testing.assert_allclose(found.shift_angstrom[:, 0], columns["rlnOriginXAngst"], rtol=1e-5)
