@@ -13,7 +13,9 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import read_volume
 from cryofocus.errors import CryofocusError, OutputError, SettingError
 from cryofocus.simulate.model_states import ModelSettings
+from cryofocus.workflows.covary import covary
 from cryofocus.workflows.evaluate import evaluate
+from cryofocus.workflows.make_mask import make_sphere_mask
 from cryofocus.workflows.simulate_model import SimulatedModels, simulate_models
 
 SETTINGS = ModelSettings(
@@ -99,3 +101,24 @@ def test_bad_input(tmp_path: Path, models: list[Path]) -> None:
     (tmp_path / "set").mkdir()
     with pytest.raises(OutputError, match="already exists"):
         simulate_models(models, tmp_path / "set", SETTINGS)
+
+
+def test_a_factor_on_the_ribosome_is_found_in_the_particles(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    """With and without EF-G: its place varies over the particles, the 50S core does not."""
+    ribosomes = [shared_data / "ribosome70S" / f"grp{number}.pdb.gz" for number in (0, 1)]
+    settings = ModelSettings(
+        particles=240, snr=0.5, first_snr=20.0, box=32, pixel_size_angstrom=12.0
+    )
+    made = simulate_models(ribosomes, tmp_path / "set", settings)
+    like, masks = made.directory / "maps" / "state1.mrc", {}
+    # In the frame of the models.
+    spheres = {"factor": (-26.7, 52.6, -64.1, 30.0), "core": (39.3, 28.6, 37.9, 30.0)}
+    for name, sphere in spheres.items():
+        masks[name] = make_sphere_mask(sphere, like, tmp_path / f"{name}.mrc").path
+    table = made.directory / "particles.star"
+    level = covary([table], masks, tmp_path / "together").record.particle_level
+    assert level is not None
+    assert level.varies == (True, False)
+    assert 0.6 < (level.spread[0] or 0) < 1.2

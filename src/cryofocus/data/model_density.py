@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from cryofocus.arrays import Volume
-from cryofocus.data.models import AtomicModel, read_structure
+from cryofocus.data.models import read_structure
 from cryofocus.errors import RegionError
 from cryofocus.maths.fourier import forward_3d, inverse_3d, resize_half_3d
 from cryofocus.maths.grids import frequency_grid_2d
@@ -51,8 +51,7 @@ def model_bounds(path: Path) -> Float64[np.ndarray, "2 3"]:
     InputError
         When the file cannot be read or holds no model.
     """
-    position = AtomicModel.read(path).position_angstrom
-    return np.array([position.min(axis=0), position.max(axis=0)])
+    return _bounds(read_structure(path))
 
 
 def model_density(path: Path, grid: DensityGrid) -> Volume:
@@ -73,8 +72,8 @@ def model_density(path: Path, grid: DensityGrid) -> Volume:
     RegionError
         When atoms lie outside of the box.
     """
-    _require_inside(path, grid)
     structure = read_structure(path)
+    _require_inside(path, structure, grid)
     edge, spacing = FINER * grid.box, grid.voxel_size_angstrom / FINER
     corner = np.array(grid.centre_angstrom) - edge // 2 * spacing
     structure.cell = gemmi.UnitCell(edge * spacing, edge * spacing, edge * spacing, 90, 90, 90)
@@ -102,8 +101,13 @@ def _sharpen(grid: DensityGrid, b_factor_square_angstrom: float) -> np.ndarray:
     return np.where(square < (0.5 / grid.voxel_size_angstrom) ** 2, factor, 0).astype(np.float32)
 
 
-def _require_inside(path: Path, grid: DensityGrid) -> None:
-    reach = np.abs(model_bounds(path) - np.array(grid.centre_angstrom)).max()
+def _bounds(structure: gemmi.Structure) -> Float64[np.ndarray, "2 3"]:
+    position = np.array([place.atom.pos.tolist() for place in structure[0].all()])
+    return np.array([position.min(axis=0), position.max(axis=0)])
+
+
+def _require_inside(path: Path, structure: gemmi.Structure, grid: DensityGrid) -> None:
+    reach = np.abs(_bounds(structure) - np.array(grid.centre_angstrom)).max()
     half = grid.box * grid.voxel_size_angstrom / 2
     if reach > half:
         raise RegionError(
