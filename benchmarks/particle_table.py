@@ -67,7 +67,7 @@ def write_table(folder: Path, n_rows: int, kind: str) -> None:
 
 @contextmanager
 def timed(name: str) -> Iterator[None]:
-    """Print the seconds of a step, and those of the processor, which other work does not change."""
+    """Print the seconds of a step, and those of the processor, whatever else the machine does."""
     start, own = time.perf_counter(), time.process_time()
     yield
     seconds, own = time.perf_counter() - start, time.process_time() - own
