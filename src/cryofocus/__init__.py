@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 __all__ = [
+    "AlignRefineSettings",
     "AlignSearchSettings",
     "ClassificationResult",
     "ClassifierSettings",
@@ -42,6 +43,7 @@ __all__ = [
     "VarianceMaskSettings",
     "VarianceSettings",
     "align_combine",
+    "align_refine",
     "align_search",
     "classify",
     "collapse",
@@ -77,6 +79,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "AlignRefineSettings": "cryofocus.workflows.align_refine",
     "AlignSearchSettings": "cryofocus.workflows.align_search_inputs",
     "ClassificationResult": "cryofocus.inference.classifier",
     "ClassifierSettings": "cryofocus.inference.settings",
@@ -103,6 +106,7 @@ _HOME = {
     "VarianceMaskSettings": "cryofocus.workflows.make_mask",
     "VarianceSettings": "cryofocus.workflows.variance_inputs",
     "align_combine": "cryofocus.workflows.align_combine",
+    "align_refine": "cryofocus.workflows.align_refine",
     "align_search": "cryofocus.workflows.align_search",
     "classify": "cryofocus.workflows.classify",
     "collapse": "cryofocus.workflows.collapse",
@@ -156,6 +160,7 @@ if TYPE_CHECKING:
     from cryofocus.simulate.model_states import ModelSettings
     from cryofocus.simulate.settings import HumanoidSettings
     from cryofocus.workflows.align_combine import align_combine
+    from cryofocus.workflows.align_refine import AlignRefineSettings, align_refine
     from cryofocus.workflows.align_search import align_search
     from cryofocus.workflows.align_search_inputs import AlignSearchSettings
     from cryofocus.workflows.classify import classify
