@@ -16,7 +16,7 @@ import pytest
 import typer
 
 from cryofocus.cli.main import app
-from cryofocus.cli.options import repeat_options
+from cryofocus.cli.options import tidy_arguments
 
 ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^ *```\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
@@ -38,7 +38,7 @@ RUN_BY = {
     "expand": "tests/cli/test_commands.py",
     "fit": "tests/cli/test_map_commands.py",
     "fsc": "tests/cli/test_map_commands.py",
-    "mask ellipsoid": "tests/workflows/test_make_mask.py",
+    "mask ellipsoid": "tests/cli/test_map_commands.py",
     "mask model": "tests/workflows/test_make_mask.py",
     "mask place": "tests/report/test_place_page.py",
     "mask sphere": "tests/cli/test_commands.py",
@@ -95,7 +95,7 @@ LINES = sorted(set(shown_lines()))
 def test_the_command_can_be_typed(place: str, line: str) -> None:
     """Command, options and values are such as the command line takes."""
     program, *words = shlex.split(line)
-    words = repeat_options(["relion-external", *words] if "relion" in program else words)
+    words = tidy_arguments(["relion-external", *words] if "relion" in program else words)
     if words[0] in ("--install-completion", "--show-completion", "--version"):
         return
     n_words = 1 if words[0] in COMMANDS else 2
