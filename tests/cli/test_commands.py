@@ -18,6 +18,7 @@ from cryofocus import __version__
 from cryofocus.cli import classify as classify_command
 from cryofocus.cli import main as command_line
 from cryofocus.cli.failures import UnexpectedErrors
+from cryofocus.cli.options import tidy_arguments
 from cryofocus.errors import Interrupted
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.workflows import classify as classify_workflow
@@ -270,6 +271,20 @@ def test_unexpected_error(
     assert "(ZeroDivisionError: division by zero)" in shown
     assert str(file) in shown
     assert "Traceback" in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("typed", "parsed"),
+    [
+        ("--focus 1 2.5 -3 4e1 --runs 2", "--focus 1,2.5,-3,4e1 --runs 2"),
+        ("--focus 1, 2, 3, 4 -o 5", "--focus 1,2,3,4 -o 5"),
+        ("--focus 1,2,3,4 5.star", "--focus 1,2,3,4 5.star"),
+        ("--references a b --seed 1 2", "--references a --references b --seed 1 2"),
+    ],
+)
+def test_values_in_a_row(typed: str, parsed: str) -> None:
+    """Numbers typed with blanks are joined, values of one option repeat it, nothing else moves."""
+    assert tidy_arguments(typed.split()) == parsed.split()
 
 
 def test_doctor(cryofocus: Invoke) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from cryofocus.cli.options import repeat_options
+from cryofocus.cli.options import tidy_arguments
 from cryofocus.errors import CryofocusError, Interrupted, SettingError
 
 # `n_runs: found 0 ...; seed: found ...`, and what options leave out of such names.
@@ -35,8 +35,8 @@ class Commands(TyperGroup):
     """The group of all commands; turns deliberate errors into messages and exit codes."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Let an option that may be repeated take several values in a row."""
-        return super().parse_args(ctx, repeat_options(args))
+        """Let options take several values in a row."""
+        return super().parse_args(ctx, tidy_arguments(args))
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -103,8 +104,32 @@ ScaffoldEvery = Annotated[
 WITH_SEVERAL_VALUES = ("--references", "--passthrough", "--regions", "--poses")
 
 
-def repeat_options(arguments: list[str]) -> list[str]:
-    """Give each of several values in a row its option: `--o A B` becomes `--o A --o B`."""
+# Options of numbers with commas between them, which are easily typed with blanks instead.
+OF_NUMBERS = ("--focus", "--microscope", "--helical")
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?,?", re.IGNORECASE)
+
+
+def tidy_arguments(arguments: list[str]) -> list[str]:
+    """Bring a command line into the one form that is parsed.
+
+    Each of several values in a row is given its option, `--o A B` becomes `--o A --o B`; numbers
+    with blanks between them are joined, `--focus 1 2 3 4` becomes `--focus 1,2,3,4`.
+    """
+    return _repeat_options(_join_numbers(arguments))
+
+
+def _join_numbers(arguments: list[str]) -> list[str]:
+    joined: list[str] = []
+    for argument in arguments:
+        follows = len(joined) > 1 and joined[-2] in OF_NUMBERS and NUMBER.fullmatch(argument)
+        if follows and all(NUMBER.fullmatch(part) for part in joined[-1].rstrip(",").split(",")):
+            joined[-1] = f"{joined[-1].rstrip(',')},{argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def _repeat_options(arguments: list[str]) -> list[str]:
     spread: list[str] = []
     option: str | None = None
     for argument in arguments:

@@ -158,7 +158,8 @@ class FocusMask:
             raise RegionError(
                 f"{path}: a mask of {shape} voxels, but the particles have {box} x {box} pixels; "
                 f"expected {box} voxels along each axis. Resample the mask onto the particles' "
-                "grid."
+                "grid. In ChimeraX: volume resample #2 onGrid #1, with a map of these particles "
+                "as #1."
             )
         voxel = volume.voxel_size_angstrom or voxel_size_angstrom
         mask = cls(volume.data, voxel, volume.origin_angstrom, path=path)
