@@ -14,7 +14,7 @@ from cryofocus.cli.console import say
 from cryofocus.cli.options import Threads
 
 if TYPE_CHECKING:
-    from cryofocus.workflows.benchmark_cells import Cell, CellResult, Strategy
+    from cryofocus.workflows.benchmark_cells import Cell, CellResult, PoseSource, Strategy
 
 app = typer.Typer(no_args_is_help=True, help="Measure accuracy, time and memory.")
 
@@ -71,6 +71,14 @@ def humanoid(
             help="Of residual, mask2d, mask3d, subtract, global; or all. They share the images.",
         ),
     ] = "residual",
+    poses: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME,NAME,...",
+            help="Of exact, perturbed (by 4 degrees and 13.1 Å), refined (after that), searched "
+            "(from nothing).",
+        ),
+    ] = "exact",
     titrate: Annotated[
         Titrate | None,
         typer.Option(help="Instead, sweep the sphere's radius (30 to 100 Å) or edge (0 to 40 Å)."),
@@ -85,7 +93,8 @@ def humanoid(
 
     Controls: a sphere on a leg, which holds nothing that moves, and images of noise only. Writes
     table.csv (a row a classification), table.md (medians over the seeds), kappa_by_cycle.csv, with
-    --titrate titration.csv, and figures of all of them. Examples:
+    --titrate titration.csv, and figures of all of them; for poses that are not exact poses.csv and
+    poses.md, with their errors beside the bound. Examples:
 
     `cryofocus benchmark humanoid --quick -o quick`
 
@@ -105,14 +114,22 @@ def humanoid(
     if titrate is not None:
         usual_scenarios, usual_snrs = SCENARIOS[:1], (TITRATION_SNR,)
         plan = partial(plan_titration, titrate.value)
-    cells = plan(
-        usual_scenarios if scenarios is None else _numbers(scenarios, int, "--scenarios"),
-        usual_snrs if snrs is None else _numbers(snrs, float, "--snrs"),
-        range(1, 1 + (seeds or (1 if quick else 3))),
-        _strategies(strategies),
-        particles=particles or (2000 if quick else 10_000),
-        n_runs=runs,
-    )
+    sources = _pose_sources(poses)
+    if titrate is not None and sources != ("exact",):
+        raise typer.BadParameter("goes with --poses exact only", param_hint="--titrate")
+    cells = [
+        cell
+        for source in sources
+        for cell in plan(
+            usual_scenarios if scenarios is None else _numbers(scenarios, int, "--scenarios"),
+            usual_snrs if snrs is None else _numbers(snrs, float, "--snrs"),
+            range(1, 1 + (seeds or (1 if quick else 3))),
+            _strategies(strategies),
+            particles=particles or (2000 if quick else 10_000),
+            n_runs=runs,
+            poses=source,
+        )
+    ]
     results = run_benchmark(
         cells,
         output,
@@ -123,7 +140,7 @@ def humanoid(
     )
     figures = write_figures(output, results, BenchmarkDirectory(output).read_slices(results))
     say("")
-    for path in (output / "table.md", output / "titration.csv"):
+    for path in (output / "table.md", output / "poses.md", output / "titration.csv"):
         if path.is_file():
             say(f"Table    {path}")
     for figure in figures:
@@ -137,12 +154,19 @@ def _describe(result: CellResult) -> str:
     share = "" if result.ratio is None else f" ({result.ratio:.3f} of it)"
     sphere = "" if cell.radius_angstrom is None else f"  radius {cell.radius_angstrom:g} Å"
     sphere += "" if cell.edge_angstrom is None else f"  edge {cell.edge_angstrom:g} Å"
+    of_poses = ""
+    if (figures := result.poses) is not None:
+        of_poses = (
+            f"  poses {cell.poses}: {figures.angle_degrees:.2f}° and "
+            f"{figures.shift_angstrom:.2f} Å (bound {figures.bound_angle_degrees:.2f}° and "
+            f"{figures.bound_shift_angstrom:.2f} Å)"
+        )
     return (
         f"{cell.strategy:<8}  {cell.kind:<5}{sphere}  scenario {cell.scenario}  "
         f"SNR {cell.snr:.3f}  seed {cell.seed}  "
         f"kappa {result.kappa:.3f}  oracle {result.oracle_kappa:.3f}{share}{beside}  "
         f"posterior {result.mean_posterior:.3f} for {result.fraction_correct:.3f} correct  "
-        f"{result.seconds:.0f} s  {result.peak_memory_gb:.2f} GB"
+        f"{result.seconds:.0f} s  {result.peak_memory_gb:.2f} GB{of_poses}"
     )
 
 
@@ -158,6 +182,20 @@ def _strategies(text: str) -> tuple[Strategy, ...]:
             param_hint="--strategies",
         )
     return STRATEGIES if "all" in names else tuple(s for s in STRATEGIES if s in names)
+
+
+def _pose_sources(text: str) -> tuple[PoseSource, ...]:
+    """Read a list of what poses are, each once, in the order of the tables."""
+    from cryofocus.workflows.benchmark_plan import POSE_SOURCES
+
+    names = [part.strip() for part in text.split(",")]
+    unknown = [name for name in names if name not in POSE_SOURCES]
+    if unknown:
+        raise typer.BadParameter(
+            f"found {unknown[0]!r}, expected some of {', '.join(POSE_SOURCES)}",
+            param_hint="--poses",
+        )
+    return tuple(source for source in POSE_SOURCES if source in names)
 
 
 def _numbers(text: str, read: Callable[[str], Number], option: str) -> list[Number]:

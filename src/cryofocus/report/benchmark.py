@@ -48,7 +48,7 @@ def write_figures(
     OutputError
         Disk full, no permission.
     """
-    usual = [result for result in results if not result.cell.is_titration]
+    usual = [result for result in results if not (result.cell.is_titration or result.poses)]
     in_focus = [result for result in usual if result.cell.kind == "focus"]
     recorded = [result for result in in_focus if result.kappa_by_cycle]
     points, rows = titration_points(results), choose_rows(slices)

@@ -19,8 +19,15 @@ import yaml
 
 from cryofocus.errors import Interrupted, OutputError
 from cryofocus.simulate.states import Scenario
-from cryofocus.workflows.benchmark_cells import Cell, CellResult, read_results, write_result
+from cryofocus.workflows.benchmark_cells import (
+    Cell,
+    CellResult,
+    PoseFigures,
+    read_results,
+    write_result,
+)
 from cryofocus.workflows.benchmark_classify import KappaByCycle, classify_cell
+from cryofocus.workflows.benchmark_poses import make_poses, measure_bound
 from cryofocus.workflows.benchmark_slices import (
     ClassSlices,
     cut_class_slices,
@@ -162,20 +169,42 @@ def _run_cell(
     if not (folder / DESCRIPTION).is_file():
         simulate_humanoid(folder, cell.simulation(), threads=threads or describe_machine().cores)
     description = yaml.safe_load((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    table, pose_seconds = folder / "particles.star", 0.0
+    scratch = directory.runs / f"{cell.name}_poses"
+    if cell.poses in ("refined", "searched"):
+        scratch.mkdir(parents=True, exist_ok=True)
+        table, pose_seconds = _in_new_process(make_poses, folder, scratch, cell.poses, threads)
     start = time.perf_counter()
-    kappa_by_cycle = _in_new_process(classify_cell, folder, run, cell, threads)
+    kappa_by_cycle = _in_new_process(classify_cell, folder, table, run, cell, threads)
     seconds = time.perf_counter() - start
     scores = evaluate(run / "particles.star", folder / "truth.star", folder / "oracle.npy")
-    if cell.kind == "focus" and not cell.is_titration:
+    if cell.kind == "focus" and not cell.is_titration and cell.poses == "exact":
         found = RunDirectory.open(run)
         scenario = Scenario(cell.scenario)
         slices = cut_class_slices(found, folder / "maps", scenario, scores["matching"])
         write_slices(directory.slices(cell), slices)
     limit = description["oracle_focused_kappa"]
     result = _summarise(cell, run, scores, limit, (kappa_by_cycle, seconds))
+    if cell.poses != "exact":
+        bound = _in_new_process(measure_bound, folder, threads)
+        figures = _pose_figures(scores["pose_errors"], bound, pose_seconds)
+        result = result.model_copy(update={"poses": figures})
     if not keep:
         shutil.rmtree(run)
+        shutil.rmtree(scratch, ignore_errors=True)
     return result
+
+
+def _pose_figures(
+    errors: dict[str, float], bound: tuple[float, float], seconds: float
+) -> PoseFigures:
+    return PoseFigures(
+        angle_degrees=errors["angle_degrees"],
+        shift_angstrom=errors["shift_angstrom"],
+        bound_angle_degrees=bound[0],
+        bound_shift_angstrom=bound[1],
+        seconds=seconds,
+    )
 
 
 def _in_new_process(function: Callable[..., Result], *arguments: Any) -> Result:

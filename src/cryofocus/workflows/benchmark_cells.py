@@ -14,6 +14,7 @@ from cryofocus.workflows.atomic import write_text
 Kind = Literal["focus", "leg", "noise"]
 # `inference.settings.StrategyName` again: figures are drawn without loading the algorithm.
 Strategy = Literal["residual", "mask2d", "mask3d", "subtract", "global"]
+PoseSource = Literal["exact", "perturbed", "refined", "searched"]
 
 SNRS = (0.100, 0.050, 0.025, 0.013, 0.006)
 NOISE_SNR = 0.025
@@ -54,6 +55,34 @@ PUBLISHED: dict[tuple[Kind, int], dict[float, tuple[float, float]]] = {
 }
 """Published kappa with a 2-D and a 3-D mask by region, scenario and SNR; poses exact."""
 
+PERTURB_DEGREES, PERTURB_ANGSTROM = 4.0, 13.1
+"""Published standard deviations of the errors per Euler angle and per axis (2.5 pixels)."""
+
+PUBLISHED_REFINED: dict[int, dict[float, tuple[float, float]]] = {
+    1: {
+        0.100: (0.97, 0.91),
+        0.050: (0.94, 0.86),
+        0.025: (0.81, 0.72),
+        0.013: (0.58, 0.54),
+        0.006: (0.23, 0.24),
+    },
+    2: {
+        0.100: (0.81, 0.67),
+        0.050: (0.68, 0.53),
+        0.025: (0.24, 0.21),
+        0.013: (0.15, 0.15),
+        0.006: (0.03, 0.02),
+    },
+    3: {
+        0.100: (0.81, 0.67),
+        0.050: (0.64, 0.55),
+        0.025: (0.24, 0.22),
+        0.013: (0.16, 0.16),
+        0.006: (0.02, 0.01),
+    },
+}
+"""The same by scenario and SNR, poses refined after perturbation (Supplementary Table 1)."""
+
 
 class Cell(BaseModel):
     """One classification of the benchmark.
@@ -67,6 +96,8 @@ class Cell(BaseModel):
     n_runs : independent runs.
     strategy : how classes are focused.
     max_cycles : bound on the cycles of a run.
+    poses : "exact"; "perturbed" by errors of published size; these "refined"; or "searched" from
+        nothing.
     radius_angstrom, edge_angstrom : of the sphere, where it is not the set's with the
         strategy's own edge.
     """
@@ -83,16 +114,18 @@ class Cell(BaseModel):
     pixel_size_angstrom: float = 5.24
     strategy: Strategy = "residual"
     max_cycles: int = STANDARD_CYCLES
+    poses: PoseSource = "exact"
     radius_angstrom: float | None = None
     edge_angstrom: float | None = None
 
     @property
     def set_name(self) -> str:
         """Name of the simulated set, shared by cells on the same images."""
-        noise = "_noise" if self.kind == "noise" else ""
+        kind = "_noise" if self.kind == "noise" else ""
+        kind += "_perturbed" if self.is_perturbed else ""
         return (
             f"scenario{self.scenario}_snr{self.snr:.3f}_seed{self.seed}_n{self.particles}"
-            f"_box{self.box}{noise}"
+            f"_box{self.box}{kind}"
         )
 
     @property
@@ -101,6 +134,8 @@ class Cell(BaseModel):
         words = [self.set_name, self.kind]
         if self.strategy != "residual":
             words.append(self.strategy)
+        if self.poses not in ("exact", "perturbed"):
+            words.append(self.poses)
         if self.max_cycles != STANDARD_CYCLES:
             words.append(f"cycles{self.max_cycles}")
         if self.radius_angstrom is not None:
@@ -108,6 +143,11 @@ class Cell(BaseModel):
         if self.edge_angstrom is not None:
             words.append(f"edge{self.edge_angstrom:g}")
         return "_".join([*words, f"runs{self.n_runs}"])
+
+    @property
+    def is_perturbed(self) -> bool:
+        """Whether the poses of the set's table are off."""
+        return self.poses in ("perturbed", "refined")
 
     @property
     def is_titration(self) -> bool:
@@ -127,6 +167,10 @@ class Cell(BaseModel):
     @property
     def published(self) -> tuple[float, float] | None:
         """Published kappa with a 2-D and a 3-D mask."""
+        if self.poses == "refined":
+            return PUBLISHED_REFINED[self.scenario].get(self.snr)
+        if self.poses != "exact":
+            return None
         return PUBLISHED.get((self.kind, self.scenario), {}).get(self.snr)
 
     def simulation(self) -> HumanoidSettings:
@@ -139,7 +183,28 @@ class Cell(BaseModel):
             box=self.box,
             pixel_size_angstrom=self.pixel_size_angstrom,
             noise_only=self.kind == "noise",
+            perturb_angle_degrees=PERTURB_DEGREES if self.is_perturbed else 0.0,
+            perturb_shift_angstrom=PERTURB_ANGSTROM if self.is_perturbed else 0.0,
         )
+
+
+class PoseFigures(BaseModel):
+    """How good the poses of a cell were, and could be.
+
+    Attributes
+    ----------
+    angle_degrees, shift_angstrom : median errors, up to the two-fold axis.
+    bound_angle_degrees, bound_shift_angstrom : the Cramér-Rao bound on them.
+    seconds : that it took to make the poses.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    angle_degrees: float
+    shift_angstrom: float
+    bound_angle_degrees: float
+    bound_shift_angstrom: float
+    seconds: float
 
 
 class CellResult(BaseModel):
@@ -155,6 +220,7 @@ class CellResult(BaseModel):
     run_agreement : mean agreement of the runs; None for a single run.
     cycles : of the best run.
     kappa_by_cycle : of every run, the best first; empty in cells of earlier versions.
+    poses : of cells whose poses are not exact; None for others.
     seconds, peak_memory_gb : of the classification, from table to run directory.
     """
 
@@ -173,6 +239,7 @@ class CellResult(BaseModel):
     run_agreement: float | None
     cycles: int
     kappa_by_cycle: tuple[tuple[float, ...], ...] = ()
+    poses: PoseFigures | None = None
     seconds: float
     peak_memory_gb: float
     machine: str = Field(description="Processor and cores.")

@@ -16,12 +16,15 @@ from cryofocus.workflows.simulate import DESCRIPTION
 KappaByCycle = tuple[tuple[float, ...], ...]
 
 
-def classify_cell(folder: Path, run: Path, cell: Cell, threads: int | None) -> KappaByCycle:
+def classify_cell(
+    folder: Path, particles: Path, run: Path, cell: Cell, threads: int | None
+) -> KappaByCycle:
     """Classify one set as the command line would.
 
     Parameters
     ----------
     folder : simulated set.
+    particles : its table, or one with other poses.
     run : run directory, replaced if it is there.
     cell : what to do.
     threads : None takes every processor this process may use.
@@ -34,7 +37,8 @@ def classify_cell(folder: Path, run: Path, cell: Cell, threads: int | None) -> K
     description = yaml.safe_load((folder / DESCRIPTION).read_text(encoding="utf-8"))
     request = make_request(
         {
-            "particles": folder / "particles.star",
+            "particles": particles,
+            "datadir": folder,
             "focus": _sphere(cell, description),
             "threads": threads,
             "settings": _settings(cell),

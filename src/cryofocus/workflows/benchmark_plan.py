@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
-from cryofocus.workflows.benchmark_cells import NOISE_SNR, STANDARD_CYCLES, Cell, Kind, Strategy
+from cryofocus.workflows.benchmark_cells import (
+    NOISE_SNR,
+    STANDARD_CYCLES,
+    Cell,
+    Kind,
+    PoseSource,
+    Strategy,
+)
 
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
+POSE_SOURCES: tuple[PoseSource, ...] = get_args(PoseSource)
 QUICK_SNRS = (0.100, 0.025, 0.006)
 # mask2d starts from random occupancies and has no search before its cycles.
 MAX_CYCLES: Mapping[Strategy, int] = {"mask2d": 60}
@@ -18,22 +26,24 @@ def plan_cells(
     snrs: Sequence[float],
     seeds: Iterable[int],
     strategies: Sequence[Strategy] = ("residual",),
-    **common: int | float,
+    **common: int | float | str,
 ) -> list[Cell]:
     """List the cells of a benchmark: every scenario and SNR, and the two controls.
 
     Parameters
     ----------
     scenarios, snrs, seeds, strategies : every combination is a cell.
-    **common : further fields of `Cell`, the same for all: particles, n_runs, box, ...
+    **common : further fields of `Cell`, the same for all: particles, n_runs, box, poses, ...
 
     Returns
     -------
     list of Cell
         Cells on the same images follow each other; scenario 1 brings the leg, and one set a
-        seed is noise only. The strategy `global` has no region that could lie on the leg.
+        seed is noise only. The strategy `global` has no region that could lie on the leg. With
+        poses that are not exact there are no controls.
     """
     cells: list[Cell] = []
+    has_controls = common.get("poses", "exact") == "exact"
 
     def add(kind: Kind, scenario: int, snr: float, seed: int) -> None:
         values = {"kind": kind, "scenario": scenario, "snr": snr, "seed": seed, **common}
@@ -47,9 +57,9 @@ def plan_cells(
         for scenario in scenarios:
             for snr in snrs:
                 add("focus", scenario, snr, seed)
-                if scenario == 1:
+                if scenario == 1 and has_controls:
                     add("leg", scenario, snr, seed)
-        if 1 in scenarios:
+        if 1 in scenarios and has_controls:
             add("noise", 1, NOISE_SNR, seed)
     return cells
 

@@ -10,6 +10,7 @@ from statistics import median
 from cryofocus.workflows.atomic import write_table, write_text
 from cryofocus.workflows.benchmark_cells import Cell, CellResult, Strategy
 from cryofocus.workflows.benchmark_plan import STRATEGIES
+from cryofocus.workflows.benchmark_pose_tables import pose_rows, pose_tables
 from cryofocus.workflows.benchmark_titration import titration_points
 
 HEAD = """# Humanoid benchmark
@@ -41,6 +42,8 @@ Row = dict[str, str | int | float]
 def write_tables(folder: Path, results: Sequence[CellResult]) -> None:
     """Write table.csv, one row a cell, table.md for people, kappa_by_cycle.csv, titration.csv.
 
+    Cells whose poses are not exact go into poses.csv and poses.md.
+
     A file that would be empty is not written.
 
     Parameters
@@ -55,13 +58,17 @@ def write_tables(folder: Path, results: Sequence[CellResult]) -> None:
     OutputError
         Disk full, no permission.
     """
-    usual = [result for result in results if not result.cell.is_titration]
+    posed = [result for result in results if result.poses is not None]
+    usual = [result for result in results if not (result.cell.is_titration or result.poses)]
     ordered = sorted(usual, key=lambda result: (*_line_key(result.cell), result.cell.seed))
     if ordered:
         write_text(folder / "table.md", markdown(ordered))
+    if posed:
+        write_text(folder / "poses.md", pose_tables(posed))
     tables = {
         "table.csv": [_csv_row(result) for result in ordered],
         "kappa_by_cycle.csv": [row for result in ordered for row in _cycle_rows(result)],
+        "poses.csv": pose_rows(posed),
         "titration.csv": [
             {"swept": point.swept, "angstrom": point.angstrom, **_csv_row(point.result)}
             for point in titration_points(results)

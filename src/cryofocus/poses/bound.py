@@ -1,0 +1,69 @@
+"""How well poses can be known at best: the Cramér-Rao bound of the model.
+
+No unbiased estimate of a pose has a smaller covariance than the inverse of the Fisher information
+(Cramér 1946, Rao 1945): what the images' noise leaves open when map, noise and CTF are known.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int
+
+from cryofocus.inference.consensus import fit_residuals, noise_sample
+from cryofocus.inference.images import ParticleImages
+from cryofocus.inference.reconstruct import PADDING, map_to_grid
+from cryofocus.kernels.contract import SliceKernels
+from cryofocus.poses.given_map import first_noise
+from cryofocus.poses.likelihood import PoseData, PoseModel, compare
+from cryofocus.poses.reference import make_reference
+from cryofocus.poses.refine import wide_prior
+from cryofocus.poses.result import ROTATIONS, SHIFTS
+
+
+def pose_bound(
+    images: ParticleImages,
+    volume: Float32[np.ndarray, "box box box"],
+    kernels: SliceKernels,
+    which: Int[np.ndarray, " n"],
+) -> Float64[np.ndarray, "n 5 5"]:
+    """Return the least covariance of the poses of some particles.
+
+    Parameters
+    ----------
+    images : prepared images at their true poses.
+    volume : the true map, in the grey scale of the images; where particles differ, their mean.
+    kernels : slice kernels of the device.
+    which : the particles.
+
+    Returns
+    -------
+    float64 array (n, 5, 5)
+        Parameters as in `Poses.covariance`; at most that of a very wide prior.
+    """
+    grid = map_to_grid(volume, PADDING * images.particles.box)
+    noise, scales = fit_residuals(images, first_noise(images), grid, noise_sample(images), kernels)
+    model = PoseModel(
+        make_reference(volume, images, images.largest_band().n_shells), noise, scales
+    )
+    band, widest = model.reference.band(images.particles.box), wide_prior(images).information
+    covariance = []
+    for chunk in images.chunks(band, which):
+        data = PoseData.of_chunk(chunk, band, images, noise)
+        rotation = np.asarray(images.particles.rotation[chunk.particles], np.float64)
+        found = compare(data, model, rotation, data.centre_angstrom, kernels)
+        covariance.append(np.linalg.inv(found.information + widest))
+    return np.concatenate(covariance)
+
+
+def median_errors(covariance: Float64[np.ndarray, "n 5 5"]) -> tuple[float, float]:
+    """Return the median angle in degrees and the median shift in Å of errors so distributed.
+
+    One error is drawn for every particle, with a fixed seed.
+    """
+    rng = np.random.default_rng(0)
+    errors = np.einsum(
+        "nab,nb->na", np.linalg.cholesky(covariance), rng.normal(size=covariance.shape[:2])
+    )
+    angle = np.linalg.norm(errors[:, ROTATIONS], axis=1)
+    shift = np.linalg.norm(errors[:, SHIFTS], axis=1)
+    return float(np.degrees(np.median(angle))), float(np.median(shift))
