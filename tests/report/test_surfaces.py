@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -95,4 +96,6 @@ def test_layers_of_a_run(build_run: Build) -> None:
     assert maps.mean < density[0] < density[-1] < maps.consensus.cube.max()
     assert 0 < difference[0] < difference[-1] < maps.differences[1].cube.max()
     described = describe_layers(layers, maps.frame)
+    shifted = density_levels(replace(maps, mean=maps.mean - 9.0))
+    assert list(shifted) == sorted(shifted)
     assert all(mesh["v"] for layer in described["layers"] for mesh in layer["parts"][0]["meshes"])

@@ -100,7 +100,7 @@ def draw_latent(latent: Float32[np.ndarray, "n q"], class_index: np.ndarray) -> 
 
 def _set_range(panel: Axes, latent: Float32[np.ndarray, "n q"]) -> None:
     """Leave a few stray particles out of the picture."""
-    for axis, limit in enumerate((panel.set_xlim, panel.set_ylim)):
-        low, high = np.percentile(latent[:, axis], RANGE_PERCENTILES)
-        margin = 0.05 * max(float(high - low), 1e-30)
-        limit(low - margin, high + margin)
+    low, high = np.percentile(latent[:, :2], RANGE_PERCENTILES, axis=0)
+    margin = 0.05 * np.maximum(high - low, 1e-30)
+    panel.set_xlim(low[0] - margin[0], high[0] + margin[0])
+    panel.set_ylim(low[1] - margin[1], high[1] + margin[1])

@@ -27,6 +27,8 @@ HIGHEST_OF_MAXIMUM = 0.7
 DIFFERENCE_LEVELS = (0.3, 0.4, 0.5, 0.65, 0.8)
 """Parts of the largest difference inside the mask."""
 FIRST_DIFFERENCE = 1
+TINY = 1e-30
+"""Stands in for the spread of a map that is the same everywhere."""
 
 
 @dataclass(frozen=True)
@@ -71,20 +73,21 @@ def show_surfaces(maps: ShownMaps) -> Section:
 
 def density_levels(maps: ShownMaps) -> tuple[float, ...]:
     """Choose levels for all maps alike, from where noise begins to the densest parts."""
-    lowest = maps.mean + LOWEST_SIGMAS * maps.deviation
-    highest = HIGHEST_OF_MAXIMUM * float(maps.consensus.cube.max())
-    return tuple(np.geomspace(lowest, max(highest, 1.2 * lowest), N_DENSITY_LEVELS).tolist())
+    deviation = max(maps.deviation, TINY)
+    highest = HIGHEST_OF_MAXIMUM * (float(maps.consensus.cube.max()) - maps.mean) / deviation
+    sigmas = np.geomspace(LOWEST_SIGMAS, max(highest, 1.2 * LOWEST_SIGMAS), N_DENSITY_LEVELS)
+    return tuple((maps.mean + deviation * sigmas).tolist())
 
 
 def difference_levels(maps: ShownMaps) -> tuple[float, ...]:
     """Choose levels for all differences alike, as parts of the largest inside the mask."""
     inside = maps.mask.cube > 0.5
     largest = max((np.abs(d.cube[inside]).max() for d in maps.differences.values()), default=0)
-    return tuple(part * max(float(largest), 1e-30) for part in DIFFERENCE_LEVELS)
+    return tuple(part * max(float(largest), TINY) for part in DIFFERENCE_LEVELS)
 
 
 def _density_slider(levels: tuple[float, ...], maps: ShownMaps) -> Slider:
-    sigmas = (np.array(levels) - maps.mean) / max(maps.deviation, 1e-30)
+    sigmas = (np.array(levels) - maps.mean) / max(maps.deviation, TINY)
     labels = tuple(
         f"{level:.3g} ({sigma:.1f} σ)" for level, sigma in zip(levels, sigmas, strict=True)
     )
