@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from cryofocus.report import tables, words
 from cryofocus.report.results import RunResults, read_results
+from cryofocus.workflows.job import PoseSummary
 from cryofocus.workflows.run_directory import RunDirectory
 
 Build = Callable[..., RunDirectory]
@@ -36,6 +38,26 @@ def test_no_classes_claims_nothing(build_run: Build) -> None:
     assert "do not describe different structures" in words.sentences(results)[0]
     assert findings(results).startswith("No classes were found in this region. Check in view.cxc")
     assert "true class" not in " ".join(words.sentences(results))
+
+
+def test_poses_that_moved_are_told_of(build_run: Build) -> None:
+    """How far given poses were off comes first; nothing is said of poses that were kept."""
+    results = read_results(build_run())
+    moved = PoseSummary(
+        rounds=3,
+        given_angle_sd_degrees=1.94,
+        given_shift_sd_angstrom=5.2,
+        angle_error_degrees=0.76,
+        shift_error_angstrom=0.7,
+    )
+    job = results.job.model_copy(update={"poses": moved})
+    first = words.sentences(replace(results, job=job))[0]
+    assert first.startswith("Poses were refined over 3 rounds")
+    assert "1.94° and 5.2 Å" in first
+    assert not any("oses were refined" in text for text in words.sentences(results))
+    still = moved.model_copy(update={"angle_error_degrees": 0.0})
+    job = results.job.model_copy(update={"poses": still})
+    assert "scaffold over 3 rounds" in words.sentences(replace(results, job=job))[0]
 
 
 def test_single_run_is_a_doubt(build_run: Build) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from cryofocus.report.charts import say_angstrom
 from cryofocus.report.results import RunResults
+from cryofocus.workflows.job import PoseSummary
 from cryofocus.workflows.progress import format_seconds
 
 CLOSE_AGREEMENT = 0.95
@@ -121,8 +122,10 @@ def sentences(results: RunResults) -> list[str]:
         Plain text.
     """
     job, best = results.job, results.best_run
+    moved = [_say_poses(job.poses)] if job.poses is not None else []
     if not job.classes_found:
         return [
+            *moved,
             "The maps and populations below are what the algorithm ended with. They are shown so "
             "that you can judge them, but they do not describe different structures.",
             "That is a result, too: within this region, at this noise, the particles do not "
@@ -131,6 +134,7 @@ def sentences(results: RunResults) -> list[str]:
     certainty = float(results.max_posterior.mean())
     clear = float((results.max_posterior >= CLEAR_POSTERIOR).mean())
     found = [
+        *moved,
         f"If the probabilities are right, {certainty:.0%} of the particles are in their true "
         f"class; {clear:.0%} have a probability of {CLEAR_POSTERIOR:g} or more.",
         f"The reported classes are those of run {best.run}, the best of {len(job.runs)} by "
@@ -149,6 +153,18 @@ def sentences(results: RunResults) -> list[str]:
         }
         found.append(text[level])
     return found
+
+
+def _say_poses(poses: PoseSummary) -> str:
+    """Say what became of poses that were allowed to move."""
+    if poses.angle_error_degrees == 0:
+        return f"Classes were kept on their scaffold over {poses.rounds} rounds."
+    return (
+        f"Poses were refined over {poses.rounds} rounds: those given seem to have been off by "
+        f"{poses.given_angle_sd_degrees:.2f}° and {poses.given_shift_sd_angstrom:.1f} Å (standard "
+        f"deviation of each rotation and shift); {poses.angle_error_degrees:.2f}° and "
+        f"{poses.shift_error_angstrom:.1f} Å are to be expected of the new ones (median)."
+    )
 
 
 def advice(results: RunResults) -> list[Advice]:
