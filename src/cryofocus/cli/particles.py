@@ -46,6 +46,7 @@ def select(
 
     `cryofocus select run --classes 1,3 --min-posterior 0.9 -o sure.star`
     """
+    from cryofocus.workflows.run_images import note_images_of_run
     from cryofocus.workflows.select import select as select_particles
 
     try:
@@ -57,6 +58,7 @@ def select(
     n_kept = select_particles(
         run, numbers, output, min_posterior=min_posterior, overwrite=overwrite
     )
+    note_images_of_run(run, output)
     say(f"{n_kept:,} particles in {output}")
 
 

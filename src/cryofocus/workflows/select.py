@@ -9,10 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from cryofocus.data.formats import open_table
-from cryofocus.data.particle_table import ParticleTable
-from cryofocus.errors import FormatError, InputError, OutputError, SettingError
-from cryofocus.workflows.classify_request import read_config
-from cryofocus.workflows.image_note import note_image_folder
+from cryofocus.errors import FormatError, OutputError, SettingError
 from cryofocus.workflows.outputs import require_format_of
 from cryofocus.workflows.run_directory import RunDirectory
 
@@ -72,17 +69,7 @@ def select(
             + ". Choose other classes or a smaller --min-posterior."
         )
     table.write(output, {}, rows)
-    _note_images(directory, table, output)
     return len(rows)
-
-
-def _note_images(directory: RunDirectory, table: ParticleTable, output: Path) -> None:
-    """Look for the images where the run found them."""
-    try:
-        request = read_config(directory.config)
-    except InputError:
-        return  # the selection is good all the same
-    note_image_folder(output, table, request.particles, request.datadir)
 
 
 def _class_columns(classes: Sequence[int], n_classes: int) -> list[int]:
