@@ -13,7 +13,7 @@ from cryofocus.report.fsc_figures import DIRECTIONAL_FIGURE, FSC_FIGURE
 from cryofocus.report.results import RunResults
 from cryofocus.report.section import Section
 from cryofocus.report.variance_page import read_variance
-from cryofocus.workflows import covary_files, diffmap_run, fsc, variance_outputs
+from cryofocus.workflows import covary_files, diffmap_run, fsc, variance_files
 
 FSC_FILES = (
     (fsc.CURVES, "Fourier shell correlations"),
@@ -97,7 +97,7 @@ def read_resolution(folder: Path) -> Analysis:
 
 READERS: tuple[tuple[str, Callable[[Path], Analysis]], ...] = (
     (covary_files.RECORD, read_covariance),
-    (variance_outputs.SUMMARY, read_variance),
+    (variance_files.SUMMARY, read_variance),
     (diffmap_run.TABLE, read_differences),
     (fsc.CURVES, read_resolution),
 )

@@ -11,7 +11,7 @@ from cryofocus.errors import FormatError
 from cryofocus.report import style
 from cryofocus.report.results import RunResults
 from cryofocus.report.section import Section
-from cryofocus.workflows.variance_outputs import LATENT
+from cryofocus.workflows.variance_files import LATENT
 
 HEIGHT_INCHES = 4.2
 MAX_POINTS = 6000

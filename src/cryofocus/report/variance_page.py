@@ -11,7 +11,7 @@ from cryofocus.errors import FormatError
 from cryofocus.report.analysis import Analysis, Picture, Table, present_files
 from cryofocus.report.tables import thousands
 from cryofocus.report.variance_figures import LATENT_FIGURE, VARIANCE_FIGURE
-from cryofocus.workflows.variance_outputs import PEAKS, REGIONS, SUMMARY
+from cryofocus.workflows.variance_files import PEAKS, REGIONS, SUMMARY
 
 FILES = (
     ("variance.mrc", "variance of the density over the particles, noise removed"),

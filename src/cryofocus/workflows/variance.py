@@ -25,6 +25,7 @@ from cryofocus.workflows.focus_proposal import find_basins, propose_focus
 from cryofocus.workflows.new_directory import DirectoryKind, new_directory
 from cryofocus.workflows.progress import Progress, SilentProgress
 from cryofocus.workflows.progress_monitor import ProgressMonitor
+from cryofocus.workflows.variance_files import SUMMARY
 from cryofocus.workflows.variance_inputs import (
     SOFT_EDGE_ANGSTROM,
     VarianceInputs,
@@ -36,7 +37,7 @@ from cryofocus.workflows.variance_maps import (
     sample_bootstrap,
     sample_variance,
 )
-from cryofocus.workflows.variance_outputs import SUMMARY, write_variability
+from cryofocus.workflows.variance_outputs import write_variability
 from cryofocus.workflows.variance_peaks import measure_peaks
 from cryofocus.workflows.variance_result import ProposedFocus, VarianceResult
 

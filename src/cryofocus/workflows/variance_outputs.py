@@ -13,17 +13,22 @@ from cryofocus.inference.resampling import BootstrapVariance
 from cryofocus.inference.variability import Variability
 from cryofocus.maths.masks import Vector
 from cryofocus.workflows import atomic
+from cryofocus.workflows.variance_files import (
+    BOOTSTRAP,
+    CONSENSUS,
+    LATENT,
+    LATENT_VARIANCE,
+    PEAKS,
+    REGIONS,
+    SUMMARY,
+    VARIANCE,
+)
 from cryofocus.workflows.variance_inputs import VarianceInputs
 from cryofocus.workflows.variance_maps import sample_axis, sample_bootstrap, sample_variance
 from cryofocus.workflows.variance_peaks import peak_table
 from cryofocus.workflows.variance_result import SERIES_PERCENTILES, VarianceResult
 
 logger = logging.getLogger(__name__)
-
-SUMMARY = "variance.json"
-VARIANCE, BOOTSTRAP, CONSENSUS = "variance.mrc", "bootstrap_variance.mrc", "consensus.mrc"
-REGIONS, PEAKS = "regions.csv", "peaks.csv"
-LATENT, LATENT_VARIANCE = "latent.npy", "latent_variance.npy"
 
 
 def write_variability(
