@@ -9,7 +9,9 @@ import pytest
 
 from cryofocus.data.star import StarDocument
 from cryofocus.errors import CryofocusError, FormatError
+from cryofocus.workflows.classify_request import read_config
 from cryofocus.workflows.run_directory import RunDirectory
+from cryofocus.workflows.run_images import note_images_of_run
 from cryofocus.workflows.select import select
 
 
@@ -78,3 +80,15 @@ def test_unfinished_run_is_refused(tmp_path: Path) -> None:
     run = RunDirectory.create(tmp_path / "RUN")
     with pytest.raises(FormatError, match="this run is unfinished"):
         select(run.path, [1], tmp_path / "out.star")
+
+
+def test_a_selection_says_where_its_images_are(
+    tmp_path: Path, finished: RunDirectory, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The folder of the images, as the run found them, is named as what --datadir needs."""
+    output = tmp_path / "first.star"
+    select(finished.path, [1], output)
+    caplog.set_level("INFO", "cryofocus")
+    note_images_of_run(finished.path, output)
+    folder = read_config(finished.config).particles.parent
+    assert caplog.messages[-1].endswith(f"or add --datadir {folder}")
