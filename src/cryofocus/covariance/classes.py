@@ -77,11 +77,13 @@ def correlate_classes(
     p_value = variation_p_values(mean, variance)
     varies = p_value < SIGNIFICANCE
     low, high = _intervals(runs, states, np.sqrt(variance), generator)
-    both = np.outer(varies, varies)
+    both, correlation = np.outer(varies, varies), _correlation(masses)
+    # Errors added to masses that have them already draw high correlations down, so that the
+    # interval may miss what was found; it is widened to hold it.
     return ClassCorrelation(
-        correlation=np.where(both, _correlation(masses), np.nan),
-        low=np.where(both, low, np.nan),
-        high=np.where(both, high, np.nan),
+        correlation=np.where(both, correlation, np.nan),
+        low=np.where(both, np.minimum(low, correlation), np.nan),
+        high=np.where(both, np.maximum(high, correlation), np.nan),
         varies=varies,
         variation_p=p_value,
         spread=np.ptp(mean, axis=0),
