@@ -90,8 +90,8 @@ def inverse_2d_rows(
 
 
 def sum_harmonics(
-    harmonics: Complex[np.ndarray, "harmonic *rest"], n_angles: int
-) -> Float[np.ndarray, "n_angles *rest"]:
+    harmonics: Complex[np.ndarray, "harmonic ..."], n_angles: int
+) -> Float[np.ndarray, "n_angles ..."]:
     """Real functions of an angle, from their orders m = 0, 1, ...: `sum_m F_m exp(i m a)`.
 
     Parameters
