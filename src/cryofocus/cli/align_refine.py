@@ -53,6 +53,14 @@ def refine(
             "none with a reference, 6 without; with both, the reference counts to 35 Å only.",
         ),
     ] = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PNG",
+            help="Picture of how far particles have turned and shifted, such as a domain that "
+            "moves as a body.",
+        ),
+    ] = None,
     invert: Annotated[
         Invert,
         typer.Option(help="Whether protein is dark in the images; auto looks at the density."),
@@ -75,9 +83,13 @@ def refine(
 
     `cryofocus align refine run_data.star --reference map.mrc --max-resolution 8 -o refined.star`
     """
+    from cryofocus.report.pose_figure import write_moves
     from cryofocus.workflows.align_refine import AlignRefineSettings, align_refine
+    from cryofocus.workflows.outputs import require_new_picture
     from cryofocus.workflows.progress import choose_progress
 
+    if figure is not None:
+        require_new_picture(figure, overwrite=overwrite)
     settings = AlignRefineSettings(
         reference=reference,
         symmetry=symmetry,
@@ -92,6 +104,8 @@ def refine(
     made = align_refine(
         particles, output, settings, overwrite=overwrite, progress=choose_progress()
     )
+    if figure is not None:
+        write_moves(figure, made.turn_degrees, made.move_angstrom)
     say(f"Table      {made.path}, {made.n_particles:,} particles")
     say(f"Moved      by {made.moved_degrees:.2f}° and {made.moved_angstrom:.2f} Å (median)")
     say(

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float64
+from scipy.spatial.transform import Rotation
 
 from cryofocus.arrays import Volume
 from cryofocus.data.images import ImageReader
@@ -19,7 +21,6 @@ from cryofocus.inference.images import ParticleImages
 from cryofocus.inference.preparation import assign_half_sets, prepare_images
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.kernels.select import available_threads, select_kernels
-from cryofocus.maths.rotations import geodesic_degrees
 from cryofocus.maths.symmetry import OperatorSet
 from cryofocus.poses.against_map import MAX_PASSES, MapPasses, refine_against_map
 from cryofocus.poses.half_maps import symmetrise_map
@@ -100,7 +101,7 @@ class AlignRefineSettings:
         return ITERATIONS if self.reference is None else 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RefinedTable:
     """What was written.
 
@@ -108,16 +109,27 @@ class RefinedTable:
     ----------
     path : the particle table.
     n_particles : its rows.
-    moved_degrees, moved_angstrom : medians over the particles.
+    turn_degrees : `(n, 3)` rotation vector of each particle about the map's x, y and z axes.
+    move_angstrom : `(n, 2)` change of each shift.
     angle_error_degrees, shift_error_angstrom : root-mean-square errors to expect, medians.
     """
 
     path: Path
     n_particles: int
-    moved_degrees: float
-    moved_angstrom: float
+    turn_degrees: Float64[np.ndarray, "n 3"]
+    move_angstrom: Float64[np.ndarray, "n 2"]
     angle_error_degrees: float
     shift_error_angstrom: float
+
+    @property
+    def moved_degrees(self) -> float:
+        """Median angle by which particles have turned."""
+        return float(np.median(np.linalg.norm(self.turn_degrees, axis=1)))
+
+    @property
+    def moved_angstrom(self) -> float:
+        """Median length by which particles have shifted."""
+        return float(np.median(np.linalg.norm(self.move_angstrom, axis=1)))
 
 
 def align_refine(
@@ -269,11 +281,13 @@ def _summarise(output: Path, particles: ParticleSet, refined: RefinedImages) -> 
             "about those that the given poses have. They may be noise, or show something else.",
             angle,
         )
+    # A' = A exp([w]): the turn w of the volume before it is seen.
+    relative = np.swapaxes(particles.rotation, 1, 2) @ poses.rotation
     return RefinedTable(
         output,
         len(particles),
-        float(np.median(geodesic_degrees(particles.rotation, poses.rotation))),
-        float(np.median(np.linalg.norm(particles.shift_angstrom - poses.shift_angstrom, axis=1))),
+        Rotation.from_matrix(relative).as_rotvec(degrees=True),
+        poses.shift_angstrom - particles.shift_angstrom,
         angle,
         float(np.median(poses.shift_error_angstrom)),
     )

@@ -67,6 +67,37 @@ def require_new_table(path: Path, source: Path, *, overwrite: bool) -> None:
         )
 
 
+def require_new_picture(path: Path, *, overwrite: bool) -> None:
+    """Check the name of a picture that a command will write.
+
+    Parameters
+    ----------
+    path
+        PNG file that the user named with --figure.
+    overwrite
+        Whether a file that is there may be replaced.
+
+    Raises
+    ------
+    SettingError
+        When it does not end in .png.
+    OutputError
+        When its folder does not exist, or it exists (without `overwrite`).
+    """
+    if path.suffix != ".png":
+        raise SettingError(
+            f"{path}: expected a name that ends in .png. Change the name after --figure."
+        )
+    if not path.parent.is_dir():
+        raise OutputError(
+            f"{path.parent}: no such folder. Make it, or choose another with --figure."
+        )
+    if path.exists() and not overwrite:
+        raise OutputError(
+            f"{path}: exists. Choose another name with --figure, or replace it with --overwrite."
+        )
+
+
 def require_format_of(table: ParticleTable, output: Path) -> None:
     """Check that a table to write is named as those of the format it will have.
 
