@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 
 Serve = Callable[..., LocalServer]
 BOX, VOXEL, ORIGIN = 24, 4.0, (-20.0, 10.0, 5.0)
-COMMAND = "from cryofocus.cli.main import main; main()"
+# A shell that starts the tests in the background makes them, and their children, deaf to Ctrl-C.
+COMMAND = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from cryofocus.cli.main import main
+main()
+"""
 HOSTILE = "a <b>&'$(x).mrc"
 
 

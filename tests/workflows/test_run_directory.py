@@ -117,7 +117,7 @@ def test_every_path_is_a_known_run_file(tmp_path: Path) -> None:
     properties = [
         name for name, member in vars(RunDirectory).items() if isinstance(member, property)
     ]
-    assert len(properties) == 17
+    assert len(properties) == 18
     assert all(is_run_file(getattr(directory, name).name) for name in properties)
     assert is_run_file(directory.class_map(7).name)
     assert is_run_file(directory.half_map(1234, 1).name)
