@@ -152,13 +152,17 @@ def test_noise_gives_low_confidence(
 
 
 @pytest.mark.parametrize("name", ["particles.cs", "particles.cistem"])
-def test_other_formats_keep_their_own_columns(folder: Path, tmp_path: Path, name: str) -> None:
-    """Poses go into the columns that cryoSPARC and cisTEM have for them."""
+def test_other_formats_keep_their_own_columns(
+    folder: Path, tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Poses go into the columns of cryoSPARC and cisTEM; what has no place there is named."""
+    caplog.set_level("INFO")
     convert(folder / "particles.star", tmp_path / name)
     shutil.copy(folder / "particles.mrcs", tmp_path)
     output = tmp_path / f"fine{Path(name).suffix}"
     made = align_refine(tmp_path / name, output, settings(folder, iterations=0))
     assert np.median(errors_of(folder, made.path).angle_degrees) < 3
+    assert "the format has no place for cryofocusPoseAngleError" in caplog.text
 
 
 def test_bad_input_is_refused(folder: Path, refined: Path, tmp_path: Path) -> None:

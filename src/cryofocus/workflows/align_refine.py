@@ -169,7 +169,9 @@ def align_refine(
     n_passes = settings.n_iterations + (MAX_PASSES if inputs.volume is not None else 0)
     with (progress or SilentProgress()).task("poses", n_passes * len(inputs.particles)) as advance:
         refined = _refine(inputs, settings, kernels, advance)
-    inputs.particles.write(output, _columns(inputs.particles, refined))
+    lost = inputs.particles.write(output, _columns(inputs.particles, refined))
+    if lost:
+        logger.info("%s: the format has no place for %s", output, ", ".join(lost))
     return _summarise(output, inputs.particles, refined)
 
 

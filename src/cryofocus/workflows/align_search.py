@@ -122,7 +122,9 @@ def align_search(
             "Interrupted. The same command with --resume goes on from the last of the particles "
             "that were kept."
         ) from interruption
-    inputs.particles.write(output, _columns(inputs, found))
+    lost = inputs.particles.write(output, _columns(inputs, found))
+    if lost:
+        logger.info("%s: the format has no place for %s", output, ", ".join(lost))
     state.remove()
     return _summarise(output, search, found)
 
