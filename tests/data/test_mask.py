@@ -58,6 +58,12 @@ def test_unusable_sphere_is_refused(numbers: tuple[float, ...], message: str) ->
         sphere(*numbers)
 
 
+def test_a_sphere_given_in_voxels_is_refused() -> None:
+    """A sphere of which no voxel is inside but for its soft edge is told to be given in Å."""
+    with pytest.raises(RegionError, match="Å, not in voxels; give a larger radius"):
+        FocusMask.from_sphere((15.0, 15.0, 15.0, 0.5), BOX, VOXEL, soft_edge_angstrom=2.0)
+
+
 def test_mask_file_is_read_with_its_origin(tmp_path: Path) -> None:
     """Values and place of a mask file are kept, and a mask that fills the box is fine."""
     mask = FocusMask.from_file(mask_file(tmp_path, np.ones((BOX,) * 3)), BOX, VOXEL)

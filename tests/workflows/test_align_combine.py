@@ -40,8 +40,9 @@ def labels_of(run: RunDirectory) -> np.ndarray:
     return np.asarray(np.load(run.posteriors).argmax(axis=1))
 
 
-def test_poses_of_the_run(run: RunDirectory) -> None:
+def test_poses_of_the_run(run: RunDirectory, caplog: pytest.LogCaptureFixture) -> None:
     """Of the poses that a run kept for all classes, each particle gets that of its class."""
+    caplog.set_level("INFO")
     labels = labels_of(run)
     rotation, shift = make_poses(len(labels))
     np.savez(run.path / "poses.npz", rotation=rotation, shift_angstrom=shift)
@@ -49,6 +50,7 @@ def test_poses_of_the_run(run: RunDirectory) -> None:
     rows = np.arange(len(labels))
     expect_poses(made.path, rotation[rows, labels], shift[rows, labels])
     assert made.n_of_class == tuple(np.bincount(labels))
+    assert "combined.star: its image names count from" in caplog.text
     before, after = open_table(run.particles), open_table(made.path)
     assert after.unread() == before.unread()
     np.testing.assert_array_equal(after.classes().class_index, before.classes().class_index)

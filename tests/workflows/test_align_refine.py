@@ -91,6 +91,17 @@ def test_columns_say_how_sure(folder: Path, refined: Path) -> None:
     assert np.isfinite([angle, shift, gain]).all()
 
 
+def test_good_poses_raise_no_alarm(
+    folder: Path, refined: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Poses that are good already stay, without a warning; where the images lie is said."""
+    caplog.set_level("INFO")
+    made = align_refine(refined, tmp_path / "again.star", settings(folder, datadir=folder))
+    assert made.moved_degrees < 2
+    assert "hardly anything of the orientations" not in caplog.text
+    assert f"add --datadir {folder}" in caplog.text
+
+
 def test_own_half_maps_do_as_well(folder: Path, tmp_path: Path) -> None:
     """Without a reference the particles' own half maps bring the poses nearer to the truth."""
     made = align_refine(

@@ -286,8 +286,9 @@ def _request(
     if config is not None:
         return read_config(config, given)
     if "particles" not in given:
+        place = ", before --references, which takes all that follows"
         raise typer.BadParameter(
-            "missing; give a particle table, before --references, which takes all that follows",
+            f"missing; give a particle table{place if 'references' in given else ''}",
             param_hint="PARTICLES",
         )
     if references := given.get("references"):

@@ -112,10 +112,11 @@ class FocusMask:
         middle = low + (box // 2) * voxel_size_angstrom
         x, y, z = (float(c - m) for c, m in zip(centre, middle, strict=True))
         data = sphere_mask(box, voxel_size_angstrom, (x, y, z), radius, soft_edge_angstrom)
-        if not data.any():
+        if data.max() < 0.5:
             raise RegionError(
                 f"focus sphere {shown}: falls between the voxels of {voxel_size_angstrom:g} Å; "
-                "expected a region of several voxels. Give a larger radius in Å."
+                "expected a region of several voxels. Centre and radius are in Å, not in voxels; "
+                "give a larger radius."
             )
         return cls(
             data,

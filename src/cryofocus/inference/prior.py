@@ -139,7 +139,9 @@ def consensus_support(
     """
     mask = space.box.mask
     density = gaussian_filter(np.maximum(consensus, 0).astype(np.float64), DENSITY_SIGMA_VOXELS)
-    full = float(np.percentile(density[mask > 0.5], FULL_DENSITY_PERCENTILE))
+    # A mask of hardly more than a voxel may lose its top when it is sampled more coarsely.
+    inside = mask > 0.5 * min(float(mask.max()), 1.0)
+    full = float(np.percentile(density[inside], FULL_DENSITY_PERCENTILE))
     if full <= 0:
         return mask
     weight = np.sqrt(np.clip(density / full, DENSITY_FLOOR**2, 1))

@@ -15,6 +15,7 @@ from cryofocus.errors import FormatError, ParticleError, SettingError
 from cryofocus.workflows.outputs import require_new_table
 from cryofocus.workflows.pose_columns import pose_columns
 from cryofocus.workflows.run_directory import RunDirectory
+from cryofocus.workflows.run_images import note_images_of_run
 from cryofocus.workflows.select import read_posteriors
 
 Poses = tuple[Float[np.ndarray, "n 3 3"], Float[np.ndarray, "n 2"]]
@@ -74,6 +75,7 @@ def align_combine(
         poses = _poses_of_run(directory, labels, job.n_classes)
     pixels = np.array([group.pixel_size_angstrom for group in columns.optics])
     table.write(output, pose_columns(table, pixels[columns.optics_of_particle], *poses), None)
+    note_images_of_run(Path(run), output)
     counts = np.bincount(labels, minlength=job.n_classes)
     return CombinedTable(output, tuple(counts.tolist()))
 

@@ -26,6 +26,7 @@ from cryofocus.poses.against_map import MAX_PASSES, MapPasses, refine_against_ma
 from cryofocus.poses.half_maps import symmetrise_map
 from cryofocus.poses.rounds import RefinedImages, RoundSettings, refine_in_rounds
 from cryofocus.workflows.align_search_inputs import FEWEST_SHELLS, require_symmetry
+from cryofocus.workflows.image_note import note_image_folder
 from cryofocus.workflows.outputs import require_new_table
 from cryofocus.workflows.pose_columns import (
     ANGLE_ERROR_LABEL,
@@ -43,8 +44,10 @@ ITERATIONS = 6
 FIRST_RESOLUTION_ANGSTROM = 35.0
 # The symmetry of a reference is looked at no finer than this.
 SYMMETRY_RESOLUTION_ANGSTROM = 20.0
-# Errors left this close to those given mean that the images have added nothing.
+# Errors left this close to those given mean that the images have added nothing, unless the given
+# poses were good.
 HARDLY_BETTER = 0.9
+GOOD_DEGREES = 2.0
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,8 @@ def align_refine(
     lost = inputs.particles.write(output, _columns(inputs.particles, refined))
     if lost:
         logger.info("%s: the format has no place for %s", output, ", ".join(lost))
+    assert inputs.particles.table is not None
+    note_image_folder(output, inputs.particles.table, datadir=settings.datadir)
     return _summarise(output, inputs.particles, refined)
 
 
@@ -277,7 +282,8 @@ def _columns(particles: ParticleSet, refined: RefinedImages) -> dict[str, np.nda
 def _summarise(output: Path, particles: ParticleSet, refined: RefinedImages) -> RefinedTable:
     poses, prior = refined.poses, refined.prior
     angle = float(np.median(poses.angle_error_degrees))
-    if angle > HARDLY_BETTER * np.degrees(np.sqrt(3) * prior.angle_sd_radians):
+    given = float(np.degrees(np.sqrt(3) * prior.angle_sd_radians))
+    if angle > max(HARDLY_BETTER * given, GOOD_DEGREES):
         logger.warning(
             "the images say hardly anything of the orientations: errors of %.1f degrees remain, "
             "about those that the given poses have. They may be noise, or show something else.",

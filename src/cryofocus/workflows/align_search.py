@@ -25,6 +25,7 @@ from cryofocus.workflows.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from cryofocus.workflows.image_note import note_image_folder
 from cryofocus.workflows.outputs import require_new_table
 from cryofocus.workflows.pose_columns import (
     ANGLE_ERROR_LABEL,
@@ -125,6 +126,8 @@ def align_search(
     lost = inputs.particles.write(output, _columns(inputs, found))
     if lost:
         logger.info("%s: the format has no place for %s", output, ", ".join(lost))
+    assert inputs.particles.table is not None
+    note_image_folder(output, inputs.particles.table, datadir=settings.datadir)
     state.remove()
     return _summarise(output, search, found)
 
