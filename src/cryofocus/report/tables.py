@@ -41,7 +41,6 @@ class RunRow:
 
     number: int
     is_best: bool
-    seed: int
     cycles: int
     log_likelihood: str
     agreement: str
@@ -103,7 +102,6 @@ def run_rows(results: RunResults) -> list[RunRow]:
         RunRow(
             number=run.run,
             is_best=run.run == job.best_run,
-            seed=run.seed,
             cycles=run.cycles,
             log_likelihood=f"{run.log_likelihood:,.1f}"
             if run.run == job.best_run
