@@ -17,6 +17,7 @@ from cryofocus.maths.ctf import Microscope
 
 Sphere = tuple[float, float, float, float]
 MAX_COMPLAINTS = 5
+SCAFFOLD_EVERY = 10
 # What the validator says of types, for people.
 IN_WORDS = {"path_type": "the name of a file", "tuple_type": "a list of numbers"}
 
@@ -62,7 +63,7 @@ class ClassifyRequest(BaseModel):
     references: tuple[Path, ...] = ()
     refine_poses: int | None = Field(default=None, ge=1)
     scaffold: Path | None = None
-    scaffold_every: int = Field(default=10, ge=1)
+    scaffold_every: int = Field(default=SCAFFOLD_EVERY, ge=1)
     datadir: Path | None = None
     stack: Path | None = None
     microscope: tuple[float, float, float] | None = None
@@ -108,6 +109,16 @@ class ClassifyRequest(BaseModel):
             raise SettingError(
                 f"references: found {len(self.references)} maps, expected "
                 f"{self.settings.n_classes}, one a class. Give as many maps as classes."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _no_interval_without_scaffold(self) -> ClassifyRequest:
+        """Refuse an interval that would do nothing."""
+        if self.scaffold is None and self.scaffold_every != SCAFFOLD_EVERY:
+            raise SettingError(
+                f"scaffold_every: found {self.scaffold_every}, but no scaffold to fit classes to. "
+                "Give --scaffold MASK, or leave it out."
             )
         return self
 
