@@ -15,6 +15,7 @@ from cryofocus.inference.deviation import DeviationSpace
 from cryofocus.inference.em import FocusProblem
 from cryofocus.inference.focus import FocusBox, measure_focus
 from cryofocus.inference.prior import SpectrumModel, consensus_spectrum, consensus_support
+from cryofocus.inference.spread_statistics import hold
 from cryofocus.kernels.cpu import CpuKernels
 from cryofocus.maths.ctf import evaluate_ctf
 from cryofocus.maths.fourier import forward_2d, hermitian_weights, shift_phases
@@ -80,5 +81,5 @@ def prepare(planted: Planted) -> tuple[FocusProblem, SpectrumModel, Consensus]:
     reach = int(np.ceil(N_SHELLS * box.edge / box.sampled_box))
     space = DeviationSpace(box, min(reach, statistics.band.n_shells))
     inside = box.cut(consensus.map.full)
-    problem = FocusProblem(statistics, space, consensus_support(space, inside), KERNELS)
+    problem = FocusProblem(hold(statistics, KERNELS), space, consensus_support(space, inside))
     return problem, consensus_spectrum(space, inside), consensus

@@ -45,7 +45,7 @@ def classify(planted: Planted, seed: int = 0) -> em.EmState:
     problem, spectrum, _ = prepare(planted)
     generator = np.random.default_rng(seed)
     prior = DeviationPrior(spectrum.spectrum, problem.support, np.eye(1))
-    subspace = fit_subspace(problem.statistics, problem.space, prior, KERNELS, generator)
+    subspace = fit_subspace(problem.statistics, problem.space, prior, generator)
     state = em.init(problem, fit_mixture(subspace, 2, generator).posteriors, spectrum)
     while em.terminate(state, 60, TOLERANCE) is None:
         state = em.step(problem, state)
@@ -83,7 +83,7 @@ def test_permuting_classes_permutes_the_result() -> None:
 def test_sums_over_parts_of_the_data_add_up() -> None:
     """Class sums of two parts of the particles, added, are those of all."""
     problem, _, _ = prepare(plant())
-    statistics = problem.statistics
+    statistics = problem.statistics.whole()
     posteriors = random_posteriors(len(statistics), 2, 1)
     whole = sum_slices(statistics, posteriors, posteriors, KERNELS)
     parts = [

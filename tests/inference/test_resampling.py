@@ -57,4 +57,4 @@ def test_a_part_of_the_box_is_refused() -> None:
     """Statistics of a small region cannot be turned into maps of resampled particles."""
     problem, _, _ = prepare(plant())
     with pytest.raises(ValueError, match="need the statistics of the whole box"):
-        bootstrap_variance(problem.statistics, 10, KERNELS, np.random.default_rng(1))
+        bootstrap_variance(problem.statistics.whole(), 10, KERNELS, np.random.default_rng(1))

@@ -183,7 +183,7 @@ def by_kernels(measured: Measured) -> np.ndarray:
     """Evaluate the statistics as the classification does."""
     statistics = measured.statistics
     space = DeviationSpace(statistics.box, statistics.band.n_shells)
-    return class_log_likelihoods(statistics, space, measured.deviations, CpuKernels(2))
+    return class_log_likelihoods(statistics, space.to_grid(measured.deviations), CpuKernels(2))
 
 
 def relative_error(found: np.ndarray, expected: np.ndarray) -> float:

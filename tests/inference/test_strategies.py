@@ -125,8 +125,8 @@ def test_a_reference_that_holds_everything_is_the_residual_strategy() -> None:
 def test_missing_density_counts_as_noise() -> None:
     """mask3d measures its noise against masked references, so it is larger at low frequency."""
     prepared = make_prepared(ClassifierSettings(n_classes=2, strategy="mask3d"))
-    precision = prepare_mask3d(prepared).problem.statistics.precision
-    residual = prepare(plant())[0].statistics.precision
+    precision = prepare_mask3d(prepared).problem.statistics.whole().precision
+    residual = prepare(plant())[0].statistics.whole().precision
     assert precision.mean() < 0.95 * residual.mean()
 
 

@@ -18,7 +18,6 @@ def fit(n_dimensions: int = 1, seed: int = 0) -> Subspace:
         problem.statistics,
         problem.space,
         DeviationPrior(spectrum.for_search(), problem.support, np.eye(n_dimensions)),
-        KERNELS,
         np.random.default_rng(seed),
     )
 
@@ -61,7 +60,7 @@ def test_information_is_sorted_and_separate() -> None:
 def test_moments_are_log_likelihoods_of_the_deviations() -> None:
     """The returned moments are those of the returned deviations."""
     problem, _, _ = prepare(plant())
-    statistics, subspace = problem.statistics, fit(2)
+    statistics, subspace = problem.statistics.whole(), fit(2)
     linear, quadratic = KERNELS.latent_moments(
         problem.space.to_grid(subspace.deviations),
         statistics.geometry,

@@ -15,8 +15,6 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from cryofocus.inference.deviation import Coefficients, DeviationPrior, DeviationSpace
-from cryofocus.inference.focus import FocusStatistics
-from cryofocus.inference.likelihood import class_log_likelihoods, sum_slices
 from cryofocus.inference.posterior import (
     class_posteriors,
     class_weight_log_prior,
@@ -29,8 +27,8 @@ from cryofocus.inference.prior import (
     correct_spectrum,
     narrow_support,
 )
+from cryofocus.inference.spread_statistics import SpreadStatistics
 from cryofocus.inference.strategy import CycleRecord, reason_to_stop
-from cryofocus.kernels.contract import SliceKernels
 
 logger = logging.getLogger(__name__)
 
@@ -46,16 +44,14 @@ class FocusProblem:
 
     Attributes
     ----------
-    statistics : the data.
+    statistics : the data, and who computes with them.
     space : what deviations can be.
     support : where the prior expects them before any is known.
-    kernels : who computes.
     """
 
-    statistics: FocusStatistics
+    statistics: SpreadStatistics
     space: DeviationSpace
     support: Float32[np.ndarray, "d d d"]
-    kernels: SliceKernels
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +125,7 @@ def _learn_prior(problem: FocusProblem, state: EmState) -> EmState:
     """One cycle after which the prior is corrected."""
     mixing = contrasts(estimate_class_weights(state.posteriors))
     state = replace(state, mixing=mixing)
-    sums = sum_slices(problem.statistics, state.posteriors, state.posteriors, problem.kernels)
+    sums = problem.statistics.sum_slices(state.posteriors, state.posteriors)
     space, prior = problem.space, state.prior
     coefficients = space.solve(sums, prior, start=state.coefficients).coefficients
     expected = _expect(problem, state, coefficients)
@@ -162,7 +158,7 @@ def _climb(problem: FocusProblem, state: EmState) -> EmState:
     The maximisation treats interpolation as diagonal (docs/derivations/maximisation.md), so its
     step may, close to the top, overshoot by a trifle; half the step then does not.
     """
-    sums = sum_slices(problem.statistics, state.posteriors, state.posteriors, problem.kernels)
+    sums = problem.statistics.sum_slices(state.posteriors, state.posteriors)
     solution = problem.space.solve(sums, state.prior, start=state.coefficients)
     before = state.history[-1].log_posterior if state.history else -np.inf
     coefficients = solution.coefficients
@@ -202,9 +198,7 @@ def _expect(problem: FocusProblem, state: EmState, coefficients: Coefficients) -
     """Return what follows from new maps and from the weights of the state's posteriors."""
     deviations = problem.space.expand(coefficients, state.prior)
     weights = estimate_class_weights(state.posteriors)
-    log_likelihood = class_log_likelihoods(
-        problem.statistics, problem.space, deviations, problem.kernels
-    )
+    log_likelihood = problem.statistics.class_log_likelihoods(problem.space.to_grid(deviations))
     posteriors, log_evidence = class_posteriors(log_likelihood, weights)
     log_posterior = (
         float(log_evidence.sum())

@@ -1,26 +1,52 @@
-"""From deviations to class log-likelihoods, and from posteriors to class sums."""
+"""From maps to what images say of them, and from posteriors to sums, for particles of one range.
+
+What any process does with the statistics it holds; `spread_statistics` asks all of them.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Complex64, Float, Float64
 
-from cryofocus.inference.deviation import DeviationSpace
 from cryofocus.inference.focus import FocusStatistics
 from cryofocus.kernels.contract import SliceKernels, SliceSums
 
 
 def class_log_likelihoods(
     statistics: FocusStatistics,
-    space: DeviationSpace,
-    deviations: Float32[np.ndarray, "n_classes d d d"],
+    grid: Complex64[np.ndarray, "edge edge half n_classes"],
     kernels: SliceKernels,
 ) -> Float64[np.ndarray, "particle n_classes"]:
-    """Return ln p(image | class) up to a constant of the image."""
+    """Return ln p(image | class) up to a constant of the image.
+
+    Parameters
+    ----------
+    statistics : of some particles.
+    grid : deviations of the classes, from `DeviationSpace.to_grid`.
+    kernels : who computes.
+    """
     linear, quadratic = kernels.class_moments(
-        space.to_grid(deviations), statistics.geometry, statistics.compared, statistics.precision
+        grid, statistics.geometry, statistics.compared, statistics.precision
     )
     return linear - 0.5 * quadratic
+
+
+def latent_moments(
+    statistics: FocusStatistics,
+    grid: Complex64[np.ndarray, "edge edge half q"],
+    kernels: SliceKernels,
+) -> tuple[Float64[np.ndarray, "particle q"], Float64[np.ndarray, "particle q q"]]:
+    """Return the log-likelihood of coordinates x: `linear.x - x.quadratic.x / 2`.
+
+    Parameters
+    ----------
+    statistics : of some particles.
+    grid : principal deviations, from `DeviationSpace.to_grid`.
+    kernels : who computes.
+    """
+    return kernels.latent_moments(
+        grid, statistics.geometry, statistics.compared, statistics.precision
+    )
 
 
 def sum_slices(

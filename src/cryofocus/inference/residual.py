@@ -20,12 +20,12 @@ from cryofocus.inference.consensus import Consensus
 from cryofocus.inference.deviation import DeviationPrior, DeviationSpace
 from cryofocus.inference.focus import FocusBox, measure_focus, statistics_bytes
 from cryofocus.inference.half_grids import HalfGrids
-from cryofocus.inference.likelihood import class_log_likelihoods
 from cryofocus.inference.mixture import fit_mixture
 from cryofocus.inference.posterior import class_posteriors, random_posteriors
 from cryofocus.inference.prior import SpectrumModel, consensus_spectrum, consensus_support
 from cryofocus.inference.references import scale_references
 from cryofocus.inference.settings import ClassifierSettings
+from cryofocus.inference.spread_statistics import hold
 from cryofocus.inference.strategy import Prepared, pack_history, unpack_history
 from cryofocus.inference.subspace import fit_subspace
 
@@ -41,7 +41,7 @@ class ResidualStrategy:
 
     Attributes
     ----------
-    problem : statistics, space of deviations and kernels.
+    problem : statistics and space of deviations.
     spectrum : model of the prior's spectrum to start from.
     settings : of the classification.
     references : `(n_classes, d, d, d)` deviations the first run starts from, or None.
@@ -83,9 +83,8 @@ class ResidualStrategy:
     ) -> Float64[np.ndarray, "particle n_classes"]:
         """Return the posteriors under given deviations and equal class weights."""
         problem, n_classes = self.problem, len(deviations)
-        log_likelihood = class_log_likelihoods(
-            problem.statistics, problem.space, deviations, problem.kernels
-        )
+        grid = problem.space.to_grid(deviations)
+        log_likelihood = problem.statistics.class_log_likelihoods(grid)
         return class_posteriors(log_likelihood, np.full(n_classes, 1 / n_classes))[0]
 
     def search(self, run: int) -> Float64[np.ndarray, "particle n_classes"]:
@@ -96,9 +95,7 @@ class ResidualStrategy:
         n_dimensions = 1 if n_classes == 2 else n_classes
         problem = self.problem
         prior = DeviationPrior(self.spectrum.for_search(), problem.support, np.eye(n_dimensions))
-        subspace = fit_subspace(
-            problem.statistics, problem.space, prior, problem.kernels, generator
-        )
+        subspace = fit_subspace(problem.statistics, problem.space, prior, generator)
         logger.info(
             "run %d: subspace after %d cycles, information per image %s",
             run + 1,
@@ -179,7 +176,7 @@ def prepare_deviations(
     space = DeviationSpace(box, reach, images.workers)
     inside = box.cut(consensus.map.full)
     spectrum, support = consensus_spectrum(space, inside), consensus_support(space, inside)
-    problem = em.FocusProblem(statistics, space, support, prepared.kernels)
+    problem = em.FocusProblem(hold(statistics, prepared.kernels), space, support)
     references = None
     if prepared.references:
         scaled = scale_references(prepared.references, consensus.map.full)

@@ -16,9 +16,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from cryofocus.inference.deviation import Coefficients, DeviationPrior, DeviationSpace
-from cryofocus.inference.focus import FocusStatistics
-from cryofocus.inference.likelihood import sum_slices
-from cryofocus.kernels.contract import SliceKernels
+from cryofocus.inference.spread_statistics import SpreadStatistics
 
 # Out of random coordinates, information grows slowly before it settles.
 MIN_CYCLES, MAX_CYCLES = 6, 24
@@ -46,10 +44,9 @@ class Subspace:
 
 
 def fit_subspace(
-    statistics: FocusStatistics,
+    statistics: SpreadStatistics,
     space: DeviationSpace,
     prior: DeviationPrior,
-    kernels: SliceKernels,
     generator: np.random.Generator,
 ) -> Subspace:
     """Find principal deviations, as many as the prior has, from random starting coordinates.
@@ -63,15 +60,10 @@ def fit_subspace(
     coefficients: Coefficients | None = None
     information = np.zeros(n_dimensions)
     for cycle in range(1, MAX_CYCLES + 1):
-        sums = sum_slices(statistics, mean, second, kernels)
+        sums = statistics.sum_slices(mean, second)
         coefficients = space.solve(sums, prior, start=coefficients).coefficients
         deviations = space.expand(coefficients, prior)
-        linear, quadratic = kernels.latent_moments(
-            space.to_grid(deviations),
-            statistics.geometry,
-            statistics.compared,
-            statistics.precision,
-        )
+        linear, quadratic = statistics.latent_moments(space.to_grid(deviations))
         basis, mean, second, new_information = _standardise(linear, quadratic)
         # Coefficients follow the coordinates, so that the next solution starts close.
         coefficients = np.einsum("jk,jzyx->kzyx", basis.astype(np.float32), coefficients)

@@ -21,6 +21,7 @@ from cryofocus.inference.latent import (
 )
 from cryofocus.inference.prior import SpectrumModel
 from cryofocus.inference.residual import prepare_residual
+from cryofocus.inference.spread_statistics import SpreadStatistics, hold
 from cryofocus.inference.strategy import Prepared
 from cryofocus.inference.subspace import Subspace, fit_subspace
 
@@ -90,9 +91,8 @@ def _fit(
     generator: np.random.Generator,
 ) -> Subspace:
     prior = DeviationPrior(spectrum.for_search(), problem.support, np.eye(n_dimensions))
-    statistics = problem.statistics.take(rows)
     return strongest_first(
-        fit_subspace(statistics, problem.space, prior, problem.kernels, generator)
+        fit_subspace(_take(problem.statistics, rows), problem.space, prior, generator)
     )
 
 
@@ -102,12 +102,12 @@ def _moments(
     rows: Int[np.ndarray, " m"],
 ) -> Subspace:
     """Return what some particles tell about their coordinates along given deviations."""
-    statistics = problem.statistics.take(rows)
-    linear, quadratic = problem.kernels.latent_moments(
-        problem.space.to_grid(deviations),
-        statistics.geometry,
-        statistics.compared,
-        statistics.precision,
-    )
+    grid = problem.space.to_grid(deviations)
+    linear, quadratic = _take(problem.statistics, rows).latent_moments(grid)
     information = np.diagonal(quadratic.mean(axis=0)).copy()
     return Subspace(deviations, linear, quadratic, information, 0)
+
+
+def _take(statistics: SpreadStatistics, rows: Int[np.ndarray, " m"]) -> SpreadStatistics:
+    """Return the statistics of some of the particles."""
+    return hold(statistics.whole().take(rows), statistics.kernels)

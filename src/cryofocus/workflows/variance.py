@@ -133,12 +133,12 @@ def _bootstrap(
     """Resample the particles, if asked for."""
     if settings.n_bootstrap == 0:
         return None
-    statistics = found.problem.statistics
+    statistics = found.problem.statistics.whole()
     if not statistics.box.is_whole:
         particles = prepared.consensus.images.particles
         grid = (particles.box, particles.pixel_size_angstrom)
         whole = FocusMask.whole(*grid, soft_edge_angstrom=SOFT_EDGE_ANGSTROM)
-        statistics = prepare_residual(replace(prepared, mask=whole)).problem.statistics
+        statistics = prepare_residual(replace(prepared, mask=whole)).problem.statistics.whole()
     generator = np.random.default_rng([settings.seed, settings.n_bootstrap])
     with prepared.monitor.stage("bootstrap", settings.n_bootstrap) as advance:
         return bootstrap_variance(

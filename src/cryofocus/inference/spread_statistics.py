@@ -1,0 +1,129 @@
+"""The statistics of all particles, wherever they lie: what cycles ask of them.
+
+Each range of particles has its `FocusStatistics` where its images were read; they stay there.
+A cycle sends out maps and each particle's weights, and gets back log-likelihoods and one sum of
+slices, added on the way (docs/decisions/0014).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Complex64, Float, Float32, Float64
+
+from cryofocus.execution.contract import Executor, Spread
+from cryofocus.execution.serial import Serial
+from cryofocus.inference.band import Band
+from cryofocus.inference.focus import FocusBox, FocusStatistics
+from cryofocus.inference.likelihood import class_log_likelihoods, latent_moments, sum_slices
+from cryofocus.kernels.contract import SliceKernels, SliceSums
+
+Grid = Complex64[np.ndarray, "edge edge half component"]
+Weights = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class SpreadStatistics:
+    """The sufficient statistics of all particles for the small box, in ranges.
+
+    Attributes
+    ----------
+    box : the small box.
+    band : the points of the half plane that enter.
+    scale : `(particle,)` intensity scale of each particle.
+    shards : the statistics of each range.
+    kernels : who computes with them.
+    executor : where that is.
+    """
+
+    box: FocusBox
+    band: Band
+    scale: Float32[np.ndarray, " particle"]
+    shards: Spread[FocusStatistics]
+    kernels: SliceKernels
+    executor: Executor
+
+    def __len__(self) -> int:
+        """Return the number of particles."""
+        return len(self.scale)
+
+    def class_log_likelihoods(self, grid: Grid) -> Float64[np.ndarray, "particle n_classes"]:
+        """Return ln p(image | class) up to a constant of the image.
+
+        Parameters
+        ----------
+        grid : deviations of the classes, from `DeviationSpace.to_grid`.
+        """
+        common, nothing = (grid, self.kernels), [None] * len(self.shards.ranges)
+        return _join(self.executor.map(_compare, self.shards, common, nothing))
+
+    def latent_moments(
+        self, grid: Grid
+    ) -> tuple[Float64[np.ndarray, "particle q"], Float64[np.ndarray, "particle q q"]]:
+        """Return the log-likelihood of coordinates x: `linear.x - x.quadratic.x / 2`.
+
+        Parameters
+        ----------
+        grid : principal deviations, from `DeviationSpace.to_grid`.
+        """
+        common, nothing = (grid, self.kernels), [None] * len(self.shards.ranges)
+        moments = self.executor.map(_locate, self.shards, common, nothing)
+        linear, quadratic = zip(*moments, strict=True)
+        return _join(linear), _join(quadratic)
+
+    def sum_slices(
+        self,
+        data_weights: Float[np.ndarray, "particle data_column"],
+        precision_weights: Float[np.ndarray, "particle precision_column"],
+    ) -> SliceSums:
+        """Insert every particle's residual and kernel with its weights, in single precision."""
+        data = np.asarray(data_weights, np.float32)
+        same = precision_weights is data_weights
+        precision = data if same else np.asarray(precision_weights, np.float32)
+        parts = [(data[rows], precision[rows]) for rows in self.shards.ranges]
+        return self.executor.reduce(_insert, self.shards, self.kernels, parts)
+
+    def whole(self) -> FocusStatistics:
+        """Return the statistics of all particles; only where they are in one range here.
+
+        Raises
+        ------
+        ValueError
+            When they are spread.
+        """
+        if len(self.shards.parts) > 1 or not isinstance(self.shards.parts[0], FocusStatistics):
+            raise ValueError("the statistics are spread and larger than one process may hold")
+        return self.shards.parts[0]
+
+
+def hold(statistics: FocusStatistics, kernels: SliceKernels) -> SpreadStatistics:
+    """Offer statistics that this process holds as one range."""
+    shards: Spread[Any] = Spread((slice(0, len(statistics)),), (statistics,))
+    return SpreadStatistics(
+        statistics.box, statistics.band, statistics.scale, shards, kernels, Serial()
+    )
+
+
+def _compare(
+    statistics: FocusStatistics, common: tuple[Grid, SliceKernels], part: None
+) -> Float64[np.ndarray, "particle n_classes"]:
+    del part
+    return class_log_likelihoods(statistics, *common)
+
+
+def _locate(
+    statistics: FocusStatistics, common: tuple[Grid, SliceKernels], part: None
+) -> tuple[Float64[np.ndarray, "particle q"], Float64[np.ndarray, "particle q q"]]:
+    del part
+    return latent_moments(statistics, *common)
+
+
+def _insert(statistics: FocusStatistics, kernels: SliceKernels, part: Weights) -> SliceSums:
+    return sum_slices(statistics, *part, kernels)
+
+
+def _join(pieces: Any) -> np.ndarray:
+    """Put the rows of all ranges below each other; a single piece is not copied."""
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
