@@ -5,8 +5,7 @@ the precision) and K classes: the data and precision read once from memory; eigh
 2 K numbers read (E, latent), or of 3 K numbers read and written (M), through the first cache; and
 the operations of locating (27), interpolating or spreading, and the moments. Each divided by the
 limit measured beside it gives the least time a point can take; the largest is the roofline.
-"Loads alone" is a loop over the same points that finds and adds up the eight neighbours and does
-nothing else: what addresses and caches cost in this order of particles.
+No program that reads every neighbour of every point can be faster.
 
 Usage: ``python benchmarks/roofline.py [--threads 2] [--particles 5000] [--classes 1 2 4 ...]
 [-o benchmarks/results/roofline.md]`` (half a minute). Statistics are random numbers on the small
@@ -21,9 +20,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numba as nb
 import numpy as np
-from machine_limits import FAST, Limits, best_seconds, measure_limits
+from machine_limits import Limits, best_seconds, measure_limits
 from synthetic import describe_here
 
 from cryofocus.data.mask import FocusMask
@@ -109,43 +107,6 @@ class Case:
         return lambda: moments(grid, self.geometry, self.data, self.precision)
 
 
-@nb.njit(parallel=True, cache=True, fastmath=FAST)
-def _loads_alone(numbers, stride, edge, places, n_threads, out):
-    order, matrices, points = places
-    n = len(order)
-    half = edge // 2 + 1
-    for thread in nb.prange(n_threads):
-        total = np.float32(0.0)
-        for i in order[thread * n // n_threads : (thread + 1) * n // n_threads]:
-            m = matrices[i]
-            for p in range(len(points)):
-                kx, ky = points[p, 0], points[p, 1]
-                x = m[0, 0] * kx + m[1, 0] * ky
-                sign = np.float32(-1.0) if x < 0 else np.float32(1.0)
-                x0 = int(sign * x)
-                y0 = int(np.floor(sign * (m[0, 1] * kx + m[1, 1] * ky)))
-                z0 = int(np.floor(sign * (m[0, 2] * kx + m[1, 2] * ky)))
-                for dz in range(2):
-                    z = z0 + dz + (edge if z0 + dz < 0 else 0)
-                    for dy in range(2):
-                        y = y0 + dy + (edge if y0 + dy < 0 else 0)
-                        start = ((z * edge + y) * half + x0) * stride
-                        for j in range(2 * stride):
-                            total += numbers[start + j]
-        out[thread] = total
-
-
-def time_loads(case: Case, k: int, threads: int) -> float:
-    """Return the seconds of finding and adding up the neighbours, nothing else."""
-    edge = case.geometry.edge
-    numbers = np.ones(edge * edge * (edge // 2 + 1) * 2 * k, np.float32)
-    out = np.zeros(threads, np.float32)
-    nb.set_num_threads(threads)
-    geometry = case.geometry
-    places = (geometry.order, geometry.matrices, geometry.points)
-    return best_seconds(lambda: _loads_alone(numbers, 2 * k, edge, places, threads, out), REPEATS)
-
-
 def describe_limits(limits: Limits) -> str:
     """Return the table of the machine."""
     lines = [
@@ -171,8 +132,8 @@ def table(
     kernels = select_kernels("cpu", limits.threads)
     lines = [
         "| kernel | K | ms | ns a point | GB/s streamed | GFLOP/s | roofline, ns | set by | "
-        "share | loads alone, ns | relative to the first K |",
-        "| --- " * 11 + "|",
+        "share | relative to the first K |",
+        "| --- " * 10 + "|",
     ]
     seconds: dict[tuple[str, int], float] = {}
     for kernel in ("E", "M", "latent"):
@@ -183,13 +144,10 @@ def table(
             counts = count(kernel, k, case.bytes_a_point)
             bounds = counts.bounds(limits)
             by = max(bounds, key=lambda name: bounds[name])
-            loads = ""
-            if kernel == "E":
-                loads = f"{time_loads(case, k, limits.threads) / case.data.size * 1e9:.2f}"
             lines.append(
                 f"| {kernel} | {k} | {1e3 * taken:.1f} | {per_point:.2f} | "
                 f"{counts.streamed / per_point:.1f} | {counts.operations / per_point:.1f} | "
-                f"{bounds[by]:.2f} | {by} | {bounds[by] / per_point:.0%} | {loads} | "
+                f"{bounds[by]:.2f} | {by} | {bounds[by] / per_point:.0%} | "
                 f"{taken / seconds[kernel, classes[0]]:.2f} |"
             )
             print(lines[-1], flush=True)
