@@ -39,6 +39,10 @@ class FramedReader:
         images[:, inside, inside] = self.reader.read(indices)
         return images
 
+    def take(self, which: np.ndarray) -> FramedReader:
+        """Return a reader of some of the images."""
+        return FramedReader(self.reader.take(which), self.inner_box, self.box)
+
 
 @dataclass(frozen=True)
 class SimulatedSet:

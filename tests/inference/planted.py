@@ -77,7 +77,8 @@ def prepare(planted: Planted) -> tuple[FocusProblem, SpectrumModel, Consensus]:
         wrap_images(planted.particles, planted.images), half_set, KERNELS
     )
     box = FocusBox.around(planted.mask.data, PIXEL_SIZE, N_SHELLS)
-    statistics = measure_focus(consensus, whole_consensus(consensus, KERNELS), box, N_SHELLS)
+    background = whole_consensus(consensus, KERNELS)
+    statistics = measure_focus(background, consensus.image_model, box, N_SHELLS)
     reach = int(np.ceil(N_SHELLS * box.edge / box.sampled_box))
     space = DeviationSpace(box, min(reach, statistics.band.n_shells))
     inside = box.cut(consensus.map.full)

@@ -29,6 +29,10 @@ class ArrayReader:
         """Return a copy of some images."""
         return self.images[indices]
 
+    def take(self, which: np.ndarray) -> ArrayReader:
+        """Return a reader of some of them."""
+        return ArrayReader(self.images[which])
+
 
 @dataclass(frozen=True)
 class Beads:

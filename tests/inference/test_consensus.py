@@ -171,7 +171,7 @@ def test_residuals_of_the_consensus_itself_vanish(*, premultiplied: bool) -> Non
     for v in (estimate, MapEstimate(0 * volume, (0 * volume,) * 2, estimate.fsc)):
         consensus = Consensus(wrap_images(particles, scaled), v, noise, ScalePrior(1.0, 1.0), 1.0)
         background = whole_consensus(consensus, CpuKernels(2))
-        (residual,) = matched_residuals(consensus, background, band)
+        (residual,) = matched_residuals(background, consensus.image_model, band)
         results.append(residual)
     with_map, without = results
     np.testing.assert_allclose(with_map.scale, intensity, atol=0.03)

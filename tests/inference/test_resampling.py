@@ -20,7 +20,8 @@ def whole_statistics(planted: Planted) -> FocusStatistics:
     _, _, consensus = prepare(planted)
     mask = FocusMask.whole(BOX, PIXEL_SIZE, soft_edge_angstrom=4.0)
     box = FocusBox.around(mask.data, PIXEL_SIZE, N_SHELLS)
-    return measure_focus(consensus, whole_consensus(consensus, KERNELS), box, N_SHELLS)
+    background = whole_consensus(consensus, KERNELS)
+    return measure_focus(background, consensus.image_model, box, N_SHELLS)
 
 
 def test_excess_is_where_classes_differ() -> None:

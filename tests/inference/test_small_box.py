@@ -108,7 +108,7 @@ def measure(case: Case, smoothing: float = 0.0) -> Measured:
     wrapped = wrap_images(particles, multiply_by_ctf(particles, images))
     consensus = Consensus(wrapped, estimate, make_noise(case), ScalePrior(1.0, 0.0), 1.0)
     background = whole_consensus(consensus, CpuKernels(2))
-    statistics = measure_focus(consensus, background, box, case.n_shells)
+    statistics = measure_focus(background, consensus.image_model, box, case.n_shells)
     field = rng.normal(size=(N_CLASSES, *box.mask.shape))
     if smoothing:
         field = gaussian_filter(field, smoothing, axes=(1, 2, 3))

@@ -19,7 +19,7 @@ from cryofocus.inference.band import Band
 from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
 from cryofocus.inference.consensus import Consensus
 from cryofocus.inference.focus import FocusBox, FocusStatistics, measure_focus
-from cryofocus.inference.half_grids import HalfGrids, stack_grids
+from cryofocus.inference.half_grids import HalfGrids
 from cryofocus.inference.mask2d import Mask2dStrategy
 from cryofocus.inference.monitor import SilentMonitor
 from cryofocus.inference.references import scale_references
@@ -39,7 +39,7 @@ HALF_SET = (1 + np.arange(300) // 2 % 2).astype(np.int8)
 def measure(consensus: Consensus, background: HalfGrids) -> FocusStatistics:
     """Take the statistics of the planted set."""
     box = FocusBox.around(plant().mask.data, PIXEL_SIZE, N_SHELLS)
-    return measure_focus(consensus, background, box, N_SHELLS)
+    return measure_focus(background, consensus.image_model, box, N_SHELLS)
 
 
 def with_map(consensus: Consensus, volume: np.ndarray) -> Consensus:
@@ -154,7 +154,7 @@ def test_half_sets_are_subtracted_with_their_own_maps() -> None:
 def test_grids_of_half_sets_are_kept_apart() -> None:
     """A particle sees the map of its own half set, whatever the order of the particles."""
     images = prepare(plant())[2].images
-    one, two = (stack_grids([np.full((BOX,) * 3, v, np.float32)]) for v in (1.0, 2.0))
+    one, two = ((np.full((BOX,) * 3, v, np.float32),) for v in (1.0, 2.0))
     band, which = Band.disc(BOX, 4), np.array([5, 0, 2, 3])
     shared = HalfGrids(images, None, (one,), KERNELS).slices(band, which)
     apart = HalfGrids(images, HALF_SET, (one, two), KERNELS).slices(band, which)

@@ -143,14 +143,14 @@ def measure_occupancies(
     advance : called with the number of particles done.
     """
     images = consensus.images
-    unscaled = replace(consensus, scale_prior=ScalePrior(1.0, 0.0))
+    unscaled = replace(consensus.image_model, scale_prior=ScalePrior(1.0, 0.0))
     band = Band.disc(images.particles.box, n_shells)
     grid = stack_grids(list(templates.volumes))
     n_components = len(templates.volumes)
     linear = np.empty((len(images), n_components))
     quadratic = np.empty((len(images), n_components, n_components))
-    background = whole_consensus(unscaled, kernels)
-    for residual in matched_residuals(unscaled, background, band):
+    background = whole_consensus(consensus, kernels)
+    for residual in matched_residuals(background, unscaled, band):
         geometry = images.geometry(band, PADDING, grid.shape[0], residual.particles)
         linear[residual.particles], quadratic[residual.particles] = kernels.latent_moments(
             grid,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from threading import Lock
 
 import numpy as np
@@ -37,6 +38,14 @@ class ImageReader:
         ]
         self._stacks: OrderedDict[int, Shaped[np.ndarray, "sections box box"]] = OrderedDict()
         self._lock = Lock()
+
+    def __reduce__(self) -> tuple[type[ImageReader], tuple[ParticleSet]]:
+        """Travel as what to read: stacks are opened where they are read."""
+        return ImageReader, (self._particles,)
+
+    def take(self, which: Int[np.ndarray, " m"]) -> ImageReader:
+        """Return a reader of some of the particles, which it counts from 0."""
+        return ImageReader(replace(self._particles.take(which), table=None))
 
     def read(self, indices: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m box box"]:
         """Read images.

@@ -53,3 +53,7 @@ class Serial:
     def counting(self, count: Count) -> Iterator[Count]:
         """Give the counter itself."""
         yield count
+
+
+# One range, in this process: what everything does unless told otherwise.
+HERE = Serial()

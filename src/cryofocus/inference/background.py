@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float32, Int8
 
 from cryofocus.inference.consensus import Consensus
-from cryofocus.inference.half_grids import HalfGrids, stack_grids
+from cryofocus.inference.half_grids import HalfGrids
 from cryofocus.inference.subtraction import filter_half_maps
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.filters import lowpass
@@ -26,7 +26,7 @@ Volume = Float32[np.ndarray, "box box box"]
 
 def whole_consensus(consensus: Consensus, kernels: SliceKernels) -> HalfGrids:
     """Take out the consensus: what is left are residuals (strategies residual and global)."""
-    return HalfGrids(consensus.images, None, (stack_grids([consensus.map.full]),), kernels)
+    return HalfGrids(consensus.images, None, ((consensus.map.full,),), kernels)
 
 
 def subtracted_density(
@@ -38,8 +38,8 @@ def subtracted_density(
     """Take out what lies outside the mask with each half set's own map (strategy subtract)."""
     halves = filter_half_maps(consensus.map.halves, consensus.map.fsc)
     inside = mask * consensus.map.full
-    grids = tuple(stack_grids([(1 - mask) * half + inside]) for half in halves)
-    return HalfGrids(consensus.images, half_set, grids, kernels)
+    volumes = tuple(((1 - mask) * half + inside,) for half in halves)
+    return HalfGrids(consensus.images, half_set, volumes, kernels)
 
 
 def masked_reference(
@@ -64,5 +64,5 @@ def masked_reference(
         if outside_lowpass_angstrom is not None:
             outside = lowpass(volume, voxel, outside_lowpass_angstrom)
         reference = reference + np.float32(outside_weight) * (1 - mask) * outside
-    grid = stack_grids([volume, reference.astype(np.float32)])
-    return HalfGrids(consensus.images, None, (grid,), kernels)
+    columns = (volume, reference.astype(np.float32))
+    return HalfGrids(consensus.images, None, (columns,), kernels)

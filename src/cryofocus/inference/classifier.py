@@ -16,6 +16,8 @@ from jaxtyping import Float32, Float64, Int8, Int64
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import SettingError
+from cryofocus.execution.contract import Executor
+from cryofocus.execution.serial import HERE
 from cryofocus.inference.checkpoint import pack_runs, unpack_runs
 from cryofocus.inference.consensus import Consensus, estimate_consensus
 from cryofocus.inference.images import Reader
@@ -121,6 +123,7 @@ class FocusedClassifier:
     settings : every setting that changes the result.
     kernels : slice kernels of the device, from `select_kernels`.
     workers : threads of the Fourier transforms.
+    executor : where passes over the images are made and statistics stay.
     solvent : mask, on the particles' grid, that the consensus is multiplied by; or None.
     references : maps that the first run starts from, one a class, on the particles' grid in any
         grey scale; their order is the order of the classes.
@@ -137,6 +140,7 @@ class FocusedClassifier:
         kernels: SliceKernels,
         workers: int = 1,
         *,
+        executor: Executor = HERE,
         solvent: FocusMask | None = None,
         references: Sequence[Float32[np.ndarray, "box box box"]] = (),
     ) -> None:
@@ -149,6 +153,7 @@ class FocusedClassifier:
         self.settings = settings
         self._kernels = kernels
         self._workers = workers
+        self._executor = executor
         self._solvent = solvent
         self._references = tuple(references)
 
@@ -221,7 +226,7 @@ class FocusedClassifier:
     ) -> Consensus:
         """Decide how images are treated and reconstruct what all classes share."""
         invert = self.settings.invert
-        images = prepare_images(particles, reader, invert, self._workers)
+        images = prepare_images(particles, reader, invert, self._workers, self._executor)
         sign = None if invert == "auto" else images.treatment.sign
         with monitor.stage("consensus", len(particles)) as advance:
             return estimate_consensus(

@@ -46,6 +46,25 @@ class Consensus:
     scale_prior: ScalePrior
     skewness: float
 
+    @property
+    def image_model(self) -> ImageModel:
+        """What images hold besides density."""
+        return ImageModel(self.noise, self.scale_prior)
+
+
+@dataclass(frozen=True)
+class ImageModel:
+    """What it takes to compare an image with a projection.
+
+    Attributes
+    ----------
+    noise : noise spectra per optics group.
+    scale_prior : mean and variance of the particles' intensity scale.
+    """
+
+    noise: NoiseModel
+    scale_prior: ScalePrior
+
 
 @dataclass(frozen=True)
 class ScalePrior:
@@ -96,10 +115,11 @@ def estimate_consensus(
 
 
 def refit_noise(
-    consensus: Consensus, grid: Complex64[np.ndarray, "edge edge half"], kernels: SliceKernels
+    consensus: Consensus, volume: Float32[np.ndarray, "box box box"], kernels: SliceKernels
 ) -> Consensus:
-    """Return the consensus with the noise that images show beyond another map's padded grid."""
+    """Return the consensus with the noise that images show beyond another map."""
     images = consensus.images
+    grid = map_to_grid(volume, PADDING * images.particles.box)
     noise, _ = fit_residuals(images, consensus.noise, grid, noise_sample(images), kernels)
     return replace(consensus, noise=noise)
 

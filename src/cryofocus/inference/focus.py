@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Complex64, Float, Float32, Int
 
 from cryofocus.inference.band import Band
-from cryofocus.inference.consensus import Consensus, fit_scales, scale_moments
+from cryofocus.inference.consensus import ImageModel, fit_scales, scale_moments
 from cryofocus.inference.half_grids import HalfGrids
 from cryofocus.inference.reconstruct import matched_chunk
 from cryofocus.kernels.contract import SliceGeometry
@@ -198,8 +198,8 @@ def statistics_bytes(n_particles: int, box: FocusBox, n_shells: int, n_columns: 
 
 
 def measure_focus(
-    consensus: Consensus,
     background: HalfGrids,
+    model: ImageModel,
     box: FocusBox,
     n_shells: int,
     *,
@@ -210,19 +210,20 @@ def measure_focus(
 
     Parameters
     ----------
-    consensus : images, consensus map, noise and scale prior.
-    background : what is taken out of the images; a second column, if there is one, is what is
-        taken out of them when classes are compared.
+    background : the images, and what is taken out of them; a second column, if there is one, is
+        what is taken out of them when classes are compared.
+    model : noise and scale prior.
     box : the small box.
     n_shells : shells of the particle's box that enter (the classification's resolution limit).
     allocate : makes the large arrays, given shape and type.
     advance : called with the number of particles done.
     """
-    images = consensus.images
+    images = background.images
     full_band = Band.disc(images.particles.box, n_shells)
     band = box.band(n_shells, images.stretch)
-    n_columns = background.grids[0].shape[3]
-    columns = [allocate((len(images), len(band)), np.complex64) for _ in range(n_columns)]
+    columns = [
+        allocate((len(images), len(band)), np.complex64) for _ in range(background.n_columns)
+    ]
     precision = allocate((len(images), len(band)), np.float32)
     scale = np.empty(len(images), np.float32)
     everything = np.arange(len(images))
@@ -230,7 +231,7 @@ def measure_focus(
     centres = geometry.matrices.astype(np.float64) @ np.asarray(box.centre_angstrom)
     # Inverse transforms of the whole box divided by its points; sums over its plane did not.
     weight = band.hermitian * np.float32((box.sampled_box / band.box) ** 2)
-    for residual in matched_residuals(consensus, background, full_band):
+    for residual in matched_residuals(background, model, full_band):
         which = residual.particles
         scale[which] = residual.scale
         small = to_small_box(residual, box, (n_shells, band), centres[which], images.workers)
@@ -252,19 +253,19 @@ class MatchedResidual:
 
 
 def matched_residuals(
-    consensus: Consensus, background: HalfGrids, band: Band
+    background: HalfGrids, model: ImageModel, band: Band
 ) -> Iterator[MatchedResidual]:
     """Yield what each image says beyond its background, chunk by chunk, on the full-box band.
 
     The scale `s` is fitted with the background's first column; precisions are `s^2 C^2 / sigma2`.
     """
-    images = consensus.images
+    images = background.images
     for chunk in images.chunks(band):
         slices = background.slices(band, chunk.particles)
         unit = np.ones(len(chunk.particles), np.float32)
-        data, precision = matched_chunk(chunk, band, consensus.noise, unit)
+        data, precision = matched_chunk(chunk, band, model.noise, unit)
         moments = scale_moments(band, data, precision, slices[..., 0])
-        scale = fit_scales(*moments, consensus.scale_prior)
+        scale = fit_scales(*moments, model.scale_prior)
         precision *= scale[:, None]
         columns = tuple(
             (data - precision * slices[..., column]) * scale[:, None]

@@ -1,9 +1,13 @@
-"""Projections of maps of which each half set may have its own."""
+"""Projections of maps of which each half set may have its own.
+
+Maps travel and padded grids do not: those are eight times as large, and made where they are used.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Complex64, Float32, Int, Int8
@@ -14,24 +18,35 @@ from cryofocus.inference.reconstruct import PADDING, map_to_grid
 from cryofocus.kernels.contract import SliceKernels
 
 Grid = Complex64[np.ndarray, "edge edge half column"]
+Volumes = tuple[Float32[np.ndarray, "box box box"], ...]
 
 
 @dataclass(frozen=True, eq=False)
 class HalfGrids:
-    """Padded grids of one or several maps, for each half set its own or one for both.
+    """One or several maps and their slices, for each half set its own or the same for both.
 
     Attributes
     ----------
     images : whose poses cut the slices.
     half_set : `(particle,)` 1 or 2; None where half sets share their maps.
-    grids : `(edge, edge, edge//2+1, column)`, one a half set or a single one.
+    volumes : maps side by side, as many columns; one such set a half set, or a single one.
     kernels : slice kernels of the device.
     """
 
     images: ParticleImages
     half_set: Int8[np.ndarray, " particle"] | None
-    grids: tuple[Grid, ...]
+    volumes: tuple[Volumes, ...]
     kernels: SliceKernels
+
+    @property
+    def n_columns(self) -> int:
+        """Maps side by side."""
+        return len(self.volumes[0])
+
+    @cached_property
+    def grids(self) -> tuple[Grid, ...]:
+        """The maps on padded grids, `(edge, edge, edge//2+1, column)`."""
+        return tuple(stack_grids(columns) for columns in self.volumes)
 
     def slices(
         self, band: Band, which: Int[np.ndarray, " n"]
@@ -39,7 +54,7 @@ class HalfGrids:
         """Return the slices of every map at the poses of some particles."""
         if self.half_set is None:
             return self._gather(self.grids[0], band, which)
-        slices = np.empty((len(which), len(band), self.grids[0].shape[3]), np.complex64)
+        slices = np.empty((len(which), len(band), self.n_columns), np.complex64)
         for half, grid in enumerate(self.grids, start=1):
             rows = np.flatnonzero(self.half_set[which] == half)
             if rows.size:

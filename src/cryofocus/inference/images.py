@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Complex64, Float32, Float64, Int, Int32
 
 from cryofocus.data.particles import ParticleSet
+from cryofocus.execution.contract import Executor, Spread
+from cryofocus.execution.serial import HERE
 from cryofocus.inference.band import Band
 from cryofocus.kernels.contract import SliceGeometry
 from cryofocus.maths.ctf import aberration_phase, evaluate_ctf
@@ -31,6 +33,10 @@ class Reader(Protocol):
 
     def read(self, indices: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m box box"]:
         """Return raw pixel values, float32."""
+        ...
+
+    def take(self, which: Int[np.ndarray, " m"]) -> Reader:
+        """Return a reader of some of the particles, which it counts from 0."""
         ...
 
 
@@ -83,12 +89,14 @@ class ParticleImages:
     reader : gives raw pixels.
     treatment : what is done to them.
     workers : threads of the Fourier transforms.
+    executor : where passes over all images are made.
     """
 
     particles: ParticleSet
     reader: Reader
     treatment: ImageTreatment
     workers: int = 1
+    executor: Executor = HERE
 
     def __len__(self) -> int:
         """Return the number of particles."""
@@ -99,6 +107,20 @@ class ParticleImages:
         """Largest factor by which a group's magnification moves frequencies outwards, or 1."""
         matrices = [group.microscope.magnification_matrix for group in self.particles.optics]
         return max(1.0, float(np.linalg.norm(matrices, ord=2, axis=(1, 2)).max()))
+
+    @cached_property
+    def shards(self) -> Spread[ParticleImages]:
+        """The images of each range of particles, to be read where the range's work is done."""
+        ranges = self.executor.ranges(len(self))
+        return self.executor.place([self._take(rows) for rows in ranges], ranges)
+
+    def _take(self, rows: slice) -> ParticleImages:
+        if rows == slice(0, len(self)):
+            return replace(self, executor=HERE)
+        which = np.arange(rows.start, rows.stop)
+        # The table is the whole set's, and nobody asks for it where images are read.
+        particles = replace(self.particles.take(which), table=None)
+        return replace(self, particles=particles, reader=self.reader.take(which), executor=HERE)
 
     def largest_band(self) -> Band:
         """Return the band of all shells whose slices stay on a grid padded twofold."""

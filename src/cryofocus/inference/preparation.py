@@ -11,6 +11,8 @@ from jaxtyping import Int8
 from cryofocus.data.half_sets import deal_half_sets
 from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import ParticleError
+from cryofocus.execution.contract import Executor
+from cryofocus.execution.serial import HERE
 from cryofocus.inference.images import (
     ImageTreatment,
     ParticleImages,
@@ -30,7 +32,11 @@ Invert = Literal["auto", "yes", "no"]
 
 
 def prepare_images(
-    particles: ParticleSet, reader: Reader, invert: Invert, workers: int
+    particles: ParticleSet,
+    reader: Reader,
+    invert: Invert,
+    workers: int,
+    executor: Executor = HERE,
 ) -> ParticleImages:
     """Look at a sample of the images and decide how all are treated.
 
@@ -41,6 +47,7 @@ def prepare_images(
     invert : "yes" for dark protein, "no" for bright protein; "auto" guesses bright and lets the
         consensus decide (`estimate_consensus`).
     workers : threads of the Fourier transforms.
+    executor : where passes over all images are made.
     """
     n_sample = min(SAMPLE_PARTICLES, len(particles))
     sample = np.unique(np.linspace(0, len(particles) - 1, n_sample).astype(np.int64))
@@ -67,7 +74,7 @@ def prepare_images(
         "normalised one by one" if normalise else "used as they are",
     )
     treatment = ImageTreatment(-1 if invert == "yes" else 1, normalise, radius, edge)
-    return ParticleImages(particles, reader, treatment, workers)
+    return ParticleImages(particles, reader, treatment, workers, executor)
 
 
 def _common_field_pixels(particles: ParticleSet) -> float:

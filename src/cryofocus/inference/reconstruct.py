@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Complex64, Float, Float32, Float64, Int8
 
+from cryofocus.execution.contract import Count
 from cryofocus.inference.band import Band
 from cryofocus.inference.images import ImageChunk, ParticleImages
 from cryofocus.inference.noise import NoiseModel
@@ -83,6 +84,19 @@ def accumulate_maps(
     advance: Callable[[int], None] = lambda _: None,
 ) -> SliceSums:
     """Insert every intact image into a padded whole-box grid, once per weight column."""
+    executor, shards = images.executor, images.shards
+    parts = [(weights[rows], scale[rows]) for rows in shards.ranges]
+    with executor.counting(advance) as count:
+        return executor.reduce(_accumulate, shards, (noise, kernels, count), parts)
+
+
+def _accumulate(
+    images: ParticleImages,
+    common: tuple[NoiseModel, SliceKernels, Count],
+    part: tuple[Float32[np.ndarray, "particle component"], Float32[np.ndarray, " particle"]],
+) -> SliceSums:
+    """Insert the images of one range."""
+    (noise, kernels, count), (weights, scale) = common, part
     band, edge = images.largest_band(), PADDING * images.particles.box
     accumulator = kernels.accumulator(edge, weights.shape[1], weights.shape[1])
     for chunk in images.chunks(band, np.flatnonzero(weights.any(axis=1))):
@@ -95,7 +109,7 @@ def accumulate_maps(
             weights[which],
             weights[which],
         )
-        advance(len(which))
+        count(len(which))
     return accumulator.total()
 
 

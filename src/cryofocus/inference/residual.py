@@ -18,14 +18,14 @@ from cryofocus.inference import em
 from cryofocus.inference.background import whole_consensus
 from cryofocus.inference.consensus import Consensus
 from cryofocus.inference.deviation import DeviationPrior, DeviationSpace
-from cryofocus.inference.focus import FocusBox, measure_focus, statistics_bytes
+from cryofocus.inference.focus import FocusBox, statistics_bytes
 from cryofocus.inference.half_grids import HalfGrids
 from cryofocus.inference.mixture import fit_mixture
 from cryofocus.inference.posterior import class_posteriors, random_posteriors
 from cryofocus.inference.prior import SpectrumModel, consensus_spectrum, consensus_support
 from cryofocus.inference.references import scale_references
 from cryofocus.inference.settings import ClassifierSettings
-from cryofocus.inference.spread_statistics import hold
+from cryofocus.inference.spread_statistics import measure_statistics
 from cryofocus.inference.strategy import Prepared, pack_history, unpack_history
 from cryofocus.inference.subspace import fit_subspace
 
@@ -167,16 +167,21 @@ def prepare_deviations(
     images, n_shells = consensus.images, prepared.n_shells
     reach = int(np.ceil(n_shells * images.stretch))
     box = FocusBox.around(prepared.mask.data, images.particles.pixel_size_angstrom, reach)
-    _log_plan(prepared, box, background.grids[0].shape[3])
+    _log_plan(prepared, box, background.n_columns)
     with prepared.monitor.stage("statistics", len(images)) as advance:
-        statistics = measure_focus(
-            consensus, background, box, n_shells, allocate=prepared.allocate, advance=advance
+        statistics = measure_statistics(
+            background,
+            consensus.image_model,
+            box,
+            n_shells,
+            allocate=prepared.allocate,
+            advance=advance,
         )
     reach = min(statistics.band.n_shells, _prior_shells(n_shells, box))
     space = DeviationSpace(box, reach, images.workers)
     inside = box.cut(consensus.map.full)
     spectrum, support = consensus_spectrum(space, inside), consensus_support(space, inside)
-    problem = em.FocusProblem(hold(statistics, prepared.kernels), space, support)
+    problem = em.FocusProblem(statistics, space, support)
     references = None
     if prepared.references:
         scaled = scale_references(prepared.references, consensus.map.full)

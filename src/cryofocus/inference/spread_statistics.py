@@ -7,16 +7,20 @@ slices, added on the way (docs/decisions/0014).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Complex64, Float, Float32, Float64
+from jaxtyping import Complex64, Float, Float32, Float64, Int8
 
-from cryofocus.execution.contract import Executor, Spread
-from cryofocus.execution.serial import Serial
+from cryofocus.execution.contract import Count, Executor, Spread
+from cryofocus.execution.serial import HERE
 from cryofocus.inference.band import Band
-from cryofocus.inference.focus import FocusBox, FocusStatistics
+from cryofocus.inference.consensus import ImageModel
+from cryofocus.inference.focus import FocusBox, FocusStatistics, measure_focus
+from cryofocus.inference.half_grids import HalfGrids, Volumes
+from cryofocus.inference.images import ParticleImages
 from cryofocus.inference.likelihood import class_log_likelihoods, latent_moments, sum_slices
 from cryofocus.kernels.contract import SliceKernels, SliceSums
 
@@ -102,8 +106,71 @@ def hold(statistics: FocusStatistics, kernels: SliceKernels) -> SpreadStatistics
     """Offer statistics that this process holds as one range."""
     shards: Spread[Any] = Spread((slice(0, len(statistics)),), (statistics,))
     return SpreadStatistics(
-        statistics.box, statistics.band, statistics.scale, shards, kernels, Serial()
+        statistics.box, statistics.band, statistics.scale, shards, kernels, HERE
     )
+
+
+def measure_statistics(
+    background: HalfGrids,
+    model: ImageModel,
+    box: FocusBox,
+    n_shells: int,
+    *,
+    allocate: Callable[..., np.ndarray] = np.empty,
+    advance: Count = lambda _: None,
+) -> SpreadStatistics:
+    """Take the small-box statistics of every particle, where its image is read.
+
+    Parameters
+    ----------
+    background, model, box, n_shells : as `measure_focus`.
+    allocate : makes the large arrays of each range, given shape and type.
+    advance : called with the number of particles done.
+    """
+    images, half_set = background.images, background.half_set
+    executor, ranges = images.executor, images.shards.ranges
+    parts = [None if half_set is None else half_set[rows] for rows in ranges]
+    with executor.counting(advance) as count:
+        pass_ = _Pass(
+            background.volumes, background.kernels, model, box, n_shells, allocate, count
+        )
+        shards = executor.build(_measure, images.shards, pass_, parts)
+    scale = _join(executor.map(_scale, shards, None, [None] * len(ranges)))
+    band = box.band(n_shells, images.stretch)
+    return SpreadStatistics(box, band, scale, shards, background.kernels, executor)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pass:
+    """What the pass over the images of every range needs: maps, not their padded grids."""
+
+    volumes: tuple[Volumes, ...]
+    kernels: SliceKernels
+    model: ImageModel
+    box: FocusBox
+    n_shells: int
+    allocate: Callable[..., np.ndarray]
+    count: Count
+
+
+def _measure(
+    images: ParticleImages, common: _Pass, half_set: Int8[np.ndarray, " particle"] | None
+) -> FocusStatistics:
+    return measure_focus(
+        HalfGrids(images, half_set, common.volumes, common.kernels),
+        common.model,
+        common.box,
+        common.n_shells,
+        allocate=common.allocate,
+        advance=common.count,
+    )
+
+
+def _scale(
+    statistics: FocusStatistics, common: None, part: None
+) -> Float32[np.ndarray, " particle"]:
+    del common, part
+    return statistics.scale
 
 
 def _compare(

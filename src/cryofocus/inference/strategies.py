@@ -38,7 +38,7 @@ def prepare_mask3d(prepared: Prepared) -> ResidualStrategy:
         settings.resolved_outside_weight,
         prepared.kernels,
     )
-    consensus = refit_noise(prepared.consensus, background.grids[0][..., 1], prepared.kernels)
+    consensus = refit_noise(prepared.consensus, background.volumes[0][1], prepared.kernels)
     return prepare_deviations(prepared, consensus, background)
 
 

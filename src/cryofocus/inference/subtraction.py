@@ -24,7 +24,7 @@ from cryofocus.inference.consensus import (
     predicted,
     scale_moments,
 )
-from cryofocus.inference.half_grids import HalfGrids, stack_grids
+from cryofocus.inference.half_grids import HalfGrids
 from cryofocus.inference.images import ImageChunk, ParticleImages, grey_scale
 from cryofocus.inference.noise import NoiseModel, fit_noise, flat_noise
 from cryofocus.inference.reconstruct import matched_chunk
@@ -134,13 +134,12 @@ def fit_subtraction(
     """
     band, sample = images.largest_band(), fit_sample(images)
     noise = flat_noise(power_of_images(images, band, sample))
-    grids = tuple(
-        stack_grids([volume, volume * (1 - keep)])
-        for volume in (maps[:1] if maps[1] is maps[0] else maps)
+    volumes = tuple(
+        (volume, volume * (1 - keep)) for volume in (maps[:1] if maps[1] is maps[0] else maps)
     )
-    is_shared = len(grids) == 1
+    is_shared = len(volumes) == 1
     crossed = np.asarray(3 - half_set, np.int8)
-    density = HalfGrids(images, None if is_shared else crossed, grids, kernels)
+    density = HalfGrids(images, None if is_shared else crossed, volumes, kernels)
     trial = Subtraction(density, (1.0, 1.0), (0.0, 0.0), noise, ScalePrior(1.0, 0.0))
     linear, quadratic = _sample_moments(trial, band, sample, advance)
     factors = np.ones(len(sample))
@@ -154,11 +153,13 @@ def fit_subtraction(
             grey[half - 1] = float(linear[rows].sum()) / total
             significance[half - 1] = float(linear[rows].sum()) / np.sqrt(total)
         factors[halves == half] = grey[half - 1]
-    for grid, factor in zip(grids, grey, strict=False):
-        grid *= np.complex64(factor)
+    brought = tuple(
+        (np.float32(factor) * whole, np.float32(factor) * removed)
+        for (whole, removed), factor in zip(volumes, grey, strict=False)
+    )
     scaled = replace(
         trial,
-        density=replace(density, half_set=None if is_shared else half_set),
+        density=replace(density, half_set=None if is_shared else half_set, volumes=brought),
         grey_scale=(grey[0], grey[1]),
         significance=(significance[0], significance[1]),
         scale_prior=estimate_scale_prior(linear * factors, quadratic * factors**2),

@@ -250,6 +250,10 @@ class _HeldImages:
         """Return some of them."""
         return np.asarray(self.pixels[indices])
 
+    def take(self, which: Int[np.ndarray, " m"]) -> _HeldImages:
+        """Return a reader of some of them."""
+        return _HeldImages(self.pixels[which])
+
 
 def hold_images(images: ParticleImages, which: Int[np.ndarray, " n"]) -> ParticleImages:
     """Return the images of some particles, in memory, without poses."""

@@ -203,7 +203,7 @@ def _require_significance(subtraction: Subtraction, settings: SubtractSettings) 
 def _log_fit(subtraction: Subtraction) -> None:
     first, second = subtraction.grey_scale
     is_dark = first * subtraction.images.treatment.sign < 0
-    shared = len(subtraction.density.grids) == 1
+    shared = len(subtraction.density.volumes) == 1
     logger.info(
         "grey scale of the map%s in the images: %s; protein is %s in the images",
         "" if shared else "s",
