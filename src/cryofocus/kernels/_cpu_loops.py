@@ -1,10 +1,17 @@
-"""Compiled loops over particles and slice points; flat arrays, no result allocated, no checks.
+"""Compiled loops over particles and slice points; flat arrays, no checks.
 
 Grids are half volumes of a padded box, flattened from axes (z, y, x >= 0, component), the
 component (class or latent dimension) fastest, each with its real and imaginary part side by side:
 all numbers of a node are one run of floats, so that the eight neighbours of a point are found
-once for all components and the innermost loop runs over contiguous memory. A point with x < 0 is
-read at its Friedel mate and conjugated, so that all its neighbours are stored.
+once for all components and handled as short vectors. A point with x < 0 is read at its Friedel
+mate and conjugated, so that all its neighbours are stored.
+
+Points are worked on in tiles that stay in the first-level cache: first where their neighbours are
+(one simple loop over the tile, which the compiler turns into vectors over points), then, for a few
+floats of the node at a time, everything that needs these floats (vectors over components, whose
+sums stay in registers).
+
+Data and precisions are float32, or the uint16 upper halves of float32 (`bfloat16`).
 """
 
 from __future__ import annotations
@@ -12,94 +19,184 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+from cryofocus.kernels._vector import (
+    add_product,
+    add_scaled,
+    alternate,
+    as_float,
+    load,
+    scale,
+    store,
+)
+
 # Reassociation and fused multiply-add only: infinities and NaN keep their meaning.
 FAST = {"reassoc", "contract", "arcp", "nsz"}
+TILE = 128
+# What is known of a tile's points: in `places` x, and the four rows (z, y) of the grid in which
+# the neighbours x and x + 1 are; in `values` the neighbours' weights in this order, and then:
+REAL, IMAGINARY, PRECISION, SIGN = 8, 9, 10, 11
+N_PLACES, N_VALUES = 5, 12
+# Floats of a node that are handled at once, as long as so many are left.
+WIDTHS = (8, 4, 2)
 
 
 @nb.njit(cache=True, fastmath=FAST)
-def _locate(matrix, kx, ky, edge):
-    """Return where the eight neighbours of A^T (kx, ky, 0) are, their weights, and the sign.
-
-    The neighbours are four nodes (z, y) and those beside them in x; weights go in this order.
-    """
-    x = matrix[0, 0] * kx + matrix[1, 0] * ky
-    y = matrix[0, 1] * kx + matrix[1, 1] * ky
-    z = matrix[0, 2] * kx + matrix[1, 2] * ky
-    sign = np.float32(1.0)
-    if x < 0:
-        x, y, z = -x, -y, -z
-        sign = np.float32(-1.0)
-    x0 = int(x)
-    y0 = int(np.floor(y))
-    z0 = int(np.floor(z))
-    fx = np.float32(x - x0)
-    fy = np.float32(y - y0)
-    fz = np.float32(z - z0)
-    y1 = y0 + 1
-    z1 = z0 + 1
-    if y0 < 0:
-        y0 += edge
-    if y1 < 0:
-        y1 += edge
-    if z0 < 0:
-        z0 += edge
-    if z1 < 0:
-        z1 += edge
-    half = edge // 2 + 1
-    one = np.float32(1.0)
-    near, far = (one - fz) * (one - fy), (one - fz) * fy
-    deep, corner = fz * (one - fy), fz * fy
-    rows = (
-        (z0 * edge + y0) * half + x0,
-        (z0 * edge + y1) * half + x0,
-        (z1 * edge + y0) * half + x0,
-        (z1 * edge + y1) * half + x0,
-    )
-    low = one - fx
-    weights = (
-        near * low,
-        near * fx,
-        far * low,
-        far * fx,
-        deep * low,
-        deep * fx,
-        corner * low,
-        corner * fx,
-    )
-    return rows, weights, sign
+def locate_tile(matrix, points, start, n, edge, places, values):
+    """Find the neighbours of A^T (kx, ky, 0), their weights, and the sign of x."""
+    one, whole, size = np.float32(1), np.float32(edge), np.int32(edge)
+    a, b, c = matrix[0, 0], matrix[0, 1], matrix[0, 2]
+    d, e, f = matrix[1, 0], matrix[1, 1], matrix[1, 2]
+    tile = points[start : start + n]
+    for p in range(n):
+        kx, ky = tile[p, 0], tile[p, 1]
+        x = a * kx + d * ky
+        y = b * kx + e * ky
+        z = c * kx + f * ky
+        sign = np.float32(-1) if x < 0 else one
+        x *= sign
+        y *= sign
+        z *= sign
+        x0 = np.int32(x)
+        # Cutting off decimals is rounding down for positive numbers.
+        y0 = np.int32(y + whole) - size
+        z0 = np.int32(z + whole) - size
+        fx, fy, fz = x - np.float32(x0), y - np.float32(y0), z - np.float32(z0)
+        y1, z1 = y0 + np.int32(1), z0 + np.int32(1)
+        y0 += size if y0 < 0 else np.int32(0)
+        y1 += size if y1 < 0 else np.int32(0)
+        z0 += size if z0 < 0 else np.int32(0)
+        z1 += size if z1 < 0 else np.int32(0)
+        places[0, p] = x0
+        places[1, p] = z0 * size + y0
+        places[2, p] = z0 * size + y1
+        places[3, p] = z1 * size + y0
+        places[4, p] = z1 * size + y1
+        gx, gy, gz = one - fx, one - fy, one - fz
+        values[0, p] = gz * gy * gx
+        values[1, p] = gz * gy * fx
+        values[2, p] = gz * fy * gx
+        values[3, p] = gz * fy * fx
+        values[4, p] = fz * gy * gx
+        values[5, p] = fz * gy * fx
+        values[6, p] = fz * fy * gx
+        values[7, p] = fz * fy * fx
+        values[SIGN, p] = sign
 
 
 @nb.njit(cache=True, fastmath=FAST)
-def _interpolate(grid, rows, w, stride, node):
-    """Interpolate all numbers of a node."""
-    a, b, c, d = rows[0] * stride, rows[1] * stride, rows[2] * stride, rows[3] * stride
-    for k in range(stride):
-        node[k] = (
-            w[0] * grid[a + k]
-            + w[1] * grid[a + stride + k]
-            + w[2] * grid[b + k]
-            + w[3] * grid[b + stride + k]
-            + w[4] * grid[c + k]
-            + w[5] * grid[c + stride + k]
-            + w[6] * grid[d + k]
-            + w[7] * grid[d + stride + k]
-        )
+def read_tile(data, precision, start, n, values):
+    """Take over a tile's data, conjugated where its mate is read, and precisions."""
+    data, precision = data[start : start + n], precision[start : start + n]
+    for p in range(n):
+        values[REAL, p] = as_float(data[p, 0])
+        values[IMAGINARY, p] = as_float(data[p, 1]) * values[SIGN, p]
+        values[PRECISION, p] = as_float(precision[p])
+
+
+def _for_all_widths(make):
+    """Return a loop that lets an operation work through so many floats, the widest first."""
+    by_eight, by_four, by_two = (nb.njit(fastmath=FAST)(make(width)) for width in WIDTHS)
+
+    @nb.njit(fastmath=FAST)
+    def work_through(n_floats, *arguments):
+        first = 0
+        while first + 8 <= n_floats:
+            by_eight(first, *arguments)
+            first += 8
+        if first + 4 <= n_floats:
+            by_four(first, *arguments)
+            first += 4
+        if first + 2 <= n_floats:
+            by_two(first, *arguments)
+
+    return work_through
+
+
+def _make_interpolate(width):
+    @nb.njit(fastmath=FAST)
+    def interpolate(first, grid, places, values, p, half, stride):
+        at = (np.int64(places[1, p]) * half + places[0, p]) * stride + first
+        low = scale(values[0, p], load(width, grid, at))
+        high = scale(values[1, p], load(width, grid, at + stride))
+        at = (np.int64(places[2, p]) * half + places[0, p]) * stride + first
+        low = add_scaled(low, values[2, p], load(width, grid, at))
+        high = add_scaled(high, values[3, p], load(width, grid, at + stride))
+        at = (np.int64(places[3, p]) * half + places[0, p]) * stride + first
+        low = add_scaled(low, values[4, p], load(width, grid, at))
+        high = add_scaled(high, values[5, p], load(width, grid, at + stride))
+        at = (np.int64(places[4, p]) * half + places[0, p]) * stride + first
+        low = add_scaled(low, values[6, p], load(width, grid, at))
+        high = add_scaled(high, values[7, p], load(width, grid, at + stride))
+        return add_scaled(low, np.float32(1), high)
+
+    return interpolate
+
+
+def _make_nodes(width):
+    interpolate = _make_interpolate(width)
+
+    def nodes(first, grid, places, values, n, half, stride, out):
+        for p in range(n):
+            node = interpolate(first, grid, places, values, p, half, stride)
+            store(node, out, p * stride + first)
+
+    return nodes
+
+
+def _make_moments(width):
+    interpolate = _make_interpolate(width)
+
+    def moments(first, grid, places, values, n, half, stride, linear, quadratic):
+        once, twice = load(width, linear, first), load(width, quadratic, first)
+        for p in range(n):
+            node = interpolate(first, grid, places, values, p, half, stride)
+            datum = alternate(width, values[REAL, p], values[IMAGINARY, p])
+            once = add_product(once, datum, node)
+            twice = add_product(twice, scale(values[PRECISION, p], node), node)
+        store(once, linear, first)
+        store(twice, quadratic, first)
+
+    return moments
+
+
+def _make_project(width):
+    def project(first, nodes, stride, pairs, n, sums):
+        """Add up the products of nodes with one pair of numbers a point."""
+        total = load(width, sums, first)
+        for p in range(n):
+            pair = alternate(width, pairs[0, p], pairs[1, p])
+            total = add_product(total, pair, load(width, nodes, p * stride + first))
+        store(total, sums, first)
+
+    return project
+
+
+def _make_spread(width):
+    def spread(first, nodes, places, values, n, half, stride, sums):
+        """Add nodes to their neighbours; the adjoint of interpolation."""
+        for p in range(n):
+            node = load(width, nodes, p * stride + first)
+            for row in range(4):
+                at = (np.int64(places[row + 1, p]) * half + places[0, p]) * stride + first
+                low = add_scaled(load(width, sums, at), values[2 * row, p], node)
+                store(low, sums, at)
+                at += stride
+                high = add_scaled(load(width, sums, at), values[2 * row + 1, p], node)
+                store(high, sums, at)
+
+    return spread
+
+
+_nodes = _for_all_widths(_make_nodes)
+_moments = _for_all_widths(_make_moments)
+_project = _for_all_widths(_make_project)
+_spread = _for_all_widths(_make_spread)
 
 
 @nb.njit(cache=True, fastmath=FAST)
-def _spread(node, rows, w, stride, sums):
-    """Add all numbers of a node to its neighbours; the adjoint of `_interpolate`."""
-    a, b, c, d = rows[0] * stride, rows[1] * stride, rows[2] * stride, rows[3] * stride
-    for k in range(stride):
-        value = node[k]
-        sums[a + k] += w[0] * value
-        sums[a + stride + k] += w[1] * value
-        sums[b + k] += w[2] * value
-        sums[b + stride + k] += w[3] * value
-        sums[c + k] += w[4] * value
-        sums[c + stride + k] += w[5] * value
-        sums[d + k] += w[6] * value
-        sums[d + stride + k] += w[7] * value
+def interpolate_tile(grid, places, values, n, edge, stride, nodes):
+    """Interpolate all floats of the node at every point of a tile."""
+    _nodes(stride, grid, places, values, n, edge // 2 + 1, stride, nodes)
 
 
 @nb.njit(parallel=True, cache=True, fastmath=FAST)
@@ -111,69 +208,101 @@ def gather_slices(
     matrices,  # IN  (particle, 2, 3) float32
     points,  # IN  (point, 2) float32, kx >= 0 and ky in grid units
     n_threads,  # IN
-    slices,  # OUT (particle, point, component) complex64
+    slices,  # OUT (particle, point * component * 2) float32
 ):
     stride = 2 * n_components
     n = matrices.shape[0]
     for thread in nb.prange(n_threads):
-        node = np.empty(stride, np.float32)
+        places, values = (
+            np.empty((N_PLACES, TILE), np.int32),
+            np.empty((N_VALUES, TILE), np.float32),
+        )
         for i in order[thread * n // n_threads : (thread + 1) * n // n_threads]:
-            for p in range(points.shape[0]):
-                rows, w, sign = _locate(matrices[i], points[p, 0], points[p, 1], edge)
-                _interpolate(grid, rows, w, stride, node)
-                for k in range(n_components):
-                    slices[i, p, k] = complex(node[2 * k], sign * node[2 * k + 1])
+            for start in range(0, points.shape[0], TILE):
+                m = min(TILE, points.shape[0] - start)
+                locate_tile(matrices[i], points, start, m, edge, places, values)
+                nodes = slices[i, start * stride : (start + m) * stride]
+                interpolate_tile(grid, places, values, m, edge, stride, nodes)
+                for p in range(m):
+                    for k in range(n_components):
+                        nodes[p * stride + 2 * k + 1] *= values[SIGN, p]
 
 
 @nb.njit(parallel=True, cache=True, fastmath=FAST)
-def quadratic_moments(
+def class_moments(
     grid,  # IN  (edge * edge * (edge//2+1) * component * 2,) float32
     edge,  # IN
-    n_components,  # IN
     order,  # IN  (particle,) int64: particles with similar views next to each other
     matrices,  # IN  (particle, 2, 3) float32
     points,  # IN  (point, 2) float32
-    data,  # IN  (particle, point) complex64, Hermitian weights included
-    precision,  # IN  (particle, point) float32, Hermitian weights included
+    data,  # IN  (particle, point, 2) float32 or bfloat16, Hermitian weights included
+    precision,  # IN  (particle, point) float32 or bfloat16, Hermitian weights included
+    n_threads,  # IN
+    linear,  # OUT (particle, component) float64: Re<data, slice_k>
+    quadratic,  # OUT (particle, component) float64: <slice_k, precision slice_k>
+):
+    n, n_components = linear.shape
+    stride = 2 * n_components
+    for thread in nb.prange(n_threads):
+        places, values = (
+            np.empty((N_PLACES, TILE), np.int32),
+            np.empty((N_VALUES, TILE), np.float32),
+        )
+        once, twice = np.empty(stride, np.float32), np.empty(stride, np.float32)
+        for i in order[thread * n // n_threads : (thread + 1) * n // n_threads]:
+            once[:] = 0
+            twice[:] = 0
+            for start in range(0, points.shape[0], TILE):
+                m = min(TILE, points.shape[0] - start)
+                locate_tile(matrices[i], points, start, m, edge, places, values)
+                read_tile(data[i], precision[i], start, m, values)
+                _moments(stride, grid, places, values, m, edge // 2 + 1, stride, once, twice)
+            for k in range(n_components):
+                linear[i, k] = once[2 * k] + once[2 * k + 1]
+                quadratic[i, k] = twice[2 * k] + twice[2 * k + 1]
+
+
+@nb.njit(parallel=True, cache=True, fastmath=FAST)
+def latent_moments(
+    grid,  # IN  (edge * edge * (edge//2+1) * component * 2,) float32
+    edge,  # IN
+    order,  # IN  (particle,) int64: particles with similar views next to each other
+    matrices,  # IN  (particle, 2, 3) float32
+    points,  # IN  (point, 2) float32
+    data,  # IN  (particle, point, 2) float32 or bfloat16, Hermitian weights included
+    precision,  # IN  (particle, point) float32 or bfloat16, Hermitian weights included
     n_threads,  # IN
     linear,  # OUT (particle, component) float64: Re<data, slice_k>
     quadratic,  # OUT (particle, component, component) float64: Re<slice_k, precision slice_l>
-    diagonal_only,  # IN  bool: quadratic is (particle, component, 1)
 ):
+    n, n_components = linear.shape
     stride = 2 * n_components
-    n = matrices.shape[0]
     for thread in nb.prange(n_threads):
-        node = np.empty(stride, np.float32)
-        first = np.empty(n_components, np.float32)
-        second = np.empty((n_components, n_components), np.float32)
+        places, values = (
+            np.empty((N_PLACES, TILE), np.int32),
+            np.empty((N_VALUES, TILE), np.float32),
+        )
+        nodes, pairs = np.empty(TILE * stride, np.float32), np.empty((2, TILE), np.float32)
+        once, twice = np.empty(stride, np.float32), np.empty((n_components, stride), np.float32)
         for i in order[thread * n // n_threads : (thread + 1) * n // n_threads]:
-            first[:] = 0.0
-            second[:, :] = 0.0
-            for p in range(points.shape[0]):
-                rows, w, sign = _locate(matrices[i], points[p, 0], points[p, 1], edge)
-                _interpolate(grid, rows, w, stride, node)
-                real = node[0::2]
-                imaginary = node[1::2]
-                dr = data[i, p].real
-                di = sign * data[i, p].imag
-                q = precision[i, p]
+            once[:] = 0
+            twice[:, :] = 0
+            for start in range(0, points.shape[0], TILE):
+                m = min(TILE, points.shape[0] - start)
+                locate_tile(matrices[i], points, start, m, edge, places, values)
+                read_tile(data[i], precision[i], start, m, values)
+                interpolate_tile(grid, places, values, m, edge, stride, nodes)
+                _project(stride, nodes, stride, values[REAL : REAL + 2], m, once)
                 for k in range(n_components):
-                    first[k] += dr * real[k] + di * imaginary[k]
-                if diagonal_only:
-                    for k in range(n_components):
-                        second[0, k] += q * (real[k] * real[k] + imaginary[k] * imaginary[k])
-                else:
-                    for k in range(n_components):
-                        for m in range(k + 1):
-                            second[k, m] += q * (real[k] * real[m] + imaginary[k] * imaginary[m])
+                    for p in range(m):
+                        pairs[0, p] = values[PRECISION, p] * nodes[p * stride + 2 * k]
+                        pairs[1, p] = values[PRECISION, p] * nodes[p * stride + 2 * k + 1]
+                    _project(2 * k + 2, nodes, stride, pairs, m, twice[k])
             for k in range(n_components):
-                linear[i, k] = first[k]
-                if diagonal_only:
-                    quadratic[i, k, 0] = second[0, k]
-                else:
-                    for m in range(k + 1):
-                        quadratic[i, k, m] = second[k, m]
-                        quadratic[i, m, k] = second[k, m]
+                linear[i, k] = once[2 * k] + once[2 * k + 1]
+                for j in range(k + 1):
+                    quadratic[i, k, j] = twice[k, 2 * j] + twice[k, 2 * j + 1]
+                    quadratic[i, j, k] = quadratic[i, k, j]
 
 
 @nb.njit(parallel=True, cache=True, fastmath=FAST)
@@ -181,30 +310,33 @@ def accumulate(
     order,  # IN  (particle,) int64: particles with similar views next to each other
     matrices,  # IN  (particle, 2, 3) float32
     points,  # IN  (point, 2) float32
-    data,  # IN  (particle, point) complex64, Hermitian weights included
-    precision,  # IN  (particle, point) float32, Hermitian weights included
+    data,  # IN  (particle, point, 2) float32 or bfloat16, Hermitian weights included
+    precision,  # IN  (particle, point) float32 or bfloat16, Hermitian weights included
     data_weights,  # IN  (particle, component) float32
     precision_weights,  # IN  (particle, precision component) float32
     edge,  # IN
-    sums,  # OUT (thread, edge * edge * (edge//2+1) * (2 * component + precision component))
+    stride,  # IN  floats of a node, even: 2 * component + precision component at least
+    sums,  # OUT (thread, edge * edge * (edge//2+1) * stride)
 ):
     n_threads = sums.shape[0]
-    n_data = data_weights.shape[1]
-    n_precision = precision_weights.shape[1]
-    stride = 2 * n_data + n_precision
+    n_data, n_precision = data_weights.shape[1], precision_weights.shape[1]
     n = matrices.shape[0]
     for thread in nb.prange(n_threads):
-        own = sums[thread]
-        node = np.empty(stride, np.float32)
+        places, values = (
+            np.empty((N_PLACES, TILE), np.int32),
+            np.empty((N_VALUES, TILE), np.float32),
+        )
+        nodes = np.zeros(TILE * stride, np.float32)
         for i in order[thread * n // n_threads : (thread + 1) * n // n_threads]:
-            for p in range(points.shape[0]):
-                rows, w, sign = _locate(matrices[i], points[p, 0], points[p, 1], edge)
-                dr = data[i, p].real
-                di = sign * data[i, p].imag
-                q = precision[i, p]
-                for k in range(n_data):
-                    node[k] = dr * data_weights[i, k]
-                    node[n_data + k] = di * data_weights[i, k]
-                for k in range(n_precision):
-                    node[2 * n_data + k] = q * precision_weights[i, k]
-                _spread(node, rows, w, stride, own)
+            for start in range(0, points.shape[0], TILE):
+                m = min(TILE, points.shape[0] - start)
+                locate_tile(matrices[i], points, start, m, edge, places, values)
+                read_tile(data[i], precision[i], start, m, values)
+                for p in range(m):
+                    node = nodes[p * stride : (p + 1) * stride]
+                    for k in range(n_data):
+                        node[2 * k] = values[REAL, p] * data_weights[i, k]
+                        node[2 * k + 1] = values[IMAGINARY, p] * data_weights[i, k]
+                    for k in range(n_precision):
+                        node[2 * n_data + k] = values[PRECISION, p] * precision_weights[i, k]
+                _spread(stride, nodes, places, values, m, edge // 2 + 1, stride, sums[thread])

@@ -9,7 +9,19 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from cryofocus.kernels._cpu_loops import FAST, _interpolate, _locate
+from cryofocus.kernels._cpu_loops import (
+    FAST,
+    IMAGINARY,
+    N_PLACES,
+    N_VALUES,
+    PRECISION,
+    REAL,
+    SIGN,
+    TILE,
+    interpolate_tile,
+    locate_tile,
+    read_tile,
+)
 
 
 @nb.njit(parallel=True, cache=True, fastmath=FAST)
@@ -20,15 +32,19 @@ def pose_moments(
     matrices,  # IN  (particle, 2, 3) float32
     points,  # IN  (point, 2) float32, kx >= 0 and ky in grid units
     shifts,  # IN  (particle, 2) float32, radians per grid unit
-    data,  # IN  (particle, point) complex64, Hermitian weights included
-    precision,  # IN  (particle, point) float32, Hermitian weights included
+    data,  # IN  (particle, point, 2) float32 or bfloat16, Hermitian weights included
+    precision,  # IN  (particle, point) float32 or bfloat16, Hermitian weights included
     n_threads,  # IN
     linear,  # OUT (particle, 6) float64: Re<data, column>
     quadratic,  # OUT (particle, 6, 6) float64: Re<column, precision column>
 ):
     n = matrices.shape[0]
     for thread in nb.prange(n_threads):
-        node = np.empty(8, np.float32)
+        places, values = (
+            np.empty((N_PLACES, TILE), np.int32),
+            np.empty((N_VALUES, TILE), np.float32),
+        )
+        nodes = np.empty(8 * TILE, np.float32)
         for i in order[thread * n // n_threads : (thread + 1) * n // n_threads]:
             matrix = matrices[i]
             l0 = lx = ly = lz = lu = lv = 0.0
@@ -36,56 +52,58 @@ def pose_moments(
             qxx = qxy = qxz = qyy = qyz = qzz = 0.0
             qxu = qyu = qzu = qxv = qyv = qzv = 0.0
             quu = quv = qvv = 0.0
-            for p in range(points.shape[0]):
-                kx, ky = points[p, 0], points[p, 1]
-                rows, w, sign = _locate(matrix, kx, ky, edge)
-                _interpolate(grid, rows, w, 8, node)
-                phase = kx * shifts[i, 0] + ky * shifts[i, 1]
-                cosine, sine = np.cos(phase), np.sin(phase)
-                dr = data[i, p].real * cosine + data[i, p].imag * sine
-                di = sign * (data[i, p].imag * cosine - data[i, p].real * sine)
-                # Friedel mates share one stored value: there, the whole point is conjugated.
-                kx *= sign
-                ky *= sign
-                x = matrix[0, 0] * kx + matrix[1, 0] * ky
-                y = matrix[0, 1] * kx + matrix[1, 1] * ky
-                z = matrix[0, 2] * kx + matrix[1, 2] * ky
-                vr, vi = node[0], node[1]
-                # Turns: i k x F, with F the transform of the map times x, y and z.
-                xr, xi = z * node[5] - y * node[7], y * node[6] - z * node[4]
-                yr, yi = x * node[7] - z * node[3], z * node[2] - x * node[6]
-                zr, zi = y * node[3] - x * node[5], x * node[4] - y * node[2]
-                q = precision[i, p]
-                # <data, i k V> and its like share this product.
-                l0 += dr * vr + di * vi
-                cross = di * vr - dr * vi
-                lx += dr * xr + di * xi
-                ly += dr * yr + di * yi
-                lz += dr * zr + di * zi
-                lu += kx * cross
-                lv += ky * cross
-                pr, pi = q * vr, q * vi
-                power = pr * vr + pi * vi
-                q00 += power
-                q0x += pr * xr + pi * xi
-                q0y += pr * yr + pi * yi
-                q0z += pr * zr + pi * zi
-                tx, ty, tz = pr * xi - pi * xr, pr * yi - pi * yr, pr * zi - pi * zr
-                qxu += kx * tx
-                qyu += kx * ty
-                qzu += kx * tz
-                qxv += ky * tx
-                qyv += ky * ty
-                qzv += ky * tz
-                quu += kx * kx * power
-                quv += kx * ky * power
-                qvv += ky * ky * power
-                qxx += q * (xr * xr + xi * xi)
-                qxy += q * (xr * yr + xi * yi)
-                qxz += q * (xr * zr + xi * zi)
-                qyy += q * (yr * yr + yi * yi)
-                qyz += q * (yr * zr + yi * zi)
-                qzz += q * (zr * zr + zi * zi)
+            for start in range(0, points.shape[0], TILE):
+                m = min(TILE, points.shape[0] - start)
+                locate_tile(matrix, points, start, m, edge, places, values)
+                read_tile(data[i], precision[i], start, m, values)
+                interpolate_tile(grid, places, values, m, edge, 8, nodes)
+                for p in range(m):
+                    node, sign = nodes[8 * p : 8 * p + 8], values[SIGN, p]
+                    # Friedel mates share one stored value: there, the whole point is conjugated.
+                    kx, ky = sign * points[start + p, 0], sign * points[start + p, 1]
+                    phase = kx * shifts[i, 0] + ky * shifts[i, 1]
+                    cosine, sine = np.cos(phase), np.sin(phase)
+                    dr = values[REAL, p] * cosine + values[IMAGINARY, p] * sine
+                    di = values[IMAGINARY, p] * cosine - values[REAL, p] * sine
+                    x = matrix[0, 0] * kx + matrix[1, 0] * ky
+                    y = matrix[0, 1] * kx + matrix[1, 1] * ky
+                    z = matrix[0, 2] * kx + matrix[1, 2] * ky
+                    vr, vi = node[0], node[1]
+                    # Turns: i k x F, with F the transform of the map times x, y and z.
+                    xr, xi = z * node[5] - y * node[7], y * node[6] - z * node[4]
+                    yr, yi = x * node[7] - z * node[3], z * node[2] - x * node[6]
+                    zr, zi = y * node[3] - x * node[5], x * node[4] - y * node[2]
+                    q = values[PRECISION, p]
+                    # <data, i k V> and its like share this product.
+                    l0 += dr * vr + di * vi
+                    cross = di * vr - dr * vi
+                    lx += dr * xr + di * xi
+                    ly += dr * yr + di * yi
+                    lz += dr * zr + di * zi
+                    lu += kx * cross
+                    lv += ky * cross
+                    pr, pi = q * vr, q * vi
+                    power = pr * vr + pi * vi
+                    q00 += power
+                    q0x += pr * xr + pi * xi
+                    q0y += pr * yr + pi * yi
+                    q0z += pr * zr + pi * zi
+                    tx, ty, tz = pr * xi - pi * xr, pr * yi - pi * yr, pr * zi - pi * zr
+                    qxu += kx * tx
+                    qyu += kx * ty
+                    qzu += kx * tz
+                    qxv += ky * tx
+                    qyv += ky * ty
+                    qzv += ky * tz
+                    quu += kx * kx * power
+                    quv += kx * ky * power
+                    qvv += ky * ky * power
+                    qxx += q * (xr * xr + xi * xi)
+                    qxy += q * (xr * yr + xi * yi)
+                    qxz += q * (xr * zr + xi * zi)
+                    qyy += q * (yr * yr + yi * yi)
+                    qyz += q * (yr * zr + yi * zi)
+                    qzz += q * (zr * zr + zi * zi)
             linear[i] = (l0, lx, ly, lz, lu, lv)
             # A map and its derivative by a shift are out of phase by a right angle.
             quadratic[i, 0] = (q00, q0x, q0y, q0z, 0.0, 0.0)

@@ -8,7 +8,8 @@ slice there is the grid interpolated trilinearly at `matrices[i].T @ (kx, ky)`, 
 `edge//2 - 1` of the origin, so that all eight neighbours are on the grid.
 
 `data` and `precision` carry the Hermitian weight of each point (2 where the point also stands
-for its Friedel mate), so that plain sums over points are sums over the whole plane.
+for its Friedel mate), so that plain sums over points are sums over the whole plane. Either may be
+stored in half the bytes (`bfloat16`); all sums are of float32 numbers.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Complex64, Float32, Float64, Int64
+from jaxtyping import Complex64, Float32, Float64, Int64, UInt16
 
 from cryofocus.maths.rotations import order_by_view
+
+Data = Complex64[np.ndarray, "particle point"] | UInt16[np.ndarray, "particle point 2"]
+Precision = Float32[np.ndarray, "particle point"] | UInt16[np.ndarray, "particle point"]
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,8 @@ class SliceKernels(Protocol):
         self,
         grid: Complex64[np.ndarray, "edge edge half component"],
         geometry: SliceGeometry,
-        data: Complex64[np.ndarray, "particle point"],
-        precision: Float32[np.ndarray, "particle point"],
+        data: Data,
+        precision: Precision,
     ) -> tuple[
         Float64[np.ndarray, "particle component"], Float64[np.ndarray, "particle component"]
     ]:
@@ -105,8 +109,8 @@ class SliceKernels(Protocol):
         self,
         grid: Complex64[np.ndarray, "edge edge half component"],
         geometry: SliceGeometry,
-        data: Complex64[np.ndarray, "particle point"],
-        precision: Float32[np.ndarray, "particle point"],
+        data: Data,
+        precision: Precision,
     ) -> tuple[
         Float64[np.ndarray, "particle component"],
         Float64[np.ndarray, "particle component component"],
@@ -119,8 +123,8 @@ class SliceKernels(Protocol):
         grid: Complex64[np.ndarray, "edge edge half 4"],
         geometry: SliceGeometry,
         shifts: Float32[np.ndarray, "particle 2"],
-        data: Complex64[np.ndarray, "particle point"],
-        precision: Float32[np.ndarray, "particle point"],
+        data: Data,
+        precision: Precision,
     ) -> tuple[Float64[np.ndarray, "particle 6"], Float64[np.ndarray, "particle 6 6"]]:
         """Return moments of the slice of a map V and of its derivatives by the pose.
 
@@ -148,8 +152,8 @@ class SliceAccumulator(Protocol):
     def add(
         self,
         geometry: SliceGeometry,
-        data: Complex64[np.ndarray, "particle point"],
-        precision: Float32[np.ndarray, "particle point"],
+        data: Data,
+        precision: Precision,
         data_weights: Float32[np.ndarray, "particle data_column"],
         precision_weights: Float32[np.ndarray, "particle precision_column"],
     ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numba
@@ -9,7 +10,10 @@ import numpy as np
 from jaxtyping import Complex64, Float32, Float64
 
 from cryofocus.kernels import _cpu_loops, _pose_loops
-from cryofocus.kernels.contract import SliceGeometry, SliceSums
+from cryofocus.kernels.contract import Data, Precision, SliceGeometry, SliceSums
+
+# Floats that are added at once to a node of an accumulator.
+ALIGNED = 4
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class CpuKernels:
             geometry.matrices,
             geometry.points,
             self.n_threads,
-            slices,
+            slices.view(np.float32).reshape(len(slices), -1),
         )
         return slices
 
@@ -41,23 +45,23 @@ class CpuKernels:
         self,
         grid: Complex64[np.ndarray, "edge edge half component"],
         geometry: SliceGeometry,
-        data: Complex64[np.ndarray, "particle point"],
-        precision: Float32[np.ndarray, "particle point"],
+        data: Data,
+        precision: Precision,
     ) -> tuple[
         Float64[np.ndarray, "particle component"], Float64[np.ndarray, "particle component"]
     ]:
         """Return Re<data, slice_k> and <slice_k, precision slice_k> of every particle."""
-        linear = np.empty((len(data), grid.shape[3]))
-        quadratic = np.empty((len(data), grid.shape[3], 1))
-        self._moments(grid, geometry, (data, precision), (linear, quadratic))
-        return linear, quadratic[:, :, 0]
+        linear, quadratic = np.empty((2, len(data), grid.shape[3]))
+        moments = _cpu_loops.class_moments
+        self._moments(moments, grid, geometry, (data, precision), (linear, quadratic))
+        return linear, quadratic
 
     def latent_moments(
         self,
         grid: Complex64[np.ndarray, "edge edge half component"],
         geometry: SliceGeometry,
-        data: Complex64[np.ndarray, "particle point"],
-        precision: Float32[np.ndarray, "particle point"],
+        data: Data,
+        precision: Precision,
     ) -> tuple[
         Float64[np.ndarray, "particle component"],
         Float64[np.ndarray, "particle component component"],
@@ -65,7 +69,8 @@ class CpuKernels:
         """Return Re<data, slice_k> and Re<slice_k, precision slice_l> of every particle."""
         linear = np.empty((len(data), grid.shape[3]))
         quadratic = np.empty((len(data), grid.shape[3], grid.shape[3]))
-        self._moments(grid, geometry, (data, precision), (linear, quadratic))
+        moments = _cpu_loops.latent_moments
+        self._moments(moments, grid, geometry, (data, precision), (linear, quadratic))
         return linear, quadratic
 
     def pose_moments(
@@ -73,8 +78,8 @@ class CpuKernels:
         grid: Complex64[np.ndarray, "edge edge half 4"],
         geometry: SliceGeometry,
         shifts: Float32[np.ndarray, "particle 2"],
-        data: Complex64[np.ndarray, "particle point"],
-        precision: Float32[np.ndarray, "particle point"],
+        data: Data,
+        precision: Precision,
     ) -> tuple[Float64[np.ndarray, "particle 6"], Float64[np.ndarray, "particle 6 6"]]:
         """Return moments of the slice of a map and of its derivatives by the pose."""
         linear, quadratic = np.empty((len(data), 6)), np.empty((len(data), 6, 6))
@@ -86,7 +91,7 @@ class CpuKernels:
             geometry.matrices,
             geometry.points,
             shifts,
-            data,
+            _pairs(data),
             precision,
             self.n_threads,
             linear,
@@ -96,29 +101,30 @@ class CpuKernels:
 
     def accumulator(self, edge: int, n_data: int, n_precision: int) -> CpuAccumulator:
         """Return an empty sum over particles on a grid of `edge`, with so many columns."""
-        shape = (self.n_threads, edge, edge, edge // 2 + 1, 2 * n_data + n_precision)
-        return CpuAccumulator(np.zeros(shape, np.float32), n_data)
+        stride = -(-(2 * n_data + n_precision) // ALIGNED) * ALIGNED
+        shape = (self.n_threads, edge, edge, edge // 2 + 1, stride)
+        return CpuAccumulator(np.zeros(shape, np.float32), n_data, n_precision)
 
     def _moments(
         self,
+        loops: Callable[..., None],
         grid: Complex64[np.ndarray, "edge edge half component"],
         geometry: SliceGeometry,
-        statistics: tuple[np.ndarray, np.ndarray],
+        statistics: tuple[Data, Precision],
         out: tuple[np.ndarray, np.ndarray],
     ) -> None:
         _use_threads(self.n_threads)
-        diagonal_only = out[1].shape[2] == 1 and grid.shape[3] > 1
-        _cpu_loops.quadratic_moments(
+        data, precision = statistics
+        loops(
             _floats(grid),
             geometry.edge,
-            grid.shape[3],
             geometry.order,
             geometry.matrices,
             geometry.points,
-            *statistics,
+            _pairs(data),
+            precision,
             self.n_threads,
             *out,
-            diagonal_only,
         )
 
 
@@ -126,18 +132,19 @@ class CpuKernels:
 class CpuAccumulator:
     """`SliceAccumulator` with a private grid for every thread.
 
-    Each node holds its real parts, imaginary parts and precisions side by side, so that a point
-    touches as few cache lines as it can.
+    Each node holds its data (real and imaginary parts side by side), then its precisions, then
+    what fills it up to a multiple of `ALIGNED`: a point touches as few cache lines as it can.
     """
 
-    sums: Float32[np.ndarray, "thread edge edge half column"]
+    sums: Float32[np.ndarray, "thread edge edge half float"]
     n_data: int
+    n_precision: int
 
     def add(
         self,
         geometry: SliceGeometry,
-        data: Complex64[np.ndarray, "particle point"],
-        precision: Float32[np.ndarray, "particle point"],
+        data: Data,
+        precision: Precision,
         data_weights: Float32[np.ndarray, "particle data_column"],
         precision_weights: Float32[np.ndarray, "particle precision_column"],
     ) -> None:
@@ -147,21 +154,22 @@ class CpuAccumulator:
             geometry.order,
             geometry.matrices,
             geometry.points,
-            data,
+            _pairs(data),
             precision,
             data_weights,
             precision_weights,
             geometry.edge,
+            self.sums.shape[-1],
             self.sums.reshape(len(self.sums), -1),
         )
 
     def total(self) -> SliceSums:
         """Return the sum over everything added so far."""
         total = self.sums.sum(axis=0)
-        real, imaginary, precision = np.split(total, [self.n_data, 2 * self.n_data], axis=-1)
-        return SliceSums(
-            _make_hermitian(real + np.complex64(1j) * imaginary), _make_hermitian(precision)
-        )
+        n_floats = 2 * self.n_data
+        data = np.ascontiguousarray(total[..., :n_floats]).view(np.complex64)
+        precision = total[..., n_floats : n_floats + self.n_precision]
+        return SliceSums(_make_hermitian(data), _make_hermitian(precision))
 
 
 def _use_threads(n_threads: int) -> None:
@@ -173,6 +181,13 @@ def _use_threads(n_threads: int) -> None:
 def _floats(grid: Complex64[np.ndarray, "edge edge half component"]) -> Float32[np.ndarray, " n"]:
     """View a grid as the run of real and imaginary parts it is; a copy only if it is strided."""
     return np.ascontiguousarray(grid).view(np.float32).reshape(-1)
+
+
+def _pairs(data: Data) -> np.ndarray:
+    """View complex numbers as pairs of what they are stored as."""
+    if data.dtype == np.complex64:
+        return np.ascontiguousarray(data).view(np.float32).reshape(*data.shape, 2)
+    return data
 
 
 def _make_hermitian(raw: np.ndarray) -> np.ndarray:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Complex64, Complex128, Float32, Float64, Int64
 
-from cryofocus.kernels.contract import SliceGeometry, SliceSums
+from cryofocus.kernels.bfloat16 import decode, decode_complex
+from cryofocus.kernels.contract import Data, Precision, SliceGeometry, SliceSums
 
 _CORNERS = np.array([[dz, dy, dx] for dz in (0, 1) for dy in (0, 1) for dx in (0, 1)])
 
@@ -33,8 +34,8 @@ class ReferenceKernels:
         self,
         grid: Complex64[np.ndarray, "edge edge half component"],
         geometry: SliceGeometry,
-        data: Complex64[np.ndarray, "particle point"],
-        precision: Float32[np.ndarray, "particle point"],
+        data: Data,
+        precision: Precision,
     ) -> tuple[
         Float64[np.ndarray, "particle component"], Float64[np.ndarray, "particle component"]
     ]:
@@ -46,13 +47,14 @@ class ReferenceKernels:
         self,
         grid: Complex64[np.ndarray, "edge edge half component"],
         geometry: SliceGeometry,
-        data: Complex64[np.ndarray, "particle point"],
-        precision: Float32[np.ndarray, "particle point"],
+        data: Data,
+        precision: Precision,
     ) -> tuple[
         Float64[np.ndarray, "particle component"],
         Float64[np.ndarray, "particle component component"],
     ]:
         """Return Re<data, slice_k> and Re<slice_k, precision slice_l> of every particle."""
+        data, precision = _as_numbers(data, precision)
         slices = self.gather(grid, geometry).astype(np.complex128)
         linear = np.einsum("ip,ipk->ik", data.conj(), slices).real
         quadratic = np.einsum("ipk,ip,ipl->ikl", slices.conj(), precision, slices).real
@@ -63,10 +65,11 @@ class ReferenceKernels:
         grid: Complex64[np.ndarray, "edge edge half 4"],
         geometry: SliceGeometry,
         shifts: Float32[np.ndarray, "particle 2"],
-        data: Complex64[np.ndarray, "particle point"],
-        precision: Float32[np.ndarray, "particle point"],
+        data: Data,
+        precision: Precision,
     ) -> tuple[Float64[np.ndarray, "particle 6"], Float64[np.ndarray, "particle 6 6"]]:
         """Return moments of the slice of a map and of its derivatives by the pose."""
+        data, precision = _as_numbers(data, precision)
         slices = self.gather(grid, geometry).astype(np.complex128)
         place = np.einsum("pa,iak->ipk", geometry.points, geometry.matrices)
         turns = 1j * np.cross(place, slices[..., 1:])
@@ -95,12 +98,13 @@ class ReferenceAccumulator:
     def add(
         self,
         geometry: SliceGeometry,
-        data: Complex64[np.ndarray, "particle point"],
-        precision: Float32[np.ndarray, "particle point"],
+        data: Data,
+        precision: Precision,
         data_weights: Float32[np.ndarray, "particle data_column"],
         precision_weights: Float32[np.ndarray, "particle precision_column"],
     ) -> None:
         """Insert the weighted slices of some particles."""
+        data, precision = _as_numbers(data, precision)
         edge = geometry.edge
         for i, matrix in enumerate(geometry.matrices):
             for node, is_mate, weight in _neighbours(matrix, geometry):
@@ -120,6 +124,16 @@ class ReferenceAccumulator:
             self.data_sum[:, :, :half].astype(np.complex64),
             self.precision_sum[:, :, :half].astype(np.float32),
         )
+
+
+def _as_numbers(
+    data: Data, precision: Precision
+) -> tuple[Complex64[np.ndarray, "particle point"], Float32[np.ndarray, "particle point"]]:
+    """Return what may be stored in half the bytes."""
+    return (
+        decode_complex(data) if data.dtype == np.uint16 else data,
+        decode(precision) if precision.dtype == np.uint16 else precision,
+    )
 
 
 def _neighbours(
