@@ -172,10 +172,16 @@ def _make_project(width):
 
 
 def _make_spread(width):
-    def spread(first, nodes, places, values, n, half, stride, sums):
-        """Add nodes to their neighbours; the adjoint of interpolation."""
+    def spread(first, data_weights, precision_weights, places, values, n, half, stride, sums):
+        """Add weighted data and precisions to their neighbours; the adjoint of interpolation."""
+        of_data, of_precision = (
+            load(width, data_weights, first),
+            load(width, precision_weights, first),
+        )
         for p in range(n):
-            node = load(width, nodes, p * stride + first)
+            node = scale(values[PRECISION, p], of_precision)
+            datum = alternate(width, values[REAL, p], values[IMAGINARY, p])
+            node = add_product(node, datum, of_data)
             for row in range(4):
                 at = (np.int64(places[row + 1, p]) * half + places[0, p]) * stride + first
                 low = add_scaled(load(width, sums, at), values[2 * row, p], node)
@@ -326,17 +332,24 @@ def accumulate(
             np.empty((N_PLACES, TILE), np.int32),
             np.empty((N_VALUES, TILE), np.float32),
         )
-        nodes = np.zeros(TILE * stride, np.float32)
+        # What each float of a node takes of a point's data and of its precision.
+        of_data, of_precision = np.zeros(stride, np.float32), np.zeros(stride, np.float32)
         for i in order[thread * n // n_threads : (thread + 1) * n // n_threads]:
+            for k in range(n_data):
+                of_data[2 * k : 2 * k + 2] = data_weights[i, k]
+            of_precision[2 * n_data : 2 * n_data + n_precision] = precision_weights[i]
             for start in range(0, points.shape[0], TILE):
                 m = min(TILE, points.shape[0] - start)
                 locate_tile(matrices[i], points, start, m, edge, places, values)
                 read_tile(data[i], precision[i], start, m, values)
-                for p in range(m):
-                    node = nodes[p * stride : (p + 1) * stride]
-                    for k in range(n_data):
-                        node[2 * k] = values[REAL, p] * data_weights[i, k]
-                        node[2 * k + 1] = values[IMAGINARY, p] * data_weights[i, k]
-                    for k in range(n_precision):
-                        node[2 * n_data + k] = values[PRECISION, p] * precision_weights[i, k]
-                _spread(stride, nodes, places, values, m, edge // 2 + 1, stride, sums[thread])
+                _spread(
+                    stride,
+                    of_data,
+                    of_precision,
+                    places,
+                    values,
+                    m,
+                    edge // 2 + 1,
+                    stride,
+                    sums[thread],
+                )
