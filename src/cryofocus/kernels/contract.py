@@ -87,6 +87,13 @@ class SliceSums:
 class SliceKernels(Protocol):
     """Central slices of grids and their adjoint, on one device."""
 
+    def keep(self, *arrays: np.ndarray) -> None:
+        """Be told that arrays of statistics will not change as long as they live.
+
+        A device with memory of its own then need not copy them again.
+        """
+        ...
+
     def gather(
         self, grid: Complex64[np.ndarray, "edge edge half component"], geometry: SliceGeometry
     ) -> Complex64[np.ndarray, "particle point component"]:

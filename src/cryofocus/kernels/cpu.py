@@ -22,6 +22,9 @@ class CpuKernels:
 
     n_threads: int = 1
 
+    def keep(self, *arrays: np.ndarray) -> None:
+        """Do nothing: arrays are read where they are."""
+
     def gather(
         self, grid: Complex64[np.ndarray, "edge edge half component"], geometry: SliceGeometry
     ) -> Complex64[np.ndarray, "particle point component"]:

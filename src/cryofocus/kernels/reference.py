@@ -16,6 +16,9 @@ _CORNERS = np.array([[dz, dy, dx] for dz in (0, 1) for dy in (0, 1) for dx in (0
 class ReferenceKernels:
     """`SliceKernels` by whole-array NumPy; slow and obvious."""
 
+    def keep(self, *arrays: np.ndarray) -> None:
+        """Do nothing: arrays are read where they are."""
+
     def gather(
         self, grid: Complex64[np.ndarray, "edge edge half component"], geometry: SliceGeometry
     ) -> Complex64[np.ndarray, "particle point component"]:

@@ -5,34 +5,60 @@ from __future__ import annotations
 import os
 import sys
 
-from cryofocus.errors import SettingError
+from cryofocus.errors import DeviceError, SettingError
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.kernels.cpu import CpuKernels
 from cryofocus.kernels.reference import ReferenceKernels
 
+DEVICES = ("cpu", "cuda", "reference")
 
-def select_kernels(device: str, n_threads: int | None = None) -> SliceKernels:
+
+def select_kernels(
+    device: str, n_threads: int | None = None, memory_gpu_gb: float | None = None
+) -> SliceKernels:
     """Return the slice kernels of a device.
 
     Parameters
     ----------
-    device : "cpu" (Numba threads) or "reference" (NumPy, slow).
+    device : "cpu" (Numba threads), "cuda" (an NVIDIA GPU) or "reference" (NumPy, slow).
     n_threads : threads for "cpu"; None takes every processor this process may use.
+    memory_gpu_gb : memory of the GPU to use at most, in GB; None takes most of what is free.
 
     Raises
     ------
     SettingError
-        For an unknown device or less than one thread.
+        For an unknown device, less than one thread, or memory where there is no GPU to bound.
+    DeviceError
+        When this machine cannot compute on a GPU.
     """
-    if device == "reference":
-        return ReferenceKernels()
-    if device != "cpu":
-        message = f"device: found {device!r}, expected 'cpu' or 'reference'; choose one of these."
+    if device not in DEVICES:
+        message = f"device: found {device!r}, expected one of {', '.join(DEVICES)}."
         raise SettingError(message)
     if n_threads is not None and n_threads < 1:
         message = f"threads: found {n_threads}, expected at least 1; give a positive number."
         raise SettingError(message)
-    return CpuKernels(n_threads or available_threads())
+    if memory_gpu_gb is not None and device != "cuda":
+        message = f"memory-gpu: bounds the GPU, but the device is {device}; add --device cuda."
+        raise SettingError(message)
+    if device == "cuda":
+        return _select_gpu(memory_gpu_gb)
+    return (
+        ReferenceKernels()
+        if device == "reference"
+        else CpuKernels(n_threads or available_threads())
+    )
+
+
+def _select_gpu(memory_gb: float | None) -> SliceKernels:
+    """Return the kernels of the GPU, if there is one; only who asks for it loads what it needs."""
+    from cryofocus.kernels.cuda import CudaKernels
+    from cryofocus.kernels.gpu import find_gpu_fault
+
+    if fault := find_gpu_fault():
+        raise DeviceError(
+            f"device: cuda was asked for, but {fault}, or compute with --device cpu."
+        )
+    return CudaKernels(memory_gb)
 
 
 def available_threads() -> int:

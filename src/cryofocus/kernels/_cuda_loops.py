@@ -1,0 +1,171 @@
+"""Loops over particles and slice points for a CUDA device: reading slices of grids.
+
+Layout of grids and treatment of points with x < 0 as in `_cpu_loops`: all numbers of a node are
+one run of floats, so that threads that work on different components of a point read neighbouring
+words. Several threads locate the same point; that arithmetic is cheaper than waiting for it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import cuda, float32, int32
+
+from cryofocus.kernels.gpu import IS_SIMULATED
+
+# Threads of a block, and blocks that fill any device. The simulator starts a Python thread for
+# every thread of every block.
+THREADS, BLOCKS = (8, 1) if IS_SIMULATED else (128, 4096)
+# Values of slices that a block keeps in shared memory, and sums it can form at once.
+TILE = 1024
+SUMS = 1024
+# Points that one block takes of a particle where nothing is summed over them.
+POINTS = 512
+
+
+@cuda.jit(device=True, inline=True, cache=True, fastmath=False)
+def locate(matrices, i, kx, ky, edge):
+    """Return the nodes (z, y) around A^T (kx, ky, 0), the fractions between them, and the sign.
+
+    Each row goes from node x0 to the next; the sign is -1 where the mate is read.
+    """
+    x = matrices[i, 0, 0] * kx + matrices[i, 1, 0] * ky
+    y = matrices[i, 0, 1] * kx + matrices[i, 1, 1] * ky
+    z = matrices[i, 0, 2] * kx + matrices[i, 1, 2] * ky
+    sign = float32(1)
+    if x < 0:
+        x, y, z = -x, -y, -z
+        sign = float32(-1)
+    # Single precision throughout: many cards are slow at double.
+    x0, y0, z0 = int32(x), int32(y), int32(z)
+    if y < float32(y0):
+        y0 -= int32(1)
+    if z < float32(z0):
+        z0 -= int32(1)
+    fx, fy, fz = x - float32(x0), y - float32(y0), z - float32(z0)
+    y1, z1 = y0 + int32(1), z0 + int32(1)
+    if y0 < 0:
+        y0 += edge
+    if y1 < 0:
+        y1 += edge
+    if z0 < 0:
+        z0 += edge
+    if z1 < 0:
+        z1 += edge
+    half = edge // 2 + 1
+    rows = (
+        (z0 * edge + y0) * half + x0,
+        (z0 * edge + y1) * half + x0,
+        (z1 * edge + y0) * half + x0,
+        (z1 * edge + y1) * half + x0,
+    )
+    return rows, (fx, fy, fz), sign
+
+
+@cuda.jit(device=True, inline=True, cache=True, fastmath=False)
+def interpolate(grid, rows, fractions, stride, k):
+    """Interpolate number k of a node of `stride` numbers."""
+    fx, fy, fz = fractions
+    a, b = rows[0] * stride + k, rows[1] * stride + k
+    c, d = rows[2] * stride + k, rows[3] * stride + k
+    near = grid[a] + fx * (grid[a + stride] - grid[a])
+    far = grid[b] + fx * (grid[b + stride] - grid[b])
+    deep = grid[c] + fx * (grid[c + stride] - grid[c])
+    corner = grid[d] + fx * (grid[d + stride] - grid[d])
+    low = near + fy * (far - near)
+    high = deep + fy * (corner - deep)
+    return low + fz * (high - low)
+
+
+@cuda.jit(device=True, inline=True, cache=True, fastmath=False)
+def decode(number, n_bytes):
+    """Return a stored number as float32; one of two bytes is the upper half of a float32."""
+    if n_bytes == 2:
+        return np.uint32(np.uint32(number) << np.uint32(16)).view(np.float32)
+    return np.float32(number)
+
+
+@cuda.jit(cache=True, fastmath=False)
+def gather_slices(
+    grid,  # IN  (edge * edge * (edge//2+1) * component * 2,) float32
+    edge,  # IN
+    points,  # IN  (point, 2) float32, kx >= 0 and ky in grid units
+    order,  # IN  (particle,) int32: particles with similar views next to each other
+    matrices,  # IN  (particle, 2, 3) float32
+    slices,  # OUT (particle, point, component, 2) float32
+):
+    """One block: one particle (x) and up to POINTS of its points (y); x threads a component."""
+    i = order[cuda.blockIdx.x]
+    n_components = slices.shape[2]
+    stride = 2 * n_components
+    first = cuda.blockIdx.y * POINTS
+    last = min(first + POINTS, points.shape[0])
+    for k in range(cuda.threadIdx.x, n_components, cuda.blockDim.x):
+        for p in range(first + cuda.threadIdx.y, last, cuda.blockDim.y):
+            rows, fractions, sign = locate(matrices, i, points[p, 0], points[p, 1], edge)
+            slices[i, p, k, 0] = interpolate(grid, rows, fractions, stride, 2 * k)
+            mirrored = interpolate(grid, rows, fractions, stride, 2 * k + 1)
+            slices[i, p, k, 1] = sign * mirrored
+
+
+@cuda.jit(cache=True, fastmath=False)
+def quadratic_moments(
+    grid,  # IN  (edge * edge * (edge//2+1) * component * 2,) float32
+    edge,  # IN
+    points,  # IN  (point, 2) float32
+    products,  # IN  (product, 2) int32: components k and l of a quadratic moment, l = -1: linear
+    n_components,  # IN
+    order,  # IN  (particle,) int32: particles with similar views next to each other
+    matrices,  # IN  (particle, 2, 3) float32
+    data,  # IN  (particle, point, 2) float32 or bfloat16 in uint16; Hermitian weights included
+    precision,  # IN  (particle, point) float32 or bfloat16 in uint16; Hermitian weights included
+    moments,  # OUT (particle, product) float64
+):
+    """One block: one particle (x) and up to SUMS of its products (y).
+
+    Tile by tile, all threads first interpolate, each a component of a point; then each adds up
+    one product over its share of the tile's points.
+    """
+    real = cuda.shared.array(TILE, float32)
+    imaginary = cuda.shared.array(TILE, float32)
+    sums = cuda.shared.array(SUMS, float32)
+    thread = cuda.threadIdx.y * cuda.blockDim.x + cuda.threadIdx.x
+    n_threads = cuda.blockDim.x * cuda.blockDim.y
+    i = order[cuda.blockIdx.x]
+    stride = 2 * n_components
+    first_product = cuda.blockIdx.y * SUMS
+    n_products = min(SUMS, products.shape[0] - first_product)
+    n_shares = max(1, n_threads // n_products)
+    for s in range(thread, n_products * n_shares, n_threads):
+        sums[s] = float32(0)
+    tile_points = TILE // n_components
+    for first in range(0, points.shape[0], tile_points):
+        n_points = min(tile_points, points.shape[0] - first)
+        for k in range(cuda.threadIdx.x, n_components, cuda.blockDim.x):
+            for p in range(cuda.threadIdx.y, n_points, cuda.blockDim.y):
+                kx, ky = points[first + p, 0], points[first + p, 1]
+                rows, fractions, sign = locate(matrices, i, kx, ky, edge)
+                value = p * n_components + k
+                real[value] = interpolate(grid, rows, fractions, stride, 2 * k)
+                mirrored = interpolate(grid, rows, fractions, stride, 2 * k + 1)
+                imaginary[value] = sign * mirrored
+        cuda.syncthreads()
+        for s in range(thread, n_products * n_shares, n_threads):
+            k = products[first_product + s % n_products, 0]
+            m = products[first_product + s % n_products, 1]
+            total = float32(0)
+            for p in range(s // n_products, n_points, n_shares):
+                a = p * n_components + k
+                if m < 0:
+                    total += decode(data[i, first + p, 0], data.itemsize) * real[a]
+                    total += decode(data[i, first + p, 1], data.itemsize) * imaginary[a]
+                else:
+                    b = p * n_components + m
+                    power = real[a] * real[b] + imaginary[a] * imaginary[b]
+                    total += decode(precision[i, first + p], precision.itemsize) * power
+            sums[s] += total
+        cuda.syncthreads()
+    for product in range(thread, n_products, n_threads):
+        whole = 0.0
+        for share in range(n_shares):
+            whole += sums[share * n_products + product]
+        moments[i, first_product + product] = whole

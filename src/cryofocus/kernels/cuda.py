@@ -1,0 +1,226 @@
+"""The slice operations on a CUDA device: typed wrappers around the loops that run there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Complex64, Float32, Float64, Int32, Int64
+
+from cryofocus.kernels import _cuda_loops, _cuda_pose_loops, _cuda_sum_loops
+from cryofocus.kernels.contract import Data, Precision, SliceGeometry, SliceSums
+from cryofocus.kernels.cuda_lanes import CudaDevice, open_device
+from cryofocus.kernels.cuda_memory import DeviceArray, plain
+
+# Where the entries of a pose's quadratic moments lie among its sums; those that vanish do not.
+_POSE = np.array(
+    [
+        [6, 7, 8, 9, -1, -1],
+        [7, 10, 11, 12, 16, 19],
+        [8, 11, 13, 14, 17, 20],
+        [9, 12, 14, 15, 18, 21],
+        [-1, 16, 17, 18, 22, 23],
+        [-1, 19, 20, 21, 23, 24],
+    ]
+)
+
+
+@dataclass(frozen=True)
+class CudaKernels:
+    """`SliceKernels` by a CUDA device, which is opened when it is first needed.
+
+    What is pickled is this recipe; whoever gets it opens a device of its own.
+
+    Attributes
+    ----------
+    memory_gb : device memory to use at most, in GB; None takes most of what is free.
+    """
+
+    memory_gb: float | None = None
+
+    @property
+    def device(self) -> CudaDevice:
+        """The device of this process."""
+        return open_device(self.memory_gb)
+
+    def keep(self, *arrays: np.ndarray) -> None:
+        """Be told that arrays will not change: they stay on the device while there is room."""
+        for array in arrays:
+            self.device.memory.promise(array)
+
+    def gather(
+        self, grid: Complex64[np.ndarray, "edge edge half component"], geometry: SliceGeometry
+    ) -> Complex64[np.ndarray, "particle point component"]:
+        """Return every component's slice at every point."""
+        n_points, n_components = len(geometry.points), grid.shape[3]
+        slices = np.empty((len(geometry.matrices), n_points, n_components), np.complex64)
+        common = (self._send_grid(grid), geometry.edge, self._send(geometry.points))
+
+        def launch(stream: Any, order: DeviceArray, *arrays: DeviceArray) -> None:
+            shape = (order.shape[0], _parts(n_points, _cuda_loops.POINTS))
+            _cuda_loops.gather_slices[shape, _block(n_components), stream](*common, order, *arrays)
+
+        self.device.run(geometry, (), (slices,), launch)
+        return slices
+
+    def class_moments(
+        self,
+        grid: Complex64[np.ndarray, "edge edge half component"],
+        geometry: SliceGeometry,
+        data: Data,
+        precision: Precision,
+    ) -> tuple[
+        Float64[np.ndarray, "particle component"], Float64[np.ndarray, "particle component"]
+    ]:
+        """Return Re<data, slice_k> and <slice_k, precision slice_k> of every particle."""
+        component = np.arange(grid.shape[3])
+        moments = self._moments(grid, geometry, (data, precision), (component, component))
+        linear, quadratic = np.split(moments, 2, axis=1)
+        return np.ascontiguousarray(linear), np.ascontiguousarray(quadratic)
+
+    def latent_moments(
+        self,
+        grid: Complex64[np.ndarray, "edge edge half component"],
+        geometry: SliceGeometry,
+        data: Data,
+        precision: Precision,
+    ) -> tuple[
+        Float64[np.ndarray, "particle component"],
+        Float64[np.ndarray, "particle component component"],
+    ]:
+        """Return Re<data, slice_k> and Re<slice_k, precision slice_l> of every particle."""
+        n_components = grid.shape[3]
+        pairs = np.tril_indices(n_components)
+        moments = self._moments(grid, geometry, (data, precision), pairs)
+        place = np.empty((n_components, n_components), np.int64)
+        place[pairs] = place.T[pairs] = n_components + np.arange(len(pairs[0]))
+        return np.ascontiguousarray(moments[:, :n_components]), moments[:, place]
+
+    def pose_moments(
+        self,
+        grid: Complex64[np.ndarray, "edge edge half 4"],
+        geometry: SliceGeometry,
+        shifts: Float32[np.ndarray, "particle 2"],
+        data: Data,
+        precision: Precision,
+    ) -> tuple[Float64[np.ndarray, "particle 6"], Float64[np.ndarray, "particle 6 6"]]:
+        """Return moments of the slice of a map and of its derivatives by the pose."""
+        moments = np.empty((len(data), _POSE.max() + 1))
+        common = (self._send_grid(grid), geometry.edge, self._send(geometry.points))
+
+        def launch(stream: Any, order: DeviceArray, *arrays: DeviceArray) -> None:
+            block = _cuda_loops.THREADS
+            _cuda_pose_loops.pose_moments[order.shape[0], block, stream](*common, order, *arrays)
+
+        self.device.run(geometry, (shifts, data, precision), (moments,), launch)
+        quadratic = np.where(_POSE < 0, 0.0, moments[:, _POSE])
+        return np.ascontiguousarray(moments[:, :6]), quadratic
+
+    def accumulator(self, edge: int, n_data: int, n_precision: int) -> CudaAccumulator:
+        """Return an empty sum over particles on a grid of `edge`, with so many columns."""
+        n_nodes = edge * edge * (edge // 2 + 1)
+        sums = self.device.memory.claim((n_nodes * (2 * n_data + n_precision),))
+        _cuda_sum_loops.clear[_spread(len(sums))](sums)
+        return CudaAccumulator(self, edge, (n_data, n_precision), sums)
+
+    def _moments(
+        self,
+        grid: Complex64[np.ndarray, "edge edge half component"],
+        geometry: SliceGeometry,
+        statistics: tuple[Data, Precision],
+        pairs: tuple[Int64[np.ndarray, " pair"], Int64[np.ndarray, " pair"]],
+    ) -> Float64[np.ndarray, "particle product"]:
+        """Return the linear moments, then the quadratic ones of some pairs of components."""
+        n_components = grid.shape[3]
+        linear = np.stack([np.arange(n_components), np.full(n_components, -1)], axis=1)
+        products = np.concatenate([linear, np.stack(pairs, axis=1)]).astype(np.int32)
+        moments = np.empty((len(geometry.matrices), len(products)))
+        common = (
+            *(self._send_grid(grid), geometry.edge, self._send(geometry.points)),
+            *(self._send(products), n_components),
+        )
+
+        def launch(stream: Any, order: DeviceArray, *arrays: DeviceArray) -> None:
+            shape = (order.shape[0], _parts(len(products), _cuda_loops.SUMS))
+            loops = _cuda_loops.quadratic_moments[shape, _block(n_components), stream]
+            loops(*common, order, *arrays)
+
+        self.device.run(geometry, statistics, (moments,), launch)
+        return moments
+
+    def _send_grid(self, grid: Complex64[np.ndarray, "edge edge half component"]) -> DeviceArray:
+        """Copy a grid to the device as the run of real and imaginary parts it is."""
+        return self._send(plain(grid).reshape(-1))
+
+    def _send(
+        self, array: Float32[np.ndarray, "*shape"] | Int32[np.ndarray, "*shape"]
+    ) -> DeviceArray:
+        return self.device.memory.upload(array)
+
+
+@dataclass(frozen=True, eq=False)
+class CudaAccumulator:
+    """`SliceAccumulator` in the device's memory, to which all threads add atomically.
+
+    Attributes
+    ----------
+    kernels : of the device.
+    edge : of the grid.
+    n_columns : of data and of precisions.
+    sums : on the device; as the loops know it.
+    """
+
+    kernels: CudaKernels
+    edge: int
+    n_columns: tuple[int, int]
+    sums: DeviceArray
+
+    def add(
+        self,
+        geometry: SliceGeometry,
+        data: Data,
+        precision: Precision,
+        data_weights: Float32[np.ndarray, "particle data_column"],
+        precision_weights: Float32[np.ndarray, "particle precision_column"],
+    ) -> None:
+        """Insert the weighted slices of some particles."""
+        device, n_points = self.kernels.device, len(geometry.points)
+        n_data, n_precision = self.n_columns
+        points = device.memory.upload(geometry.points)
+
+        def launch(stream: Any, order: DeviceArray, *arrays: DeviceArray) -> None:
+            shape = (order.shape[0], _parts(n_points, _cuda_loops.POINTS))
+            loops = _cuda_sum_loops.accumulate[shape, _block(2 * n_data + n_precision), stream]
+            loops(self.edge, points, self.sums, order, *arrays)
+
+        inputs = (data_weights, precision_weights, data, precision)
+        device.run(geometry, inputs, (), launch)
+
+    def total(self) -> SliceSums:
+        """Return the sum over everything added so far."""
+        memory, (n_data, n_precision) = self.kernels.device.memory, self.n_columns
+        shape = (self.edge, self.edge, self.edge // 2 + 1)
+        n_nodes = int(np.prod(shape))
+        data, precision = memory.claim((n_nodes, n_data, 2)), memory.claim((n_nodes, n_precision))
+        _cuda_sum_loops.fold[_spread(n_nodes)](self.sums, self.edge, data, precision)
+        return SliceSums(
+            data.copy_to_host().view(np.complex64).reshape(*shape, n_data),
+            precision.copy_to_host().reshape(*shape, n_precision),
+        )
+
+
+def _block(n_columns: int) -> tuple[int, int]:
+    """Return the shape of a block: columns of a point beside each other, as many points as fit."""
+    across = min(n_columns, _cuda_loops.THREADS)
+    return across, _cuda_loops.THREADS // across
+
+
+def _parts(n: int, at_once: int) -> int:
+    """Return in how many parts `n` things are worked on."""
+    return max(1, -(-n // at_once))
+
+
+def _spread(n: int) -> tuple[int, int]:
+    """Return blocks and threads for `n` independent things, over which they stride."""
+    return min(_parts(n, _cuda_loops.THREADS), _cuda_loops.BLOCKS), _cuda_loops.THREADS
