@@ -59,7 +59,32 @@ class SimulatedSet:
         simulate_humanoid(folder, settings)
         return cls(folder)
 
-    def enlarge(self, n_particles: int, box: int) -> tuple[ParticleSet, FramedReader, FocusMask]:
+    @property
+    def focus(self) -> tuple[float, float, float, float]:
+        """Centre and radius of its focus sphere, Å."""
+        description = yaml.safe_load((self.folder / "dataset.yaml").read_text(encoding="utf-8"))
+        x, y, z, radius = (float(number) for number in description["focus_sphere"].split(","))
+        return x, y, z, radius
+
+    def repeat(self, n_particles: int, path: Path) -> Path:
+        """Write a table of so many particles; further ones are in links to the same stack."""
+        particles = ParticleSet.read(self.folder / "particles.star")
+        images = len(particles)
+        links = path.with_suffix(".stacks")
+        links.mkdir(exist_ok=True)
+        for copy in range(-(-n_particles // images)):
+            link = links / f"{copy + 1:05d}.mrcs"
+            if not link.is_symlink():
+                link.symlink_to((self.folder / "particles.mrcs").resolve())
+        places = (divmod(i, images) for i in range(n_particles))
+        names = [f"{image + 1:06d}@{links.name}/{copy + 1:05d}.mrcs" for copy, image in places]
+        repeated = particles.take(np.arange(n_particles) % images)
+        repeated.write(path, {"rlnImageName": names})
+        return path
+
+    def enlarge(
+        self, n_particles: int, box: int, radius_angstrom: float | None = None
+    ) -> tuple[ParticleSet, FramedReader, FocusMask]:
         """Return the set with so many particles in such a box, and its focus mask."""
         small = ParticleSet.read(self.folder / "particles.star")
         repeated = small.take(np.arange(n_particles) % len(small))
@@ -68,10 +93,9 @@ class SimulatedSet:
         )
         reader = FramedReader(ImageReader(repeated), small.box, box)
         pixel = particles.pixel_size_angstrom
-        description = yaml.safe_load((self.folder / "dataset.yaml").read_text())
-        x, y, z, radius = (float(n) for n in description["focus_sphere"].split(","))
+        x, y, z, radius = self.focus
         shift = (box // 2 - small.box // 2) * pixel
-        sphere = (x + shift, y + shift, z + shift, radius)
+        sphere = (x + shift, y + shift, z + shift, radius_angstrom or radius)
         mask = FocusMask.from_sphere(sphere, box, pixel, soft_edge_angstrom=SOFT_EDGE_ANGSTROM)
         return particles, reader, mask
 

@@ -1,0 +1,88 @@
+"""Time and memory by stage, as a progress display sees a classification go by."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+
+from cryofocus.workflows.machine import peak_memory_gb
+from cryofocus.workflows.progress import Advance, SilentProgress
+
+BEFORE_A_RUN, ELSEWHERE = "subspace and mixture", "between stages"
+
+
+@dataclass(frozen=True)
+class Span:
+    """What happened between two moments.
+
+    Attributes
+    ----------
+    name : stage, `BEFORE_A_RUN` or `ELSEWHERE`.
+    seconds, cpu_seconds : that it took.
+    peak_gb : largest memory of the process up to its end.
+    steps : wall seconds of each step, a cycle for instance.
+    """
+
+    name: str
+    seconds: float
+    cpu_seconds: float
+    peak_gb: float
+    steps: tuple[float, ...] = ()
+
+
+class StageWatch(SilentProgress):
+    """Shows nothing and notes every stage, and what lies between two."""
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+        self._moment = _now()
+
+    @contextmanager
+    def task(self, name: str, n_steps: int) -> Iterator[Advance]:
+        """Note what came before, then the stage."""
+        is_run = name.startswith("run ")
+        self.note(BEFORE_A_RUN if is_run else ELSEWHERE)
+        moments = [time.perf_counter()]
+        with super().task(name, n_steps):
+
+            def advance(steps: int = 1, note: str = "") -> None:
+                del steps, note
+                moments.append(time.perf_counter())
+
+            yield advance
+        steps = tuple(after - before for before, after in pairwise(moments))
+        self.note("cycles" if is_run else name, steps)
+
+    def note(self, name: str, steps: tuple[float, ...] = ()) -> None:
+        """Give what happened since the last note a name."""
+        wall, cpu = (now - then for now, then in zip(_now(), self._moment, strict=True))
+        self.spans.append(Span(name, wall, cpu, peak_memory_gb(), steps))
+        self._moment = _now()
+
+    def by_stage(self) -> dict[str, Span]:
+        """Return the stages in order; of one that came several times, the sum."""
+        stages: dict[str, Span] = {}
+        for span in self.spans:
+            before = stages.get(span.name, Span(span.name, 0.0, 0.0, 0.0))
+            stages[span.name] = Span(
+                span.name,
+                before.seconds + span.seconds,
+                before.cpu_seconds + span.cpu_seconds,
+                span.peak_gb,
+                before.steps + span.steps,
+            )
+        return stages
+
+
+def cpu_seconds() -> float:
+    """Return the CPU seconds of this process, the interpreter's start included."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _now() -> tuple[float, float]:
+    return time.perf_counter(), cpu_seconds()
