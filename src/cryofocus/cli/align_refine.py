@@ -10,7 +10,10 @@ import typer
 from cryofocus.cli.console import say
 from cryofocus.cli.options import (
     DataDirectory,
+    Device,
+    DeviceChoice,
     Invert,
+    MemoryGpu,
     MicroscopeValues,
     Overwrite,
     ParticleTable,
@@ -71,7 +74,9 @@ def refine(
     microscope: MicroscopeValues = None,
     pixel_size: PixelSize = None,
     passthrough: Passthrough = None,
+    device: DeviceChoice = Device.CPU,
     threads: Threads = None,
+    memory_gpu: MemoryGpu = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Improve orientations and shifts that are nearly right.
@@ -99,7 +104,9 @@ def refine(
         seed=seed,
         datadir=datadir,
         supplement=compose_supplement(stack, microscope, pixel_size, passthrough),
+        device=device.value,
         threads=threads,
+        memory_gpu_gb=memory_gpu,
     )
     made = align_refine(
         particles, output, settings, overwrite=overwrite, progress=choose_progress()

@@ -10,7 +10,10 @@ import typer
 from cryofocus.cli.console import say
 from cryofocus.cli.options import (
     DataDirectory,
+    Device,
+    DeviceChoice,
     Invert,
+    MemoryGpu,
     MicroscopeValues,
     Overwrite,
     ParticleTable,
@@ -82,7 +85,9 @@ def search(
     microscope: MicroscopeValues = None,
     pixel_size: PixelSize = None,
     passthrough: Passthrough = None,
+    device: DeviceChoice = Device.CPU,
     threads: Threads = None,
+    memory_gpu: MemoryGpu = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -118,7 +123,9 @@ def search(
         invert=invert.value,
         datadir=datadir,
         supplement=compose_supplement(stack, microscope, pixel_size, passthrough),
+        device=device.value,
         threads=threads,
+        memory_gpu_gb=memory_gpu,
     )
     made = align_search(
         particles,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +11,11 @@ import typer
 
 from cryofocus.cli.console import say, say_table
 from cryofocus.cli.options import (
+    DEVICE,
+    MACHINE,
+    Device,
     Invert,
+    MemoryGpu,
     MicroscopeValues,
     Passthrough,
     PixelSize,
@@ -20,6 +23,7 @@ from cryofocus.cli.options import (
     Scaffold,
     ScaffoldEvery,
     Stack,
+    Threads,
     parse_microscope,
 )
 from cryofocus.cli.strategy_options import (
@@ -37,13 +41,7 @@ if TYPE_CHECKING:
     from cryofocus.workflows.classify_request import ClassifyRequest
 
 REGION = "Region in focus (one of)"
-IMAGES, MACHINE, RUN = "Images", "Machine", "Run directory"
-
-
-class Device(StrEnum):
-    """What computes."""
-
-    CPU = "cpu"
+IMAGES, RUN = "Images", "Run directory"
 
 
 def classify(
@@ -171,14 +169,7 @@ def classify(
     microscope: MicroscopeValues = None,
     pixel_size: PixelSize = None,
     passthrough: Passthrough = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Processor threads; all this process may use if left out.",
-            rich_help_panel=MACHINE,
-        ),
-    ] = None,
+    threads: Threads = None,
     memory: Annotated[
         float | None,
         typer.Option(
@@ -188,10 +179,8 @@ def classify(
             rich_help_panel=MACHINE,
         ),
     ] = None,
-    device: Annotated[
-        Device | None,
-        typer.Option(help="What computes. Default cpu.", rich_help_panel=MACHINE),
-    ] = None,
+    device: Annotated[Device | None, DEVICE] = None,
+    memory_gpu: MemoryGpu = None,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -244,6 +233,7 @@ def classify(
             "device": device and device.value,
             "threads": threads,
             "memory_gb": memory,
+            "memory_gpu_gb": memory_gpu,
         },
         {
             "n_classes": classes,

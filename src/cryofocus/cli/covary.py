@@ -10,7 +10,10 @@ import typer
 from cryofocus.cli.console import say, say_table
 from cryofocus.cli.options import (
     DataDirectory,
+    Device,
+    DeviceChoice,
     Invert,
+    MemoryGpu,
     MicroscopeValues,
     Overwrite,
     Passthrough,
@@ -83,7 +86,9 @@ def covary(
     microscope: MicroscopeValues = None,
     pixel_size: PixelSize = None,
     passthrough: Passthrough = None,
+    device: DeviceChoice = Device.CPU,
     threads: Threads = None,
+    memory_gpu: MemoryGpu = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Correlate what regions hold: over classes, over symmetric units, over single particles.
@@ -110,7 +115,9 @@ def covary(
         datadir=datadir,
         supplement=supplement if any((stack, microscope, pixel_size, passthrough)) else None,
         seed=seed,
+        device=device.value,
         threads=threads,
+        memory_gpu_gb=memory_gpu,
     )
     made = compare(
         sources,

@@ -25,9 +25,11 @@ def doctor() -> None:
     `cryofocus doctor`
     """
     import shutil
+    from functools import partial
     from pathlib import Path
 
     from cryofocus import __version__
+    from cryofocus.kernels.gpu import find_gpu_fault
     from cryofocus.workflows.machine import describe_machine
     from cryofocus.workflows.self_check import check_classification, check_kernels, find_gpus
 
@@ -37,9 +39,13 @@ def doctor() -> None:
     say(f"processor    {machine.processor}, {machine.cores} cores usable")
     say(f"memory       {machine.memory_gb:.1f} GB")
     say(f"disk         {shutil.disk_usage(Path.cwd()).free / 1e9:.1f} GB free in {Path.cwd()}")
-    say(f"accelerator  {', '.join(find_gpus()) or 'none that the NVIDIA driver reports'}")
+    fault = find_gpu_fault()
+    say(f"accelerator  {', '.join(find_gpus()) or 'none'}; --device cuda: {fault or 'possible'}")
+    checks = [("kernels", check_kernels), ("self-check", check_classification)]
+    if fault is None:
+        checks.append(("GPU kernels", partial(check_kernels, device="cuda")))
     failed = False
-    for name, check in (("kernels", check_kernels), ("self-check", check_classification)):
+    for name, check in checks:
         found = check(machine.cores)
         failed |= not found.passed
         say(f"{name:<12} {'' if found.passed else 'FAILED: '}{found.text}")

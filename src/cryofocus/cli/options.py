@@ -56,9 +56,38 @@ Passthrough = Annotated[
         "lies beside the table, if fields are missing.",
     ),
 ]
+
+
+class Device(StrEnum):
+    """What computes."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+MACHINE = "Machine"
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, help="Processor threads; all this process may use if left out."),
+    typer.Option(
+        min=1,
+        help="Processor threads; all this process may use if left out.",
+        rich_help_panel=MACHINE,
+    ),
+]
+DEVICE = typer.Option(
+    help="What computes: the processor, or an NVIDIA GPU. Default cpu.",
+    show_default=False,
+    rich_help_panel=MACHINE,
+)
+DeviceChoice = Annotated[Device, DEVICE]
+MemoryGpu = Annotated[
+    float | None,
+    typer.Option(
+        metavar="GB",
+        min=1e-3,
+        help="Memory of the GPU to use at most, in GB. Default: most of what is free there.",
+        rich_help_panel=MACHINE,
+    ),
 ]
 DataDirectory = Annotated[
     Path | None,

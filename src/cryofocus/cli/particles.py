@@ -10,7 +10,10 @@ import typer
 from cryofocus.cli.console import say
 from cryofocus.cli.options import (
     DataDirectory,
+    Device,
+    DeviceChoice,
     Invert,
+    MemoryGpu,
     MicroscopeValues,
     Overwrite,
     ParticleTable,
@@ -75,7 +78,9 @@ def reconstruct(
     microscope: MicroscopeValues = None,
     pixel_size: PixelSize = None,
     passthrough: Passthrough = None,
+    device: DeviceChoice = Device.CPU,
     threads: Threads = None,
+    memory_gpu: MemoryGpu = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Reconstruct one map from all particles of a table, with half maps and FSC beside it.
@@ -95,7 +100,9 @@ def reconstruct(
         symmetry=symmetry,
         invert=invert.value,
         seed=seed,
+        device=device.value,
         threads=threads,
+        memory_gpu_gb=memory_gpu,
     )
     made = reconstruct_map(
         particles, output, settings, overwrite=overwrite, progress=choose_progress()

@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from cryofocus.cli.console import say
-from cryofocus.cli.options import DataDirectory, Overwrite, ParticleTable, Seed, Threads
+from cryofocus.cli.options import (
+    DataDirectory,
+    Device,
+    DeviceChoice,
+    MemoryGpu,
+    Overwrite,
+    ParticleTable,
+    Seed,
+    Threads,
+)
 
 DENSITY, CUT, OUTPUT, BACK = "Density to subtract", "Cutting", "Output", "Way back"
 
@@ -75,7 +84,9 @@ def subtract(
     ] = False,
     seed: Seed = 1,
     datadir: DataDirectory = None,
+    device: DeviceChoice = Device.CPU,
     threads: Threads = None,
+    memory_gpu: MemoryGpu = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Subtract everything outside a mask from the images.
@@ -106,7 +117,9 @@ def subtract(
         float16=float16,
         datadir=datadir,
         seed=seed,
+        device=device.value,
         threads=threads,
+        memory_gpu_gb=memory_gpu,
     )
     made = subtract_images(
         particles, keep, output, settings, overwrite=overwrite, progress=choose_progress()

@@ -10,7 +10,10 @@ import typer
 from cryofocus.cli.console import say, say_table
 from cryofocus.cli.options import (
     DataDirectory,
+    Device,
+    DeviceChoice,
     Invert,
+    MemoryGpu,
     MicroscopeValues,
     Overwrite,
     ParticleTable,
@@ -69,7 +72,9 @@ def variance(
     pixel_size: PixelSize = None,
     passthrough: Passthrough = None,
     seed: Seed = 1,
+    device: DeviceChoice = Device.CPU,
     threads: Threads = None,
+    memory_gpu: MemoryGpu = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Find where the particles of a set differ, and propose spheres to focus on.
@@ -98,7 +103,9 @@ def variance(
         join_angstrom=join,
         invert=invert.value,
         seed=seed,
+        device=device.value,
         threads=threads,
+        memory_gpu_gb=memory_gpu,
     )
     result = measure(particles, output, settings, overwrite=overwrite, progress=choose_progress())
     figures = write_variance_figures(result)

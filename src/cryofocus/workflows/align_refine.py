@@ -65,7 +65,7 @@ class AlignRefineSettings:
     seed : of random half sets, where the table gives none.
     datadir : folder in which image stacks are looked up first.
     supplement : what the particle table leaves to the user to say.
-    device, threads : as in `ClassifyRequest`.
+    device, threads, memory_gpu_gb : as in `ClassifyRequest`.
 
     Raises
     ------
@@ -83,6 +83,7 @@ class AlignRefineSettings:
     supplement: Supplement | None = None
     device: str = "cpu"
     threads: int | None = None
+    memory_gpu_gb: float | None = None
 
     def __post_init__(self) -> None:
         limit = self.max_resolution_angstrom
@@ -168,7 +169,7 @@ def align_refine(
     settings, output = settings or AlignRefineSettings(), Path(output)
     require_new_table(output, Path(particles), overwrite=overwrite)
     inputs = _read(Path(particles), output, settings)
-    kernels = select_kernels(settings.device, settings.threads)
+    kernels = select_kernels(settings.device, settings.threads, settings.memory_gpu_gb)
     n_passes = settings.n_iterations + (MAX_PASSES if inputs.volume is not None else 0)
     with (progress or SilentProgress()).task("poses", n_passes * len(inputs.particles)) as advance:
         refined = _refine(inputs, settings, kernels, advance)

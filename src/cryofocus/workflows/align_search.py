@@ -175,7 +175,7 @@ def _search(
     progress: Progress,
 ) -> tuple[PoseSearch, FoundPoses]:
     """Calibrate and search, or go on where an interrupted search stopped."""
-    kernels = select_kernels(settings.device, settings.threads)
+    kernels = select_kernels(settings.device, settings.threads, settings.memory_gpu_gb)
     n = len(inputs.images)
     if kept is None:
         n_steps = n_searches(inputs.sign) * len(choose_sample(n))

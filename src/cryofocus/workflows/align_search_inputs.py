@@ -37,6 +37,8 @@ SHIFT_SHARE = 0.1
 OUTLINE_ANGSTROM = 30.0
 # A map that is symmetric correlates with itself, turned, by nearly 1 in all shells.
 LEAST_CORRELATION = 0.6
+# Settings that do not change the result.
+WITHOUT_EFFECT = ("datadir", "threads", "memory_gpu_gb")
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class AlignSearchSettings:
     invert : whether protein is dark in the images; "auto" tries both.
     datadir : folder in which image stacks are looked up first.
     supplement : what the particle table leaves to the user to say.
-    device, threads : as in `ClassifyRequest`.
+    device, threads, memory_gpu_gb : as in `ClassifyRequest`.
 
     Raises
     ------
@@ -72,6 +74,7 @@ class AlignSearchSettings:
     supplement: Supplement | None = None
     device: str = "cpu"
     threads: int | None = None
+    memory_gpu_gb: float | None = None
 
     def __post_init__(self) -> None:
         lengths: Mapping[str, float | None] = {
@@ -93,7 +96,7 @@ class AlignSearchSettings:
 
     def deciding(self) -> dict[str, object]:
         """Return the settings that change the result."""
-        return {k: v for k, v in asdict(self).items() if k not in ("threads", "datadir")}
+        return {k: v for k, v in asdict(self).items() if k not in WITHOUT_EFFECT}
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import Interrupted, SettingError
 from cryofocus.inference.classifier import ClassificationResult
 from cryofocus.inference.strategy import Allocate
+from cryofocus.kernels.contract import SliceKernels
 from cryofocus.kernels.select import available_threads, select_kernels
 from cryofocus.poses.accuracy import measure_accuracy
 from cryofocus.workflows.atomic import require_free_space
@@ -70,6 +71,8 @@ def classify(
     ------
     InputError
         When particles, images, region or settings cannot be used.
+    DeviceError
+        When the device is missing, or its memory too small.
     OutputError
         When the directory exists (without `overwrite` or `resume`), belongs to something else or
         cannot be written.
@@ -77,6 +80,8 @@ def classify(
         On Ctrl-C, after the state was saved for `resume`.
     """
     started, clock = datetime.now(UTC), StageClock()
+    threads = request.threads or available_threads()
+    kernels = select_kernels(request.device, threads, request.memory_gpu_gb)
     RunDirectory.require_usable(Path(output), overwrite=overwrite, resume=resume)
     with clock.stage("reading"):
         inputs = read_inputs(request)
@@ -100,7 +105,7 @@ def classify(
         logger.info("cryofocus %s: %s", __version__, command)
         directory.write_text(directory.config, request.to_yaml())
         directory.write_text(directory.command, command + "\n")
-        result, last = _fit_and_write(request, inputs, directory, monitor)
+        result, last = _fit_and_write(request, inputs, directory, monitor, kernels)
         _warn_about_memory(request)
         circumstances = Circumstances(
             command, started.isoformat(timespec="seconds"), clock, tuple(warnings)
@@ -113,11 +118,14 @@ def classify(
 
 
 def _fit_and_write(
-    request: ClassifyRequest, inputs: Inputs, directory: RunDirectory, monitor: RunMonitor
+    request: ClassifyRequest,
+    inputs: Inputs,
+    directory: RunDirectory,
+    monitor: RunMonitor,
+    kernels: SliceKernels,
 ) -> tuple[ClassificationResult, Round]:
     """Do the work; Ctrl-C at any moment leaves a directory that can be resumed."""
     threads = request.threads or available_threads()
-    kernels = select_kernels(request.device, threads)
 
     def allocate() -> Allocate:
         return StatisticsStore(directory.path, request.memory_gb).allocate

@@ -51,7 +51,7 @@ def compose_record(
     return JobRecord(
         version=__version__,
         command=circumstances.command,
-        machine=describe_machine(),
+        machine=describe_machine(request.device),
         seed=request.settings.seed,
         started=circumstances.started,
         seconds=dict(circumstances.clock.seconds),

@@ -47,10 +47,11 @@ class ClassifyRequest(BaseModel):
     pixel_size_angstrom : for a Frealign table whose stack does not say it.
     passthrough : further files of a cryoSPARC job.
     settings : everything that changes the result.
-    device : "cpu", or "reference" for the slow NumPy kernels.
+    device : "cpu", "cuda" (an NVIDIA GPU), or "reference" for the slow NumPy kernels.
     threads : None takes every processor this process may use.
     memory_gb : bound on memory; statistics beyond it are kept on disk, while images and
         whole-box maps take what they need. None takes most of the machine's memory.
+    memory_gpu_gb : bound on memory of the GPU; None takes most of what is free there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -70,9 +71,10 @@ class ClassifyRequest(BaseModel):
     pixel_size_angstrom: float | None = Field(default=None, gt=0)
     passthrough: tuple[Path, ...] = ()
     settings: ClassifierSettings
-    device: Literal["cpu", "reference"] = "cpu"
+    device: Literal["cpu", "cuda", "reference"] = "cpu"
     threads: int | None = Field(default=None, ge=1)
     memory_gb: float | None = Field(default=None, gt=0)
+    memory_gpu_gb: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
     def _one_region(self) -> ClassifyRequest:

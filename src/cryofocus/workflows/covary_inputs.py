@@ -44,7 +44,7 @@ class CovarySettings:
     invert : for a particle table, whether protein is dark in the images; runs know.
     datadir, supplement : for a particle table, where stacks are and what the table leaves out.
     seed : of bootstrap and permutations.
-    threads : None takes every processor this process may use.
+    device, threads, memory_gpu_gb : as in `ClassifyRequest`.
     """
 
     perfect: Path | None = None
@@ -54,7 +54,9 @@ class CovarySettings:
     datadir: Path | None = None
     supplement: Supplement | None = None
     seed: int = 1
+    device: str = "cpu"
     threads: int | None = None
+    memory_gpu_gb: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

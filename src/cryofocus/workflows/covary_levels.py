@@ -149,7 +149,7 @@ def compare_particles(
         When a region holds no density of the particles' own consensus.
     """
     threads = settings.threads or available_threads()
-    kernels = select_kernels("cpu", threads)
+    kernels = select_kernels(settings.device, threads, settings.memory_gpu_gb)
     images = prepare_images(particles, ImageReader(particles), invert, threads)
     half_set, _ = assign_half_sets(particles, settings.seed)
     sign = None if invert == "auto" else images.treatment.sign

@@ -32,13 +32,14 @@ def _plain(value: object) -> object:
 
 
 class Machine(JobPart):
-    """Where the run was made."""
+    """Where the run was made; ``gpu`` is None where the processor did the work."""
 
     processor: str
     cores: int
     memory_gb: float
     python: str
     platform: str
+    gpu: str | None = None
 
 
 class FocusRegion(JobPart):

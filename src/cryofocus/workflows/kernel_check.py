@@ -12,13 +12,15 @@ from cryofocus.maths.fourier import forward_3d
 _EDGE, _PARTICLES, _CLASSES = 16, 20, 2
 
 
-def kernel_deviation(n_threads: int) -> float:
+def kernel_deviation(n_threads: int, device: str = "cpu") -> float:
     """Run every kernel on random numbers, compiled and in plain NumPy.
 
     Parameters
     ----------
     n_threads
         Threads of the compiled kernels.
+    device
+        "cpu" or "cuda".
 
     Returns
     -------
@@ -38,7 +40,7 @@ def kernel_deviation(n_threads: int) -> float:
     precision = generator.random(data.shape, dtype=np.float32)
     weights = generator.random((_PARTICLES, _CLASSES), dtype=np.float32)
     results: list[list[np.ndarray]] = []
-    for kernels in (select_kernels("cpu", n_threads), ReferenceKernels()):
+    for kernels in (select_kernels(device, n_threads), ReferenceKernels()):
         accumulator = kernels.accumulator(_EDGE, _CLASSES, _CLASSES)
         accumulator.add(geometry, data, precision, weights, weights)
         total = accumulator.total()

@@ -17,8 +17,12 @@ from cryofocus.workflows.job import Machine
 _CPU_TABLE = Path("/proc/cpuinfo")
 
 
-def describe_machine() -> Machine:
+def describe_machine(device: str = "cpu") -> Machine:
     """Describe this machine: processor, usable cores, memory and software.
+
+    Parameters
+    ----------
+    device : what computes; the GPU is only described if it does.
 
     Returns
     -------
@@ -31,7 +35,15 @@ def describe_machine() -> Machine:
         memory_gb=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9,
         python=platform.python_version(),
         platform=platform.platform(),
+        gpu=_describe_gpu() if device == "cuda" else None,
     )
+
+
+def _describe_gpu() -> str:
+    # Takes half a second to load, which only who uses a GPU should wait for.
+    from cryofocus.kernels.gpu import describe_gpu
+
+    return describe_gpu()
 
 
 def _processor_name() -> str:

@@ -33,7 +33,7 @@ class ReconstructSettings:
     symmetry : point group; C1 so far.
     invert : whether protein is dark in the images; "auto" looks at the density.
     seed : of random half sets, where the table gives none.
-    device, threads : as in `ClassifyRequest`.
+    device, threads, memory_gpu_gb : as in `ClassifyRequest`.
     """
 
     datadir: Path | None = None
@@ -43,6 +43,7 @@ class ReconstructSettings:
     seed: int = 1
     device: str = "cpu"
     threads: int | None = None
+    memory_gpu_gb: float | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def reconstruct(
             f"symmetry: found {settings.symmetry!r}, expected C1. Expand the particles by their "
             "symmetry first, then reconstruct with C1."
         )
-    kernels = select_kernels(settings.device, settings.threads)
+    kernels = select_kernels(settings.device, settings.threads, settings.memory_gpu_gb)
     table = ParticleSet.read(particles, datadir=settings.datadir, supplement=settings.supplement)
     table.check_images()
     half_set, origin = assign_half_sets(table, settings.seed)

@@ -45,19 +45,21 @@ class Check:
     text: str
 
 
-def check_kernels(n_threads: int) -> Check:
+def check_kernels(n_threads: int, device: str = "cpu") -> Check:
     """Compile the kernels, run them and compare them with the plain NumPy ones.
 
     Parameters
     ----------
     n_threads : threads of the compiled kernels.
+    device : "cpu" or "cuda".
     """
     start = time.perf_counter()
-    deviation = kernel_deviation(n_threads)
+    deviation = kernel_deviation(n_threads, device)
+    where = f"{n_threads} threads" if device == "cpu" else "the GPU"
     seconds = time.perf_counter() - start
     return Check(
         deviation <= LARGEST_DEVIATION,
-        f"compiled and run on {n_threads} threads in {seconds:.1f} s, relative deviation from "
+        f"compiled and run on {where} in {seconds:.1f} s, relative deviation from "
         f"NumPy {deviation:.0e}, expected at most {LARGEST_DEVIATION:.0e}",
     )
 

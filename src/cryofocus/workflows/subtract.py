@@ -174,7 +174,7 @@ def _fit(
     """Find the density and bring it onto the grey scale of the images."""
     threads = settings.threads or available_threads()
     images = prepare_images(inputs.particles, ImageReader(inputs.particles), "auto", threads)
-    kernels = select_kernels(settings.device, settings.threads)
+    kernels = select_kernels(settings.device, settings.threads, settings.memory_gpu_gb)
     with clock.stage("maps"), progress.task("half maps", len(images)) as advance:
         density = find_density(images, half_set, inputs, kernels, advance)
     for volume in density.maps:

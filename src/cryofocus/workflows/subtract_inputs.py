@@ -41,7 +41,7 @@ class SubtractSettings:
     float16 : write half the bytes (MRC mode 12).
     datadir : folder in which image stacks are looked up first.
     seed : of random half sets, where the table gives none.
-    device, threads : as in `ClassifyRequest`.
+    device, threads, memory_gpu_gb : as in `ClassifyRequest`.
     """
 
     map: Path | None = None
@@ -53,6 +53,7 @@ class SubtractSettings:
     seed: int = 1
     device: str = "cpu"
     threads: int | None = None
+    memory_gpu_gb: float | None = None
 
     def __post_init__(self) -> None:
         """Check that the options fit together."""

@@ -97,7 +97,7 @@ def _prepare(inputs: VarianceInputs, settings: VarianceSettings, progress: Progr
     """Reconstruct the consensus and choose the resolution at which differences are looked for."""
     table = inputs.particles
     threads = settings.threads or available_threads()
-    kernels = select_kernels(settings.device, settings.threads)
+    kernels = select_kernels(settings.device, settings.threads, settings.memory_gpu_gb)
     half_set, origin = assign_half_sets(table, settings.seed)
     logger.info("%s", origin)
     images = prepare_images(table, ImageReader(table), settings.invert, threads)

@@ -35,7 +35,7 @@ class VarianceSettings:
     join_angstrom : gap across which places that vary together are one region.
     invert : whether protein is dark in the images; "auto" looks at the density.
     seed : of everything random.
-    device, threads : as in `ClassifyRequest`.
+    device, threads, memory_gpu_gb : as in `ClassifyRequest`.
 
     Raises
     ------
@@ -56,6 +56,7 @@ class VarianceSettings:
     seed: int = 1
     device: str = "cpu"
     threads: int | None = None
+    memory_gpu_gb: float | None = None
 
     def __post_init__(self) -> None:
         if self.n_dimensions < 1:
