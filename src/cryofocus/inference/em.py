@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from cryofocus.inference.deviation import Coefficients, DeviationPrior, DeviationSpace
+from cryofocus.inference.incremental import InsertedSums, insert
 from cryofocus.inference.posterior import (
     class_posteriors,
     class_weight_log_prior,
@@ -68,6 +69,7 @@ class EmState:
     log_evidence : `(particle,)` log-likelihood over all classes, relative to the consensus.
     n_prior_cycles : cycles done that learnt the prior.
     history : cycles done since.
+    inserted : sums of slices the last maps were made from.
     """
 
     posteriors: Float64[np.ndarray, "particle n_classes"]
@@ -78,6 +80,7 @@ class EmState:
     log_evidence: Float64[np.ndarray, " particle"]
     n_prior_cycles: int = 0
     history: tuple[CycleRecord, ...] = ()
+    inserted: InsertedSums | None = None
 
     @property
     def prior(self) -> DeviationPrior:
@@ -125,8 +128,8 @@ def _learn_prior(problem: FocusProblem, state: EmState) -> EmState:
     """One cycle after which the prior is corrected."""
     mixing = contrasts(estimate_class_weights(state.posteriors))
     state = replace(state, mixing=mixing)
-    sums = problem.statistics.sum_slices(state.posteriors, state.posteriors)
-    space, prior = problem.space, state.prior
+    inserted = insert(problem.statistics, state.posteriors, state.inserted)
+    space, prior, sums = problem.space, state.prior, inserted.sums
     coefficients = space.solve(sums, prior, start=state.coefficients).coefficients
     expected = _expect(problem, state, coefficients)
     spectrum = correct_spectrum(space, state.spectrum, prior, sums, coefficients)
@@ -149,6 +152,7 @@ def _learn_prior(problem: FocusProblem, state: EmState) -> EmState:
         spectrum=spectrum,
         support=support,
         n_prior_cycles=n_done,
+        inserted=inserted,
     )
 
 
@@ -158,8 +162,8 @@ def _climb(problem: FocusProblem, state: EmState) -> EmState:
     The maximisation treats interpolation as diagonal (docs/derivations/maximisation.md), so its
     step may, close to the top, overshoot by a trifle; half the step then does not.
     """
-    sums = problem.statistics.sum_slices(state.posteriors, state.posteriors)
-    solution = problem.space.solve(sums, state.prior, start=state.coefficients)
+    inserted = insert(problem.statistics, state.posteriors, state.inserted)
+    solution = problem.space.solve(inserted.sums, state.prior, start=state.coefficients)
     before = state.history[-1].log_posterior if state.history else -np.inf
     coefficients = solution.coefficients
     for _ in range(MAX_HALVINGS):
@@ -182,6 +186,7 @@ def _climb(problem: FocusProblem, state: EmState) -> EmState:
         log_evidence=expected.log_evidence,
         coefficients=coefficients,
         history=(*state.history, record),
+        inserted=inserted,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32, Float64
@@ -20,6 +20,7 @@ from cryofocus.inference.consensus import Consensus
 from cryofocus.inference.deviation import DeviationPrior, DeviationSpace
 from cryofocus.inference.focus import FocusBox, statistics_bytes
 from cryofocus.inference.half_grids import HalfGrids
+from cryofocus.inference.incremental import InsertedSums
 from cryofocus.inference.mixture import fit_mixture
 from cryofocus.inference.posterior import class_posteriors, random_posteriors
 from cryofocus.inference.prior import SpectrumModel, consensus_spectrum, consensus_support
@@ -28,6 +29,7 @@ from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.inference.spread_statistics import measure_statistics
 from cryofocus.inference.strategy import Prepared, pack_history, unpack_history
 from cryofocus.inference.subspace import fit_subspace
+from cryofocus.kernels.contract import SliceSums
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +108,9 @@ class ResidualStrategy:
 
     def step(self, state: em.EmState) -> em.EmState:
         """Do one cycle."""
-        return em.step(self.problem, state)
+        state = em.step(self.problem, state)
+        # Nobody asks for the sums of a run that is over; they may be large.
+        return state if self.terminate(state) is None else replace(state, inserted=None)
 
     def terminate(self, state: em.EmState) -> str | None:
         """Return why the run is over, or None while it is not."""
@@ -130,11 +134,19 @@ class ResidualStrategy:
         }
         if state.coefficients is not None:
             arrays["coefficients"] = state.coefficients
+        if state.inserted is not None:
+            arrays["inserted_data"] = state.inserted.sums.data
+            arrays["inserted_precision"] = state.inserted.sums.precision
+            arrays["inserted_weights"] = state.inserted.weights
         return arrays
 
     def unpack(self, arrays: Mapping[str, AnyArray]) -> em.EmState:
         """Return the state that `pack` packed."""
         amplitude, slope = arrays["spectrum"].tolist()
+        inserted = None
+        if "inserted_weights" in arrays:
+            sums = SliceSums(arrays["inserted_data"], arrays["inserted_precision"])
+            inserted = InsertedSums(sums, arrays["inserted_weights"])
         return em.EmState(
             posteriors=arrays["posteriors"],
             coefficients=arrays.get("coefficients"),
@@ -144,6 +156,7 @@ class ResidualStrategy:
             log_evidence=arrays["log_evidence"],
             n_prior_cycles=int(arrays["n_prior_cycles"]),
             history=unpack_history(arrays["history"]),
+            inserted=inserted,
         )
 
 

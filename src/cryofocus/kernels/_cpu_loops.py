@@ -174,6 +174,11 @@ def _make_project(width):
 def _make_spread(width):
     def spread(first, data_weights, precision_weights, places, values, n, half, stride, sums):
         """Add weighted data and precisions to their neighbours; the adjoint of interpolation."""
+        is_empty = True
+        for k in range(first, first + width):
+            is_empty &= data_weights[k] == 0 and precision_weights[k] == 0
+        if is_empty:
+            return
         of_data, of_precision = (
             load(width, data_weights, first),
             load(width, precision_weights, first),
@@ -313,7 +318,7 @@ def latent_moments(
 
 @nb.njit(parallel=True, cache=True, fastmath=FAST)
 def accumulate(
-    order,  # IN  (particle,) int64: particles with similar views next to each other
+    order,  # IN  (n,) int64: particles to insert, those with similar views next to each other
     matrices,  # IN  (particle, 2, 3) float32
     points,  # IN  (point, 2) float32
     data,  # IN  (particle, point, 2) float32 or bfloat16, Hermitian weights included
@@ -326,7 +331,7 @@ def accumulate(
 ):
     n_threads = sums.shape[0]
     n_data, n_precision = data_weights.shape[1], precision_weights.shape[1]
-    n = matrices.shape[0]
+    n = order.shape[0]
     for thread in nb.prange(n_threads):
         places, values = (
             np.empty((N_PLACES, TILE), np.int32),

@@ -164,7 +164,7 @@ class SliceAccumulator(Protocol):
         data_weights: Float32[np.ndarray, "particle data_column"],
         precision_weights: Float32[np.ndarray, "particle precision_column"],
     ) -> None:
-        """Insert the weighted slices of some particles."""
+        """Insert the weighted slices of some particles; those of weight 0 cost nothing."""
         ...
 
     def total(self) -> SliceSums:

@@ -151,10 +151,11 @@ class CpuAccumulator:
         data_weights: Float32[np.ndarray, "particle data_column"],
         precision_weights: Float32[np.ndarray, "particle precision_column"],
     ) -> None:
-        """Insert the weighted slices of some particles."""
+        """Insert the weighted slices of some particles; those of weight 0 cost nothing."""
+        counts = data_weights.any(axis=1) | precision_weights.any(axis=1)
         _use_threads(len(self.sums))
         _cpu_loops.accumulate(
-            geometry.order,
+            geometry.order[counts[geometry.order]],
             geometry.matrices,
             geometry.points,
             _pairs(data),
