@@ -25,6 +25,7 @@ def class_log_likelihoods(
     grid : deviations of the classes, from `DeviationSpace.to_grid`.
     kernels : who computes.
     """
+    kernels.keep(statistics.compared, statistics.precision)
     linear, quadratic = kernels.class_moments(
         grid, statistics.geometry, statistics.compared, statistics.precision
     )
@@ -44,6 +45,7 @@ def latent_moments(
     grid : principal deviations, from `DeviationSpace.to_grid`.
     kernels : who computes.
     """
+    kernels.keep(statistics.compared, statistics.precision)
     return kernels.latent_moments(
         grid, statistics.geometry, statistics.compared, statistics.precision
     )
@@ -56,6 +58,7 @@ def sum_slices(
     kernels: SliceKernels,
 ) -> SliceSums:
     """Insert every particle's residual and kernel with its weights."""
+    kernels.keep(statistics.data, statistics.precision)
     accumulator = kernels.accumulator(
         statistics.box.edge, data_weights.shape[1], precision_weights.shape[1]
     )
