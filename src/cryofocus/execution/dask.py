@@ -1,0 +1,213 @@
+"""Everything on the workers of a Dask cluster, through a client of the user's.
+
+Every object is the result of a task, never data sent to one worker: what a lost worker held, Dask
+makes anew, from the images if need be. Functions are the same ones that `Serial` calls, and sums
+are added in the same pairs, so that the result is that of `Serial` with as many ranges.
+"""
+
+from __future__ import annotations
+
+import operator
+import pickle
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from threading import Lock
+from typing import Any, Generic
+from uuid import uuid4
+
+from distributed import CancelledError, Client, Future, KilledWorker, get_worker, wait
+from distributed.comm import CommClosedError
+
+from cryofocus.errors import ClusterError, CryofocusError
+from cryofocus.execution.contract import C, Count, P, R, S, Spread, T, add_in_pairs, divide
+
+# A worker has as many Dask threads as processors, and each function uses all processors itself.
+_ONE_AT_A_TIME = Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class Held(Generic[T]):
+    """An object on a worker, whose size the scheduler is told: large ones are not moved.
+
+    Attributes
+    ----------
+    value : the object.
+    """
+
+    value: T
+
+    def __sizeof__(self) -> int:
+        """Return the bytes of its arrays and of the rest."""
+        return self._n_bytes
+
+    @cached_property
+    def _n_bytes(self) -> int:
+        arrays: list[pickle.PickleBuffer] = []
+        rest = pickle.dumps(self.value, protocol=5, buffer_callback=arrays.append)
+        return len(rest) + sum(array.raw().nbytes for array in arrays)
+
+    def __reduce__(self) -> tuple[type[Held[T]], tuple[T]]:
+        """Travel without the size."""
+        return Held, (self.value,)
+
+
+@dataclass(frozen=True, eq=False)
+class Dask:
+    """`Executor` on the workers of a Dask cluster; one range a worker.
+
+    Attributes
+    ----------
+    client : of the cluster.
+    """
+
+    client: Client
+
+    def ranges(self, n_items: int) -> tuple[slice, ...]:
+        """Divide items into one range a worker there is now."""
+        return divide(n_items, len(self._workers()))
+
+    def place(self, objects: Sequence[T], ranges: Sequence[slice]) -> Spread[T]:
+        """Bring one object to each worker."""
+        with self._explained():
+            workers = self._workers()
+            futures = [
+                self._submit(_keep, Held(one), workers=workers[k % len(workers)])
+                for k, one in enumerate(objects)
+            ]
+            wait(futures)
+            # Once there, they may be made again anywhere: a worker named may be lost, and its
+            # successor has another name.
+            anywhere = dict.fromkeys((future.key for future in futures), None)
+            self.client.sync(self.client.scheduler.set_restrictions, worker=anywhere)
+            return Spread(tuple(ranges), tuple(futures))
+
+    def build(
+        self, function: Callable[[T, C, P], R], spread: Spread[T], common: C, parts: Sequence[P]
+    ) -> Spread[R]:
+        """Make an object of every range's object; it stays on the worker that made it."""
+        with self._explained():
+            futures = self._call(function, spread, common, parts)
+            wait(futures)
+            for future in futures:
+                if future.status != "finished":
+                    future.result()
+            return Spread(spread.ranges, tuple(futures))
+
+    def map(
+        self, function: Callable[[T, C, P], R], spread: Spread[T], common: C, parts: Sequence[P]
+    ) -> list[R]:
+        """Return the results of all ranges, in order."""
+        with self._explained():
+            results = self.client.gather(self._call(function, spread, common, parts))
+            return [held.value for held in results]
+
+    def reduce(
+        self, function: Callable[[T, C, P], S], spread: Spread[T], common: C, parts: Sequence[P]
+    ) -> S:
+        """Return the sum of the results of all ranges; workers add."""
+        with self._explained():
+            terms = self._call(function, spread, common, parts)
+            total: S = add_in_pairs(terms, self._add).result().value
+            return total
+
+    @contextmanager
+    def counting(self, count: Count) -> Iterator[Count]:
+        """Give what reports to this process from any worker."""
+        topic = f"cryofocus-{uuid4()}"
+        self.client.subscribe_topic(topic, lambda event: count(event[1]))
+        try:
+            yield _Report(topic)
+        finally:
+            if self.client.status == "running":
+                self.client.unsubscribe_topic(topic)
+
+    def _workers(self) -> list[str]:
+        workers = sorted(self.client.nthreads())
+        if not workers:
+            raise ClusterError(
+                f"{self._address}: no worker is left. Start workers, and finish the run with "
+                "--resume."
+            )
+        return workers
+
+    @property
+    def _address(self) -> str:
+        return str(self.client.scheduler.address) if self.client.scheduler else "the cluster"
+
+    def _call(
+        self, function: Callable[[T, C, P], R], spread: Spread[T], common: C, parts: Sequence[P]
+    ) -> list[Future]:
+        """Call a function with every range's object; the common part travels once a worker."""
+        shared = self._submit(_keep, Held(common))
+        return [
+            self._submit(_apply, function, held, shared, Held(part))
+            for held, part in zip(spread.parts, parts, strict=True)
+        ]
+
+    def _add(self, first: Future, second: Future) -> Future:
+        return self._submit(_plus, first, second)
+
+    def _submit(
+        self, function: Callable[..., Any], *arguments: Any, workers: str | None = None
+    ) -> Future:
+        # Not pure: whether arguments are equal to former ones is not asked.
+        return self.client.submit(
+            function, *arguments, pure=False, workers=workers, allow_other_workers=bool(workers)
+        )
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what can happen to a cluster into one message each."""
+        address = self._address
+        try:
+            yield
+        except KilledWorker as error:
+            raise ClusterError(
+                f"{error.last_worker.address}: {error.allowed_failures + 1} workers died over the "
+                "same particles, most likely for want of memory. Give workers more memory, or "
+                "start more of them so that each holds fewer particles; then finish the run with "
+                "--resume."
+            ) from error
+        except MemoryError as error:
+            raise ClusterError(
+                f"{address}: a worker ran out of memory ({error}). Give workers more memory, or "
+                "start more of them so that each holds fewer particles; then finish the run with "
+                "--resume."
+            ) from error
+        except (CancelledError, CommClosedError) as error:
+            raise ClusterError(
+                f"{address}: the connection to the scheduler was lost. Check that it runs, and "
+                "finish the run with --resume."
+            ) from error
+
+
+@dataclass(frozen=True)
+class _Report:
+    """Tells the client how many items are done."""
+
+    topic: str
+
+    def __call__(self, n_items: int) -> None:
+        """Report."""
+        get_worker().log_event(self.topic, int(n_items))
+
+
+def _keep(held: Held[T]) -> Held[T]:
+    return held
+
+
+def _apply(
+    function: Callable[[T, C, P], R], held: Held[T], common: Held[C], part: Held[P]
+) -> Held[R]:
+    try:
+        with _ONE_AT_A_TIME:
+            return Held(function(held.value, common.value, part.value))
+    except CryofocusError as error:
+        raise type(error)(f"{error} (on worker {socket.gethostname()})") from error
+
+
+def _plus(first: Held[S], second: Held[S]) -> Held[S]:
+    return Held(operator.add(first.value, second.value))

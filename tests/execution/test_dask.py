@@ -1,0 +1,153 @@
+"""The same functions on worker processes: same order, same sums, same errors."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cryofocus.errors import ClusterError, ParticleError
+from cryofocus.execution.contract import Count, Spread
+from cryofocus.execution.dask import Dask, Held
+from cryofocus.execution.serial import Serial
+
+distributed = pytest.importorskip("distributed")
+
+ITEMS = np.random.default_rng(0).standard_normal(1001).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def dask() -> Iterator[Dask]:
+    """Three worker processes."""
+    with (
+        distributed.LocalCluster(
+            n_workers=3, threads_per_worker=2, dashboard_address=None, memory_limit="1GB"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield Dask(client)
+
+
+def scaled(held: np.ndarray, common: np.float32, part: np.ndarray) -> np.ndarray:
+    """Multiply what is held."""
+    return np.asarray(held * common + part)
+
+
+def summed(held: np.ndarray, common: np.float32, part: np.ndarray) -> np.floating:
+    """Sum in single precision, whose rounding shows the order."""
+    return scaled(held, common, part).sum()
+
+
+def counted(held: np.ndarray, common: Count, part: None) -> int:
+    """Report every item on its own."""
+    for _ in held:
+        common(1)
+    return len(held)
+
+
+def whereabouts(held: np.ndarray, common: None, part: None) -> int:
+    """Tell which process holds a range."""
+    return os.getpid()
+
+
+def failing(held: np.ndarray, common: str, part: None) -> int:
+    """Fail as a reader does."""
+    raise ParticleError(common)
+
+
+def starving(held: np.ndarray, common: None, part: None) -> int:
+    """Ask for more memory than there is."""
+    raise MemoryError("Unable to allocate 1 TiB")
+
+
+def dying(held: np.ndarray, common: None, part: None) -> int:
+    """Die as a process does that takes too much memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 0
+
+
+def ask(dask: Dask, function: Any, common: Any = None, **how: Spread[np.ndarray]) -> list[Any]:
+    """Call a function with every range, of the numbers unless others are given."""
+    spread = how.get("spread") or spread_of(dask)
+    return dask.map(function, spread, common, [None] * len(spread.ranges))
+
+
+def spread_of(executor: Dask | Serial) -> Spread[np.ndarray]:
+    """Lay numbers out."""
+    ranges = executor.ranges(len(ITEMS))
+    return executor.place([ITEMS[rows] for rows in ranges], ranges)
+
+
+def test_same_numbers_as_serial(dask: Dask) -> None:
+    """Order and rounding are those of one process with as many ranges."""
+    results = []
+    for executor in (dask, Serial(3)):
+        spread = spread_of(executor)
+        parts = [np.ones(rows.stop - rows.start, np.float32) for rows in spread.ranges]
+        made = executor.build(scaled, spread, np.float32(1.7), parts)
+        mapped = np.concatenate(executor.map(scaled, made, np.float32(0.3), parts))
+        results.append((mapped, executor.reduce(summed, made, np.float32(0.3), parts)))
+    (first, first_sum), (second, second_sum) = results
+    np.testing.assert_array_equal(first, second)
+    assert first_sum == second_sum
+
+
+def test_work_goes_to_the_objects(dask: Dask) -> None:
+    """Every range stays with one worker, and each worker has one."""
+    spread = spread_of(dask)
+    first, second = (ask(dask, whereabouts, spread=spread) for _ in range(2))
+    assert first == second
+    assert len(set(first)) == 3
+
+
+def test_items_are_counted_here(dask: Dask) -> None:
+    """What functions report on workers arrives in this process."""
+    seen: list[int] = []
+    with dask.counting(seen.append) as count:
+        done = ask(dask, counted, count)
+        for _ in range(100):
+            if sum(seen) == sum(done):
+                break
+            time.sleep(0.02)
+    assert sum(seen) == sum(done) == len(ITEMS)
+
+
+def test_the_scheduler_knows_how_large_objects_are() -> None:
+    """An object weighs what its arrays do, wherever in it they are."""
+    weight = Held({"a": (np.zeros(1000), [np.zeros(10, np.int8)])}).__sizeof__()
+    assert 8010 < weight < 9000
+
+
+def test_a_lost_worker_is_replaced(dask: Dask) -> None:
+    """Objects of a killed worker are made anew, to the same numbers."""
+    spread = spread_of(dask)
+    parts = [np.ones(rows.stop - rows.start, np.float32) for rows in spread.ranges]
+    made = dask.build(scaled, spread, np.float32(2), parts)
+    before = np.concatenate(dask.map(scaled, made, np.float32(1), parts))
+    victim = ask(dask, whereabouts, spread=made)[1]
+    os.kill(victim, signal.SIGKILL)
+    after = np.concatenate(dask.map(scaled, made, np.float32(1), parts))
+    np.testing.assert_array_equal(after, before)
+    assert victim not in ask(dask, whereabouts, spread=made)
+
+
+def test_errors_say_where(dask: Dask) -> None:
+    """A deliberate error arrives as itself, with the name of the machine."""
+    spread = spread_of(dask)
+    with pytest.raises(ParticleError, match=r"^stack\.mrcs: gone \(on worker .+\)$"):
+        ask(dask, failing, "stack.mrcs: gone")
+    with pytest.raises(ParticleError, match=r"^stack\.mrcs: gone \(on worker .+\)$"):
+        dask.build(failing, spread, "stack.mrcs: gone", [None] * len(spread.ranges))
+
+
+def test_a_worker_without_memory(dask: Dask) -> None:
+    """Whether it says so or dies of it, the user reads one message."""
+    with pytest.raises(ClusterError, match=r"a worker ran out of memory \(Unable to allocate"):
+        ask(dask, starving)
+    with pytest.raises(ClusterError, match="4 workers died over the same particles, most likely"):
+        ask(dask, dying)
