@@ -13,7 +13,7 @@ from cryofocus.inference.background import whole_consensus
 from cryofocus.inference.consensus import Consensus, estimate_consensus
 from cryofocus.inference.deviation import DeviationSpace
 from cryofocus.inference.em import FocusProblem
-from cryofocus.inference.focus import FocusBox, measure_focus
+from cryofocus.inference.focus import FocusBox, FocusPlan, measure_focus
 from cryofocus.inference.prior import SpectrumModel, consensus_spectrum, consensus_support
 from cryofocus.inference.spread_statistics import hold
 from cryofocus.kernels.cpu import CpuKernels
@@ -78,7 +78,7 @@ def prepare(planted: Planted) -> tuple[FocusProblem, SpectrumModel, Consensus]:
     )
     box = FocusBox.around(planted.mask.data, PIXEL_SIZE, N_SHELLS)
     background = whole_consensus(consensus, KERNELS)
-    statistics = measure_focus(background, consensus.image_model, box, N_SHELLS)
+    statistics = measure_focus(background, consensus.image_model, FocusPlan(box, N_SHELLS))
     reach = int(np.ceil(N_SHELLS * box.edge / box.sampled_box))
     space = DeviationSpace(box, min(reach, statistics.band.n_shells))
     inside = box.cut(consensus.map.full)

@@ -192,3 +192,36 @@ def test_given_posteriors_start_the_first_runs() -> None:
     first, second = (run.posteriors.argmax(axis=1) for run in result.runs)
     assert (first == second).all()
     assert max((first == planted.labels).mean(), (first != planted.labels).mean()) > 0.9
+
+
+def test_statistics_in_half_the_bytes_give_the_same_classes() -> None:
+    """Statistics stored as bfloat16 take half the bytes; posteriors and maps hardly change."""
+    planted = plant()
+    taken: list[int] = []
+
+    def allocate(shape: tuple[int, ...], dtype: type[np.generic]) -> np.ndarray:
+        array = np.empty(shape, dtype)
+        taken.append(array.nbytes)
+        return array
+
+    def total(storage: str) -> tuple[int, ClassificationResult]:
+        taken.clear()
+        settings = ClassifierSettings.model_validate(
+            {"n_classes": 2, "n_runs": 1, "seed": 3, "storage": storage}
+        )
+        result = FocusedClassifier(settings, KERNELS).fit(
+            planted.particles, ArrayReader(planted.images), planted.mask, allocate=allocate
+        )
+        return sum(taken), result
+
+    (n_bytes, single), (n_half, half) = total("float32"), total("bfloat16")
+    assert n_half * 2 == n_bytes
+    assert abs(half.posteriors - single.posteriors).mean() < 0.005
+    for one, other in zip(half.maps, single.maps, strict=True):
+        assert correlation(one.full, other.full) > 0.9999
+
+
+def test_mask2d_refuses_half_the_bytes() -> None:
+    """The strategy that keeps whole images says that it does not use the option."""
+    with pytest.raises(SettingError, match="storage: found bfloat16, but the strategy is mask2d"):
+        ClassifierSettings(n_classes=2, strategy="mask2d", storage="bfloat16")

@@ -7,7 +7,7 @@ import pytest
 
 from cryofocus.data.mask import FocusMask
 from cryofocus.inference.background import whole_consensus
-from cryofocus.inference.focus import FocusBox, FocusStatistics, measure_focus
+from cryofocus.inference.focus import FocusBox, FocusPlan, FocusStatistics, measure_focus
 from cryofocus.inference.resampling import bootstrap_variance
 from cryofocus.maths.fourier import resize_volume
 
@@ -21,7 +21,7 @@ def whole_statistics(planted: Planted) -> FocusStatistics:
     mask = FocusMask.whole(BOX, PIXEL_SIZE, soft_edge_angstrom=4.0)
     box = FocusBox.around(mask.data, PIXEL_SIZE, N_SHELLS)
     background = whole_consensus(consensus, KERNELS)
-    return measure_focus(background, consensus.image_model, box, N_SHELLS)
+    return measure_focus(background, consensus.image_model, FocusPlan(box, N_SHELLS))
 
 
 def test_excess_is_where_classes_differ() -> None:

@@ -13,7 +13,7 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.inference.background import whole_consensus
 from cryofocus.inference.consensus import Consensus, ScalePrior
 from cryofocus.inference.deviation import DeviationSpace
-from cryofocus.inference.focus import FocusBox, FocusStatistics, cut_cube, measure_focus
+from cryofocus.inference.focus import FocusBox, FocusPlan, FocusStatistics, cut_cube, measure_focus
 from cryofocus.inference.likelihood import class_log_likelihoods
 from cryofocus.inference.noise import NoiseModel
 from cryofocus.inference.reconstruct import MapEstimate
@@ -108,7 +108,7 @@ def measure(case: Case, smoothing: float = 0.0) -> Measured:
     wrapped = wrap_images(particles, multiply_by_ctf(particles, images))
     consensus = Consensus(wrapped, estimate, make_noise(case), ScalePrior(1.0, 0.0), 1.0)
     background = whole_consensus(consensus, CpuKernels(2))
-    statistics = measure_focus(background, consensus.image_model, box, case.n_shells)
+    statistics = measure_focus(background, consensus.image_model, FocusPlan(box, case.n_shells))
     field = rng.normal(size=(N_CLASSES, *box.mask.shape))
     if smoothing:
         field = gaussian_filter(field, smoothing, axes=(1, 2, 3))

@@ -18,7 +18,7 @@ from cryofocus.inference.background import (
 from cryofocus.inference.band import Band
 from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
 from cryofocus.inference.consensus import Consensus
-from cryofocus.inference.focus import FocusBox, FocusStatistics, measure_focus
+from cryofocus.inference.focus import FocusBox, FocusPlan, FocusStatistics, measure_focus
 from cryofocus.inference.half_grids import HalfGrids
 from cryofocus.inference.mask2d import Mask2dStrategy
 from cryofocus.inference.monitor import SilentMonitor
@@ -39,7 +39,7 @@ HALF_SET = (1 + np.arange(300) // 2 % 2).astype(np.int8)
 def measure(consensus: Consensus, background: HalfGrids) -> FocusStatistics:
     """Take the statistics of the planted set."""
     box = FocusBox.around(plant().mask.data, PIXEL_SIZE, N_SHELLS)
-    return measure_focus(background, consensus.image_model, box, N_SHELLS)
+    return measure_focus(background, consensus.image_model, FocusPlan(box, N_SHELLS))
 
 
 def with_map(consensus: Consensus, volume: np.ndarray) -> Consensus:

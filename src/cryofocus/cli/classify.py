@@ -34,6 +34,7 @@ from cryofocus.cli.strategy_options import (
     OutsideWeight,
     ProjectionThreshold,
     StartChoice,
+    StorageChoice,
     StrategyChoice,
 )
 
@@ -141,6 +142,7 @@ def classify(
         int | None,
         typer.Option(min=0, help="Seed of everything random. Default 1.", rich_help_panel=SEARCH),
     ] = None,
+    storage: StorageChoice = None,
     refine_poses: RefinePoses = None,
     scaffold: Scaffold = None,
     scaffold_every: ScaffoldEvery = None,
@@ -244,6 +246,7 @@ def classify(
             "circle_edge_angstrom": circle_edge,
             "projection_threshold": projection_threshold,
             "fitted_scale": fitted_scale or None,
+            "storage": storage and storage.value,
             "n_runs": runs,
             "max_cycles": cycles,
             "seed": seed,

@@ -28,6 +28,13 @@ class Start(StrEnum):
     RANDOM = "random"
 
 
+class Storage(StrEnum):
+    """How the statistics are kept."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
 StrategyChoice = Annotated[
     Strategy | None,
     typer.Option(
@@ -86,5 +93,13 @@ FittedScale = Annotated[
         "--fitted-scale",
         help="mask2d: fit each class's scale inside the region, as Frealign does.",
         rich_help_panel=MASK2D,
+    ),
+]
+StorageChoice = Annotated[
+    Storage | None,
+    typer.Option(
+        help="How what is kept of the images is stored: bfloat16 takes half the memory and rounds "
+        "numbers far below their noise. Default float32.",
+        rich_help_panel=SEARCH,
     ),
 ]

@@ -19,7 +19,9 @@ from cryofocus.inference.band import Band
 from cryofocus.inference.consensus import ImageModel, fit_scales, scale_moments
 from cryofocus.inference.half_grids import HalfGrids
 from cryofocus.inference.reconstruct import matched_chunk
-from cryofocus.kernels.contract import SliceGeometry
+from cryofocus.inference.settings import Storage
+from cryofocus.kernels.bfloat16 import encode
+from cryofocus.kernels.contract import Data, Precision, SliceGeometry
 from cryofocus.maths.fourier import (
     forward_2d,
     forward_3d,
@@ -134,6 +136,27 @@ class FocusBox:
 
 
 @dataclass(frozen=True)
+class FocusPlan:
+    """Which statistics are taken of every image, and how they are kept.
+
+    Attributes
+    ----------
+    box : the small box.
+    n_shells : shells of the particle's box that enter (the classification's resolution limit).
+    storage : "float32", or "bfloat16" for half the bytes.
+    """
+
+    box: FocusBox
+    n_shells: int
+    storage: Storage = "float32"
+
+    def n_bytes(self, n_particles: int, n_columns: int) -> int:
+        """Return the memory it will take, with so many columns in the background."""
+        n_numbers = n_particles * len(self.box.band(self.n_shells)) * (1 + 2 * n_columns)
+        return n_numbers * (2 if self.storage == "bfloat16" else 4)
+
+
+@dataclass(frozen=True)
 class FocusStatistics:
     """The sufficient statistics of all particles for the small box.
 
@@ -156,9 +179,9 @@ class FocusStatistics:
     box: FocusBox
     band: Band
     geometry: SliceGeometry
-    data: Complex64[np.ndarray, "particle point"]
-    compared: Complex64[np.ndarray, "particle point"]
-    precision: Float32[np.ndarray, "particle point"]
+    data: Data
+    compared: Data
+    precision: Precision
     scale: Float32[np.ndarray, " particle"]
 
     def __len__(self) -> int:
@@ -192,16 +215,10 @@ def cut_cube(
     return cube
 
 
-def statistics_bytes(n_particles: int, box: FocusBox, n_shells: int, n_columns: int = 1) -> int:
-    """Return the memory the statistics will take, with so many columns in the background."""
-    return n_particles * len(box.band(n_shells)) * (4 + 8 * n_columns)
-
-
 def measure_focus(
     background: HalfGrids,
     model: ImageModel,
-    box: FocusBox,
-    n_shells: int,
+    plan: FocusPlan,
     *,
     allocate: Callable[..., np.ndarray] = np.empty,
     advance: Callable[[int], None] = lambda _: None,
@@ -213,18 +230,17 @@ def measure_focus(
     background : the images, and what is taken out of them; a second column, if there is one, is
         what is taken out of them when classes are compared.
     model : noise and scale prior.
-    box : the small box.
-    n_shells : shells of the particle's box that enter (the classification's resolution limit).
+    plan : small box, shells and storage.
     allocate : makes the large arrays, given shape and type.
     advance : called with the number of particles done.
     """
-    images = background.images
+    images, box, n_shells = background.images, plan.box, plan.n_shells
     full_band = Band.disc(images.particles.box, n_shells)
     band = box.band(n_shells, images.stretch)
-    columns = [
-        allocate((len(images), len(band)), np.complex64) for _ in range(background.n_columns)
-    ]
-    precision = allocate((len(images), len(band)), np.float32)
+    shape, in_half = (len(images), len(band)), plan.storage == "bfloat16"
+    kind = ((*shape, 2), np.uint16) if in_half else (shape, np.complex64)
+    columns = [allocate(*kind) for _ in range(background.n_columns)]
+    precision = allocate(shape, np.uint16 if in_half else np.float32)
     scale = np.empty(len(images), np.float32)
     everything = np.arange(len(images))
     geometry = images.geometry(band, box.edge / band.box, box.edge, everything)
@@ -236,8 +252,9 @@ def measure_focus(
         scale[which] = residual.scale
         small = to_small_box(residual, box, (n_shells, band), centres[which], images.workers)
         for column, data in zip(columns, small[0], strict=True):
-            column[which] = data * weight
-        precision[which] = small[1] * weight
+            column[which] = encode(data * weight) if in_half else data * weight
+        kernel = small[1] * weight
+        precision[which] = encode(kernel) if in_half else kernel
         advance(len(which))
     return FocusStatistics(box, band, geometry, columns[0], columns[-1], precision, scale)
 

@@ -18,7 +18,7 @@ from cryofocus.inference import em
 from cryofocus.inference.background import whole_consensus
 from cryofocus.inference.consensus import Consensus
 from cryofocus.inference.deviation import DeviationPrior, DeviationSpace
-from cryofocus.inference.focus import FocusBox, statistics_bytes
+from cryofocus.inference.focus import FocusBox, FocusPlan
 from cryofocus.inference.half_grids import HalfGrids
 from cryofocus.inference.incremental import InsertedSums
 from cryofocus.inference.mixture import fit_mixture
@@ -180,13 +180,13 @@ def prepare_deviations(
     images, n_shells = consensus.images, prepared.n_shells
     reach = int(np.ceil(n_shells * images.stretch))
     box = FocusBox.around(prepared.mask.data, images.particles.pixel_size_angstrom, reach)
-    _log_plan(prepared, box, background.n_columns)
+    plan = FocusPlan(box, n_shells, prepared.settings.storage)
+    _log_plan(prepared, plan, background.n_columns)
     with prepared.monitor.stage("statistics", len(images)) as advance:
         statistics = measure_statistics(
             background,
             consensus.image_model,
-            box,
-            n_shells,
+            plan,
             allocate=prepared.allocate,
             advance=advance,
         )
@@ -207,9 +207,9 @@ def _prior_shells(n_shells: int, box: FocusBox) -> int:
     return int(np.ceil(n_shells * box.edge / box.sampled_box))
 
 
-def _log_plan(prepared: Prepared, box: FocusBox, n_columns: int) -> None:
+def _log_plan(prepared: Prepared, plan: FocusPlan, n_columns: int) -> None:
     particles = prepared.consensus.images.particles
-    volume = float(box.mask.sum()) * box.voxel_size_angstrom**3
+    volume = float(plan.box.mask.sum()) * plan.box.voxel_size_angstrom**3
     smallest = SMALLEST_REGION_PIXELS * particles.pixel_size_angstrom
     if volume < smallest**3:
         logger.warning(
@@ -220,7 +220,7 @@ def _log_plan(prepared: Prepared, box: FocusBox, n_columns: int) -> None:
         )
     logger.info(
         "small box of %d voxels instead of %d; the statistics take %.2f GB",
-        box.diameter,
+        plan.box.diameter,
         particles.box,
-        statistics_bytes(len(particles), box, prepared.n_shells, n_columns) / 1e9,
+        plan.n_bytes(len(particles), n_columns) / 1e9,
     )

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cryofocus.errors import SettingError
 
+Storage = Literal["float32", "bfloat16"]
 StrategyName = Literal["residual", "mask2d", "mask3d", "subtract", "global"]
 # Options that mean something with one strategy only.
 OPTIONS_OF = {
@@ -46,6 +47,8 @@ class ClassifierSettings(BaseModel):
         from which on a pixel counts; 0 weighs pixels by the projection itself.
     fitted_scale : `mask2d`: fit each class's scale inside the region and keep a running sigma, as
         Frealign does, instead of cisTEM's scale 1 and noise variance 1.
+    storage : how the statistics are kept; `bfloat16` halves their bytes and rounds each number to
+        eight bits, far below its noise (not with `mask2d`, which keeps whole images).
     control_maps : also reconstruct, for each class, equally many particles drawn at random.
     """
 
@@ -66,6 +69,7 @@ class ClassifierSettings(BaseModel):
     circle_edge_angstrom: float = Field(default=0.0, ge=0)
     projection_threshold: float = Field(default=0.1, ge=0, lt=1)
     fitted_scale: bool = False
+    storage: Storage = "float32"
     control_maps: bool = False
 
     @model_validator(mode="after")
@@ -77,6 +81,8 @@ class ClassifierSettings(BaseModel):
                     self._require_default(
                         option, f"the strategy is {self.strategy}", f"--strategy {strategy}"
                     )
+        if self.strategy == "mask2d":
+            self._require_default("storage", "the strategy is mask2d", "another --strategy")
         if self.outside_lowpass_angstrom is not None and self.outside_weight == 0:
             raise SettingError(
                 "outside_weight: found 0 with a low-pass filter outside the mask, which then has "

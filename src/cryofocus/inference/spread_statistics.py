@@ -18,7 +18,7 @@ from cryofocus.execution.contract import Count, Executor, Spread
 from cryofocus.execution.serial import HERE
 from cryofocus.inference.band import Band
 from cryofocus.inference.consensus import ImageModel
-from cryofocus.inference.focus import FocusBox, FocusStatistics, measure_focus
+from cryofocus.inference.focus import FocusBox, FocusPlan, FocusStatistics, measure_focus
 from cryofocus.inference.half_grids import HalfGrids, Volumes
 from cryofocus.inference.images import ParticleImages
 from cryofocus.inference.likelihood import class_log_likelihoods, latent_moments, sum_slices
@@ -113,8 +113,7 @@ def hold(statistics: FocusStatistics, kernels: SliceKernels) -> SpreadStatistics
 def measure_statistics(
     background: HalfGrids,
     model: ImageModel,
-    box: FocusBox,
-    n_shells: int,
+    plan: FocusPlan,
     *,
     allocate: Callable[..., np.ndarray] = np.empty,
     advance: Count = lambda _: None,
@@ -123,7 +122,7 @@ def measure_statistics(
 
     Parameters
     ----------
-    background, model, box, n_shells : as `measure_focus`.
+    background, model, plan : as `measure_focus`.
     allocate : makes the large arrays of each range, given shape and type.
     advance : called with the number of particles done.
     """
@@ -131,13 +130,11 @@ def measure_statistics(
     executor, ranges = images.executor, images.shards.ranges
     parts = [None if half_set is None else half_set[rows] for rows in ranges]
     with executor.counting(advance) as count:
-        pass_ = _Pass(
-            background.volumes, background.kernels, model, box, n_shells, allocate, count
-        )
+        pass_ = _Pass(background.volumes, background.kernels, model, plan, allocate, count)
         shards = executor.build(_measure, images.shards, pass_, parts)
     scale = _join(executor.map(_scale, shards, None, [None] * len(ranges)))
-    band = box.band(n_shells, images.stretch)
-    return SpreadStatistics(box, band, scale, shards, background.kernels, executor)
+    band = plan.box.band(plan.n_shells, images.stretch)
+    return SpreadStatistics(plan.box, band, scale, shards, background.kernels, executor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,8 +144,7 @@ class _Pass:
     volumes: tuple[Volumes, ...]
     kernels: SliceKernels
     model: ImageModel
-    box: FocusBox
-    n_shells: int
+    plan: FocusPlan
     allocate: Callable[..., np.ndarray]
     count: Count
 
@@ -159,8 +155,7 @@ def _measure(
     return measure_focus(
         HalfGrids(images, half_set, common.volumes, common.kernels),
         common.model,
-        common.box,
-        common.n_shells,
+        common.plan,
         allocate=common.allocate,
         advance=common.count,
     )
