@@ -1,6 +1,6 @@
 """How long does a large set take on this machine, from the particle table to the finished run?
 
-100,000 particles of box 256 at 1.3 Å per pixel, a focus sphere of 40 Å, K = 4, one run, compared
+100,000 particles of box 256 at 1.32 Å per pixel, a focus sphere of 40 Å, K = 4, one run, compared
 to 6 Å, on two cores within 16 GB, through `classify` and files. The images are those of a
 simulated set of 1,000 (scenario 2 of the humanoid at SNR 0.05) under a hundred names: each is
 read, transformed and classified a hundred times, but comes from the file cache after the first.
@@ -25,7 +25,7 @@ from cryofocus.simulate.settings import HumanoidSettings
 from cryofocus.workflows.classify_request import make_request
 from cryofocus.workflows.simulate import simulate_humanoid
 
-PIXEL_SIZE, RADIUS_ANGSTROM, RESOLUTION_ANGSTROM, N_CLASSES = 1.3, 40.0, 6.0, 4
+PIXEL_SIZE, RADIUS_ANGSTROM, RESOLUTION_ANGSTROM, N_CLASSES = 1.32, 40.0, 6.0, 4
 
 
 def main() -> None:

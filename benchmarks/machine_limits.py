@@ -104,7 +104,8 @@ def _update_lines(lines, bits, n_read, n_threads):
             own[_place(i, bits), 0] += np.float32(1.0)
 
 
-@nb.njit(parallel=True, cache=True, fastmath=FAST)
+# Without reassociation, which would do several rounds at once.
+@nb.njit(parallel=True, cache=True, fastmath={"contract"})
 def _multiply_add(n_rounds, n_threads, out):
     for thread in nb.prange(n_threads):
         value = np.ones(FMA_ACCUMULATORS, np.float32)

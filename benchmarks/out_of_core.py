@@ -7,7 +7,8 @@ particles. A smaller set, once with all statistics on disk and once with room fo
 what the disk costs a cycle and whether the result is the same.
 
 Usage: ``python benchmarks/out_of_core.py FOLDER [--particles 1000000] [--memory 2]
-[--control 50000] [-o benchmarks/results/out_of_core.md]`` (half an hour). FOLDER takes the statistics.
+[--control 50000] [-o benchmarks/results/out_of_core.md]`` (half an hour). FOLDER takes
+the statistics.
 """
 
 from __future__ import annotations

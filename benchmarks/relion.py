@@ -41,6 +41,7 @@ from cryofocus.workflows.simulate import simulate_humanoid
 
 SCENARIOS, SNR, PARTICLES = (1, 2), 0.025, 10_000
 MARGIN = 0.005
+CPU_TICKS = (5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 class CpuWatch(KappaWatch):
@@ -146,7 +147,9 @@ def draw(courses: dict[str, dict[str, Course]], path: Path) -> None:
                 axes.plot(course.cpu_seconds, course.kappas, ".-", color=colour, label=name)
                 axes.plot(course.cpu_seconds[at], course.kappas[at], "o", color=colour, ms=9)
             axes.set(xscale="log", title=title, xlabel="CPU seconds from the particle file")
-            axes.set(ylabel="kappa", ylim=(-0.05, 1.0))
+            axes.set(ylabel="kappa", xlim=(5, 1000), ylim=(-0.05, 1.0))
+            axes.minorticks_off()
+            axes.set_xticks(CPU_TICKS, [str(tick) for tick in CPU_TICKS])
             axes.legend(loc="lower right")
         write_png(path, figure, dots_per_inch=120)
 
@@ -181,12 +184,12 @@ def main() -> None:
         print(tables[-1], flush=True)
     given.output.parent.mkdir(parents=True, exist_ok=True)
     draw(courses, given.output.with_suffix(".png"))
-    version = relion_version() if has_relion else "not installed"
+    version = relion_version() if has_relion else "RELION is not installed"
     parts = [
         "# Side by side with RELION",
         f"{given.particles:,} particles, box 80, 5.24 Å per pixel, SNR {SNR}, true poses, focus "
         f"sphere of 60 Å; {given.threads} thread each. What each program does: the docstring of "
-        f"`benchmarks/relion.py`. cryofocus: the median of {given.repeats}. RELION: {version}.",
+        f"`benchmarks/relion.py`. cryofocus: the median of {given.repeats}. {version}.",
         f"![Kappa against CPU time]({given.output.with_suffix('.png').name})",
         *tables,
     ]

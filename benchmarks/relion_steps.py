@@ -167,11 +167,11 @@ def measure_relion(data: Path, folder: Path, threads: int, where: str) -> Course
 
 
 def relion_version() -> str:
-    """Return what RELION says of itself."""
+    """Return the name and version of what is installed."""
     said = subprocess.run(
         ["relion_refine", "--version"], capture_output=True, text=True, check=False
     )
-    return (said.stdout + said.stderr).strip().splitlines()[0]
+    return (said.stdout + said.stderr).strip().splitlines()[0].replace(" version:", "").strip()
 
 
 def _write_masks(data: Path, folder: Path) -> int:
