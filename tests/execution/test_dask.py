@@ -26,7 +26,7 @@ def dask() -> Iterator[Dask]:
     """Three worker processes."""
     with (
         distributed.LocalCluster(
-            n_workers=3, threads_per_worker=2, dashboard_address=None, memory_limit="1GB"
+            n_workers=3, threads_per_worker=2, dashboard_address=":0", memory_limit="1GB"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):

@@ -177,7 +177,18 @@ def classify(
         typer.Option(
             metavar="GB",
             help="Memory to use at most, in GB; what exceeds it is kept on disk. Default: most "
-            "of the machine's.",
+            "of the machine's. With --cluster, of each worker.",
+            rich_help_panel=MACHINE,
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHERE",
+            help="Spread the work over N processes of this machine (local:N), over the workers "
+            "of a Dask scheduler (tcp://host:8786), or over SLURM jobs that a file describes "
+            "(FILE.yaml). Default: this process.",
+            show_default=False,
             rich_help_panel=MACHINE,
         ),
     ] = None,
@@ -236,6 +247,7 @@ def classify(
             "threads": threads,
             "memory_gb": memory,
             "memory_gpu_gb": memory_gpu,
+            "cluster": cluster,
         },
         {
             "n_classes": classes,

@@ -77,7 +77,7 @@ class Dask:
                 self._submit(_keep, Held(one), workers=workers[k % len(workers)])
                 for k, one in enumerate(objects)
             ]
-            wait(futures)
+            self._finish(futures)
             # Once there, they may be made again anywhere: a worker named may be lost, and its
             # successor has another name.
             anywhere = dict.fromkeys((future.key for future in futures), None)
@@ -90,10 +90,7 @@ class Dask:
         """Make an object of every range's object; it stays on the worker that made it."""
         with self._explained():
             futures = self._call(function, spread, common, parts)
-            wait(futures)
-            for future in futures:
-                if future.status != "finished":
-                    future.result()
+            self._finish(futures)
             return Spread(spread.ranges, tuple(futures))
 
     def map(
@@ -146,6 +143,14 @@ class Dask:
             self._submit(_apply, function, held, shared, Held(part))
             for held, part in zip(spread.parts, parts, strict=True)
         ]
+
+    def _finish(self, futures: Sequence[Future]) -> None:
+        """Wait for results that stay where they are; raise what went wrong there."""
+        with self.client.as_current():
+            wait(futures)
+        for future in futures:
+            if future.status != "finished":
+                future.result()
 
     def _add(self, first: Future, second: Future) -> Future:
         return self._submit(_plus, first, second)

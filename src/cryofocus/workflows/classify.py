@@ -11,11 +11,10 @@ import numpy as np
 from cryofocus import __version__
 from cryofocus.data.images import ImageReader
 from cryofocus.data.particles import ParticleSet
-from cryofocus.errors import Interrupted, SettingError
+from cryofocus.errors import ClusterError, InputError, Interrupted, SettingError
 from cryofocus.inference.classifier import ClassificationResult
 from cryofocus.inference.strategy import Allocate
-from cryofocus.kernels.contract import SliceKernels
-from cryofocus.kernels.select import available_threads, select_kernels
+from cryofocus.kernels.select import select_kernels
 from cryofocus.poses.accuracy import measure_accuracy
 from cryofocus.workflows.atomic import require_free_space
 from cryofocus.workflows.checkpoint import fingerprint_run
@@ -24,8 +23,9 @@ from cryofocus.workflows.classify_outputs import result_bytes, write_poses, writ
 from cryofocus.workflows.classify_record import Circumstances, compose_record
 from cryofocus.workflows.classify_request import ClassifyRequest, read_config
 from cryofocus.workflows.classify_rounds import ClassificationRounds, Round
+from cryofocus.workflows.cluster import Resources, open_resources
 from cryofocus.workflows.findings import log_findings, warn_about_poses
-from cryofocus.workflows.machine import StageClock, peak_memory_gb
+from cryofocus.workflows.machine import StageClock, memory_bound_gb, peak_memory_gb
 from cryofocus.workflows.progress import Progress, SilentProgress
 from cryofocus.workflows.run_directory import RunDirectory
 from cryofocus.workflows.run_log import LOG_ONLY, record_log
@@ -73,6 +73,8 @@ def classify(
         When particles, images, region or settings cannot be used.
     DeviceError
         When the device is missing, or its memory too small.
+    ClusterError
+        When workers cannot be reached or are lost; after the state was saved for `resume`.
     OutputError
         When the directory exists (without `overwrite` or `resume`), belongs to something else or
         cannot be written.
@@ -80,8 +82,8 @@ def classify(
         On Ctrl-C, after the state was saved for `resume`.
     """
     started, clock = datetime.now(UTC), StageClock()
-    threads = request.threads or available_threads()
-    kernels = select_kernels(request.device, threads, request.memory_gpu_gb)
+    # Refuses a device that is missing, before anything is read.
+    select_kernels(request.device, request.threads, request.memory_gpu_gb)
     RunDirectory.require_usable(Path(output), overwrite=overwrite, resume=resume)
     with clock.stage("reading"):
         inputs = read_inputs(request)
@@ -92,28 +94,34 @@ def classify(
     if overwrite and Path(output).exists():
         with clock.stage("checking images"):
             _require_sound_pixels(inputs.particles, progress)
-    directory = RunDirectory.create(Path(output), overwrite=overwrite, resume=resume)
-    with directory.locked(), record_log(directory.log) as warnings:
-        if directory.job.is_file():
-            _require_same(directory, request)
+    is_finished = resume and RunDirectory(Path(output)).job.is_file()
+    with open_resources(
+        None if is_finished else request.cluster, request.threads, request.memory_gb
+    ) as resources:
+        directory = RunDirectory.create(Path(output), overwrite=overwrite, resume=resume)
+        with directory.locked(), record_log(directory.log) as warnings:
+            if directory.job.is_file():
+                _require_same(directory, request)
+                directory.remove_checkpoint()
+                logger.info("%s: this run is finished already; nothing was done", directory.path)
+                return directory
+            monitor = RunMonitor(directory, fingerprint, progress, clock)
+            # Refuses changed settings before hours of reading, and before config.yaml says them.
+            monitor.load()
+            logger.info("cryofocus %s: %s", __version__, command)
+            if request.cluster is not None:
+                logger.info("computing on %s", resources.place)
+            directory.write_text(directory.config, request.to_yaml())
+            directory.write_text(directory.command, command + "\n")
+            result, last = _fit_and_write(request, inputs, directory, monitor, resources)
+            _warn_about_memory(request)
+            circumstances = Circumstances(
+                command, started.isoformat(timespec="seconds"), clock, tuple(warnings)
+            )
+            record = compose_record(request, inputs, result, circumstances, last)
+            logger.info("%s", record.verdict, extra=LOG_ONLY)
+            directory.write_job(record)
             directory.remove_checkpoint()
-            logger.info("%s: this run is finished already; nothing was done", directory.path)
-            return directory
-        monitor = RunMonitor(directory, fingerprint, progress, clock)
-        # Refuses changed settings before hours of reading, and before config.yaml says them.
-        monitor.load()
-        logger.info("cryofocus %s: %s", __version__, command)
-        directory.write_text(directory.config, request.to_yaml())
-        directory.write_text(directory.command, command + "\n")
-        result, last = _fit_and_write(request, inputs, directory, monitor, kernels)
-        _warn_about_memory(request)
-        circumstances = Circumstances(
-            command, started.isoformat(timespec="seconds"), clock, tuple(warnings)
-        )
-        record = compose_record(request, inputs, result, circumstances, last)
-        logger.info("%s", record.verdict, extra=LOG_ONLY)
-        directory.write_job(record)
-        directory.remove_checkpoint()
     return directory
 
 
@@ -122,15 +130,23 @@ def _fit_and_write(
     inputs: Inputs,
     directory: RunDirectory,
     monitor: RunMonitor,
-    kernels: SliceKernels,
+    resources: Resources,
 ) -> tuple[ClassificationResult, Round]:
-    """Do the work; Ctrl-C at any moment leaves a directory that can be resumed."""
-    threads = request.threads or available_threads()
+    """Do the work; Ctrl-C or a fault at any moment leaves a directory that can be resumed."""
+    threads = resources.threads
+    kernels = select_kernels(
+        request.device,
+        threads,
+        request.memory_gpu_gb,
+        memory_gb=memory_bound_gb(resources.memory_gb),
+    )
 
     def allocate() -> Allocate:
-        return StatisticsStore(directory.path, request.memory_gb).allocate
+        return StatisticsStore(directory.path, resources.memory_gb).allocate
 
-    rounds = ClassificationRounds(request, inputs, kernels, threads, monitor, allocate)
+    rounds = ClassificationRounds(
+        request, inputs, kernels, threads, resources.executor, monitor, allocate
+    )
     try:
         result, last = rounds.run()
         log_findings(result, inputs, request.settings)
@@ -145,13 +161,17 @@ def _fit_and_write(
         raise Interrupted(
             f"{directory.path}: stopped; run the same command with --resume to finish it."
         ) from interruption
+    except (ClusterError, InputError):
+        monitor.flush()
+        raise
     return result, last
 
 
 def _warn_about_memory(request: ClassifyRequest) -> None:
     """Own up to a bound that was not kept: only the statistics can be moved to disk."""
     peak = peak_memory_gb()
-    if request.memory_gb is not None and peak > request.memory_gb:
+    is_alone = request.cluster is None
+    if is_alone and request.memory_gb is not None and peak > request.memory_gb:
         logger.warning(
             "memory reached %.2f GB, more than the %.2f GB allowed: images and whole-box maps "
             "need it, whatever the number of particles. Fewer --threads need less.",

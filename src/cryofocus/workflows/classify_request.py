@@ -14,6 +14,7 @@ from cryofocus.data.particle_table import Supplement
 from cryofocus.errors import FormatError, SettingError
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.maths.ctf import Microscope
+from cryofocus.workflows.cluster_choice import parse_cluster
 
 Sphere = tuple[float, float, float, float]
 MAX_COMPLAINTS = 5
@@ -52,6 +53,8 @@ class ClassifyRequest(BaseModel):
     memory_gb : bound on memory; statistics beyond it are kept on disk, while images and
         whole-box maps take what they need. None takes most of the machine's memory.
     memory_gpu_gb : bound on memory of the GPU; None takes most of what is free there.
+    cluster : workers that do the work, see `open_resources`; threads and memory are then those of
+        each worker. None computes in this process.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,6 +78,7 @@ class ClassifyRequest(BaseModel):
     threads: int | None = Field(default=None, ge=1)
     memory_gb: float | None = Field(default=None, gt=0)
     memory_gpu_gb: float | None = Field(default=None, gt=0)
+    cluster: str | None = None
 
     @model_validator(mode="after")
     def _one_region(self) -> ClassifyRequest:
@@ -122,6 +126,19 @@ class ClassifyRequest(BaseModel):
                 f"scaffold_every: found {self.scaffold_every}, but no scaffold to fit classes to. "
                 "Give --scaffold MASK, or leave it out."
             )
+        return self
+
+    @model_validator(mode="after")
+    def _a_cluster_that_helps(self) -> ClassifyRequest:
+        """Refuse workers that would have nothing to do, or that nobody knows."""
+        if self.cluster is None:
+            return self
+        if self.settings.strategy == "mask2d":
+            raise SettingError(
+                "cluster: the strategy mask2d keeps whole images, which are not spread over "
+                "workers. Choose another strategy, or leave --cluster out."
+            )
+        parse_cluster(self.cluster)
         return self
 
     @property

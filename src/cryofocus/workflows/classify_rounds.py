@@ -18,6 +18,7 @@ from jaxtyping import Float64
 
 from cryofocus.data.images import ImageReader
 from cryofocus.data.particles import ParticleSet
+from cryofocus.execution.contract import Executor
 from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
 from cryofocus.inference.monitor import Advance, Arrays, Monitor
 from cryofocus.inference.preparation import assign_half_sets, prepare_images
@@ -126,6 +127,7 @@ class ClassificationRounds:
     inputs : particles at the given poses, region and maps.
     kernels : slice kernels.
     workers : threads.
+    executor : where passes over the images are made and statistics stay.
     monitor : progress and checkpoints.
     allocate : called once a round, returns what makes the round's large arrays.
     """
@@ -134,6 +136,7 @@ class ClassificationRounds:
     inputs: Inputs
     kernels: SliceKernels
     workers: int
+    executor: Executor
     monitor: Monitor
     allocate: Callable[[], Allocate]
 
@@ -203,6 +206,7 @@ class ClassificationRounds:
             settings,
             self.kernels,
             self.workers,
+            executor=self.executor,
             solvent=inputs.solvent,
             references=inputs.references,
         )

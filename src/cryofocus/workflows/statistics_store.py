@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import tempfile
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,9 @@ from numpy.typing import DTypeLike
 from cryofocus.arrays import AnyArray
 from cryofocus.data.atomic import explain_write_errors
 from cryofocus.workflows.atomic import require_free_space
-from cryofocus.workflows.machine import describe_machine, peak_memory_gb
+from cryofocus.workflows.machine import memory_bound_gb, peak_memory_gb
 
 logger = logging.getLogger(__name__)
-
-# Of the machine's memory, what a run may take if the user sets no bound.
-DEFAULT_SHARE = 0.8
 
 
 class StatisticsStore:
@@ -35,8 +33,13 @@ class StatisticsStore:
 
     def __init__(self, folder: Path, memory_gb: float | None = None) -> None:
         self._folder = folder
-        self._bound_gb = memory_gb or DEFAULT_SHARE * describe_machine().memory_gb
+        self._memory_gb = memory_gb
         self._allocated_gb = 0.0
+
+    @cached_property
+    def _bound_gb(self) -> float:
+        """The bound, of the machine on which arrays are made."""
+        return memory_bound_gb(self._memory_gb)
 
     def allocate(self, shape: tuple[int, ...], dtype: DTypeLike) -> AnyArray:
         """Return an array whose values are not set.

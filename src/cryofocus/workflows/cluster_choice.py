@@ -1,0 +1,127 @@
+"""Which cluster a user asks for: one word, an address, or a file about SLURM."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cryofocus.errors import FormatError, SettingError
+
+LOCAL = re.compile(r"local(?::([1-9][0-9]*))?")
+WITHOUT_VALUE = {"extra_forbidden": "unknown", "missing": "missing"}
+ADDRESS = re.compile(r"(tcp|tls|ucx)://.+:[0-9]+")
+
+
+class SlurmSettings(BaseModel):
+    """What SLURM is asked for; names and meaning are those of dask-jobqueue's `SLURMCluster`.
+
+    Attributes
+    ----------
+    workers : jobs to submit, one worker each.
+    cores : processors of a job.
+    memory : of a job, such as 64GB.
+    walltime : hours:minutes:seconds.
+    queue, account : partition and account; the site's default if left out.
+    interface : network interface by which jobs reach this machine, such as ib0.
+    job_extra_directives : further lines of the job's header, such as --gres=gpu:1.
+    job_script_prologue : commands before the worker starts.
+    python : interpreter of the jobs; the one that runs now if left out.
+    local_directory : scratch folder of the jobs.
+    log_directory : where jobs write what they say.
+    wait_minutes : how long the first jobs may wait for their start.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workers: int = Field(ge=1)
+    cores: int = Field(ge=1)
+    memory: str = Field(pattern=r"^[0-9.]+ *[kKMGT]i?B$")
+    walltime: str = "24:00:00"
+    queue: str | None = None
+    account: str | None = None
+    interface: str | None = None
+    job_extra_directives: list[str] = []
+    job_script_prologue: list[str] = []
+    python: str | None = None
+    local_directory: str | None = None
+    log_directory: str | None = None
+    wait_minutes: float = Field(default=60.0, gt=0)
+
+
+@dataclass(frozen=True)
+class LocalWorkers:
+    """Worker processes on this machine; None lets their number follow from its processors."""
+
+    n_workers: int | None
+
+
+@dataclass(frozen=True)
+class SchedulerAddress:
+    """A Dask scheduler that the user runs."""
+
+    address: str
+
+
+ClusterChoice = LocalWorkers | SchedulerAddress | SlurmSettings
+
+
+def parse_cluster(text: str) -> ClusterChoice:
+    """Read what `--cluster` says; a SLURM file is read and checked.
+
+    Raises
+    ------
+    SettingError
+        When it is none of the four.
+    FormatError
+        When the file cannot be read or its values make no sense.
+    """
+    if match := LOCAL.fullmatch(text):
+        return LocalWorkers(int(match[1]) if match[1] else None)
+    if ADDRESS.fullmatch(text):
+        return SchedulerAddress(text)
+    if Path(text).suffix in (".yaml", ".yml"):
+        return read_slurm_settings(Path(text))
+    raise SettingError(
+        f"cluster: found {text!r}, expected local, local:N, the address of a Dask scheduler such "
+        "as tcp://host:8786, or a YAML file about SLURM."
+    )
+
+
+def read_slurm_settings(path: Path) -> SlurmSettings:
+    """Read and check a SLURM file.
+
+    Raises
+    ------
+    FormatError
+        When it cannot be read, is no YAML, or names or values are not those of `SlurmSettings`.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
+    # Dates and numbers that are none are ValueErrors to the parser.
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise FormatError(f"{path}: cannot be read as YAML ({error}).") from error
+    known = ", ".join(SlurmSettings.model_fields)
+    if not isinstance(values, dict):
+        raise FormatError(f"{path}: holds no names and values; expected some of {known}.")
+    try:
+        return SlurmSettings.model_validate(values)
+    except ValidationError as error:
+        faults = "; ".join(_explain(entry) for entry in error.errors())
+        raise FormatError(f"{path}: {faults}. It may hold {known}.") from error
+
+
+def _explain(entry: Mapping[str, Any]) -> str:
+    """Turn one complaint of the validation into words."""
+    name = ".".join(map(str, entry["loc"]))
+    if entry["type"] in WITHOUT_VALUE:
+        return f"{name}: {WITHOUT_VALUE[entry['type']]}"
+    expected = str(entry["msg"]).removeprefix("Input should be ")
+    return f"{name}: found {entry['input']!r}, expected {expected}"
