@@ -135,3 +135,27 @@ def test_unknown_devices_are_refused(device: str, threads: int) -> None:
     """Device and thread count are checked with a message that names them."""
     with pytest.raises(SettingError, match="expected"):
         select_kernels(device, threads)
+
+
+def test_grids_keep_within_the_memory() -> None:
+    """Fewer private grids and fewer columns where memory is small, and the same sums."""
+    case = make_case(12)
+    whole, small = CpuKernels(4), CpuKernels(4, memory_gb=1e-4)
+    assert len(whole.accumulator(12, 1, 1).sums) == 4
+    assert len(small.accumulator(12, 1, 1).sums) == 3
+    assert len(CpuKernels(4, memory_gb=1e-9).accumulator(12, 1, 1).sums) == 1
+    assert [kernels.columns_at_once(12) for kernels in (whole, small)] == [4, 1]
+    ours, theirs = accumulate(small, case), accumulate(whole, case)
+    np.testing.assert_allclose(ours.data, theirs.data, rtol=1e-4, atol=1e-4)
+
+
+def test_a_total_may_be_asked_for_twice() -> None:
+    """Asking for the sum changes nothing: particles may be added afterwards."""
+    case = make_case(14, n_particles=6)
+    accumulator = CpuKernels(3).accumulator(14, 3, 3)
+    rest = [case[name] for name in ("data", "precision", "weights", "weights")]
+    accumulator.add(case["geometry"], *rest)
+    once, twice = accumulator.total(), accumulator.total()
+    np.testing.assert_array_equal(once.data, twice.data)
+    accumulator.add(case["geometry"], *rest)
+    np.testing.assert_allclose(accumulator.total().precision, 2 * once.precision, rtol=1e-5)

@@ -24,6 +24,7 @@ from cryofocus.inference.images import Reader
 from cryofocus.inference.monitor import Monitor, SilentMonitor
 from cryofocus.inference.preparation import assign_half_sets, prepare_images
 from cryofocus.inference.reconstruct import (
+    PADDING,
     MapEstimate,
     MapSource,
     accumulate_halves,
@@ -45,9 +46,6 @@ from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.shells import shell_resolution_angstrom
 
 logger = logging.getLogger(__name__)
-
-# Maps reconstructed in one pass over the images: a balance of time and memory.
-CLASSES_AT_ONCE = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +111,16 @@ class ClassificationResult:
         """Whether images can be told apart: False where posteriors hardly leave 1/K."""
         largest = self.posteriors.max(axis=1).mean()
         return bool(largest > max(self.class_weights.max(), 1 / self.posteriors.shape[1]) + 0.05)
+
+
+@dataclass(frozen=True, eq=False)
+class _Outcome:
+    """What the runs found: scales, how the runs agree, the runs, and the best one's evidence."""
+
+    scale: Float32[np.ndarray, " particle"]
+    comparison: RunComparison
+    runs: tuple[RunResult, ...]
+    log_evidence: Float64[np.ndarray, " particle"]
 
 
 class FocusedClassifier:
@@ -213,9 +221,7 @@ class FocusedClassifier:
             solvent=None if self._solvent is None else self._solvent.data,
         )
         _log_plan(prepared)
-        strategy = STRATEGIES[settings.strategy](prepared)
-        states = run_all(strategy, settings.n_runs, monitor, starts)
-        return self._conclude(prepared, strategy, states, origin)
+        return self._conclude(prepared, self._run(prepared, starts), origin)
 
     def _estimate_consensus(
         self,
@@ -238,26 +244,29 @@ class FocusedClassifier:
                 advance=advance,
             )
 
+    def _run(
+        self, prepared: Prepared, starts: Sequence[Float64[np.ndarray, "particle n_classes"]]
+    ) -> _Outcome:
+        """Make all runs; what they worked on, large perhaps, is gone with the return."""
+        strategy = STRATEGIES[self.settings.strategy](prepared)
+        states = run_all(strategy, self.settings.n_runs, prepared.monitor, starts)
+        ordered = _order_runs(strategy, states, self.settings, is_ordered=bool(self._references))
+        return _Outcome(strategy.scale, *ordered)
+
     def _conclude(
-        self,
-        prepared: Prepared,
-        strategy: Strategy[State],
-        states: list[State],
-        half_set_origin: str,
+        self, prepared: Prepared, outcome: _Outcome, half_set_origin: str
     ) -> ClassificationResult:
-        """Compare the runs, order the classes and reconstruct them from the intact images."""
-        comparison, runs, log_evidence = _order_runs(
-            strategy, states, self.settings, is_ordered=bool(self._references)
-        )
+        """Reconstruct the best run's classes from the intact images."""
+        comparison, runs, scale = outcome.comparison, outcome.runs, outcome.scale
         posteriors = runs[comparison.best].posteriors
-        maps = self._reconstruct(prepared, strategy.scale, posteriors, "class maps")
+        maps = self._reconstruct(prepared, scale, posteriors, "class maps")
         controls: tuple[MapEstimate, ...] = ()
         if self.settings.control_maps:
             drawn = _random_subsets(posteriors, self.settings.seed)
-            controls = self._reconstruct(prepared, strategy.scale, drawn, "control maps")
+            controls = self._reconstruct(prepared, scale, drawn, "control maps")
         return ClassificationResult(
             posteriors=posteriors,
-            log_evidence=log_evidence,
+            log_evidence=outcome.log_evidence,
             runs=runs,
             comparison=comparison,
             maps=maps,
@@ -280,8 +289,9 @@ class FocusedClassifier:
         source = MapSource(images, prepared.consensus.noise, scale, prepared.half_set)
         maps: list[MapEstimate] = []
         with prepared.monitor.stage(name, weights.shape[1] * len(images)) as advance:
-            for start in range(0, weights.shape[1], CLASSES_AT_ONCE):
-                columns = weights[:, start : start + CLASSES_AT_ONCE].astype(np.float32)
+            at_once = self._kernels.columns_at_once(PADDING * images.particles.box)
+            for start in range(0, weights.shape[1], at_once):
+                columns = weights[:, start : start + at_once].astype(np.float32)
                 count = _times(advance, columns.shape[1])
                 sums = accumulate_halves(source, columns, self._kernels, advance=count)
                 maps.extend(solve_maps(sums, images.particles.box))

@@ -24,7 +24,7 @@ from cryofocus.maths.ctf import aberration_phase, evaluate_ctf
 from cryofocus.maths.fourier import forward_2d, inverse_2d, shift_phases
 
 # An image leaves enough memory traffic behind that larger chunks gain nothing.
-CHUNK_PARTICLES = 512
+CHUNK_PARTICLES, CHUNK_PIXELS = 512, 2**24
 
 
 @runtime_checkable
@@ -136,8 +136,9 @@ class ParticleImages:
     ) -> Iterator[ImageChunk]:
         """Yield prepared chunks of some particles (all by default) in the order given."""
         chosen = np.arange(len(self)) if which is None else np.asarray(which)
-        for start in range(0, len(chosen), CHUNK_PARTICLES):
-            yield self.load(band, chosen[start : start + CHUNK_PARTICLES])
+        size = max(1, min(CHUNK_PARTICLES, CHUNK_PIXELS // self.particles.box**2))
+        for start in range(0, len(chosen), size):
+            yield self.load(band, chosen[start : start + size])
 
     def load(self, band: Band, chosen: Int[np.ndarray, " n"]) -> ImageChunk:
         """Read and prepare the images of some particles."""

@@ -15,8 +15,6 @@ from cryofocus.maths.masks import sphere_mask
 
 # Width of the soft edge of the sphere, inscribed in the box, beyond which a reference is zero.
 SPHERE_EDGE_ANGSTROM = 20.0
-# Maps reconstructed in one pass over the images: a balance of time and memory.
-CLASSES_AT_ONCE = 4
 
 
 def reconstruct_classes(
@@ -35,8 +33,9 @@ def reconstruct_classes(
     kernels : slice kernels.
     """
     maps: list[MapEstimate] = []
-    for start in range(0, weights.shape[1], CLASSES_AT_ONCE):
-        columns = np.ascontiguousarray(weights[:, start : start + CLASSES_AT_ONCE])
+    at_once = kernels.columns_at_once(images.geometry.edge)
+    for start in range(0, weights.shape[1], at_once):
+        columns = np.ascontiguousarray(weights[:, start : start + at_once])
         first, second = (_insert(images, half_set == half, columns, kernels) for half in (1, 2))
         maps.extend(solve_maps((first, second), images.reference_box))
     return maps

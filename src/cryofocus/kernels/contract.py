@@ -26,6 +26,9 @@ from cryofocus.maths.rotations import order_by_view
 Data = Complex64[np.ndarray, "particle point"] | UInt16[np.ndarray, "particle point 2"]
 Precision = Float32[np.ndarray, "particle point"] | UInt16[np.ndarray, "particle point"]
 
+# Maps accumulated in one pass over the images where memory allows: more cost time in the cache.
+COLUMNS_AT_ONCE = 4
+
 
 @dataclass(frozen=True)
 class SliceGeometry:
@@ -145,6 +148,10 @@ class SliceKernels(Protocol):
 
     def accumulator(self, edge: int, n_data: int, n_precision: int) -> SliceAccumulator:
         """Return an empty sum over particles on a grid of `edge`, with so many columns."""
+        ...
+
+    def columns_at_once(self, edge: int) -> int:
+        """Return how many maps to accumulate in one pass on a grid of `edge`, within memory."""
         ...
 
 

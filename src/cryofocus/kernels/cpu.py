@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,17 +12,26 @@ import numpy as np
 from jaxtyping import Complex64, Float32, Float64
 
 from cryofocus.kernels import _cpu_loops, _pose_loops
-from cryofocus.kernels.contract import Data, Precision, SliceGeometry, SliceSums
+from cryofocus.kernels.contract import COLUMNS_AT_ONCE, Data, Precision, SliceGeometry, SliceSums
 
 # Floats that are added at once to a node of an accumulator.
 ALIGNED = 4
+# Of the memory, what accumulators may take; the rest is for statistics, images and maps.
+GRIDS_SHARE = 0.5
 
 
 @dataclass(frozen=True)
 class CpuKernels:
-    """`SliceKernels` by Numba; `n_threads` private accumulators are added up in fixed order."""
+    """`SliceKernels` by Numba; private accumulators of the threads are added up in fixed order.
+
+    Attributes
+    ----------
+    n_threads : threads.
+    memory_gb : of which grids that grow with the threads take a part; None sets no bound.
+    """
 
     n_threads: int = 1
+    memory_gb: float | None = None
 
     def keep(self, *arrays: np.ndarray) -> None:
         """Do nothing: arrays are read where they are."""
@@ -105,8 +116,23 @@ class CpuKernels:
     def accumulator(self, edge: int, n_data: int, n_precision: int) -> CpuAccumulator:
         """Return an empty sum over particles on a grid of `edge`, with so many columns."""
         stride = -(-(2 * n_data + n_precision) // ALIGNED) * ALIGNED
-        shape = (self.n_threads, edge, edge, edge // 2 + 1, stride)
-        return CpuAccumulator(np.zeros(shape, np.float32), n_data, n_precision)
+        shape = (edge, edge, edge // 2 + 1, stride)
+        n_fitting = self._grids_within(4 * math.prod(shape))
+        return CpuAccumulator(
+            np.zeros((min(self.n_threads, n_fitting), *shape), np.float32), n_data, n_precision
+        )
+
+    def columns_at_once(self, edge: int) -> int:
+        """Return how many maps to accumulate in one pass on a grid of `edge`, within memory."""
+        # Beside the threads' own grids, the sums of both half sets.
+        n_fitting = self._grids_within(12 * edge * edge * (edge // 2 + 1) * (self.n_threads + 2))
+        return min(COLUMNS_AT_ONCE, n_fitting)
+
+    def _grids_within(self, n_bytes: int) -> int:
+        """Return how many times so many bytes fit into the share of the memory for grids."""
+        if self.memory_gb is None:
+            return sys.maxsize
+        return max(1, int(GRIDS_SHARE * self.memory_gb * 1e9 / n_bytes))
 
     def _moments(
         self,
@@ -169,11 +195,16 @@ class CpuAccumulator:
 
     def total(self) -> SliceSums:
         """Return the sum over everything added so far."""
-        total = self.sums.sum(axis=0)
+        total = self.sums[0]
+        for own in self.sums[1:]:
+            total += own
+            own[:] = 0
         n_floats = 2 * self.n_data
-        data = np.ascontiguousarray(total[..., :n_floats]).view(np.complex64)
-        precision = total[..., n_floats : n_floats + self.n_precision]
-        return SliceSums(_make_hermitian(data), _make_hermitian(precision))
+        data = np.array(total[..., :n_floats]).view(np.complex64)
+        precision = np.array(total[..., n_floats : n_floats + self.n_precision])
+        for part in (data, precision):
+            _make_hermitian(part)
+        return SliceSums(data, precision)
 
 
 def _use_threads(n_threads: int) -> None:
@@ -194,18 +225,17 @@ def _pairs(data: Data) -> np.ndarray:
     return data
 
 
-def _make_hermitian(raw: np.ndarray) -> np.ndarray:
-    """Turn sums over the half plane into the half of a Hermitian grid.
+def _make_hermitian(sums: np.ndarray) -> None:
+    """Turn sums over the half plane, in place, into the half of a Hermitian grid.
 
     A value of Hermitian weight 2 was added once, at the point or at its mate, whichever is
     stored. Off the planes x = 0 and x = edge/2 both land on one node, which so holds twice its
     share; on these planes node and mate are both stored and share what they got.
     """
-    edge = raw.shape[0]
-    result = 0.5 * raw
+    edge = sums.shape[0]
+    sums *= np.float32(0.5)
     planes = [0, edge // 2] if edge % 2 == 0 else [0]
     flip = -np.arange(edge) % edge
     for x in planes:
-        mate = raw[flip][:, flip, x]
-        result[:, :, x] = 0.5 * (raw[:, :, x] + np.conj(mate))
-    return result
+        plane = sums[:, :, x]
+        plane += np.conj(plane[flip][:, flip])

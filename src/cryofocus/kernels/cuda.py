@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Complex64, Float32, Float64, Int32, Int64
+from numba.cuda.cudadrv.driver import device_memset
 
 from cryofocus.kernels import _cuda_loops, _cuda_pose_loops, _cuda_sum_loops
-from cryofocus.kernels.contract import Data, Precision, SliceGeometry, SliceSums
+from cryofocus.kernels.contract import COLUMNS_AT_ONCE, Data, Precision, SliceGeometry, SliceSums
 from cryofocus.kernels.cuda_lanes import CudaDevice, open_device
 from cryofocus.kernels.cuda_memory import DeviceArray, plain
 
@@ -117,11 +118,16 @@ class CudaKernels:
         quadratic = np.where(_POSE < 0, 0.0, moments[:, _POSE])
         return np.ascontiguousarray(moments[:, :6]), quadratic
 
+    def columns_at_once(self, edge: int) -> int:
+        """Return how many maps to accumulate in one pass: the device holds each once."""
+        del edge
+        return COLUMNS_AT_ONCE
+
     def accumulator(self, edge: int, n_data: int, n_precision: int) -> CudaAccumulator:
         """Return an empty sum over particles on a grid of `edge`, with so many columns."""
         n_nodes = edge * edge * (edge // 2 + 1)
         sums = self.device.memory.claim((n_nodes * (2 * n_data + n_precision),))
-        _cuda_sum_loops.clear[_spread(len(sums))](sums)
+        device_memset(sums, 0, sums.nbytes)
         return CudaAccumulator(self, edge, (n_data, n_precision), sums)
 
     def _moments(

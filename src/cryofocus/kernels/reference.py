@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Complex64, Complex128, Float32, Float64, Int64
 
 from cryofocus.kernels.bfloat16 import decode, decode_complex
-from cryofocus.kernels.contract import Data, Precision, SliceGeometry, SliceSums
+from cryofocus.kernels.contract import COLUMNS_AT_ONCE, Data, Precision, SliceGeometry, SliceSums
 
 _CORNERS = np.array([[dz, dy, dx] for dz in (0, 1) for dy in (0, 1) for dx in (0, 1)])
 
@@ -82,6 +82,11 @@ class ReferenceKernels:
         linear = np.einsum("ip,ipk->ik", data.conj(), columns).real
         quadratic = np.einsum("ipk,ip,ipl->ikl", columns.conj(), precision, columns).real
         return np.ascontiguousarray(linear), np.ascontiguousarray(quadratic)
+
+    def columns_at_once(self, edge: int) -> int:
+        """Return how many maps to accumulate in one pass: no bound is kept."""
+        del edge
+        return COLUMNS_AT_ONCE
 
     def accumulator(self, edge: int, n_data: int, n_precision: int) -> ReferenceAccumulator:
         """Return an empty sum over particles on a grid of `edge`, with so many columns."""

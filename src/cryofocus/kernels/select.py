@@ -14,7 +14,11 @@ DEVICES = ("cpu", "cuda", "reference")
 
 
 def select_kernels(
-    device: str, n_threads: int | None = None, memory_gpu_gb: float | None = None
+    device: str,
+    n_threads: int | None = None,
+    memory_gpu_gb: float | None = None,
+    *,
+    memory_gb: float | None = None,
 ) -> SliceKernels:
     """Return the slice kernels of a device.
 
@@ -23,6 +27,7 @@ def select_kernels(
     device : "cpu" (Numba threads), "cuda" (an NVIDIA GPU) or "reference" (NumPy, slow).
     n_threads : threads for "cpu"; None takes every processor this process may use.
     memory_gpu_gb : memory of the GPU to use at most, in GB; None takes most of what is free.
+    memory_gb : bound on the memory of the process, of which grids for "cpu" take a part.
 
     Raises
     ------
@@ -45,7 +50,7 @@ def select_kernels(
     return (
         ReferenceKernels()
         if device == "reference"
-        else CpuKernels(n_threads or available_threads())
+        else CpuKernels(n_threads or available_threads(), memory_gb)
     )
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from cryofocus.workflows.job import Machine
 
+# Of the machine's memory, what a run may take if the user sets no bound.
+DEFAULT_SHARE = 0.8
 _CPU_TABLE = Path("/proc/cpuinfo")
 
 
@@ -37,6 +39,11 @@ def describe_machine(device: str = "cpu") -> Machine:
         platform=platform.platform(),
         gpu=_describe_gpu() if device == "cuda" else None,
     )
+
+
+def memory_bound_gb(asked_gb: float | None) -> float:
+    """Return what a run may take: what was asked for, or most of the machine's memory."""
+    return asked_gb or DEFAULT_SHARE * describe_machine().memory_gb
 
 
 def _describe_gpu() -> str:
