@@ -14,7 +14,7 @@ from cryofocus.kernels.gpu import IS_SIMULATED
 
 # Threads of a block, and blocks that fill any device. The simulator starts a Python thread for
 # every thread of every block.
-THREADS, BLOCKS = (8, 1) if IS_SIMULATED else (128, 4096)
+THREADS, BLOCKS = (3, 1) if IS_SIMULATED else (128, 4096)
 # Values of slices that a block keeps in shared memory, and sums it can form at once.
 TILE = 1024
 SUMS = 1024

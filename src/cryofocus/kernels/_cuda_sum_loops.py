@@ -98,10 +98,3 @@ def fold(
             if mirrored:
                 amount += sums[there + 2 * n_data + k]
             precision[node, k] = share * amount
-
-
-@cuda.jit(cache=True, fastmath=False)
-def clear(values):
-    """Set all values to zero."""
-    for n in range(cuda.grid(1), values.shape[0], cuda.gridsize(1)):
-        values[n] = float32(0)
