@@ -139,13 +139,13 @@ def count_nodes(edge: int, points: np.ndarray, n_views: int = 4) -> float:
 
 
 def make_work(
-    name: str, n_particles: int, stored_bytes: int, edge: int, reach: int | None = None
+    name: str, n_particles: int, stored_bytes: int, edge: int, reach: int = 0, *, k: int = 8
 ) -> Work:
-    """Return the work of 8 classes in a padded small box, to the end of its band by default."""
+    """Return the work of K classes in a padded small box, to the end of its band by default."""
     band = Band.disc(edge, reach or edge // 2 - 1)
     points = band.grid_points(1)
     nodes = count_nodes(edge, points)
-    return Work(name, n_particles, edge, len(points), nodes, 8, stored_bytes)
+    return Work(name, n_particles, edge, len(points), nodes, k, stored_bytes)
 
 
 def sphere_in_box_512() -> tuple[int, int]:
