@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.special import logsumexp
 
 # Prior particles in every class: keeps a class that loses all its particles from dividing by 0.
 PRIOR_PARTICLES = 5.0
@@ -16,9 +15,12 @@ def class_posteriors(
 ) -> tuple[Float64[np.ndarray, "particle n_classes"], Float64[np.ndarray, " particle"]]:
     """Return the posteriors and each particle's log evidence, in float64 throughout."""
     joint = log_likelihood + np.log(class_weights)
-    evidence = logsumexp(joint, axis=1)
-    posteriors = np.exp(joint - evidence[:, None])
-    return posteriors / posteriors.sum(axis=1, keepdims=True), evidence
+    largest = joint.max(axis=1, keepdims=True)
+    joint -= largest
+    posteriors = np.exp(joint, out=joint)
+    total = posteriors.sum(axis=1, keepdims=True)
+    posteriors /= total
+    return posteriors, (largest + np.log(total))[:, 0]
 
 
 def estimate_class_weights(
