@@ -178,7 +178,7 @@ class CpuAccumulator:
         precision_weights: Float32[np.ndarray, "particle precision_column"],
     ) -> None:
         """Insert the weighted slices of some particles; those of weight 0 cost nothing."""
-        counts = data_weights.any(axis=1) | precision_weights.any(axis=1)
+        counts = np.logical_or(data_weights.any(axis=1), precision_weights.any(axis=1))
         _use_threads(len(self.sums))
         _cpu_loops.accumulate(
             geometry.order[counts[geometry.order]],
