@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -182,21 +183,33 @@ def _submit_jobs(settings: SlurmSettings) -> Iterator[Any]:
         for name, value in MEMORY_IS_OURS.items()
     ]
     options = settings.model_dump(exclude={"workers", "wait_minutes", "job_script_prologue"})
+    with SLURMCluster(
+        **{**options, "python": settings.python or sys.executable},
+        processes=1,
+        job_script_prologue=[*exports, *settings.job_script_prologue],
+        scheduler_options={"dashboard_address": ":0"},
+        silence_logs=logging.CRITICAL,
+    ) as cluster:
+        _require_acceptance(cluster.job_script())
+        cluster.scale(jobs=settings.workers)
+        yield cluster
+
+
+def _require_acceptance(script: str) -> None:
+    """Ask SLURM whether it would take a job, since a refusal later would go unnoticed."""
     try:
-        with SLURMCluster(
-            **{**options, "python": settings.python or sys.executable},
-            processes=1,
-            job_script_prologue=[*exports, *settings.job_script_prologue],
-            scheduler_options={"dashboard_address": ":0"},
-            silence_logs=logging.CRITICAL,
-        ) as cluster:
-            cluster.scale(jobs=settings.workers)
-            yield cluster
+        answer = subprocess.run(
+            ["sbatch", "--test-only"], input=script, capture_output=True, text=True, check=False
+        )
     except FileNotFoundError as error:
         raise ClusterError(
-            f"cluster: {error.filename} was not found. Start this on a machine from which jobs "
-            "are submitted to SLURM."
+            "cluster: sbatch was not found. Start this on a machine from which jobs are submitted "
+            "to SLURM."
         ) from error
+    if answer.returncode:
+        raise ClusterError(
+            f"cluster: SLURM refuses the job ({answer.stderr.strip()}). Correct the file."
+        )
 
 
 @contextmanager
