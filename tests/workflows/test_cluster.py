@@ -13,9 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from cryofocus.cli.main import app
 from cryofocus.data.mrc import read_header
 from cryofocus.errors import ClusterError, InputError, OutputError
 from cryofocus.report.results import read_results
@@ -166,19 +164,33 @@ def _empty_the_disk() -> None:
     statistics_store.require_free_space = require_free_space
 
 
-def test_no_scheduler_answers(
-    small_set: SimulatedSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_scheduler_that_goes_away(
+    small_set: SimulatedSet, ask: MakeRequest, finished: RunDirectory, tmp_path: Path
 ) -> None:
-    """A wrong address is one message and exit code 2, before anything is written."""
+    """What was reached is kept, and any machine can finish it."""
+    cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0")
+    accident = Accident("run 2 of 2", 2, cluster.close)
+    with pytest.raises(ClusterError, match=r"connection to the scheduler was lost.+--resume\.$"):
+        classify(
+            ask(small_set, cluster=cluster.scheduler_address), tmp_path / "RUN", progress=accident
+        )
+    run = classify(ask(small_set), tmp_path / "RUN", resume=True)
+    require_same(run, finished)
+
+
+def test_no_scheduler_answers(
+    small_set: SimulatedSet, ask: MakeRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong address is one message, before anything is written."""
     monkeypatch.setattr("cryofocus.workflows.cluster.CONNECT_SECONDS", 1)
-    table, output = small_set.directory / "particles.star", tmp_path / "RUN"
-    words = ["classify", str(table), "--focus", small_set.focus_sphere, "--classes", "2"]
-    result = CliRunner().invoke(app, [*words, "-o", str(output), "--cluster", "tcp://127.0.0.1:9"])
-    assert result.exit_code == 2
-    message = " ".join(result.stderr.split())
-    assert "tcp://127.0.0.1:9: no Dask scheduler answers (Timed out trying to connect" in message
-    assert "Start one with 'dask scheduler' and workers with 'dask worker ADDRESS'" in message
-    assert not output.exists()
+    with pytest.raises(ClusterError) as raised:
+        classify(ask(small_set, cluster="tcp://127.0.0.1:9"), tmp_path / "RUN")
+    assert str(raised.value) == (
+        "tcp://127.0.0.1:9: no Dask scheduler answers (Timed out trying to connect to "
+        "tcp://127.0.0.1:9 after 1 s). Start one with 'dask scheduler' and workers with 'dask "
+        "worker ADDRESS', or correct the address."
+    )
+    assert not (tmp_path / "RUN").exists()
 
 
 def test_a_scheduler_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
