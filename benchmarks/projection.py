@@ -105,12 +105,18 @@ class Work:
         }
 
     def cross_bus(self, n_gpus: int) -> float:
-        """Seconds of copies a cycle: maps up, moments down, weights up, sums down; and what of
-        the statistics does not stay, twice."""
+        """Seconds of copies a cycle: maps up, moments down, weights up, sums down; and statistics
+        that do not stay, twice. Data and precision stay as a whole or not at all.
+        """
         maps = self.n_nodes * self.k * (COMPLEX + COMPLEX + FLOAT)
         numbers = self.n_particles / n_gpus * self.k * (2 * DOUBLE + 2 * FLOAT)
-        room = SHARE_FOR_STATISTICS * MEMORY_BYTES
-        return (maps + numbers + 2 * max(0.0, self.statistics / n_gpus - room)) / BUS
+        room, streamed = SHARE_FOR_STATISTICS * MEMORY_BYTES, 0.0
+        for array in (2 / 3 * self.statistics / n_gpus, self.statistics / n_gpus / 3):
+            if array <= room:
+                room -= array
+            else:
+                streamed += array
+        return (maps + numbers + 2 * streamed) / BUS
 
     def cross_network(self, n_gpus: int) -> tuple[float, float]:
         """Bytes a cycle between hosts of one GPU each: all together, and through one host.

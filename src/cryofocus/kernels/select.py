@@ -47,11 +47,9 @@ def select_kernels(
         raise SettingError(message)
     if device == "cuda":
         return _select_gpu(memory_gpu_gb)
-    return (
-        ReferenceKernels()
-        if device == "reference"
-        else CpuKernels(n_threads or available_threads(), memory_gb)
-    )
+    if device == "reference":
+        return ReferenceKernels()
+    return CpuKernels(n_threads or available_threads(), memory_gb)
 
 
 def _select_gpu(memory_gb: float | None) -> SliceKernels:

@@ -11,7 +11,7 @@ import numpy as np
 from cryofocus import __version__
 from cryofocus.data.images import ImageReader
 from cryofocus.data.particles import ParticleSet
-from cryofocus.errors import ClusterError, InputError, Interrupted, SettingError
+from cryofocus.errors import ClusterError, DeviceError, InputError, Interrupted, SettingError
 from cryofocus.inference.classifier import ClassificationResult
 from cryofocus.inference.strategy import Allocate
 from cryofocus.kernels.select import select_kernels
@@ -161,7 +161,7 @@ def _fit_and_write(
         raise Interrupted(
             f"{directory.path}: stopped; run the same command with --resume to finish it."
         ) from interruption
-    except (ClusterError, InputError):
+    except (ClusterError, DeviceError, InputError):
         monitor.flush()
         raise
     return result, last
