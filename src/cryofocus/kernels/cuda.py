@@ -139,6 +139,8 @@ class CudaKernels:
     ) -> Float64[np.ndarray, "particle product"]:
         """Return the linear moments, then the quadratic ones of some pairs of components."""
         n_components = grid.shape[3]
+        if n_components > _cuda_loops.TILE:
+            raise ValueError(f"{n_components} components, at most {_cuda_loops.TILE} on a GPU")
         linear = np.stack([np.arange(n_components), np.full(n_components, -1)], axis=1)
         products = np.concatenate([linear, np.stack(pairs, axis=1)]).astype(np.int32)
         moments = np.empty((len(geometry.matrices), len(products)))
