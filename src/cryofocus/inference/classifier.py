@@ -294,7 +294,7 @@ class FocusedClassifier:
                 columns = weights[:, start : start + at_once].astype(np.float32)
                 count = _times(advance, columns.shape[1])
                 sums = accumulate_halves(source, columns, self._kernels, advance=count)
-                maps.extend(solve_maps(sums, images.particles.box))
+                maps.extend(solve_maps(sums, images.particles.box, workers=self._workers))
         return tuple(maps)
 
 

@@ -135,7 +135,9 @@ def accumulate_halves(
     return first, second
 
 
-def solve_maps(halves: tuple[SliceSums, SliceSums], box: int) -> list[MapEstimate]:
+def solve_maps(
+    halves: tuple[SliceSums, SliceSums], box: int, *, workers: int = 1
+) -> list[MapEstimate]:
     """Turn the sums of both half sets into one map estimate a column."""
     first, second = halves
     return [
@@ -143,6 +145,7 @@ def solve_maps(halves: tuple[SliceSums, SliceSums], box: int) -> list[MapEstimat
             (first.data[..., k], second.data[..., k]),
             (first.precision[..., k], second.precision[..., k]),
             box,
+            workers,
         )
         for k in range(first.data.shape[3])
     ]
@@ -152,6 +155,7 @@ def _solve_map(
     data: tuple[Complex64[np.ndarray, "e e h"], Complex64[np.ndarray, "e e h"]],
     precision: tuple[Float32[np.ndarray, "e e h"], Float32[np.ndarray, "e e h"]],
     box: int,
+    workers: int,
 ) -> MapEstimate:
     edge = data[0].shape[0]
     halves = []
@@ -160,11 +164,11 @@ def _solve_map(
         # a shell that holds nothing at all (odd boxes, a class without particles) has no mean.
         mean = 1e-3 * shell_mean_3d(denominator, edge)
         floor = _by_shell(np.maximum(mean, np.finfo(np.float32).tiny), edge)
-        halves.append(grid_to_map(numerator / (denominator + floor), box))
+        halves.append(grid_to_map(numerator / (denominator + floor), box, workers=workers))
     fsc = fourier_shell_correlation(forward_3d(halves[0]), forward_3d(halves[1]), box)
     denominator = precision[0] + precision[1]
     regularised = denominator + _by_shell(wiener_term(denominator, fsc, box), edge)
-    full = grid_to_map((data[0] + data[1]) / regularised, box)
+    full = grid_to_map((data[0] + data[1]) / regularised, box, workers=workers)
     return MapEstimate(full, (halves[0], halves[1]), fsc)
 
 
@@ -188,21 +192,21 @@ def wiener_term(
 
 
 def grid_to_map(
-    grid: Complex64[np.ndarray, "edge edge half"], box: int
+    grid: Complex64[np.ndarray, "edge edge half"], box: int, *, workers: int = 1
 ) -> Float32[np.ndarray, "box box box"]:
     """Transform a padded grid back and divide out the trilinear kernel."""
     edge = grid.shape[0]
-    padded = inverse_3d(grid, edge)
+    padded = inverse_3d(grid, edge, workers=workers)
     return np.asarray(fit_box_3d(padded, box) / gridding_kernel(box, edge), np.float32)
 
 
 def map_to_grid(
-    volume: Float32[np.ndarray, "box box box"], edge: int
+    volume: Float32[np.ndarray, "box box box"], edge: int, *, workers: int = 1
 ) -> Complex64[np.ndarray, "edge edge half"]:
     """Transform a map onto a padded grid such that its trilinear slices are its projections."""
     box = volume.shape[0]
     corrected = (volume / gridding_kernel(box, edge)).astype(np.float32)
-    return forward_3d(fit_box_3d(corrected, edge))
+    return forward_3d(fit_box_3d(corrected, edge), workers=workers)
 
 
 def gridding_kernel(box: int, edge: int) -> Float32[np.ndarray, "box box box"]:

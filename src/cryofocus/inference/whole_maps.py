@@ -37,7 +37,8 @@ def reconstruct_classes(
     for start in range(0, weights.shape[1], at_once):
         columns = np.ascontiguousarray(weights[:, start : start + at_once])
         first, second = (_insert(images, half_set == half, columns, kernels) for half in (1, 2))
-        maps.extend(solve_maps((first, second), images.reference_box))
+        sums = (first, second)
+        maps.extend(solve_maps(sums, images.reference_box, workers=images.workers))
     return maps
 
 
