@@ -27,6 +27,7 @@ def test_classification_on_a_gpu(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A whole classification gives the posteriors it gives on the processor, and names the GPU."""
+    monkeypatch.setattr("cryofocus.inference.em.PRIOR_CYCLES", 2)
     if IS_SIMULATED:
         # Simulated threads wait for each other most of the time; one alone is fastest.
         monkeypatch.setattr(_cuda_loops, "THREADS", 1)
