@@ -24,7 +24,7 @@ from cryofocus.workflows.classify_request import make_request
 
 BOX, PIXEL_SIZE, IMAGES, N_CLASSES = 32, 13.1, 1000, 2
 # Less than a process of this program takes, so that all statistics go to disk.
-NO_MEMORY_GB, ENOUGH_MEMORY_GB = 0.01, 1000.0
+NO_MEMORY_GB, ENOUGH_MEMORY_GB = 0.25, 1000.0
 
 
 def measure(data: SimulatedSet, folder: Path, n_particles: int, memory_gb: float) -> Measured:

@@ -1,15 +1,16 @@
 """How long, and in how much memory, is a large particle table read and written back?
 
 Usage: ``python benchmarks/particle_table.py [ROWS] [star|cs|cistem]`` (500,000 rows of a STAR file
-by default). The table is made up in a temporary folder by a process of its own, so that its memory
-does not count; reading validates every column, writing adds what a classification finds.
+by default; seconds). The table is made up in a temporary folder by a process of its own, so that
+its memory does not count; reading validates every column, writing adds what a classification
+finds.
 """
 
 from __future__ import annotations
 
+import argparse
 import multiprocessing
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -76,8 +77,11 @@ def timed(name: str) -> Iterator[None]:
 
 def main() -> None:
     """Print the seconds of each step and the peak memory."""
-    n_rows = int(sys.argv[1]) if len(sys.argv) > 1 else 500_000
-    kind = sys.argv[2] if len(sys.argv) > 2 else "star"
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("rows", type=int, nargs="?", default=500_000)
+    options.add_argument("kind", nargs="?", choices=("star", "cs", "cistem"), default="star")
+    given = options.parse_args()
+    n_rows, kind = given.rows, given.kind
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         maker = multiprocessing.Process(target=write_table, args=(folder, n_rows, kind))

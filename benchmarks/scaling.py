@@ -35,7 +35,7 @@ from cryofocus.inference.classifier import FocusedClassifier
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.kernels.select import available_threads, select_kernels
 from cryofocus.report.style import CLASS_COLOURS, MARKERS, drawing, new_figure, write_png
-from cryofocus.workflows.machine import peak_memory_gb
+from cryofocus.workflows.machine import memory_bound_gb, peak_memory_gb
 from cryofocus.workflows.progress_monitor import ProgressMonitor
 
 PIXEL_SIZE, RESOLUTION_ANGSTROM = 5.24, 14.0
@@ -154,7 +154,7 @@ def _classify(data: SimulatedSet, case: Case, allocate: object) -> StageWatch:
         max_resolution_angstrom=max(RESOLUTION_ANGSTROM, 2.1 * particles.pixel_size_angstrom),
     )
     watch = StageWatch()
-    kernels = select_kernels("cpu", case.threads)
+    kernels = select_kernels("cpu", case.threads, memory_gb=memory_bound_gb(None))
     classifier = FocusedClassifier(settings, kernels, case.threads)
     monitor = ProgressMonitor(watch)
     classifier.fit(particles, reader, mask, monitor=monitor, allocate=allocate)
@@ -230,7 +230,9 @@ def draw(measured: dict[str, list[Row]], path: Path) -> None:
             below.set_xlabel(AXES[dependence])
         panels[0, 0].set_ylabel("seconds")
         panels[1, 0].set_ylabel("memory, GB")
-        panels[0, 0].legend(fontsize=7)
+        figure.legend(
+            *panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=5
+        )
         panels[1, 0].legend(fontsize=7)
         write_png(path, figure, dots_per_inch=120)
 
@@ -270,10 +272,10 @@ def main() -> None:
         SimulatedSet.make(folder / "small", WARM_PARTICLES, WARM_BOX, extent / WARM_BOX)
         for dependence in given.dependences or VALUES:
             print(dependence, flush=True)
-            values = getattr(given, dependence)
-            rows = [measure_alone(folder, dependence, value, where) for value in values]
-            others = [row for row in read_rows(kept) if row.dependence != dependence]
-            write_rows(kept, [*others, *rows])
+            rows = [row for row in read_rows(kept) if row.dependence != dependence]
+            for value in getattr(given, dependence):
+                rows.append(measure_alone(folder, dependence, value, where))
+                write_rows(kept, rows)
     everything = read_rows(kept)
     measured = {name: [row for row in everything if row.dependence == name] for name in VALUES}
     measured = {name: rows for name, rows in measured.items() if rows}

@@ -23,4 +23,5 @@ def on_files(files: Files, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Let links that lead out of docs lead to the added pages."""
+    markdown = markdown.replace(f"](../{RESULTS}", f"]({RESULTS}")
     return markdown.replace(f"](../../{RESULTS}", f"](../{RESULTS}")
