@@ -121,9 +121,10 @@ class CudaDevice:
         """Return the lane that was not used last, made or enlarged if need be."""
         n_bytes = max(needed.bytes(1), min(self._lane_bytes, needed.bytes(n_particles)))
         lane = self._lanes.pop(0) if len(self._lanes) == 2 else None
-        if lane is None or lane.n_bytes < n_bytes:
-            if lane is not None:
-                lane.finish()
+        if lane is not None and lane.n_bytes < n_bytes:
+            lane.finish()
+            lane = None  # its memory is free before more is taken
+        if lane is None:
             lane = _Lane(self.memory, n_bytes)
         self._lanes.append(lane)
         return lane
