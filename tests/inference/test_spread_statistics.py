@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
-from cryofocus.execution.serial import Serial
+from cryofocus.execution.serial import HERE, Serial
 from cryofocus.inference import em
+from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
 from cryofocus.inference.posterior import random_posteriors
+from cryofocus.inference.settings import ClassifierSettings, StrategyName
 from cryofocus.inference.spread_statistics import SpreadStatistics
 
-from .planted import plant, prepare
+from .planted import KERNELS, plant, prepare
+from .samples import ArrayReader
 
 
 def divided(n_ranges: int) -> SpreadStatistics:
@@ -60,6 +65,28 @@ def test_cycles_agree_for_any_division(n_ranges: int) -> None:
         states.append(state)
     first, second = (state.posteriors for state in states)
     assert np.abs(first - second).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("strategy", "n_ranges"), [("residual", 2), ("residual", 5), ("subtract", 5), ("mask3d", 5)]
+)
+def test_classifications_agree_for_any_division(strategy: StrategyName, n_ranges: int) -> None:
+    """From images to maps, posteriors agree to 1e-4 and maps to 1e-5 of their largest value."""
+    found, expected = classify(strategy, Serial(n_ranges)), classify(strategy, HERE)
+    assert np.abs(found.posteriors - expected.posteriors).max() < 1e-4
+    pairs = [(found.consensus.map, expected.consensus.map)]
+    for a, b in (*pairs, *zip(found.maps, expected.maps, strict=True)):
+        for one, other in zip((a.full, *a.halves), (b.full, *b.halves), strict=True):
+            assert np.abs(one - other).max() < 1e-5 * np.abs(other).max()
+
+
+@cache
+def classify(strategy: StrategyName, executor: Serial) -> ClassificationResult:
+    """Classify the planted set, a few cycles."""
+    planted = plant()
+    settings = ClassifierSettings(n_classes=2, n_runs=1, max_cycles=2, strategy=strategy)
+    classifier = FocusedClassifier(settings, KERNELS, executor=executor)
+    return classifier.fit(planted.particles, ArrayReader(planted.images), planted.mask)
 
 
 def test_spread_statistics_are_not_gathered() -> None:

@@ -67,7 +67,8 @@ class Dask:
 
     def ranges(self, n_items: int) -> tuple[slice, ...]:
         """Divide items into one range a worker there is now."""
-        return divide(n_items, len(self._workers()))
+        with self._explained():
+            return divide(n_items, len(self._workers()))
 
     def place(self, objects: Sequence[T], ranges: Sequence[slice]) -> Spread[T]:
         """Bring one object to each worker."""

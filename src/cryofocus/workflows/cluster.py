@@ -36,9 +36,14 @@ PACKAGES = ("cryofocus", "numpy", "numba", "distributed")
 # that comes close to its limit is killed.
 STATISTICS_SHARE = 0.5
 # Statistics that exceed memory are kept on disk by us (--memory); Dask, which does not know which
-# of them are, must neither move them to disk again nor stop a worker that holds many.
-MEMORY_IS_OURS = {
-    f"distributed.worker.memory.{rule}": False for rule in ("target", "spill", "pause")
+# of them are, must neither move them to disk again nor stop a worker that holds many. And tasks
+# last seconds: looking at workers fifty times a second would take a tenth of a cycle.
+WORKER_CONFIGURATION: dict[str, Any] = {
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "500ms",
 }
 # Particle tables travel with the tasks, so that lost ranges can be read again.
 LARGE_TASKS = {"distributed.admin.large-graph-warning-threshold": "1TB"}
@@ -97,7 +102,7 @@ def open_resources(
             "'pip install cryofocus[cluster]', or leave --cluster out."
         ) from error
     with (
-        dask.config.set({**MEMORY_IS_OURS, **LARGE_TASKS}),
+        dask.config.set({**WORKER_CONFIGURATION, **LARGE_TASKS}),
         _open_cluster(choice, threads) as cluster_or_address,
         _connect(Client, cluster_or_address) as client,
     ):
@@ -180,7 +185,7 @@ def _submit_jobs(settings: SlurmSettings) -> Iterator[Any]:
         ) from error
     exports = [
         f"export DASK_{name.replace('.', '__').upper()}={value}"
-        for name, value in MEMORY_IS_OURS.items()
+        for name, value in WORKER_CONFIGURATION.items()
     ]
     options = settings.model_dump(exclude={"workers", "wait_minutes", "job_script_prologue"})
     with SLURMCluster(
