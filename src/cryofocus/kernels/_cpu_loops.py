@@ -25,6 +25,7 @@ from cryofocus.kernels._vector import (
     alternate,
     as_float,
     load,
+    prefetch,
     scale,
     store,
 )
@@ -36,6 +37,8 @@ TILE = 128
 # the neighbours x and x + 1 are; in `values` the neighbours' weights in this order, and then:
 REAL, IMAGINARY, PRECISION, SIGN = 8, 9, 10, 11
 N_PLACES, N_VALUES = 5, 12
+# Floats of a grid beyond the second-level cache, and of a cache line.
+LARGE_GRID, LINE = 2**20, 16
 # Floats of a node that are handled at once, as long as so many are left.
 WIDTHS = (8, 4, 2)
 
@@ -43,34 +46,33 @@ WIDTHS = (8, 4, 2)
 @nb.njit(cache=True, fastmath=FAST)
 def locate_tile(matrix, points, start, n, edge, places, values):
     """Find the neighbours of A^T (kx, ky, 0), their weights, and the sign of x."""
-    one, whole, size = np.float32(1), np.float32(edge), np.int32(edge)
+    # Single precision holds all whole numbers up to the square of an edge of 4096: rows are found
+    # without a detour over integers, which the compiler would make 64 bits wide.
+    zero, one, whole = np.float32(0), np.float32(1), np.float32(edge)
     a, b, c = matrix[0, 0], matrix[0, 1], matrix[0, 2]
     d, e, f = matrix[1, 0], matrix[1, 1], matrix[1, 2]
-    tile = points[start : start + n]
+    columns, rows = points[0, start : start + n], points[1, start : start + n]
     for p in range(n):
-        kx, ky = tile[p, 0], tile[p, 1]
+        kx, ky = columns[p], rows[p]
         x = a * kx + d * ky
         y = b * kx + e * ky
         z = c * kx + f * ky
-        sign = np.float32(-1) if x < 0 else one
+        sign = -one if x < zero else one
         x *= sign
         y *= sign
         z *= sign
-        x0 = np.int32(x)
-        # Cutting off decimals is rounding down for positive numbers.
-        y0 = np.int32(y + whole) - size
-        z0 = np.int32(z + whole) - size
-        fx, fy, fz = x - np.float32(x0), y - np.float32(y0), z - np.float32(z0)
-        y1, z1 = y0 + np.int32(1), z0 + np.int32(1)
-        y0 += size if y0 < 0 else np.int32(0)
-        y1 += size if y1 < 0 else np.int32(0)
-        z0 += size if z0 < 0 else np.int32(0)
-        z1 += size if z1 < 0 else np.int32(0)
-        places[0, p] = x0
-        places[1, p] = z0 * size + y0
-        places[2, p] = z0 * size + y1
-        places[3, p] = z1 * size + y0
-        places[4, p] = z1 * size + y1
+        x0, y0, z0 = np.floor(x), np.floor(y), np.floor(z)
+        fx, fy, fz = x - x0, y - y0, z - z0
+        y1, z1 = y0 + one, z0 + one
+        y0 += whole if y0 < zero else zero
+        y1 += whole if y1 < zero else zero
+        z0 += whole if z0 < zero else zero
+        z1 += whole if z1 < zero else zero
+        places[0, p] = np.int32(x0)
+        places[1, p] = np.int32(z0 * whole + y0)
+        places[2, p] = np.int32(z0 * whole + y1)
+        places[3, p] = np.int32(z1 * whole + y0)
+        places[4, p] = np.int32(z1 * whole + y1)
         gx, gy, gz = one - fx, one - fy, one - fz
         values[0, p] = gz * gy * gx
         values[1, p] = gz * gy * fx
@@ -86,11 +88,25 @@ def locate_tile(matrix, points, start, n, edge, places, values):
 @nb.njit(cache=True, fastmath=FAST)
 def read_tile(data, precision, start, n, values):
     """Take over a tile's data, conjugated where its mate is read, and precisions."""
-    data, precision = data[start : start + n], precision[start : start + n]
+    data, precision = data[2 * start : 2 * (start + n)], precision[start : start + n]
     for p in range(n):
-        values[REAL, p] = as_float(data[p, 0])
-        values[IMAGINARY, p] = as_float(data[p, 1]) * values[SIGN, p]
+        values[REAL, p] = as_float(data[2 * p])
+        values[IMAGINARY, p] = as_float(data[2 * p + 1]) * values[SIGN, p]
         values[PRECISION, p] = as_float(precision[p])
+
+
+@nb.njit(cache=True, fastmath=FAST)
+def fetch_tile(grid, places, n, edge, stride):
+    """Ask for a tile's neighbours all at once where the grid is larger than the cache."""
+    half = edge // 2 + 1
+    if edge * edge * half * stride < LARGE_GRID:
+        return
+    for p in range(n):
+        x = np.int64(places[0, p])
+        for row in range(4):
+            at = (np.int64(places[row + 1, p]) * half + x) * stride
+            for first in range(0, 2 * stride, LINE):
+                prefetch(grid, at + first)
 
 
 def _for_all_widths(make):
@@ -217,7 +233,7 @@ def gather_slices(
     n_components,  # IN
     order,  # IN  (particle,) int64: particles with similar views next to each other
     matrices,  # IN  (particle, 2, 3) float32
-    points,  # IN  (point, 2) float32, kx >= 0 and ky in grid units
+    points,  # IN  (2, point) float32, kx >= 0 and ky in grid units
     n_threads,  # IN
     slices,  # OUT (particle, point * component * 2) float32
 ):
@@ -229,9 +245,10 @@ def gather_slices(
             np.empty((N_VALUES, TILE), np.float32),
         )
         for i in order[thread * n // n_threads : (thread + 1) * n // n_threads]:
-            for start in range(0, points.shape[0], TILE):
-                m = min(TILE, points.shape[0] - start)
+            for start in range(0, points.shape[1], TILE):
+                m = min(TILE, points.shape[1] - start)
                 locate_tile(matrices[i], points, start, m, edge, places, values)
+                fetch_tile(grid, places, m, edge, stride)
                 nodes = slices[i, start * stride : (start + m) * stride]
                 interpolate_tile(grid, places, values, m, edge, stride, nodes)
                 for p in range(m):
@@ -245,8 +262,8 @@ def class_moments(
     edge,  # IN
     order,  # IN  (particle,) int64: particles with similar views next to each other
     matrices,  # IN  (particle, 2, 3) float32
-    points,  # IN  (point, 2) float32
-    data,  # IN  (particle, point, 2) float32 or bfloat16, Hermitian weights included
+    points,  # IN  (2, point) float32, kx >= 0 and ky in grid units
+    data,  # IN  (particle, point * 2) float32 or bfloat16, Hermitian weights included
     precision,  # IN  (particle, point) float32 or bfloat16, Hermitian weights included
     n_threads,  # IN
     linear,  # OUT (particle, component) float64: Re<data, slice_k>
@@ -263,9 +280,10 @@ def class_moments(
         for i in order[thread * n // n_threads : (thread + 1) * n // n_threads]:
             once[:] = 0
             twice[:] = 0
-            for start in range(0, points.shape[0], TILE):
-                m = min(TILE, points.shape[0] - start)
+            for start in range(0, points.shape[1], TILE):
+                m = min(TILE, points.shape[1] - start)
                 locate_tile(matrices[i], points, start, m, edge, places, values)
+                fetch_tile(grid, places, m, edge, stride)
                 read_tile(data[i], precision[i], start, m, values)
                 _moments(stride, grid, places, values, m, edge // 2 + 1, stride, once, twice)
             for k in range(n_components):
@@ -279,8 +297,8 @@ def latent_moments(
     edge,  # IN
     order,  # IN  (particle,) int64: particles with similar views next to each other
     matrices,  # IN  (particle, 2, 3) float32
-    points,  # IN  (point, 2) float32
-    data,  # IN  (particle, point, 2) float32 or bfloat16, Hermitian weights included
+    points,  # IN  (2, point) float32, kx >= 0 and ky in grid units
+    data,  # IN  (particle, point * 2) float32 or bfloat16, Hermitian weights included
     precision,  # IN  (particle, point) float32 or bfloat16, Hermitian weights included
     n_threads,  # IN
     linear,  # OUT (particle, component) float64: Re<data, slice_k>
@@ -298,9 +316,10 @@ def latent_moments(
         for i in order[thread * n // n_threads : (thread + 1) * n // n_threads]:
             once[:] = 0
             twice[:, :] = 0
-            for start in range(0, points.shape[0], TILE):
-                m = min(TILE, points.shape[0] - start)
+            for start in range(0, points.shape[1], TILE):
+                m = min(TILE, points.shape[1] - start)
                 locate_tile(matrices[i], points, start, m, edge, places, values)
+                fetch_tile(grid, places, m, edge, stride)
                 read_tile(data[i], precision[i], start, m, values)
                 interpolate_tile(grid, places, values, m, edge, stride, nodes)
                 _project(stride, nodes, stride, values[REAL : REAL + 2], m, once)
@@ -320,8 +339,8 @@ def latent_moments(
 def accumulate(
     order,  # IN  (n,) int64: particles to insert, those with similar views next to each other
     matrices,  # IN  (particle, 2, 3) float32
-    points,  # IN  (point, 2) float32
-    data,  # IN  (particle, point, 2) float32 or bfloat16, Hermitian weights included
+    points,  # IN  (2, point) float32, kx >= 0 and ky in grid units
+    data,  # IN  (particle, point * 2) float32 or bfloat16, Hermitian weights included
     precision,  # IN  (particle, point) float32 or bfloat16, Hermitian weights included
     data_weights,  # IN  (particle, component) float32
     precision_weights,  # IN  (particle, precision component) float32
@@ -343,9 +362,10 @@ def accumulate(
             for k in range(n_data):
                 of_data[2 * k : 2 * k + 2] = data_weights[i, k]
             of_precision[2 * n_data : 2 * n_data + n_precision] = precision_weights[i]
-            for start in range(0, points.shape[0], TILE):
-                m = min(TILE, points.shape[0] - start)
+            for start in range(0, points.shape[1], TILE):
+                m = min(TILE, points.shape[1] - start)
                 locate_tile(matrices[i], points, start, m, edge, places, values)
+                fetch_tile(sums[thread], places, m, edge, stride)
                 read_tile(data[i], precision[i], start, m, values)
                 _spread(
                     stride,

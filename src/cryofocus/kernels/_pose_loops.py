@@ -18,6 +18,7 @@ from cryofocus.kernels._cpu_loops import (
     REAL,
     SIGN,
     TILE,
+    fetch_tile,
     interpolate_tile,
     locate_tile,
     read_tile,
@@ -30,9 +31,9 @@ def pose_moments(
     edge,  # IN
     order,  # IN  (particle,) int64: particles with similar views next to each other
     matrices,  # IN  (particle, 2, 3) float32
-    points,  # IN  (point, 2) float32, kx >= 0 and ky in grid units
+    points,  # IN  (2, point) float32, kx >= 0 and ky in grid units
     shifts,  # IN  (particle, 2) float32, radians per grid unit
-    data,  # IN  (particle, point, 2) float32 or bfloat16, Hermitian weights included
+    data,  # IN  (particle, point * 2) float32 or bfloat16, Hermitian weights included
     precision,  # IN  (particle, point) float32 or bfloat16, Hermitian weights included
     n_threads,  # IN
     linear,  # OUT (particle, 6) float64: Re<data, column>
@@ -52,15 +53,16 @@ def pose_moments(
             qxx = qxy = qxz = qyy = qyz = qzz = 0.0
             qxu = qyu = qzu = qxv = qyv = qzv = 0.0
             quu = quv = qvv = 0.0
-            for start in range(0, points.shape[0], TILE):
-                m = min(TILE, points.shape[0] - start)
+            for start in range(0, points.shape[1], TILE):
+                m = min(TILE, points.shape[1] - start)
                 locate_tile(matrix, points, start, m, edge, places, values)
+                fetch_tile(grid, places, m, edge, 8)
                 read_tile(data[i], precision[i], start, m, values)
                 interpolate_tile(grid, places, values, m, edge, 8, nodes)
                 for p in range(m):
                     node, sign = nodes[8 * p : 8 * p + 8], values[SIGN, p]
                     # Friedel mates share one stored value: there, the whole point is conjugated.
-                    kx, ky = sign * points[start + p, 0], sign * points[start + p, 1]
+                    kx, ky = sign * points[0, start + p], sign * points[1, start + p]
                     phase = kx * shifts[i, 0] + ky * shifts[i, 1]
                     cosine, sine = np.cos(phase), np.sin(phase)
                     dr = values[REAL, p] * cosine + values[IMAGINARY, p] * sine

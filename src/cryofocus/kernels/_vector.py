@@ -12,6 +12,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.core.datamodel import models
 from numba.extending import intrinsic, register_model
 
@@ -141,6 +142,25 @@ def as_float(_context: Any, value: Any) -> Typed:
         return builder.bitcast(bits, ir.FloatType())
 
     return types.float32(value), generate
+
+
+@intrinsic
+def prefetch(_context: Any, array: Any, index: Any) -> Typed:
+    """Ask for the cache line of a flat array's element before it is needed."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        flat, index = arguments
+        place = _address(context, builder, signature.args[0], flat, index)
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, _INDEX, _INDEX, _INDEX])
+        name = "llvm.prefetch.p0"
+        function = cgutils.get_or_insert_function(builder.module, kind, name)  # type: ignore[no-untyped-call]
+        # For reading, to be kept in all caches, data.
+        hints = [ir.Constant(_INDEX, number) for number in (0, 3, 1)]
+        builder.call(function, [builder.bitcast(place, byte), *hints])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
 
 
 def _address(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:

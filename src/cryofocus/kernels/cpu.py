@@ -49,7 +49,7 @@ class CpuKernels:
             grid.shape[3],
             geometry.order,
             geometry.matrices,
-            geometry.points,
+            _planes(geometry),
             self.n_threads,
             slices.view(np.float32).reshape(len(slices), -1),
         )
@@ -103,9 +103,9 @@ class CpuKernels:
             geometry.edge,
             geometry.order,
             geometry.matrices,
-            geometry.points,
+            _planes(geometry),
             shifts,
-            _pairs(data),
+            _rows(data),
             precision,
             self.n_threads,
             linear,
@@ -149,8 +149,8 @@ class CpuKernels:
             geometry.edge,
             geometry.order,
             geometry.matrices,
-            geometry.points,
-            _pairs(data),
+            _planes(geometry),
+            _rows(data),
             precision,
             self.n_threads,
             *out,
@@ -183,8 +183,8 @@ class CpuAccumulator:
         _cpu_loops.accumulate(
             geometry.order[counts[geometry.order]],
             geometry.matrices,
-            geometry.points,
-            _pairs(data),
+            _planes(geometry),
+            _rows(data),
             precision,
             data_weights,
             precision_weights,
@@ -218,11 +218,17 @@ def _floats(grid: Complex64[np.ndarray, "edge edge half component"]) -> Float32[
     return np.ascontiguousarray(grid).view(np.float32).reshape(-1)
 
 
-def _pairs(data: Data) -> np.ndarray:
-    """View complex numbers as pairs of what they are stored as."""
-    if data.dtype == np.complex64:
-        return np.ascontiguousarray(data).view(np.float32).reshape(*data.shape, 2)
-    return data
+def _planes(geometry: SliceGeometry) -> Float32[np.ndarray, "2 point"]:
+    """Return all kx, then all ky: the compiler wants neighbours in memory."""
+    return np.ascontiguousarray(geometry.points.T)
+
+
+def _rows(data: Data) -> np.ndarray:
+    """View complex numbers, one row a particle, as the run of real and imaginary parts it is."""
+    plain = np.ascontiguousarray(data)
+    return plain.view(np.float32 if data.dtype == np.complex64 else np.uint16).reshape(
+        len(data), -1
+    )
 
 
 def _make_hermitian(sums: np.ndarray) -> None:
