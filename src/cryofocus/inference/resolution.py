@@ -7,11 +7,10 @@ import logging
 import numpy as np
 
 from cryofocus.inference.consensus import Consensus
-from cryofocus.maths.shells import first_shell_below
+from cryofocus.maths.shells import FSC_LIMIT, first_shell_below
 
 logger = logging.getLogger(__name__)
 
-FSC_LIMIT = 0.143
 # The smallest band in which a focus region still has a shape.
 MIN_SHELLS = 5
 

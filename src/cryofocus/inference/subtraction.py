@@ -30,11 +30,10 @@ from cryofocus.inference.noise import NoiseModel, fit_noise, flat_noise
 from cryofocus.inference.reconstruct import matched_chunk
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.filters import filter_shells
-from cryofocus.maths.shells import first_shell_below
+from cryofocus.maths.shells import FSC_LIMIT, first_shell_below
 
 # Enough images for the grey scale of a map, the noise and the spread of intensities.
 FIT_PARTICLES = 2000
-FSC_THRESHOLD = 0.143
 
 HalfMaps = tuple[Float32[np.ndarray, "box box box"], Float32[np.ndarray, "box box box"]]
 
@@ -182,7 +181,7 @@ def filter_half_maps(halves: HalfMaps, fsc: Float[np.ndarray, " n_shells"]) -> H
     """
     weight = np.clip(fsc, 0.0, 1.0)
     weight[0] = 1.0
-    weight[first_shell_below(fsc, FSC_THRESHOLD) :] = 0.0
+    weight[first_shell_below(fsc, FSC_LIMIT) :] = 0.0
     # Corners of the transform take the last value.
     weight = np.append(weight, 0.0)
     first, second = (np.asarray(filter_shells(half, weight), np.float32) for half in halves)

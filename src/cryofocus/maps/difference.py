@@ -16,9 +16,13 @@ from cryofocus.arrays import Volume
 from cryofocus.maths.filters import expand_shells, lowpass_curve
 from cryofocus.maths.fourier import forward_3d, inverse_3d
 from cryofocus.maths.grids import n_shells
-from cryofocus.maths.shells import first_shell_below, fourier_shell_correlation, shell_mean_3d
+from cryofocus.maths.shells import (
+    FSC_LIMIT,
+    first_shell_below,
+    fourier_shell_correlation,
+    shell_mean_3d,
+)
 
-FSC_LIMIT = 0.143
 NOISE_WINDOW_RESOLUTIONS = 2.5
 """Standard deviation of the window noise is averaged over, in units of the resolution limit."""
 

@@ -8,6 +8,10 @@ from jaxtyping import Complex, Float, Float64
 from cryofocus.maths.fourier import hermitian_weights
 from cryofocus.maths.grids import n_shells, shell_index_3d
 
+# Where the Fourier shell correlation of two half maps ends their resolution (Rosenthal &
+# Henderson 2003).
+FSC_LIMIT = 0.143
+
 
 def shell_mean_3d(
     values: Float[np.ndarray, "box box half"], box: int

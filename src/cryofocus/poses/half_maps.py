@@ -11,10 +11,11 @@ from jaxtyping import Float, Float32
 from scipy.ndimage import gaussian_filter
 
 from cryofocus.inference.reconstruct import MapEstimate
-from cryofocus.inference.subtraction import FSC_THRESHOLD, HalfMaps, filter_half_maps
+from cryofocus.inference.subtraction import HalfMaps, filter_half_maps
 from cryofocus.maps.rigid import RigidTransform
 from cryofocus.maths.fourier import forward_3d
 from cryofocus.maths.shells import (
+    FSC_LIMIT,
     first_shell_below,
     fourier_shell_correlation,
     shell_mean_3d,
@@ -81,7 +82,7 @@ def _weigh(
     Of the power of a shell, the share 1 - FSC is noise, the same everywhere in the map.
     """
     box = filtered.shape[0]
-    n_shells = max(first_shell_below(fsc, FSC_THRESHOLD), 1)
+    n_shells = max(first_shell_below(fsc, FSC_LIMIT), 1)
     power = shell_mean_3d(np.abs(forward_3d(filtered)) ** 2, box)
     # A shell holds points in proportion to its surface; that at the origin is a single one.
     power *= 4 * np.pi * np.arange(len(power)) ** 2 + 1

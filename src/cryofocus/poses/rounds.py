@@ -18,10 +18,10 @@ from jaxtyping import Int8
 from cryofocus.data.particles import ParticleSet
 from cryofocus.inference.consensus import Consensus, estimate_consensus
 from cryofocus.inference.images import ParticleImages
-from cryofocus.inference.resolution import FSC_LIMIT, MIN_SHELLS, choose_shells
+from cryofocus.inference.resolution import MIN_SHELLS, choose_shells
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.rotations import geodesic_degrees
-from cryofocus.maths.shells import first_shell_below
+from cryofocus.maths.shells import FSC_LIMIT, first_shell_below
 from cryofocus.maths.symmetry import OperatorSet
 from cryofocus.poses.accuracy import PoseAccuracy, measure_accuracy
 from cryofocus.poses.by_class import ClassReferences, Membership, refine_by_class

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
+from cryofocus.maths.shells import FSC_LIMIT
 from cryofocus.report import style
 from cryofocus.report.results import RunResults
 
 CHART_HEIGHT_INCHES = 3.3
-FSC_THRESHOLD = 0.143
 N_BINS = 25
 N_CALIBRATION_BINS = 8
 MIN_CALIBRATION_PARTICLES = 20
@@ -85,9 +85,9 @@ def draw_fsc(results: RunResults) -> Figure:
             label=f"class {curve.class_number}:  {say_angstrom(summary.resolution_angstrom)}",
         )
     nyquist = 0.5 / results.job.pixel_size_angstrom
-    panel.axhline(FSC_THRESHOLD, color=style.MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
+    panel.axhline(FSC_LIMIT, color=style.MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
     panel.annotate(
-        f"{FSC_THRESHOLD}", (0.0, FSC_THRESHOLD), (4, 3), textcoords="offset points", fontsize=9
+        f"{FSC_LIMIT}", (0.0, FSC_LIMIT), (4, 3), textcoords="offset points", fontsize=9
     )
     panel.set(xlim=(0.0, nyquist), ylim=(-0.1, 1.03))
     panel.set(xlabel="spatial frequency (1/Å)", ylabel="correlation of half maps")

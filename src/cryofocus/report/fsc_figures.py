@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from cryofocus.maps.directional import DirectionalFsc
+from cryofocus.maths.shells import FSC_LIMIT
 from cryofocus.report import style
-from cryofocus.workflows.fsc import FSC_HALF, FSC_LIMIT, FscResult
+from cryofocus.workflows.fsc import FSC_HALF, FscResult
 
 FIGURE_HEIGHT_INCHES = 3.8
 DOTS_PER_INCH = 150

@@ -13,9 +13,8 @@ from cryofocus.data.star import write_star
 from cryofocus.data.volume import write_volume
 from cryofocus.inference.classifier import ClassificationResult
 from cryofocus.inference.reconstruct import MapEstimate
-from cryofocus.inference.resolution import FSC_LIMIT
 from cryofocus.inference.settings import ClassifierSettings
-from cryofocus.maths.shells import first_shell_below, shell_resolution_angstrom
+from cryofocus.maths.shells import FSC_LIMIT, first_shell_below, shell_resolution_angstrom
 from cryofocus.workflows.classify_inputs import Inputs
 from cryofocus.workflows.classify_rounds import Round
 from cryofocus.workflows.fsc_table import shell_columns

@@ -36,13 +36,12 @@ from cryofocus.errors import RegionError
 from cryofocus.inference.consensus import estimate_consensus
 from cryofocus.inference.preparation import Invert, assign_half_sets, prepare_images
 from cryofocus.kernels.select import available_threads, select_kernels
-from cryofocus.maths.shells import first_shell_below, shell_resolution_angstrom
+from cryofocus.maths.shells import FSC_LIMIT, first_shell_below, shell_resolution_angstrom
 from cryofocus.workflows.covary_inputs import CovaryInputs, CovarySettings, Run
 from cryofocus.workflows.progress import Progress
 
 logger = logging.getLogger(__name__)
 
-FSC_LIMIT = 0.143
 # The smallest band in which a region still has a shape.
 MIN_SHELLS = 5
 

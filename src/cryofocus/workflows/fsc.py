@@ -21,13 +21,13 @@ from cryofocus.maps.local_resolution import (
 )
 from cryofocus.maps.resolution import FscCurves, measure_fsc
 from cryofocus.maths.sampling import hemisphere_directions
-from cryofocus.maths.shells import crossing_shell, shell_resolution_angstrom
+from cryofocus.maths.shells import FSC_LIMIT, crossing_shell, shell_resolution_angstrom
 from cryofocus.workflows import atomic
 from cryofocus.workflows.fsc_table import shell_columns
 from cryofocus.workflows.new_directory import DirectoryKind, new_directory
 from cryofocus.workflows.progress import Progress, SilentProgress
 
-FSC_LIMIT, FSC_HALF = 0.143, 0.5
+FSC_HALF = 0.5
 N_DIRECTIONS = 500
 CURVES, DIRECTIONS = "fsc.star", "directional.csv"
 KIND = DirectoryKind("result of cryofocus fsc", CURVES)

@@ -11,10 +11,11 @@ from jaxtyping import Float, Int8
 
 from cryofocus.inference.consensus import estimate_consensus
 from cryofocus.inference.images import ParticleImages
-from cryofocus.inference.subtraction import FSC_THRESHOLD, HalfMaps, filter_half_maps
+from cryofocus.inference.subtraction import HalfMaps, filter_half_maps
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.fourier import forward_3d
 from cryofocus.maths.shells import (
+    FSC_LIMIT,
     first_shell_below,
     fourier_shell_correlation,
     shell_resolution_angstrom,
@@ -92,7 +93,7 @@ def _filtered(
     images: ParticleImages, halves: HalfMaps, fsc: Float[np.ndarray, " n_shells"], origin: str
 ) -> Density:
     particles = images.particles
-    n_shells = max(first_shell_below(fsc, FSC_THRESHOLD), 1)
+    n_shells = max(first_shell_below(fsc, FSC_LIMIT), 1)
     resolution = shell_resolution_angstrom(
         min(n_shells, particles.box // 2), particles.box, particles.pixel_size_angstrom
     )
