@@ -1,11 +1,11 @@
 """What do time and memory depend on, stage by stage?
 
-One dependence at a time, the rest as in `STANDARD`: particles, box (at a fixed pixel size, the
-images framed with noise), classes, radius of the focus sphere, threads. Every case is classified
-in a process of its own, after an unmeasured one that compiles the kernels. One simulated set is
-repeated up to the number of particles, which changes no cost: 100,000 particles and more are
-repetitions of some hundred images, poses and statistics, not data. Cycles do not stop early, and
-the figure of a cycle is the median of the last ones.
+One dependence at a time, the rest as in `STANDARD` and `DEPARTURES`: particles, box (at a fixed
+pixel size, the images framed with noise), classes, radius of the focus sphere, threads. Every case
+is classified in a process of its own, after an unmeasured one that compiles the kernels. One
+simulated set is repeated up to the number of particles, which changes no cost: 100,000 particles
+and more are repetitions of some hundred images, poses and statistics, not data. Cycles do not stop
+early, and the figure of a cycle is the median of the last ones.
 
 Usage: ``python benchmarks/scaling.py [particles box classes radius threads]
 [--particles 10000 100000 ...] [--box ...] [--classes ...] [--radius ...] [--threads ...]
@@ -63,8 +63,12 @@ VALUES: dict[str, tuple[float, ...]] = {
     "radius": (30, 45, 60, 90, 120),
     "threads": tuple(sorted({1, available_threads()})),
 }
-# A box of 512 takes forty times as long to read and transform as one of 80.
-PARTICLES_OF_BOX = 1000
+# A million particles should fit into memory and an hour; a box of 512 takes forty times as long to
+# transform as one of 80.
+DEPARTURES: dict[str, dict[str, float]] = {
+    "particles": {"classes": 2, "radius": 45.0},
+    "box": {"particles": 1000},
+}
 AXES = {
     "particles": "particles",
     "box": "box, pixels",
@@ -163,10 +167,8 @@ def _classify(data: SimulatedSet, case: Case, allocate: object) -> StageWatch:
 
 def measure_alone(folder: Path, dependence: str, value: float, where: str) -> Row:
     """Measure one case in a new process."""
-    standard = STANDARD
-    if dependence == "box":
-        standard = replace(standard, particles=min(PARTICLES_OF_BOX, standard.particles))
-    case = replace(standard, **{dependence: value if dependence == "radius" else int(value)})
+    number = float(value) if dependence == "radius" else int(value)
+    case = replace(STANDARD, **DEPARTURES.get(dependence, {}), **{dependence: number})
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         row = pool.submit(measure, folder, dependence, case, where).result()

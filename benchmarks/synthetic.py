@@ -7,6 +7,7 @@ made larger by repeating its particles, and its box by framing each image with n
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from cryofocus.workflows.machine import describe_machine
 from cryofocus.workflows.simulate import simulate_humanoid
 
 SOFT_EDGE_ANGSTROM = 8.0
+PLACES = 64  # rows and columns at which a frame of noise may begin
 
 
 @dataclass(frozen=True)
@@ -30,18 +32,25 @@ class FramedReader:
     inner_box: int
     box: int
 
+    @cached_property
+    def noise(self) -> np.ndarray:
+        """A field of noise out of which frames are cut."""
+        rng = np.random.default_rng(0)
+        return rng.standard_normal((self.box + PLACES,) * 2, np.float32)
+
     def read(self, indices: np.ndarray) -> np.ndarray:
         """Return framed images; the same index always gets the same noise."""
-        rng = np.random.default_rng(int(indices[0]))
-        images = rng.standard_normal((len(indices), self.box, self.box), np.float32)
+        inner = self.reader.read(indices)
+        if self.box == self.inner_box:
+            return inner
+        images = np.empty((len(indices), self.box, self.box), np.float32)
+        for image, index in zip(images, indices, strict=True):
+            y, x = divmod(int(index) % PLACES**2, PLACES)
+            image[:] = self.noise[y : y + self.box, x : x + self.box]
         start = self.box // 2 - self.inner_box // 2
         inside = slice(start, start + self.inner_box)
-        images[:, inside, inside] = self.reader.read(indices)
+        images[:, inside, inside] = inner
         return images
-
-    def take(self, which: np.ndarray) -> FramedReader:
-        """Return a reader of some of the images."""
-        return FramedReader(self.reader.take(which), self.inner_box, self.box)
 
 
 @dataclass(frozen=True)
