@@ -137,6 +137,7 @@ def quadratic_moments(
     n_shares = max(1, n_threads // n_products)
     for s in range(thread, n_products * n_shares, n_threads):
         sums[s] = float32(0)
+    n_bytes, n_precision_bytes = data.itemsize, precision.itemsize
     tile_points = TILE // n_components
     for first in range(0, points.shape[0], tile_points):
         n_points = min(tile_points, points.shape[0] - first)
@@ -156,12 +157,12 @@ def quadratic_moments(
             for p in range(s // n_products, n_points, n_shares):
                 a = p * n_components + k
                 if m < 0:
-                    total += decode(data[i, first + p, 0], data.itemsize) * real[a]
-                    total += decode(data[i, first + p, 1], data.itemsize) * imaginary[a]
+                    total += decode(data[i, first + p, 0], n_bytes) * real[a]
+                    total += decode(data[i, first + p, 1], n_bytes) * imaginary[a]
                 else:
                     b = p * n_components + m
                     power = real[a] * real[b] + imaginary[a] * imaginary[b]
-                    total += decode(precision[i, first + p], precision.itemsize) * power
+                    total += decode(precision[i, first + p], n_precision_bytes) * power
             sums[s] += total
         cuda.syncthreads()
     for product in range(thread, n_products, n_threads):

@@ -45,6 +45,7 @@ def pose_moments(
     """One block: one particle."""
     scratch = cuda.shared.array(THREADS, float32)
     i = order[cuda.blockIdx.x]
+    n_bytes, n_precision_bytes = data.itemsize, precision.itemsize
     zero = float32(0)
     l0, lx, ly, lz, lu, lv = zero, zero, zero, zero, zero, zero
     q00, q0x, q0y, q0z = zero, zero, zero, zero
@@ -64,9 +65,9 @@ def pose_moments(
         ci = interpolate(grid, rows, fractions, 8, 7)
         phase = kx * shifts[i, 0] + ky * shifts[i, 1]
         cosine, sine = float32(math.cos(phase)), float32(math.sin(phase))
-        real = decode(data[i, p, 0], data.itemsize)
-        imaginary = decode(data[i, p, 1], data.itemsize)
-        q = decode(precision[i, p], precision.itemsize)
+        real = decode(data[i, p, 0], n_bytes)
+        imaginary = decode(data[i, p, 1], n_bytes)
+        q = decode(precision[i, p], n_precision_bytes)
         dr = real * cosine + imaginary * sine
         di = sign * (imaginary * cosine - real * sine)
         # Friedel mates share one stored value: there, the whole point is conjugated.

@@ -46,6 +46,7 @@ def accumulate(
     stride = 2 * n_data + precision_weights.shape[1]
     first = cuda.blockIdx.y * POINTS
     last = min(first + POINTS, points.shape[0])
+    n_bytes, n_precision_bytes = data.itemsize, precision.itemsize
     for column in range(cuda.threadIdx.x, stride, cuda.blockDim.x):
         if column < 2 * n_data:
             weight = data_weights[i, column % n_data]
@@ -55,11 +56,11 @@ def accumulate(
             for p in range(first + cuda.threadIdx.y, last, cuda.blockDim.y):
                 rows, fractions, sign = locate(matrices, i, points[p, 0], points[p, 1], edge)
                 if column < n_data:
-                    value = decode(data[i, p, 0], data.itemsize)
+                    value = decode(data[i, p, 0], n_bytes)
                 elif column < 2 * n_data:
-                    value = sign * decode(data[i, p, 1], data.itemsize)
+                    value = sign * decode(data[i, p, 1], n_bytes)
                 else:
-                    value = decode(precision[i, p], precision.itemsize)
+                    value = decode(precision[i, p], n_precision_bytes)
                 spread(weight * value, rows, fractions, stride, column, sums)
 
 
@@ -77,8 +78,8 @@ def fold(
     share; on these planes node and mate are both stored and share what they got.
     """
     half = edge // 2 + 1
-    n_data = data.shape[1]
-    stride = 2 * n_data + precision.shape[1]
+    n_data, n_precision = data.shape[1], precision.shape[1]
+    stride = 2 * n_data + n_precision
     share = float32(0.5)
     for node in range(cuda.grid(1), data.shape[0], cuda.gridsize(1)):
         x, y, z = node % half, node // half % edge, node // (half * edge)
@@ -93,7 +94,7 @@ def fold(
                 imaginary -= sums[there + n_data + k]
             data[node, k, 0] = share * real
             data[node, k, 1] = share * imaginary
-        for k in range(precision.shape[1]):
+        for k in range(n_precision):
             amount = sums[here + 2 * n_data + k]
             if mirrored:
                 amount += sums[there + 2 * n_data + k]
