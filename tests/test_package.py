@@ -24,7 +24,10 @@ MODULE_OF_DISTRIBUTION = {
     "scikit-learn": "sklearn",
     "pyyaml": "yaml",
     "jinja2": "jinja2",
+    "dask-jobqueue": "dask_jobqueue",
 }
+# Extras that src imports where they are asked for; numba-cuda is numba.cuda to whom imports it.
+EXTRAS = ("cluster",)
 
 
 def normalised(requirement: str) -> str:
@@ -67,7 +70,7 @@ def test_shapes_in_signatures_are_executed() -> None:
 
 
 def test_every_library_imported_is_declared_and_used() -> None:
-    """The dependencies in pyproject.toml are exactly the libraries that src imports."""
+    """Dependencies and extras in pyproject.toml are exactly the libraries that src imports."""
     imported: set[str] = set()
     for path in (ROOT / "src").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -76,7 +79,12 @@ def test_every_library_imported_is_declared_and_used() -> None:
             elif isinstance(node, ast.ImportFrom) and node.module:
                 imported.add(node.module.split(".")[0])
     third_party = imported - set(sys.stdlib_module_names) - {"cryofocus"}
-    names = [normalised(requirement) for requirement in project()["dependencies"]]
+    requirements = list(project()["dependencies"])
+    for extra in EXTRAS:
+        requirements += project()["optional-dependencies"][extra]
+    names = [normalised(requirement) for requirement in requirements]
+    if any(requirement.startswith("dask[distributed]") for requirement in requirements):
+        names.append("distributed")
     assert third_party == {MODULE_OF_DISTRIBUTION.get(name, name) for name in names}
 
 

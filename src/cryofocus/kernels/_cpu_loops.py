@@ -111,9 +111,10 @@ def fetch_tile(grid, places, n, edge, stride):
 
 def _for_all_widths(make):
     """Return a loop that lets an operation work through so many floats, the widest first."""
-    by_eight, by_four, by_two = (nb.njit(fastmath=FAST)(make(width)) for width in WIDTHS)
+    compile_ = nb.njit(cache=False, fastmath=FAST)  # cached as part of who calls it
+    by_eight, by_four, by_two = (compile_(make(width)) for width in WIDTHS)
 
-    @nb.njit(fastmath=FAST)
+    @nb.njit(cache=False, fastmath=FAST)
     def work_through(n_floats, *arguments):
         first = 0
         while first + 8 <= n_floats:
@@ -129,7 +130,7 @@ def _for_all_widths(make):
 
 
 def _make_interpolate(width):
-    @nb.njit(fastmath=FAST)
+    @nb.njit(cache=False, fastmath=FAST)
     def interpolate(first, grid, places, values, p, half, stride):
         at = (np.int64(places[1, p]) * half + places[0, p]) * stride + first
         low = scale(values[0, p], load(width, grid, at))
