@@ -7,7 +7,7 @@ slices, added on the way (docs/decisions/0014).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,10 +83,12 @@ class SpreadStatistics:
         precision_weights: Float[np.ndarray, "particle precision_column"],
     ) -> SliceSums:
         """Insert every particle's residual and kernel with its weights, in single precision."""
-        data = np.asarray(data_weights, np.float32)
-        same = precision_weights is data_weights
-        precision = data if same else np.asarray(precision_weights, np.float32)
-        parts = [(data[rows], precision[rows]) for rows in self.shards.ranges]
+        ranges = self.shards.ranges
+        data = _divide(np.asarray(data_weights, np.float32), ranges)
+        # The same object twice travels once.
+        is_same = precision_weights is data_weights
+        precision = data if is_same else _divide(np.asarray(precision_weights, np.float32), ranges)
+        parts = list(zip(data, precision, strict=True))
         return self.executor.reduce(_insert, self.shards, self.kernels, parts)
 
     def whole(self) -> FocusStatistics:
@@ -184,6 +186,10 @@ def _locate(
 
 def _insert(statistics: FocusStatistics, kernels: SliceKernels, part: Weights) -> SliceSums:
     return sum_slices(statistics, *part, kernels)
+
+
+def _divide(rows: np.ndarray, ranges: Sequence[slice]) -> list[np.ndarray]:
+    return [rows[one] for one in ranges]
 
 
 def _join(pieces: Any) -> np.ndarray:

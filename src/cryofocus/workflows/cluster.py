@@ -42,6 +42,7 @@ WORKER_CONFIGURATION: dict[str, Any] = {
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.monitor-interval": "500ms",
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "500ms",
 }
@@ -184,7 +185,7 @@ def _submit_jobs(settings: SlurmSettings) -> Iterator[Any]:
             "'pip install cryofocus[cluster]'."
         ) from error
     exports = [
-        f"export DASK_{name.replace('.', '__').upper()}={value}"
+        f"export DASK_{name.replace('.', '__').replace('-', '_').upper()}={value}"
         for name, value in WORKER_CONFIGURATION.items()
     ]
     options = settings.model_dump(exclude={"workers", "wait_minutes", "job_script_prologue"})
