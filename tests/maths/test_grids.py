@@ -13,6 +13,7 @@ from cryofocus.maths.grids import (
     n_shells,
     shell_index_2d,
     shell_index_3d,
+    shell_planes_3d,
 )
 
 
@@ -47,3 +48,9 @@ def test_centre_pixel_stays_the_centre(old: int, new: int) -> None:
     if new >= old:
         np.testing.assert_array_equal(fit_box_2d(fitted, old), images)
         assert np.count_nonzero(fitted) == images.size
+
+
+@pytest.mark.parametrize("box", [8, 9])
+def test_planes_of_shells_make_the_whole(box: int) -> None:
+    """Shells given plane by plane are those of the whole grid."""
+    np.testing.assert_array_equal(np.stack(list(shell_planes_3d(box))), shell_index_3d(box))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from cryofocus.inference.images import ImageChunk, ParticleImages
 from cryofocus.inference.noise import NoiseModel
 from cryofocus.kernels.contract import SliceKernels, SliceSums
 from cryofocus.maths.fourier import forward_3d, inverse_3d
-from cryofocus.maths.grids import fit_box_3d, shell_index_3d
+from cryofocus.maths.grids import fit_box_3d, shell_planes_3d
 from cryofocus.maths.shells import fourier_shell_correlation, shell_mean_3d
 
 PADDING = 2
@@ -158,37 +158,58 @@ def _solve_map(
     workers: int,
 ) -> MapEstimate:
     edge = data[0].shape[0]
+    means = [shell_mean_3d(one, edge) for one in precision]
     halves = []
-    for numerator, denominator in zip(data, precision, strict=True):
+    for numerator, denominator, mean in zip(data, precision, means, strict=True):
         # A thousandth of the shell's mean keeps empty places of Fourier space at zero;
         # a shell that holds nothing at all (odd boxes, a class without particles) has no mean.
-        mean = 1e-3 * shell_mean_3d(denominator, edge)
-        floor = _by_shell(np.maximum(mean, np.finfo(np.float32).tiny), edge)
-        halves.append(grid_to_map(numerator / (denominator + floor), box, workers=workers))
+        floor = np.maximum(1e-3 * mean, np.finfo(np.float32).tiny)
+        grid = _divide((numerator,), (denominator,), floor)
+        halves.append(grid_to_map(grid, box, workers=workers))
     fsc = fourier_shell_correlation(forward_3d(halves[0]), forward_3d(halves[1]), box)
-    denominator = precision[0] + precision[1]
-    regularised = denominator + _by_shell(wiener_term(denominator, fsc, box), edge)
-    full = grid_to_map((data[0] + data[1]) / regularised, box, workers=workers)
+    grid = _divide(data, precision, wiener_term(means[0] + means[1], fsc, edge / box))
+    full = grid_to_map(grid, box, workers=workers)
     return MapEstimate(full, (halves[0], halves[1]), fsc)
 
 
 def wiener_term(
-    precision: Float32[np.ndarray, "edge edge half"],
+    mean_precision: Float64[np.ndarray, " grid_shells"],
     fsc: Float[np.ndarray, " n_shells"],
-    box: int,
+    padding: float,
 ) -> Float64[np.ndarray, " grid_shells"]:
     """Return 1/tau2 for each shell of the padded grid, from the half maps' FSC.
 
     The whole set's signal-to-noise ratio is 2 FSC / (1 - FSC) and equals mean precision times
     tau2, so that 1/tau2 = mean precision (1 - FSC) / (2 FSC) (Rosenthal & Henderson 2003).
+
+    Parameters
+    ----------
+    mean_precision : of the whole set, in each shell of the grid.
+    fsc : of the half maps, in each shell of the box.
+    padding : edge of the grid over that of the box.
     """
-    edge = precision.shape[0]
-    mean = shell_mean_3d(precision, edge)
     # Half maps that disagree, or agree perfectly by chance, must not divide by zero.
     clipped = np.clip(fsc, 1e-3, 0.999)
-    on_grid = np.interp(np.arange(len(mean)) * box / edge, np.arange(len(fsc)), clipped)
-    tiny = max(float(mean.max()) * 1e-6, float(np.finfo(np.float32).tiny))
-    return np.asarray(np.maximum(mean, tiny) * (1 - on_grid) / (2 * on_grid))
+    on_grid = np.interp(np.arange(len(mean_precision)) / padding, np.arange(len(fsc)), clipped)
+    tiny = max(float(mean_precision.max()) * 1e-6, float(np.finfo(np.float32).tiny))
+    return np.asarray(np.maximum(mean_precision, tiny) * (1 - on_grid) / (2 * on_grid))
+
+
+def _divide(
+    numerators: Sequence[Complex64[np.ndarray, "e e h"]],
+    denominators: Sequence[Float32[np.ndarray, "e e h"]],
+    regularisation: Float64[np.ndarray, " n_shells"],
+) -> Complex64[np.ndarray, "e e h"]:
+    """Return sum over sum, a value for each shell added to the denominator.
+
+    Plane by plane, because these grids are large; corners take the last shell's value.
+    """
+    result = np.empty(numerators[0].shape, np.complex64)
+    curve = regularisation.astype(np.float32)
+    for z, shells in enumerate(shell_planes_3d(len(result))):
+        below = sum(one[z] for one in denominators) + curve[np.minimum(shells, len(curve) - 1)]
+        result[z] = sum(one[z] for one in numerators) / below
+    return result
 
 
 def grid_to_map(
@@ -213,10 +234,3 @@ def gridding_kernel(box: int, edge: int) -> Float32[np.ndarray, "box box box"]:
     """Real-space image of trilinear interpolation on a grid of `edge`: a product of sinc^2."""
     line = np.sinc((np.arange(box) - box // 2) / edge) ** 2
     return np.asarray(line[:, None, None] * line[None, :, None] * line, np.float32)
-
-
-def _by_shell(
-    curve: Float[np.ndarray, " n_shells"], edge: int
-) -> Float32[np.ndarray, "edge edge half"]:
-    """Lay a curve over shells out on a half grid; corners take the last value."""
-    return np.asarray(curve[np.minimum(shell_index_3d(edge), len(curve) - 1)], np.float32)

@@ -6,6 +6,8 @@ runs 0, ..., box//2. The real-space centre of a box is pixel `box//2`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -59,6 +61,14 @@ def shell_index_3d(box: int) -> Int[np.ndarray, "box box half"]:
     kx = np.arange(box // 2 + 1)
     k = _signed_indices(box)
     return _rounded_radius(k[:, None, None] ** 2 + k[None, :, None] ** 2 + kx[None, None, :] ** 2)
+
+
+def shell_planes_3d(box: int) -> Iterator[Int[np.ndarray, "box half"]]:
+    """Yield `shell_index_3d` plane by plane (z), for grids whose temporaries would be large."""
+    k, kx = _signed_indices(box), np.arange(box // 2 + 1)
+    plane = k[:, None] ** 2 + kx**2
+    for kz in k:
+        yield _rounded_radius(plane + kz**2)
 
 
 def wave_vectors_3d(box: int) -> Float[np.ndarray, "3 box box half"]:

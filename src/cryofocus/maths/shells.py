@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Complex, Float, Float64
 
 from cryofocus.maths.fourier import hermitian_weights
-from cryofocus.maths.grids import n_shells, shell_index_3d
+from cryofocus.maths.grids import n_shells, shell_planes_3d
 
 # Where the Fourier shell correlation of two half maps ends their resolution (Rosenthal &
 # Henderson 2003).
@@ -20,12 +20,14 @@ def shell_mean_3d(
 
     Returns `box//2 + 1` means; corners beyond the last shell are left out.
     """
-    shells = shell_index_3d(box)
-    weights = np.broadcast_to(hermitian_weights(box), shells.shape)
-    inside = shells < n_shells(box)
-    index, weight = shells[inside], weights[inside].astype(np.float64)
-    sums = np.bincount(index, weights=weight * values[inside], minlength=n_shells(box))
-    return sums / np.bincount(index, weights=weight, minlength=n_shells(box))
+    n = n_shells(box)
+    weights = np.broadcast_to(hermitian_weights(box), values.shape[1:]).astype(np.float64)
+    sums, counts = np.zeros((2, n))
+    for plane, shells in zip(values, shell_planes_3d(box), strict=True):
+        index = np.minimum(shells, n).ravel()
+        sums += np.bincount(index, (weights * plane).ravel(), minlength=n + 1)[:n]
+        counts += np.bincount(index, weights.ravel(), minlength=n + 1)[:n]
+    return np.asarray(sums / counts)
 
 
 def fourier_shell_correlation(
