@@ -10,11 +10,14 @@ import mrcfile
 import numpy as np
 import pytest
 
+from cryofocus.data import images as images_module
 from cryofocus.data.images import ImageReader
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.resampling import plan_resampling
 from cryofocus.errors import ParticleError
 from cryofocus.maths.fourier import resize_images
+
+STATUS = Path("/proc/self/status")
 
 
 def test_any_order_is_the_order_asked_for(particle_file: Path, images: np.ndarray) -> None:
@@ -164,3 +167,20 @@ def test_groups_of_other_pixel_size_are_brought_onto_one_grid(
     found = ImageReader(particles).read(np.array([3, 0]))
     np.testing.assert_allclose(found[0], smooth[0], atol=1e-5)
     np.testing.assert_array_equal(found[1], images[0])
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="memory by kind is read from Linux's /proc")
+def test_pages_of_a_stack_do_not_stay(tmp_path: Path) -> None:
+    """What was read of a large stack counts no longer as memory of the process."""
+
+    def file_megabytes() -> float:
+        line = next(row for row in STATUS.read_text().splitlines() if row.startswith("RssFile"))
+        return int(line.split()[1]) / 1024
+
+    np.zeros((64, 512, 256), np.float32).tofile(tmp_path / "stack")
+    data = np.memmap(tmp_path / "stack", np.float32, "r", 0, (64, 512, 256))
+    before = file_megabytes()
+    assert data.sum() == 0
+    assert file_megabytes() > before + 20
+    images_module._let_go(data)
+    assert file_megabytes() < before + 5

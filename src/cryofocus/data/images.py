@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections import OrderedDict
 from dataclasses import replace
 from threading import Lock
@@ -97,6 +98,7 @@ class ImageReader:
         # Copies of a symmetry-expanded set share their image: it is read and resampled once.
         different, copy = np.unique(slices, return_inverse=True)
         pixels = _gather(data, different)
+        _let_go(data)
         finite = np.isfinite(pixels.sum(axis=(1, 2), dtype=np.float64))
         if not finite.all():
             first = int(different[np.argmin(finite)])
@@ -116,6 +118,16 @@ class ImageReader:
                 if len(self._stacks) > MAX_OPEN_STACKS:
                     self._stacks.popitem(last=False)
             return self._stacks[stack]
+
+
+def _let_go(data: Shaped[np.ndarray, "sections box box"]) -> None:
+    """Give back the pages of a mapped file that were read.
+
+    They stay in the system's cache, but no longer count as memory of this process, which is held
+    to a bound.
+    """
+    if isinstance(data.base, mmap.mmap):
+        data.base.madvise(mmap.MADV_DONTNEED)
 
 
 def _gather(

@@ -114,7 +114,6 @@ def classify(
             directory.write_text(directory.config, request.to_yaml())
             directory.write_text(directory.command, command + "\n")
             result, last = _fit_and_write(request, inputs, directory, monitor, resources)
-            _warn_about_memory(request)
             circumstances = Circumstances(
                 command, started.isoformat(timespec="seconds"), clock, tuple(warnings)
             )
@@ -141,8 +140,11 @@ def _fit_and_write(
         memory_gb=memory_bound_gb(resources.memory_gb),
     )
 
+    stores: list[StatisticsStore] = []
+
     def allocate() -> Allocate:
-        return StatisticsStore(directory.path, resources.memory_gb).allocate
+        stores.append(StatisticsStore(directory.path, resources.memory_gb))
+        return stores[-1].allocate
 
     rounds = ClassificationRounds(
         request, inputs, kernels, threads, resources.executor, monitor, allocate
@@ -164,19 +166,22 @@ def _fit_and_write(
     except (ClusterError, DeviceError, InputError):
         monitor.flush()
         raise
+    if request.cluster is None:
+        _warn_about_memory(
+            request.memory_gb, max((store.on_disk_gb for store in stores), default=0.0)
+        )
     return result, last
 
 
-def _warn_about_memory(request: ClassifyRequest) -> None:
+def _warn_about_memory(bound_gb: float | None, on_disk_gb: float) -> None:
     """Own up to a bound that was not kept: only the statistics can be moved to disk."""
-    peak = peak_memory_gb()
-    is_alone = request.cluster is None
-    if is_alone and request.memory_gb is not None and peak > request.memory_gb:
+    peak = peak_memory_gb() - on_disk_gb
+    if bound_gb is not None and peak > bound_gb:
         logger.warning(
             "memory reached %.2f GB, more than the %.2f GB allowed: images and whole-box maps "
             "need it, whatever the number of particles. Fewer --threads need less.",
             peak,
-            request.memory_gb,
+            bound_gb,
         )
 
 

@@ -29,12 +29,18 @@ class StatisticsStore:
     ----------
     folder : existing folder for the files.
     memory_gb : bound for the whole process; None takes most of the machine's memory.
+
+    Attributes
+    ----------
+    on_disk_gb : what lies on disk; while it is read it shows as memory of the process, which the
+        system takes back when it needs it.
     """
 
     def __init__(self, folder: Path, memory_gb: float | None = None) -> None:
         self._folder = folder
         self._memory_gb = memory_gb
         self._allocated_gb = 0.0
+        self.on_disk_gb = 0.0
 
     @cached_property
     def _bound_gb(self) -> float:
@@ -66,6 +72,7 @@ class StatisticsStore:
             self._folder,
             self._bound_gb,
         )
+        self.on_disk_gb += needed_gb
         return self._map_file(shape, np.dtype(dtype), n_bytes)
 
     def _map_file(self, shape: tuple[int, ...], dtype: np.dtype[np.generic], n: int) -> AnyArray:
