@@ -138,8 +138,10 @@ class Dask:
     def _call(
         self, function: Callable[[T, C, P], R], spread: Spread[T], common: C, parts: Sequence[P]
     ) -> list[Future]:
-        """Call a function with every range's object; the common part travels once a worker."""
+        """Call a function with every range's object, on the worker that has it."""
         shared = self._submit(_keep, Held(common))
+        # On every worker first: the scheduler sends work to where most of its arguments are.
+        self.client.replicate([shared])
         return [
             self._submit(_apply, function, held, shared, Held(part))
             for held, part in zip(spread.parts, parts, strict=True)

@@ -46,8 +46,12 @@ WORKER_CONFIGURATION: dict[str, Any] = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "500ms",
 }
-# Particle tables travel with the tasks, so that lost ranges can be read again.
-LARGE_TASKS = {"distributed.admin.large-graph-warning-threshold": "1TB"}
+# Particle tables travel with the tasks, so that lost ranges can be read again; and what every
+# worker has been given is not to be taken away from some of them.
+SCHEDULER_CONFIGURATION: dict[str, Any] = {
+    "distributed.admin.large-graph-warning-threshold": "1TB",
+    "distributed.scheduler.active-memory-manager.start": False,
+}
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ def open_resources(
             "'pip install cryofocus[cluster]', or leave --cluster out."
         ) from error
     with (
-        dask.config.set({**WORKER_CONFIGURATION, **LARGE_TASKS}),
+        dask.config.set({**WORKER_CONFIGURATION, **SCHEDULER_CONFIGURATION}),
         _open_cluster(choice, threads) as cluster_or_address,
         _connect(Client, cluster_or_address) as client,
     ):
