@@ -177,8 +177,8 @@ def test_pages_of_a_stack_do_not_stay(tmp_path: Path) -> None:
         line = next(row for row in STATUS.read_text().splitlines() if row.startswith("RssFile"))
         return int(line.split()[1]) / 1024
 
-    np.zeros((64, 512, 256), np.float32).tofile(tmp_path / "stack")
-    data = np.memmap(tmp_path / "stack", np.float32, "r", 0, (64, 512, 256))
+    np.zeros((128, 256, 256), np.float32).tofile(tmp_path / "stack")
+    data = np.memmap(tmp_path / "stack", np.float32, "r", 0, (128, 256, 256))
     before = file_megabytes()
     assert data.sum() == 0
     assert file_megabytes() > before + 20

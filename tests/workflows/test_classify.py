@@ -103,10 +103,10 @@ def test_config_repeats_the_run(
 ) -> None:
     """The run's config.yaml gives the same result again, also when statistics lie on disk."""
     monkeypatch.chdir(tmp_path)
-    request = read_config(finished.config, {"memory_gb": 1e-3})
+    request = read_config(finished.config, {"memory_gb": 0.05})
     again = classify(request, Path("AGAIN"))
     assert "statistics lie on disk" in again.log.read_text()
-    assert "more than the 0.00 GB allowed" in again.read_job().warnings[0]
+    assert "more than the 0.05 GB allowed" in again.read_job().warnings[0]
     same = ("particles.star", "posteriors.npy", "class001.mrc", "convergence.csv", "fsc.star")
     for name in same:
         assert (again.path / name).read_bytes() == (finished.path / name).read_bytes(), name
