@@ -90,7 +90,11 @@ class Dask:
     ) -> Spread[R]:
         """Make an object of every range's object; it stays on the worker that made it."""
         with self._explained():
-            futures = self._call(function, spread, common, parts)
+            shared = self._submit(_keep, Held(common))
+            # On every worker first: the scheduler sends work to where most of its arguments are,
+            # and what is built stays there.
+            self.client.replicate([shared])
+            futures = self._call(function, spread, shared, parts)
             self._finish(futures)
             return Spread(spread.ranges, tuple(futures))
 
@@ -99,7 +103,8 @@ class Dask:
     ) -> list[R]:
         """Return the results of all ranges, in order."""
         with self._explained():
-            results = self.client.gather(self._call(function, spread, common, parts))
+            shared = self._submit(_keep, Held(common))
+            results = self.client.gather(self._call(function, spread, shared, parts))
             return [held.value for held in results]
 
     def reduce(
@@ -107,7 +112,8 @@ class Dask:
     ) -> S:
         """Return the sum of the results of all ranges; workers add."""
         with self._explained():
-            terms = self._call(function, spread, common, parts)
+            shared = self._submit(_keep, Held(common))
+            terms = self._call(function, spread, shared, parts)
             total: S = add_in_pairs(terms, self._add).result().value
             return total
 
@@ -136,12 +142,13 @@ class Dask:
         return str(self.client.scheduler.address) if self.client.scheduler else "the cluster"
 
     def _call(
-        self, function: Callable[[T, C, P], R], spread: Spread[T], common: C, parts: Sequence[P]
+        self,
+        function: Callable[[T, C, P], R],
+        spread: Spread[T],
+        shared: Future,
+        parts: Sequence[P],
     ) -> list[Future]:
-        """Call a function with every range's object, on the worker that has it."""
-        shared = self._submit(_keep, Held(common))
-        # On every worker first: the scheduler sends work to where most of its arguments are.
-        self.client.replicate([shared])
+        """Call a function with every range's object; what they share travels once a worker."""
         return [
             self._submit(_apply, function, held, shared, Held(part))
             for held, part in zip(spread.parts, parts, strict=True)
