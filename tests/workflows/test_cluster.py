@@ -152,8 +152,8 @@ def test_no_room_for_statistics_on_disk(
 def _fill_the_disk() -> None:
     from cryofocus.workflows import statistics_store
 
-    def refuse(folder: Path, n_bytes: int) -> None:
-        require_free_space(folder, n_bytes + 10**18)
+    def refuse(folder: Path, n_bytes: int, **words: str) -> None:
+        require_free_space(folder, n_bytes + 10**18, **words)
 
     statistics_store.require_free_space = refuse
 

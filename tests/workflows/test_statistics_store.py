@@ -43,3 +43,10 @@ def test_full_disk_is_reported_before_the_work(
     monkeypatch.setattr(os, "posix_fallocate", refuse)
     with pytest.raises(OutputError, match="disk full"):
         StatisticsStore(tmp_path, memory_gb=1e-6).allocate((50, 7), np.float32)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """A machine that does not see the run directory says so, with the whole path."""
+    store = StatisticsStore(tmp_path / "RUN", memory_gb=1e-3)
+    with pytest.raises(OutputError, match=rf"^{tmp_path}/RUN: found no such folder, expected"):
+        store.allocate((1000,), np.float32)

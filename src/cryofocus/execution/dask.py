@@ -7,12 +7,13 @@ are added in the same pairs, so that the result is that of `Serial` with as many
 
 from __future__ import annotations
 
+import logging
 import operator
 import pickle
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
 from typing import Any, Generic
@@ -24,6 +25,10 @@ from distributed.comm import CommClosedError
 from cryofocus.errors import ClusterError, CryofocusError
 from cryofocus.execution.contract import C, Count, P, R, S, Spread, T, add_in_pairs, divide
 
+logger = logging.getLogger(__name__)
+
+# How often to look for lost workers while work goes on.
+LOOK_SECONDS = 10
 # A worker has as many Dask threads as processors, and each function uses all processors itself.
 _ONE_AT_A_TIME = Lock()
 
@@ -61,9 +66,11 @@ class Dask:
     Attributes
     ----------
     client : of the cluster.
+    seen : workers that were there at the last look.
     """
 
     client: Client
+    seen: set[str] = field(default_factory=set)
 
     def ranges(self, n_items: int) -> tuple[slice, ...]:
         """Divide items into one range a worker there is now."""
@@ -92,8 +99,10 @@ class Dask:
         with self._explained():
             shared = self._submit(_keep, Held(common))
             # On every worker first: the scheduler sends work to where most of its arguments are,
-            # and what is built stays there.
-            self.client.replicate([shared])
+            # and what is built stays there. It gives up when a worker is lost meanwhile (one
+            # sample too many of those left); then work is shared less evenly, and no worse.
+            with suppress(ValueError, OSError):
+                self.client.replicate([shared])
             futures = self._call(function, spread, shared, parts)
             self._finish(futures)
             return Spread(spread.ranges, tuple(futures))
@@ -104,7 +113,9 @@ class Dask:
         """Return the results of all ranges, in order."""
         with self._explained():
             shared = self._submit(_keep, Held(common))
-            results = self.client.gather(self._call(function, spread, shared, parts))
+            futures = self._call(function, spread, shared, parts)
+            self._finish(futures)
+            results = self.client.gather(futures)
             return [held.value for held in results]
 
     def reduce(
@@ -114,8 +125,10 @@ class Dask:
         with self._explained():
             shared = self._submit(_keep, Held(common))
             terms = self._call(function, spread, shared, parts)
-            total: S = add_in_pairs(terms, self._add).result().value
-            return total
+            total = add_in_pairs(terms, self._add)
+            self._finish([total])
+            result: S = total.result().value
+            return result
 
     @contextmanager
     def counting(self, count: Count) -> Iterator[Count]:
@@ -156,11 +169,32 @@ class Dask:
 
     def _finish(self, futures: Sequence[Future]) -> None:
         """Wait for results that stay where they are; raise what went wrong there."""
-        with self.client.as_current():
-            wait(futures)
+        while True:
+            try:
+                with self.client.as_current():
+                    wait(futures, timeout=LOOK_SECONDS)
+                break
+            except TimeoutError:
+                self._notice_losses()
+        self._notice_losses()
         for future in futures:
             if future.status != "finished":
                 future.result()
+
+    def _notice_losses(self) -> None:
+        """Log which workers were lost since the last look, and when none is left."""
+        there = set(self.client.nthreads())
+        lost = self.seen - there
+        for worker in sorted(lost):
+            logger.warning("worker %s was lost; what it held is made anew from the images", worker)
+        if lost and not there:
+            logger.warning(
+                "%s: no worker is left; waiting for one. Start one, or stop with Ctrl-C and "
+                "finish the run with --resume.",
+                self._address,
+            )
+        self.seen.clear()
+        self.seen.update(there)
 
     def _add(self, first: Future, second: Future) -> Future:
         return self._submit(_plus, first, second)

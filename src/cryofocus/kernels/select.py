@@ -11,6 +11,8 @@ from cryofocus.kernels.cpu import CpuKernels
 from cryofocus.kernels.reference import ReferenceKernels
 
 DEVICES = ("cpu", "cuda", "reference")
+# Every thread has a grid of its own.
+MOST_THREADS = 1024
 
 
 def select_kernels(
@@ -32,15 +34,16 @@ def select_kernels(
     Raises
     ------
     SettingError
-        For an unknown device, less than one thread, or memory where there is no GPU to bound.
+        For an unknown device, less than one thread or too many, or memory where there is no GPU
+        to bound.
     DeviceError
         When this machine cannot compute on a GPU.
     """
     if device not in DEVICES:
         message = f"device: found {device!r}, expected one of {', '.join(DEVICES)}."
         raise SettingError(message)
-    if n_threads is not None and n_threads < 1:
-        message = f"threads: found {n_threads}, expected at least 1; give a positive number."
+    if n_threads is not None and not 1 <= n_threads <= MOST_THREADS:
+        message = f"threads: found {n_threads}, expected 1 to {MOST_THREADS}; give what you have."
         raise SettingError(message)
     if memory_gpu_gb is not None and device != "cuda":
         message = f"memory-gpu: bounds the GPU, but the device is {device}; add --device cuda."

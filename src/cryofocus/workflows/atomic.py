@@ -19,7 +19,13 @@ Cell = str | int | float | np.generic
 """What one field of a table may hold."""
 
 
-def require_free_space(folder: Path, n_bytes: int) -> None:
+def require_free_space(
+    folder: Path,
+    n_bytes: int,
+    *,
+    what: str = "the results",
+    otherwise: str = "choose another place with -o",
+) -> None:
     """Refuse a long computation whose results would not fit on the disk.
 
     Parameters
@@ -28,6 +34,8 @@ def require_free_space(folder: Path, n_bytes: int) -> None:
         Existing folder that will hold the results.
     n_bytes
         Bytes that will be written.
+    what, otherwise
+        What needs them, and what can be done instead of freeing space.
 
     Raises
     ------
@@ -37,8 +45,8 @@ def require_free_space(folder: Path, n_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < n_bytes:
         raise OutputError(
-            f"{folder}: the results need {n_bytes / 1e6:.0f} MB, but {free / 1e6:.0f} MB are free "
-            "on its file system. Free some space or choose another place with -o."
+            f"{folder}: {what} need {n_bytes / 1e6:.0f} MB, but {free / 1e6:.0f} MB are free on "
+            f"its file system. Free some space or {otherwise}."
         )
 
 

@@ -76,8 +76,8 @@ class ClassifyRequest(BaseModel):
     settings: ClassifierSettings
     device: Literal["cpu", "cuda", "reference"] = "cpu"
     threads: int | None = Field(default=None, ge=1)
-    memory_gb: float | None = Field(default=None, gt=0)
-    memory_gpu_gb: float | None = Field(default=None, gt=0)
+    memory_gb: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    memory_gpu_gb: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     cluster: str | None = None
 
     @model_validator(mode="after")

@@ -117,7 +117,8 @@ def open_resources(
                 f"{cluster}: {'; '.join(faults)}. Workers must run the same versions: start them "
                 "from the environment of this program."
             )
-        workers = client.scheduler_info()["workers"].values()
+        # Some versions tell of five workers unless asked for all.
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
         smallest = min(worker["nthreads"] for worker in workers)
         limits = [worker["memory_limit"] for worker in workers if worker["memory_limit"]]
         if memory_gb is None and limits:
@@ -218,7 +219,8 @@ def _require_acceptance(script: str) -> None:
         ) from error
     if answer.returncode:
         raise ClusterError(
-            f"cluster: SLURM refuses the job ({answer.stderr.strip()}). Correct the file."
+            f"cluster: SLURM refuses the job ({answer.stderr.strip()}). See whether sinfo "
+            "answers here, and correct the file."
         )
 
 

@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike
 
 from cryofocus.arrays import AnyArray
 from cryofocus.data.atomic import explain_write_errors
+from cryofocus.errors import OutputError
 from cryofocus.workflows.atomic import require_free_space
 from cryofocus.workflows.machine import memory_bound_gb, peak_memory_gb
 
@@ -37,7 +38,7 @@ class StatisticsStore:
     """
 
     def __init__(self, folder: Path, memory_gb: float | None = None) -> None:
-        self._folder = folder
+        self._folder = folder.resolve()  # workers may stand elsewhere
         self._memory_gb = memory_gb
         self._allocated_gb = 0.0
         self.on_disk_gb = 0.0
@@ -65,18 +66,30 @@ class StatisticsStore:
             # Empty pages are not resident yet, so the peak does not show them.
             self._allocated_gb += needed_gb
             return np.empty(shape, dtype)
+        mapped = self._map_file(shape, np.dtype(dtype), n_bytes)
+        self.on_disk_gb += needed_gb
         logger.info(
-            "%.2f GB of statistics lie on disk in %s, because memory is bounded to %.2f GB; "
+            "%.3g GB of statistics lie on disk in %s, because memory is bounded to %.3g GB; "
             "cycles take longer",
             needed_gb,
             self._folder,
             self._bound_gb,
         )
-        self.on_disk_gb += needed_gb
-        return self._map_file(shape, np.dtype(dtype), n_bytes)
+        return mapped
 
     def _map_file(self, shape: tuple[int, ...], dtype: np.dtype[np.generic], n: int) -> AnyArray:
-        require_free_space(self._folder, n)
+        if not self._folder.is_dir():
+            raise OutputError(
+                f"{self._folder}: found no such folder, expected the run directory, in which "
+                "statistics lie that exceed the memory. Put it where all machines see it, or give "
+                "workers more memory."
+            )
+        require_free_space(
+            self._folder,
+            n,
+            what="statistics that exceed the memory",
+            otherwise="allow more --memory, and finish the run with --resume",
+        )
         with (
             explain_write_errors(self._folder / "statistics"),
             tempfile.TemporaryFile(dir=self._folder) as file,
