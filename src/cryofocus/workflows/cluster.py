@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import subprocess
 import sys
 import warnings
@@ -125,7 +126,14 @@ def open_resources(
             memory_gb = STATISTICS_SHARE * min(limits) / 1e9
         threads = threads or smallest
         place = f"{len(workers)} workers of {client.scheduler.address}, {threads} threads each"
+        if isinstance(choice, LocalWorkers):
+            client.run(_leave_interrupts)
         yield Resources(Dask(client), threads, memory_gb, place)
+
+
+def _leave_interrupts() -> None:
+    """Leave Ctrl-C, which a terminal sends to all processes, to the one that was started."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def find_version_faults(versions: Mapping[str, Any]) -> list[str]:
