@@ -84,7 +84,7 @@ def test_a_job_that_slurm_refuses(slurm: Path) -> None:
         open_resources(str(slurm)),
     ):
         pass
-    assert str(raised.value).endswith("Correct the file.")
+    assert str(raised.value).endswith("correct the file.")
 
 
 def test_where_there_is_no_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
