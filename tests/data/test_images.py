@@ -169,6 +169,17 @@ def test_groups_of_other_pixel_size_are_brought_onto_one_grid(
     np.testing.assert_array_equal(found[1], images[0])
 
 
+def test_a_stack_cut_while_it_is_open_is_refused(particle_file: Path) -> None:
+    """A stack that became shorter is an error that says so, not the end of the program."""
+    reader = ImageReader(ParticleSet.read(particle_file))
+    reader.read(np.array([0]))
+    stack = particle_file.parent / "stack.mrcs"
+    with stack.open("r+b") as file:
+        file.truncate(1100)
+    with pytest.raises(ParticleError, match=r"stack\.mrcs: holds 1100 bytes, but \d+ when it was"):
+        reader.read(np.array([3]))
+
+
 @pytest.mark.skipif(not STATUS.exists(), reason="memory by kind is read from Linux's /proc")
 def test_pages_of_a_stack_do_not_stay(tmp_path: Path) -> None:
     """What was read of a large stack counts no longer as memory of the process."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 from collections import OrderedDict
 from dataclasses import replace
+from pathlib import Path
 from threading import Lock
 
 import numpy as np
@@ -95,6 +96,7 @@ class ImageReader:
                 f"asks for image {int(slices.max()) + 1} of {box} x {box} pixels. Give the stack "
                 "that belongs to the table."
             )
+        _require_whole(data, particles.stack_paths[stack])
         # Copies of a symmetry-expanded set share their image: it is read and resampled once.
         different, copy = np.unique(slices, return_inverse=True)
         pixels = _gather(data, different)
@@ -118,6 +120,15 @@ class ImageReader:
                 if len(self._stacks) > MAX_OPEN_STACKS:
                     self._stacks.popitem(last=False)
             return self._stacks[stack]
+
+
+def _require_whole(data: Shaped[np.ndarray, "sections box box"], path: Path) -> None:
+    """Refuse a file that was cut since it was mapped: reading on would end the program."""
+    if isinstance(data.base, mmap.mmap) and data.base.size() < len(data.base):
+        raise ParticleError(
+            f"{path}: holds {data.base.size()} bytes, but {len(data.base)} when it was opened. It "
+            "was cut or is being written anew; put it back, and finish the run with --resume."
+        )
 
 
 def _let_go(data: Shaped[np.ndarray, "sections box box"]) -> None:
