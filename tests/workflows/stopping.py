@@ -1,23 +1,22 @@
-"""A progress display that presses Ctrl-C."""
+"""A progress display in which something happens, such as Ctrl-C."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cryofocus.workflows.progress import Advance, Progress
 
 
-class StoppingProgress(Progress):
-    """Ctrl-C in a stage, after some steps."""
+class Accident(Progress):
+    """Something that happens in a stage, after some steps."""
 
-    def __init__(self, stage: str, steps: int) -> None:
-        self._stage = stage
-        self._steps = steps
+    def __init__(self, stage: str, steps: int, happen: Callable[[], None]) -> None:
+        self._stage, self._steps, self._happen = stage, steps, happen
 
     @contextmanager
     def task(self, name: str, n_steps: int) -> Iterator[Advance]:
-        """Count, and interrupt where asked to."""
+        """Count, and let it happen once."""
         del n_steps
         done = 0
 
@@ -26,6 +25,15 @@ class StoppingProgress(Progress):
             del steps, note
             done += 1
             if name == self._stage and done == self._steps:
-                raise KeyboardInterrupt
+                self._happen()
 
         yield advance
+
+
+def stopping_progress(stage: str, steps: int) -> Accident:
+    """Press Ctrl-C in a stage, after some steps."""
+
+    def press() -> None:
+        raise KeyboardInterrupt
+
+    return Accident(stage, steps, press)

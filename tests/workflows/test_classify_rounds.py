@@ -21,7 +21,7 @@ from cryofocus.workflows.evaluate import evaluate
 from cryofocus.workflows.run_directory import RunDirectory
 from cryofocus.workflows.simulate import SimulatedSet
 
-from .stopping import StoppingProgress
+from .stopping import stopping_progress
 
 Ask = Callable[..., ClassifyRequest]
 ANGLE_SD_DEGREES, SHIFT_SD_ANGSTROM = 8.0, 20.0
@@ -129,7 +129,7 @@ def test_an_interrupted_run_resumes_in_its_round(
     request = request_rounds(refine_poses=4)
     run = tmp_path / "RUN"
     with pytest.raises(Interrupted):
-        classify(request, run, progress=StoppingProgress("run 1 of 2, round 1", 2))
+        classify(request, run, progress=stopping_progress("run 1 of 2, round 1", 2))
     resumed = classify(request, run, resume=True)
     for name in ("posteriors.npy", "class001.mrc", "consensus.mrc"):
         assert (run / name).read_bytes() == (refined.path / name).read_bytes(), name

@@ -7,7 +7,6 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,11 @@ from cryofocus.report.results import read_results
 from cryofocus.workflows.atomic import require_free_space
 from cryofocus.workflows.classify import classify
 from cryofocus.workflows.cluster import find_version_faults, open_resources
-from cryofocus.workflows.progress import Advance, Progress
 from cryofocus.workflows.run_directory import RunDirectory
 from cryofocus.workflows.simulate import SimulatedSet
 
 from .conftest import MakeRequest
+from .stopping import Accident
 
 distributed = pytest.importorskip("distributed")
 
@@ -53,28 +52,6 @@ def require_same(found: RunDirectory, expected: RunDirectory) -> None:
     for name in ("class001.mrc", "class002_half1.mrc", "consensus.mrc"):
         a, b = read_map(found.path / name), read_map(expected.path / name)
         assert np.abs(a - b).max() < MAP_BOUND * np.abs(b).max()
-
-
-class Accident(Progress):
-    """Something that happens in a stage, after some steps."""
-
-    def __init__(self, stage: str, steps: int, happen: Callable[[], None]) -> None:
-        self._stage, self._steps, self._happen = stage, steps, happen
-
-    @contextmanager
-    def task(self, name: str, n_steps: int) -> Iterator[Advance]:
-        """Count, and let it happen once."""
-        del n_steps
-        done = 0
-
-        def advance(steps: int = 1, note: str = "") -> None:
-            nonlocal done
-            del steps, note
-            done += 1
-            if name == self._stage and done == self._steps:
-                self._happen()
-
-        yield advance
 
 
 def kill_a_worker(address: str) -> None:

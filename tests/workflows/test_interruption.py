@@ -17,7 +17,7 @@ from cryofocus.workflows.classify_request import ClassifyRequest
 from cryofocus.workflows.run_directory import RunDirectory
 from cryofocus.workflows.simulate import SimulatedSet
 
-from .stopping import StoppingProgress
+from .stopping import stopping_progress
 
 Ask = Callable[..., ClassifyRequest]
 RESULTS = (
@@ -69,7 +69,7 @@ def test_stopped_run_resumes_to_the_same_result(
     """Ctrl-C at any stage and --resume give the result of an uninterrupted run, bit for bit."""
     run = tmp_path / "RUN"
     with pytest.raises(Interrupted, match="stopped; run the same command with --resume"):
-        classify(ask(small_set), run, progress=StoppingProgress(stage, steps))
+        classify(ask(small_set), run, progress=stopping_progress(stage, steps))
     assert not RunDirectory.open(run).job.exists()
     assert RunDirectory.open(run).checkpoint.exists() == (stage != "consensus")
     assert_same(classify(ask(small_set), run, resume=True), finished)
@@ -95,7 +95,7 @@ def test_resuming_with_other_settings_is_refused(
     """Another seed is refused by a message that names both, and config.yaml keeps the old one."""
     run = tmp_path / "RUN"
     with pytest.raises(Interrupted):
-        classify(ask(small_set), run, progress=StoppingProgress("run 1 of 2", 1))
+        classify(ask(small_set), run, progress=stopping_progress("run 1 of 2", 1))
     config = (run / "config.yaml").read_text()
     with pytest.raises(SettingError, match="seed was 1, now 2"):
         classify(ask(small_set, settings={"seed": 2}), run, resume=True)
