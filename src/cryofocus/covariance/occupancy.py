@@ -145,7 +145,8 @@ def measure_occupancies(
     images = consensus.images
     unscaled = replace(consensus.image_model, scale_prior=ScalePrior(1.0, 0.0))
     band = Band.disc(images.particles.box, n_shells)
-    grid = stack_grids(list(templates.volumes))
+    grid = kernels.send(stack_grids(list(templates.volumes)))
+    hermitian = kernels.send(band.hermitian)
     n_components = len(templates.volumes)
     linear = np.empty((len(images), n_components))
     quadratic = np.empty((len(images), n_components, n_components))
@@ -155,8 +156,8 @@ def measure_occupancies(
         linear[residual.particles], quadratic[residual.particles] = kernels.latent_moments(
             grid,
             geometry,
-            residual.data[0] * band.hermitian,
-            residual.precision * band.hermitian,
+            residual.data[0] * hermitian,
+            residual.precision * hermitian,
         )
         advance(len(residual.particles))
     contrast = occupancy_contrast(templates, linear, quadratic)

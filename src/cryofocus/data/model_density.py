@@ -90,7 +90,7 @@ def model_density(path: Path, grid: DensityGrid) -> Volume:
     # gemmi's axes are x, y, z.
     fine = np.ascontiguousarray(calculator.grid.array.transpose(2, 1, 0), np.float32)
     half = resize_half_3d(forward_3d(fine), edge, grid.box) / np.float32(FINER**3)
-    return inverse_3d(half * _sharpen(grid, calculator.blur), grid.box)
+    return np.asarray(inverse_3d(half * _sharpen(grid, calculator.blur), grid.box))
 
 
 def _sharpen(grid: DensityGrid, b_factor_square_angstrom: float) -> np.ndarray:

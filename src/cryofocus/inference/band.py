@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float32, Int64, Shaped
 
 from cryofocus.maths.fourier import hermitian_weights
 from cryofocus.maths.grids import shell_index_2d
+from cryofocus.placement import Array, beside, device, is_on_host, namespace
 
 
 @dataclass(frozen=True)
@@ -52,15 +54,31 @@ class Band:
         """Number of shells that hold points."""
         return int(self.shells.max()) + 1
 
-    def pick(self, half: Shaped[np.ndarray, "n box half"]) -> Shaped[np.ndarray, "n point"]:
-        """Take the band's points out of half transforms."""
-        return half[:, self.rows, self.columns]
+    @cached_property
+    def places(self) -> Int64[np.ndarray, " point"]:
+        """Return the index of each point in a half transform laid out as one line."""
+        return np.asarray(self.rows * (self.box // 2 + 1) + self.columns)
 
-    def spread(self, packed: Shaped[np.ndarray, "n point"]) -> Shaped[np.ndarray, "n box half"]:
+    def pick(self, half: Shaped[Array, "n box half"]) -> Shaped[Array, "n point"]:
+        """Take the band's points out of half transforms."""
+        xp = namespace(half)
+        lines = xp.reshape(half, (half.shape[0], -1))
+        return xp.take(lines, beside(self.places, half), axis=1)
+
+    def spread(self, packed: Shaped[Array, "n point"]) -> Shaped[Array, "n box half"]:
         """Put packed points back into half transforms that are zero elsewhere."""
-        half = np.zeros((len(packed), self.box, self.box // 2 + 1), packed.dtype)
-        half[:, self.rows, self.columns] = packed
-        return half
+        shape = (packed.shape[0], self.box, self.box // 2 + 1)
+        if is_on_host(packed):
+            half = np.zeros(shape, packed.dtype)
+            half[:, self.rows, self.columns] = packed
+            return half
+        # Devices' arrays are not assigned to by lists of places, but taken from.
+        xp = namespace(packed)
+        nothing = xp.zeros((shape[0], 1), dtype=packed.dtype, device=device(packed))
+        source = np.full(shape[1] * shape[2], len(self), np.int64)
+        source[self.places] = np.arange(len(self))
+        with_nothing = xp.concat([packed, nothing], axis=1)
+        return xp.reshape(xp.take(with_nothing, beside(source, packed), axis=1), shape)
 
     def grid_points(self, padding: int | float) -> Float32[np.ndarray, "point 2"]:
         """Return (kx, ky) in units of a grid padded by `padding`."""

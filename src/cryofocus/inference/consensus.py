@@ -21,6 +21,7 @@ from cryofocus.inference.reconstruct import (
     solve_maps,
 )
 from cryofocus.kernels.contract import SliceKernels
+from cryofocus.placement import Array, beside, fetch, namespace
 
 # Enough images for spectra that are good to a percent in every shell.
 NOISE_PARTICLES = 4000
@@ -156,17 +157,17 @@ def fit_scales(
 
 def scale_moments(
     band: Band,
-    data: Complex64[np.ndarray, "n point"],
-    precision: Float32[np.ndarray, "n point"],
-    slices: Complex64[np.ndarray, "n point"],
+    data: Complex64[Array, "n point"],
+    precision: Float32[Array, "n point"],
+    slices: Complex64[Array, "n point"],
 ) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
     """Return <Y, s C P V> and |s C P V|^2, both over the noise variance, at s = 1."""
-    product = data.real * slices.real + data.imag * slices.imag
-    power = precision * (slices.real**2 + slices.imag**2)
-    return (
-        (product @ band.hermitian).astype(np.float64),
-        (power @ band.hermitian).astype(np.float64),
-    )
+    xp, hermitian = namespace(data), beside(band.hermitian, data)
+    real, imaginary = xp.real(slices), xp.imag(slices)
+    product = xp.real(data) * real + xp.imag(data) * imaginary
+    power = precision * (real**2 + imaginary**2)
+    linear, quadratic = (fetch(xp.matmul(one, hermitian)) for one in (product, power))
+    return linear.astype(np.float64), quadratic.astype(np.float64)
 
 
 def estimate_scale_prior(

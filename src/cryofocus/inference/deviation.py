@@ -11,6 +11,7 @@ as well conditioned as the data allow: a few conjugate-gradient steps solve it
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,10 +20,12 @@ from jaxtyping import Complex64, Float32, Float64
 from cryofocus.inference.focus import FocusBox
 from cryofocus.inference.reconstruct import gridding_kernel
 from cryofocus.kernels.contract import SliceSums
-from cryofocus.maths.fourier import forward_3d, hermitian_weights, inverse_3d
-from cryofocus.maths.grids import fit_box_3d, shell_index_3d
+from cryofocus.maths.fourier import forward_3d_padded, hermitian_weights, inverse_3d_cropped
+from cryofocus.maths.grids import shell_index_3d
+from cryofocus.placement import Array, fetch, namespace, stay
 
-Coefficients = Complex64[np.ndarray, "field edge edge half"]
+# What fills the padded small box lies where the kernels want it; what fills the small box is here.
+Coefficients = Complex64[Array, "field edge edge half"]
 Deviations = Float32[np.ndarray, "component d d d"]
 Mixing = Float64[np.ndarray, "component field"]
 
@@ -59,31 +62,42 @@ class DeviationSpace:
     box : the small box.
     n_shells : shells of the padded small box on which the prior may have power.
     workers : threads of the Fourier transforms.
+    send : brings arrays to where coefficients, sums and grids lie (`SliceKernels.send`).
     """
 
-    def __init__(self, box: FocusBox, n_shells: int, workers: int = 1) -> None:
+    def __init__(
+        self,
+        box: FocusBox,
+        n_shells: int,
+        workers: int = 1,
+        send: Callable[[np.ndarray], Array] = stay,
+    ) -> None:
         self.box = box
         self.n_shells = n_shells
         self._workers = workers
+        self._send = send
         self._shells = np.minimum(shell_index_3d(box.edge), n_shells)
-        weights = np.broadcast_to(hermitian_weights(box.edge), self._shells.shape)
-        self._hermitian = np.ascontiguousarray(weights)
+        self._shell_of_point = send(self._shells.ravel())
+        self._hermitian = send(hermitian_weights(box.edge))
         self._kernel = gridding_kernel(box.diameter, box.edge)
-        self._unit = np.float32(box.edge**1.5)
+        self._unit = float(box.edge**1.5)
         self.shell_counts = self._sum_shells(np.ones(self._shells.shape, np.float32))
 
     def expand(self, coefficients: Coefficients, prior: DeviationPrior) -> Deviations:
         """Return the classes' deviations that white coefficients stand for."""
-        return _combine(prior.mixing, self.fields(coefficients, prior))
+        mixing = prior.mixing.astype(np.float32)
+        return np.asarray(_combine(mixing, self.fields(coefficients, prior)))
 
     def fields(self, coefficients: Coefficients, prior: DeviationPrior) -> Deviations:
         """Return the fields that white coefficients stand for."""
-        return np.asarray(prior.support * self._to_box(coefficients * self._colour(prior)))
+        coloured = self._send(coefficients) * self._colour(prior)
+        return np.asarray(prior.support * fetch(self._to_box(coloured)))
 
-    def to_grid(self, deviations: Deviations) -> Complex64[np.ndarray, "edge edge half component"]:
+    def to_grid(self, deviations: Deviations) -> Complex64[Array, "edge edge half component"]:
         """Return the grid whose slices are the deviations' projections."""
-        grid = self._from_box(deviations / self._kernel) * self._unit
-        return np.ascontiguousarray(np.moveaxis(grid, 0, -1))
+        volumes = self._send(deviations * (self._unit / self._kernel))
+        grids = [self._from_box(volumes[k, ...]) for k in range(len(deviations))]
+        return namespace(volumes).stack(grids, axis=-1)
 
     def solve(
         self,
@@ -104,39 +118,41 @@ class DeviationSpace:
         tolerance : of the residual relative to the right-hand side, both preconditioned.
         max_steps : bound on the steps.
         """
-        colour = self._colour(prior)
-        kernels = self._field_kernels(sums, prior)
-        rhs = colour * self._from_box(prior.support * _combine(prior.mixing.T, self._back(sums)))
-        preconditioner = 1 / (1 + colour**2 * self._diagonal(kernels, prior))
+        colour, kernels = self._colour(prior), self._kernels(sums)
+        mixing = prior.mixing.astype(np.float32)
+        support, mix, unmix = (self._send(a) for a in (prior.support, mixing, mixing.T.copy()))
+        rhs = colour * self._from_box(support * _combine(unmix, self._back(sums)))
+        preconditioner = 1 / (1 + colour**2 * self._diagonal(sums, prior))
 
         def operate(x: Coefficients) -> Coefficients:
-            transforms = self._from_box(self.fields(x, prior))
-            inside = self._to_box(np.einsum("fgzyx,gzyx->fzyx", kernels, transforms))
-            return np.asarray(x + colour * self._from_box(prior.support * inside))
+            classes = _combine(mix, support * self._to_box(x * colour))
+            inside = self._to_box(kernels * self._from_box(classes))
+            return x + colour * self._from_box(support * _combine(unmix, inside))
 
-        x = np.zeros_like(rhs) if start is None else start.copy()
-        residual = rhs - operate(x) if start is not None else rhs.copy()
+        x = rhs * 0 if start is None else self._send(start)
+        residual = rhs - operate(x) if start is not None else rhs
         scaled = preconditioner * residual
-        direction = scaled.copy()
+        direction = scaled
         power = self._dot(residual, scaled)
         limit = tolerance**2 * self._dot(rhs, preconditioner * rhs)
         for step in range(max_steps):
             if power <= limit:
                 return Solution(x, step)
             image = operate(direction)
-            length = np.float32(power / self._dot(direction, image))
-            x += length * direction
-            residual -= length * image
+            length = power / self._dot(direction, image)
+            x = x + length * direction
+            residual = residual - length * image
             scaled = preconditioner * residual
             new_power = self._dot(residual, scaled)
-            direction = scaled + np.float32(new_power / power) * direction
+            direction = scaled + (new_power / power) * direction
             power = new_power
         return Solution(x, max_steps)
 
     def shell_power(self, coefficients: Coefficients) -> Float64[np.ndarray, " n_shells"]:
         """Mean |xi|^2 in each shell, averaged over fields; 1 where the prior holds."""
-        power = (coefficients.real**2 + coefficients.imag**2).mean(axis=0)
-        return np.asarray(self._sum_shells(power) / self.shell_counts)
+        power = _power(coefficients)
+        total = self._sum_shells(namespace(power).mean(power, axis=0))
+        return np.asarray(total / self.shell_counts)
 
     def shell_variance(
         self, sums: SliceSums, prior: DeviationPrior
@@ -146,68 +162,77 @@ class DeviationSpace:
         The support is taken as its mean square, which makes the posterior diagonal in Fourier
         space; exact for a support that fills the padded box.
         """
-        kernels = self._diagonal(self._field_kernels(sums, prior), prior)
-        variance = (1 / (1 + self._colour(prior) ** 2 * kernels)).mean(axis=0)
-        return np.asarray(self._sum_shells(variance) / self.shell_counts)
+        variance = 1 / (1 + self._colour(prior) ** 2 * self._diagonal(sums, prior))
+        total = self._sum_shells(namespace(variance).mean(variance, axis=0))
+        return np.asarray(total / self.shell_counts)
 
     def power_inside(
         self, volume: Float32[np.ndarray, "d d d"]
     ) -> Float64[np.ndarray, " n_shells"]:
         """Spectrum of a volume inside the focus mask, per voxel of the mask."""
         mask = self.box.mask
-        return self.shell_power(self._from_box((mask * volume)[None])) / self._mean_square(mask)
+        transform = self._from_box(self._send(mask * volume)[None, ...])
+        return self.shell_power(transform) / self._mean_square(mask)
 
     def prior_cost(self, coefficients: Coefficients) -> float:
         """Return |xi|^2 / 2 over the full grid."""
         return 0.5 * self._dot(coefficients, coefficients)
 
-    def _colour(self, prior: DeviationPrior) -> Float32[np.ndarray, "e e h"]:
+    def _colour(self, prior: DeviationPrior) -> Float32[Array, "e e h"]:
         """Lay sqrt(tau2) out on the padded grid; zero beyond the last shell."""
-        curve = np.append(np.sqrt(prior.spectrum), 0.0).astype(np.float32)
-        return np.asarray(curve[self._shells])
+        curve = self._send(np.append(np.sqrt(prior.spectrum), 0.0).astype(np.float32))
+        xp = namespace(curve)
+        return xp.reshape(xp.take(curve, self._shell_of_point), self._shells.shape)
 
-    def _field_kernels(
-        self, sums: SliceSums, prior: DeviationPrior
-    ) -> Float32[np.ndarray, "field field edge edge half"]:
-        """Kernels between pairs of fields: H^T K H at every grid point, for unitary transforms."""
-        mixing = prior.mixing.astype(np.float32)
-        pairs = np.einsum("kf,kg,zyxk->fgzyx", mixing, mixing, sums.precision, optimize=True)
-        return np.asarray(pairs * np.float32(self.box.edge**3), np.float32)
+    def _kernels(self, sums: SliceSums) -> Float32[Array, "component e e h"]:
+        """Return the summed kernels, components apart, for unitary transforms."""
+        precision, unit = sums.precision, float(self.box.edge**3)
+        columns = [precision[..., k] * unit for k in range(precision.shape[3])]
+        return namespace(precision).stack(columns)
 
-    def _diagonal(
-        self, kernels: Float32[np.ndarray, "field field e e h"], prior: DeviationPrior
-    ) -> Float32[np.ndarray, "field e e h"]:
+    def _diagonal(self, sums: SliceSums, prior: DeviationPrior) -> Float32[Array, "field e e h"]:
         """Each field's own kernel, as if the support were its mean square everywhere."""
-        own = np.maximum(np.einsum("ffzyx->fzyx", kernels), 0)
-        return np.asarray(own * np.float32(self._mean_square(prior.support)), np.float32)
+        unit = self._mean_square(prior.support) * self.box.edge**3
+        squared = (prior.mixing.T**2 * unit).astype(np.float32)
+        xp = namespace(sums.precision)
+        own = xp.tensordot(self._send(squared), sums.precision, axes=((1,), (3,)))
+        return xp.where(own > 0, own, xp.zeros_like(own))
 
     def _mean_square(self, support: Float32[np.ndarray, "d d d"]) -> float:
         return float((support.astype(np.float64) ** 2).sum() / self.box.edge**3)
 
-    def _to_box(self, half: Coefficients) -> Deviations:
-        whole = inverse_3d(half, self.box.edge, workers=self._workers)
-        return fit_box_3d(whole, self.box.diameter) * self._unit
+    def _to_box(self, half: Complex64[Array, "*n e e h"]) -> Float32[Array, "*n d d d"]:
+        box = self.box
+        return self._unit * inverse_3d_cropped(half, box.edge, box.diameter, workers=self._workers)
 
-    def _from_box(self, volumes: Deviations) -> Coefficients:
-        padded = fit_box_3d(np.asarray(volumes, np.float32), self.box.edge)
-        return forward_3d(padded, workers=self._workers) / self._unit
+    def _from_box(self, volumes: Float32[Array, "*n d d d"]) -> Complex64[Array, "*n e e h"]:
+        return forward_3d_padded(volumes / self._unit, self.box.edge, workers=self._workers)
 
-    def _back(self, sums: SliceSums) -> Deviations:
+    def _back(self, sums: SliceSums) -> Float32[Array, "component d d d"]:
         """Adjoint of `to_grid` applied to the summed residuals."""
-        return self._to_box(np.moveaxis(sums.data, -1, 0)) * (self._unit / self._kernel)
+        xp, weight = namespace(sums.data), self._send(self._unit / self._kernel)
+        n_components = sums.data.shape[3]
+        return xp.stack([self._to_box(sums.data[..., k]) * weight for k in range(n_components)])
 
     def _dot(self, a: Coefficients, b: Coefficients) -> float:
-        product = self._hermitian * (a.real * b.real + a.imag * b.imag)
-        return float(product.sum(dtype=np.float64))
+        xp = namespace(a)
+        product = xp.real(a) * xp.real(b) + xp.imag(a) * xp.imag(b)
+        lines = xp.sum(product, axis=(0, 1, 2), dtype=xp.float64)
+        return float(xp.sum(lines * xp.astype(self._hermitian, xp.float64)))
 
-    def _sum_shells(
-        self, values: Float32[np.ndarray, "e e h"]
-    ) -> Float64[np.ndarray, " n_shells"]:
-        weights = (self._hermitian * values).ravel().astype(np.float64)
+    def _sum_shells(self, values: Float32[Array, "e e h"]) -> Float64[np.ndarray, " n_shells"]:
+        weights = (hermitian_weights(self.box.edge) * fetch(values)).ravel().astype(np.float64)
         sums = np.bincount(self._shells.ravel(), weights, minlength=self.n_shells + 1)
         return sums[: self.n_shells]
 
 
-def _combine(mixing: Mixing, volumes: Deviations) -> Deviations:
+def _power(coefficients: Coefficients) -> Float32[Array, "field edge edge half"]:
+    xp = namespace(coefficients)
+    return xp.real(coefficients) ** 2 + xp.imag(coefficients) ** 2
+
+
+def _combine(
+    mixing: Float32[Array, "n m"], volumes: Float32[Array, "m d d d"]
+) -> Float32[Array, "n d d d"]:
     """Return the combinations of volumes that the rows of a matrix ask for."""
-    return np.tensordot(mixing.astype(np.float32), volumes, axes=1)
+    return namespace(volumes).tensordot(mixing, volumes, axes=1)

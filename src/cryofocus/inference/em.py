@@ -170,7 +170,7 @@ def _climb(problem: FocusProblem, state: EmState) -> EmState:
         expected = _expect(problem, state, coefficients)
         if expected.log_posterior >= before or state.coefficients is None:
             break
-        coefficients = np.float32(0.5) * (coefficients + state.coefficients)
+        coefficients = 0.5 * (coefficients + state.coefficients)
     else:
         assert state.coefficients is not None
         coefficients = state.coefficients

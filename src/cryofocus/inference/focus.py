@@ -34,6 +34,7 @@ from cryofocus.maths.fourier import (
 )
 from cryofocus.maths.grids import fit_box_2d
 from cryofocus.maths.masks import mask_bounds, resample_mask
+from cryofocus.placement import Array, beside, fetch, namespace
 
 
 @dataclass(frozen=True)
@@ -247,25 +248,28 @@ def measure_focus(
     centres = geometry.matrices.astype(np.float64) @ np.asarray(box.centre_angstrom)
     # Inverse transforms of the whole box divided by its points; sums over its plane did not.
     weight = band.hermitian * np.float32((box.sampled_box / band.box) ** 2)
+    weight = background.kernels.send(weight)
     for residual in matched_residuals(background, model, full_band):
         which = residual.particles
         scale[which] = residual.scale
         small = to_small_box(residual, box, (n_shells, band), centres[which], images.workers)
-        for column, data in zip(columns, small[0], strict=True):
-            column[which] = encode(data * weight) if in_half else data * weight
-        kernel = small[1] * weight
-        precision[which] = encode(kernel) if in_half else kernel
+        for column, array in zip((*columns, precision), (*small[0], small[1]), strict=True):
+            weighted = fetch(array * weight)
+            column[which] = encode(weighted) if in_half else weighted
         advance(len(which))
     return FocusStatistics(box, band, geometry, columns[0], columns[-1], precision, scale)
 
 
 @dataclass(frozen=True)
 class MatchedResidual:
-    """Matched-filtered residuals `s C E / sigma2`, one a column, and precisions."""
+    """Matched-filtered residuals `s C E / sigma2`, one a column, and precisions.
+
+    Both lie where the kernels want arrays; particles and scales are here.
+    """
 
     particles: Int[np.ndarray, " n"]
-    data: tuple[Complex64[np.ndarray, "n point"], ...]
-    precision: Float32[np.ndarray, "n point"]
+    data: tuple[Complex64[Array, "n point"], ...]
+    precision: Float32[Array, "n point"]
     scale: Float32[np.ndarray, " n"]
 
 
@@ -277,18 +281,18 @@ def matched_residuals(
     The scale `s` is fitted with the background's first column; precisions are `s^2 C^2 / sigma2`.
     """
     images = background.images
-    for chunk in images.chunks(band):
+    for chunk in images.chunks(band, send=background.kernels.send):
         slices = background.slices(band, chunk.particles)
         unit = np.ones(len(chunk.particles), np.float32)
         data, precision = matched_chunk(chunk, band, model.noise, unit)
         moments = scale_moments(band, data, precision, slices[..., 0])
         scale = fit_scales(*moments, model.scale_prior)
-        precision *= scale[:, None]
+        factor = beside(scale[:, None], data)
+        precision *= factor
         columns = tuple(
-            (data - precision * slices[..., column]) * scale[:, None]
-            for column in range(slices.shape[2])
+            (data - precision * slices[..., column]) * factor for column in range(slices.shape[2])
         )
-        precision *= scale[:, None]
+        precision *= factor
         yield MatchedResidual(chunk.particles, columns, precision, scale)
 
 
@@ -298,9 +302,7 @@ def to_small_box(
     bands: tuple[int, Band],
     centres_angstrom: Float[np.ndarray, "n 2"],
     workers: int = 1,
-) -> tuple[
-    tuple[Complex64[np.ndarray, "n small_point"], ...], Float32[np.ndarray, "n small_point"]
-]:
+) -> tuple[tuple[Complex64[Array, "n small_point"], ...], Float32[Array, "n small_point"]]:
     """Cut residuals and kernel to the small box and return their transforms on its band.
 
     Exact for every deviation inside the mask: its projection lies within the mask's radius of
@@ -318,17 +320,24 @@ def to_small_box(
     if box.is_whole:
         return residual.data, residual.precision
     sampled = Band.disc(box.sampled_box, n_shells)
-    phases = shift_phases(box.sampled_box, box.voxel_size_angstrom, -centres_angstrom)
+    precision = residual.precision
+    phases = shift_phases(
+        box.sampled_box,
+        box.voxel_size_angstrom,
+        -centres_angstrom,
+        send=lambda array: beside(array, precision),
+    )
     data = []
     for column in residual.data:
         half = sampled.spread(column)
         half *= phases
         cut = fit_box_2d(inverse_2d(half, box.sampled_box, workers=workers), box.diameter)
         data.append(band.pick(forward_2d(fit_box_2d(cut, box.edge), workers=workers)))
-    kernel_half = sampled.spread(residual.precision.astype(np.complex64))
+    xp = namespace(precision)
+    kernel_half = sampled.spread(xp.astype(precision, xp.complex64))
     lags = inverse_2d(kernel_half, box.sampled_box, workers=workers)
     kernel = band.pick(forward_2d(fit_box_2d(lags, box.edge), workers=workers))
-    return tuple(data), np.ascontiguousarray(kernel.real)
+    return tuple(data), xp.real(kernel)
 
 
 def coarse_box(box: int, n_shells: int) -> int:

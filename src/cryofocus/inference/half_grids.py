@@ -16,8 +16,9 @@ from cryofocus.inference.band import Band
 from cryofocus.inference.images import ParticleImages
 from cryofocus.inference.reconstruct import PADDING, map_to_grid
 from cryofocus.kernels.contract import SliceKernels
+from cryofocus.placement import Array, join_rows
 
-Grid = Complex64[np.ndarray, "edge edge half column"]
+Grid = Complex64[Array, "edge edge half column"]
 Volumes = tuple[Float32[np.ndarray, "box box box"], ...]
 
 
@@ -45,30 +46,34 @@ class HalfGrids:
 
     @cached_property
     def grids(self) -> tuple[Grid, ...]:
-        """The maps on padded grids, `(edge, edge, edge//2+1, column)`."""
-        return tuple(stack_grids(columns) for columns in self.volumes)
+        """The maps on padded grids, `(edge, edge, edge//2+1, column)`, where kernels want them."""
+        return tuple(self.kernels.send(stack_grids(columns)) for columns in self.volumes)
 
     def slices(
         self, band: Band, which: Int[np.ndarray, " n"]
-    ) -> Complex64[np.ndarray, "n point column"]:
-        """Return the slices of every map at the poses of some particles."""
+    ) -> Complex64[Array, "n point column"]:
+        """Return the slices of every map at the poses of some particles, where the grids lie."""
         if self.half_set is None:
             return self._gather(self.grids[0], band, which)
-        slices = np.empty((len(which), len(band), self.n_columns), np.complex64)
-        for half, grid in enumerate(self.grids, start=1):
-            rows = np.flatnonzero(self.half_set[which] == half)
-            if rows.size:
-                slices[rows] = self._gather(grid, band, which[rows])
-        return slices
+        half_set = self.half_set[which]
+        parts = [np.flatnonzero(half_set == half) for half in (1, 2)]
+        slices = [
+            self._gather(grid, band, which[rows])
+            for grid, rows in zip(self.grids, parts, strict=True)
+            if rows.size
+        ]
+        return join_rows(slices, np.concatenate(parts))
 
     def _gather(
         self, grid: Grid, band: Band, which: Int[np.ndarray, " n"]
-    ) -> Complex64[np.ndarray, "n point column"]:
+    ) -> Complex64[Array, "n point column"]:
         geometry = self.images.geometry(band, PADDING, grid.shape[0], which)
         return self.kernels.gather(grid, geometry)
 
 
-def stack_grids(volumes: Sequence[Float32[np.ndarray, "box box box"]]) -> Grid:
+def stack_grids(
+    volumes: Sequence[Float32[np.ndarray, "box box box"]],
+) -> Complex64[np.ndarray, "edge edge half column"]:
     """Put maps side by side on a padded grid, the column fastest."""
     edge = PADDING * volumes[0].shape[0]
     grid = np.empty((edge, edge, edge // 2 + 1, len(volumes)), np.complex64)

@@ -7,7 +7,8 @@ bookkeeping for images that were multiplied by their CTF before they were writte
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Protocol, runtime_checkable
@@ -15,6 +16,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Complex64, Float32, Float64, Int, Int32
 
+from cryofocus.data.optics import OpticsGroup
 from cryofocus.data.particles import ParticleSet
 from cryofocus.execution.contract import Executor, Spread
 from cryofocus.execution.serial import HERE
@@ -22,6 +24,7 @@ from cryofocus.inference.band import Band
 from cryofocus.kernels.contract import SliceGeometry
 from cryofocus.maths.ctf import aberration_phase, evaluate_ctf
 from cryofocus.maths.fourier import forward_2d, inverse_2d, shift_phases
+from cryofocus.placement import Array, Send, beside, join_rows, namespace, stay
 
 # An image leaves enough memory traffic behind that larger chunks gain nothing.
 CHUNK_PARTICLES, CHUNK_PIXELS = 512, 2**24
@@ -74,8 +77,8 @@ class ImageChunk:
 
     particles: Int[np.ndarray, " n"]
     groups: Int32[np.ndarray, " n"]
-    transforms: Complex64[np.ndarray, "n point"]
-    ctf: Float32[np.ndarray, "n point"]
+    transforms: Complex64[Array, "n point"]
+    ctf: Float32[Array, "n point"]
     is_premultiplied: Bool[np.ndarray, " n"]
 
 
@@ -132,13 +135,28 @@ class ParticleImages:
         return replace(self, treatment=replace(self.treatment, sign=-self.treatment.sign))
 
     def chunks(
-        self, band: Band, which: Int[np.ndarray, " n"] | None = None
+        self, band: Band, which: Int[np.ndarray, " n"] | None = None, *, send: Send = stay
     ) -> Iterator[ImageChunk]:
-        """Yield prepared chunks of some particles (all by default) in the order given."""
+        """Yield prepared chunks of some particles (all by default) in the order given.
+
+        While a chunk is worked on, the next one is read.
+
+        Parameters
+        ----------
+        band : points to keep.
+        which : particles.
+        send : brings arrays to where transforms and CTFs shall lie; they are made there.
+        """
         chosen = np.arange(len(self)) if which is None else np.asarray(which)
         size = max(1, min(CHUNK_PARTICLES, CHUNK_PIXELS // self.particles.box**2))
-        for start in range(0, len(chosen), size):
-            yield self.load(band, chosen[start : start + size])
+        parts = [chosen[start : start + size] for start in range(0, len(chosen), size)]
+        with ThreadPoolExecutor(max_workers=1) as ahead:
+            reading = [ahead.submit(self.reader.read, part) for part in parts[:1]]
+            for part, following in zip(parts, [*parts[1:], None], strict=True):
+                pixels = reading.pop().result()
+                if following is not None:
+                    reading.append(ahead.submit(self.reader.read, following))
+                yield self.prepare(band, part, pixels, send=send)
 
     def load(self, band: Band, chosen: Int[np.ndarray, " n"]) -> ImageChunk:
         """Read and prepare the images of some particles."""
@@ -149,26 +167,32 @@ class ParticleImages:
         band: Band,
         chosen: Int[np.ndarray, " n"],
         pixels: Float32[np.ndarray, "n box box"],
+        *,
+        send: Send = stay,
     ) -> ImageChunk:
-        """Prepare raw pixels of some particles."""
+        """Prepare raw pixels of some particles; see `chunks`."""
         particles = self.particles
-        half = forward_2d(treat(pixels, self.treatment), workers=self.workers)
-        shift = particles.shift_angstrom[chosen]
-        half *= shift_phases(particles.box, particles.pixel_size_angstrom, shift)
+        shape = (particles.box, particles.pixel_size_angstrom)
+        half = forward_2d(treat(send(pixels), self.treatment), workers=self.workers)
+        half *= shift_phases(*shape, particles.shift_angstrom[chosen], send=send)
+        transforms = band.pick(half)
         groups = particles.optics_of_particle[chosen].astype(np.int32)
-        ctf = np.empty((len(chosen), len(band)), np.float32)
-        premultiplied = np.zeros(len(chosen), bool)
-        for group in np.unique(groups):
-            rows = np.flatnonzero(groups == group)
-            optics = particles.optics[group]
-            shape = (particles.box, particles.pixel_size_angstrom)
-            values = evaluate_ctf(particles.ctf.take(chosen[rows]), optics.microscope, *shape)
-            ctf[rows] = band.pick(values)
-            phase = aberration_phase(optics.microscope, *shape)
-            if phase is not None:
-                half[rows] *= np.conj(phase)
-            premultiplied[rows] = optics.ctf_premultiplied
-        return ImageChunk(chosen, groups, band.pick(half), ctf, premultiplied)
+        present, group_of_row = np.unique(groups, return_inverse=True)
+        optics = [particles.optics[group] for group in present]
+        phases = _conjugate_phases(optics, band, shape)
+        if phases is not None:
+            xp = namespace(transforms)
+            transforms *= xp.take(send(phases), send(group_of_row), axis=0)
+        rows = [np.flatnonzero(groups == group) for group in present]
+        ctf = [
+            band.pick(
+                evaluate_ctf(particles.ctf.take(chosen[part]), one.microscope, *shape, send=send)
+            )
+            for one, part in zip(optics, rows, strict=True)
+        ]
+        is_premultiplied = np.array([one.ctf_premultiplied for one in optics], bool)[group_of_row]
+        joined = join_rows(ctf, np.concatenate(rows))
+        return ImageChunk(chosen, groups, transforms, joined, is_premultiplied)
 
     def restore(
         self,
@@ -190,7 +214,7 @@ class ParticleImages:
             phase = aberration_phase(microscope, particles.box, particles.pixel_size_angstrom)
             if phase is not None:
                 half[groups == group] *= phase
-        return inverse_2d(half, particles.box, workers=self.workers)
+        return np.asarray(inverse_2d(half, particles.box, workers=self.workers))
 
     def geometry(
         self, band: Band, padding: int | float, edge: int, which: Int[np.ndarray, " n"]
@@ -215,16 +239,16 @@ def projection_matrices(
 
 
 def treat(
-    pixels: Float32[np.ndarray, "n box box"], treatment: ImageTreatment
-) -> Float32[np.ndarray, "n box box"]:
+    pixels: Float32[Array, "n box box"], treatment: ImageTreatment
+) -> Float32[Array, "n box box"]:
     """Apply contrast sign and, where asked for, background normalisation."""
-    sign = np.float32(treatment.sign)
+    sign = float(treatment.sign)
     if not treatment.normalise:
-        return np.asarray(pixels * sign)
+        return pixels * sign
     mean, deviation = background_moments(
         pixels, treatment.background_radius_pixels, treatment.background_edge_pixels
     )
-    return np.asarray((pixels - mean[:, None, None]) * (sign / deviation)[:, None, None])
+    return (pixels - mean[:, None, None]) * (sign / deviation)[:, None, None]
 
 
 def grey_scale(
@@ -241,16 +265,34 @@ def grey_scale(
 
 
 def background_moments(
-    pixels: Float32[np.ndarray, "n box box"], radius_pixels: float, edge_pixels: float
-) -> tuple[Float32[np.ndarray, " n"], Float32[np.ndarray, " n"]]:
+    pixels: Float32[Array, "n box box"], radius_pixels: float, edge_pixels: float
+) -> tuple[Float32[Array, " n"], Float32[Array, " n"]]:
     """Return mean and standard deviation of each image outside a circle, inside a square."""
-    outside = pixels[:, _background(pixels.shape[1], float(radius_pixels), float(edge_pixels))]
-    deviation = outside.std(axis=1)
-    return outside.mean(axis=1), np.maximum(deviation, np.finfo(np.float32).tiny)
+    xp = namespace(pixels)
+    places = _background(pixels.shape[1], float(radius_pixels), float(edge_pixels))
+    lines = xp.reshape(pixels, (pixels.shape[0], -1))
+    outside = xp.take(lines, beside(places, pixels), axis=1)
+    deviation = xp.std(outside, axis=1)
+    return xp.mean(outside, axis=1), xp.maximum(deviation, float(np.finfo(np.float32).tiny))
 
 
 @cache
-def _background(box: int, radius_pixels: float, edge_pixels: float) -> Bool[np.ndarray, "box box"]:
+def _background(box: int, radius_pixels: float, edge_pixels: float) -> Int[np.ndarray, " place"]:
     axis = np.arange(box) - box // 2
     inside = np.abs(axis) < edge_pixels / 2
-    return (np.hypot(axis[:, None], axis) > radius_pixels) & inside[:, None] & inside
+    is_outside = (np.hypot(axis[:, None], axis) > radius_pixels) & inside[:, None] & inside
+    return np.flatnonzero(is_outside)
+
+
+def _conjugate_phases(
+    optics: Sequence[OpticsGroup], band: Band, shape: tuple[int, float]
+) -> Complex64[np.ndarray, "group point"] | None:
+    """Return what removes odd aberrations, or None if no group has any."""
+    phases = [aberration_phase(group.microscope, *shape) for group in optics]
+    if all(phase is None for phase in phases):
+        return None
+    table = np.ones((len(phases), len(band)), np.complex64)
+    for row, phase in enumerate(phases):
+        if phase is not None:
+            table[row] = np.conj(band.pick(phase[None])[0])
+    return table

@@ -10,11 +10,12 @@ from jaxtyping import Complex64, Float, Float64
 
 from cryofocus.inference.focus import FocusStatistics
 from cryofocus.kernels.contract import SliceKernels, SliceSums
+from cryofocus.placement import Array
 
 
 def class_log_likelihoods(
     statistics: FocusStatistics,
-    grid: Complex64[np.ndarray, "edge edge half n_classes"],
+    grid: Complex64[Array, "edge edge half n_classes"],
     kernels: SliceKernels,
 ) -> Float64[np.ndarray, "particle n_classes"]:
     """Return ln p(image | class) up to a constant of the image.
@@ -34,7 +35,7 @@ def class_log_likelihoods(
 
 def latent_moments(
     statistics: FocusStatistics,
-    grid: Complex64[np.ndarray, "edge edge half q"],
+    grid: Complex64[Array, "edge edge half q"],
     kernels: SliceKernels,
 ) -> tuple[Float64[np.ndarray, "particle q"], Float64[np.ndarray, "particle q q"]]:
     """Return the log-likelihood of coordinates x: `linear.x - x.quadratic.x / 2`.

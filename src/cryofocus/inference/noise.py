@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int
 
 from cryofocus.inference.band import Band
+from cryofocus.placement import Array, beside, namespace
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,17 @@ class NoiseModel:
         self,
         band: Band,
         groups: Int[np.ndarray, " n"],
-        ctf: Float32[np.ndarray, "n point"],
-    ) -> Float32[np.ndarray, "n point"]:
+        ctf: Float32[Array, "n point"],
+    ) -> Float32[Array, "n point"]:
         """Return the inverse noise variance of every coefficient of the band."""
-        additive = self.additive[:, band.shells].astype(np.float32)
-        transmitted = self.transmitted[:, band.shells].astype(np.float32)
-        variance = transmitted[groups]
+        xp, of_particle = namespace(ctf), beside(groups, ctf)
+        additive = beside(self.additive[:, band.shells].astype(np.float32), ctf)
+        transmitted = beside(self.transmitted[:, band.shells].astype(np.float32), ctf)
+        variance = xp.take(transmitted, of_particle, axis=0)
         variance *= ctf
         variance *= ctf
-        variance += additive[groups]
-        return np.asarray(np.reciprocal(variance, out=variance))
+        variance += xp.take(additive, of_particle, axis=0)
+        return 1 / variance
 
 
 @dataclass(frozen=True)

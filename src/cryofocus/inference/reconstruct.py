@@ -16,6 +16,7 @@ from cryofocus.kernels.contract import SliceKernels, SliceSums
 from cryofocus.maths.fourier import forward_3d, inverse_3d
 from cryofocus.maths.grids import fit_box_3d, shell_planes_3d
 from cryofocus.maths.shells import fourier_shell_correlation, shell_mean_3d
+from cryofocus.placement import Array, beside, namespace
 
 PADDING = 2
 
@@ -59,18 +60,22 @@ def matched_chunk(
     band: Band,
     noise: NoiseModel,
     scale: Float32[np.ndarray, " n"],
-) -> tuple[Complex64[np.ndarray, "n point"], Float32[np.ndarray, "n point"]]:
+) -> tuple[Complex64[Array, "n point"], Float32[Array, "n point"]]:
     """Return matched-filtered data `s C Y / sigma2` and precision `s^2 C^2 / sigma2`.
 
-    An image written multiplied by its CTF is `C Y` already.
+    An image written multiplied by its CTF is `C Y` already. Results lie where the images do.
     """
-    precision = noise.precision(band, chunk.groups, chunk.ctf)
-    precision *= scale[:, None]
-    once = np.where(chunk.is_premultiplied[:, None], np.float32(1), chunk.ctf)
+    ctf, factor = chunk.ctf, beside(scale[:, None], chunk.ctf)
+    precision = noise.precision(band, chunk.groups, ctf)
+    precision *= factor
+    once = ctf
+    if chunk.is_premultiplied.any():
+        xp, is_done = namespace(ctf), beside(chunk.is_premultiplied[:, None], ctf)
+        once = xp.where(is_done, xp.ones_like(ctf), ctf)
     data = chunk.transforms * (once * precision)
-    precision *= scale[:, None]
-    precision *= chunk.ctf
-    precision *= chunk.ctf
+    precision *= factor
+    precision *= ctf
+    precision *= ctf
     return data, precision
 
 
@@ -99,18 +104,19 @@ def _accumulate(
     (noise, kernels, count), (weights, scale) = common, part
     band, edge = images.largest_band(), PADDING * images.particles.box
     accumulator = kernels.accumulator(edge, weights.shape[1], weights.shape[1])
-    for chunk in images.chunks(band, np.flatnonzero(weights.any(axis=1))):
+    hermitian, inserted = kernels.send(band.hermitian), np.flatnonzero(weights.any(axis=1))
+    for chunk in images.chunks(band, inserted, send=kernels.send):
         which = chunk.particles
         data, precision = matched_chunk(chunk, band, noise, scale[which])
         accumulator.add(
             images.geometry(band, PADDING, edge, which),
-            data * band.hermitian,
-            precision * band.hermitian,
+            data * hermitian,
+            precision * hermitian,
             weights[which],
             weights[which],
         )
         count(len(which))
-    return accumulator.total()
+    return accumulator.total().fetch()
 
 
 def accumulate_halves(
@@ -227,7 +233,7 @@ def map_to_grid(
     """Transform a map onto a padded grid such that its trilinear slices are its projections."""
     box = volume.shape[0]
     corrected = (volume / gridding_kernel(box, edge)).astype(np.float32)
-    return forward_3d(fit_box_3d(corrected, edge), workers=workers)
+    return np.asarray(forward_3d(fit_box_3d(corrected, edge), workers=workers))
 
 
 def gridding_kernel(box: int, edge: int) -> Float32[np.ndarray, "box box box"]:

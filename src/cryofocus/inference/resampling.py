@@ -81,13 +81,14 @@ def bootstrap_variance(
         n_columns = min(COLUMNS, n_resamples - start)
         drawn = generator.multinomial(n, np.full(n, 1 / n), size=n_columns)
         weights = drawn.T.astype(np.float32)
-        sums = sum_slices(statistics, weights, weights, kernels)
+        sums = sum_slices(statistics, weights, weights, kernels).fetch()
         for column in range(n_columns):
             resampled.add(_solve(sums, column, column, statistics.box.diameter))
         advance(n_columns)
     ones = np.ones((n, 1), np.float32)
     for _ in range(NOISE_DRAWS):
-        sums = sum_slices(_noise_alone(statistics, generator), ones, ones, kernels)
+        noisy = _noise_alone(statistics, generator)
+        sums = sum_slices(noisy, ones, ones, kernels).fetch()
         noise.add(_solve(sums, 0, 0, statistics.box.diameter))
     total, expected = n * resampled.variance(), _average_by_distance(n * noise.variance())
     # The noise spectra were fitted to residuals, which hold what varies as well.

@@ -30,6 +30,7 @@ from cryofocus.inference.spread_statistics import measure_statistics
 from cryofocus.inference.strategy import Prepared, pack_history, unpack_history
 from cryofocus.inference.subspace import fit_subspace
 from cryofocus.kernels.contract import SliceSums
+from cryofocus.placement import fetch
 
 logger = logging.getLogger(__name__)
 
@@ -133,23 +134,23 @@ class ResidualStrategy:
             "history": pack_history(state.history),
         }
         if state.coefficients is not None:
-            arrays["coefficients"] = state.coefficients
+            arrays["coefficients"] = fetch(state.coefficients)
         if state.inserted is not None:
-            arrays["inserted_data"] = state.inserted.sums.data
-            arrays["inserted_precision"] = state.inserted.sums.precision
+            sums = state.inserted.sums.fetch()
+            arrays["inserted_data"], arrays["inserted_precision"] = sums.data, sums.precision
             arrays["inserted_weights"] = state.inserted.weights
         return arrays
 
     def unpack(self, arrays: Mapping[str, AnyArray]) -> em.EmState:
         """Return the state that `pack` packed."""
         amplitude, slope = arrays["spectrum"].tolist()
-        inserted = None
+        inserted, send = None, self.problem.statistics.kernels.send
         if "inserted_weights" in arrays:
-            sums = SliceSums(arrays["inserted_data"], arrays["inserted_precision"])
+            sums = SliceSums(send(arrays["inserted_data"]), send(arrays["inserted_precision"]))
             inserted = InsertedSums(sums, arrays["inserted_weights"])
         return em.EmState(
             posteriors=arrays["posteriors"],
-            coefficients=arrays.get("coefficients"),
+            coefficients=send(arrays["coefficients"]) if "coefficients" in arrays else None,
             spectrum=SpectrumModel(arrays["spectrum_base"], amplitude, slope),
             support=arrays["support"],
             mixing=arrays["mixing"],
@@ -191,7 +192,7 @@ def prepare_deviations(
             advance=advance,
         )
     reach = min(statistics.band.n_shells, _prior_shells(n_shells, box))
-    space = DeviationSpace(box, reach, images.workers)
+    space = DeviationSpace(box, reach, images.workers, prepared.kernels.send)
     inside = box.cut(consensus.map.full)
     spectrum, support = consensus_spectrum(space, inside), consensus_support(space, inside)
     problem = em.FocusProblem(statistics, space, support)

@@ -14,6 +14,7 @@ from cryofocus.inference.images import ImageChunk, projection_matrices
 from cryofocus.inference.reconstruct import PADDING, map_to_grid
 from cryofocus.inference.subtraction import Subtraction
 from cryofocus.maths.fourier import inverse_2d, shift_phases
+from cryofocus.placement import fetch
 
 # A line of sight that passes less of the mask than this, in voxels, lies outside it.
 INSIDE_VOXELS = 0.5
@@ -90,7 +91,7 @@ def _whitened(
     subtraction: Subtraction, band: Band, chunk: ImageChunk
 ) -> tuple[Complex64[np.ndarray, "n point"], ...]:
     """Return images, subtracted images and kept density over the noise's standard deviation."""
-    slices = subtraction.density.slices(band, chunk.particles)
+    slices = fetch(subtraction.density.slices(band, chunk.particles))
     scale = subtraction.scales(chunk, band, slices[..., 0])
     removed = predicted(chunk, slices[..., 1], scale)
     kept = predicted(chunk, slices[..., 0] - slices[..., 1], scale)
@@ -108,7 +109,7 @@ def _centring(
     """Return the phases that bring the middle of the mask to the middle of each image."""
     particles = subtraction.images.particles
     seen = projection_matrices(particles, chunk.particles) @ np.asarray(centre_angstrom)
-    return shift_phases(particles.box, particles.pixel_size_angstrom, -seen)
+    return np.asarray(shift_phases(particles.box, particles.pixel_size_angstrom, -seen))
 
 
 def _inside_mask(

@@ -23,8 +23,9 @@ from cryofocus.inference.half_grids import HalfGrids, Volumes
 from cryofocus.inference.images import ParticleImages
 from cryofocus.inference.likelihood import class_log_likelihoods, latent_moments, sum_slices
 from cryofocus.kernels.contract import SliceKernels, SliceSums
+from cryofocus.placement import Array
 
-Grid = Complex64[np.ndarray, "edge edge half component"]
+Grid = Complex64[Array, "edge edge half component"]
 Weights = tuple[np.ndarray, np.ndarray]
 
 

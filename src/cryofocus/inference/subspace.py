@@ -17,6 +17,7 @@ from jaxtyping import Float32, Float64
 
 from cryofocus.inference.deviation import Coefficients, DeviationPrior, DeviationSpace
 from cryofocus.inference.spread_statistics import SpreadStatistics
+from cryofocus.placement import beside, namespace
 
 # Out of random coordinates, information grows slowly before it settles.
 MIN_CYCLES, MAX_CYCLES = 6, 24
@@ -66,7 +67,8 @@ def fit_subspace(
         linear, quadratic = statistics.latent_moments(space.to_grid(deviations))
         basis, mean, second, new_information = _standardise(linear, quadratic)
         # Coefficients follow the coordinates, so that the next solution starts close.
-        coefficients = np.einsum("jk,jzyx->kzyx", basis.astype(np.float32), coefficients)
+        rotation = beside(basis.T.astype(np.complex64), coefficients)
+        coefficients = namespace(coefficients).tensordot(rotation, coefficients, axes=1)
         # In pure noise the deviations may vanish altogether.
         largest = max(float(new_information.max()), np.finfo(np.float32).tiny)
         change = np.abs(new_information - information).max() / largest

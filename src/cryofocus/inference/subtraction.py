@@ -31,6 +31,7 @@ from cryofocus.inference.reconstruct import matched_chunk
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.filters import filter_shells
 from cryofocus.maths.shells import FSC_LIMIT, first_shell_below
+from cryofocus.placement import fetch
 
 # Enough images for the grey scale of a map, the noise and the spread of intensities.
 FIT_PARTICLES = 2000
@@ -89,7 +90,7 @@ class Subtraction:
         self, chunk: ImageChunk, band: Band
     ) -> tuple[Complex64[np.ndarray, "n point"], Float32[np.ndarray, " n"]]:
         """Return what the removed density looks like in prepared images, and the intensities."""
-        slices = self.density.slices(band, chunk.particles)
+        slices = fetch(self.density.slices(band, chunk.particles))
         scale = self.scales(chunk, band, slices[..., 0])
         return predicted(chunk, slices[..., 1], scale), scale
 
@@ -197,7 +198,7 @@ def _sample_moments(
     """Return <Y, C P V> and |C P V|^2 over the noise variance, for the whole map."""
     linear, quadratic = [], []
     for chunk in trial.images.chunks(band, sample):
-        whole = trial.density.slices(band, chunk.particles)[..., 0]
+        whole = fetch(trial.density.slices(band, chunk.particles))[..., 0]
         unit = np.ones(len(chunk.particles), np.float32)
         data, precision = matched_chunk(chunk, band, trial.noise, unit)
         moments = scale_moments(band, data, precision, whole)
@@ -217,7 +218,7 @@ def _measure_noise(
     n_groups = len(scaled.images.particles.optics)
     total = None
     for chunk in scaled.images.chunks(band, sample):
-        whole = scaled.density.slices(band, chunk.particles)[..., 0]
+        whole = fetch(scaled.density.slices(band, chunk.particles))[..., 0]
         scale = scaled.scales(chunk, band, whole)
         left = chunk.transforms - predicted(chunk, whole, scale)
         part = power_of_chunk(chunk, band, left, n_groups)

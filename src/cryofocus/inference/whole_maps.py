@@ -96,4 +96,4 @@ def _insert(
             of_rows,
             of_rows,
         )
-    return accumulator.total()
+    return accumulator.total().fetch()

@@ -7,6 +7,9 @@ slice there is the grid interpolated trilinearly at `matrices[i].T @ (kx, ky)`, 
 `matrices[i]` holds the first two rows of its rotation. Points must lie within
 `edge//2 - 1` of the origin, so that all eight neighbours are on the grid.
 
+Grids, data and precisions may lie on the host or where `send` brings them: slices lie where their
+grid does, sums where `send` brings arrays, and numbers a particle on the host.
+
 `data` and `precision` carry the Hermitian weight of each point (2 where the point also stands
 for its Friedel mate), so that plain sums over points are sums over the whole plane. Either may be
 stored in half the bytes (`bfloat16`); all sums are of float32 numbers.
@@ -19,12 +22,13 @@ from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Complex64, Float32, Float64, Int64, UInt16
+from jaxtyping import Complex64, Float32, Float64, Int64, Shaped, UInt16
 
 from cryofocus.maths.rotations import order_by_view
+from cryofocus.placement import Array, fetch
 
-Data = Complex64[np.ndarray, "particle point"] | UInt16[np.ndarray, "particle point 2"]
-Precision = Float32[np.ndarray, "particle point"] | UInt16[np.ndarray, "particle point"]
+Data = Complex64[Array, "particle point"] | UInt16[np.ndarray, "particle point 2"]
+Precision = Float32[Array, "particle point"] | UInt16[np.ndarray, "particle point"]
 
 # Maps accumulated in one pass over the images where memory allows: more cost time in the cache.
 COLUMNS_AT_ONCE = 4
@@ -85,8 +89,12 @@ class SliceSums:
     precision : `(edge, edge, edge//2+1, precision component)` float32.
     """
 
-    data: Complex64[np.ndarray, "edge edge half component"]
-    precision: Float32[np.ndarray, "edge edge half precision"]
+    data: Complex64[Array, "edge edge half component"]
+    precision: Float32[Array, "edge edge half precision"]
+
+    def fetch(self) -> SliceSums:
+        """Return the same sums on the host."""
+        return SliceSums(fetch(self.data), fetch(self.precision))
 
     def __add__(self, other: SliceSums) -> SliceSums:
         """Add the particles of another sum."""
@@ -101,6 +109,10 @@ class SliceSums:
 class SliceKernels(Protocol):
     """Central slices of grids and their adjoint, on one device."""
 
+    def send(self, array: Shaped[Array, ...]) -> Shaped[Array, ...]:
+        """Return an array where this device works: in its memory, if it has one of its own."""
+        ...
+
     def keep(self, *arrays: np.ndarray) -> None:
         """Be told that arrays of statistics will not change as long as they live.
 
@@ -109,14 +121,14 @@ class SliceKernels(Protocol):
         ...
 
     def gather(
-        self, grid: Complex64[np.ndarray, "edge edge half component"], geometry: SliceGeometry
-    ) -> Complex64[np.ndarray, "particle point component"]:
+        self, grid: Complex64[Array, "edge edge half component"], geometry: SliceGeometry
+    ) -> Complex64[Array, "particle point component"]:
         """Return every component's slice at every point."""
         ...
 
     def class_moments(
         self,
-        grid: Complex64[np.ndarray, "edge edge half component"],
+        grid: Complex64[Array, "edge edge half component"],
         geometry: SliceGeometry,
         data: Data,
         precision: Precision,
@@ -128,7 +140,7 @@ class SliceKernels(Protocol):
 
     def latent_moments(
         self,
-        grid: Complex64[np.ndarray, "edge edge half component"],
+        grid: Complex64[Array, "edge edge half component"],
         geometry: SliceGeometry,
         data: Data,
         precision: Precision,
@@ -141,7 +153,7 @@ class SliceKernels(Protocol):
 
     def pose_moments(
         self,
-        grid: Complex64[np.ndarray, "edge edge half 4"],
+        grid: Complex64[Array, "edge edge half 4"],
         geometry: SliceGeometry,
         shifts: Float32[np.ndarray, "particle 2"],
         data: Data,

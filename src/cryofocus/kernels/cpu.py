@@ -11,6 +11,7 @@ import numba
 import numpy as np
 from jaxtyping import Complex64, Float32, Float64
 
+from cryofocus.arrays import AnyArray
 from cryofocus.kernels import _cpu_loops, _pose_loops
 from cryofocus.kernels.contract import COLUMNS_AT_ONCE, Data, Precision, SliceGeometry, SliceSums
 
@@ -32,6 +33,10 @@ class CpuKernels:
 
     n_threads: int = 1
     memory_gb: float | None = None
+
+    def send(self, array: AnyArray) -> AnyArray:
+        """Return the array: this device works in the host's memory."""
+        return array
 
     def keep(self, *arrays: np.ndarray) -> None:
         """Do nothing: arrays are read where they are."""

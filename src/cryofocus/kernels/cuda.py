@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Complex64, Float32, Float64, Int32, Int64
+from jaxtyping import Complex64, Float32, Float64, Int32, Int64, Shaped
 from numba.cuda.cudadrv.driver import device_memset
 
 from cryofocus.kernels import _cuda_loops, _cuda_pose_loops, _cuda_sum_loops
 from cryofocus.kernels.contract import COLUMNS_AT_ONCE, Data, Precision, SliceGeometry, SliceSums
+from cryofocus.kernels.cuda_arrays import DeviceArray
 from cryofocus.kernels.cuda_lanes import CudaDevice, open_device
-from cryofocus.kernels.cuda_memory import DeviceArray, plain
+from cryofocus.kernels.cuda_memory import plain
+from cryofocus.placement import Array, is_on_host
 
 # Where the entries of a pose's quadratic moments lie among its sums; those that vanish do not.
 _POSE = np.array(
@@ -45,17 +47,24 @@ class CudaKernels:
         """The device of this process."""
         return open_device(self.memory_gb)
 
+    def send(self, array: Shaped[Array, ...]) -> Shaped[Array, ...]:
+        """Return an array in the device's memory, as one of its library."""
+        return self.device.memory.library.send(array)
+
     def keep(self, *arrays: np.ndarray) -> None:
         """Be told that arrays will not change: they stay on the device while there is room."""
         for array in arrays:
             self.device.memory.promise(array)
 
     def gather(
-        self, grid: Complex64[np.ndarray, "edge edge half component"], geometry: SliceGeometry
-    ) -> Complex64[np.ndarray, "particle point component"]:
+        self, grid: Complex64[Array, "edge edge half component"], geometry: SliceGeometry
+    ) -> Complex64[Array, "particle point component"]:
         """Return every component's slice at every point."""
         n_points, n_components = len(geometry.points), grid.shape[3]
-        slices = np.empty((len(geometry.matrices), n_points, n_components), np.complex64)
+        shape = (len(geometry.matrices), n_points, n_components)
+        is_here = is_on_host(grid)
+        memory = self.device.memory
+        slices = np.empty(shape, np.complex64) if is_here else memory.claim((*shape, 2))
         common = (self._send_grid(grid), geometry.edge, self._send(geometry.points))
 
         def launch(stream: Any, order: DeviceArray, *arrays: DeviceArray) -> None:
@@ -63,11 +72,11 @@ class CudaKernels:
             _cuda_loops.gather_slices[shape, _block(n_components), stream](*common, order, *arrays)
 
         self.device.run(geometry, (), (slices,), launch)
-        return slices
+        return slices if is_here else memory.library.adopt(slices, is_complex=True)
 
     def class_moments(
         self,
-        grid: Complex64[np.ndarray, "edge edge half component"],
+        grid: Complex64[Array, "edge edge half component"],
         geometry: SliceGeometry,
         data: Data,
         precision: Precision,
@@ -82,7 +91,7 @@ class CudaKernels:
 
     def latent_moments(
         self,
-        grid: Complex64[np.ndarray, "edge edge half component"],
+        grid: Complex64[Array, "edge edge half component"],
         geometry: SliceGeometry,
         data: Data,
         precision: Precision,
@@ -100,21 +109,22 @@ class CudaKernels:
 
     def pose_moments(
         self,
-        grid: Complex64[np.ndarray, "edge edge half 4"],
+        grid: Complex64[Array, "edge edge half 4"],
         geometry: SliceGeometry,
         shifts: Float32[np.ndarray, "particle 2"],
         data: Data,
         precision: Precision,
     ) -> tuple[Float64[np.ndarray, "particle 6"], Float64[np.ndarray, "particle 6 6"]]:
         """Return moments of the slice of a map and of its derivatives by the pose."""
-        moments = np.empty((len(data), _POSE.max() + 1))
+        moments = np.empty((len(geometry.matrices), _POSE.max() + 1))
         common = (self._send_grid(grid), geometry.edge, self._send(geometry.points))
 
         def launch(stream: Any, order: DeviceArray, *arrays: DeviceArray) -> None:
             block = _cuda_loops.THREADS
             _cuda_pose_loops.pose_moments[order.shape[0], block, stream](*common, order, *arrays)
 
-        self.device.run(geometry, (shifts, data, precision), (moments,), launch)
+        inputs = (shifts, self.lend(data), self.lend(precision))
+        self.device.run(geometry, inputs, (moments,), launch)
         quadratic = np.where(_POSE < 0, 0.0, moments[:, _POSE])
         return np.ascontiguousarray(moments[:, :6]), quadratic
 
@@ -132,7 +142,7 @@ class CudaKernels:
 
     def _moments(
         self,
-        grid: Complex64[np.ndarray, "edge edge half component"],
+        grid: Complex64[Array, "edge edge half component"],
         geometry: SliceGeometry,
         statistics: tuple[Data, Precision],
         pairs: tuple[Int64[np.ndarray, " pair"], Int64[np.ndarray, " pair"]],
@@ -154,12 +164,19 @@ class CudaKernels:
             loops = _cuda_loops.quadratic_moments[shape, _block(n_components), stream]
             loops(*common, order, *arrays)
 
-        self.device.run(geometry, statistics, (moments,), launch)
+        inputs = [self.lend(array) for array in statistics]
+        self.device.run(geometry, inputs, (moments,), launch)
         return moments
 
-    def _send_grid(self, grid: Complex64[np.ndarray, "edge edge half component"]) -> DeviceArray:
-        """Copy a grid to the device as the run of real and imaginary parts it is."""
-        return self._send(plain(grid).reshape(-1))
+    def lend(self, array: Shaped[Array, ...]) -> np.ndarray | DeviceArray:
+        """Return an array of the device's library as loops know it, one of the host as it is."""
+        return array if is_on_host(array) else self.device.memory.library.lend(array)
+
+    def _send_grid(self, grid: Complex64[Array, "edge edge half component"]) -> DeviceArray:
+        """Return a grid on the device as the run of real and imaginary parts it is."""
+        if is_on_host(grid):
+            return self._send(plain(grid).reshape(-1))
+        return self.lend(grid).reshape(-1)
 
     def _send(
         self, array: Float32[np.ndarray, "*shape"] | Int32[np.ndarray, "*shape"]
@@ -202,7 +219,8 @@ class CudaAccumulator:
             loops = _cuda_sum_loops.accumulate[shape, _block(2 * n_data + n_precision), stream]
             loops(self.edge, points, self.sums, order, *arrays)
 
-        inputs = (data_weights, precision_weights, data, precision)
+        lend = self.kernels.lend
+        inputs = (data_weights, precision_weights, lend(data), lend(precision))
         device.run(geometry, inputs, (), launch)
 
     def total(self) -> SliceSums:
@@ -213,8 +231,8 @@ class CudaAccumulator:
         data, precision = memory.claim((n_nodes, n_data, 2)), memory.claim((n_nodes, n_precision))
         _cuda_sum_loops.fold[_spread(n_nodes)](self.sums, self.edge, data, precision)
         return SliceSums(
-            data.copy_to_host().view(np.complex64).reshape(*shape, n_data),
-            precision.copy_to_host().reshape(*shape, n_precision),
+            memory.library.adopt(data.reshape(*shape, n_data, 2), is_complex=True),
+            memory.library.adopt(precision.reshape(*shape, n_precision), is_complex=False),
         )
 
 

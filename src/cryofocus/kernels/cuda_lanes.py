@@ -19,7 +19,8 @@ from numba import cuda
 from numpy.typing import DTypeLike
 
 from cryofocus.kernels.contract import SliceGeometry
-from cryofocus.kernels.cuda_memory import SHORTAGE, CudaMemory, DeviceArray, is_shortage
+from cryofocus.kernels.cuda_arrays import DeviceArray
+from cryofocus.kernels.cuda_memory import SHORTAGE, CudaMemory, is_shortage
 
 Launch = Callable[..., None]
 
@@ -61,8 +62,8 @@ class CudaDevice:
     def run(
         self,
         geometry: SliceGeometry,
-        inputs: Sequence[np.ndarray],
-        outputs: Sequence[np.ndarray],
+        inputs: Sequence[np.ndarray | DeviceArray],
+        outputs: Sequence[np.ndarray | DeviceArray],
         launch: Launch,
     ) -> None:
         """Work on all particles, chunk by chunk, until the outputs are filled.
@@ -70,8 +71,9 @@ class CudaDevice:
         Parameters
         ----------
         geometry : of the slices.
-        inputs : arrays over particles; those promised not to change may be there already.
-        outputs : arrays over particles.
+        inputs : arrays over particles, the host's or the device's; those promised not to change
+            may be there already.
+        outputs : arrays over particles, the host's or the device's.
         launch : starts the work on a chunk, given the stream and the chunk's arrays on the
             device: order of the particles, matrices, inputs, outputs.
 
@@ -83,8 +85,10 @@ class CudaDevice:
         done, inputs = 0, (geometry.matrices, *inputs)
         with self._busy:
             while done < len(geometry.matrices):
-                passing = [array for array in inputs if self.memory.find(array) is None]
-                needed = _Need.of([*passing, *outputs])
+                passing = [
+                    array for array in (*inputs, *outputs) if self.memory.find(array) is None
+                ]
+                needed = _Need.of(passing)
                 try:
                     done = self._pass_chunk(geometry, done, needed, (inputs, outputs), launch)
                 except SHORTAGE as error:
@@ -98,7 +102,7 @@ class CudaDevice:
         geometry: SliceGeometry,
         start: int,
         needed: _Need,
-        arrays: tuple[Sequence[np.ndarray], Sequence[np.ndarray]],
+        arrays: tuple[Sequence[np.ndarray | DeviceArray], Sequence[np.ndarray | DeviceArray]],
         launch: Launch,
     ) -> int:
         """Start the next chunk on its way; return where the one after it starts."""
@@ -113,7 +117,9 @@ class CudaDevice:
         for array in inputs:
             resident = self.memory.find(array)
             parameters.append(lane.send(array[rows]) if resident is None else resident[rows])
-        parameters.extend(lane.expect(array[rows]) for array in outputs)
+        for array in outputs:
+            is_here = isinstance(array, np.ndarray)
+            parameters.append(lane.expect(array[rows]) if is_here else array[rows])
         lane.work(launch, parameters)
         return rows.stop
 

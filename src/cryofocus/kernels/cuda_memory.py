@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numba import cuda
@@ -13,9 +13,10 @@ from numba.cuda.cudadrv.driver import CudaAPIError
 from numpy.typing import DTypeLike
 
 from cryofocus.errors import DeviceError
+from cryofocus.kernels.cuda_arrays import CupyArrays, DeviceArray, DeviceLibrary, HostArrays
+from cryofocus.kernels.gpu import IS_SIMULATED
 
-# Arrays of numba.cuda carry no types.
-DeviceArray = Any
+Taken = TypeVar("Taken")
 
 # Of the free memory, what is used if the user sets no bound; and of that, what may stay.
 USED_SHARE, KEPT_SHARE = 0.9, 0.75
@@ -40,12 +41,20 @@ class CudaMemory:
     Parameters
     ----------
     bound_gb : memory to use at most, in GB; None takes most of what is free.
+
+    Attributes
+    ----------
+    library : of the arrays that inference computes with; their memory counts, too.
+    used : bytes of the loops' arrays.
     """
 
     def __init__(self, bound_gb: float | None) -> None:
         free = cuda.current_context().get_memory_info().free
         self.bound = USED_SHARE * free if bound_gb is None else bound_gb * 1e9
         self.used = 0
+        self.library: DeviceLibrary = (
+            HostArrays() if IS_SIMULATED else CupyArrays(self._take_for_library)
+        )
         self._promised: set[int] = set()
         self._kept: dict[int, DeviceArray] = {}
 
@@ -58,8 +67,7 @@ class CudaMemory:
             When there is no room (`is_shortage`).
         """
         n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
-        if self.used + n_bytes > self.bound:
-            raise MemoryError
+        self._check(n_bytes)
         array = cuda.device_array(tuple(shape), dtype)
         self.used += n_bytes
         weakref.finalize(array, self._give_back, n_bytes)
@@ -73,16 +81,8 @@ class CudaMemory:
         DeviceError
             When there is no room even so.
         """
-        try:
-            return self.allocate(shape, dtype)
-        except SHORTAGE as error:
-            if not is_shortage(error):
-                raise
-        self.drop_kept()
-        try:
-            return self.allocate(shape, dtype)
-        except SHORTAGE as error:
-            raise self.explain(error, f"{4 * math.prod(shape) / 1e9:.2g} GB for maps") from error
+        n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+        return self._insist(n_bytes, lambda: self.allocate(shape, dtype))
 
     def upload(self, array: np.ndarray) -> DeviceArray:
         """Return a copy of an array that the work cannot do without."""
@@ -98,7 +98,12 @@ class CudaMemory:
             weakref.finalize(array, self._forget, id(array))
 
     def find(self, array: np.ndarray) -> DeviceArray | None:
-        """Return the copy of a promised array if there is room for it, as floats or integers."""
+        """Return the copy of a promised array if there is room for it, as floats or integers.
+
+        What is on the device anyhow is returned as it is.
+        """
+        if not isinstance(array, np.ndarray):
+            return array
         if id(array) not in self._kept:
             return None
         if self._kept[id(array)] is None:
@@ -123,6 +128,41 @@ class CudaMemory:
             f"GPU: its memory does not hold {what}; {self.bound / 1e9:.2g} GB may be used. Give "
             "more with --memory-gpu, end other programs on the GPU, or compute with --device cpu."
         )
+
+    def _check(self, n_bytes: int) -> None:
+        """Raise MemoryError if so many bytes more are too many."""
+        if self.used + self.library.held_bytes() + n_bytes > self.bound:
+            self.library.release()
+            if self.used + self.library.held_bytes() + n_bytes > self.bound:
+                raise MemoryError
+
+    def _take_for_library(self, n_bytes: int, take: Callable[[], Taken]) -> Taken:
+        """Let the library take memory; kept arrays make room."""
+
+        def attempt() -> Taken:
+            self._check(n_bytes)
+            return take()
+
+        return self._insist(n_bytes, attempt)
+
+    def _insist(self, n_bytes: int, attempt: Callable[[], Taken]) -> Taken:
+        """Do what takes memory, without kept arrays if need be.
+
+        Raises
+        ------
+        DeviceError
+            When there is no room even so.
+        """
+        try:
+            return attempt()
+        except SHORTAGE as error:
+            if not is_shortage(error):
+                raise
+        self.drop_kept()
+        try:
+            return attempt()
+        except SHORTAGE as error:
+            raise self.explain(error, f"{n_bytes / 1e9:.2g} GB for maps") from error
 
     def _copy_if_room(self, array: np.ndarray) -> DeviceArray | None:
         if self.used + array.nbytes > KEPT_SHARE * self.bound:

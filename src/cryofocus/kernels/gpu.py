@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from numba import config, cuda
 from numba.cuda.cudadrv.driver import driver
 from numba.cuda.cudadrv.error import CudaSupportError
@@ -24,6 +26,8 @@ def find_gpu_fault() -> str | None:
         return "no NVIDIA driver was found. Use a machine with an NVIDIA GPU and its driver"
     if not cuda.is_available():
         return "Numba finds no CUDA compiler. Install it with pip install 'cryofocus[cuda]'"
+    if find_spec("cupy") is None:
+        return "CuPy is not installed. Install it with pip install 'cryofocus[cuda]'"
     return None
 
 

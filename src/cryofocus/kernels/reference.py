@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Complex64, Complex128, Float32, Float64, Int64
 
+from cryofocus.arrays import AnyArray
 from cryofocus.kernels.bfloat16 import decode, decode_complex
 from cryofocus.kernels.contract import COLUMNS_AT_ONCE, Data, Precision, SliceGeometry, SliceSums
 
@@ -15,6 +16,10 @@ _CORNERS = np.array([[dz, dy, dx] for dz in (0, 1) for dy in (0, 1) for dx in (0
 
 class ReferenceKernels:
     """`SliceKernels` by whole-array NumPy; slow and obvious."""
+
+    def send(self, array: AnyArray) -> AnyArray:
+        """Return the array: this device works in the host's memory."""
+        return array
 
     def keep(self, *arrays: np.ndarray) -> None:
         """Do nothing: arrays are read where they are."""

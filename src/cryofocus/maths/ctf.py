@@ -16,11 +16,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Complex, Float, Int
 
 from cryofocus.maths.grids import FrequencyGrid, frequency_grid_2d
+from cryofocus.placement import Array, Send, is_on_host, namespace, stay
 from cryofocus.units import (
     ANGSTROM_PER_MILLIMETRE,
     RADIAN_PER_MILLIRADIAN,
@@ -129,8 +131,13 @@ def specimen_frequencies(
 
 
 def evaluate_ctf(
-    parameters: CtfParameters, microscope: Microscope, box: int, pixel_size_angstrom: float
-) -> Float[np.ndarray, "n box half"]:
+    parameters: CtfParameters,
+    microscope: Microscope,
+    box: int,
+    pixel_size_angstrom: float,
+    *,
+    send: Send = stay,
+) -> Float[Array, "n box half"]:
     """CTF of every particle of one optics group.
 
     Parameters
@@ -143,27 +150,31 @@ def evaluate_ctf(
         Edge of the images in pixels.
     pixel_size_angstrom : float
         Å per pixel.
+    send : callable
+        Brings arrays to where the CTF shall lie.
 
     Returns
     -------
     float32 array (n, box, box//2+1)
         Real CTF with envelope and scale; odd aberrations are in `aberration_phase`.
     """
-    fx, fy = specimen_frequencies(microscope, box, pixel_size_angstrom)
-    squared = fx**2 + fy**2
-    coefficients = _phase_coefficients(parameters, microscope)
-    basis = np.stack(
-        [squared, fx**2 - fy**2, 2 * fx * fy, _fixed_phase(microscope, fx, fy), np.ones_like(fx)]
-    )
-    basis = basis.reshape(len(basis), -1).astype(np.float32)
-    ctf = np.empty((len(parameters), basis.shape[1]), dtype=np.float32)
-    for start in range(0, len(parameters), CHUNK):
-        block = ctf[start : start + CHUNK]
-        # Not matmul: BLAS threads that wait for each other cost more than this small product.
-        np.einsum("nk,kp->np", coefficients[start : start + CHUNK], basis, out=block)
-        np.sin(block, out=block)
-    _apply_envelope(ctf, parameters, basis[0])
-    return ctf.reshape(len(parameters), box, box // 2 + 1)
+    basis = send(_phase_basis(microscope, box, pixel_size_angstrom))
+    coefficients = send(_phase_coefficients(parameters, microscope))
+    b_factor = parameters.b_factor_square_angstrom.astype(np.float32)
+    scale = parameters.ctf_scale.astype(np.float32)
+    has_envelope, is_scaled = b_factor.any(), (scale != 1).any()
+    decay, factor = send(-0.25 * b_factor[:, None]), send(scale[:, None])
+    xp, chunks = namespace(basis), []
+    for start in range(0, max(len(parameters), 1), CHUNK):
+        rows = slice(start, min(start + CHUNK, len(parameters)))
+        ctf = _sines(coefficients[rows, :], basis)
+        if has_envelope:
+            ctf *= xp.exp(decay[rows, :] * basis[0:1, :])
+        if is_scaled:
+            ctf *= factor[rows, :]
+        chunks.append(ctf)
+    whole = chunks[0] if len(chunks) == 1 else xp.concat(chunks)
+    return xp.reshape(whole, (len(parameters), box, box // 2 + 1))
 
 
 def aberration_phase(
@@ -264,20 +275,32 @@ def _phase_coefficients(parameters: CtfParameters, microscope: Microscope) -> np
     return np.stack(columns, axis=-1).astype(np.float32)
 
 
+@lru_cache(maxsize=8)
+def _phase_basis(microscope: Microscope, box: int, pixel_size_angstrom: float) -> np.ndarray:
+    """Return the functions (5, n_pixels) of which phases chi are sums; the first is s^2."""
+    fx, fy = specimen_frequencies(microscope, box, pixel_size_angstrom)
+    squared = fx**2 + fy**2
+    basis = np.stack(
+        [squared, fx**2 - fy**2, 2 * fx * fy, _fixed_phase(microscope, fx, fy), np.ones_like(fx)]
+    )
+    packed = basis.reshape(len(basis), -1).astype(np.float32)
+    packed.setflags(write=False)
+    return packed
+
+
+def _sines(coefficients: Array, basis: Array) -> Array:
+    """Return the sines (n, n_pixels) of sums of the basis."""
+    if not is_on_host(basis):
+        xp = namespace(basis)
+        return xp.sin(xp.matmul(coefficients, basis))
+    # Not matmul: BLAS threads that wait for each other cost more than this small product.
+    phase = np.einsum("nk,kp->np", coefficients, basis)
+    return np.sin(phase, out=phase)
+
+
 def _fixed_phase(microscope: Microscope, fx: np.ndarray, fy: np.ndarray) -> np.ndarray:
     """Spherical aberration and even Zernike terms: the phase all particles of a group share."""
     cs_angstrom = microscope.spherical_aberration_mm * ANGSTROM_PER_MILLIMETRE
     cubed = microscope.wavelength_angstrom**3
     phase = -math.pi / 2 * cs_angstrom * cubed * (fx**2 + fy**2) ** 2
     return np.asarray(phase - zernike_sum(microscope.even_zernike, even_zernike_degrees, fx, fy))
-
-
-def _apply_envelope(ctf: np.ndarray, parameters: CtfParameters, squared: np.ndarray) -> None:
-    """Multiply rows of `ctf` (n, n_pixels), in place, by B-factor envelope and scale."""
-    b_factor = parameters.b_factor_square_angstrom.astype(np.float32)
-    if b_factor.any():
-        for start in range(0, len(ctf), CHUNK):
-            rows = slice(start, start + CHUNK)
-            ctf[rows] *= np.exp(b_factor[rows, None] * (squared / -4))
-    if (parameters.ctf_scale != 1).any():
-        ctf *= parameters.ctf_scale.astype(np.float32)[:, None]

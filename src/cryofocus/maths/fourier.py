@@ -2,22 +2,28 @@
 
 The real-space centre, pixel `box//2` on every axis, is the phase origin. Forward transforms are
 not normalised; inverse transforms divide by the number of points. Transforms keep the precision
-of their input: float32 gives complex64.
+of their input: float32 gives complex64. On the host they are SciPy's; arrays of a device are
+transformed there.
 """
 
 from __future__ import annotations
 
+from types import EllipsisType
+from typing import Literal
+
 import numpy as np
 import scipy.fft
 from jaxtyping import Complex, Float, Int
+
+from cryofocus.placement import Array, Send, device, is_on_host, namespace, stay
 
 PLANE = (-2, -1)
 SPACE = (-3, -2, -1)
 
 
 def forward_2d(
-    images: Float[np.ndarray, "*batch box box"], *, workers: int = 1
-) -> Complex[np.ndarray, "*batch box half"]:
+    images: Float[Array, "*batch box box"], *, workers: int = 1
+) -> Complex[Array, "*batch box half"]:
     """Half transforms of square images.
 
     Parameters
@@ -32,13 +38,12 @@ def forward_2d(
     complex array (..., box, box//2+1)
         Origin at the corner, phase origin at the image centre.
     """
-    shifted = np.fft.ifftshift(images, axes=PLANE)
-    return np.asarray(scipy.fft.rfft2(shifted, axes=PLANE, workers=workers, overwrite_x=True))
+    return _forward(images, PLANE, workers)
 
 
 def inverse_2d(
-    half: Complex[np.ndarray, "*batch box half"], box: int, *, workers: int = 1
-) -> Float[np.ndarray, "*batch box box"]:
+    half: Complex[Array, "*batch box half"], box: int, *, workers: int = 1
+) -> Float[Array, "*batch box box"]:
     """Images of half transforms; the inverse of `forward_2d`.
 
     Parameters
@@ -55,8 +60,7 @@ def inverse_2d(
     array (..., box, box)
         Real images, centre at `box//2`.
     """
-    images = scipy.fft.irfft2(half, s=(box, box), axes=PLANE, workers=workers)
-    return np.fft.fftshift(images, axes=PLANE)
+    return _inverse(half, box, PLANE, workers)
 
 
 def inverse_2d_rows(
@@ -109,8 +113,8 @@ def sum_harmonics(
 
 
 def forward_3d(
-    volume: Float[np.ndarray, "*batch box box box"], *, workers: int = 1
-) -> Complex[np.ndarray, "*batch box box half"]:
+    volume: Float[Array, "*batch box box box"], *, workers: int = 1
+) -> Complex[Array, "*batch box box half"]:
     """Half transforms of cubic volumes `(z, y, x)`.
 
     Parameters
@@ -125,14 +129,12 @@ def forward_3d(
     complex array (..., box, box, box//2+1)
         Origin at the corner, phase origin at the volume's centre.
     """
-    shifted = np.fft.ifftshift(volume, axes=SPACE)
-    half = scipy.fft.rfftn(shifted, axes=SPACE, workers=workers, overwrite_x=True)
-    return np.asarray(half)
+    return _forward(volume, SPACE, workers)
 
 
 def inverse_3d(
-    half: Complex[np.ndarray, "*batch box box half"], box: int, *, workers: int = 1
-) -> Float[np.ndarray, "*batch box box box"]:
+    half: Complex[Array, "*batch box box half"], box: int, *, workers: int = 1
+) -> Float[Array, "*batch box box box"]:
     """Volumes of half transforms; the inverse of `forward_3d`.
 
     Parameters
@@ -149,8 +151,59 @@ def inverse_3d(
     array (..., box, box, box)
         Real volumes, centre at `box//2`.
     """
-    volume = scipy.fft.irfftn(half, s=(box, box, box), axes=SPACE, workers=workers)
-    return np.fft.fftshift(volume, axes=SPACE)
+    return _inverse(half, box, SPACE, workers)
+
+
+def forward_3d_padded(
+    volume: Float[Array, "*batch d d d"], box: int, *, workers: int = 1
+) -> Complex[Array, "*batch box box half"]:
+    """Half transforms of volumes in the middle of an empty box: `forward_3d` of that, sooner.
+
+    Lines that hold nothing are not transformed: 58 % of the work for a box twice as large.
+
+    Parameters
+    ----------
+    volume : array (..., d, d, d)
+        Real volumes, centre at `d//2`.
+    box : int
+        Edge of the box, at least d.
+    workers : int
+        Threads.
+
+    Returns
+    -------
+    complex array (..., box, box, box//2+1)
+    """
+    half = _transform("rfft", _wrap(volume, -1, box), -1, workers)
+    for axis in (-2, -3):
+        half = _transform("fft", _wrap(half, axis, box), axis, workers)
+    return half
+
+
+def inverse_3d_cropped(
+    half: Complex[Array, "*batch box box half"], box: int, cropped: int, *, workers: int = 1
+) -> Float[Array, "*batch d d d"]:
+    """Middle parts of the volumes of half transforms: `inverse_3d` cropped, sooner.
+
+    Parameters
+    ----------
+    half : complex array (..., box, box, box//2+1)
+        Half transforms.
+    box : int
+        Edge of the volumes.
+    cropped : int
+        Edge d of what is wanted of them, at most `box`.
+    workers : int
+        Threads.
+
+    Returns
+    -------
+    array (..., d, d, d)
+        Real volumes, centre at `d//2`.
+    """
+    for axis in (-3, -2):
+        half = _unwrap(_transform("ifft", half, axis, workers), axis, cropped)
+    return _unwrap(_transform("irfft", half, -1, workers, box), -1, cropped)
 
 
 def next_fast_len(at_least: int) -> int:
@@ -177,8 +230,12 @@ def hermitian_weights(box: int) -> Float[np.ndarray, " half"]:
 
 
 def shift_phases(
-    box: int, pixel_size_angstrom: float, shift_angstrom: Float[np.ndarray, "n 2"]
-) -> Complex[np.ndarray, "n box half"]:
+    box: int,
+    pixel_size_angstrom: float,
+    shift_angstrom: Float[np.ndarray, "n 2"],
+    *,
+    send: Send = stay,
+) -> Complex[Array, "n box half"]:
     """Factors that translate images: `exp(-2 pi i f.shift)`.
 
     A transform times this factor is the transform of the image moved by +shift.
@@ -191,6 +248,8 @@ def shift_phases(
         Å per pixel.
     shift_angstrom : array (n, 2)
         Translations x, y in Å.
+    send : callable
+        Brings arrays to where the factors shall lie.
 
     Returns
     -------
@@ -198,9 +257,9 @@ def shift_phases(
     """
     fx = np.fft.rfftfreq(box, pixel_size_angstrom)
     fy = np.fft.fftfreq(box, pixel_size_angstrom)
-    along_x = np.exp(-2j * np.pi * shift_angstrom[:, 0:1] * fx).astype(np.complex64)
-    along_y = np.exp(-2j * np.pi * shift_angstrom[:, 1:2] * fy).astype(np.complex64)
-    return np.asarray(along_y[:, :, None] * along_x[:, None, :])
+    along_x = send(np.exp(-2j * np.pi * shift_angstrom[:, 0:1] * fx).astype(np.complex64))
+    along_y = send(np.exp(-2j * np.pi * shift_angstrom[:, 1:2] * fy).astype(np.complex64))
+    return along_y[:, :, None] * along_x[:, None, :]
 
 
 def resize_half_2d(
@@ -275,3 +334,59 @@ def _shared_coefficients(box: int, new_box: int) -> tuple[np.ndarray, np.ndarray
         low, columns = -high, high + 1
     k = np.arange(low, high + 1)
     return k % box, k % new_box, slice(0, columns)
+
+
+def _forward(array: Array, axes: tuple[int, ...], workers: int) -> Array:
+    """Return half transforms over the last axes."""
+    if not is_on_host(array):
+        fft = namespace(array).fft
+        return fft.rfftn(fft.ifftshift(array, axes=axes), axes=axes)
+    shifted = np.fft.ifftshift(array, axes=axes)
+    return np.asarray(scipy.fft.rfftn(shifted, axes=axes, workers=workers, overwrite_x=True))
+
+
+def _inverse(half: Array, box: int, axes: tuple[int, ...], workers: int) -> Array:
+    """Return what half transforms over the last axes stand for."""
+    shape = (box,) * len(axes)
+    if not is_on_host(half):
+        fft = namespace(half).fft
+        return fft.fftshift(fft.irfftn(half, s=shape, axes=axes), axes=axes)
+    whole = scipy.fft.irfftn(half, s=shape, axes=axes, workers=workers)
+    return np.fft.fftshift(whole, axes=axes)
+
+
+def _transform(
+    kind: Literal["fft", "ifft", "rfft", "irfft"],
+    array: Array,
+    axis: int,
+    workers: int,
+    n: int | None = None,
+) -> Array:
+    """Transform along one axis."""
+    if not is_on_host(array):
+        return getattr(namespace(array).fft, kind)(array, n=n, axis=axis)
+    return getattr(scipy.fft, kind)(array, n=n, axis=axis, workers=workers)
+
+
+def _wrap(array: Array, axis: int, length: int) -> Array:
+    """Pad an axis with zeros; its centre comes to index 0 and what lay before it to the end."""
+    xp, old = namespace(array), array.shape[axis]
+    before = old // 2
+    shape = list(array.shape)
+    shape[axis] = length
+    wrapped = xp.zeros(tuple(shape), dtype=array.dtype, device=device(array))
+    wrapped[_along(axis, slice(0, old - before))] = array[_along(axis, slice(before, old))]
+    wrapped[_along(axis, slice(length - before, length))] = array[_along(axis, slice(0, before))]
+    return wrapped
+
+
+def _unwrap(array: Array, axis: int, length: int) -> Array:
+    """Undo `_wrap`."""
+    old, before = array.shape[axis], length // 2
+    parts = (slice(old - before, old), slice(0, length - before))
+    return namespace(array).concat([array[_along(axis, part)] for part in parts], axis=axis)
+
+
+def _along(axis: int, part: slice) -> tuple[slice | EllipsisType, ...]:
+    """Index a part of one of the last axes, counted from the end."""
+    return (..., part, *[slice(None)] * (-1 - axis))

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float, Int
 
+from cryofocus.placement import Array, device, namespace
+
 FrequencyGrid = tuple[Float[np.ndarray, "box half"], Float[np.ndarray, "box half"]]
 
 
@@ -85,9 +87,7 @@ def unit_vectors_3d(box: int) -> Float[np.ndarray, "3 box box half"]:
     return np.asarray(vectors / np.maximum(length, np.float32(1)))
 
 
-def fit_box_2d(
-    images: Float[np.ndarray, "*batch old old"], box: int
-) -> Float[np.ndarray, "*batch box box"]:
+def fit_box_2d(images: Float[Array, "*batch old old"], box: int) -> Float[Array, "*batch box box"]:
     """Pad with zeros or crop images in real space, keeping the centre pixel at `box//2`.
 
     Parameters
@@ -103,7 +103,8 @@ def fit_box_2d(
         A new array of the same type.
     """
     old = images.shape[-1]
-    result = np.zeros((*images.shape[:-2], box, box), dtype=images.dtype)
+    shape = (*images.shape[:-2], box, box)
+    result = namespace(images).zeros(shape, dtype=images.dtype, device=device(images))
     offset = box // 2 - old // 2
     source = slice(max(0, -offset), min(old, box - offset))
     target = slice(source.start + offset, source.stop + offset)

@@ -158,9 +158,8 @@ def combine_parts(
 def chunk_ctf(views: Views, camera: Camera, rows: slice) -> Float32[np.ndarray, "n box half"]:
     """CTF times envelope of some particles."""
     indices = np.arange(rows.start, rows.stop)
-    return evaluate_ctf(
-        views.ctf.take(indices), camera.microscope, camera.box, camera.pixel_size_angstrom
-    )
+    optics = (camera.microscope, camera.box, camera.pixel_size_angstrom)
+    return np.asarray(evaluate_ctf(views.ctf.take(indices), *optics))
 
 
 def measure_signal(phantom: Phantom, specimens: Specimens, camera: Camera) -> SignalPower:

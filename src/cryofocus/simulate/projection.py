@@ -136,7 +136,7 @@ def density_map(
     transform = np.empty((box, box, box // 2 + 1), dtype=np.complex64)
     for plane in range(box):
         transform[plane] = (y * z[plane]) @ weighted_x.T
-    return inverse_3d(transform, box)
+    return np.asarray(inverse_3d(transform, box))
 
 
 def _image_factors(

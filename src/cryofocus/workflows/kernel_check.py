@@ -43,7 +43,7 @@ def kernel_deviation(n_threads: int, device: str = "cpu") -> float:
     for kernels in (select_kernels(device, n_threads), ReferenceKernels()):
         accumulator = kernels.accumulator(_EDGE, _CLASSES, _CLASSES)
         accumulator.add(geometry, data, precision, weights, weights)
-        total = accumulator.total()
+        total = accumulator.total().fetch()
         results.append(
             [
                 kernels.gather(grid, geometry),
