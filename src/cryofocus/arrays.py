@@ -10,8 +10,10 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32, Shaped
 
+from cryofocus.placement import Array
+
 Volume = Float32[np.ndarray, "box box box"]
 """Density in axis order (z, y, x); the box centre is voxel ``box // 2``."""
 
-AnyArray = Shaped[np.ndarray, "..."]
-"""An array of any shape and element type, for code that only stores or passes on."""
+AnyArray = Shaped[Array, "..."]
+"""An array of any shape and element type, anywhere, for code that only stores or passes on."""

@@ -36,6 +36,16 @@ def test_a_missing_gpu_is_explained_in_one_line(
     assert "\n" not in message
 
 
+def test_a_missing_library_of_arrays_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card and a compiler without CuPy are not enough."""
+    monkeypatch.setattr(gpu, "IS_SIMULATED", False)
+    monkeypatch.setattr(gpu, "driver", SimpleNamespace(is_available=True))
+    monkeypatch.setattr(gpu.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(gpu, "find_spec", lambda name: None)
+    with pytest.raises(DeviceError, match=r"CuPy is not installed\. Install it with pip install"):
+        select_kernels("cuda")
+
+
 def test_a_gpu_is_selected_with_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a GPU the kernels are a recipe that knows how much memory they may use."""
     monkeypatch.setattr(gpu, "find_gpu_fault", lambda: None)

@@ -30,7 +30,6 @@ from cryofocus.inference.spread_statistics import measure_statistics
 from cryofocus.inference.strategy import Prepared, pack_history, unpack_history
 from cryofocus.inference.subspace import fit_subspace
 from cryofocus.kernels.contract import SliceSums
-from cryofocus.placement import fetch
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +121,7 @@ class ResidualStrategy:
         return em.describe(state)
 
     def pack(self, state: em.EmState) -> dict[str, AnyArray]:
-        """Return a state as plain arrays, nothing rounded."""
+        """Return a state as plain arrays, nothing rounded, where they lie."""
         arrays: dict[str, AnyArray] = {
             "posteriors": state.posteriors,
             "spectrum_base": state.spectrum.base,
@@ -134,9 +133,9 @@ class ResidualStrategy:
             "history": pack_history(state.history),
         }
         if state.coefficients is not None:
-            arrays["coefficients"] = fetch(state.coefficients)
+            arrays["coefficients"] = state.coefficients
         if state.inserted is not None:
-            sums = state.inserted.sums.fetch()
+            sums = state.inserted.sums
             arrays["inserted_data"], arrays["inserted_precision"] = sums.data, sums.precision
             arrays["inserted_weights"] = state.inserted.weights
         return arrays

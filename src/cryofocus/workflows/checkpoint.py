@@ -13,6 +13,7 @@ import numpy as np
 from cryofocus.arrays import AnyArray
 from cryofocus.data.atomic import atomic_file
 from cryofocus.errors import FormatError, SettingError
+from cryofocus.placement import fetch
 
 _FINGERPRINT_KEY = "__fingerprint__"
 _DIGEST_BYTES = 1 << 20
@@ -79,7 +80,8 @@ def save_checkpoint(path: Path, arrays: Mapping[str, AnyArray], fingerprint: Fin
     """
     proof = np.array(json.dumps(fingerprint))
     with atomic_file(path) as handle:
-        np.savez(handle, allow_pickle=False, **{**arrays, _FINGERPRINT_KEY: proof})
+        on_host = {name: fetch(array) for name, array in arrays.items()}
+        np.savez(handle, allow_pickle=False, **on_host, **{_FINGERPRINT_KEY: proof})
 
 
 def load_checkpoint(path: Path, fingerprint: Fingerprint) -> Arrays:
