@@ -1,13 +1,15 @@
-"""What do the kernels take on this GPU, and how far is that from what counting promises?
+"""What do cycles take on this GPU, and how far is that from what counting promises?
 
 Random statistics of a padded small box, resident on the device and streamed through it, as
-float32 and as bfloat16. Times are of whole calls, as a cycle makes them: maps up, moments or sums
-down, included. Beside them stand the least times that `benchmarks/projection.py` counts for an
-H200, scaled to the number of particles.
+float32 and as bfloat16. Times are of whole calls, as a cycle makes them: moments down and weights
+up included; maps and sums stay on the device, where the solver works with them. Beside them stand
+the least times that `benchmarks/projection.py` counts for an H200, scaled to the number of
+particles.
 
 Usage: ``python benchmarks/gpu.py [--particles 20000] [--edge 256] [--classes 1 8]
 [--memory-gpu GB] [-o benchmarks/results/gpu.md]`` (a few minutes; 6 GB of memory for 20,000
-particles). Without a GPU it says so in one line and writes nothing.
+particles). The pass over images is timed by ``python benchmarks/large_set.py FOLDER --device
+cuda``. Without a GPU it says so in one line and writes nothing.
 """
 
 from __future__ import annotations
@@ -22,13 +24,17 @@ from typing import Any
 
 import numpy as np
 from numba import cuda
-from projection import Work, make_work
+from projection import SOLVER_STEPS, Work, make_work
 
 from cryofocus.inference.band import Band
+from cryofocus.inference.deviation import DeviationPrior, DeviationSpace
+from cryofocus.inference.focus import FocusBox
+from cryofocus.inference.prior import contrasts
 from cryofocus.kernels.bfloat16 import encode
 from cryofocus.kernels.contract import SliceGeometry
 from cryofocus.kernels.cuda import CudaKernels
 from cryofocus.kernels.gpu import IS_SIMULATED, describe_gpu, find_gpu_fault
+from cryofocus.maths.masks import sphere_mask
 from cryofocus.maths.rotations import random_rotations
 
 REPEATS = 5
@@ -71,7 +77,7 @@ def kernels_on(
     rng = np.random.default_rng(1)
     edge, n = geometry.edge, len(geometry.matrices)
     shape = (edge, edge, edge // 2 + 1, k, 2)
-    grid = rng.standard_normal(shape, np.float32).view(np.complex64)[..., 0]
+    grid = gpu.send(rng.standard_normal(shape, np.float32).view(np.complex64)[..., 0])
     weights = rng.random((n, k), np.float32)
     decided = np.where(weights == weights.max(axis=1, keepdims=True), weights, 0)
     sums = gpu.accumulator(edge, k, k)
@@ -79,7 +85,20 @@ def kernels_on(
     yield "latent", lambda: gpu.latent_moments(grid, geometry, *statistics)
     yield "M", lambda: sums.add(geometry, *statistics, weights, weights)
     yield "M, one class a particle", lambda: sums.add(geometry, *statistics, decided, decided)
-    yield "sums to the host", sums.total
+    yield "sums to the solver", sums.total
+    space, prior = solver(edge, k, gpu)
+    total = sums.total()
+    options = {"tolerance": 0.0, "max_steps": SOLVER_STEPS}
+    yield "solver", lambda: space.solve(total, prior, **options)
+
+
+def solver(edge: int, k: int, gpu: CudaKernels) -> tuple[DeviationSpace, DeviationPrior]:
+    """Return the space of deviations in a sphere that fills the small box, and a prior."""
+    d = edge // 2
+    mask = sphere_mask(d, 1.0, (0.0, 0.0, 0.0), 0.4 * d, 2.0)
+    box = FocusBox(mask, (0.0, 0.0, 0.0), edge, 2 * edge, 1.0)
+    prior = DeviationPrior(np.ones(d - 2), mask, contrasts(np.full(k, 1 / k)))
+    return DeviationSpace(box, d - 2, send=gpu.send), prior
 
 
 def measure(n_particles: int, edge: int, classes: list[int], memory: float | None) -> list[Row]:
@@ -108,6 +127,8 @@ def measure(n_particles: int, edge: int, classes: list[int], memory: float | Non
 
 def least(work: Work, kernel: str) -> float:
     """Return the least seconds that are counted for a kernel, or 0 where nothing is counted."""
+    if kernel == "solver":
+        return work.solve()
     bounds = {"E": work.compare, "M": work.insert}.get(kernel)
     return max(bounds(1).values()) if bounds else 0.0
 

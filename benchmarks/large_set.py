@@ -7,8 +7,8 @@ read, transformed and classified a hundred times, but comes from the file cache 
 Reading 26 GB from a disk would add its time to every pass over the images.
 
 Usage: ``python benchmarks/large_set.py FOLDER [--particles 100000] [--images 1000] [--box 256]
-[--memory 16] [--threads 2] [-o benchmarks/results/large_set.md]`` (hours). FOLDER keeps the
-simulated set, and takes statistics that exceed the memory.
+[--memory 16] [--threads 2] [--device cpu] [-o benchmarks/results/large_set.md]`` (hours). FOLDER
+keeps the simulated set, and takes statistics that exceed the memory.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ def main() -> None:
     options.add_argument("--box", type=int, default=256)
     options.add_argument("--memory", type=float, default=16.0, help="GB")
     options.add_argument("--threads", type=int, default=available_threads())
+    options.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     default = Path(__file__).parent / "results" / "large_set.md"
     options.add_argument("-o", "--output", type=Path, default=default)
     given = options.parse_args()
@@ -58,6 +59,7 @@ def main() -> None:
             "focus": (*data.focus[:3], RADIUS_ANGSTROM),
             "memory_gb": given.memory,
             "threads": given.threads,
+            "device": given.device,
             "settings": {
                 "n_classes": N_CLASSES,
                 "n_runs": 1,
@@ -71,7 +73,7 @@ def main() -> None:
         f"{given.particles:,} particles of box {given.box} at {PIXEL_SIZE} Å per pixel, repeated "
         f"from {given.images:,} simulated images that the file cache holds; sphere of "
         f"{RADIUS_ANGSTROM:g} Å, K = {N_CLASSES}, one run, compared to {RESOLUTION_ANGSTROM:g} Å; "
-        f"{given.threads} threads, memory bounded to {given.memory:g} GB.\n"
+        f"{given.threads} threads, device {given.device}, memory bounded to {given.memory:g} GB.\n"
         f"{describe_here(time.strftime('%Y-%m-%d'))}",
         measured.table(),
     ]

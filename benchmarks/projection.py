@@ -38,6 +38,13 @@ STORAGE, NETWORK = 5e9, 12.5e9
 # Operations of a thread at a point: locating; interpolating or spreading one column; comparing.
 LOCATE, INTERPOLATE, SPREAD, COMPARE = 27, 42, 31, 9
 FLOAT, COMPLEX, DOUBLE = 4, 8, 8
+# Steps of the solver in a cycle (2 to 10 once the prior is learnt, up to 40 in the first cycle),
+# and how often a step reads or writes a class's padded grid: four padded or cropped transforms
+# with their copies (36), products and the vectors of conjugate gradients (37).
+SOLVER_STEPS, SOLVER_PASSES = 10, 73
+# Assumed: copies between ordinary memory of the host and the card; and how often what is done to
+# an image on the card reads or writes as many bytes as it has.
+ORDINARY, IMAGE_PASSES = 10e9, 40
 SHARE_FOR_STATISTICS = 0.75 * 0.9  # what the kernels let stay of the memory
 
 
@@ -104,11 +111,25 @@ class Work:
             ),
         }
 
+    def solve(self) -> float:
+        """Seconds of the solution of the maps, which one GPU does for all, by bytes moved."""
+        return SOLVER_STEPS * SOLVER_PASSES * self.n_nodes * self.k * COMPLEX / MEMORY
+
+    def measure(self, box: int) -> dict[str, float]:
+        """Seconds of the pass over images of a box, by what could bound it; reading overlaps."""
+        image = FLOAT * box**2
+        up, down = self.n_particles * image / ORDINARY, self.points * 12 / ORDINARY
+        work = IMAGE_PASSES * self.n_particles * image / MEMORY
+        return {
+            "reading the images": self.n_particles * image / STORAGE,
+            "images up, work on them, statistics down": up + work + down,
+        }
+
     def cross_bus(self, n_gpus: int) -> float:
-        """Seconds of copies a cycle: maps up, moments down, weights up, sums down; and statistics
-        that do not stay, twice. Data and precision stay as a whole or not at all.
+        """Seconds of copies a cycle: moments and deviations down, weights and deviations up; and
+        statistics that do not stay, twice. Data and precision stay as a whole or not at all.
         """
-        maps = self.n_nodes * self.k * (COMPLEX + COMPLEX + FLOAT)
+        maps = 2 * (self.edge // 2) ** 3 * self.k * FLOAT
         numbers = self.n_particles / n_gpus * self.k * (2 * DOUBLE + 2 * FLOAT)
         room, streamed = SHARE_FOR_STATISTICS * MEMORY_BYTES, 0.0
         for array in (2 / 3 * self.statistics / n_gpus, self.statistics / n_gpus / 3):
@@ -184,23 +205,34 @@ def roofline_table(works: list[Work]) -> list[str]:
         lines += [describe(work), "", "| kernel | bound | ms |", "| --- | --- | --- |"]
         for kernel, bounds in (("E", work.compare(1)), ("M", work.insert(1))):
             lines += [f"| {kernel} | {name} | {1e3 * s:.0f} |" for name, s in bounds.items()]
-        lines.append(f"| both | copies over the bus | {1e3 * work.cross_bus(1):.0f} |")
+        lines.append(f"| solver | arrays from memory and back | {1e3 * work.solve():.0f} |")
+        lines.append(f"| all | copies over the bus | {1e3 * work.cross_bus(1):.0f} |")
         lines += ["", f"Least time of a cycle: {cycle_seconds(work, 1):.2f} s.", ""]
     return lines
 
 
 def cycle_seconds(work: Work, n_gpus: int) -> float:
-    """Return the sum of the largest bounds of both kernels, and of copies that overlap nothing."""
+    """Return the sum of the largest bounds of both kernels, the solver, and copies."""
     kernels = max(work.compare(n_gpus).values()) + max(work.insert(n_gpus).values())
-    return kernels + work.cross_bus(n_gpus)
+    return kernels + work.solve() + work.cross_bus(n_gpus)
+
+
+def pass_table(works: list[tuple[Work, int]]) -> list[str]:
+    """Return what bounds the pass over the images of a box."""
+    lines = ["| images | statistics | bound | s |", "| --- " * 4 + "|"]
+    for work, box in works:
+        size = f"{work.n_points:,} points"
+        for name, seconds in work.measure(box).items():
+            lines.append(f"| {work.n_particles:,} of {box}² | {size} | {name} | {seconds:.1f} |")
+    return lines
 
 
 def projection_table(works: list[Work]) -> list[str]:
     """Return cycles on several GPUs, one in each host."""
     lines = [
-        "| statistics | GPUs | GB a GPU | E, s | M, s | bus, s | network, GB a cycle | of it "
-        "through the first host | network, s | cycle, s | reading the images once, h |",
-        "| --- " * 11 + "|",
+        "| statistics | GPUs | GB a GPU | E, s | M, s | solver, s | bus, s | network, GB a cycle "
+        "| of it through the first host | network, s | cycle, s | reading the images once, h |",
+        "| --- " * 12 + "|",
     ]
     for work in works:
         for n_gpus in (1, 8, 64):
@@ -211,8 +243,9 @@ def projection_table(works: list[Work]) -> list[str]:
             reading = work.n_particles * 512**2 * FLOAT / STORAGE / n_gpus / 3600
             lines.append(
                 f"| {work.name} | {n_gpus} | {work.statistics / n_gpus / 1e9:.0f} | {compare:.2f} "
-                f"| {insert:.2f} | {work.cross_bus(n_gpus):.2f} | {total / 1e9:.1f} | "
-                f"{through / 1e9:.1f} | {through / NETWORK:.2f} | {seconds:.1f} | {reading:.2f} |"
+                f"| {insert:.2f} | {work.solve():.2f} | {work.cross_bus(n_gpus):.2f} "
+                f"| {total / 1e9:.1f} | {through / 1e9:.1f} | {through / NETWORK:.2f} "
+                f"| {seconds:.1f} | {reading:.2f} |"
             )
     return lines
 
@@ -226,6 +259,7 @@ def main() -> None:
         [make_work(name, n, stored, *box) for name, stored in (("float32", 12), ("bfloat16", 6))]
         for n, box in ((100_000, (256,)), (5_000_000, sphere_in_box_512()))
     )
+    small = make_work("float32", 100_000, 12, 140)
     text = [
         "# What cycles on GPUs would take: a calculation",
         "",
@@ -233,12 +267,16 @@ def main() -> None:
         "rates; `benchmarks/projection.py` states both, `docs/derivations/gpu-roofline.md` "
         "explains them.",
         "",
-        "## E and M kernels on one H200, by what could bound them",
+        "## A cycle on one H200, by what could bound its parts",
         "",
         *roofline_table(near),
+        "## The pass over the images on one H200",
+        "",
+        *pass_table([(near[0], 256), (small, 256)]),
+        "",
         "## 5,000,000 particles of box 512 on 1, 8 and 64 GPUs, one in each host",
         "",
-        "A sphere of 40 Å at 0.8 Å/px to 3 Å. The solution of the maps on the host is not in it.",
+        "A sphere of 40 Å at 0.8 Å/px to 3 Å.",
         "",
         *[describe(work) + "\n" for work in far],
         *projection_table(far),
