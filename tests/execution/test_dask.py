@@ -6,6 +6,8 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,7 +57,7 @@ def kept(held: np.ndarray, common: np.ndarray, part: None) -> np.ndarray:
     return held
 
 
-def whereabouts(held: np.ndarray, common: None, part: None) -> int:
+def whereabouts(held: np.ndarray, common: Any, part: None) -> int:
     """Tell which process holds a range."""
     return os.getpid()
 
@@ -74,6 +76,14 @@ def dying(held: np.ndarray, common: None, part: None) -> int:
     """Die as a process does that takes too much memory."""
     os.kill(os.getpid(), signal.SIGKILL)
     return 0
+
+
+def dying_once(held: np.ndarray, common: tuple[Path, np.ndarray], part: None) -> np.ndarray:
+    """Die in the middle of the work, unless somebody has before."""
+    with suppress(FileExistsError):
+        common[0].touch(exist_ok=False)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return held
 
 
 def ask(dask: Dask, function: Any, common: Any = None, **how: Spread[np.ndarray]) -> list[Any]:
@@ -111,12 +121,15 @@ def test_work_goes_to_the_objects(dask: Dask) -> None:
 
 
 def test_large_arguments_do_not_attract_work(dask: Dask) -> None:
-    """What is built stays with its range, even if what all ranges share is larger."""
+    """Work and what it builds stay with the range, even if what all ranges share is larger."""
     large = np.zeros(10**6)
     for _ in range(5):
         spread = spread_of(dask)
+        there = ask(dask, whereabouts, spread=spread)
+        assert len(set(there)) == 3
+        assert ask(dask, whereabouts, large, spread=spread) == there
         made = dask.build(kept, spread, large, [None] * len(spread.ranges))
-        assert len(set(ask(dask, whereabouts, spread=made))) == 3
+        assert ask(dask, whereabouts, spread=made) == there
 
 
 def test_items_are_counted_here(dask: Dask) -> None:
@@ -148,6 +161,16 @@ def test_a_lost_worker_is_replaced(dask: Dask) -> None:
     after = np.concatenate(dask.map(scaled, made, np.float32(1), parts))
     np.testing.assert_array_equal(after, before)
     assert victim not in ask(dask, whereabouts, spread=made)
+
+
+def test_a_worker_is_lost_while_it_builds(dask: Dask, tmp_path: Path) -> None:
+    """What it was making is made elsewhere, large shared arguments and all."""
+    spread = spread_of(dask)
+    common = (tmp_path / "died", np.zeros(10**6))
+    made = dask.build(dying_once, spread, common, [None] * len(spread.ranges))
+    assert common[0].is_file()
+    results = ask(dask, kept, spread=made)
+    np.testing.assert_array_equal(np.concatenate(results), ITEMS)
 
 
 def test_errors_say_where(dask: Dask) -> None:

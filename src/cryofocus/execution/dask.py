@@ -12,7 +12,7 @@ import operator
 import pickle
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
@@ -60,6 +60,25 @@ class Held(Generic[T]):
 
 
 @dataclass(frozen=True, eq=False)
+class Shared(Generic[T]):
+    """What the work on all ranges needs. To the scheduler it weighs nothing, whatever its size.
+
+    The scheduler sends work to where most of its arguments are; so it looks at the ranges alone,
+    and every worker fetches what they share.
+
+    Attributes
+    ----------
+    value : the object.
+    """
+
+    value: T
+
+    def __sizeof__(self) -> int:
+        """Return nothing."""
+        return 0
+
+
+@dataclass(frozen=True, eq=False)
 class Dask:
     """`Executor` on the workers of a Dask cluster; one range a worker.
 
@@ -97,13 +116,7 @@ class Dask:
     ) -> Spread[R]:
         """Make an object of every range's object; it stays on the worker that made it."""
         with self._explained():
-            shared = self._submit(_keep, Held(common))
-            # On every worker first: the scheduler sends work to where most of its arguments are,
-            # and what is built stays there. It gives up when a worker is lost meanwhile (one
-            # sample too many of those left); then work is shared less evenly, and no worse.
-            with suppress(ValueError, OSError):
-                self.client.replicate([shared])
-            futures = self._call(function, spread, shared, parts)
+            futures = self._call(function, spread, common, parts)
             self._finish(futures)
             return Spread(spread.ranges, tuple(futures))
 
@@ -112,8 +125,7 @@ class Dask:
     ) -> list[R]:
         """Return the results of all ranges, in order."""
         with self._explained():
-            shared = self._submit(_keep, Held(common))
-            futures = self._call(function, spread, shared, parts)
+            futures = self._call(function, spread, common, parts)
             self._finish(futures)
             results = self.client.gather(futures)
             return [held.value for held in results]
@@ -123,8 +135,7 @@ class Dask:
     ) -> S:
         """Return the sum of the results of all ranges; workers add."""
         with self._explained():
-            shared = self._submit(_keep, Held(common))
-            terms = self._call(function, spread, shared, parts)
+            terms = self._call(function, spread, common, parts)
             total = add_in_pairs(terms, self._add)
             self._finish([total])
             result: S = total.result().value
@@ -155,13 +166,10 @@ class Dask:
         return str(self.client.scheduler.address) if self.client.scheduler else "the cluster"
 
     def _call(
-        self,
-        function: Callable[[T, C, P], R],
-        spread: Spread[T],
-        shared: Future,
-        parts: Sequence[P],
+        self, function: Callable[[T, C, P], R], spread: Spread[T], common: C, parts: Sequence[P]
     ) -> list[Future]:
         """Call a function with every range's object; what they share travels once a worker."""
+        shared = self._submit(_keep, Shared(common))
         return [
             self._submit(_apply, function, held, shared, Held(part))
             for held, part in zip(spread.parts, parts, strict=True)
@@ -244,12 +252,12 @@ class _Report:
         get_worker().log_event(self.topic, int(n_items))
 
 
-def _keep(held: Held[T]) -> Held[T]:
+def _keep(held: Any) -> Any:
     return held
 
 
 def _apply(
-    function: Callable[[T, C, P], R], held: Held[T], common: Held[C], part: Held[P]
+    function: Callable[[T, C, P], R], held: Held[T], common: Shared[C], part: Held[P]
 ) -> Held[R]:
     try:
         with _ONE_AT_A_TIME:
