@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -188,3 +189,44 @@ def test_a_worker_without_memory(dask: Dask) -> None:
         ask(dask, starving)
     with pytest.raises(ClusterError, match="4 workers died over the same particles, most likely"):
         ask(dask, dying)
+
+
+@pytest.fixture
+def lonely() -> Iterator[Any]:
+    """A cluster of one worker."""
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=":0"
+    ) as cluster:
+        yield cluster
+
+
+def test_all_workers_are_lost(lonely: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """After the time it is told to wait, it ends with what to do; nobody waits without limit."""
+    with distributed.Client(lonely) as client:
+        dask = Dask(client, wait_seconds=0.6)
+        spread = spread_of(dask)
+        lonely.scale(0)
+        with pytest.raises(ClusterError) as raised:
+            ask(dask, whereabouts, spread=spread)
+    assert str(raised.value) == (
+        f"{lonely.scheduler_address}: all workers were lost, and none came back within 0.01 "
+        "minutes. The last cycle is kept: start workers, and finish the run with --resume."
+    )
+    assert "no worker is left; waiting 0.01 minutes for one. Start one, or stop" in caplog.text
+
+
+def test_a_worker_comes_after_all_were_lost(
+    lonely: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes in time makes everything anew."""
+    monkeypatch.setattr("cryofocus.execution.dask.LOOK_SECONDS", 0.2)
+    with distributed.Client(lonely) as client:
+        dask = Dask(client, wait_seconds=60)
+        spread = spread_of(dask)
+        lonely.scale(0)
+        later = threading.Timer(2, lonely.scale, (1,))
+        later.start()
+        (found,) = ask(dask, kept, spread=spread)
+        later.join()
+    np.testing.assert_array_equal(found, ITEMS)
+    assert "no worker is left; waiting 1 minutes for one." in caplog.text

@@ -7,10 +7,13 @@ are added in the same pairs, so that the result is that of `Serial` with as many
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import logging
 import operator
 import pickle
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 # How often to look for lost workers while work goes on.
 LOOK_SECONDS = 10
+# How long to wait for a worker when all are lost.
+WAIT_SECONDS = 1800
 # A worker has as many Dask threads as processors, and each function uses all processors itself.
 _ONE_AT_A_TIME = Lock()
 
@@ -85,10 +90,12 @@ class Dask:
     Attributes
     ----------
     client : of the cluster.
+    wait_seconds : how long to wait for a worker when all are lost.
     seen : workers that were there at the last look.
     """
 
     client: Client
+    wait_seconds: float = WAIT_SECONDS
     seen: set[str] = field(default_factory=set)
 
     def ranges(self, n_items: int) -> tuple[slice, ...]:
@@ -125,10 +132,7 @@ class Dask:
     ) -> list[R]:
         """Return the results of all ranges, in order."""
         with self._explained():
-            futures = self._call(function, spread, common, parts)
-            self._finish(futures)
-            results = self.client.gather(futures)
-            return [held.value for held in results]
+            return self._fetch(self._call(function, spread, common, parts))
 
     def reduce(
         self, function: Callable[[T, C, P], S], spread: Spread[T], common: C, parts: Sequence[P]
@@ -136,9 +140,7 @@ class Dask:
         """Return the sum of the results of all ranges; workers add."""
         with self._explained():
             terms = self._call(function, spread, common, parts)
-            total = add_in_pairs(terms, self._add)
-            self._finish([total])
-            result: S = total.result().value
+            result: S = self._fetch([add_in_pairs(terms, self._add)])[0]
             return result
 
     @contextmanager
@@ -159,6 +161,7 @@ class Dask:
                 f"{self._address}: no worker is left. Start workers, and finish the run with "
                 "--resume."
             )
+        self.seen.update(workers)
         return workers
 
     @property
@@ -177,17 +180,48 @@ class Dask:
 
     def _finish(self, futures: Sequence[Future]) -> None:
         """Wait for results that stay where they are; raise what went wrong there."""
-        while True:
+
+        def is_done(seconds: float) -> bool:
             try:
                 with self.client.as_current():
-                    wait(futures, timeout=LOOK_SECONDS)
-                break
+                    wait(futures, timeout=seconds)
             except TimeoutError:
-                self._notice_losses()
-        self._notice_losses()
+                return False
+            return True
+
+        self._watch(is_done)
         for future in futures:
             if future.status != "finished":
                 future.result()
+
+    def _fetch(self, futures: Sequence[Future]) -> list[Any]:
+        """Bring results here; raise what went wrong there."""
+        self._finish(futures)
+        coming = asyncio.run_coroutine_threadsafe(
+            self.client.gather(futures, asynchronous=True), self.client.loop.asyncio_loop
+        )
+        self._watch(lambda seconds: bool(concurrent.futures.wait([coming], seconds).done))
+        return [held.value for held in coming.result()]
+
+    def _watch(self, is_done: Callable[[float], bool]) -> None:
+        """Look after the workers until something is done; end when there are none for too long.
+
+        Parameters
+        ----------
+        is_done : waits up to so many seconds and tells whether it is done.
+        """
+        last_seen = time.monotonic()
+        while not is_done(min(LOOK_SECONDS, self.wait_seconds)):
+            self._notice_losses()
+            if self.seen:
+                last_seen = time.monotonic()
+            elif time.monotonic() - last_seen > self.wait_seconds:
+                raise ClusterError(
+                    f"{self._address}: all workers were lost, and none came back within "
+                    f"{self._patience}. The last cycle is kept: start workers, and finish the "
+                    "run with --resume."
+                )
+        self._notice_losses()
 
     def _notice_losses(self) -> None:
         """Log which workers were lost since the last look, and when none is left."""
@@ -197,12 +231,17 @@ class Dask:
             logger.warning("worker %s was lost; what it held is made anew from the images", worker)
         if lost and not there:
             logger.warning(
-                "%s: no worker is left; waiting for one. Start one, or stop with Ctrl-C and "
+                "%s: no worker is left; waiting %s for one. Start one, or stop with Ctrl-C and "
                 "finish the run with --resume.",
                 self._address,
+                self._patience,
             )
         self.seen.clear()
         self.seen.update(there)
+
+    @property
+    def _patience(self) -> str:
+        return f"{self.wait_seconds / 60:g} minutes"
 
     def _add(self, first: Future, second: Future) -> Future:
         return self._submit(_plus, first, second)

@@ -101,7 +101,7 @@ def open_resources(
         import dask
         from distributed import Client
 
-        from cryofocus.execution.dask import Dask
+        from cryofocus.execution.dask import WAIT_SECONDS, Dask
     except ImportError as error:
         raise ClusterError(
             f"cluster: needs Dask, which is not installed ({error.name}). Install it with "
@@ -128,7 +128,8 @@ def open_resources(
         place = f"{len(workers)} workers of {client.scheduler.address}, {threads} threads each"
         if isinstance(choice, LocalWorkers):
             client.run(_leave_interrupts)
-        yield Resources(Dask(client), threads, memory_gb, place)
+        patience = 60 * choice.wait_minutes if isinstance(choice, SlurmSettings) else WAIT_SECONDS
+        yield Resources(Dask(client, patience), threads, memory_gb, place)
 
 
 def _leave_interrupts() -> None:

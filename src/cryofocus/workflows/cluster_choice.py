@@ -34,7 +34,8 @@ class SlurmSettings(BaseModel):
     python : interpreter of the jobs; the one that runs now if left out.
     local_directory : scratch folder of the jobs.
     log_directory : where jobs write what they say.
-    wait_minutes : how long the first jobs may wait for their start.
+    wait_minutes : how long jobs may wait for their start, and the run for a worker when all are
+        lost.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
