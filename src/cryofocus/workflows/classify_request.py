@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -15,12 +14,11 @@ from cryofocus.errors import FormatError, SettingError
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.maths.ctf import Microscope
 from cryofocus.workflows.cluster_choice import parse_cluster
+from cryofocus.workflows.complaints import explain, suggest
 
 Sphere = tuple[float, float, float, float]
 MAX_COMPLAINTS = 5
 SCAFFOLD_EVERY = 10
-# What the validator says of types, for people.
-IN_WORDS = {"path_type": "the name of a file", "tuple_type": "a list of numbers"}
 
 
 class ClassifyRequest(BaseModel):
@@ -256,12 +254,7 @@ def _explain(entry: Mapping[str, Any]) -> str:
     """Turn one complaint of the validation into words."""
     place = [str(part) for part in entry["loc"] if part != "settings"]
     name = ".".join(place) or "settings"
-    if entry["type"] == "extra_forbidden":
-        return f"{name}: unknown; {_suggest(name)}"
-    if entry["type"] == "missing":
-        return f"{name}: missing; give a value"
-    expected = IN_WORDS.get(entry["type"], str(entry["msg"]).removeprefix("Input should be "))
-    return f"{name}: found {entry['input']!r}, expected {expected}"
+    return explain(entry, name, _suggest(name))
 
 
 def _suggest(name: str) -> str:
@@ -269,6 +262,4 @@ def _suggest(name: str) -> str:
     settings = ClassifierSettings.model_fields
     if name in settings:
         return "it belongs under settings"
-    known = [*ClassifyRequest.model_fields, *settings]
-    alike = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
-    return f"did you mean {alike[0]}?" if alike else "check its spelling"
+    return suggest(name, [*ClassifyRequest.model_fields, *settings])

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryofocus.errors import ClusterError
@@ -203,16 +204,35 @@ def _submit_jobs(settings: SlurmSettings) -> Iterator[Any]:
         for name, value in WORKER_CONFIGURATION.items()
     ]
     options = settings.model_dump(exclude={"workers", "wait_minutes", "job_script_prologue"})
-    with SLURMCluster(
-        **{**options, "python": settings.python or sys.executable},
-        processes=1,
-        job_script_prologue=[*exports, *settings.job_script_prologue],
-        scheduler_options={"dashboard_address": ":0"},
-        silence_logs=logging.CRITICAL,
-    ) as cluster:
+    if settings.log_directory:
+        _make_folder(Path(settings.log_directory))
+    try:
+        jobs = SLURMCluster(
+            **{**options, "python": settings.python or sys.executable},
+            processes=1,
+            job_script_prologue=[*exports, *settings.job_script_prologue],
+            scheduler_options={"dashboard_address": ":0"},
+            silence_logs=logging.CRITICAL,
+        )
+    except RuntimeError as error:
+        raise ClusterError(
+            f"cluster: the scheduler of the jobs cannot start ({error}). Correct interface in the "
+            "file about SLURM, or leave it out."
+        ) from error
+    with jobs as cluster:
         _require_acceptance(cluster.job_script())
         cluster.scale(jobs=settings.workers)
         yield cluster
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ClusterError(
+            f"{path}: cannot be made ({error.strerror}). Correct log_directory in the file about "
+            "SLURM."
+        ) from error
 
 
 def _require_acceptance(script: str) -> None:
