@@ -34,12 +34,12 @@ def test_words_and_addresses(text: str, expected: ClusterChoice) -> None:
 
 @pytest.mark.parametrize("text", ["", "local:0", "local:", "node7", "tcp://node7", "slurm"])
 def test_what_is_none_of_these(text: str) -> None:
-    """Anything else is refused, with the four ways to say it."""
+    """Anything else is refused, with the five ways to say it."""
     with pytest.raises(SettingError) as raised:
         parse_cluster(text)
     assert str(raised.value) == (
         f"cluster: found {text!r}, expected local, local:N, the address of a Dask scheduler such "
-        "as tcp://host:8786, or a YAML file about SLURM."
+        "as tcp://host:8786, a YAML file about SLURM, or none for this process."
     )
 
 

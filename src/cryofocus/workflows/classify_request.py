@@ -7,13 +7,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from cryofocus.data.particle_table import Supplement
 from cryofocus.errors import FormatError, SettingError
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.maths.ctf import Microscope
-from cryofocus.workflows.cluster_choice import parse_cluster
+from cryofocus.workflows.cluster_choice import THIS_PROCESS, parse_cluster
 from cryofocus.workflows.complaints import explain, suggest
 
 Sphere = tuple[float, float, float, float]
@@ -52,7 +59,8 @@ class ClassifyRequest(BaseModel):
         whole-box maps take what they need. None takes most of the machine's memory.
     memory_gpu_gb : bound on memory of the GPU; None takes most of what is free there.
     cluster : workers that do the work, see `open_resources`; threads and memory are then those of
-        each worker. None computes in this process.
+        each worker. None computes in this process, and so does "none", which overrides the
+        cluster of a configuration file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -125,6 +133,12 @@ class ClassifyRequest(BaseModel):
                 "Give --scaffold MASK, or leave it out."
             )
         return self
+
+    @field_validator("cluster")
+    @classmethod
+    def _this_process(cls, value: str | None) -> str | None:
+        """Take the word for this process as what it stands for."""
+        return None if value == THIS_PROCESS else value
 
     @model_validator(mode="after")
     def _a_cluster_that_helps(self) -> ClassifyRequest:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from cryofocus.errors import FormatError, SettingError
 from cryofocus.workflows.complaints import explain, suggest
 
+THIS_PROCESS = "none"
 LOCAL = re.compile(r"local(?::([1-9][0-9]*))?")
 ADDRESS = re.compile(r"(tcp|tls|ucx)://.+:[0-9]+")
 # Times as sbatch takes them: minutes, minutes:seconds, hours:minutes:seconds, days-hours ...
@@ -96,16 +97,18 @@ class SchedulerAddress:
 ClusterChoice = LocalWorkers | SchedulerAddress | SlurmSettings
 
 
-def parse_cluster(text: str) -> ClusterChoice:
-    """Read what `--cluster` says; a SLURM file is read and checked.
+def parse_cluster(text: str) -> ClusterChoice | None:
+    """Read what `--cluster` says, None for this process; a SLURM file is read and checked.
 
     Raises
     ------
     SettingError
-        When it is none of the four.
+        When it is none of the five.
     FormatError
         When the file cannot be read or its values make no sense.
     """
+    if text == THIS_PROCESS:
+        return None
     if match := LOCAL.fullmatch(text):
         return LocalWorkers(int(match[1]) if match[1] else None)
     if ADDRESS.fullmatch(text):
@@ -114,7 +117,7 @@ def parse_cluster(text: str) -> ClusterChoice:
         return read_slurm_settings(Path(text))
     raise SettingError(
         f"cluster: found {text!r}, expected local, local:N, the address of a Dask scheduler such "
-        "as tcp://host:8786, or a YAML file about SLURM."
+        "as tcp://host:8786, a YAML file about SLURM, or none for this process."
     )
 
 
