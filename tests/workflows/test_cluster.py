@@ -162,6 +162,27 @@ def test_a_scheduler_that_goes_away(
     require_same(run, finished)
 
 
+def test_all_workers_go_away(
+    small_set: SimulatedSet,
+    ask: MakeRequest,
+    finished: RunDirectory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody waits for workers without limit; what was reached is kept."""
+    monkeypatch.setattr("cryofocus.execution.dask.WAIT_SECONDS", 1.2)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=":0"
+    ) as cluster:
+        accident = Accident("run 2 of 2", 2, lambda: cluster.scale(0))
+        request = ask(small_set, cluster=cluster.scheduler_address)
+        with pytest.raises(ClusterError, match=r"none came back within 0\.02 minutes\. The last"):
+            classify(request, tmp_path / "RUN", progress=accident)
+    run = classify(ask(small_set), tmp_path / "RUN", resume=True)
+    require_same(run, finished)
+    assert "no worker is left; waiting 0.02 minutes for one." in run.log.read_text()
+
+
 def test_no_scheduler_answers(
     small_set: SimulatedSet, ask: MakeRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
