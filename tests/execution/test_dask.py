@@ -215,6 +215,26 @@ def test_all_workers_are_lost(lonely: Any, caplog: pytest.LogCaptureFixture) -> 
     assert "no worker is left; waiting 0.01 minutes for one. Start one, or stop" in caplog.text
 
 
+def test_all_workers_are_lost_before_anything_is_placed(
+    lonely: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Objects that were meant for a worker that is gone are taken by whoever comes."""
+    monkeypatch.setattr("cryofocus.execution.dask.LOOK_SECONDS", 0.2)
+    with distributed.Client(lonely) as client:
+        dask = Dask(client)
+        gone = list(client.nthreads())
+        lonely.scale(0)
+        while client.nthreads():
+            time.sleep(0.05)
+        monkeypatch.setattr(Dask, "_workers", lambda _: gone)
+        later = threading.Timer(1, lonely.scale, (1,))
+        later.start()
+        spread = dask.place([ITEMS], [slice(0, len(ITEMS))])
+        later.join()
+        (found,) = ask(dask, kept, spread=spread)
+    np.testing.assert_array_equal(found, ITEMS)
+
+
 def test_a_worker_comes_after_all_were_lost(
     lonely: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

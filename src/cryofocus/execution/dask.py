@@ -107,11 +107,24 @@ class Dask:
         """Bring one object to each worker."""
         with self._explained():
             workers = self._workers()
+            homes = [workers[k % len(workers)] for k in range(len(objects))]
             futures = [
-                self._submit(_keep, Held(one), workers=workers[k % len(workers)])
-                for k, one in enumerate(objects)
+                self._submit(_keep, Held(one), workers=home)
+                for one, home in zip(objects, homes, strict=True)
             ]
-            self._finish(futures)
+
+            def is_done(seconds: float) -> bool:
+                if self._are_done(futures, seconds):
+                    return True
+                # Where all workers were lost, Dask would wait for those named, whoever comes.
+                there = self.client.nthreads()
+                for k, home in enumerate(homes):
+                    if not futures[k].done() and home not in there:
+                        futures[k] = self._submit(_keep, Held(objects[k]))
+                return False
+
+            self._watch(is_done)
+            self._require_success(futures)
             # Once there, they may be made again anywhere: a worker named may be lost, and its
             # successor has another name.
             anywhere = dict.fromkeys((future.key for future in futures), None)
@@ -180,16 +193,19 @@ class Dask:
 
     def _finish(self, futures: Sequence[Future]) -> None:
         """Wait for results that stay where they are; raise what went wrong there."""
+        self._watch(lambda seconds: self._are_done(futures, seconds))
+        self._require_success(futures)
 
-        def is_done(seconds: float) -> bool:
-            try:
-                with self.client.as_current():
-                    wait(futures, timeout=seconds)
-            except TimeoutError:
-                return False
-            return True
+    def _are_done(self, futures: Sequence[Future], seconds: float) -> bool:
+        """Wait up to so many seconds, and tell whether there are results or errors."""
+        try:
+            with self.client.as_current():
+                wait(futures, timeout=seconds)
+        except TimeoutError:
+            return False
+        return True
 
-        self._watch(is_done)
+    def _require_success(self, futures: Sequence[Future]) -> None:
         for future in futures:
             if future.status != "finished":
                 future.result()
