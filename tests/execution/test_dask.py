@@ -241,7 +241,7 @@ def test_a_worker_comes_after_all_were_lost(
     """Whoever comes in time makes everything anew."""
     monkeypatch.setattr("cryofocus.execution.dask.LOOK_SECONDS", 0.2)
     with distributed.Client(lonely) as client:
-        dask = Dask(client, wait_seconds=60)
+        dask = Dask(client, wait_seconds=120)
         spread = spread_of(dask)
         lonely.scale(0)
         later = threading.Timer(2, lonely.scale, (1,))
@@ -249,4 +249,4 @@ def test_a_worker_comes_after_all_were_lost(
         (found,) = ask(dask, kept, spread=spread)
         later.join()
     np.testing.assert_array_equal(found, ITEMS)
-    assert "no worker is left; waiting 1 minutes for one." in caplog.text
+    assert "no worker is left; waiting 2 minutes for one." in caplog.text
