@@ -85,6 +85,12 @@ class Case:
             handle.seek(1024 + 4 * (BOX**2 + 7))
             handle.write(struct.pack("<f", value))
 
+    def write_slurm(self, line: str) -> str:
+        """Write a file about SLURM beside the particles and return its path."""
+        path = self.folder / "slurm.yaml"
+        path.write_text(f"workers: 2\ncores: 4\nmemory: 8GB\n{line}\n")
+        return str(path)
+
     def write_map(self, name: str, values: np.ndarray, voxel_size: float = PIXEL_SIZE) -> str:
         """Write a map beside the particles and return its path."""
         path = self.folder / name
@@ -271,6 +277,12 @@ BAD: dict[str, tuple[Callable[[Case], object], str]] = {
     "resolution": (
         lambda c: c.options.update({"--max-resolution": "-3"}),
         "--max-resolution (max_resolution_angstrom): found -3.0, expected greater than 0",
+    ),
+    "SLURM file": (
+        lambda c: c.options.update({"--cluster": c.write_slurm("walltime: 1:00:00")}),
+        "{set}/slurm.yaml: walltime: found 3600, expected hours:minutes:seconds or another time "
+        'of sbatch in quotes, such as "12:00:00" (without quotes YAML reads 1:00:00 as the '
+        "number 3600). Correct the file; it may hold workers, cores, memory, walltime, queue, ",
     ),
 }
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,7 +58,7 @@ def kept(held: np.ndarray, common: np.ndarray, part: None) -> np.ndarray:
     return held
 
 
-def whereabouts(held: np.ndarray, common: None, part: None) -> int:
+def whereabouts(held: np.ndarray, common: Any, part: None) -> int:
     """Tell which process holds a range."""
     return os.getpid()
 
@@ -74,6 +77,14 @@ def dying(held: np.ndarray, common: None, part: None) -> int:
     """Die as a process does that takes too much memory."""
     os.kill(os.getpid(), signal.SIGKILL)
     return 0
+
+
+def dying_once(held: np.ndarray, common: tuple[Path, np.ndarray], part: None) -> np.ndarray:
+    """Die in the middle of the work, unless somebody has before."""
+    with suppress(FileExistsError):
+        common[0].touch(exist_ok=False)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return held
 
 
 def ask(dask: Dask, function: Any, common: Any = None, **how: Spread[np.ndarray]) -> list[Any]:
@@ -111,12 +122,15 @@ def test_work_goes_to_the_objects(dask: Dask) -> None:
 
 
 def test_large_arguments_do_not_attract_work(dask: Dask) -> None:
-    """What is built stays with its range, even if what all ranges share is larger."""
+    """Work and what it builds stay with the range, even if what all ranges share is larger."""
     large = np.zeros(10**6)
     for _ in range(5):
         spread = spread_of(dask)
+        there = ask(dask, whereabouts, spread=spread)
+        assert len(set(there)) == 3
+        assert ask(dask, whereabouts, large, spread=spread) == there
         made = dask.build(kept, spread, large, [None] * len(spread.ranges))
-        assert len(set(ask(dask, whereabouts, spread=made))) == 3
+        assert ask(dask, whereabouts, spread=made) == there
 
 
 def test_items_are_counted_here(dask: Dask) -> None:
@@ -150,6 +164,16 @@ def test_a_lost_worker_is_replaced(dask: Dask) -> None:
     assert victim not in ask(dask, whereabouts, spread=made)
 
 
+def test_a_worker_is_lost_while_it_builds(dask: Dask, tmp_path: Path) -> None:
+    """What it was making is made elsewhere, large shared arguments and all."""
+    spread = spread_of(dask)
+    common = (tmp_path / "died", np.zeros(10**6))
+    made = dask.build(dying_once, spread, common, [None] * len(spread.ranges))
+    assert common[0].is_file()
+    results = ask(dask, kept, spread=made)
+    np.testing.assert_array_equal(np.concatenate(results), ITEMS)
+
+
 def test_errors_say_where(dask: Dask) -> None:
     """A deliberate error arrives as itself, with the name of the machine."""
     spread = spread_of(dask)
@@ -165,3 +189,64 @@ def test_a_worker_without_memory(dask: Dask) -> None:
         ask(dask, starving)
     with pytest.raises(ClusterError, match="4 workers died over the same particles, most likely"):
         ask(dask, dying)
+
+
+@pytest.fixture
+def lonely() -> Iterator[Any]:
+    """A cluster of one worker."""
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=":0"
+    ) as cluster:
+        yield cluster
+
+
+def test_all_workers_are_lost(lonely: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """After the time it is told to wait, it ends with what to do; nobody waits without limit."""
+    with distributed.Client(lonely) as client:
+        dask = Dask(client, wait_seconds=0.6)
+        spread = spread_of(dask)
+        lonely.scale(0)
+        with pytest.raises(ClusterError) as raised:
+            ask(dask, whereabouts, spread=spread)
+    assert str(raised.value) == (
+        f"{lonely.scheduler_address}: all workers were lost, and none came back within 0.01 "
+        "minutes. The last cycle is kept: start workers, and finish the run with --resume."
+    )
+    assert "no worker is left; waiting 0.01 minutes for one. Start one, or stop" in caplog.text
+
+
+def test_all_workers_are_lost_before_anything_is_placed(
+    lonely: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Objects that were meant for a worker that is gone are taken by whoever comes."""
+    monkeypatch.setattr("cryofocus.execution.dask.LOOK_SECONDS", 0.2)
+    with distributed.Client(lonely) as client:
+        dask = Dask(client)
+        gone = list(client.nthreads())
+        lonely.scale(0)
+        while client.nthreads():
+            time.sleep(0.05)
+        monkeypatch.setattr(Dask, "_workers", lambda _: gone)
+        later = threading.Timer(1, lonely.scale, (1,))
+        later.start()
+        spread = dask.place([ITEMS], [slice(0, len(ITEMS))])
+        later.join()
+        (found,) = ask(dask, kept, spread=spread)
+    np.testing.assert_array_equal(found, ITEMS)
+
+
+def test_a_worker_comes_after_all_were_lost(
+    lonely: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes in time makes everything anew."""
+    monkeypatch.setattr("cryofocus.execution.dask.LOOK_SECONDS", 0.2)
+    with distributed.Client(lonely) as client:
+        dask = Dask(client, wait_seconds=120)
+        spread = spread_of(dask)
+        lonely.scale(0)
+        later = threading.Timer(2, lonely.scale, (1,))
+        later.start()
+        (found,) = ask(dask, kept, spread=spread)
+        later.join()
+    np.testing.assert_array_equal(found, ITEMS)
+    assert "no worker is left; waiting 2 minutes for one." in caplog.text

@@ -20,6 +20,7 @@ from cryofocus.errors import FormatError, InputError
 from cryofocus.report import map_figures, map_sections, shown_maps, surfaces
 from cryofocus.report.page import write_report
 from cryofocus.report.results import read_results
+from cryofocus.workflows.job import Cluster, Worker
 from cryofocus.workflows.run_directory import RunDirectory
 
 Build = Callable[..., RunDirectory]
@@ -129,6 +130,23 @@ def test_page_says_what_was_found(build_run: Build) -> None:
         "Zhang, W. Cantara, Y. Jeon, K. Musier-Forsyth, N. Grigorieff, D. Lyumkis",
     ):
         assert words in text
+
+
+def test_page_says_which_workers_there_were(build_run: Build) -> None:
+    """A run that was spread names kind, number and size of its workers, one that was not none."""
+    directory = build_run()
+    assert "Cluster" not in read_page(write_report(directory.path)).text
+    workers = [
+        Worker(host=f"10.0.0.{k}", threads=16, memory_limit_gb=60.0 + k) for k in (1, 2, 2, 3)
+    ]
+    cluster = Cluster(kind="slurm", n_workers=4, threads=16, workers=workers)
+    record = directory.read_job().model_copy(update={"cluster": cluster})
+    directory.write_job(record)
+    text = read_page(write_report(directory.path)).text
+    assert "Directing machine Example processor, 2 cores, 24 GB" in text
+    assert (
+        "Cluster 4 workers (SLURM jobs) on 3 machines, each with 16 threads and 61 GB Soft" in text
+    )
 
 
 def test_no_classes_is_the_headline(build_run: Build) -> None:

@@ -71,6 +71,15 @@ def test_options_take_precedence_over_the_configuration(tmp_path: Path) -> None:
     assert (changed.settings.seed, changed.settings.n_classes) == (7, 2)
 
 
+def test_no_cluster_overrides_that_of_the_configuration(tmp_path: Path) -> None:
+    """A cluster that the file names, and that is gone, can be given up on the command line."""
+    path = tmp_path / "config.yaml"
+    path.write_text(make_request({**SOUND, "cluster": "tcp://gone:8786"}).to_yaml())
+    assert read_config(path).cluster == "tcp://gone:8786"
+    assert read_config(path, {"cluster": "none"}).cluster is None
+    assert make_request({**SOUND, "cluster": "none"}) == make_request(SOUND)
+
+
 @pytest.mark.parametrize("text", [None, "just words", "a: [", "settings: 3", "box: 48"])
 def test_unreadable_configuration_is_refused(tmp_path: Path, text: str | None) -> None:
     """A missing file and one that is no configuration are named."""

@@ -18,7 +18,9 @@ from cryofocus.errors import ClusterError, InputError, OutputError
 from cryofocus.report.results import read_results
 from cryofocus.workflows.atomic import require_free_space
 from cryofocus.workflows.classify import classify
-from cryofocus.workflows.cluster import find_version_faults, open_resources
+from cryofocus.workflows.cluster import describe_cluster, find_version_faults, open_resources
+from cryofocus.workflows.cluster_choice import LocalWorkers, SlurmSettings
+from cryofocus.workflows.job import Cluster, Worker
 from cryofocus.workflows.run_directory import RunDirectory
 from cryofocus.workflows.simulate import SimulatedSet
 
@@ -73,6 +75,11 @@ def test_same_result_on_two_workers(
     ]
     require_same(runs[1], runs[0])
     assert f"computing on 2 workers of {scheduler}, 2 threads each" in runs[1].log.read_text()
+    worker = Worker(host="127.0.0.1", threads=1, memory_limit_gb=2.0)
+    assert runs[1].read_job().cluster == Cluster(
+        kind="scheduler", n_workers=2, threads=2, workers=(worker, worker)
+    )
+    assert runs[0].read_job().cluster is None
 
 
 def test_a_worker_is_killed(
@@ -155,6 +162,27 @@ def test_a_scheduler_that_goes_away(
     require_same(run, finished)
 
 
+def test_all_workers_go_away(
+    small_set: SimulatedSet,
+    ask: MakeRequest,
+    finished: RunDirectory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody waits for workers without limit; what was reached is kept."""
+    monkeypatch.setattr("cryofocus.execution.dask.WAIT_SECONDS", 1.2)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=":0"
+    ) as cluster:
+        accident = Accident("run 2 of 2", 2, lambda: cluster.scale(0))
+        request = ask(small_set, cluster=cluster.scheduler_address)
+        with pytest.raises(ClusterError, match=r"none came back within 0\.02 minutes\. The last"):
+            classify(request, tmp_path / "RUN", progress=accident)
+    run = classify(ask(small_set), tmp_path / "RUN", resume=True)
+    require_same(run, finished)
+    assert "no worker is left; waiting 0.02 minutes for one." in run.log.read_text()
+
+
 def test_no_scheduler_answers(
     small_set: SimulatedSet, ask: MakeRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +209,34 @@ def test_a_scheduler_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
         open_resources(cluster.scheduler_address),
     ):
         pass
+
+
+def test_what_is_recorded_of_a_cluster() -> None:
+    """Host, threads and memory of each worker, in order; nothing else that the scheduler tells."""
+    info = {"name": "secret", "local_directory": "/home/me", "resources": {}}
+    workers = [
+        {**info, "host": "10.0.0.2", "nthreads": 16, "memory_limit": 64 * 10**9},
+        {**info, "host": "10.0.0.1", "nthreads": 8, "memory_limit": 0},
+    ]
+    settings = SlurmSettings(workers=2, cores=16, memory="64GB")
+    record = describe_cluster(settings, workers)
+    assert record.model_dump() == {
+        "kind": "slurm",
+        "n_workers": 2,
+        "threads": 8,
+        "workers": (
+            {"host": "10.0.0.1", "threads": 8, "memory_limit_gb": None},
+            {"host": "10.0.0.2", "threads": 16, "memory_limit_gb": 64.0},
+        ),
+    }
+    assert describe_cluster(LocalWorkers(2), workers, threads=4).kind == "local"
+
+
+def test_this_process_by_its_name() -> None:
+    """Where no cluster is wanted, nothing is started."""
+    with open_resources("none", threads=3) as resources:
+        assert (resources.place, resources.threads) == ("this process", 3)
+        assert resources.cluster is None
 
 
 def versions(**changes: str | None) -> dict[str, Any]:

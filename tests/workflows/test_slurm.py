@@ -97,3 +97,26 @@ def test_where_there_is_no_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         open_resources(str(file)),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            "interface: none7",
+            r"cluster: the scheduler of the jobs cannot start \(.*'none7' is not a valid network "
+            r"interface.*\)\. Correct interface in the file about SLURM, or leave it out\.",
+        ),
+        (
+            "interface: lo\nlog_directory: /proc/jobs",
+            r"/proc/jobs: cannot be made \(No such file or directory\)\. Correct log_directory in "
+            r"the file about SLURM\.",
+        ),
+    ],
+)
+def test_a_file_that_does_not_fit_the_machine(tmp_path: Path, line: str, message: str) -> None:
+    """A network or folder that is not there is one message, before SLURM is asked."""
+    file = tmp_path / "slurm.yaml"
+    file.write_text(f"workers: 1\ncores: 1\nmemory: 1GB\n{line}\n")
+    with pytest.raises(ClusterError, match=f"^{message}$"), open_resources(str(file)):
+        pass

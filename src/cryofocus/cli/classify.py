@@ -187,7 +187,7 @@ def classify(
             metavar="WHERE",
             help="Spread the work over N processes of this machine (local:N), over the workers "
             "of a Dask scheduler (tcp://host:8786), or over SLURM jobs that a file describes "
-            "(FILE.yaml). Default: this process.",
+            "(FILE.yaml). Default: none, which is this process.",
             show_default=False,
             rich_help_panel=MACHINE,
         ),

@@ -7,12 +7,15 @@ are added in the same pairs, so that the result is that of `Serial` with as many
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import logging
 import operator
 import pickle
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
@@ -29,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 # How often to look for lost workers while work goes on.
 LOOK_SECONDS = 10
+# How long to wait for a worker when all are lost.
+WAIT_SECONDS = 1800
 # A worker has as many Dask threads as processors, and each function uses all processors itself.
 _ONE_AT_A_TIME = Lock()
 
@@ -60,16 +65,37 @@ class Held(Generic[T]):
 
 
 @dataclass(frozen=True, eq=False)
+class Shared(Generic[T]):
+    """What the work on all ranges needs. To the scheduler it weighs nothing, whatever its size.
+
+    The scheduler sends work to where most of its arguments are; so it looks at the ranges alone,
+    and every worker fetches what they share.
+
+    Attributes
+    ----------
+    value : the object.
+    """
+
+    value: T
+
+    def __sizeof__(self) -> int:
+        """Return nothing."""
+        return 0
+
+
+@dataclass(frozen=True, eq=False)
 class Dask:
     """`Executor` on the workers of a Dask cluster; one range a worker.
 
     Attributes
     ----------
     client : of the cluster.
+    wait_seconds : how long to wait for a worker when all are lost.
     seen : workers that were there at the last look.
     """
 
     client: Client
+    wait_seconds: float = WAIT_SECONDS
     seen: set[str] = field(default_factory=set)
 
     def ranges(self, n_items: int) -> tuple[slice, ...]:
@@ -81,11 +107,24 @@ class Dask:
         """Bring one object to each worker."""
         with self._explained():
             workers = self._workers()
+            homes = [workers[k % len(workers)] for k in range(len(objects))]
             futures = [
-                self._submit(_keep, Held(one), workers=workers[k % len(workers)])
-                for k, one in enumerate(objects)
+                self._submit(_keep, Held(one), workers=home)
+                for one, home in zip(objects, homes, strict=True)
             ]
-            self._finish(futures)
+
+            def is_done(seconds: float) -> bool:
+                if self._are_done(futures, seconds):
+                    return True
+                # Where all workers were lost, Dask would wait for those named, whoever comes.
+                there = self.client.nthreads()
+                for k, home in enumerate(homes):
+                    if not futures[k].done() and home not in there:
+                        futures[k] = self._submit(_keep, Held(objects[k]))
+                return False
+
+            self._watch(is_done)
+            self._require_success(futures)
             # Once there, they may be made again anywhere: a worker named may be lost, and its
             # successor has another name.
             anywhere = dict.fromkeys((future.key for future in futures), None)
@@ -97,13 +136,7 @@ class Dask:
     ) -> Spread[R]:
         """Make an object of every range's object; it stays on the worker that made it."""
         with self._explained():
-            shared = self._submit(_keep, Held(common))
-            # On every worker first: the scheduler sends work to where most of its arguments are,
-            # and what is built stays there. It gives up when a worker is lost meanwhile (one
-            # sample too many of those left); then work is shared less evenly, and no worse.
-            with suppress(ValueError, OSError):
-                self.client.replicate([shared])
-            futures = self._call(function, spread, shared, parts)
+            futures = self._call(function, spread, common, parts)
             self._finish(futures)
             return Spread(spread.ranges, tuple(futures))
 
@@ -112,22 +145,15 @@ class Dask:
     ) -> list[R]:
         """Return the results of all ranges, in order."""
         with self._explained():
-            shared = self._submit(_keep, Held(common))
-            futures = self._call(function, spread, shared, parts)
-            self._finish(futures)
-            results = self.client.gather(futures)
-            return [held.value for held in results]
+            return self._fetch(self._call(function, spread, common, parts))
 
     def reduce(
         self, function: Callable[[T, C, P], S], spread: Spread[T], common: C, parts: Sequence[P]
     ) -> S:
         """Return the sum of the results of all ranges; workers add."""
         with self._explained():
-            shared = self._submit(_keep, Held(common))
-            terms = self._call(function, spread, shared, parts)
-            total = add_in_pairs(terms, self._add)
-            self._finish([total])
-            result: S = total.result().value
+            terms = self._call(function, spread, common, parts)
+            result: S = self._fetch([add_in_pairs(terms, self._add)])[0]
             return result
 
     @contextmanager
@@ -148,6 +174,7 @@ class Dask:
                 f"{self._address}: no worker is left. Start workers, and finish the run with "
                 "--resume."
             )
+        self.seen.update(workers)
         return workers
 
     @property
@@ -155,13 +182,10 @@ class Dask:
         return str(self.client.scheduler.address) if self.client.scheduler else "the cluster"
 
     def _call(
-        self,
-        function: Callable[[T, C, P], R],
-        spread: Spread[T],
-        shared: Future,
-        parts: Sequence[P],
+        self, function: Callable[[T, C, P], R], spread: Spread[T], common: C, parts: Sequence[P]
     ) -> list[Future]:
         """Call a function with every range's object; what they share travels once a worker."""
+        shared = self._submit(_keep, Shared(common))
         return [
             self._submit(_apply, function, held, shared, Held(part))
             for held, part in zip(spread.parts, parts, strict=True)
@@ -169,17 +193,51 @@ class Dask:
 
     def _finish(self, futures: Sequence[Future]) -> None:
         """Wait for results that stay where they are; raise what went wrong there."""
-        while True:
-            try:
-                with self.client.as_current():
-                    wait(futures, timeout=LOOK_SECONDS)
-                break
-            except TimeoutError:
-                self._notice_losses()
-        self._notice_losses()
+        self._watch(lambda seconds: self._are_done(futures, seconds))
+        self._require_success(futures)
+
+    def _are_done(self, futures: Sequence[Future], seconds: float) -> bool:
+        """Wait up to so many seconds, and tell whether there are results or errors."""
+        try:
+            with self.client.as_current():
+                wait(futures, timeout=seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    def _require_success(self, futures: Sequence[Future]) -> None:
         for future in futures:
             if future.status != "finished":
                 future.result()
+
+    def _fetch(self, futures: Sequence[Future]) -> list[Any]:
+        """Bring results here; raise what went wrong there."""
+        self._finish(futures)
+        coming = asyncio.run_coroutine_threadsafe(
+            self.client.gather(futures, asynchronous=True), self.client.loop.asyncio_loop
+        )
+        self._watch(lambda seconds: bool(concurrent.futures.wait([coming], seconds).done))
+        return [held.value for held in coming.result()]
+
+    def _watch(self, is_done: Callable[[float], bool]) -> None:
+        """Look after the workers until something is done; end when there are none for too long.
+
+        Parameters
+        ----------
+        is_done : waits up to so many seconds and tells whether it is done.
+        """
+        last_seen = time.monotonic()
+        while not is_done(min(LOOK_SECONDS, self.wait_seconds)):
+            self._notice_losses()
+            if self.seen:
+                last_seen = time.monotonic()
+            elif time.monotonic() - last_seen > self.wait_seconds:
+                raise ClusterError(
+                    f"{self._address}: all workers were lost, and none came back within "
+                    f"{self._patience}. The last cycle is kept: start workers, and finish the "
+                    "run with --resume."
+                )
+        self._notice_losses()
 
     def _notice_losses(self) -> None:
         """Log which workers were lost since the last look, and when none is left."""
@@ -189,12 +247,17 @@ class Dask:
             logger.warning("worker %s was lost; what it held is made anew from the images", worker)
         if lost and not there:
             logger.warning(
-                "%s: no worker is left; waiting for one. Start one, or stop with Ctrl-C and "
+                "%s: no worker is left; waiting %s for one. Start one, or stop with Ctrl-C and "
                 "finish the run with --resume.",
                 self._address,
+                self._patience,
             )
         self.seen.clear()
         self.seen.update(there)
+
+    @property
+    def _patience(self) -> str:
+        return f"{self.wait_seconds / 60:g} minutes"
 
     def _add(self, first: Future, second: Future) -> Future:
         return self._submit(_plus, first, second)
@@ -244,12 +307,12 @@ class _Report:
         get_worker().log_event(self.topic, int(n_items))
 
 
-def _keep(held: Held[T]) -> Held[T]:
+def _keep(held: Any) -> Any:
     return held
 
 
 def _apply(
-    function: Callable[[T, C, P], R], held: Held[T], common: Held[C], part: Held[P]
+    function: Callable[[T, C, P], R], held: Held[T], common: Shared[C], part: Held[P]
 ) -> Held[R]:
     try:
         with _ONE_AT_A_TIME:

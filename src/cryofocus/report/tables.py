@@ -11,8 +11,15 @@ from cryofocus.report.charts import say_angstrom
 from cryofocus.report.results import RunResults
 from cryofocus.report.style import class_colour
 from cryofocus.report.words import CLEAR_POSTERIOR
+from cryofocus.workflows.job import Cluster
 from cryofocus.workflows.progress import format_seconds
 from cryofocus.workflows.run_files import RUN_FILES
+
+CLUSTER_KINDS = {
+    "local": "worker processes",
+    "scheduler": "of a Dask scheduler",
+    "slurm": "SLURM jobs",
+}
 
 Pairs = list[tuple[str, str]]
 """Name and value, as text."""
@@ -149,14 +156,27 @@ def facts(results: RunResults) -> Pairs:
             for name, value in job.held_out.items()
         ),
         (
-            "Machine",
+            "Machine" if job.cluster is None else "Directing machine",
             f"{job.machine.processor}, {job.machine.cores} cores, {job.machine.memory_gb:.0f} GB",
         ),
+        *_cluster_facts(job.cluster),
         (
             "Software",
             f"cryofocus {job.version}, Python {job.machine.python}, {job.machine.platform}",
         ),
     ]
+
+
+def _cluster_facts(cluster: Cluster | None) -> Pairs:
+    """Say which workers there were, and what the smallest of them had."""
+    if cluster is None:
+        return []
+    hosts = {one.host for one in cluster.workers}
+    machines = f"{len(hosts)} machines" if len(hosts) > 1 else "one machine"
+    limits = [one.memory_limit_gb for one in cluster.workers if one.memory_limit_gb is not None]
+    memory = f" and {min(limits):.3g} GB" if limits else ""
+    workers = f"{cluster.n_workers} workers ({CLUSTER_KINDS[cluster.kind]}) on {machines}"
+    return [("Cluster", f"{workers}, each with {cluster.threads} threads{memory}")]
 
 
 def _say_focus(results: RunResults) -> str:

@@ -115,7 +115,11 @@ def classify(
             directory.write_text(directory.command, command + "\n")
             result, last = _fit_and_write(request, inputs, directory, monitor, resources)
             circumstances = Circumstances(
-                command, started.isoformat(timespec="seconds"), clock, tuple(warnings)
+                command,
+                started.isoformat(timespec="seconds"),
+                clock,
+                tuple(warnings),
+                resources.cluster,
             )
             record = compose_record(request, inputs, result, circumstances, last)
             logger.info("%s", record.verdict, extra=LOG_ONLY)

@@ -14,6 +14,7 @@ from cryofocus.workflows.classify_rounds import Round
 from cryofocus.workflows.findings import describe_findings, mean_agreement
 from cryofocus.workflows.job import (
     Agreement,
+    Cluster,
     Contrast,
     FocusRegion,
     JobRecord,
@@ -26,12 +27,13 @@ from cryofocus.workflows.machine import StageClock, describe_machine
 
 @dataclass(frozen=True)
 class Circumstances:
-    """How and when the run was made, and what was logged as a warning."""
+    """How, when and on which workers the run was made, and what was logged as a warning."""
 
     command: str
     started: str
     clock: StageClock
     warnings: tuple[str, ...]
+    cluster: Cluster | None = None
 
 
 def compose_record(
@@ -52,6 +54,7 @@ def compose_record(
         version=__version__,
         command=circumstances.command,
         machine=describe_machine(request.device),
+        cluster=circumstances.cluster,
         seed=request.settings.seed,
         started=circumstances.started,
         seconds=dict(circumstances.clock.seconds),

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from cryofocus.data.particle_table import Supplement
 from cryofocus.errors import FormatError, SettingError
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.maths.ctf import Microscope
-from cryofocus.workflows.cluster_choice import parse_cluster
+from cryofocus.workflows.cluster_choice import THIS_PROCESS, parse_cluster
+from cryofocus.workflows.complaints import explain, suggest
 
 Sphere = tuple[float, float, float, float]
 MAX_COMPLAINTS = 5
 SCAFFOLD_EVERY = 10
-# What the validator says of types, for people.
-IN_WORDS = {"path_type": "the name of a file", "tuple_type": "a list of numbers"}
 
 
 class ClassifyRequest(BaseModel):
@@ -54,7 +59,8 @@ class ClassifyRequest(BaseModel):
         whole-box maps take what they need. None takes most of the machine's memory.
     memory_gpu_gb : bound on memory of the GPU; None takes most of what is free there.
     cluster : workers that do the work, see `open_resources`; threads and memory are then those of
-        each worker. None computes in this process.
+        each worker. None computes in this process, and so does "none", which overrides the
+        cluster of a configuration file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -127,6 +133,12 @@ class ClassifyRequest(BaseModel):
                 "Give --scaffold MASK, or leave it out."
             )
         return self
+
+    @field_validator("cluster")
+    @classmethod
+    def _this_process(cls, value: str | None) -> str | None:
+        """Take the word for this process as what it stands for."""
+        return None if value == THIS_PROCESS else value
 
     @model_validator(mode="after")
     def _a_cluster_that_helps(self) -> ClassifyRequest:
@@ -256,12 +268,7 @@ def _explain(entry: Mapping[str, Any]) -> str:
     """Turn one complaint of the validation into words."""
     place = [str(part) for part in entry["loc"] if part != "settings"]
     name = ".".join(place) or "settings"
-    if entry["type"] == "extra_forbidden":
-        return f"{name}: unknown; {_suggest(name)}"
-    if entry["type"] == "missing":
-        return f"{name}: missing; give a value"
-    expected = IN_WORDS.get(entry["type"], str(entry["msg"]).removeprefix("Input should be "))
-    return f"{name}: found {entry['input']!r}, expected {expected}"
+    return explain(entry, name, _suggest(name))
 
 
 def _suggest(name: str) -> str:
@@ -269,6 +276,4 @@ def _suggest(name: str) -> str:
     settings = ClassifierSettings.model_fields
     if name in settings:
         return "it belongs under settings"
-    known = [*ClassifyRequest.model_fields, *settings]
-    alike = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
-    return f"did you mean {alike[0]}?" if alike else "check its spelling"
+    return suggest(name, [*ClassifyRequest.model_fields, *settings])

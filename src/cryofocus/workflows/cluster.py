@@ -1,16 +1,14 @@
-"""Clusters: the only place where workers are started or reached."""
+"""Clusters: the only place where workers are started or reached (for SLURM, with its jobs)."""
 
 from __future__ import annotations
 
 import logging
 import signal
-import subprocess
-import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from cryofocus.errors import ClusterError
 from cryofocus.execution.contract import Executor
@@ -23,6 +21,8 @@ from cryofocus.workflows.cluster_choice import (
     SlurmSettings,
     parse_cluster,
 )
+from cryofocus.workflows.job import Cluster, Worker
+from cryofocus.workflows.slurm_jobs import submit_jobs
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -31,6 +31,12 @@ logger = logging.getLogger(__name__)
 
 # A scheduler that is there answers at once.
 CONNECT_SECONDS = 10
+# What job.json calls them.
+KINDS: dict[type[ClusterChoice], Literal["local", "scheduler", "slurm"]] = {
+    LocalWorkers: "local",
+    SchedulerAddress: "scheduler",
+    SlurmSettings: "slurm",
+}
 # What decides whether functions and what they return mean the same at both ends.
 PACKAGES = ("cryofocus", "numpy", "numba", "distributed")
 # Of a worker's memory, what statistics may take: images and maps need room as well, and a worker
@@ -65,12 +71,14 @@ class Resources:
     threads : of each process.
     memory_gb : bound on each process's memory; None takes most of the machine's.
     place : where that is, for people.
+    cluster : the workers, for the record; None in this process.
     """
 
     executor: Executor
     threads: int
     memory_gb: float | None
     place: str = "this process"
+    cluster: Cluster | None = None
 
 
 @contextmanager
@@ -81,8 +89,8 @@ def open_resources(
 
     Parameters
     ----------
-    cluster : None for this process; "local" or "local:N" for worker processes on this machine;
-        the address of a Dask scheduler; or a YAML file with `SlurmSettings`.
+    cluster : None or "none" for this process; "local" or "local:N" for worker processes on this
+        machine; the address of a Dask scheduler; or a YAML file with `SlurmSettings`.
     threads : of each process; None takes what it has.
     memory_gb : bound on each process's memory; None takes what suits it.
 
@@ -93,15 +101,15 @@ def open_resources(
     ClusterError
         When Dask is missing, nothing answers or starts, or workers run other versions.
     """
-    if cluster is None:
+    choice = None if cluster is None else parse_cluster(cluster)
+    if choice is None:
         yield Resources(HERE, threads or available_threads(), memory_gb)
         return
-    choice = parse_cluster(cluster)
     try:
         import dask
         from distributed import Client
 
-        from cryofocus.execution.dask import Dask
+        from cryofocus.execution.dask import WAIT_SECONDS, Dask
     except ImportError as error:
         raise ClusterError(
             f"cluster: needs Dask, which is not installed ({error.name}). Install it with "
@@ -118,17 +126,50 @@ def open_resources(
                 f"{cluster}: {'; '.join(faults)}. Workers must run the same versions: start them "
                 "from the environment of this program."
             )
-        # Some versions tell of five workers unless asked for all.
-        workers = client.scheduler_info(n_workers=-1)["workers"].values()
-        smallest = min(worker["nthreads"] for worker in workers)
-        limits = [worker["memory_limit"] for worker in workers if worker["memory_limit"]]
-        if memory_gb is None and limits:
-            memory_gb = STATISTICS_SHARE * min(limits) / 1e9
-        threads = threads or smallest
-        place = f"{len(workers)} workers of {client.scheduler.address}, {threads} threads each"
         if isinstance(choice, LocalWorkers):
             client.run(_leave_interrupts)
-        yield Resources(Dask(client), threads, memory_gb, place)
+        # Some versions tell of five workers unless asked for all.
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        found = describe_cluster(choice, workers, threads)
+        limits = [one.memory_limit_gb for one in found.workers if one.memory_limit_gb is not None]
+        if memory_gb is None and limits:
+            memory_gb = STATISTICS_SHARE * min(limits)
+        patience = 60 * choice.wait_minutes if isinstance(choice, SlurmSettings) else WAIT_SECONDS
+        yield Resources(
+            Dask(client, patience),
+            found.threads,
+            memory_gb,
+            f"{found.n_workers} workers of {client.scheduler.address}, {found.threads} threads "
+            "each",
+            found,
+        )
+
+
+def describe_cluster(
+    choice: ClusterChoice, workers: Iterable[Mapping[str, Any]], threads: int | None = None
+) -> Cluster:
+    """Record which workers there are; names, folders and addresses stay out of it.
+
+    Parameters
+    ----------
+    choice : what was asked for.
+    workers : as `distributed.Client.scheduler_info` describes them.
+    threads : of each worker; None takes as many as the one with the fewest has.
+    """
+    found = [
+        Worker(
+            host=one["host"],
+            threads=one["nthreads"],
+            memory_limit_gb=one["memory_limit"] / 1e9 if one["memory_limit"] else None,
+        )
+        for one in workers
+    ]
+    return Cluster(
+        kind=KINDS[type(choice)],
+        n_workers=len(found),
+        threads=threads or min(one.threads for one in found),
+        workers=tuple(sorted(found, key=lambda one: one.host)),
+    )
 
 
 def _leave_interrupts() -> None:
@@ -183,53 +224,8 @@ def _open_cluster(choice: ClusterChoice, threads: int | None) -> Iterator[Any]:
         ) as cluster:
             yield cluster
     else:
-        with _submit_jobs(choice) as cluster:
+        with submit_jobs(choice, WORKER_CONFIGURATION) as cluster:
             yield cluster
-
-
-@contextmanager
-def _submit_jobs(settings: SlurmSettings) -> Iterator[Any]:
-    """Submit a job a worker; they are cancelled at the end."""
-    try:
-        from dask_jobqueue.slurm import SLURMCluster
-    except ImportError as error:
-        raise ClusterError(
-            "cluster: SLURM needs dask-jobqueue, which is not installed. Install it with "
-            "'pip install cryofocus[cluster]'."
-        ) from error
-    exports = [
-        f"export DASK_{name.replace('.', '__').replace('-', '_').upper()}={value}"
-        for name, value in WORKER_CONFIGURATION.items()
-    ]
-    options = settings.model_dump(exclude={"workers", "wait_minutes", "job_script_prologue"})
-    with SLURMCluster(
-        **{**options, "python": settings.python or sys.executable},
-        processes=1,
-        job_script_prologue=[*exports, *settings.job_script_prologue],
-        scheduler_options={"dashboard_address": ":0"},
-        silence_logs=logging.CRITICAL,
-    ) as cluster:
-        _require_acceptance(cluster.job_script())
-        cluster.scale(jobs=settings.workers)
-        yield cluster
-
-
-def _require_acceptance(script: str) -> None:
-    """Ask SLURM whether it would take a job, since a refusal later would go unnoticed."""
-    try:
-        answer = subprocess.run(
-            ["sbatch", "--test-only"], input=script, capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError as error:
-        raise ClusterError(
-            "cluster: sbatch was not found. Start this on a machine from which jobs are submitted "
-            "to SLURM."
-        ) from error
-    if answer.returncode:
-        raise ClusterError(
-            f"cluster: SLURM refuses the job ({answer.stderr.strip()}). See whether sinfo "
-            "answers here, and correct the file."
-        )
 
 
 @contextmanager

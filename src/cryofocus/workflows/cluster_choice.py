@@ -9,13 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from cryofocus.errors import FormatError, SettingError
+from cryofocus.workflows.complaints import explain, suggest
 
+THIS_PROCESS = "none"
 LOCAL = re.compile(r"local(?::([1-9][0-9]*))?")
-WITHOUT_VALUE = {"extra_forbidden": "unknown", "missing": "missing"}
 ADDRESS = re.compile(r"(tcp|tls|ucx)://.+:[0-9]+")
+# Times as sbatch takes them: minutes, minutes:seconds, hours:minutes:seconds, days-hours ...
+WALLTIME = re.compile(r"(\d+-)?\d+(:\d+){0,2}|unlimited|infinite", re.IGNORECASE)
+# Sizes as dask-jobqueue takes them, but not in bytes, which nobody means.
+MEMORY = re.compile(r"(\d+(\.\d*)?) *[kmgtp]i?b?", re.IGNORECASE)
 
 
 class SlurmSettings(BaseModel):
@@ -25,8 +30,8 @@ class SlurmSettings(BaseModel):
     ----------
     workers : jobs to submit, one worker each.
     cores : processors of a job.
-    memory : of a job, such as 64GB.
-    walltime : hours:minutes:seconds.
+    memory : of a job, such as 64GB or 64G (10^9 bytes each) or 64GiB (2^30).
+    walltime : as sbatch takes it, such as 12:00:00 or 2-12; in quotes.
     queue, account : partition and account; the site's default if left out.
     interface : network interface by which jobs reach this machine, such as ib0.
     job_extra_directives : further lines of the job's header, such as --gres=gpu:1.
@@ -34,14 +39,15 @@ class SlurmSettings(BaseModel):
     python : interpreter of the jobs; the one that runs now if left out.
     local_directory : scratch folder of the jobs.
     log_directory : where jobs write what they say.
-    wait_minutes : how long the first jobs may wait for their start.
+    wait_minutes : how long jobs may wait for their start, and the run for a worker when all are
+        lost.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    workers: int = Field(ge=1)
-    cores: int = Field(ge=1)
-    memory: str = Field(pattern=r"^[0-9.]+ *[kKMGT]i?B$")
+    workers: int = Field(ge=1, strict=True)
+    cores: int = Field(ge=1, strict=True)
+    memory: str
     walltime: str = "24:00:00"
     queue: str | None = None
     account: str | None = None
@@ -51,7 +57,27 @@ class SlurmSettings(BaseModel):
     python: str | None = None
     local_directory: str | None = None
     log_directory: str | None = None
-    wait_minutes: float = Field(default=60.0, gt=0)
+    wait_minutes: float = Field(default=60.0, gt=0, allow_inf_nan=False)
+
+    @field_validator("walltime", mode="before")
+    @classmethod
+    def _is_a_time(cls, value: object) -> object:
+        """Refuse what sbatch would, and numbers: YAML reads times without quotes as such."""
+        if isinstance(value, str) and WALLTIME.fullmatch(value):
+            return value
+        raise ValueError(
+            'hours:minutes:seconds or another time of sbatch in quotes, such as "12:00:00" '
+            "(without quotes YAML reads 1:00:00 as the number 3600)"
+        )
+
+    @field_validator("memory", mode="before")
+    @classmethod
+    def _is_a_size(cls, value: object) -> object:
+        """Refuse what dask-jobqueue would, nothing, and sizes without a unit."""
+        match = MEMORY.fullmatch(value) if isinstance(value, str) else None
+        if match and float(match[1]) > 0:
+            return value
+        raise ValueError("a size with its unit, such as 64GB, 64G or 64GiB")
 
 
 @dataclass(frozen=True)
@@ -71,16 +97,18 @@ class SchedulerAddress:
 ClusterChoice = LocalWorkers | SchedulerAddress | SlurmSettings
 
 
-def parse_cluster(text: str) -> ClusterChoice:
-    """Read what `--cluster` says; a SLURM file is read and checked.
+def parse_cluster(text: str) -> ClusterChoice | None:
+    """Read what `--cluster` says, None for this process; a SLURM file is read and checked.
 
     Raises
     ------
     SettingError
-        When it is none of the four.
+        When it is none of the five.
     FormatError
         When the file cannot be read or its values make no sense.
     """
+    if text == THIS_PROCESS:
+        return None
     if match := LOCAL.fullmatch(text):
         return LocalWorkers(int(match[1]) if match[1] else None)
     if ADDRESS.fullmatch(text):
@@ -89,7 +117,7 @@ def parse_cluster(text: str) -> ClusterChoice:
         return read_slurm_settings(Path(text))
     raise SettingError(
         f"cluster: found {text!r}, expected local, local:N, the address of a Dask scheduler such "
-        "as tcp://host:8786, or a YAML file about SLURM."
+        "as tcp://host:8786, a YAML file about SLURM, or none for this process."
     )
 
 
@@ -107,7 +135,7 @@ def read_slurm_settings(path: Path) -> SlurmSettings:
         raise FormatError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
     # Dates and numbers that are none are ValueErrors to the parser.
     except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise FormatError(f"{path}: cannot be read as YAML ({error}).") from error
+        raise FormatError(f"{path}: cannot be read as YAML ({error}). Correct it.") from error
     known = ", ".join(SlurmSettings.model_fields)
     if not isinstance(values, dict):
         raise FormatError(f"{path}: holds no names and values; expected some of {known}.")
@@ -115,13 +143,12 @@ def read_slurm_settings(path: Path) -> SlurmSettings:
         return SlurmSettings.model_validate(values)
     except ValidationError as error:
         faults = "; ".join(_explain(entry) for entry in error.errors())
-        raise FormatError(f"{path}: {faults}. It may hold {known}.") from error
+        end = "" if faults.endswith("?") else "."
+        raise FormatError(
+            f"{path}: {faults}{end} Correct the file; it may hold {known}."
+        ) from error
 
 
 def _explain(entry: Mapping[str, Any]) -> str:
-    """Turn one complaint of the validation into words."""
     name = ".".join(map(str, entry["loc"]))
-    if entry["type"] in WITHOUT_VALUE:
-        return f"{name}: {WITHOUT_VALUE[entry['type']]}"
-    expected = str(entry["msg"]).removeprefix("Input should be ")
-    return f"{name}: found {entry['input']!r}, expected {expected}"
+    return explain(entry, name, suggest(name, SlurmSettings.model_fields))

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cryofocus.errors import FormatError
+from cryofocus.workflows.complaints import first_fault
 from cryofocus.workflows.new_directory import DirectoryKind
 
 CORRELATION, INTERVALS, OCCUPANCY = "correlation.csv", "intervals.csv", "occupancy.csv"
@@ -141,8 +142,9 @@ def read_record(directory: Path) -> CovaryRecord:
     try:
         return CovaryRecord.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
+        fault = first_fault(error) if isinstance(error, ValidationError) else error.strerror
         raise FormatError(
-            f"{path}: missing or damaged ({error}). Give a directory that 'cryofocus covary' "
+            f"{path}: missing or damaged ({fault}). Give a directory that 'cryofocus covary' "
             "wrote, or compute it again."
         ) from error
 

@@ -42,6 +42,23 @@ class Machine(JobPart):
     gpu: str | None = None
 
 
+class Worker(JobPart):
+    """A process that did the work, as the scheduler knew it; without a memory limit, None."""
+
+    host: str
+    threads: int
+    memory_limit_gb: float | None = None
+
+
+class Cluster(JobPart):
+    """The workers there were when the run began, and how many threads each of them was given."""
+
+    kind: Literal["local", "scheduler", "slurm"]
+    n_workers: int
+    threads: int
+    workers: tuple[Worker, ...]
+
+
 class FocusRegion(JobPart):
     """The region in focus: a sphere (Å, the map's frame), a mask file or the whole particle."""
 
@@ -105,13 +122,15 @@ class JobRecord(JobPart):
 
     Seconds and peak memory (GB) are by stage; ``cycles`` and ``log_likelihood`` (one value a
     cycle) are of the best run; ``best_run`` is its number in ``runs``. ``verdict`` is one sentence
-    for people; ``warnings`` are sentences that end in advice. ``poses`` is None if they were kept.
-    ``held_out`` holds whatever was measured on particles kept apart, by name.
+    for people; ``warnings`` are sentences that end in advice. ``cluster`` is None where one
+    process did the work (on ``machine``, which otherwise directed it), ``poses`` if they were
+    kept. ``held_out`` holds whatever was measured on particles kept apart, by name.
     """
 
     version: str
     command: str
     machine: Machine
+    cluster: Cluster | None = None
     seed: int
     started: str
     seconds: dict[str, float]

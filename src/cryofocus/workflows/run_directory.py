@@ -29,6 +29,7 @@ from cryofocus.data.atomic import explain_write_errors
 from cryofocus.errors import FormatError, OutputError, SettingError
 from cryofocus.workflows import atomic, run_files
 from cryofocus.workflows.checkpoint import Arrays, Fingerprint, load_checkpoint, save_checkpoint
+from cryofocus.workflows.complaints import first_fault
 from cryofocus.workflows.job import JobRecord
 from cryofocus.workflows.run_lock import hold_lock
 
@@ -213,11 +214,9 @@ class RunDirectory:
         try:
             return JobRecord.model_validate_json(self.job.read_bytes())
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the file"
             raise FormatError(
-                f"{self.job}: {where}: {first['msg']}. The file was changed by hand or written "
-                "by another version; run the classification again with --overwrite."
+                f"{self.job}: {first_fault(error)}. The file was changed by hand or written by "
+                "another version; run the classification again with --overwrite."
             ) from error
 
     # ------------------------------------------------------------ checkpoint

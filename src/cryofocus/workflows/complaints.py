@@ -1,0 +1,57 @@
+"""What pydantic finds wrong with a value or a file, in the words of our own messages."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+# What the validator says of types, for people.
+IN_WORDS = {
+    "path_type": "the name of a file",
+    "tuple_type": "a list of numbers",
+    "list_type": "a list",
+    "string_type": "a text, in quotes",
+    "int_type": "a whole number",
+}
+# What pydantic puts before the words of a check of ours, and before its own.
+PREFIXES = ("Value error, ", "Input should be ")
+
+
+def explain(entry: Mapping[str, Any], name: str, hint: str) -> str:
+    """Turn one complaint about a setting into words: name, what was found, what is expected.
+
+    Parameters
+    ----------
+    entry : of `ValidationError.errors`.
+    name : of the setting, as the user knows it.
+    hint : what the name may have been meant to be, should it be unknown; see `suggest`.
+    """
+    if entry["type"] == "extra_forbidden":
+        return f"{name}: unknown; {hint}"
+    if entry["type"] == "missing":
+        return f"{name}: missing; give a value"
+    expected = IN_WORDS.get(entry["type"], _plain(entry))
+    return f"{name}: found {entry['input']!r}, expected {expected}"
+
+
+def first_fault(error: ValidationError) -> str:
+    """Say where a file of our own is damaged first, and how."""
+    entry = error.errors()[0]
+    where = ".".join(str(part) for part in entry["loc"]) or "the file"
+    return f"{where}: {str(entry['msg']).removeprefix(PREFIXES[0])}"
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Say what an unknown name may have been meant to be."""
+    alike = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
+    return f"did you mean {alike[0]}?" if alike else "check its spelling"
+
+
+def _plain(entry: Mapping[str, Any]) -> str:
+    message = str(entry["msg"])
+    for prefix in PREFIXES:
+        message = message.removeprefix(prefix)
+    return message
