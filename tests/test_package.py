@@ -25,9 +25,12 @@ MODULE_OF_DISTRIBUTION = {
     "pyyaml": "yaml",
     "jinja2": "jinja2",
     "dask-jobqueue": "dask_jobqueue",
+    "array-api-compat": "array_api_compat",
+    "cupy-cuda12x": "cupy",
+    "numba-cuda": "numba",  # numba.cuda to whom imports it
 }
-# Extras that src imports where they are asked for; numba-cuda is numba.cuda to whom imports it.
-EXTRAS = ("cluster",)
+# Extras that src imports where they are asked for.
+EXTRAS = ("cluster", "cuda")
 
 
 def normalised(requirement: str) -> str:

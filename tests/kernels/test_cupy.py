@@ -12,7 +12,7 @@ import pytest
 import cryofocus
 
 OPERATION = re.compile(r"\b(?:xp|namespace\(\w+(?:\.\w+)*\))\.(\w+)")
-TRANSFORM = re.compile(r"\bfft\.(i?r?fftn?|i?fftshift)\b")
+TRANSFORM = re.compile(r"(?:\bfft\.|\")(i?r?fftn?|i?fftshift)\b")
 
 
 @pytest.fixture(scope="module")
