@@ -13,8 +13,8 @@ from cryofocus.inference.band import Band
 from cryofocus.inference.images import ImageChunk, ParticleImages
 from cryofocus.inference.noise import NoiseModel
 from cryofocus.kernels.contract import SliceKernels, SliceSums
-from cryofocus.maths.fourier import forward_3d, inverse_3d
-from cryofocus.maths.grids import fit_box_3d, shell_planes_3d
+from cryofocus.maths.fourier import forward_3d, forward_3d_padded, inverse_3d_cropped
+from cryofocus.maths.grids import shell_planes_3d
 from cryofocus.maths.shells import fourier_shell_correlation, shell_mean_3d
 from cryofocus.placement import Array, beside, namespace
 
@@ -223,8 +223,8 @@ def grid_to_map(
 ) -> Float32[np.ndarray, "box box box"]:
     """Transform a padded grid back and divide out the trilinear kernel."""
     edge = grid.shape[0]
-    padded = inverse_3d(grid, edge, workers=workers)
-    return np.asarray(fit_box_3d(padded, box) / gridding_kernel(box, edge), np.float32)
+    volume = inverse_3d_cropped(grid, edge, box, workers=workers)
+    return np.asarray(volume / gridding_kernel(box, edge), np.float32)
 
 
 def map_to_grid(
@@ -233,7 +233,7 @@ def map_to_grid(
     """Transform a map onto a padded grid such that its trilinear slices are its projections."""
     box = volume.shape[0]
     corrected = (volume / gridding_kernel(box, edge)).astype(np.float32)
-    return np.asarray(forward_3d(fit_box_3d(corrected, edge), workers=workers))
+    return np.asarray(forward_3d_padded(corrected, edge, workers=workers))
 
 
 def gridding_kernel(box: int, edge: int) -> Float32[np.ndarray, "box box box"]:
