@@ -130,8 +130,10 @@ def allocate(
     """Kernels with a library that takes memory as CuPy does, its pool and its allocator."""
     allocators: list[Callable[[int], str]] = []
     pool = Pool()
+    plans = SimpleNamespace(clear=lambda: None)
     module = SimpleNamespace(
-        cuda=SimpleNamespace(MemoryPool=lambda: pool, set_allocator=allocators.append)
+        cuda=SimpleNamespace(MemoryPool=lambda: pool, set_allocator=allocators.append),
+        fft=SimpleNamespace(config=SimpleNamespace(get_plan_cache=lambda: plans)),
     )
     monkeypatch.setitem(sys.modules, "cupy", module)
     memory = kernels.device.memory

@@ -40,7 +40,9 @@ def test_every_operation_exists(cupy: ModuleType) -> None:
 
 def test_memory_can_be_given_by_others(cupy: ModuleType) -> None:
     """The pool and the allocator by which both libraries keep to one bound."""
-    cuda = importlib.import_module("cupy").cuda
+    library = importlib.import_module("cupy")
+    cuda = library.cuda
+    assert callable(library.fft.config.get_plan_cache)
     assert callable(cuda.set_allocator)
     assert {"malloc", "total_bytes", "free_all_blocks"} <= set(dir(cuda.MemoryPool))
     assert issubclass(cuda.memory.OutOfMemoryError, MemoryError)

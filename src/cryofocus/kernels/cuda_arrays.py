@@ -79,7 +79,8 @@ class CupyArrays:
         return int(self._pool.total_bytes())
 
     def release(self) -> None:
-        """Give back the pool's free blocks."""
+        """Give back the plans of transforms and the pool's free blocks."""
+        self._cupy.fft.config.get_plan_cache().clear()
         self._pool.free_all_blocks()
 
 

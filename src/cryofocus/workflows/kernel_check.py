@@ -1,19 +1,23 @@
-"""A look at whether this machine compiles the slice kernels and computes the right numbers."""
+"""A look at whether this machine computes the right numbers: loops, transforms and solver."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from cryofocus.kernels.contract import SliceGeometry
+from cryofocus.inference.deviation import DeviationPrior, DeviationSpace
+from cryofocus.inference.focus import FocusBox
+from cryofocus.kernels.contract import SliceGeometry, SliceSums
 from cryofocus.kernels.reference import ReferenceKernels
 from cryofocus.kernels.select import select_kernels
-from cryofocus.maths.fourier import forward_3d
+from cryofocus.maths.fourier import forward_2d, forward_3d
+from cryofocus.maths.masks import sphere_mask
+from cryofocus.placement import Send, fetch
 
 _EDGE, _PARTICLES, _CLASSES = 16, 20, 2
 
 
 def kernel_deviation(n_threads: int, device: str = "cpu") -> float:
-    """Run every kernel on random numbers, compiled and in plain NumPy.
+    """Run what a classification computes on random numbers, on a device and in plain NumPy.
 
     Parameters
     ----------
@@ -43,20 +47,30 @@ def kernel_deviation(n_threads: int, device: str = "cpu") -> float:
     for kernels in (select_kernels(device, n_threads), ReferenceKernels()):
         accumulator = kernels.accumulator(_EDGE, _CLASSES, _CLASSES)
         accumulator.add(geometry, data, precision, weights, weights)
-        total = accumulator.total().fetch()
+        total = accumulator.total()
         results.append(
             [
                 kernels.gather(grid, geometry),
                 *kernels.class_moments(grid, geometry, data, precision),
                 *kernels.latent_moments(grid, geometry, data, precision),
-                total.data,
-                total.precision,
+                *(fetch(sums) for sums in (total.data, total.precision)),
+                _solve(total, kernels.send),
+                fetch(forward_2d(kernels.send(volumes[0]))),
             ]
         )
     return max(
         float(np.abs(compiled - plain).max() / np.abs(plain).max())
         for compiled, plain in zip(*results, strict=True)
     )
+
+
+def _solve(sums: SliceSums, send: Send) -> np.ndarray:
+    """Return the fields that solve for deviations in a sphere."""
+    edge = _EDGE // 2
+    mask = sphere_mask(edge, 1.0, (0.0, 0.0, 0.0), 0.3 * edge, 1.5)
+    space = DeviationSpace(FocusBox(mask, (0.0, 0.0, 0.0), _EDGE, 2 * _EDGE, 1.0), edge - 2, 1, send)
+    prior = DeviationPrior(np.ones(space.n_shells), mask, np.eye(_CLASSES))
+    return space.fields(space.solve(sums, prior).coefficients, prior)
 
 
 def _complex(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
