@@ -68,9 +68,13 @@ def _solve(sums: SliceSums, send: Send) -> np.ndarray:
     """Return the fields that solve for deviations in a sphere."""
     edge = _EDGE // 2
     mask = sphere_mask(edge, 1.0, (0.0, 0.0, 0.0), 0.3 * edge, 1.5)
-    space = DeviationSpace(FocusBox(mask, (0.0, 0.0, 0.0), _EDGE, 2 * _EDGE, 1.0), edge - 2, 1, send)
-    prior = DeviationPrior(np.ones(space.n_shells), mask, np.eye(_CLASSES))
-    return space.fields(space.solve(sums, prior).coefficients, prior)
+    space = DeviationSpace(
+        FocusBox(mask, (0.0, 0.0, 0.0), _EDGE, 2 * _EDGE, 1.0), edge - 2, 1, send
+    )
+    # As strong as the data: rounding is not enlarged.
+    prior = DeviationPrior(np.full(space.n_shells, 1e-4), mask, np.eye(_CLASSES))
+    solution = space.solve(sums, prior, tolerance=1e-6)
+    return space.fields(solution.coefficients, prior)
 
 
 def _complex(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
