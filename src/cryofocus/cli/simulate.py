@@ -15,6 +15,18 @@ app = typer.Typer(no_args_is_help=True, help="Simulate particles whose truth is 
 
 SAMPLING, MOTION, POSES = "Sampling", "What varies", "Errors of the given poses"
 
+Output = Annotated[Path, typer.Option("-o", "--output", help="Directory to create.")]
+Snr = Annotated[float, typer.Option(help="Signal-to-noise ratio (variances) of the final images.")]
+Particles = Annotated[int, typer.Option(min=1, help="Number of particles.")]
+Box = Annotated[int, typer.Option(help="Edge of the images in pixels.", rich_help_panel=SAMPLING)]
+PixelSize = Annotated[float, typer.Option(help="Pixel size in Å.", rich_help_panel=SAMPLING)]
+PerturbAngle = Annotated[
+    float, typer.Option(help="Standard deviation per Euler angle, degrees.", rich_help_panel=POSES)
+]
+PerturbShift = Annotated[
+    float, typer.Option(help="Standard deviation per axis, Å.", rich_help_panel=POSES)
+]
+
 
 class Geometry(StrEnum):
     """Shapes of the phantom."""
@@ -31,7 +43,7 @@ def family() -> None:
 
 @app.command("humanoid")
 def humanoid(
-    output: Annotated[Path, typer.Option("-o", "--output", help="Directory to create.")],
+    output: Output,
     scenario: Annotated[
         int,
         typer.Option(
@@ -41,17 +53,11 @@ def humanoid(
             "3 also each foot, present exactly when the hand of its side is.",
         ),
     ],
-    snr: Annotated[
-        float, typer.Option(help="Signal-to-noise ratio (variances) of the final images.")
-    ],
-    particles: Annotated[int, typer.Option(min=1, help="Number of particles.")] = 10_000,
+    snr: Snr,
+    particles: Particles = 10_000,
     seed: Seed = 1,
-    box: Annotated[
-        int, typer.Option(help="Edge of the images in pixels.", rich_help_panel=SAMPLING)
-    ] = 80,
-    pixel_size: Annotated[
-        float, typer.Option(help="Pixel size in Å.", rich_help_panel=SAMPLING)
-    ] = 5.24,
+    box: Box = 80,
+    pixel_size: PixelSize = 5.24,
     geometry: Annotated[
         Geometry, typer.Option(help="Shape of the phantom.", rich_help_panel=MOTION)
     ] = Geometry.STANDARD,
@@ -73,13 +79,8 @@ def humanoid(
     noise_only: Annotated[
         bool, typer.Option("--noise-only", help="Leave the signal out.", rich_help_panel=MOTION)
     ] = False,
-    perturb_angle: Annotated[
-        float,
-        typer.Option(help="Standard deviation per Euler angle, degrees.", rich_help_panel=POSES),
-    ] = 0.0,
-    perturb_shift: Annotated[
-        float, typer.Option(help="Standard deviation per axis, Å.", rich_help_panel=POSES)
-    ] = 0.0,
+    perturb_angle: PerturbAngle = 0.0,
+    perturb_shift: PerturbShift = 0.0,
     threads: Threads = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -136,11 +137,9 @@ def model(
             metavar="STATE.pdb...", help="Atomic models (PDB or mmCIF), one a state, in one frame."
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Directory to create.")],
-    snr: Annotated[
-        float, typer.Option(help="Signal-to-noise ratio (variances) of the final images.")
-    ] = 0.1,
-    particles: Annotated[int, typer.Option(min=1, help="Number of particles.")] = 10_000,
+    output: Output,
+    snr: Snr = 0.1,
+    particles: Particles = 10_000,
     shares: Annotated[
         str | None,
         typer.Option(
@@ -149,19 +148,10 @@ def model(
         ),
     ] = None,
     seed: Seed = 1,
-    box: Annotated[
-        int, typer.Option(help="Edge of the images in pixels.", rich_help_panel=SAMPLING)
-    ] = 80,
-    pixel_size: Annotated[
-        float, typer.Option(help="Pixel size in Å.", rich_help_panel=SAMPLING)
-    ] = 5.24,
-    perturb_angle: Annotated[
-        float,
-        typer.Option(help="Standard deviation per Euler angle, degrees.", rich_help_panel=POSES),
-    ] = 0.0,
-    perturb_shift: Annotated[
-        float, typer.Option(help="Standard deviation per axis, Å.", rich_help_panel=POSES)
-    ] = 0.0,
+    box: Box = 80,
+    pixel_size: PixelSize = 5.24,
+    perturb_angle: PerturbAngle = 0.0,
+    perturb_shift: PerturbShift = 0.0,
     threads: Threads = None,
     overwrite: Overwrite = False,
 ) -> None:
