@@ -131,10 +131,13 @@ class CudaMemory:
 
     def _check(self, n_bytes: int) -> None:
         """Raise MemoryError if so many bytes more are too many."""
-        if self.used + self.library.held_bytes() + n_bytes > self.bound:
+        if self._taken() + n_bytes > self.bound:
             self.library.release()
-            if self.used + self.library.held_bytes() + n_bytes > self.bound:
+            if self._taken() + n_bytes > self.bound:
                 raise MemoryError
+
+    def _taken(self) -> int:
+        return self.used + self.library.held_bytes()
 
     def _take_for_library(self, n_bytes: int, take: Callable[[], Taken]) -> Taken:
         """Let the library take memory; kept arrays make room."""
@@ -165,7 +168,7 @@ class CudaMemory:
             raise self.explain(error, f"{n_bytes / 1e9:.2g} GB for maps") from error
 
     def _copy_if_room(self, array: np.ndarray) -> DeviceArray | None:
-        if self.used + array.nbytes > KEPT_SHARE * self.bound:
+        if self._taken() + array.nbytes > KEPT_SHARE * self.bound:
             return None
         try:
             copy = self.allocate(array.shape, array.dtype)
