@@ -109,3 +109,6 @@ class OtherArrays:
 
     def release(self) -> None:
         """Do nothing."""
+
+    def release_plans(self) -> None:
+        """Do nothing."""

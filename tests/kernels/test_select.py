@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from cryofocus.errors import DeviceError, SettingError
-from cryofocus.kernels import gpu
+from cryofocus.kernels import cuda_lanes, gpu
 from cryofocus.kernels.cuda import CudaKernels
 from cryofocus.kernels.select import select_kernels
 
@@ -41,9 +42,17 @@ def test_a_missing_library_of_arrays_is_explained(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(gpu, "IS_SIMULATED", False)
     monkeypatch.setattr(gpu, "driver", SimpleNamespace(is_available=True))
     monkeypatch.setattr(gpu.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(gpu, "find_spec", lambda name: None)
-    with pytest.raises(DeviceError, match=r"CuPy is not installed\. Install it with pip install"):
+    monkeypatch.setattr(gpu, "CUPY_MODULES", ("no_such_library",))
+    with pytest.raises(DeviceError, match=r"CuPy cannot be used \(No module .*\)\. Install it"):
         select_kernels("cuda")
+
+
+def test_a_worker_without_a_gpu_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels that travelled to where there is no GPU name what is missing there."""
+    monkeypatch.setattr(cuda_lanes, "find_gpu_fault", lambda: "no NVIDIA driver was found. Use")
+    cuda_lanes.open_device.cache_clear()
+    with pytest.raises(DeviceError, match="^GPU: no NVIDIA driver was found"):
+        CudaKernels(2.5).send(np.ones(2))
 
 
 def test_a_gpu_is_selected_with_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:

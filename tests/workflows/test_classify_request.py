@@ -24,6 +24,11 @@ SOUND = {"particles": "p.star", "focus": [1.0, 2.0, 3.0, 4.0], "settings": {"n_c
         ({"threads": 0}, "threads: found 0, expected greater than or equal to 1"),
         ({"memory_gb": -1}, "memory_gb: found -1, expected greater than 0"),
         ({"device": "abacus"}, "device: found 'abacus', expected 'cpu', 'cuda' or 'reference'"),
+        (
+            {"cluster": "local:2", "device": "cuda"},
+            "memory_gpu: found none, but the workers of cluster local:2 and this program share "
+            "the GPU. Give what each of them may take with --memory-gpu.",
+        ),
         ({"scaffold_every": 5}, "scaffold_every: found 5, but no scaffold to fit classes to"),
         ({"focus": None}, "focus and mask: found neither, expected one of them"),
         ({"mask": "m.mrc"}, "focus and mask: found both, expected one of them"),

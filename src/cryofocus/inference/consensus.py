@@ -248,10 +248,10 @@ def fit_residuals(
     """
     band = images.largest_band()
     linear, quadratic, total = [], [], None
-    unit = np.ones(len(images), np.float32)
+    unit, columns = np.ones(len(images), np.float32), kernels.send(grid[..., None])
     for chunk in images.chunks(band, sample):
         geometry = images.geometry(band, PADDING, grid.shape[0], chunk.particles)
-        slices = kernels.gather(grid[..., None], geometry)[..., 0]
+        slices = fetch(kernels.gather(columns, geometry))[..., 0]
         data, precision = matched_chunk(chunk, band, first_noise, unit[: len(chunk.particles)])
         moments = scale_moments(band, data, precision, slices)
         linear.append(moments[0])

@@ -217,8 +217,8 @@ class DeviationSpace:
     def _dot(self, a: Coefficients, b: Coefficients) -> float:
         xp = namespace(a)
         product = xp.real(a) * xp.real(b) + xp.imag(a) * xp.imag(b)
-        lines = xp.sum(product, axis=(0, 1, 2), dtype=xp.float64)
-        return float(xp.sum(lines * xp.astype(self._hermitian, xp.float64)))
+        lines = xp.reshape(product, (-1, product.shape[-1]))
+        return float(xp.sum(xp.matmul(lines, self._hermitian), dtype=xp.float64))
 
     def _sum_shells(self, values: Float32[Array, "e e h"]) -> Float64[np.ndarray, " n_shells"]:
         weights = (hermitian_weights(self.box.edge) * fetch(values)).ravel().astype(np.float64)

@@ -156,7 +156,10 @@ class ParticleImages:
                 pixels = reading.pop().result()
                 if following is not None:
                     reading.append(ahead.submit(self.reader.read, following))
-                yield self.prepare(band, part, pixels, send=send)
+                chunk = self.prepare(band, part, pixels, send=send)
+                del pixels
+                yield chunk
+                del chunk
 
     def load(self, band: Band, chosen: Int[np.ndarray, " n"]) -> ImageChunk:
         """Read and prepare the images of some particles."""

@@ -145,7 +145,7 @@ class ResidualStrategy:
         amplitude, slope = arrays["spectrum"].tolist()
         inserted, send = None, self.problem.statistics.kernels.send
         if "inserted_weights" in arrays:
-            sums = SliceSums(send(arrays["inserted_data"]), send(arrays["inserted_precision"]))
+            sums = SliceSums(arrays["inserted_data"], arrays["inserted_precision"]).send(send)
             inserted = InsertedSums(sums, arrays["inserted_weights"])
         return em.EmState(
             posteriors=arrays["posteriors"],

@@ -23,7 +23,7 @@ from cryofocus.inference.half_grids import HalfGrids, Volumes
 from cryofocus.inference.images import ParticleImages
 from cryofocus.inference.likelihood import class_log_likelihoods, latent_moments, sum_slices
 from cryofocus.kernels.contract import SliceKernels, SliceSums
-from cryofocus.placement import Array
+from cryofocus.placement import Array, fetch
 
 Grid = Complex64[Array, "edge edge half component"]
 Weights = tuple[np.ndarray, np.ndarray]
@@ -61,7 +61,7 @@ class SpreadStatistics:
         ----------
         grid : deviations of the classes, from `DeviationSpace.to_grid`.
         """
-        common, nothing = (grid, self.kernels), [None] * len(self.shards.ranges)
+        common, nothing = (self._outgoing(grid), self.kernels), [None] * len(self.shards.ranges)
         return _join(self.executor.map(_compare, self.shards, common, nothing))
 
     def latent_moments(
@@ -73,7 +73,7 @@ class SpreadStatistics:
         ----------
         grid : principal deviations, from `DeviationSpace.to_grid`.
         """
-        common, nothing = (grid, self.kernels), [None] * len(self.shards.ranges)
+        common, nothing = (self._outgoing(grid), self.kernels), [None] * len(self.shards.ranges)
         moments = self.executor.map(_locate, self.shards, common, nothing)
         linear, quadratic = zip(*moments, strict=True)
         return _join(linear), _join(quadratic)
@@ -90,7 +90,12 @@ class SpreadStatistics:
         is_same = precision_weights is data_weights
         precision = data if is_same else _divide(np.asarray(precision_weights, np.float32), ranges)
         parts = list(zip(data, precision, strict=True))
-        return self.executor.reduce(_insert, self.shards, self.kernels, parts)
+        common = self.kernels, self.executor is not HERE
+        return self.executor.reduce(_insert, self.shards, common, parts).send(self.kernels.send)
+
+    def _outgoing(self, grid: Grid) -> Grid:
+        """Return a grid as it is for this process, on the host for others."""
+        return grid if self.executor is HERE else fetch(grid)
 
     def whole(self) -> FocusStatistics:
         """Return the statistics of all particles; only where they are in one range here.
@@ -185,8 +190,12 @@ def _locate(
     return latent_moments(statistics, *common)
 
 
-def _insert(statistics: FocusStatistics, kernels: SliceKernels, part: Weights) -> SliceSums:
-    return sum_slices(statistics, *part, kernels)
+def _insert(
+    statistics: FocusStatistics, common: tuple[SliceKernels, bool], part: Weights
+) -> SliceSums:
+    kernels, travels = common
+    sums = sum_slices(statistics, *part, kernels)
+    return sums.fetch() if travels else sums
 
 
 def _divide(rows: np.ndarray, ranges: Sequence[slice]) -> list[np.ndarray]:

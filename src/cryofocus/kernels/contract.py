@@ -25,7 +25,7 @@ import numpy as np
 from jaxtyping import Complex64, Float32, Float64, Int64, Shaped, UInt16
 
 from cryofocus.maths.rotations import order_by_view
-from cryofocus.placement import Array, fetch
+from cryofocus.placement import Array, Send, fetch
 
 Data = Complex64[Array, "particle point"] | UInt16[np.ndarray, "particle point 2"]
 Precision = Float32[Array, "particle point"] | UInt16[np.ndarray, "particle point"]
@@ -95,6 +95,10 @@ class SliceSums:
     def fetch(self) -> SliceSums:
         """Return the same sums on the host."""
         return SliceSums(fetch(self.data), fetch(self.precision))
+
+    def send(self, send: Send) -> SliceSums:
+        """Return the same sums where a device works."""
+        return SliceSums(send(self.data), send(self.precision))
 
     def __add__(self, other: SliceSums) -> SliceSums:
         """Add the particles of another sum."""

@@ -228,11 +228,12 @@ class CudaAccumulator:
         memory, (n_data, n_precision) = self.kernels.device.memory, self.n_columns
         shape = (self.edge, self.edge, self.edge // 2 + 1)
         n_nodes = int(np.prod(shape))
-        data, precision = memory.claim((n_nodes, n_data, 2)), memory.claim((n_nodes, n_precision))
-        _cuda_sum_loops.fold[_spread(n_nodes)](self.sums, self.edge, data, precision)
+        data, precision = memory.claim((*shape, n_data, 2)), memory.claim((*shape, n_precision))
+        flat = data.reshape(n_nodes, n_data, 2), precision.reshape(n_nodes, n_precision)
+        _cuda_sum_loops.fold[_spread(n_nodes)](self.sums, self.edge, *flat)
         return SliceSums(
-            memory.library.adopt(data.reshape(*shape, n_data, 2), is_complex=True),
-            memory.library.adopt(precision.reshape(*shape, n_precision), is_complex=False),
+            memory.library.adopt(data, is_complex=True),
+            memory.library.adopt(precision, is_complex=False),
         )
 
 

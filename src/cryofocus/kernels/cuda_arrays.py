@@ -7,12 +7,13 @@ Both see the same memory: an array passes from one to the other without being co
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any, Protocol
 
 import numpy as np
 from numba import cuda
 
-from cryofocus.placement import Array
+from cryofocus.placement import Array, is_on_host
 
 # Arrays of numba.cuda carry no types.
 DeviceArray = Any
@@ -38,7 +39,11 @@ class DeviceLibrary(Protocol):
         ...
 
     def release(self) -> None:
-        """Give back what it keeps for later."""
+        """Give back memory that it keeps for later."""
+        ...
+
+    def release_plans(self) -> None:
+        """Give back plans of transforms and their memory, too."""
         ...
 
 
@@ -55,12 +60,22 @@ class CupyArrays:
         import cupy
 
         self._cupy = cupy
-        pool = self._pool = cupy.cuda.MemoryPool()
-        cupy.cuda.set_allocator(lambda size: make_room(size, lambda: pool.malloc(size)))
+        self._make_room = make_room
+        self._pool = cupy.cuda.MemoryPool()
+        # Every thread has plans of its own.
+        self._plans: dict[int, Any] = {}
+        cupy.cuda.set_allocator(self._allocate)
 
     def send(self, array: Array) -> Array:
-        """Return an array as CuPy's."""
-        return self._cupy.asarray(array)
+        """Return an array as CuPy's.
+
+        CuPy's own way keeps a page-locked copy of every size for good.
+        """
+        if not is_on_host(array):
+            return array
+        copy = self._cupy.empty(array.shape, array.dtype)
+        copy.set(np.ascontiguousarray(array))
+        return copy
 
     def lend(self, array: Array) -> DeviceArray:
         """Return an array as loops know it; a copy only if it is not contiguous."""
@@ -79,9 +94,18 @@ class CupyArrays:
         return int(self._pool.total_bytes())
 
     def release(self) -> None:
-        """Give back the plans of transforms and the pool's free blocks."""
-        self._cupy.fft.config.get_plan_cache().clear()
+        """Give back the pool's free blocks."""
         self._pool.free_all_blocks()
+
+    def release_plans(self) -> None:
+        """Give back the plans of transforms of all threads, and free blocks."""
+        for plans in list(self._plans.values()):
+            plans.clear()
+        self._pool.free_all_blocks()
+
+    def _allocate(self, size: int) -> Any:
+        self._plans[get_ident()] = self._cupy.fft.config.get_plan_cache()
+        return self._make_room(size, lambda: self._pool.malloc(size))
 
 
 class HostArrays:
@@ -105,4 +129,7 @@ class HostArrays:
         return 0
 
     def release(self) -> None:
+        """Do nothing."""
+
+    def release_plans(self) -> None:
         """Do nothing."""

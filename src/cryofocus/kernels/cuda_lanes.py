@@ -18,9 +18,11 @@ import numpy as np
 from numba import cuda
 from numpy.typing import DTypeLike
 
+from cryofocus.errors import DeviceError
 from cryofocus.kernels.contract import SliceGeometry
 from cryofocus.kernels.cuda_arrays import DeviceArray
 from cryofocus.kernels.cuda_memory import SHORTAGE, CudaMemory, is_shortage
+from cryofocus.kernels.gpu import find_gpu_fault
 
 Launch = Callable[..., None]
 
@@ -38,7 +40,14 @@ def open_device(memory_gb: float | None) -> CudaDevice:
     Parameters
     ----------
     memory_gb : memory to use at most, in GB; None takes most of what is free.
+
+    Raises
+    ------
+    DeviceError
+        Where there is no GPU, or what it takes is not installed: a worker may lack it.
     """
+    if fault := find_gpu_fault():
+        raise DeviceError(f"GPU: {fault}, or compute with --device cpu.")
     return CudaDevice(memory_gb)
 
 

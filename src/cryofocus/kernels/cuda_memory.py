@@ -131,13 +131,16 @@ class CudaMemory:
 
     def _check(self, n_bytes: int) -> None:
         """Raise MemoryError if so many bytes more are too many."""
-        if self._taken() + n_bytes > self.bound:
-            self.library.release()
-            if self._taken() + n_bytes > self.bound:
-                raise MemoryError
+        if not self._fits(n_bytes, self.bound):
+            raise MemoryError
 
-    def _taken(self) -> int:
-        return self.used + self.library.held_bytes()
+    def _fits(self, n_bytes: int, bound: float) -> bool:
+        """Return whether so many bytes more stay within a bound, without what lies idle."""
+        for give_back in (self.library.release, self.library.release_plans):
+            if self.used + self.library.held_bytes() + n_bytes <= bound:
+                return True
+            give_back()
+        return self.used + self.library.held_bytes() + n_bytes <= bound
 
     def _take_for_library(self, n_bytes: int, take: Callable[[], Taken]) -> Taken:
         """Let the library take memory; kept arrays make room."""
@@ -162,13 +165,15 @@ class CudaMemory:
             if not is_shortage(error):
                 raise
         self.drop_kept()
+        self.library.release_plans()
+        _free_now()
         try:
             return attempt()
         except SHORTAGE as error:
             raise self.explain(error, f"{n_bytes / 1e9:.2g} GB for maps") from error
 
     def _copy_if_room(self, array: np.ndarray) -> DeviceArray | None:
-        if self._taken() + array.nbytes > KEPT_SHARE * self.bound:
+        if not self._fits(array.nbytes, KEPT_SHARE * self.bound):
             return None
         try:
             copy = self.allocate(array.shape, array.dtype)
@@ -185,6 +190,12 @@ class CudaMemory:
     def _forget(self, key: int) -> None:
         self._promised.discard(key)
         self._kept.pop(key, None)
+
+
+def _free_now() -> None:
+    """Free what Numba has given up, which it puts off."""
+    if not IS_SIMULATED:
+        cuda.current_context().deallocations.clear()
 
 
 def plain(array: np.ndarray) -> np.ndarray:

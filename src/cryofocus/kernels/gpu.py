@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from importlib import import_module
 
 from numba import config, cuda
 from numba.cuda.cudadrv.driver import driver
 from numba.cuda.cudadrv.error import CudaSupportError
 
+# CuPy and its libraries, which it loads when they are first used.
+CUPY_MODULES = ("cupy", "cupy.cuda.cufft", "cupy_backends.cuda.libs.cublas")
 # The configuration's names are set at run time.
 IS_SIMULATED: bool = config.ENABLE_CUDASIM  # type: ignore[attr-defined]
 
@@ -26,8 +28,11 @@ def find_gpu_fault() -> str | None:
         return "no NVIDIA driver was found. Use a machine with an NVIDIA GPU and its driver"
     if not cuda.is_available():
         return "Numba finds no CUDA compiler. Install it with pip install 'cryofocus[cuda]'"
-    if find_spec("cupy") is None:
-        return "CuPy is not installed. Install it with pip install 'cryofocus[cuda]'"
+    try:
+        for module in CUPY_MODULES:
+            import_module(module)
+    except ImportError as error:
+        return f"CuPy cannot be used ({error}). Install it with pip install 'cryofocus[cuda]'"
     return None
 
 

@@ -176,7 +176,7 @@ def forward_3d_padded(
     """
     half = _transform("rfft", _wrap(volume, -1, box), -1, workers)
     for axis in (-2, -3):
-        half = _transform("fft", _wrap(half, axis, box), axis, workers)
+        half = _transform("fft", _wrap(half, axis, box), axis, workers, overwrite=True)
     return half
 
 
@@ -201,9 +201,9 @@ def inverse_3d_cropped(
     array (..., d, d, d)
         Real volumes, centre at `d//2`.
     """
-    for axis in (-3, -2):
-        half = _unwrap(_transform("ifft", half, axis, workers), axis, cropped)
-    return _unwrap(_transform("irfft", half, -1, workers, box), -1, cropped)
+    half = _unwrap(_transform("ifft", half, -3, workers), -3, cropped)
+    half = _unwrap(_transform("ifft", half, -2, workers, overwrite=True), -2, cropped)
+    return _unwrap(_transform("irfft", half, -1, workers, n=box), -1, cropped)
 
 
 def next_fast_len(at_least: int) -> int:
@@ -360,12 +360,15 @@ def _transform(
     array: Array,
     axis: int,
     workers: int,
+    *,
     n: int | None = None,
+    overwrite: bool = False,
 ) -> Array:
-    """Transform along one axis."""
+    """Transform along one axis, in the array's own memory if it may be overwritten."""
     if not is_on_host(array):
         return getattr(namespace(array).fft, kind)(array, n=n, axis=axis)
-    return getattr(scipy.fft, kind)(array, n=n, axis=axis, workers=workers)
+    transform = getattr(scipy.fft, kind)
+    return transform(array, n=n, axis=axis, workers=workers, overwrite_x=overwrite)
 
 
 def _wrap(array: Array, axis: int, length: int) -> Array:

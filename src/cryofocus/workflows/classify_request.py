@@ -125,6 +125,17 @@ class ClassifyRequest(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _parts_of_a_shared_gpu(self) -> ClassifyRequest:
+        """Require that processes of one machine say how they share its GPU."""
+        is_local = self.cluster is not None and self.cluster.split(":")[0] == "local"
+        if is_local and self.device == "cuda" and self.memory_gpu_gb is None:
+            raise SettingError(
+                f"memory_gpu: found none, but the workers of cluster {self.cluster} and this "
+                "program share the GPU. Give what each of them may take with --memory-gpu."
+            )
+        return self
+
+    @model_validator(mode="after")
     def _no_interval_without_scaffold(self) -> ClassifyRequest:
         """Refuse an interval that would do nothing."""
         if self.scaffold is None and self.scaffold_every != SCAFFOLD_EVERY:
