@@ -93,6 +93,26 @@ def test_what_lies_on_the_device_is_summed_there_and_not_copied(
         assert_close(fetch(getattr(totals[0], name)), fetch(getattr(totals[1], name)))
 
 
+class Adopting(OtherArrays):
+    """A library that shares the loops' memory, as CuPy does."""
+
+    def adopt(self, array: Any, *, is_complex: bool) -> Any:
+        """Return the array itself."""
+        del is_complex
+        return array
+
+
+def test_sums_count_as_long_as_they_live(kernels: CudaKernels) -> None:
+    """Memory that inference shares stays in the account until it lets go."""
+    memory = kernels.device.memory
+    memory.library = Adopting()
+    used = memory.used
+    total = kernels.accumulator(8, 2, 1).total()
+    assert memory.used - used == 8 * 8 * 5 * (2 * 2 + 1) * 4
+    del total
+    assert memory.used == used
+
+
 def test_in_the_simulator_inference_keeps_to_the_host(kernels: CudaKernels) -> None:
     """NumPy's arrays are not on the device, and nobody takes them for that."""
     library = HostArrays()

@@ -51,7 +51,7 @@ def test_a_worker_without_a_gpu_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     """Kernels that travelled to where there is no GPU name what is missing there."""
     monkeypatch.setattr(cuda_lanes, "find_gpu_fault", lambda: "no NVIDIA driver was found. Use")
     cuda_lanes.open_device.cache_clear()
-    with pytest.raises(DeviceError, match="^GPU: no NVIDIA driver was found"):
+    with pytest.raises(DeviceError, match=r"^GPU: no NVIDIA driver was found"):
         CudaKernels(2.5).send(np.ones(2))
 
 
