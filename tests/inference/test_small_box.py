@@ -72,6 +72,9 @@ SMALL_CASES = {
     "premultiplied": Case(30, 15, GROUPS, (True, False, True)),
     "magnification": Case(44, 16, (STRETCHED,)),
     "odd aberrations": Case(30, 15, (ABERRANT,)),
+    "as long as the box": Case(40, 19, radius=28.0, centre=(4.0, -8.0, 0.0)),
+    "longer than the box": Case(40, 19, radius=38.0, centre=(4.0, -8.0, 0.0)),
+    "longer than an odd box": Case(41, 20, radius=38.0, centre=(4.0, -8.0, 0.0)),
 }
 
 

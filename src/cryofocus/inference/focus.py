@@ -36,6 +36,10 @@ from cryofocus.maths.grids import fit_box_2d
 from cryofocus.maths.masks import mask_bounds, resample_mask
 from cryofocus.placement import Array, beside, fetch, namespace
 
+# How much longer the padded small box may be than the particle's box. Points of a particle grow
+# with its square, while grids and the solver compare with a whole box padded twofold.
+LARGEST_STRETCH = 1.2
+
 
 @dataclass(frozen=True)
 class FocusBox:
@@ -72,8 +76,8 @@ class FocusBox:
     ) -> FocusBox:
         """Return the smallest small box that holds a mask, sampled for `n_shells` shells.
 
-        Where twice the mask's diameter reaches the particle's box nothing would be gained, and
-        the small box is the whole box.
+        Where twice the mask's diameter exceeds the particle's box by much, statistics of the
+        small box would take more than the whole box's, and the small box is the whole box.
         """
         box = mask.shape[0]
         coarse = coarse_box(box, n_shells)
@@ -84,7 +88,7 @@ class FocusBox:
         places = np.argwhere(mask > 0) - middle
         radius = float(np.sqrt((places**2).sum(axis=1).max()))
         diameter = next_fast_len(2 * int(np.ceil(radius + 1)))
-        if 2 * diameter >= coarse:
+        if 2 * diameter > LARGEST_STRETCH * coarse:
             diameter, middle = coarse, [coarse // 2] * 3
         z, y, x = (float((m - coarse // 2) * voxel) for m in middle)
         return cls(cut_cube(mask, middle, diameter), (x, y, z), 2 * diameter, coarse, voxel)
@@ -336,8 +340,18 @@ def to_small_box(
     xp = namespace(precision)
     kernel_half = sampled.spread(xp.astype(precision, xp.complex64))
     lags = inverse_2d(kernel_half, box.sampled_box, workers=workers)
-    kernel = band.pick(forward_2d(fit_box_2d(lags, box.edge), workers=workers))
+    kernel = band.pick(forward_2d(_fit_lags(lags, box.edge), workers=workers))
     return tuple(data), xp.real(kernel)
+
+
+def _fit_lags(lags: Float32[Array, "n old old"], edge: int) -> Float32[Array, "n edge edge"]:
+    """Crop kernels of lags, or go on with them beyond the image: there they repeat."""
+    old = lags.shape[-1]
+    if edge <= old:
+        return fit_box_2d(lags, edge)
+    xp = namespace(lags)
+    places = beside((np.arange(edge) - edge // 2 + old // 2) % old, lags)
+    return xp.take(xp.take(lags, places, axis=1), places, axis=2)
 
 
 def coarse_box(box: int, n_shells: int) -> int:
