@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from cryofocus.kernels import cuda_lanes
 from cryofocus.kernels.gpu import find_gpu_fault
 
 
@@ -20,3 +22,17 @@ def cuda_device() -> Iterator[None]:
     sys.setswitchinterval(interval / 10)
     yield
     sys.setswitchinterval(interval)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Bytes that each chunk brought to the device."""
+    chunks: list[int] = []
+    work = cuda_lanes._Lane.work
+
+    def count(lane: Any, *args: Any) -> None:
+        chunks.append(lane._sent)
+        work(lane, *args)
+
+    monkeypatch.setattr(cuda_lanes._Lane, "work", count)
+    return chunks

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from cryofocus.errors import DeviceError
-from cryofocus.kernels import cuda_lanes
 from cryofocus.kernels.cpu import CpuKernels
 from cryofocus.kernels.cuda import CudaKernels
 from cryofocus.kernels.cuda_arrays import CupyArrays, HostArrays
@@ -69,17 +68,9 @@ def test_moments_of_what_lies_on_the_device(kernels: CudaKernels) -> None:
 
 
 def test_what_lies_on_the_device_is_summed_there_and_not_copied(
-    kernels: CudaKernels, monkeypatch: pytest.MonkeyPatch
+    kernels: CudaKernels, sent: list[int]
 ) -> None:
     """Only weights, poses and the order cross the bus; the sums stay."""
-    sent: list[int] = []
-    work = cuda_lanes._Lane.work
-
-    def count(lane: Any, *args: Any) -> None:
-        sent.append(lane._sent)
-        work(lane, *args)
-
-    monkeypatch.setattr(cuda_lanes._Lane, "work", count)
     totals = []
     for bring in (kernels.send, lambda array: array):
         accumulator = kernels.accumulator(8, 2, 2)

@@ -12,7 +12,6 @@ from numba import cuda
 from numba.cuda.cudadrv.driver import CudaAPIError
 
 from cryofocus.errors import DeviceError
-from cryofocus.kernels import cuda_lanes
 from cryofocus.kernels.cuda import CudaKernels
 from cryofocus.kernels.cuda_lanes import open_device
 
@@ -31,20 +30,6 @@ def _unused_device() -> Iterator[None]:
     open_device.cache_clear()
     yield
     open_device.cache_clear()
-
-
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Bytes that each chunk brought to the device."""
-    chunks: list[int] = []
-    work = cuda_lanes._Lane.work
-
-    def count(lane: Any, *args: Any) -> None:
-        chunks.append(lane._sent)
-        work(lane, *args)
-
-    monkeypatch.setattr(cuda_lanes._Lane, "work", count)
-    return chunks
 
 
 def fill(monkeypatch: pytest.MonkeyPatch, free_bytes: int, code: int = 2) -> None:

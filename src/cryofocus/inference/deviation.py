@@ -11,7 +11,6 @@ as well conditioned as the data allow: a few conjugate-gradient steps solve it
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +21,7 @@ from cryofocus.inference.reconstruct import gridding_kernel
 from cryofocus.kernels.contract import SliceSums
 from cryofocus.maths.fourier import forward_3d_padded, hermitian_weights, inverse_3d_cropped
 from cryofocus.maths.grids import shell_index_3d
-from cryofocus.placement import Array, fetch, namespace, stay
+from cryofocus.placement import Array, Send, fetch, namespace, stay
 
 # What fills the padded small box lies where the kernels want it; what fills the small box is here.
 Coefficients = Complex64[Array, "field edge edge half"]
@@ -70,7 +69,7 @@ class DeviationSpace:
         box: FocusBox,
         n_shells: int,
         workers: int = 1,
-        send: Callable[[np.ndarray], Array] = stay,
+        send: Send = stay,
     ) -> None:
         self.box = box
         self.n_shells = n_shells
