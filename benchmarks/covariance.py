@@ -32,15 +32,15 @@ from cryofocus.covariance.cooccurrence import independence_p_values
 from cryofocus.covariance.relations import find_relations
 from cryofocus.maths.symmetry import OperatorSet
 from cryofocus.simulate.phantom import PARTS, Phantom, humanoid
-from cryofocus.workflows.classify_request import make_request
-from cryofocus.workflows.covary_files import ClassLevel, ParticleLevel, read_record
-from cryofocus.workflows.covary_inputs import CovaryInputs, CovarySettings, read_covary_inputs
-from cryofocus.workflows.covary_levels import compare_classes, compare_units
-from cryofocus.workflows.covary_tables import describe_classes
-from cryofocus.workflows.progress import SilentProgress
-from cryofocus.workflows.variance import variance
-from cryofocus.workflows.variance_inputs import VarianceSettings
-from cryofocus.workflows.variance_peaks import bootstrap_order
+from cryofocus.workflows.classify.request import make_request
+from cryofocus.workflows.covary.inputs import CovaryInputs, CovarySettings, read_covary_inputs
+from cryofocus.workflows.covary.levels import compare_classes, compare_units
+from cryofocus.workflows.covary.record import ClassLevel, ParticleLevel, read_record
+from cryofocus.workflows.covary.tables import describe_classes
+from cryofocus.workflows.machine.progress import SilentProgress
+from cryofocus.workflows.variance.inputs import VarianceSettings
+from cryofocus.workflows.variance.peaks import bootstrap_order
+from cryofocus.workflows.variance.run import variance
 
 REGIONS = ("near_hand", "near_foot", "far_foot")
 # In this state every region is full.

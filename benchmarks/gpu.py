@@ -26,10 +26,10 @@ import numpy as np
 from numba import cuda
 from projection import SOLVER_STEPS, Work, make_work
 
-from cryofocus.inference.band import Band
-from cryofocus.inference.deviation import DeviationPrior, DeviationSpace
-from cryofocus.inference.focus import FocusBox
-from cryofocus.inference.prior import contrasts
+from cryofocus.consensus.band import Band
+from cryofocus.inference.deviations.deviation import DeviationPrior, DeviationSpace
+from cryofocus.inference.deviations.focus import FocusBox
+from cryofocus.inference.deviations.prior import contrasts
 from cryofocus.kernels.bfloat16 import encode
 from cryofocus.kernels.contract import SliceGeometry
 from cryofocus.kernels.cuda import CudaKernels

@@ -22,8 +22,8 @@ from whole_job import run_alone
 
 from cryofocus.kernels.select import available_threads
 from cryofocus.simulate.settings import HumanoidSettings
-from cryofocus.workflows.classify_request import make_request
-from cryofocus.workflows.simulate import simulate_humanoid
+from cryofocus.workflows.classify.request import make_request
+from cryofocus.workflows.simulate.humanoid import simulate_humanoid
 
 PIXEL_SIZE, RADIUS_ANGSTROM, RESOLUTION_ANGSTROM, N_CLASSES = 1.32, 40.0, 6.0, 4
 

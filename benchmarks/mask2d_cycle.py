@@ -24,12 +24,12 @@ import scipy.fft
 from scipy.ndimage import map_coordinates
 from synthetic import SimulatedSet, describe_here
 
-from cryofocus.inference.consensus import estimate_consensus
-from cryofocus.inference.mask2d import Mask2dState, Mask2dStrategy, prepare_mask2d
-from cryofocus.inference.monitor import SilentMonitor
-from cryofocus.inference.preparation import assign_half_sets, prepare_images
-from cryofocus.inference.reconstruct import solve_maps
-from cryofocus.inference.region_likelihood import particle_weights, update_occupancies
+from cryofocus.consensus.consensus import estimate_consensus
+from cryofocus.consensus.preparation import assign_half_sets, prepare_images
+from cryofocus.consensus.reconstruct import solve_maps
+from cryofocus.execution.monitor import SilentMonitor
+from cryofocus.inference.mask2d.region_likelihood import particle_weights, update_occupancies
+from cryofocus.inference.mask2d.strategy import Mask2dState, Mask2dStrategy, prepare_mask2d
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.inference.strategy import Prepared
 from cryofocus.kernels.contract import SliceSums

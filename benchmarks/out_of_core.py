@@ -20,7 +20,7 @@ from pathlib import Path
 from synthetic import SimulatedSet, describe_here
 from whole_job import Measured, run_alone
 
-from cryofocus.workflows.classify_request import make_request
+from cryofocus.workflows.classify.request import make_request
 
 BOX, PIXEL_SIZE, IMAGES, N_CLASSES = 32, 13.1, 1000, 2
 # Less than a process of this program takes, so that all statistics go to disk.

@@ -23,13 +23,13 @@ import numpy as np
 from synthetic import FramedReader, describe_here
 
 from cryofocus import HumanoidSettings, simulate_humanoid
+from cryofocus.consensus.consensus import ScalePrior, estimate_consensus
+from cryofocus.consensus.images import ParticleImages
+from cryofocus.consensus.noise import NoiseModel
+from cryofocus.consensus.preparation import prepare_images
 from cryofocus.data.half_sets import deal_half_sets
 from cryofocus.data.images import ImageReader
 from cryofocus.data.particles import ParticleSet
-from cryofocus.inference.consensus import ScalePrior, estimate_consensus
-from cryofocus.inference.images import ParticleImages
-from cryofocus.inference.noise import NoiseModel
-from cryofocus.inference.preparation import prepare_images
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.kernels.cpu import CpuKernels
 from cryofocus.kernels.reference import ReferenceKernels

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cryofocus.inference.band import Band
-from cryofocus.inference.focus import coarse_box
+from cryofocus.consensus.band import Band
 from cryofocus.maths.fourier import next_fast_len
+from cryofocus.maths.grids import coarse_box
 from cryofocus.maths.rotations import random_rotations
 
 # Rates of an H200 (SXM): memory, float32, one direction of PCIe 5 x16 as copies reach it.

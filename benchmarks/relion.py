@@ -30,14 +30,13 @@ from relion_steps import Course, measure_relion, relion_version
 from stage_watch import ELSEWHERE, StageWatch, cpu_seconds
 from synthetic import describe_here
 
-from cryofocus.inference.monitor import Arrays
-from cryofocus.report.style import CLASS_COLOURS, drawing, new_figure, write_png
+from cryofocus.benchmark.convergence import KappaWatch, read_true_class
+from cryofocus.execution.monitor import Advance, Arrays
+from cryofocus.report.drawing.style import CLASS_COLOURS, drawing, new_figure, write_png
 from cryofocus.simulate.settings import HumanoidSettings
-from cryofocus.workflows.benchmark_convergence import KappaWatch, read_true_class
-from cryofocus.workflows.classify import classify
-from cryofocus.workflows.classify_request import make_request
-from cryofocus.workflows.progress import Advance
-from cryofocus.workflows.simulate import simulate_humanoid
+from cryofocus.workflows.classify.request import make_request
+from cryofocus.workflows.classify.run import classify
+from cryofocus.workflows.simulate.humanoid import simulate_humanoid
 
 SCENARIOS, SNR, PARTICLES = (1, 2), 0.025, 10_000
 MARGIN = 0.005

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import yaml
 
+from cryofocus.benchmark.convergence import read_true_class
 from cryofocus.data.mask import FocusMask
-from cryofocus.data.star import StarDocument
+from cryofocus.data.star.document import StarDocument
 from cryofocus.data.volume import write_volume
 from cryofocus.maths.statistics import measure_agreement
-from cryofocus.workflows.benchmark_convergence import read_true_class
 
 ITERATIONS, TAU2_FUDGE = 25, 4
 CROPPED_BOX, SOFT_EDGE_ANGSTROM = 40, 8.0

@@ -29,7 +29,7 @@ from machine_limits import Limits, best_seconds, measure_limits
 from synthetic import describe_here
 
 from cryofocus.data.mask import FocusMask
-from cryofocus.inference.focus import FocusBox
+from cryofocus.inference.deviations.focus import FocusBox
 from cryofocus.kernels.contract import SliceGeometry, SliceKernels
 from cryofocus.kernels.select import available_threads, select_kernels
 from cryofocus.maths.rotations import random_rotations

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
-from cryofocus.workflows.machine import peak_memory_gb
-from cryofocus.workflows.progress import Advance, SilentProgress
+from cryofocus.execution.monitor import Advance
+from cryofocus.workflows.machine.machine import peak_memory_gb
+from cryofocus.workflows.machine.progress import SilentProgress
 
 BEFORE_A_RUN, ELSEWHERE = "subspace and mixture", "between stages"
 

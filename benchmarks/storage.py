@@ -21,10 +21,10 @@ from synthetic import SimulatedSet, describe_here
 
 from cryofocus.data.volume import read_volume
 from cryofocus.simulate.settings import HumanoidSettings
-from cryofocus.workflows.classify import classify
-from cryofocus.workflows.classify_request import make_request
+from cryofocus.workflows.classify.request import make_request
+from cryofocus.workflows.classify.run import classify
 from cryofocus.workflows.evaluate import evaluate
-from cryofocus.workflows.simulate import simulate_humanoid
+from cryofocus.workflows.simulate.humanoid import simulate_humanoid
 
 CELLS = ["1:0.1", "1:0.025", "1:0.006", "2:0.1", "2:0.025", "3:0.025"]
 CLASSES_OF = {1: 2, 2: 4, 3: 4}

@@ -17,8 +17,8 @@ from cryofocus.data.images import ImageReader
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
 from cryofocus.simulate.settings import HumanoidSettings
-from cryofocus.workflows.machine import describe_machine
-from cryofocus.workflows.simulate import simulate_humanoid
+from cryofocus.workflows.machine.machine import describe_machine
+from cryofocus.workflows.simulate.humanoid import simulate_humanoid
 
 SOFT_EDGE_ANGSTROM = 8.0
 PLACES = 64  # rows and columns at which a frame of noise may begin

@@ -15,9 +15,9 @@ from statistics import median
 
 from stage_watch import ELSEWHERE, Span, StageWatch, cpu_seconds
 
-from cryofocus.workflows.classify import classify
-from cryofocus.workflows.classify_request import ClassifyRequest
-from cryofocus.workflows.job import JobRecord
+from cryofocus.workflows.classify.request import ClassifyRequest
+from cryofocus.workflows.classify.run import classify
+from cryofocus.workflows.run.job import JobRecord
 
 STATUS = Path("/proc/self/status")
 SAMPLE_SECONDS = 0.2

@@ -28,14 +28,14 @@ from synthetic import describe_here
 
 from cryofocus.data.mask import FocusMask
 from cryofocus.execution.contract import Executor, Spread
-from cryofocus.inference.deviation import DeviationPrior, DeviationSpace
-from cryofocus.inference.focus import FocusBox, FocusStatistics
+from cryofocus.inference.deviations.deviation import DeviationPrior, DeviationSpace
+from cryofocus.inference.deviations.focus import FocusBox, FocusStatistics
+from cryofocus.inference.deviations.sharded_statistics import SpreadStatistics
 from cryofocus.inference.posterior import class_posteriors, random_posteriors
-from cryofocus.inference.spread_statistics import SpreadStatistics
 from cryofocus.kernels.contract import SliceGeometry
 from cryofocus.kernels.select import select_kernels
 from cryofocus.maths.rotations import random_rotations
-from cryofocus.workflows.cluster import open_resources
+from cryofocus.workflows.machine.cluster import open_resources
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from cryofocus.version import __version__ as __version__
 
 __all__ = [
     "AlignRefineSettings",
@@ -79,15 +79,15 @@ __all__ = [
 ]
 
 _HOME = {
-    "AlignRefineSettings": "cryofocus.workflows.align_refine",
-    "AlignSearchSettings": "cryofocus.workflows.align_search_inputs",
+    "AlignRefineSettings": "cryofocus.workflows.align.refine",
+    "AlignSearchSettings": "cryofocus.workflows.align.search_inputs",
     "ClassificationResult": "cryofocus.inference.classifier",
     "ClassifierSettings": "cryofocus.inference.settings",
-    "ClassifyRequest": "cryofocus.workflows.classify_request",
+    "ClassifyRequest": "cryofocus.workflows.classify.request",
     "ConvertSettings": "cryofocus.workflows.convert",
-    "CovarySettings": "cryofocus.workflows.covary_inputs",
+    "CovarySettings": "cryofocus.workflows.covary.inputs",
     "DiffmapSettings": "cryofocus.workflows.diffmap",
-    "Ellipsoid": "cryofocus.workflows.place_mask",
+    "Ellipsoid": "cryofocus.workflows.placed_masks",
     "FitSettings": "cryofocus.maps.align",
     "FocusMask": "cryofocus.data.mask",
     "FocusedClassifier": "cryofocus.inference.classifier",
@@ -98,20 +98,20 @@ _HOME = {
     "ModelSettings": "cryofocus.simulate.model_states",
     "OperatorSet": "cryofocus.maths.symmetry",
     "ParticleSet": "cryofocus.data.particles",
-    "PlaceSettings": "cryofocus.report.place_page",
+    "PlaceSettings": "cryofocus.report.place.page",
     "RigidTransform": "cryofocus.maps.rigid",
-    "SubtractSettings": "cryofocus.workflows.subtract_inputs",
+    "SubtractSettings": "cryofocus.workflows.subtract.inputs",
     "Supplement": "cryofocus.data.particle_table",
     "ThresholdMaskSettings": "cryofocus.workflows.make_mask",
     "VarianceMaskSettings": "cryofocus.workflows.make_mask",
-    "VarianceSettings": "cryofocus.workflows.variance_inputs",
-    "align_combine": "cryofocus.workflows.align_combine",
-    "align_refine": "cryofocus.workflows.align_refine",
-    "align_search": "cryofocus.workflows.align_search",
-    "classify": "cryofocus.workflows.classify",
+    "VarianceSettings": "cryofocus.workflows.variance.inputs",
+    "align_combine": "cryofocus.workflows.align.combine",
+    "align_refine": "cryofocus.workflows.align.refine",
+    "align_search": "cryofocus.workflows.align.search",
+    "classify": "cryofocus.workflows.classify.run",
     "collapse": "cryofocus.workflows.collapse",
     "convert": "cryofocus.workflows.convert",
-    "covary": "cryofocus.workflows.covary",
+    "covary": "cryofocus.workflows.covary.run",
     "diffmap": "cryofocus.workflows.diffmap",
     "diffmap_run": "cryofocus.workflows.diffmap_run",
     "evaluate": "cryofocus.workflows.evaluate",
@@ -119,30 +119,31 @@ _HOME = {
     "fit": "cryofocus.workflows.fit",
     "fit_rigid": "cryofocus.maps.align",
     "fsc": "cryofocus.workflows.fsc",
-    "make_ellipsoid_mask": "cryofocus.workflows.place_mask",
-    "make_marker_mask": "cryofocus.workflows.place_mask",
+    "make_ellipsoid_mask": "cryofocus.workflows.placed_masks",
+    "make_marker_mask": "cryofocus.workflows.placed_masks",
     "make_model_mask": "cryofocus.workflows.make_mask",
     "make_sphere_mask": "cryofocus.workflows.make_mask",
     "make_threshold_mask": "cryofocus.workflows.make_mask",
     "make_variance_mask": "cryofocus.workflows.make_mask",
     "merge": "cryofocus.workflows.diffmap",
-    "place_mask": "cryofocus.report.place_page",
+    "place_mask": "cryofocus.report.place.page",
     "reconstruct": "cryofocus.workflows.reconstruct",
-    "revert": "cryofocus.workflows.subtract_table",
+    "revert": "cryofocus.workflows.subtract.table",
     "select": "cryofocus.workflows.select",
     "select_kernels": "cryofocus.kernels.select",
-    "simulate_humanoid": "cryofocus.workflows.simulate",
-    "simulate_models": "cryofocus.workflows.simulate_model",
-    "subtract": "cryofocus.workflows.subtract",
-    "variance": "cryofocus.workflows.variance",
-    "write_covary_report": "cryofocus.report.covary",
-    "write_power_figure": "cryofocus.report.subtraction",
-    "write_report": "cryofocus.report.page",
-    "write_variance_figures": "cryofocus.report.variance_figures",
+    "simulate_humanoid": "cryofocus.workflows.simulate.humanoid",
+    "simulate_models": "cryofocus.workflows.simulate.model",
+    "subtract": "cryofocus.workflows.subtract.run",
+    "variance": "cryofocus.workflows.variance.run",
+    "write_covary_report": "cryofocus.report.analyses.covary",
+    "write_power_figure": "cryofocus.report.analyses.subtraction",
+    "write_report": "cryofocus.report.run.page",
+    "write_variance_figures": "cryofocus.report.analyses.variance_figures",
 }
 
 if TYPE_CHECKING:
     from cryofocus.data.images import ImageReader
+    from cryofocus.data.markers import Ellipsoid
     from cryofocus.data.mask import FocusMask
     from cryofocus.data.particle_table import Supplement
     from cryofocus.data.particles import ParticleSet
@@ -152,23 +153,23 @@ if TYPE_CHECKING:
     from cryofocus.maps.align import FitSettings, fit_rigid
     from cryofocus.maps.rigid import RigidTransform
     from cryofocus.maths.symmetry import OperatorSet
-    from cryofocus.report.covary import write_covary_report
-    from cryofocus.report.page import write_report
-    from cryofocus.report.place_page import PlaceSettings, place_mask
-    from cryofocus.report.subtraction import write_power_figure
-    from cryofocus.report.variance_figures import write_variance_figures
+    from cryofocus.report.analyses.covary import write_covary_report
+    from cryofocus.report.analyses.subtraction import write_power_figure
+    from cryofocus.report.analyses.variance_figures import write_variance_figures
+    from cryofocus.report.place.page import PlaceSettings, place_mask
+    from cryofocus.report.run.page import write_report
     from cryofocus.simulate.model_states import ModelSettings
     from cryofocus.simulate.settings import HumanoidSettings
-    from cryofocus.workflows.align_combine import align_combine
-    from cryofocus.workflows.align_refine import AlignRefineSettings, align_refine
-    from cryofocus.workflows.align_search import align_search
-    from cryofocus.workflows.align_search_inputs import AlignSearchSettings
-    from cryofocus.workflows.classify import classify
-    from cryofocus.workflows.classify_request import ClassifyRequest
+    from cryofocus.workflows.align.combine import align_combine
+    from cryofocus.workflows.align.refine import AlignRefineSettings, align_refine
+    from cryofocus.workflows.align.search import align_search
+    from cryofocus.workflows.align.search_inputs import AlignSearchSettings
+    from cryofocus.workflows.classify.request import ClassifyRequest
+    from cryofocus.workflows.classify.run import classify
     from cryofocus.workflows.collapse import collapse
     from cryofocus.workflows.convert import ConvertSettings, convert
-    from cryofocus.workflows.covary import covary
-    from cryofocus.workflows.covary_inputs import CovarySettings
+    from cryofocus.workflows.covary.inputs import CovarySettings
+    from cryofocus.workflows.covary.run import covary
     from cryofocus.workflows.diffmap import DiffmapSettings, diffmap, merge
     from cryofocus.workflows.diffmap_run import diffmap_run
     from cryofocus.workflows.evaluate import evaluate
@@ -184,20 +185,16 @@ if TYPE_CHECKING:
         make_threshold_mask,
         make_variance_mask,
     )
-    from cryofocus.workflows.place_mask import (
-        Ellipsoid,
-        make_ellipsoid_mask,
-        make_marker_mask,
-    )
+    from cryofocus.workflows.placed_masks import make_ellipsoid_mask, make_marker_mask
     from cryofocus.workflows.reconstruct import reconstruct
     from cryofocus.workflows.select import select
-    from cryofocus.workflows.simulate import simulate_humanoid
-    from cryofocus.workflows.simulate_model import simulate_models
-    from cryofocus.workflows.subtract import subtract
-    from cryofocus.workflows.subtract_inputs import SubtractSettings
-    from cryofocus.workflows.subtract_table import revert
-    from cryofocus.workflows.variance import variance
-    from cryofocus.workflows.variance_inputs import VarianceSettings
+    from cryofocus.workflows.simulate.humanoid import simulate_humanoid
+    from cryofocus.workflows.simulate.model import simulate_models
+    from cryofocus.workflows.subtract.inputs import SubtractSettings
+    from cryofocus.workflows.subtract.run import subtract
+    from cryofocus.workflows.subtract.table import revert
+    from cryofocus.workflows.variance.inputs import VarianceSettings
+    from cryofocus.workflows.variance.run import variance
 
 
 def __getattr__(name: str) -> object:

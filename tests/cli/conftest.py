@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from cryofocus.cli.main import app
 from cryofocus.simulate.phantom import Phantom, humanoid
 from cryofocus.simulate.settings import HumanoidSettings
-from cryofocus.workflows.simulate import simulate_humanoid
+from cryofocus.workflows.simulate.humanoid import simulate_humanoid
 
 Invoke = Callable[..., Any]
 

@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 
 from cryofocus.cli.main import app
 from cryofocus.errors import FormatError
-from cryofocus.report.analyses import find_analyses, show_analyses
-from cryofocus.report.results import read_results
-from cryofocus.report.section import environment, set_section
-from cryofocus.workflows.run_directory import RunDirectory
+from cryofocus.report.drawing.section import environment, set_section
+from cryofocus.report.run.analyses import find_analyses, show_analyses
+from cryofocus.report.run.results import read_results
+from cryofocus.workflows.run.directory import RunDirectory
 
 Invoke = Callable[..., Any]
 

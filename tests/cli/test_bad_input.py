@@ -16,7 +16,7 @@ import mrcfile
 import numpy as np
 import pytest
 
-from cryofocus.workflows import atomic
+from cryofocus.workflows.run import writing as atomic
 
 BOX, PIXEL_SIZE = 24, 17.5
 BAD_PIXELS = (

@@ -21,7 +21,7 @@ from cryofocus.cli.failures import UnexpectedErrors
 from cryofocus.cli.options import tidy_arguments
 from cryofocus.errors import Interrupted
 from cryofocus.inference.settings import ClassifierSettings
-from cryofocus.workflows import classify as classify_workflow
+from cryofocus.workflows.classify import run as classify_workflow
 
 Invoke = Callable[..., Any]
 
@@ -299,8 +299,8 @@ def test_doctor(cryofocus: Invoke) -> None:
 
 def test_doctor_finds_a_fault(cryofocus: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     """A check that fails is marked, the others are still made, and the exit code says so."""
-    monkeypatch.setattr("cryofocus.workflows.self_check.kernel_deviation", lambda *_: 0.5)
-    monkeypatch.setattr("cryofocus.workflows.self_check._classify_tiny_set", lambda _: 0.4)
+    monkeypatch.setattr("cryofocus.workflows.machine.self_check.kernel_deviation", lambda *_: 0.5)
+    monkeypatch.setattr("cryofocus.workflows.machine.self_check._classify_tiny_set", lambda _: 0.4)
     result = cryofocus("doctor")
     assert result.exit_code == 1
     *_, kernels, classification = result.stdout.splitlines()

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from cryofocus.data.star import StarDocument
+from cryofocus.data.star.document import StarDocument
 from cryofocus.workflows import relion_job as relion_job_module
-from cryofocus.workflows.progress import SilentProgress
+from cryofocus.workflows.machine.progress import SilentProgress
 from cryofocus.workflows.relion_job import WatchingProgress
 
 JOB = "External/job002/"
@@ -61,7 +61,7 @@ def relion(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Relion:
     """A project whose particles lie in a job of their own, named from the project's folder."""
-    monkeypatch.setattr("cryofocus.report.page.write_report", lambda _: None)
+    monkeypatch.setattr("cryofocus.report.run.page.write_report", lambda _: None)
     job = tmp_path / "Refine3D" / "job001"
     job.mkdir(parents=True)
     shutil.copy(pristine_set / "particles.mrcs", job)
@@ -136,11 +136,11 @@ def test_a_job_is_aborted_and_goes_on(
             return super().task(name, n_steps)
 
     monkeypatch.setattr(relion_job_module, "LOOK_INTERVAL_SECONDS", 0.0)
-    monkeypatch.setattr("cryofocus.workflows.progress.choose_progress", Aborting)
+    monkeypatch.setattr("cryofocus.workflows.machine.progress.choose_progress", Aborting)
     result = relion.run(PARTICLES, {"focus": focus, **BRIEF})
     assert (result.exit_code, relion.markers()) == (130, {"EXIT_ABORTED"})
     assert not (relion.folder / "RELION_OUTPUT_NODES.star").exists()
-    monkeypatch.setattr("cryofocus.workflows.progress.choose_progress", SilentProgress)
+    monkeypatch.setattr("cryofocus.workflows.machine.progress.choose_progress", SilentProgress)
     result = relion.run(PARTICLES, {"focus": focus, **BRIEF})
     assert (result.exit_code, relion.markers()) == (0, {"EXIT_SUCCESS"}), result.stderr
     assert len(relion.nodes()) == 7

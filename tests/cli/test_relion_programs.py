@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cryofocus.data.formats import open_table
-from cryofocus.data.star import StarDocument
+from cryofocus.data.star.document import StarDocument
 from cryofocus.data.volume import read_volume
 from cryofocus.maths.fourier import forward_3d
 from cryofocus.maths.rotations import geodesic_degrees

@@ -11,15 +11,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cryofocus.data.cistem_binary import new_column, write_binary
+from cryofocus.data.cistem.binary import new_column, write_binary
 from cryofocus.data.formats import open_table
 from cryofocus.data.operator_file import read_operators
 from cryofocus.data.particle_table import Supplement
 from cryofocus.data.volume import read_volume
 from cryofocus.errors import CryofocusError
 from cryofocus.maths.ctf import Microscope
-from cryofocus.workflows.classify_request import make_request, read_config
-from cryofocus.workflows.job import (
+from cryofocus.workflows.classify.request import make_request, read_config
+from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.job import (
     Agreement,
     Contrast,
     FocusRegion,
@@ -27,7 +28,6 @@ from cryofocus.workflows.job import (
     Machine,
     RunSummary,
 )
-from cryofocus.workflows.run_directory import RunDirectory
 from particle_files import cs_rows, par_text, save_cs, star_text, stream_bytes, write_stack_file
 
 # Few and always the same: a net against the next change, not a search.

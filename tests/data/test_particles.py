@@ -11,8 +11,8 @@ import pytest
 
 from cryofocus.data.optics import OpticsGroup, read_optics
 from cryofocus.data.particles import ParticleSet
-from cryofocus.data.relion import read_particle_table
-from cryofocus.data.star import StarDocument
+from cryofocus.data.relion.columns import read_particle_table
+from cryofocus.data.star.document import StarDocument
 from cryofocus.maths.ctf import Microscope
 from cryofocus.maths.rotations import rotation_from_euler
 

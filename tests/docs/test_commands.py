@@ -24,14 +24,14 @@ INLINE = re.compile(r"`(cryofocus(?:_relion)? [^`]+)`")
 # Words in capitals and dots stand for something to fill in; they are no command to type.
 ABRIDGED = re.compile(r"\.\.\.|\bIN\b|\bOUT\b|GROUP|PARTICLES")
 RUN_BY = {
-    "align combine": "tests/workflows/test_align_combine.py",
+    "align combine": "tests/workflows/align/test_combine.py",
     "align refine": "tests/poses/test_refine.py",
-    "align search": "tests/workflows/test_align_search.py",
-    "benchmark humanoid": "tests/workflows/test_benchmark.py",
+    "align search": "tests/workflows/align/test_search.py",
+    "benchmark humanoid": "tests/benchmark/test_run.py",
     "classify": "tests/cli/test_commands.py",
     "collapse": "tests/cli/test_commands.py",
     "convert": "tests/cli/test_commands.py",
-    "covary": "tests/workflows/test_covary.py",
+    "covary": "tests/workflows/covary/test_run.py",
     "diffmap": "tests/cli/test_map_commands.py",
     "doctor": "tests/cli/test_commands.py",
     "evaluate": "tests/cli/test_commands.py",
@@ -40,7 +40,7 @@ RUN_BY = {
     "fsc": "tests/cli/test_map_commands.py",
     "mask ellipsoid": "tests/cli/test_map_commands.py",
     "mask model": "tests/workflows/test_make_mask.py",
-    "mask place": "tests/report/test_place_page.py",
+    "mask place": "tests/report/place/test_page.py",
     "mask sphere": "tests/cli/test_commands.py",
     "mask threshold": "tests/workflows/test_make_mask.py",
     "mask variance": "tests/workflows/test_make_mask.py",
@@ -50,9 +50,9 @@ RUN_BY = {
     "report": "tests/cli/test_commands.py",
     "select": "tests/cli/test_commands.py",
     "simulate humanoid": "tests/cli/test_commands.py",
-    "simulate model": "tests/workflows/test_simulate_model.py",
+    "simulate model": "tests/workflows/simulate/test_model.py",
     "subtract": "tests/cli/test_subtract.py",
-    "variance": "tests/workflows/test_variance.py",
+    "variance": "tests/workflows/variance/test_run.py",
 }
 
 

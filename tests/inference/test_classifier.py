@@ -11,18 +11,17 @@ from functools import cache
 import numpy as np
 import pytest
 
+from cryofocus.consensus.consensus import Consensus, ScalePrior
+from cryofocus.consensus.noise import NoiseModel
+from cryofocus.consensus.reconstruct import MapEstimate
+from cryofocus.consensus.resolution import choose_shells
 from cryofocus.errors import SettingError
-from cryofocus.inference import em
+from cryofocus.execution.monitor import Advance
 from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
-from cryofocus.inference.consensus import Consensus, ScalePrior
-from cryofocus.inference.monitor import Advance
-from cryofocus.inference.noise import NoiseModel
-from cryofocus.inference.reconstruct import MapEstimate
-from cryofocus.inference.resolution import choose_shells
+from cryofocus.inference.deviations import em
 from cryofocus.inference.settings import ClassifierSettings
-
-from .planted import BOX, KERNELS, plant
-from .samples import PIXEL_SIZE, ArrayReader, correlation, make_particles, wrap_images
+from planted import BOX, KERNELS, plant
+from samples import PIXEL_SIZE, ArrayReader, correlation, make_particles, wrap_images
 
 SETTINGS = ClassifierSettings(n_classes=2, n_runs=2, seed=3, control_maps=True)
 

@@ -7,16 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cryofocus.inference.band import Band
+from cryofocus.consensus.band import Band
 from cryofocus.inference.classifier import FocusedClassifier
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.kernels.cpu import CpuKernels
 from cryofocus.maths.ctf import Microscope
 from cryofocus.placement import beside, fetch, join_rows, stay
 from other_device import OtherDevice, send
-
-from .planted import plant
-from .samples import ArrayReader, make_particles, wrap_images
+from planted import plant
+from samples import ArrayReader, make_particles, wrap_images
 
 OTHER = OtherDevice(CpuKernels(1))
 BOX = 15

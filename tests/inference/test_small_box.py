@@ -9,20 +9,25 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+import small_box_reference as reference
+from cryofocus.consensus.consensus import Consensus, ScalePrior
+from cryofocus.consensus.noise import NoiseModel
+from cryofocus.consensus.reconstruct import MapEstimate
+from cryofocus.consensus.residuals import whole_consensus
 from cryofocus.data.particles import ParticleSet
-from cryofocus.inference.background import whole_consensus
-from cryofocus.inference.consensus import Consensus, ScalePrior
-from cryofocus.inference.deviation import DeviationSpace
-from cryofocus.inference.focus import FocusBox, FocusPlan, FocusStatistics, cut_cube, measure_focus
-from cryofocus.inference.likelihood import class_log_likelihoods
-from cryofocus.inference.noise import NoiseModel
-from cryofocus.inference.reconstruct import MapEstimate
+from cryofocus.inference.deviations.deviation import DeviationSpace
+from cryofocus.inference.deviations.focus import (
+    FocusBox,
+    FocusPlan,
+    FocusStatistics,
+    measure_focus,
+)
+from cryofocus.inference.deviations.likelihood import class_log_likelihoods
 from cryofocus.kernels.cpu import CpuKernels
 from cryofocus.maths.ctf import Microscope
+from cryofocus.maths.grids import cut_cube
 from cryofocus.maths.masks import sphere_mask
-
-from . import reference
-from .samples import PIXEL_SIZE, make_particles, multiply_by_ctf, wrap_images
+from samples import PIXEL_SIZE, make_particles, multiply_by_ctf, wrap_images
 
 N_PARTICLES, N_CLASSES = 3, 2
 RADIUS, SOFT_EDGE = 12.0, 6.0

@@ -8,30 +8,31 @@ from functools import cache
 import numpy as np
 import pytest
 
+from cryofocus.consensus.band import Band
+from cryofocus.consensus.consensus import Consensus
+from cryofocus.consensus.half_grids import HalfGrids
+from cryofocus.consensus.residuals import whole_consensus
 from cryofocus.data.mask import FocusMask
 from cryofocus.errors import SettingError
-from cryofocus.inference.background import (
-    masked_reference,
-    subtracted_density,
-    whole_consensus,
-)
-from cryofocus.inference.band import Band
+from cryofocus.execution.monitor import SilentMonitor
+from cryofocus.inference.background import masked_reference, subtracted_density
 from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
-from cryofocus.inference.consensus import Consensus
-from cryofocus.inference.focus import FocusBox, FocusPlan, FocusStatistics, measure_focus
-from cryofocus.inference.half_grids import HalfGrids
-from cryofocus.inference.mask2d import Mask2dStrategy
-from cryofocus.inference.monitor import SilentMonitor
+from cryofocus.inference.deviations.focus import (
+    FocusBox,
+    FocusPlan,
+    FocusStatistics,
+    measure_focus,
+)
+from cryofocus.inference.mask2d.strategy import Mask2dStrategy
+from cryofocus.inference.mask2d.whole_maps import sample_map
 from cryofocus.inference.references import scale_references
 from cryofocus.inference.settings import ClassifierSettings, StrategyName
 from cryofocus.inference.strategies import STRATEGIES, prepare_mask3d
 from cryofocus.inference.strategy import Prepared
-from cryofocus.inference.whole_maps import sample_map
 from cryofocus.maths.filters import lowpass
 from cryofocus.maths.statistics import posterior_kappa
-
-from .planted import BOX, KERNELS, N_SHELLS, SOFT_EDGE, plant, prepare
-from .samples import PIXEL_SIZE, ArrayReader, Beads
+from planted import BOX, KERNELS, N_SHELLS, SOFT_EDGE, plant, prepare
+from samples import PIXEL_SIZE, ArrayReader, Beads
 
 HALF_SET = (1 + np.arange(300) // 2 % 2).astype(np.int8)
 

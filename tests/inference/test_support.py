@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from cryofocus.inference.deviation import DeviationSpace
-from cryofocus.inference.prior import consensus_support
-
-from .planted import plant, prepare
+from cryofocus.inference.deviations.deviation import DeviationSpace
+from cryofocus.inference.deviations.prior import consensus_support
+from planted import plant, prepare
 
 
 def test_a_mask_that_lost_its_top_still_has_a_support() -> None:

@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cryofocus.inference.images import ParticleImages
-from cryofocus.inference.noise import NoiseModel
+from cryofocus.consensus.images import ParticleImages
+from cryofocus.consensus.noise import NoiseModel
 from cryofocus.kernels.cpu import CpuKernels
 from cryofocus.maths.grids import fit_box_2d
 from cryofocus.maths.symmetry import OperatorSet
 from cryofocus.poses.evidence import ANY_SCALE
 from cryofocus.poses.scope import SearchScope
 from cryofocus.poses.search import PoseSearch
-from inference.samples import PIXEL_SIZE, Beads, form_images, make_particles, wrap_images
+from samples import PIXEL_SIZE, Beads, form_images, make_particles, wrap_images
 
 BOX, RADIUS, RESOLUTION = 32, 28.0, 16.0
 EXTENT = BOX * PIXEL_SIZE

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cryofocus.inference.consensus import estimate_consensus
+from cryofocus.consensus.consensus import estimate_consensus
 from cryofocus.kernels.cpu import CpuKernels
 from cryofocus.poses.accuracy import estimate_accuracy, measure_accuracy
 
-from .planted import perturb, plant
+from .planted_poses import perturb, plant
 
 KERNELS = CpuKernels(1)
 

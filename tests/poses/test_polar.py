@@ -6,7 +6,7 @@ import numpy as np
 
 from cryofocus.maths.fourier import sum_harmonics
 from cryofocus.poses.polar import PolarGrid
-from inference.samples import PIXEL_SIZE, Beads
+from samples import PIXEL_SIZE, Beads
 
 BOX, N_RINGS = 32, 7
 

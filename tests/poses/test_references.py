@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cryofocus.inference.reconstruct import MapEstimate
+from cryofocus.consensus.reconstruct import MapEstimate
 from cryofocus.kernels.cpu import CpuKernels
 from cryofocus.maths.filters import filter_shells
 from cryofocus.maths.fourier import forward_3d
@@ -15,9 +15,9 @@ from cryofocus.poses.bound import median_errors, pose_bound
 from cryofocus.poses.given_map import first_noise, fit_map, mirrored
 from cryofocus.poses.half_maps import denoise_half_maps, symmetrise
 from cryofocus.poses.refine import refine_poses
-from inference.samples import correlation
+from samples import correlation
 
-from .planted import perturb, plant
+from .planted_poses import perturb, plant
 
 BOX, PIXEL = 32, 4.0
 KERNELS = CpuKernels(1)

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cryofocus.inference.consensus import ScalePrior
-from cryofocus.inference.images import projection_matrices
-from cryofocus.inference.reconstruct import matched_chunk
+from cryofocus.consensus.consensus import ScalePrior
+from cryofocus.consensus.images import projection_matrices
+from cryofocus.consensus.reconstruct import matched_chunk
 from cryofocus.kernels.cpu import CpuKernels
 from cryofocus.kernels.reference import ReferenceKernels
 from cryofocus.maps.rigid import RigidTransform
@@ -23,7 +23,7 @@ from cryofocus.poses.reference import make_reference
 from cryofocus.poses.refine import refine_poses, wide_prior
 from cryofocus.poses.result import Poses, turn, with_poses
 
-from .planted import Planted, exact_slices, perturb, plant
+from .planted_poses import Planted, exact_slices, perturb, plant
 
 STRETCHED = Microscope(300.0, 2.7, 0.1, magnification_matrix=((1.03, 0.01), (0.01, 0.98)))
 KERNELS = CpuKernels(2)

@@ -10,7 +10,7 @@ from cryofocus.maths.masks import sphere_mask
 from cryofocus.maths.rotations import geodesic_degrees
 from cryofocus.poses.scaffold import fit_to_scaffold, move_by_class
 
-from .planted import plant
+from .planted_poses import plant
 
 BOX, VOXEL = 32, 5.0
 

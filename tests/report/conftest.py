@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cryofocus.data.star import write_star
+from cryofocus.data.star.document import write_star
 from cryofocus.data.volume import write_volume
-from cryofocus.workflows import job
-from cryofocus.workflows.run_directory import RunDirectory
+from cryofocus.workflows.run import job
+from cryofocus.workflows.run.directory import RunDirectory
 
 BOX = 32
 VOXEL_ANGSTROM = 4.0

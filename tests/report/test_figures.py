@@ -9,9 +9,10 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from cryofocus.report import charts, map_figures, style
-from cryofocus.report.results import read_results
-from cryofocus.workflows.run_directory import RunDirectory
+from cryofocus.report.drawing import style
+from cryofocus.report.run import charts, map_figures
+from cryofocus.report.run.results import read_results
+from cryofocus.workflows.run.directory import RunDirectory
 
 Build = Callable[..., RunDirectory]
 

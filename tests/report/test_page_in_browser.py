@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cryofocus.report import map_sections, surfaces
-from cryofocus.report.page import write_report
-from cryofocus.workflows.run_directory import RunDirectory
+from cryofocus.report.drawing import surfaces
+from cryofocus.report.run import map_sections
+from cryofocus.report.run.page import write_report
+from cryofocus.workflows.run.directory import RunDirectory
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page

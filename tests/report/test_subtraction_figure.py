@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cryofocus.errors import FormatError
-from cryofocus.report.subtraction import draw_power, radial_profile, write_power_figure
-from cryofocus.workflows.subtract_files import POWER, PowerRecord
+from cryofocus.report.analyses.subtraction import draw_power, radial_profile, write_power_figure
+from cryofocus.workflows.subtract.record import POWER, PowerRecord
 
 
 def make_record(box: int = 16) -> PowerRecord:

@@ -10,12 +10,11 @@ import pytest
 
 from cryofocus.simulate.phantom import Phantom, humanoid
 from cryofocus.simulate.settings import HumanoidSettings
-from cryofocus.workflows.classify import classify
-from cryofocus.workflows.classify_request import ClassifyRequest, make_request
-from cryofocus.workflows.run_directory import RunDirectory
-from cryofocus.workflows.simulate import SimulatedSet, simulate_humanoid
-
-MakeRequest = Callable[..., ClassifyRequest]
+from cryofocus.workflows.classify.request import ClassifyRequest, make_request
+from cryofocus.workflows.classify.run import classify
+from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.simulate.humanoid import SimulatedSet, simulate_humanoid
+from make_request import MakeRequest
 
 
 @pytest.fixture(scope="session")

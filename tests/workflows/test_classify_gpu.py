@@ -10,12 +10,11 @@ import pytest
 
 from cryofocus.kernels import _cuda_loops
 from cryofocus.kernels.gpu import IS_SIMULATED, describe_gpu, find_gpu_fault
-from cryofocus.report.results import read_results
-from cryofocus.workflows.classify import classify
-from cryofocus.workflows.run_directory import RunDirectory
-from cryofocus.workflows.simulate import SimulatedSet
-
-from .conftest import MakeRequest
+from cryofocus.report.run.results import read_results
+from cryofocus.workflows.classify.run import classify
+from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.simulate.humanoid import SimulatedSet
+from make_request import MakeRequest
 
 
 @pytest.mark.gpu
@@ -27,7 +26,7 @@ def test_classification_on_a_gpu(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A whole classification gives the posteriors it gives on the processor, and names the GPU."""
-    monkeypatch.setattr("cryofocus.inference.em.PRIOR_CYCLES", 2)
+    monkeypatch.setattr("cryofocus.inference.deviations.em.PRIOR_CYCLES", 2)
     if IS_SIMULATED:
         # Simulated threads wait for each other most of the time; one alone is fastest.
         monkeypatch.setattr(_cuda_loops, "THREADS", 1)

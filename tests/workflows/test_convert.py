@@ -16,7 +16,7 @@ from cryofocus.maths.ctf import Microscope
 from cryofocus.maths.rotations import geodesic_degrees
 from cryofocus.workflows.convert import ConvertSettings, convert
 from cryofocus.workflows.reconstruct import ReconstructSettings, reconstruct
-from cryofocus.workflows.simulate import SimulatedSet
+from cryofocus.workflows.simulate.humanoid import SimulatedSet
 from particle_files import cs_rows, save_cs
 
 CTF_FIELDS = (

@@ -15,7 +15,7 @@ from cryofocus.errors import CryofocusError, InputError
 from cryofocus.maths.masks import sphere_mask
 from cryofocus.workflows.diffmap import DiffmapSettings, diffmap, merge, significance_path
 from cryofocus.workflows.diffmap_run import diffmap_run
-from cryofocus.workflows.run_directory import RunDirectory
+from cryofocus.workflows.run.directory import RunDirectory
 
 BOX, VOXEL, ORIGIN = 24, 3.0, (-30.0, 12.0, 6.0)
 ADDED = (9.0, -12.0, 6.0)

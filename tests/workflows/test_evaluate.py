@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cryofocus.data.star import write_star
+from cryofocus.data.star.document import write_star
 from cryofocus.errors import InputError, ParticleError
 from cryofocus.maths.rotations import (
     euler_from_rotation,

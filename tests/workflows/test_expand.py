@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cryofocus.data.formats import open_table
-from cryofocus.data.star import StarDocument
+from cryofocus.data.star.document import StarDocument
 from cryofocus.errors import CryofocusError, OutputError, ParticleError, SettingError
 from cryofocus.maths.rotations import geodesic_degrees, rotation_from_euler
 from cryofocus.maths.symmetry import OperatorSet

@@ -11,16 +11,16 @@ import pytest
 from cryofocus.data.formats import open_table
 from cryofocus.errors import ParticleError, SettingError
 from cryofocus.maths.symmetry import OperatorSet
-from cryofocus.workflows.classify import classify
-from cryofocus.workflows.classify_request import ClassifyRequest
+from cryofocus.workflows.classify.request import ClassifyRequest
+from cryofocus.workflows.classify.run import classify
 from cryofocus.workflows.collapse import collapse
 from cryofocus.workflows.convert import convert
 from cryofocus.workflows.evaluate import evaluate
 from cryofocus.workflows.expand import expand
-from cryofocus.workflows.run_directory import RunDirectory
-from cryofocus.workflows.run_files import is_run_file
+from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.files import is_run_file
 from cryofocus.workflows.select import select
-from cryofocus.workflows.simulate import SimulatedSet
+from cryofocus.workflows.simulate.humanoid import SimulatedSet
 
 BRIEF = {"n_runs": 1, "max_cycles": 2, "invert": "no"}
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cryofocus.data.star import StarDocument
+from cryofocus.data.star.document import StarDocument
 from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.errors import CryofocusError
 from cryofocus.maths.masks import sphere_mask
-from cryofocus.report.fsc_figures import write_fsc_figures
+from cryofocus.report.analyses.fsc import write_fsc_figures
 from cryofocus.workflows.fsc import FscSettings, fsc
 
 BOX, VOXEL, ORIGIN = 24, 3.0, (-36.0, 0.0, 9.0)

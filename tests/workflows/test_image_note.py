@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cryofocus.data.formats import open_table
-from cryofocus.data.star import write_star
+from cryofocus.data.star.document import write_star
 from cryofocus.workflows.image_note import note_image_folder
 
 

@@ -12,12 +12,11 @@ from pathlib import Path
 import pytest
 
 from cryofocus.errors import Interrupted, OutputError, SettingError
-from cryofocus.workflows.classify import classify
-from cryofocus.workflows.classify_request import ClassifyRequest
-from cryofocus.workflows.run_directory import RunDirectory
-from cryofocus.workflows.simulate import SimulatedSet
-
-from .stopping import stopping_progress
+from cryofocus.workflows.classify.request import ClassifyRequest
+from cryofocus.workflows.classify.run import classify
+from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.simulate.humanoid import SimulatedSet
+from stopping import stopping_progress
 
 Ask = Callable[..., ClassifyRequest]
 RESULTS = (
@@ -28,9 +27,9 @@ KILLED = """
 import os, signal, sys
 from contextlib import contextmanager
 from pathlib import Path
-from cryofocus.workflows.classify import classify
-from cryofocus.workflows.classify_request import read_config
-from cryofocus.workflows.progress import SilentProgress
+from cryofocus.workflows.classify.run import classify
+from cryofocus.workflows.classify.request import read_config
+from cryofocus.workflows.machine.progress import SilentProgress
 
 class KillingProgress(SilentProgress):
     @contextmanager

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cryofocus.data.star import StarDocument
+from cryofocus.data.star.document import StarDocument
 from cryofocus.data.volume import read_volume
 from cryofocus.errors import CryofocusError
 from cryofocus.workflows.reconstruct import ReconstructSettings, reconstruct
-from cryofocus.workflows.run_directory import RunDirectory
-from cryofocus.workflows.simulate import SimulatedSet
+from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.simulate.humanoid import SimulatedSet
 
 
 def test_map_is_the_consensus_of_the_run(

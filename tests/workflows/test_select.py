@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cryofocus.data.star import StarDocument
+from cryofocus.data.star.document import StarDocument
 from cryofocus.errors import CryofocusError, FormatError
-from cryofocus.workflows.classify_request import read_config
-from cryofocus.workflows.run_directory import RunDirectory
-from cryofocus.workflows.run_images import note_images_of_run
+from cryofocus.workflows.classify.images import note_images_of_run
+from cryofocus.workflows.classify.request import read_config
+from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.select import select
 
 

@@ -88,10 +88,10 @@ def refine(
 
     `cryofocus align refine run_data.star --reference map.mrc --max-resolution 8 -o refined.star`
     """
-    from cryofocus.report.pose_figure import write_moves
-    from cryofocus.workflows.align_refine import AlignRefineSettings, align_refine
-    from cryofocus.workflows.outputs import require_new_picture
-    from cryofocus.workflows.progress import choose_progress
+    from cryofocus.report.analyses.poses import write_moves
+    from cryofocus.workflows.align.refine import AlignRefineSettings, align_refine
+    from cryofocus.workflows.machine.progress import choose_progress
+    from cryofocus.workflows.run.new_names import require_new_picture
 
     if figure is not None:
         require_new_picture(figure, overwrite=overwrite)

@@ -110,9 +110,9 @@ def search(
             "--overwrite to start afresh",
             param_hint="--resume",
         )
-    from cryofocus.workflows.align_search import align_search
-    from cryofocus.workflows.align_search_inputs import AlignSearchSettings
-    from cryofocus.workflows.progress import choose_progress
+    from cryofocus.workflows.align.search import align_search
+    from cryofocus.workflows.align.search_inputs import AlignSearchSettings
+    from cryofocus.workflows.machine.progress import choose_progress
 
     settings = AlignSearchSettings(
         symmetry=symmetry,
@@ -165,7 +165,7 @@ def combine(
 
     `cryofocus align combine RUN --poses class1.star class2.star -o combined.star`
     """
-    from cryofocus.workflows.align_combine import align_combine
+    from cryofocus.workflows.align.combine import align_combine
 
     made = align_combine(run, output, tables=poses or (), overwrite=overwrite)
     say(f"Table      {made.path}, {sum(made.n_of_class):,} particles")

@@ -14,7 +14,7 @@ from cryofocus.cli.console import say
 from cryofocus.cli.options import Threads
 
 if TYPE_CHECKING:
-    from cryofocus.workflows.benchmark_cells import Cell, CellResult, PoseSource, Strategy
+    from cryofocus.benchmark.cells import Cell, CellResult, PoseSource, Strategy
 
 app = typer.Typer(no_args_is_help=True, help="Measure accuracy, time and memory.")
 
@@ -100,13 +100,13 @@ def humanoid(
 
     `cryofocus benchmark humanoid --scenarios 1 --snrs 0.1,0.025 -o humanoid_benchmark`
     """
-    from cryofocus.report.benchmark import write_figures
+    from cryofocus.benchmark.cells import SNRS
+    from cryofocus.benchmark.figures import write_figures
+    from cryofocus.benchmark.plan import QUICK_SNRS, plan_cells
+    from cryofocus.benchmark.run import BenchmarkDirectory, run_benchmark
+    from cryofocus.benchmark.titration import TITRATION_SNR, plan_titration
     from cryofocus.simulate.states import SCENARIOS
-    from cryofocus.workflows.benchmark import BenchmarkDirectory, run_benchmark
-    from cryofocus.workflows.benchmark_cells import SNRS
-    from cryofocus.workflows.benchmark_plan import QUICK_SNRS, plan_cells
-    from cryofocus.workflows.benchmark_titration import TITRATION_SNR, plan_titration
-    from cryofocus.workflows.progress import choose_progress
+    from cryofocus.workflows.machine.progress import choose_progress
 
     usual_scenarios: Sequence[int] = SCENARIOS
     usual_snrs: Sequence[float] = QUICK_SNRS if quick else SNRS
@@ -172,7 +172,7 @@ def _describe(result: CellResult) -> str:
 
 def _strategies(text: str) -> tuple[Strategy, ...]:
     """Read a list of strategies, each once, in the order of the tables."""
-    from cryofocus.workflows.benchmark_plan import STRATEGIES
+    from cryofocus.benchmark.plan import STRATEGIES
 
     names = [part.strip() for part in text.split(",")]
     unknown = [name for name in names if name not in (*STRATEGIES, "all")]
@@ -186,7 +186,7 @@ def _strategies(text: str) -> tuple[Strategy, ...]:
 
 def _pose_sources(text: str) -> tuple[PoseSource, ...]:
     """Read a list of what poses are, each once, in the order of the tables."""
-    from cryofocus.workflows.benchmark_plan import POSE_SOURCES
+    from cryofocus.benchmark.plan import POSE_SOURCES
 
     names = [part.strip() for part in text.split(",")]
     unknown = [name for name in names if name not in POSE_SOURCES]

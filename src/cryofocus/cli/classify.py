@@ -39,7 +39,7 @@ from cryofocus.cli.strategy_options import (
 )
 
 if TYPE_CHECKING:
-    from cryofocus.workflows.classify_request import ClassifyRequest
+    from cryofocus.workflows.classify.request import ClassifyRequest
 
 REGION = "Region in focus (one of)"
 IMAGES, RUN = "Images", "Run directory"
@@ -222,9 +222,9 @@ def classify(
 
     `cryofocus classify --config run/config.yaml --seed 2 -o run2`
     """
-    from cryofocus.report.page import write_report
-    from cryofocus.workflows.classify import classify as run_classification
-    from cryofocus.workflows.progress import choose_progress
+    from cryofocus.report.run.page import write_report
+    from cryofocus.workflows.classify.run import classify as run_classification
+    from cryofocus.workflows.machine.progress import choose_progress
 
     request = _request(
         config,
@@ -284,7 +284,7 @@ def _request(
     config: Path | None, values: dict[str, Any], settings: dict[str, Any]
 ) -> ClassifyRequest:
     """Put together what was given on the command line and what the configuration says."""
-    from cryofocus.workflows.classify_request import make_request, read_config
+    from cryofocus.workflows.classify.request import make_request, read_config
 
     given = {name: value for name, value in values.items() if value is not None}
     given["settings"] = {name: value for name, value in settings.items() if value is not None}
@@ -325,8 +325,8 @@ def _sphere(text: str | None) -> tuple[float, ...] | None:
 
 def _say_result(output: Path) -> None:
     """Show the populations and where to look next."""
-    from cryofocus.report.results import read_results
-    from cryofocus.workflows.run_directory import RunDirectory
+    from cryofocus.report.run.results import read_results
+    from cryofocus.workflows.run.directory import RunDirectory
 
     directory = RunDirectory.open(output)
     results = read_results(directory)

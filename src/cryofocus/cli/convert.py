@@ -65,7 +65,7 @@ def convert(
     """
     from cryofocus.workflows.convert import ConvertSettings
     from cryofocus.workflows.convert import convert as convert_table
-    from cryofocus.workflows.progress import choose_progress
+    from cryofocus.workflows.machine.progress import choose_progress
 
     settings = ConvertSettings(
         to=to,

@@ -25,7 +25,7 @@ from cryofocus.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from cryofocus.workflows.covary_files import CovaryRecord, Matrix
+    from cryofocus.workflows.covary.record import CovaryRecord, Matrix
 
 CLASSES, PARTICLES = "Class maps", "Single particles"
 
@@ -101,10 +101,10 @@ def covary(
 
     `cryofocus covary particles.star --regions hand=hand.mrc foot=foot.mrc -o together`
     """
-    from cryofocus.report.covary import write_covary_report
-    from cryofocus.workflows.covary import covary as compare
-    from cryofocus.workflows.covary_inputs import CovarySettings
-    from cryofocus.workflows.progress import choose_progress
+    from cryofocus.report.analyses.covary import write_covary_report
+    from cryofocus.workflows.covary.inputs import CovarySettings
+    from cryofocus.workflows.covary.run import covary as compare
+    from cryofocus.workflows.machine.progress import choose_progress
 
     supplement = compose_supplement(stack, microscope, pixel_size, passthrough)
     settings = CovarySettings(

@@ -28,10 +28,14 @@ def doctor() -> None:
     from functools import partial
     from pathlib import Path
 
-    from cryofocus import __version__
     from cryofocus.kernels.gpu import find_gpu_fault
-    from cryofocus.workflows.machine import describe_machine
-    from cryofocus.workflows.self_check import check_classification, check_kernels, find_gpus
+    from cryofocus.version import __version__
+    from cryofocus.workflows.machine.machine import describe_machine
+    from cryofocus.workflows.machine.self_check import (
+        check_classification,
+        check_kernels,
+        find_gpus,
+    )
 
     machine = describe_machine()
     say(f"cryofocus    {__version__}, Python {machine.python}, {machine.platform}")

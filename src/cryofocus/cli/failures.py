@@ -56,10 +56,9 @@ class Commands(TyperGroup):
             raise typer.Exit(EXIT_INTERRUPTED) from stop
 
 
-def commands_of(app: typer.Typer) -> dict[str, Any]:
+def commands_of(program: Any) -> dict[str, Any]:
     """Give the commands of the program by name."""
-    group = typer.main.get_command(app)
-    return dict(group.commands) if isinstance(group, TyperGroup) else {}
+    return dict(program.commands) if isinstance(program, TyperGroup) else {}
 
 
 def name_options(message: str, command: Any) -> str:

@@ -45,12 +45,12 @@ def fsc(
 
     `cryofocus fsc half1.mrc half2.mrc --mask mask.mrc --directional --local -o resolution`
     """
-    from cryofocus.report.analyses import read_resolution
-    from cryofocus.report.analysis import write_page
-    from cryofocus.report.fsc_figures import write_fsc_figures
+    from cryofocus.report.analyses.fsc import write_fsc_figures
+    from cryofocus.report.analyses.page import write_page
+    from cryofocus.report.run.analyses import read_resolution
     from cryofocus.workflows.fsc import FscSettings
     from cryofocus.workflows.fsc import fsc as measure
-    from cryofocus.workflows.progress import choose_progress
+    from cryofocus.workflows.machine.progress import choose_progress
 
     if window is not None and not local:
         raise typer.BadParameter("belongs to --local", param_hint="--window")

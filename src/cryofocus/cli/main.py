@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
-from cryofocus import __version__
 from cryofocus.cli import (
     align,
     benchmark,
@@ -29,6 +29,7 @@ from cryofocus.cli import (
 )
 from cryofocus.cli.console import show_log
 from cryofocus.cli.failures import Commands, UnexpectedErrors
+from cryofocus.version import __version__
 
 app = typer.Typer(
     name="cryofocus",
@@ -92,3 +93,9 @@ def main() -> None:
     """Run the command line."""
     with UnexpectedErrors():
         app()
+
+
+def main_of_relion() -> None:
+    """Run `cryofocus relion-external`: one word, for RELION's field External executable."""
+    sys.argv.insert(1, relion_external.NAME)  # command.txt then says a command to repeat
+    main()

@@ -124,10 +124,10 @@ def _diffmap_run(
     run: Path, output: Path, against: Against, settings: DiffmapSettings, overwrite: bool
 ) -> None:
     """Compare the maps of a run."""
-    from cryofocus.report.analysis import write_page
-    from cryofocus.report.difference_page import read_differences, write_difference_figure
+    from cryofocus.report.analyses.differences import read_differences, write_difference_figure
+    from cryofocus.report.analyses.page import write_page
     from cryofocus.workflows.diffmap_run import diffmap_run
-    from cryofocus.workflows.progress import choose_progress
+    from cryofocus.workflows.machine.progress import choose_progress
 
     made = diffmap_run(
         run,

@@ -63,7 +63,7 @@ def place(
 
     Example: `cryofocus mask place map.mrc --variance variability/variance.mrc -o mask.mrc`
     """
-    from cryofocus.report.place_page import PlaceSettings, place_mask
+    from cryofocus.report.place.page import PlaceSettings, place_mask
 
     settings = PlaceSettings(variance, particles, output, soft_edge, overwrite)
     server = place_mask(density, settings, port=port)
@@ -101,7 +101,7 @@ def sphere(
     Example: `cryofocus mask sphere 142,118,97,30 --like map.mrc -o mask.mrc`
     """
     from cryofocus.workflows.make_mask import make_sphere_mask
-    from cryofocus.workflows.place_mask import make_marker_mask
+    from cryofocus.workflows.placed_masks import make_marker_mask
 
     if (centre_and_radius is None) == (markers is None):
         found = "neither" if markers is None else "both"
@@ -136,7 +136,8 @@ def ellipsoid(
 
     Example: `cryofocus mask ellipsoid 142,118,97,30,30,50 --like map.mrc -o mask.mrc`
     """
-    from cryofocus.workflows.place_mask import Ellipsoid, make_ellipsoid_mask
+    from cryofocus.data.markers import Ellipsoid
+    from cryofocus.workflows.placed_masks import make_ellipsoid_mask
 
     x, y, z, a, b, c = _numbers(centre_and_radii, "X,Y,Z,RX,RY,RZ", "142,118,97,30,30,50")
     made = make_ellipsoid_mask(

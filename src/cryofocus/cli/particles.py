@@ -49,7 +49,7 @@ def select(
 
     `cryofocus select run --classes 1,3 --min-posterior 0.9 -o sure.star`
     """
-    from cryofocus.workflows.run_images import note_images_of_run
+    from cryofocus.workflows.classify.images import note_images_of_run
     from cryofocus.workflows.select import select as select_particles
 
     try:
@@ -90,7 +90,7 @@ def reconstruct(
 
     `cryofocus reconstruct bound.star -o bound.mrc`
     """
-    from cryofocus.workflows.progress import choose_progress
+    from cryofocus.workflows.machine.progress import choose_progress
     from cryofocus.workflows.reconstruct import ReconstructSettings
     from cryofocus.workflows.reconstruct import reconstruct as reconstruct_map
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cryofocus.cli.failures import UnexpectedErrors, commands_of, name_options
+from cryofocus.cli.failures import commands_of, name_options
 from cryofocus.errors import SettingError
 
 NAME = "relion-external"
@@ -52,8 +52,7 @@ def relion_external(
     `cryofocus relion-external --o External/job012/ --in_parts Refine3D/job010/run_data.star
     --focus 142,118,97,30 --classes 2 --j 8`
     """
-    from cryofocus.cli.main import app
-    from cryofocus.workflows.progress import choose_progress
+    from cryofocus.workflows.machine.progress import choose_progress
     from cryofocus.workflows.relion_job import WatchingProgress, relion_job
 
     del pipeline_control  # newer versions of RELION name the job's folder a second time
@@ -67,7 +66,7 @@ def relion_external(
             arguments += [option, str(path)] if path is not None else []
         if job.run.is_ours() and "--overwrite" not in context.args:
             arguments.append("--resume")
-        command = commands_of(app)["classify"]
+        command = commands_of(context.find_root().command)["classify"]
         arguments += ["-o", str(job.run.path)]
         with command.make_context("classify", arguments, parent=context) as classify:
             classify.obj = WatchingProgress(choose_progress(), job.abort_marker)
@@ -76,14 +75,3 @@ def relion_external(
             except SettingError as error:
                 raise SettingError(name_options(str(error), command)) from error
         job.write_nodes()
-
-
-def main() -> None:
-    """Run `cryofocus relion-external`: one word, for RELION's field External executable."""
-    import sys
-
-    from cryofocus.cli.main import app
-
-    sys.argv.insert(1, NAME)  # command.txt then says a command that can be repeated
-    with UnexpectedErrors():
-        app()

@@ -19,7 +19,7 @@ def report(
 
     `cryofocus report run`
     """
-    from cryofocus.report.page import write_report
+    from cryofocus.report.run.page import write_report
 
     page = write_report(run)
     say(f"Report     {page}")

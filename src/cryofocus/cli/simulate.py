@@ -93,8 +93,8 @@ def humanoid(
     """
     from cryofocus.kernels.select import available_threads
     from cryofocus.simulate.settings import HumanoidSettings
-    from cryofocus.workflows.progress import choose_progress
-    from cryofocus.workflows.simulate import simulate_humanoid
+    from cryofocus.workflows.machine.progress import choose_progress
+    from cryofocus.workflows.simulate.humanoid import simulate_humanoid
 
     settings = HumanoidSettings(
         scenario=scenario,
@@ -165,8 +165,8 @@ def model(
     """
     from cryofocus.kernels.select import available_threads
     from cryofocus.simulate.model_states import ModelSettings
-    from cryofocus.workflows.progress import choose_progress
-    from cryofocus.workflows.simulate_model import simulate_models
+    from cryofocus.workflows.machine.progress import choose_progress
+    from cryofocus.workflows.simulate.model import simulate_models
 
     settings = ModelSettings(
         snr=snr,

@@ -104,10 +104,10 @@ def subtract(
         return
     if keep is None:
         raise typer.BadParameter("missing; give the mask of what stays", param_hint="--keep")
-    from cryofocus.report.subtraction import write_power_figure
-    from cryofocus.workflows.progress import choose_progress
-    from cryofocus.workflows.subtract import subtract as subtract_images
-    from cryofocus.workflows.subtract_inputs import SubtractSettings
+    from cryofocus.report.analyses.subtraction import write_power_figure
+    from cryofocus.workflows.machine.progress import choose_progress
+    from cryofocus.workflows.subtract.inputs import SubtractSettings
+    from cryofocus.workflows.subtract.run import subtract as subtract_images
 
     settings = SubtractSettings(
         map=None if map_file == "auto" else Path(map_file),
@@ -132,7 +132,7 @@ def subtract(
 
 def _revert(particles: Path, output: Path, unused: list[object], *, overwrite: bool) -> None:
     """Write the table with intact particles; the options of a subtraction mean nothing here."""
-    from cryofocus.workflows.subtract_table import revert as revert_table
+    from cryofocus.workflows.subtract.table import revert as revert_table
 
     if any(unused):
         raise typer.BadParameter(

@@ -49,7 +49,7 @@ def expand(
     """
     from cryofocus.workflows.expand import choose_operators
     from cryofocus.workflows.expand import expand as expand_table
-    from cryofocus.workflows.progress import choose_progress
+    from cryofocus.workflows.machine.progress import choose_progress
 
     chosen = choose_operators(symmetry, _read_helix(helical), operators)
     made = expand_table(

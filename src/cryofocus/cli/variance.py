@@ -26,7 +26,7 @@ from cryofocus.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from cryofocus.workflows.variance_result import VarianceResult
+    from cryofocus.workflows.variance.result import VarianceResult
 
 
 def variance(
@@ -84,12 +84,12 @@ def variance(
 
     `cryofocus variance particles.star --bootstrap 100 -o variability`
     """
-    from cryofocus.report.analysis import write_page
-    from cryofocus.report.variance_figures import write_variance_figures
-    from cryofocus.report.variance_page import read_variance
-    from cryofocus.workflows.progress import choose_progress
-    from cryofocus.workflows.variance import variance as measure
-    from cryofocus.workflows.variance_inputs import VarianceSettings
+    from cryofocus.report.analyses.page import write_page
+    from cryofocus.report.analyses.variance import read_variance
+    from cryofocus.report.analyses.variance_figures import write_variance_figures
+    from cryofocus.workflows.machine.progress import choose_progress
+    from cryofocus.workflows.variance.inputs import VarianceSettings
+    from cryofocus.workflows.variance.run import variance as measure
 
     settings = VarianceSettings(
         datadir=datadir,
@@ -116,7 +116,7 @@ def variance(
 
 
 def _say_result(result: VarianceResult) -> None:
-    from cryofocus.workflows.variance_peaks import bootstrap_order
+    from cryofocus.workflows.variance.peaks import bootstrap_order
 
     shares = ", ".join(f"{100 * share:.0f} %" for share in result.axis_shares)
     made_of = f", with {shares} of the variance" if result.n_axes else ""

@@ -20,16 +20,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float32, Float64, Int
 
+from cryofocus.consensus.band import Band
+from cryofocus.consensus.consensus import Consensus, ScalePrior
+from cryofocus.consensus.half_grids import stack_grids
+from cryofocus.consensus.reconstruct import PADDING
+from cryofocus.consensus.residuals import matched_residuals, whole_consensus
 from cryofocus.covariance.masses import solvent_contour
 from cryofocus.covariance.reference import choose_reference, cut_into_blocks
 from cryofocus.covariance.regions import Region
 from cryofocus.errors import RegionError
-from cryofocus.inference.background import whole_consensus
-from cryofocus.inference.band import Band
-from cryofocus.inference.consensus import Consensus, ScalePrior
-from cryofocus.inference.focus import matched_residuals
-from cryofocus.inference.half_grids import stack_grids
-from cryofocus.inference.reconstruct import PADDING
 from cryofocus.kernels.contract import SliceKernels
 
 # A weak prior, relative to the mean information on each factor: keeps views in which two regions

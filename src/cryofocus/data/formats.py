@@ -9,18 +9,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryofocus.data.cistem import class_files
-from cryofocus.data.cistem_binary import CistemBinaryTable
-from cryofocus.data.cistem_new import write_cistem_binary, write_cistem_star, write_frealign
-from cryofocus.data.cistem_star import CistemStarTable
-from cryofocus.data.cryosparc import CryosparcTable
-from cryofocus.data.cryosparc_new import write_cryosparc
-from cryofocus.data.cs_file import NUMPY_MAGIC, STREAM_MAGIC
-from cryofocus.data.frealign import FrealignTable
+from cryofocus.data.cistem.binary import CistemBinaryTable
+from cryofocus.data.cistem.columns import class_files
+from cryofocus.data.cistem.frealign import FrealignTable
+from cryofocus.data.cistem.new import write_cistem_binary, write_cistem_star, write_frealign
+from cryofocus.data.cistem.text import CistemStarTable
+from cryofocus.data.cryosparc.containers import NUMPY_MAGIC, STREAM_MAGIC
+from cryofocus.data.cryosparc.new import write_cryosparc
+from cryofocus.data.cryosparc.table import CryosparcTable
 from cryofocus.data.particle_table import Classes, ParticleColumns, ParticleTable, Supplement
-from cryofocus.data.relion_new import write_relion
-from cryofocus.data.relion_table import RelionTable
-from cryofocus.data.star import StarDocument
+from cryofocus.data.relion.new import write_relion
+from cryofocus.data.relion.table import RelionTable
+from cryofocus.data.star.document import StarDocument
 from cryofocus.errors import FormatError, InputError, SettingError
 
 OPTION_OF_SUPPLEMENT = {

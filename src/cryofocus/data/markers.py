@@ -1,16 +1,21 @@
-"""Marker files of ChimeraX and Chimera (.cmm): spheres that somebody placed on a map.
+"""Shapes that somebody placed on a map: ellipsoids, and spheres of ChimeraX's markers (.cmm).
 
-A file is XML: ``<marker_set name="..."> <marker id="1" x="" y="" z="" radius=""/> </marker_set>``,
-or several sets in ``<marker_sets>``; links between markers mean nothing here. Lengths are in Å in
-the frame of the map (https://www.rbvi.ucsf.edu/chimerax/docs/user/markers.html).
+A marker file is XML: ``<marker_set name="..."> <marker id="1" x="" y="" z="" radius=""/>
+</marker_set>``, or several sets in ``<marker_sets>``; links between markers mean nothing here.
+Lengths are in Å in the frame of the map
+(https://www.rbvi.ucsf.edu/chimerax/docs/user/markers.html).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from cryofocus.errors import FormatError, InputError
+import numpy as np
+
+from cryofocus.data.mask import Point
+from cryofocus.errors import FormatError, InputError, RegionError
 
 MAX_BYTES = 10_000_000
 Sphere = tuple[float, float, float, float]
@@ -68,3 +73,34 @@ def _number(element: ElementTree.Element, name: str) -> float:
     if not abs(value) < float("inf"):
         raise ValueError(f"{name} is {element.attrib[name]}")
     return value
+
+
+@dataclass(frozen=True)
+class Ellipsoid:
+    """An ellipsoid along the axes of a map; a sphere if its radii are equal.
+
+    Attributes
+    ----------
+    centre_angstrom : x, y, z in the map's frame, as ChimeraX shows them.
+    radii_angstrom : along x, y, z.
+
+    Raises
+    ------
+    RegionError
+        When a number is not finite or a radius is not positive.
+    """
+
+    centre_angstrom: Point
+    radii_angstrom: Point
+
+    def __post_init__(self) -> None:
+        numbers = (*self.centre_angstrom, *self.radii_angstrom)
+        if not np.isfinite(numbers).all() or min(self.radii_angstrom) <= 0:
+            raise RegionError(
+                f"{self}: expected a centre and three radii larger than 0. Give X,Y,Z,RX,RY,RZ "
+                "in Å."
+            )
+
+    def __str__(self) -> str:
+        shown = ",".join(f"{v:g}" for v in (*self.centre_angstrom, *self.radii_angstrom))
+        return f"ellipsoid {shown}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from cryofocus.data.star import StarTable
+from cryofocus.data.star.document import StarTable
 from cryofocus.errors import FormatError, ParticleError
 from cryofocus.maths.ctf import IDENTITY, Microscope
 

@@ -1,1 +1,5 @@
-"""The algorithm in reading order: consensus, focus, subspace, likelihood, maps, EM."""
+"""Focused classification.
+
+In reading order: `settings`, `runs`, `posterior`, `strategy`, `references`, `background`,
+`deviations`, `mask2d`, `variability`, `strategies`, `checkpoint`, `classifier`.
+"""

@@ -15,18 +15,13 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32, Int8
 
-from cryofocus.inference.consensus import Consensus
-from cryofocus.inference.half_grids import HalfGrids
-from cryofocus.inference.subtraction import filter_half_maps
+from cryofocus.consensus.consensus import Consensus
+from cryofocus.consensus.half_grids import HalfGrids
+from cryofocus.consensus.subtraction import filter_half_maps
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.filters import lowpass
 
 Volume = Float32[np.ndarray, "box box box"]
-
-
-def whole_consensus(consensus: Consensus, kernels: SliceKernels) -> HalfGrids:
-    """Take out the consensus: what is left are residuals (strategies residual and global)."""
-    return HalfGrids(consensus.images, None, ((consensus.map.full,),), kernels)
 
 
 def subtracted_density(

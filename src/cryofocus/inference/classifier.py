@@ -13,24 +13,24 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64, Int8, Int64
 
-from cryofocus.data.mask import FocusMask
-from cryofocus.data.particles import ParticleSet
-from cryofocus.errors import SettingError
-from cryofocus.execution.contract import Executor
-from cryofocus.execution.serial import HERE
-from cryofocus.inference.checkpoint import pack_runs, unpack_runs
-from cryofocus.inference.consensus import Consensus, estimate_consensus
-from cryofocus.inference.images import Reader
-from cryofocus.inference.monitor import Monitor, SilentMonitor
-from cryofocus.inference.preparation import assign_half_sets, prepare_images
-from cryofocus.inference.reconstruct import (
+from cryofocus.consensus.consensus import Consensus, estimate_consensus
+from cryofocus.consensus.images import Reader
+from cryofocus.consensus.preparation import assign_half_sets, prepare_images
+from cryofocus.consensus.reconstruct import (
     PADDING,
     MapEstimate,
     MapSource,
     accumulate_halves,
     solve_maps,
 )
-from cryofocus.inference.resolution import choose_shells
+from cryofocus.consensus.resolution import choose_shells
+from cryofocus.data.mask import FocusMask
+from cryofocus.data.particles import ParticleSet
+from cryofocus.errors import SettingError
+from cryofocus.execution.contract import Executor
+from cryofocus.execution.monitor import Monitor, SilentMonitor
+from cryofocus.execution.serial import HERE
+from cryofocus.inference.checkpoint import pack_runs, unpack_runs
 from cryofocus.inference.runs import RunComparison, compare_runs
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.inference.strategies import STRATEGIES

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cryofocus.consensus.consensus import refit_noise
 from cryofocus.inference.background import masked_reference, subtracted_density
-from cryofocus.inference.consensus import refit_noise
-from cryofocus.inference.mask2d import prepare_mask2d
-from cryofocus.inference.residual import (
+from cryofocus.inference.deviations.strategy import (
     ResidualStrategy,
     prepare_deviations,
     prepare_residual,
 )
+from cryofocus.inference.mask2d.strategy import prepare_mask2d
 from cryofocus.inference.strategy import Prepared, Strategy
 
 

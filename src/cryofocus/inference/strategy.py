@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int, Int8
 
 from cryofocus.arrays import AnyArray
+from cryofocus.consensus.consensus import Consensus
 from cryofocus.data.mask import FocusMask
-from cryofocus.inference.consensus import Consensus
-from cryofocus.inference.monitor import Monitor
+from cryofocus.execution.monitor import Monitor
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.kernels.contract import SliceKernels
 

@@ -6,11 +6,12 @@ runs 0, ..., box//2. The real-space centre of a box is pixel `box//2`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int
 
+from cryofocus.maths.fourier import next_fast_len
 from cryofocus.placement import Array, device, namespace
 
 FrequencyGrid = tuple[Float[np.ndarray, "box half"], Float[np.ndarray, "box half"]]
@@ -131,3 +132,24 @@ def fit_box_3d(
     target = slice(source.start + offset, source.stop + offset)
     result[..., target, target, target] = volume[..., source, source, source]
     return result
+
+
+def cut_cube(
+    volume: Float32[np.ndarray, "box box box"], centre: Sequence[int], edge: int
+) -> Float32[np.ndarray, "edge edge edge"]:
+    """Cut a cube whose voxel `edge//2` is the volume's voxel `centre` (z, y, x); zeros outside."""
+    cube = np.zeros((edge,) * 3, np.float32)
+    source, target = [], []
+    for c, size in zip(centre, volume.shape, strict=True):
+        low = c - edge // 2
+        inside = slice(max(low, 0), min(low + edge, size))
+        source.append(inside)
+        target.append(slice(inside.start - low, inside.stop - low))
+    cube[tuple(target)] = volume[tuple(source)]
+    return cube
+
+
+def coarse_box(box: int, n_shells: int) -> int:
+    """Return the edge to which a box is resampled so that it still holds `n_shells` shells."""
+    coarse = next_fast_len(2 * n_shells + 2)
+    return coarse if coarse < box else box

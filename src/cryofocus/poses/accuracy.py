@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from cryofocus.inference.consensus import Consensus, noise_sample
-from cryofocus.inference.images import ParticleImages
+from cryofocus.consensus.consensus import Consensus, noise_sample
+from cryofocus.consensus.images import ParticleImages
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.poses.likelihood import PoseData, PoseModel, compare
 from cryofocus.poses.reference import make_reference

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float32
 
-from cryofocus.inference.images import ParticleImages
-from cryofocus.inference.resolution import MIN_SHELLS
+from cryofocus.consensus.images import ParticleImages
+from cryofocus.consensus.resolution import MIN_SHELLS
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.poses.accuracy import measure_against
 from cryofocus.poses.given_map import MapFit, first_noise, fit_map, mirrored, model_of_map

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32, Float64, Int
 
-from cryofocus.inference.consensus import fit_residuals, noise_sample
-from cryofocus.inference.images import ParticleImages
-from cryofocus.inference.reconstruct import PADDING, map_to_grid
+from cryofocus.consensus.consensus import fit_residuals, noise_sample
+from cryofocus.consensus.images import ParticleImages
+from cryofocus.consensus.reconstruct import PADDING, map_to_grid
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.poses.given_map import first_noise
 from cryofocus.poses.likelihood import PoseData, PoseModel, compare

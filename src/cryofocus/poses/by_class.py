@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int, Int8
 
-from cryofocus.inference.consensus import Consensus
-from cryofocus.inference.reconstruct import MapEstimate
+from cryofocus.consensus.consensus import Consensus
+from cryofocus.consensus.reconstruct import MapEstimate
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.poses.half_maps import denoise_half_maps
 from cryofocus.poses.likelihood import PoseModel

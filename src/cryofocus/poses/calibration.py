@@ -14,10 +14,10 @@ import numpy as np
 from jaxtyping import Int
 
 from cryofocus.arrays import AnyArray, Volume
-from cryofocus.inference.consensus import ScalePrior, fit_residuals, power_of_images
-from cryofocus.inference.images import ParticleImages
-from cryofocus.inference.noise import NoiseModel, flat_noise
-from cryofocus.inference.reconstruct import PADDING, map_to_grid
+from cryofocus.consensus.consensus import ScalePrior, fit_residuals, power_of_images
+from cryofocus.consensus.images import ParticleImages
+from cryofocus.consensus.noise import NoiseModel, flat_noise
+from cryofocus.consensus.reconstruct import PADDING, map_to_grid
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.poses.evidence import ANY_SCALE
 from cryofocus.poses.result import with_poses

@@ -17,9 +17,9 @@ from jaxtyping import Complex64, Float32, Float64, Int
 from scipy.spatial import cKDTree
 from threadpoolctl import threadpool_limits
 
-from cryofocus.inference.band import Band
-from cryofocus.inference.consensus import ScalePrior
-from cryofocus.inference.reconstruct import PADDING
+from cryofocus.consensus.band import Band
+from cryofocus.consensus.consensus import ScalePrior
+from cryofocus.consensus.reconstruct import PADDING
 from cryofocus.kernels.contract import SliceGeometry, SliceKernels
 from cryofocus.maths.fourier import inverse_2d, sum_harmonics
 from cryofocus.maths.sampling import rotations_to_views, turns_in_plane

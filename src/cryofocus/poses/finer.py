@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Complex64, Float64
 
-from cryofocus.inference.band import Band
-from cryofocus.inference.consensus import ScalePrior
-from cryofocus.inference.reconstruct import PADDING
+from cryofocus.consensus.band import Band
+from cryofocus.consensus.consensus import ScalePrior
+from cryofocus.consensus.reconstruct import PADDING
 from cryofocus.kernels.contract import SliceGeometry, SliceKernels
 from cryofocus.maths.sampling import neighbouring_turns, shifts_in_disc
 from cryofocus.poses.candidates import Candidates, join

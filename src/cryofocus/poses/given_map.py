@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from cryofocus.inference.consensus import fit_residuals, noise_sample, power_of_images
-from cryofocus.inference.images import ParticleImages
-from cryofocus.inference.noise import NoiseModel, flat_noise
-from cryofocus.inference.reconstruct import PADDING, map_to_grid, matched_chunk
+from cryofocus.consensus.consensus import fit_residuals, noise_sample, power_of_images
+from cryofocus.consensus.images import ParticleImages
+from cryofocus.consensus.noise import NoiseModel, flat_noise
+from cryofocus.consensus.reconstruct import PADDING, map_to_grid, matched_chunk
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.filters import filter_shells
 from cryofocus.poses.likelihood import PoseModel

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float, Float32
 from scipy.ndimage import gaussian_filter
 
-from cryofocus.inference.reconstruct import MapEstimate
-from cryofocus.inference.subtraction import HalfMaps, filter_half_maps
+from cryofocus.consensus.reconstruct import MapEstimate
+from cryofocus.consensus.subtraction import HalfMaps, filter_half_maps
 from cryofocus.maps.rigid import RigidTransform
 from cryofocus.maths.fourier import forward_3d
 from cryofocus.maths.shells import (

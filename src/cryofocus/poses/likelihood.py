@@ -16,11 +16,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 from jaxtyping import Bool, Complex64, Float32, Float64, Int
 
-from cryofocus.inference.band import Band
-from cryofocus.inference.consensus import ScalePrior
-from cryofocus.inference.images import ImageChunk, ParticleImages
-from cryofocus.inference.noise import NoiseModel
-from cryofocus.inference.reconstruct import PADDING, matched_chunk
+from cryofocus.consensus.band import Band
+from cryofocus.consensus.consensus import ScalePrior
+from cryofocus.consensus.images import ImageChunk, ParticleImages
+from cryofocus.consensus.noise import NoiseModel
+from cryofocus.consensus.reconstruct import PADDING, matched_chunk
 from cryofocus.kernels.contract import SliceGeometry, SliceKernels
 from cryofocus.poses.reference import PoseReference
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Complex64, Float32
 
-from cryofocus.inference.band import Band
-from cryofocus.inference.half_grids import stack_grids
-from cryofocus.inference.images import ParticleImages
-from cryofocus.inference.reconstruct import PADDING
+from cryofocus.consensus.band import Band
+from cryofocus.consensus.half_grids import stack_grids
+from cryofocus.consensus.images import ParticleImages
+from cryofocus.consensus.reconstruct import PADDING
 from cryofocus.maths.fourier import next_fast_len, resize_volume
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int
 
-from cryofocus.inference.images import CHUNK_PARTICLES, ParticleImages
+from cryofocus.consensus.images import CHUNK_PARTICLES, ParticleImages
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.rotations import order_by_view
 from cryofocus.poses.likelihood import Agreement, PoseData, PoseModel, compare

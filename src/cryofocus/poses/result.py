@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int
 from scipy.spatial.transform import Rotation
 
-from cryofocus.inference.images import ParticleImages
+from cryofocus.consensus.images import ParticleImages
 
 N_PARAMETERS = 5
 """Three infinitesimal rotations and two shifts."""

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Int8
 
+from cryofocus.consensus.consensus import Consensus, estimate_consensus
+from cryofocus.consensus.images import ParticleImages
+from cryofocus.consensus.resolution import MIN_SHELLS, choose_shells
 from cryofocus.data.particles import ParticleSet
-from cryofocus.inference.consensus import Consensus, estimate_consensus
-from cryofocus.inference.images import ParticleImages
-from cryofocus.inference.resolution import MIN_SHELLS, choose_shells
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.rotations import geodesic_degrees
 from cryofocus.maths.shells import FSC_LIMIT, first_shell_below

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
-from cryofocus.data.cryosparc import EXPANSION_FIELDS, CryosparcTable
+from cryofocus.data.cryosparc.table import EXPANSION_FIELDS, CryosparcTable
 from cryofocus.data.expansion import Expansion
 from cryofocus.data.formats import open_table
-from cryofocus.data.relion import EXPANSION_LABELS
-from cryofocus.data.relion_table import RelionTable
+from cryofocus.data.relion.columns import EXPANSION_LABELS
+from cryofocus.data.relion.table import RelionTable
 from cryofocus.errors import ParticleError
 from cryofocus.workflows.image_note import note_image_folder
-from cryofocus.workflows.outputs import require_format_of, require_new_table
+from cryofocus.workflows.run.new_names import require_format_of, require_new_table
 
 OPERATOR_CLASSES_LABEL = "cryofocusOperatorClasses"
 

@@ -17,8 +17,8 @@ from cryofocus.data.particle_table import ParticleColumns, Supplement
 from cryofocus.data.particles import ParticleSet, fill_boxes
 from cryofocus.data.stack_paths import ImagePlaces, locate_stacks
 from cryofocus.errors import OutputError, ParticleError
-from cryofocus.workflows.outputs import require_new_maps, require_new_table
-from cryofocus.workflows.progress import Progress, SilentProgress
+from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.run.new_names import require_new_maps, require_new_table
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from cryofocus.maps.difference import (
     merge_maxima,
     subtract_map,
 )
-from cryofocus.workflows.outputs import require_new_maps
+from cryofocus.workflows.run.new_names import require_new_maps
 
 Point = tuple[float, float, float]
 

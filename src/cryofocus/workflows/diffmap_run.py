@@ -14,11 +14,11 @@ from jaxtyping import Float
 from cryofocus.arrays import Volume
 from cryofocus.data.grid_map import GridMap
 from cryofocus.maps.difference import Halves, merge_maxima, subtract_map
-from cryofocus.workflows import atomic
 from cryofocus.workflows.diffmap import DiffmapSettings, WrittenDifference, write_difference
-from cryofocus.workflows.new_directory import DirectoryKind, new_directory
-from cryofocus.workflows.progress import Progress, SilentProgress
-from cryofocus.workflows.run_directory import RunDirectory
+from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.run import writing as atomic
+from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.new_directory import DirectoryKind, new_directory
 from cryofocus.workflows.select import read_posteriors
 
 Against = Literal["consensus", "pairs"]

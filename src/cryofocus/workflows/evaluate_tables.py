@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from cryofocus.data.cryosparc import CryosparcTable
+from cryofocus.data.cryosparc.table import CryosparcTable
 from cryofocus.data.formats import open_table
-from cryofocus.data.relion import SHIFT_LABELS
-from cryofocus.data.relion_table import RelionTable
-from cryofocus.data.star import StarDocument
-from cryofocus.data.star_scan import StarBlock
+from cryofocus.data.relion.columns import SHIFT_LABELS
+from cryofocus.data.relion.table import RelionTable
+from cryofocus.data.star.document import StarDocument
+from cryofocus.data.star.scan import StarBlock
 from cryofocus.errors import ParticleError
 from cryofocus.maths.rotations import rotation_from_euler
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int, Int8
 
-from cryofocus.data.cryosparc import CryosparcTable
+from cryofocus.data.cryosparc.table import CryosparcTable
 from cryofocus.data.formats import open_table
 from cryofocus.data.half_sets import deal_half_sets
 from cryofocus.data.operator_file import read_operators
 from cryofocus.data.particle_table import ParticleColumns
-from cryofocus.data.relion import (
+from cryofocus.data.relion.columns import (
     ANGLE_LABELS,
     EXPANSION_LABELS,
     HALF_SET_LABEL,
@@ -23,14 +23,15 @@ from cryofocus.data.relion import (
     SHIFT_PIXEL_LABELS,
     shift_labels,
 )
-from cryofocus.data.relion_table import RelionTable
+from cryofocus.data.relion.table import RelionTable
 from cryofocus.errors import ParticleError, SettingError
+from cryofocus.execution.monitor import Advance
 from cryofocus.maths.rotations import euler_from_rotation
 from cryofocus.maths.symmetry import OperatorSet
 from cryofocus.workflows.image_note import note_image_folder
-from cryofocus.workflows.outputs import require_format_of, require_new_table
-from cryofocus.workflows.progress import Advance, Progress, SilentProgress
-from cryofocus.workflows.subtract_table import has_cut_images
+from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.run.new_names import require_format_of, require_new_table
+from cryofocus.workflows.subtract.table import has_cut_images
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ import numpy as np
 from cryofocus.data.grid_map import GridMap
 from cryofocus.errors import InputError
 from cryofocus.maps.align import FitSettings, FittedTransform, fit_rigid
-from cryofocus.workflows import atomic
-from cryofocus.workflows.outputs import require_new_maps
+from cryofocus.workflows.run import writing as atomic
+from cryofocus.workflows.run.new_names import require_new_maps
 
 
 @dataclass(frozen=True, eq=False)

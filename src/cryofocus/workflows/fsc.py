@@ -9,7 +9,7 @@ import numpy as np
 
 from cryofocus.arrays import Volume
 from cryofocus.data.grid_map import GridMap
-from cryofocus.data.star import write_star
+from cryofocus.data.star.document import write_star
 from cryofocus.errors import InputError, SettingError
 from cryofocus.maps.directional import DirectionalFsc, directional_fsc, sphericity
 from cryofocus.maps.local_resolution import (
@@ -22,10 +22,10 @@ from cryofocus.maps.local_resolution import (
 from cryofocus.maps.resolution import FscCurves, measure_fsc
 from cryofocus.maths.sampling import hemisphere_directions
 from cryofocus.maths.shells import FSC_LIMIT, crossing_shell, shell_resolution_angstrom
-from cryofocus.workflows import atomic
 from cryofocus.workflows.fsc_table import shell_columns
-from cryofocus.workflows.new_directory import DirectoryKind, new_directory
-from cryofocus.workflows.progress import Progress, SilentProgress
+from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.run import writing as atomic
+from cryofocus.workflows.run.new_directory import DirectoryKind, new_directory
 
 FSC_HALF = 0.5
 N_DIRECTIONS = 500

@@ -10,8 +10,8 @@ import logging
 from pathlib import Path
 
 from cryofocus.data.particle_table import ParticleTable
-from cryofocus.data.relion import IMAGE_LABEL
-from cryofocus.data.relion_table import RelionTable
+from cryofocus.data.relion.columns import IMAGE_LABEL
+from cryofocus.data.relion.table import RelionTable
 from cryofocus.data.stack_paths import locate_stacks, parse_image_names
 from cryofocus.errors import InputError
 

@@ -23,7 +23,7 @@ from cryofocus.maps.regions import (
 )
 from cryofocus.maps.variance_regions import find_regions, variance_level
 from cryofocus.maths.filters import lowpass
-from cryofocus.workflows.outputs import require_new_maps
+from cryofocus.workflows.run.new_names import require_new_maps
 
 logger = logging.getLogger(__name__)
 

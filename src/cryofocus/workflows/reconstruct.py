@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cryofocus.consensus.consensus import estimate_consensus
+from cryofocus.consensus.preparation import assign_half_sets, prepare_images
 from cryofocus.data.images import ImageReader
 from cryofocus.data.particle_table import Supplement
 from cryofocus.data.particles import ParticleSet
-from cryofocus.data.star import write_star
+from cryofocus.data.star.document import write_star
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import OutputError, SettingError
-from cryofocus.inference.consensus import estimate_consensus
-from cryofocus.inference.preparation import assign_half_sets, prepare_images
 from cryofocus.kernels.select import available_threads, select_kernels
-from cryofocus.workflows.classify_outputs import fsc_columns, map_resolution_angstrom
-from cryofocus.workflows.progress import Progress, SilentProgress
+from cryofocus.workflows.classify.outputs import fsc_columns, map_resolution_angstrom
+from cryofocus.workflows.machine.progress import Progress, SilentProgress
 
 logger = logging.getLogger(__name__)
 

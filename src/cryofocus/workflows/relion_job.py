@@ -17,10 +17,11 @@ from pathlib import Path
 from cryofocus.arrays import AnyArray
 from cryofocus.data.atomic import explain_write_errors
 from cryofocus.data.particle_table import Column
-from cryofocus.data.star import write_star
+from cryofocus.data.star.document import write_star
 from cryofocus.errors import Interrupted
-from cryofocus.workflows.progress import Advance, Progress
-from cryofocus.workflows.run_directory import RunDirectory
+from cryofocus.execution.monitor import Advance
+from cryofocus.workflows.machine.progress import Progress
+from cryofocus.workflows.run.directory import RunDirectory
 
 ABORT_MARKER = "RELION_JOB_ABORT_NOW"
 SUCCESS, FAILURE, ABORTED = (

@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float
 
 from cryofocus.data.formats import open_table
 from cryofocus.errors import FormatError, OutputError, SettingError
-from cryofocus.workflows.outputs import require_format_of
-from cryofocus.workflows.run_directory import RunDirectory
+from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.new_names import require_format_of
 
 
 def select(

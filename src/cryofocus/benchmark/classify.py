@@ -1,0 +1,74 @@
+"""One classification of the humanoid benchmark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cryofocus.benchmark.cells import Cell
+from cryofocus.benchmark.convergence import KappaWatch, read_true_class
+from cryofocus.workflows.classify.request import make_request
+from cryofocus.workflows.classify.run import classify
+from cryofocus.workflows.simulate.humanoid import DESCRIPTION
+
+KappaByCycle = tuple[tuple[float, ...], ...]
+
+
+def classify_cell(
+    folder: Path, particles: Path, run: Path, cell: Cell, threads: int | None
+) -> KappaByCycle:
+    """Classify one set as the command line would.
+
+    Parameters
+    ----------
+    folder : simulated set.
+    particles : its table, or one with other poses.
+    run : run directory, replaced if it is there.
+    cell : what to do.
+    threads : None takes every processor this process may use.
+
+    Returns
+    -------
+    tuple of tuples of float
+        Kappa by cycle of every run, the best run first.
+    """
+    description = yaml.safe_load((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    request = make_request(
+        {
+            "particles": particles,
+            "datadir": folder,
+            "focus": _sphere(cell, description),
+            "threads": threads,
+            "settings": _settings(cell),
+        }
+    )
+    watch = KappaWatch(read_true_class(folder / "truth.star"), cell.n_classes)
+    finished = classify(request, run, overwrite=True, progress=watch)
+    return watch.by_run(first=finished.read_job().best_run - 1)
+
+
+def _sphere(cell: Cell, description: dict[str, Any]) -> tuple[float, ...] | None:
+    """Return where the cell looks; nowhere for a strategy without a focus."""
+    if cell.strategy == "global":
+        return None
+    text = description["control_sphere" if cell.kind == "leg" else "focus_sphere"]
+    x, y, z, radius = (float(number) for number in text.split(","))
+    return x, y, z, cell.radius_angstrom or radius
+
+
+def _settings(cell: Cell) -> dict[str, Any]:
+    """Return the settings of the classification; what is not said is the strategy's default."""
+    settings: dict[str, Any] = {
+        "strategy": cell.strategy,
+        "n_classes": cell.n_classes,
+        "n_runs": cell.n_runs,
+        "seed": cell.seed,
+        "max_cycles": cell.max_cycles,
+    }
+    if cell.edge_angstrom is not None:
+        # mask2d compares inside a circle, and its edge is the circle's.
+        edge = "circle_edge" if cell.strategy == "mask2d" else "soft_edge"
+        settings[f"{edge}_angstrom"] = cell.edge_angstrom
+    return settings

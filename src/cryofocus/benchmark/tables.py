@@ -1,0 +1,250 @@
+"""The benchmark's tables: one row a cell for programs, medians over seeds for people."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from statistics import median
+
+from cryofocus.benchmark.cells import Cell, CellResult, Strategy
+from cryofocus.benchmark.plan import STRATEGIES
+from cryofocus.benchmark.pose_tables import pose_rows, pose_tables
+from cryofocus.benchmark.titration import titration_points
+from cryofocus.workflows.run.writing import write_table, write_text
+
+HEAD = """# Humanoid benchmark
+
+Kappa, 1 for perfect and 0 for random classes, of each strategy's best run by likelihood: the
+median over the seeds, in brackets their range and number. Beside it the best possible on the same
+images (oracle: knows every map, the noise, the CTF and the poses; focused oracle: sees the focus
+region only) and the published figures."""
+ARM = """
+## Table 1. Arm and hand
+"""
+CONTROLS = """
+## Table 2. Controls: a sphere on a leg, which holds nothing that moves, and noise only
+"""
+DETAILS = """
+## Details
+
+Posteriors mean what they say when the mean highest posterior equals the fraction correct.
+"""
+COLUMNS = (
+    *("strategy", "region", "scenario", "SNR", "particles", "runs", "seeds", "kappa", "range"),
+    *("kappa / oracle", "mean posterior", "fraction correct", "difference", "classes found"),
+    *("runs agree", "cycles", "at most", "seconds", "peak GB"),
+)
+REGIONS = {"focus": "arm and hand", "leg": "leg (control)", "noise": "noise only (control)"}
+Row = dict[str, str | int | float]
+
+
+def write_tables(folder: Path, results: Sequence[CellResult]) -> None:
+    """Write table.csv, one row a cell, table.md for people, kappa_by_cycle.csv, titration.csv.
+
+    Cells whose poses are not exact go into poses.csv and poses.md.
+
+    A file that would be empty is not written.
+
+    Parameters
+    ----------
+    folder
+        Existing directory.
+    results
+        Of finished cells, in any order; those of a titration have a table of their own.
+
+    Raises
+    ------
+    OutputError
+        Disk full, no permission.
+    """
+    posed = [result for result in results if result.poses is not None]
+    usual = [result for result in results if not (result.cell.is_titration or result.poses)]
+    ordered = sorted(usual, key=lambda result: (*_line_key(result.cell), result.cell.seed))
+    if ordered:
+        write_text(folder / "table.md", markdown(ordered))
+    if posed:
+        write_text(folder / "poses.md", pose_tables(posed))
+    tables = {
+        "table.csv": [_csv_row(result) for result in ordered],
+        "kappa_by_cycle.csv": [row for result in ordered for row in _cycle_rows(result)],
+        "poses.csv": pose_rows(posed),
+        "titration.csv": [
+            {"swept": point.swept, "angstrom": point.angstrom, **_csv_row(point.result)}
+            for point in titration_points(results)
+        ],
+    }
+    for name, rows in tables.items():
+        if rows:
+            write_table(folder / name, {label: [row[label] for row in rows] for label in rows[0]})
+
+
+def markdown(results: Sequence[CellResult]) -> str:
+    """Text of table.md.
+
+    Parameters
+    ----------
+    results
+        In the order of the rows; neighbours that differ only in their seed become one row.
+
+    Returns
+    -------
+    str
+        With the machines and dates on which the cells were run.
+    """
+    machines = sorted({f"{result.machine} ({result.date})" for result in results})
+    focus = [result for result in results if result.cell.kind == "focus"]
+    controls = [result for result in results if result.cell.kind != "focus"]
+    lines = [HEAD]
+    if focus:
+        lines += [ARM, *kappa_table(focus)]
+    if controls:
+        lines += [CONTROLS, *kappa_table(controls)]
+    lines += [DETAILS, _line(COLUMNS), _line(["---"] * len(COLUMNS))]
+    for _, group in itertools.groupby(results, key=lambda result: _line_key(result.cell)):
+        lines.append(_line(detail_row(list(group))))
+    return "\n".join([*lines, "", "Measured on: " + "; ".join(machines) + ".", ""])
+
+
+def kappa_table(results: Sequence[CellResult]) -> list[str]:
+    """Lines of a table of kappa, one row a set and region, one column a strategy.
+
+    Parameters
+    ----------
+    results
+        In the order of the rows.
+    """
+    strategies = [s for s in STRATEGIES if any(r.cell.strategy == s for r in results)]
+    # The oracles speak of the arm, and the leg does not show it.
+    limits = ["oracle", "focused oracle"] if results[0].cell.kind == "focus" else []
+    head = ["region", "scenario", "SNR", "particles", *limits, *strategies]
+    head += ["published, 2-D mask", "published, 3-D mask"]
+    lines = [_line(head), _line(["---"] * len(head))]
+    ordered = sorted(results, key=lambda result: _set_key(result.cell))
+    for _, rows in itertools.groupby(ordered, key=lambda result: _set_key(result.cell)):
+        group = list(rows)
+        cell = group[0].cell
+        words = [REGIONS[cell.kind], str(cell.scenario), f"{cell.snr:.3f}", f"{cell.particles:,}"]
+        if limits:
+            words.append(_limit(group, lambda r: r.oracle_kappa))
+            words.append(_limit(group, lambda r: r.oracle_focused_kappa))
+        for strategy in strategies:
+            words.append(describe_kappas(_kappa_by_seed(group, strategy)))
+        words += [f"{kappa:.2f}" for kappa in cell.published] if cell.published else ["", ""]
+        lines.append(_line(words))
+    return lines
+
+
+def describe_kappas(kappas: Sequence[float]) -> str:
+    """Say `median (lowest to highest; number)`, or nothing where there are none."""
+    if len(kappas) < 2:
+        return "".join(f"{kappa:.3f} (1)" for kappa in kappas)
+    return f"{median(kappas):.3f} ({min(kappas):.3f} to {max(kappas):.3f}; {len(kappas)})"
+
+
+def detail_row(results: Sequence[CellResult]) -> list[str]:
+    """One row of the details: the medians over cells that differ only in their seed."""
+    cell = results[0].cell
+
+    def middle(value: Callable[[CellResult], float]) -> float:
+        return median(map(value, results))
+
+    kappas = [result.kappa for result in results]
+    ratios = [result.ratio for result in results if result.ratio is not None]
+    agreements = [r.run_agreement for r in results if r.run_agreement is not None]
+    found = sum(result.classes_found for result in results)
+    return [
+        cell.strategy,
+        REGIONS[cell.kind],
+        str(cell.scenario),
+        f"{cell.snr:.3f}",
+        f"{cell.particles:,}",
+        str(cell.n_runs),
+        str(len(results)),
+        f"{median(kappas):.3f}",
+        f"{min(kappas):.3f} to {max(kappas):.3f}",
+        f"{median(ratios):.3f}" if ratios else "",
+        f"{middle(lambda r: r.mean_posterior):.3f}",
+        f"{middle(lambda r: r.fraction_correct):.3f}",
+        # On the leg, posteriors speak of classes that are not the arm's.
+        "" if cell.kind == "leg" else f"{middle(lambda r: r.calibration_gap):+.3f}",
+        f"{found} of {len(results)}",
+        f"{median(agreements):.3f}" if agreements else "",
+        f"{middle(lambda r: r.cycles):.0f}",
+        str(cell.max_cycles),
+        f"{middle(lambda r: r.seconds):.0f}",
+        f"{middle(lambda r: r.peak_memory_gb):.2f}",
+    ]
+
+
+def _csv_row(result: CellResult) -> Row:
+    """One row of table.csv; what does not exist is empty."""
+    cell = result.cell
+    two_d, three_d = cell.published or ("", "")
+    values: dict[str, str | int | float | None] = {
+        **_csv_place(cell),
+        "kappa": result.kappa,
+        "oracle_kappa": result.oracle_kappa,
+        "oracle_focused_kappa": result.oracle_focused_kappa,
+        "ratio": result.ratio,
+        "published_2d": two_d,
+        "published_3d": three_d,
+        "mean_posterior": result.mean_posterior,
+        "fraction_correct": result.fraction_correct,
+        "classes_found": int(result.classes_found),
+        "run_agreement": result.run_agreement,
+        "cycles": result.cycles,
+        "max_cycles": cell.max_cycles,
+        "seconds": result.seconds,
+        "peak_memory_gb": result.peak_memory_gb,
+        "machine": result.machine,
+        "date": result.date,
+    }
+    return {name: "" if value is None else value for name, value in values.items()}
+
+
+def _cycle_rows(result: CellResult) -> Iterator[Row]:
+    """One row a cycle of each run; run 1 is the best."""
+    for run, kappas in enumerate(result.kappa_by_cycle, start=1):
+        for cycle, kappa in enumerate(kappas, start=1):
+            yield {**_csv_place(result.cell), "run": run, "cycle": cycle, "kappa": kappa}
+
+
+def _csv_place(cell: Cell) -> Row:
+    return {
+        "strategy": cell.strategy,
+        "kind": cell.kind,
+        "scenario": cell.scenario,
+        "snr": cell.snr,
+        "particles": cell.particles,
+        "box": cell.box,
+        "seed": cell.seed,
+        "runs": cell.n_runs,
+    }
+
+
+def _limit(results: Sequence[CellResult], value: Callable[[CellResult], float]) -> str:
+    """Median of what belongs to the images, each set counted once."""
+    return f"{median({r.cell.seed: value(r) for r in results}.values()):.3f}"
+
+
+def _kappa_by_seed(results: Sequence[CellResult], strategy: Strategy) -> list[float]:
+    """Kappa of a strategy on each set, of the cell with the most runs."""
+    mine = [result for result in results if result.cell.strategy == strategy]
+    mine.sort(key=lambda result: result.cell.n_runs)
+    return list({result.cell.seed: result.kappa for result in mine}.values())
+
+
+def _set_key(cell: Cell) -> tuple[int, int, int, int, float]:
+    """Order of images and region; how many runs looked at them does not matter."""
+    place = list(REGIONS).index(cell.kind)
+    return place, cell.scenario, cell.particles, cell.box, -cell.snr
+
+
+def _line_key(cell: Cell) -> tuple[int, int, int, int, int, float, int, int]:
+    """Order of the details; cells that differ only in their seed are equal."""
+    return STRATEGIES.index(cell.strategy), *_set_key(cell), cell.n_runs, cell.max_cycles
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,5 @@
+"""What all classes share: images, their noise, the consensus map, what it leaves of images.
+
+In reading order: `band`, `images`, `noise`, `reconstruct`, `subparticles`, `preparation`,
+`consensus`, `half_grids`, `subtraction`, `resolution`, `residual_power`, `residuals`.
+"""

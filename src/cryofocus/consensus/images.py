@@ -1,0 +1,301 @@
+"""Particle index -> what the inference sees: centred transforms and CTFs of one band.
+
+Everything that makes images comparable happens here, once: contrast sign, background
+normalisation, centring by the pose's shift, removal of the odd aberrations' phase, and the
+bookkeeping for images that were multiplied by their CTF before they were written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Complex64, Float32, Float64, Int, Int32
+
+from cryofocus.consensus.band import Band
+from cryofocus.data.optics import OpticsGroup
+from cryofocus.data.particles import ParticleSet
+from cryofocus.execution.contract import Executor, Spread
+from cryofocus.execution.serial import HERE
+from cryofocus.kernels.contract import SliceGeometry
+from cryofocus.maths.ctf import aberration_phase, evaluate_ctf
+from cryofocus.maths.fourier import forward_2d, inverse_2d, shift_phases
+from cryofocus.placement import Array, Send, beside, join_rows, namespace, stay
+
+# An image leaves enough memory traffic behind that larger chunks gain nothing.
+CHUNK_PARTICLES, CHUNK_PIXELS = 512, 2**24
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Anything that gives raw particle images by index."""
+
+    def read(self, indices: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m box box"]:
+        """Return raw pixel values, float32."""
+        ...
+
+    def take(self, which: Int[np.ndarray, " m"]) -> Reader:
+        """Return a reader of some of the particles, which it counts from 0."""
+        ...
+
+
+@dataclass(frozen=True)
+class ImageTreatment:
+    """What is done to raw pixels.
+
+    Attributes
+    ----------
+    sign : +1 if protein is white in the files, -1 if it is black.
+    normalise : whether each image's background is brought to mean 0 and deviation 1.
+    background_radius_pixels : pixels farther than this from the centre are background.
+    background_edge_pixels : only within this centred square; beyond, images of optics groups
+        with a smaller field of view are padded.
+    """
+
+    sign: int
+    normalise: bool
+    background_radius_pixels: float
+    background_edge_pixels: float
+
+
+@dataclass(frozen=True)
+class ImageChunk:
+    """Prepared images of some particles, restricted to a band.
+
+    Attributes
+    ----------
+    particles : `(n,)` indices into the particle set.
+    groups : `(n,)` optics group index.
+    transforms : `(n, point)`; for an image written multiplied by its CTF, still so.
+    ctf : `(n, point)` CTF with envelope and scale, as it multiplies a projection.
+    is_premultiplied : `(n,)`.
+    """
+
+    particles: Int[np.ndarray, " n"]
+    groups: Int32[np.ndarray, " n"]
+    transforms: Complex64[Array, "n point"]
+    ctf: Float32[Array, "n point"]
+    is_premultiplied: Bool[np.ndarray, " n"]
+
+
+@dataclass(frozen=True)
+class ParticleImages:
+    """The images of a particle set, prepared chunk by chunk; nothing is kept.
+
+    Attributes
+    ----------
+    particles : the particle set.
+    reader : gives raw pixels.
+    treatment : what is done to them.
+    workers : threads of the Fourier transforms.
+    executor : where passes over all images are made.
+    """
+
+    particles: ParticleSet
+    reader: Reader
+    treatment: ImageTreatment
+    workers: int = 1
+    executor: Executor = HERE
+
+    def __len__(self) -> int:
+        """Return the number of particles."""
+        return len(self.particles)
+
+    @property
+    def stretch(self) -> float:
+        """Largest factor by which a group's magnification moves frequencies outwards, or 1."""
+        matrices = [group.microscope.magnification_matrix for group in self.particles.optics]
+        return max(1.0, float(np.linalg.norm(matrices, ord=2, axis=(1, 2)).max()))
+
+    @cached_property
+    def shards(self) -> Spread[ParticleImages]:
+        """The images of each range of particles, to be read where the range's work is done."""
+        ranges = self.executor.ranges(len(self))
+        return self.executor.place([self._take(rows) for rows in ranges], ranges)
+
+    def _take(self, rows: slice) -> ParticleImages:
+        if rows == slice(0, len(self)):
+            return replace(self, executor=HERE)
+        which = np.arange(rows.start, rows.stop)
+        # The table is the whole set's, and nobody asks for it where images are read.
+        particles = replace(self.particles.take(which), table=None)
+        return replace(self, particles=particles, reader=self.reader.take(which), executor=HERE)
+
+    def largest_band(self) -> Band:
+        """Return the band of all shells whose slices stay on a grid padded twofold."""
+        box = self.particles.box
+        return Band.disc(box, int((box - 1) / (2 * self.stretch) + 0.5))
+
+    def flipped(self) -> ParticleImages:
+        """Return the same images with the opposite contrast sign."""
+        return replace(self, treatment=replace(self.treatment, sign=-self.treatment.sign))
+
+    def chunks(
+        self, band: Band, which: Int[np.ndarray, " n"] | None = None, *, send: Send = stay
+    ) -> Iterator[ImageChunk]:
+        """Yield prepared chunks of some particles (all by default) in the order given.
+
+        While a chunk is worked on, the next one is read.
+
+        Parameters
+        ----------
+        band : points to keep.
+        which : particles.
+        send : brings arrays to where transforms and CTFs shall lie; they are made there.
+        """
+        chosen = np.arange(len(self)) if which is None else np.asarray(which)
+        size = max(1, min(CHUNK_PARTICLES, CHUNK_PIXELS // self.particles.box**2))
+        parts = [chosen[start : start + size] for start in range(0, len(chosen), size)]
+        with ThreadPoolExecutor(max_workers=1) as ahead:
+            reading = [ahead.submit(self.reader.read, part) for part in parts[:1]]
+            for part, following in zip(parts, [*parts[1:], None], strict=True):
+                pixels = reading.pop().result()
+                if following is not None:
+                    reading.append(ahead.submit(self.reader.read, following))
+                chunk = self.prepare(band, part, pixels, send=send)
+                del pixels
+                yield chunk
+                del chunk
+
+    def load(self, band: Band, chosen: Int[np.ndarray, " n"]) -> ImageChunk:
+        """Read and prepare the images of some particles."""
+        return self.prepare(band, chosen, self.reader.read(chosen))
+
+    def prepare(
+        self,
+        band: Band,
+        chosen: Int[np.ndarray, " n"],
+        pixels: Float32[np.ndarray, "n box box"],
+        *,
+        send: Send = stay,
+    ) -> ImageChunk:
+        """Prepare raw pixels of some particles; see `chunks`."""
+        particles = self.particles
+        shape = (particles.box, particles.pixel_size_angstrom)
+        half = forward_2d(treat(send(pixels), self.treatment), workers=self.workers)
+        half *= shift_phases(*shape, particles.shift_angstrom[chosen], send=send)
+        transforms = band.pick(half)
+        groups = particles.optics_of_particle[chosen].astype(np.int32)
+        present, group_of_row = np.unique(groups, return_inverse=True)
+        optics = [particles.optics[group] for group in present]
+        phases = _conjugate_phases(optics, band, shape)
+        if phases is not None:
+            xp = namespace(transforms)
+            transforms *= xp.take(send(phases), send(group_of_row), axis=0)
+        rows = [np.flatnonzero(groups == group) for group in present]
+        ctf = [
+            band.pick(
+                evaluate_ctf(particles.ctf.take(chosen[part]), one.microscope, *shape, send=send)
+            )
+            for one, part in zip(optics, rows, strict=True)
+        ]
+        is_premultiplied = np.array([one.ctf_premultiplied for one in optics], bool)[group_of_row]
+        joined = join_rows(ctf, np.concatenate(rows))
+        return ImageChunk(chosen, groups, transforms, joined, is_premultiplied)
+
+    def restore(
+        self,
+        band: Band,
+        chosen: Int[np.ndarray, " n"],
+        transforms: Complex64[np.ndarray, "n point"],
+    ) -> Float32[np.ndarray, "n box box"]:
+        """Return images of prepared transforms: off-centre and aberrated as in the files.
+
+        The inverse of `prepare` but for contrast sign and normalisation (`grey_scale`).
+        """
+        particles = self.particles
+        half = band.spread(transforms)
+        shift = particles.shift_angstrom[chosen]
+        half *= shift_phases(particles.box, particles.pixel_size_angstrom, -shift)
+        groups = particles.optics_of_particle[chosen]
+        for group in np.unique(groups):
+            microscope = particles.optics[group].microscope
+            phase = aberration_phase(microscope, particles.box, particles.pixel_size_angstrom)
+            if phase is not None:
+                half[groups == group] *= phase
+        return np.asarray(inverse_2d(half, particles.box, workers=self.workers))
+
+    def geometry(
+        self, band: Band, padding: int | float, edge: int, which: Int[np.ndarray, " n"]
+    ) -> SliceGeometry:
+        """Return where the band's slices of some particles cut a padded grid."""
+        matrices = projection_matrices(self.particles, which).astype(np.float32)
+        return SliceGeometry(edge, band.grid_points(padding), matrices)
+
+
+def projection_matrices(
+    particles: ParticleSet, which: Int[np.ndarray, " n"]
+) -> Float64[np.ndarray, "n 2 3"]:
+    """Return what carries points of the volume into the images, magnification included.
+
+    A frequency f of the image is M f in the specimen, so the slice runs along A^T M f, and the
+    point a is seen at M^T (A a)[:2].
+    """
+    magnification = np.array([group.microscope.magnification_matrix for group in particles.optics])
+    of_particle = magnification[particles.optics_of_particle[which]]
+    folded = np.einsum("nji,njk->nik", of_particle, particles.rotation[which, :2, :])
+    return np.asarray(folded, np.float64)
+
+
+def treat(
+    pixels: Float32[Array, "n box box"], treatment: ImageTreatment
+) -> Float32[Array, "n box box"]:
+    """Apply contrast sign and, where asked for, background normalisation."""
+    sign = float(treatment.sign)
+    if not treatment.normalise:
+        return pixels * sign
+    mean, deviation = background_moments(
+        pixels, treatment.background_radius_pixels, treatment.background_edge_pixels
+    )
+    return (pixels - mean[:, None, None]) * (sign / deviation)[:, None, None]
+
+
+def grey_scale(
+    pixels: Float32[np.ndarray, "n box box"], treatment: ImageTreatment
+) -> Float32[np.ndarray, " n"]:
+    """Return raw grey levels per unit of treated images, negative where protein is dark."""
+    sign = np.float32(treatment.sign)
+    if not treatment.normalise:
+        return np.full(len(pixels), sign, np.float32)
+    _, deviation = background_moments(
+        pixels, treatment.background_radius_pixels, treatment.background_edge_pixels
+    )
+    return np.asarray(sign * deviation)
+
+
+def background_moments(
+    pixels: Float32[Array, "n box box"], radius_pixels: float, edge_pixels: float
+) -> tuple[Float32[Array, " n"], Float32[Array, " n"]]:
+    """Return mean and standard deviation of each image outside a circle, inside a square."""
+    xp = namespace(pixels)
+    places = _background(pixels.shape[1], float(radius_pixels), float(edge_pixels))
+    lines = xp.reshape(pixels, (pixels.shape[0], -1))
+    outside = xp.take(lines, beside(places, pixels), axis=1)
+    deviation = xp.std(outside, axis=1)
+    return xp.mean(outside, axis=1), xp.maximum(deviation, float(np.finfo(np.float32).tiny))
+
+
+@cache
+def _background(box: int, radius_pixels: float, edge_pixels: float) -> Int[np.ndarray, " place"]:
+    axis = np.arange(box) - box // 2
+    inside = np.abs(axis) < edge_pixels / 2
+    is_outside = (np.hypot(axis[:, None], axis) > radius_pixels) & inside[:, None] & inside
+    return np.flatnonzero(is_outside)
+
+
+def _conjugate_phases(
+    optics: Sequence[OpticsGroup], band: Band, shape: tuple[int, float]
+) -> Complex64[np.ndarray, "group point"] | None:
+    """Return what removes odd aberrations, or None if no group has any."""
+    phases = [aberration_phase(group.microscope, *shape) for group in optics]
+    if all(phase is None for phase in phases):
+        return None
+    table = np.ones((len(phases), len(band)), np.complex64)
+    for row, phase in enumerate(phases):
+        if phase is not None:
+            table[row] = np.conj(band.pick(phase[None])[0])
+    return table

@@ -1,0 +1,93 @@
+"""Decisions taken once before any image is used: contrast sign, normalisation, half sets."""
+
+from __future__ import annotations
+
+import logging
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Int8
+
+from cryofocus.consensus.images import (
+    ImageTreatment,
+    ParticleImages,
+    Reader,
+    background_moments,
+)
+from cryofocus.data.half_sets import deal_half_sets
+from cryofocus.data.particles import ParticleSet
+from cryofocus.errors import ParticleError
+from cryofocus.execution.contract import Executor
+from cryofocus.execution.serial import HERE
+
+logger = logging.getLogger(__name__)
+
+SAMPLE_PARTICLES = 400
+# Backgrounds this uniform need no normalisation: relative spread of deviations, mean over
+# deviation.
+UNIFORM_DEVIATION, UNIFORM_MEAN = 0.1, 0.2
+BACKGROUND_RADIUS = 0.9
+
+Invert = Literal["auto", "yes", "no"]
+
+
+def prepare_images(
+    particles: ParticleSet,
+    reader: Reader,
+    invert: Invert,
+    workers: int,
+    executor: Executor = HERE,
+) -> ParticleImages:
+    """Look at a sample of the images and decide how all are treated.
+
+    Parameters
+    ----------
+    particles : the particle set.
+    reader : gives raw pixels.
+    invert : "yes" for dark protein, "no" for bright protein; "auto" guesses bright and lets the
+        consensus decide (`estimate_consensus`).
+    workers : threads of the Fourier transforms.
+    executor : where passes over all images are made.
+    """
+    n_sample = min(SAMPLE_PARTICLES, len(particles))
+    sample = np.unique(np.linspace(0, len(particles) - 1, n_sample).astype(np.int64))
+    edge = _common_field_pixels(particles)
+    radius = BACKGROUND_RADIUS * edge / 2
+    mean, deviation = background_moments(reader.read(sample), radius, edge)
+    if not np.median(deviation) > np.finfo(np.float32).tiny:
+        message = (
+            f"{particles.stack_paths[0] if particles.stack_paths else 'images'}: most images have "
+            "a background without any noise (all pixels equal); expected particle images. Check "
+            "that the stack is the one the particle table was made for."
+        )
+        raise ParticleError(message)
+    spread = float(np.median(np.abs(deviation / np.median(deviation) - 1)) / 0.6745)
+    offset = float(np.median(np.abs(mean)) / np.median(deviation))
+    normalise = spread > UNIFORM_DEVIATION or offset > UNIFORM_MEAN
+    logger.info(
+        "background of %d images: deviation %.4g with relative spread %.3f, |mean|/deviation "
+        "%.3f; the images are %s",
+        len(sample),
+        float(deviation.mean()),
+        spread,
+        offset,
+        "normalised one by one" if normalise else "used as they are",
+    )
+    treatment = ImageTreatment(-1 if invert == "yes" else 1, normalise, radius, edge)
+    return ParticleImages(particles, reader, treatment, workers, executor)
+
+
+def _common_field_pixels(particles: ParticleSet) -> float:
+    """Return the edge of the square that the images of every optics group fill."""
+    used = np.unique(particles.optics_of_particle)
+    fields = [particles.optics[g].box * particles.optics[g].pixel_size_angstrom for g in used]
+    return float(min(particles.box, min(fields) / particles.pixel_size_angstrom))
+
+
+def assign_half_sets(
+    particles: ParticleSet, seed: int
+) -> tuple[Int8[np.ndarray, " particle"], str]:
+    """Return half set 1 or 2 of every particle, and where it came from; see `deal_half_sets`."""
+    return deal_half_sets(
+        particles.half_set, particles.micrograph_of_particle, particles.parent_of_particle, seed
+    )

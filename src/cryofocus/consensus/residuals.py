@@ -1,0 +1,60 @@
+"""What images say beyond the consensus, or beyond another background.
+
+Matched residuals are what every comparison of classes, poses and regions starts from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Complex64, Float32, Int
+
+from cryofocus.consensus.band import Band
+from cryofocus.consensus.consensus import Consensus, ImageModel, fit_scales, scale_moments
+from cryofocus.consensus.half_grids import HalfGrids
+from cryofocus.consensus.reconstruct import matched_chunk
+from cryofocus.kernels.contract import SliceKernels
+from cryofocus.placement import Array, beside
+
+
+@dataclass(frozen=True)
+class MatchedResidual:
+    """Matched-filtered residuals `s C E / sigma2`, one a column, and precisions.
+
+    Both lie where the kernels want arrays; particles and scales are here.
+    """
+
+    particles: Int[np.ndarray, " n"]
+    data: tuple[Complex64[Array, "n point"], ...]
+    precision: Float32[Array, "n point"]
+    scale: Float32[np.ndarray, " n"]
+
+
+def matched_residuals(
+    background: HalfGrids, model: ImageModel, band: Band
+) -> Iterator[MatchedResidual]:
+    """Yield what each image says beyond its background, chunk by chunk, on the full-box band.
+
+    The scale `s` is fitted with the background's first column; precisions are `s^2 C^2 / sigma2`.
+    """
+    images = background.images
+    for chunk in images.chunks(band, send=background.kernels.send):
+        slices = background.slices(band, chunk.particles)
+        unit = np.ones(len(chunk.particles), np.float32)
+        data, precision = matched_chunk(chunk, band, model.noise, unit)
+        moments = scale_moments(band, data, precision, slices[..., 0])
+        scale = fit_scales(*moments, model.scale_prior)
+        factor = beside(scale[:, None], data)
+        precision *= factor
+        columns = tuple(
+            (data - precision * slices[..., column]) * factor for column in range(slices.shape[2])
+        )
+        precision *= factor
+        yield MatchedResidual(chunk.particles, columns, precision, scale)
+
+
+def whole_consensus(consensus: Consensus, kernels: SliceKernels) -> HalfGrids:
+    """Take out the consensus: what is left are residuals (strategies residual and global)."""
+    return HalfGrids(consensus.images, None, ((consensus.map.full,),), kernels)

@@ -1,0 +1,4 @@
+"""Tables of cisTEM and Frealign.
+
+In reading order: `columns`, `text`, `binary`, `frealign`, `new`.
+"""

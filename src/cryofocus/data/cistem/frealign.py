@@ -1,0 +1,253 @@
+"""Frealign's parameter files (.par) of 17 columns and, without the phase shift, of 16.
+
+Columns: number, psi, theta, phi, x and y shift (Å), magnification, film, the two defoci and their
+angle, phase shift (radians), occupancy, log-likelihood, sigma, score, change of the score. Lines
+that start with C are comments. A film below zero marks a particle that was left out of a cycle.
+The pixel size and the microscope stand elsewhere. Source: Frealign 9 and cisTEM 2.0,
+`frealign_parameter_file`; for signs see `cistem`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+from cryofocus.data.atomic import atomic_file
+from cryofocus.data.cistem.columns import (
+    NUMBERS,
+    POSTERIORS,
+    CountedRows,
+    class_files,
+    say_in_counted_rows,
+)
+from cryofocus.data.mrc import read_header
+from cryofocus.data.particle_table import (
+    Classes,
+    Column,
+    Names,
+    ParticleColumns,
+    Supplement,
+    require_lengths,
+)
+from cryofocus.data.stack_check import UNSET_PIXEL_SIZES
+from cryofocus.errors import FormatError, InputError, ParticleError
+
+COLUMNS = (
+    *("PositionInStack", "AnglePsi", "AngleTheta", "AnglePhi", "XShift", "YShift"),
+    *("Magnification", "Film", "Defocus1", "Defocus2", "DefocusAngle", "PhaseShift"),
+    *("Occupancy", "LogP", "Sigma", "Score", "ScoreChange"),
+)
+PHASE_SHIFT = COLUMNS.index("PhaseShift")
+COLUMNS_OF_WIDTH = {17: COLUMNS, 16: COLUMNS[:PHASE_SHIFT] + COLUMNS[PHASE_SHIFT + 1 :]}
+WIDTH_OF_COLUMN = {
+    **{"PositionInStack": 7, "AnglePsi": 7, "AngleTheta": 7, "AnglePhi": 7, "XShift": 9},
+    **{"YShift": 9, "Magnification": 7, "Film": 5, "Defocus1": 8, "Defocus2": 8},
+    **{"DefocusAngle": 7, "PhaseShift": 7, "Occupancy": 7, "LogP": 9, "Sigma": 10},
+    **{"Score": 7, "ScoreChange": 7},
+}
+"""Characters of each column, which one space separates."""
+DECIMALS = {
+    **{"PositionInStack": 0, "Magnification": 0, "Film": 0, "LogP": 0},
+    **{"Defocus1": 1, "Defocus2": 1, "Sigma": 4},
+}
+"""Other columns have two."""
+NUMBER = re.compile(r"\S+")
+
+
+@dataclass(frozen=True, eq=False)
+class FrealignTable:
+    """The particles of a .par file; a `ParticleTable`.
+
+    Attributes
+    ----------
+    path : Path
+    lines : tuple of str
+        Every line of the file, without its end.
+    row_lines : tuple of int
+        Which of them are rows, from 0.
+    cells : float64 array (n, 16 or 17)
+        The numbers of the rows.
+    supplement : Supplement
+        Stack and microscope.
+    """
+
+    path: Path
+    lines: tuple[str, ...]
+    row_lines: tuple[int, ...]
+    cells: Float[np.ndarray, "n width"]
+    supplement: Supplement
+    suffix: str = field(default=".par", init=False)
+
+    @classmethod
+    def open(cls, path: Path, supplement: Supplement) -> FrealignTable:
+        """Read a file.
+
+        Raises
+        ------
+        InputError
+            If it cannot be read.
+        FormatError
+            If a row has not 16 or 17 numbers, or another number than the first row.
+        """
+        try:
+            text = path.read_text(encoding="utf-8", errors="surrogateescape")
+        except OSError as error:
+            raise InputError(
+                f"{path}: cannot be read ({error.strerror}). Check the path."
+            ) from error
+        lines = tuple(text.split("\n"))
+        row_lines = tuple(
+            number
+            for number, line in enumerate(lines)
+            if line.strip() and not line.lstrip().startswith(("C", "c", "#", "!"))
+        )
+        cells = _read_cells(path, lines, row_lines)
+        return cls(path, lines, row_lines, cells, supplement)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self.row_lines)
+
+    def columns(self) -> ParticleColumns:
+        """Read what this package understands; see `ParticleTable`."""
+        labels = COLUMNS_OF_WIDTH[self.cells.shape[1]]
+        numbers = {label: self.cells[:, i] for i, label in enumerate(labels)}
+        film = np.abs(numbers["Film"])
+        films, index = np.unique(film, return_inverse=True)
+        micrographs = Names(tuple(f"{f:g}" for f in films), index.astype(np.int32))
+        rows = CountedRows(self.path, numbers | self._optics(), None, micrographs, self.row_name)
+        return rows.columns(self.supplement.stack)
+
+    def classes(self) -> Classes | None:
+        """Give none: a file holds the occupancies of one class, and does not say of which."""
+        return None
+
+    def unread(self) -> tuple[str, ...]:
+        """Name what is kept without being understood."""
+        known = {*NUMBERS, "Film"}
+        return tuple(c for c in COLUMNS_OF_WIDTH[self.cells.shape[1]] if c not in known)
+
+    def row_name(self, row: int) -> str:
+        """Name a row by its line."""
+        return f"line {self.row_lines[row] + 1}"
+
+    def write(
+        self, path: Path, columns: Mapping[str, Column], rows: Int[np.ndarray, " m"] | None
+    ) -> tuple[str, ...]:
+        """Write rows with columns replaced, and one file a class; see `ParticleTable`."""
+        chosen = np.arange(self.n_rows) if rows is None else rows
+        said, lost = say_in_counted_rows(columns)
+        require_lengths(columns, len(chosen))
+        labels = COLUMNS_OF_WIDTH[self.cells.shape[1]]
+        nowhere = tuple(label for label in said if label not in labels)
+        own = {label: values for label, values in said.items() if label in labels}
+        self._write_rows(path, own, chosen)
+        for class_path, occupancy in class_files(path, columns.get(POSTERIORS)):
+            self._write_rows(class_path, {**own, "Occupancy": occupancy}, chosen)
+        return (*lost, *nowhere)
+
+    def _optics(self) -> dict[str, Float[np.ndarray, " n"]]:
+        """Give what the user says of microscope and pixel size, for every row."""
+        microscope, pixel = self.supplement.microscope, self._pixel_size()
+        if microscope is None:
+            raise ParticleError(
+                f"{self.path}: a .par file does not hold voltage, spherical aberration and "
+                "amplitude contrast. Give them with --microscope KV,CS,CONTRAST, such as "
+                "300,2.7,0.07."
+            )
+        values = {
+            "PixelSize": pixel,
+            "MicroscopeVoltagekV": microscope.voltage_kilovolt,
+            "MicroscopeCsMM": microscope.spherical_aberration_mm,
+            "AmplitudeContrast": microscope.amplitude_contrast,
+        }
+        return {label: np.full(self.n_rows, float(value)) for label, value in values.items()}
+
+    def _pixel_size(self) -> float:
+        if self.supplement.pixel_size_angstrom is not None:
+            return self.supplement.pixel_size_angstrom
+        stack = self.supplement.stack
+        if stack is None:
+            raise ParticleError(
+                f"{self.path}: a .par file does not say where its images are. Give their stack "
+                "with --stack."
+            )
+        size = read_header(stack).voxel_size_angstrom[0]
+        if size in UNSET_PIXEL_SIZES:
+            raise ParticleError(
+                f"{self.path}: neither the .par file nor the header of {stack} gives the pixel "
+                "size. Give it with --pixel-size, in Å."
+            )
+        return size
+
+    def _write_rows(
+        self,
+        path: Path,
+        said: Mapping[str, Shaped[np.ndarray, " m"]],
+        chosen: Int[np.ndarray, " m"],
+    ) -> None:
+        labels = COLUMNS_OF_WIDTH[self.cells.shape[1]]
+        places = sorted(
+            (labels.index(label), format_column(label, v)) for label, v in said.items()
+        )
+        first, last = (self.row_lines[0], self.row_lines[-1]) if self.row_lines else (0, -1)
+        rows = [
+            _replace(self.lines[self.row_lines[row]], [(i, cells[k]) for i, cells in places])
+            for k, row in enumerate(chosen.tolist())
+        ]
+        lines = [*self.lines[:first], *rows, *self.lines[last + 1 :]]
+        with atomic_file(path) as handle:
+            handle.write("\n".join(lines).encode("utf-8", "surrogateescape"))
+
+
+def format_column(label: str, values: Shaped[np.ndarray, " m"]) -> list[str]:
+    """Write numbers as Frealign does, right-aligned in the width of their column."""
+    width, decimals = WIDTH_OF_COLUMN[label], DECIMALS.get(label, 2)
+    return [f"{value:{width}.{decimals}f}" for value in np.asarray(values).tolist()]
+
+
+def _read_cells(
+    path: Path, lines: Sequence[str], row_lines: Sequence[int]
+) -> Float[np.ndarray, "n width"]:
+    rows: list[list[float]] = []
+    width = 17
+    for place, number in enumerate(row_lines):
+        words = lines[number].split()
+        width = len(words) if place == 0 else width
+        if width not in COLUMNS_OF_WIDTH:
+            raise FormatError(
+                f"{path}, line {number + 1}: {width} columns, expected 17 (FrealignX) or 16 "
+                "(Frealign 9). Check that this is a Frealign parameter file."
+            )
+        if len(words) != width:
+            raise FormatError(
+                f"{path}, line {number + 1}: {len(words)} columns, expected {width} as in the "
+                "first row. The file may be cut short."
+            )
+        try:
+            rows.append([float(word) for word in words])
+        except ValueError as error:
+            raise FormatError(
+                f"{path}, line {number + 1}: {error}; expected numbers only. Correct the file."
+            ) from error
+    return np.array(rows, np.float64).reshape(len(rows), width)
+
+
+def _replace(line: str, cells: Sequence[tuple[int, str]]) -> str:
+    """Put cells into a row; each ends where the old one ended if it fits."""
+    spans = [match.span() for match in NUMBER.finditer(line)]
+    pieces: list[str] = []
+    position = 0
+    for index, text in cells:
+        _, stop = spans[index]
+        before = spans[index - 1][1] if index else 0
+        pieces += (line[position:before], " " if index else "")
+        pieces.append(text.strip().rjust(stop - before - (1 if index else 0)))
+        position = stop
+    return "".join((*pieces, line[position:]))

@@ -1,0 +1,104 @@
+"""cisTEM's parameter tables as text (STAR); for the columns see `cistem`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+
+from cryofocus.data.cistem.columns import (
+    MICROGRAPH,
+    NUMBERS,
+    POSTERIORS,
+    STACK,
+    CountedRows,
+    as_names,
+    class_files,
+    say_in_counted_rows,
+)
+from cryofocus.data.particle_table import Classes, Column, ParticleColumns, Supplement
+from cryofocus.data.star.document import StarDocument
+from cryofocus.data.star.scan import StarBlock
+
+PREFIX = "cisTEM"
+
+
+@dataclass(frozen=True, eq=False)
+class CistemStarTable:
+    """The particles of a cisTEM STAR file; a `ParticleTable`.
+
+    Attributes
+    ----------
+    document : StarDocument
+        The file.
+    block : StarBlock
+        Its table.
+    supplement : Supplement
+        May name the stack.
+    """
+
+    document: StarDocument
+    block: StarBlock
+    supplement: Supplement
+    suffix: str = field(default=".star", init=False)
+
+    @classmethod
+    def find(cls, document: StarDocument, supplement: Supplement) -> CistemStarTable | None:
+        """Take the file's first loop with a column of cisTEM's; None if it has none."""
+        for block in document.blocks:
+            if block.is_loop and any(label.startswith(PREFIX) for label in block.labels):
+                return cls(document, block, supplement)
+        return None
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.document.path
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return self.block.n_rows
+
+    def columns(self) -> ParticleColumns:
+        """Read what this package understands; see `ParticleTable`."""
+        table = self.document.read_table(
+            self.block,
+            numeric=[PREFIX + label for label in NUMBERS],
+            text=[PREFIX + STACK, PREFIX + MICROGRAPH],
+        )
+        numbers = {label.removeprefix(PREFIX): v for label, v in table.numbers.items()}
+        stacks, micrographs = (
+            as_names(table.texts[PREFIX + label]) if PREFIX + label in table.texts else None
+            for label in (STACK, MICROGRAPH)
+        )
+        rows = CountedRows(self.path, numbers, stacks, micrographs, self.row_name)
+        return rows.columns(self.supplement.stack)
+
+    def classes(self) -> Classes | None:
+        """Give none: a file holds the occupancies of one class, and does not say of which."""
+        return None
+
+    def unread(self) -> tuple[str, ...]:
+        """Name what is kept without being understood."""
+        known = {PREFIX + label for label in (*NUMBERS, STACK, MICROGRAPH)}
+        return tuple(label for label in self.block.labels if label not in known)
+
+    def row_name(self, row: int) -> str:
+        """Name a row by its line."""
+        return f"line {self.block.row_lines[row] + 1}"
+
+    def write(
+        self, path: Path, columns: Mapping[str, Column], rows: Int[np.ndarray, " m"] | None
+    ) -> tuple[str, ...]:
+        """Write rows with columns replaced or added, and one file a class; see `ParticleTable`."""
+        said, lost = say_in_counted_rows(columns)
+        named = {PREFIX + label: values for label, values in said.items()}
+        self.document.write(path, self.block, named, rows)
+        for class_path, occupancy in class_files(path, columns.get(POSTERIORS)):
+            own = {**named, PREFIX + "Occupancy": occupancy}
+            self.document.write(class_path, self.block, own, rows)
+        return lost

@@ -1,0 +1,253 @@
+"""The fields of a cryoSPARC job's particles, spread over several files that share their uids."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+from cryofocus.data.atomic import atomic_file
+from cryofocus.data.cryosparc.containers import read_cs, write_cs_header
+from cryofocus.errors import FormatError, ParticleError
+
+UID = "uid"
+# Rows written at a time.
+CHUNK = 16_384
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One file, and which of its rows belongs to each particle (None: the same row)."""
+
+    path: Path
+    rows: Shaped[np.ndarray, " m"]
+    row_of_particle: Int[np.ndarray, " n"] | None
+
+    def take(self, field: str) -> Shaped[np.ndarray, "n ..."]:
+        """Read a field, particle by particle."""
+        column = self.rows[field]
+        return column if self.row_of_particle is None else column[self.row_of_particle]
+
+
+@dataclass(frozen=True, eq=False)
+class CsDataset:
+    """Particles of a job.
+
+    Attributes
+    ----------
+    parts : tuple of Part
+        The particle file first; fields of earlier files win.
+    """
+
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> CsDataset:
+        """Read a particle file.
+
+        Raises
+        ------
+        InputError
+            If it cannot be read.
+        FormatError
+            If it is damaged.
+        ParticleError
+            If it holds no particles, or not every particle has a uid of its own.
+        """
+        rows = _read_with_uids(path)
+        if len(rows) == 0:
+            raise ParticleError(
+                f"{path}: has no rows, so there are no particles. Check the job that made it."
+            )
+        return cls((Part(path, rows, None),))
+
+    def join(self, path: Path) -> CsDataset:
+        """Add the fields of a passthrough file.
+
+        Raises
+        ------
+        ParticleError
+            If the file lacks particles of this set.
+        """
+        rows = _read_with_uids(path)
+        order = np.argsort(rows[UID])
+        uids, known = self.uids, rows[UID][order]
+        places = np.minimum(np.searchsorted(known, uids), len(known) - 1)
+        missing = np.flatnonzero(known[places] != uids) if len(known) else np.arange(len(uids))
+        if missing.size:
+            raise ParticleError(
+                f"{path}: lacks {missing.size} of the {len(uids)} particles of {self.path} (the "
+                f"first: uid {uids[missing[0]]}). Give the passthrough file of the same job."
+            )
+        return CsDataset((*self.parts, Part(path, rows, order[places])))
+
+    @property
+    def path(self) -> Path:
+        """The particle file."""
+        return self.parts[0].path
+
+    @property
+    def uids(self) -> Shaped[np.ndarray, " n"]:
+        """Identities of the particles."""
+        return np.asarray(self.parts[0].rows[UID])
+
+    @property
+    def n_rows(self) -> int:
+        """Number of particles."""
+        return len(self.parts[0].rows)
+
+    @property
+    def fields(self) -> dict[str, np.dtype[Any]]:
+        """Type of each field, in the order of the files."""
+        fields: dict[str, np.dtype[Any]] = {}
+        for part in self.parts:
+            for name in part.rows.dtype.names or ():
+                fields.setdefault(name, part.rows.dtype[name])
+        return fields
+
+    def has(self, field: str) -> bool:
+        """Whether some file has a field."""
+        return any(field in (part.rows.dtype.names or ()) for part in self.parts)
+
+    def column(self, field: str) -> Shaped[np.ndarray, "n ..."]:
+        """Read a field as it is stored."""
+        return self._part(field).take(field)
+
+    def numbers(self, field: str, *shape: int) -> Float[np.ndarray, "n ..."]:
+        """Read a numeric field as float64 (n, *shape), every value finite.
+
+        Raises
+        ------
+        FormatError
+            If the field holds something else.
+        ParticleError
+            If a value is not finite.
+        """
+        column, part = self.column(field), self._part(field)
+        if column.dtype.kind not in "iuf" or column.shape[1:] != shape:
+            size = "x".join(map(str, shape)) or "one"
+            raise FormatError(
+                f"{part.path}: {field} holds {part.rows.dtype[field]}, expected {size} number"
+                f"{'s' if shape else ''} a particle. Export the particles again from cryoSPARC."
+            )
+        values = np.asarray(column, np.float64)
+        finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+        if not finite.all():
+            row = int(np.argmin(finite))
+            raise ParticleError(
+                f"{part.path}, row {row + 1}: {field} is {column[row]}, expected a finite number "
+                f"(rows like this: {int((~finite).sum())}). Correct or remove these rows."
+            )
+        return values
+
+    def texts(self, field: str) -> tuple[tuple[str, ...], Int[np.ndarray, " n"]]:
+        """Read a text field: each text once, and which is whose.
+
+        Raises
+        ------
+        FormatError
+            If the field holds something else.
+        """
+        column, part = self.column(field), self._part(field)
+        if column.dtype.kind not in "SU" or column.ndim != 1:
+            raise FormatError(
+                f"{part.path}: {field} holds {part.rows.dtype[field]}, expected a text a "
+                "particle. Export the particles again from cryoSPARC."
+            )
+        distinct, first, index = np.unique(column, return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order))
+        raw = distinct[order].tolist()
+        decoded = (t if isinstance(t, str) else t.decode("utf-8", "surrogateescape") for t in raw)
+        return tuple(decoded), rank[index].astype(np.int32)
+
+    def write(
+        self,
+        path: Path,
+        replaced: Mapping[str, Shaped[np.ndarray, "m ..."]],
+        rows: Int[np.ndarray, " m"] | None,
+        *,
+        drop: Collection[str] = (),
+    ) -> None:
+        """Write every field of every file as one NUMPY container.
+
+        Parameters
+        ----------
+        path : Path
+            Where to; replaced atomically.
+        replaced : mapping of field to m values
+            New content of fields, in their place and of their type, or new fields behind them.
+        rows : int array (m,) or None
+            Particles to write, in this order.
+        drop : collection of str
+            Fields to leave out.
+
+        Raises
+        ------
+        OutputError
+            Disk full, no permission.
+        """
+        known, columns = self.fields, []
+        for name, dtype in known.items():
+            if name in drop:
+                continue
+            if name in replaced:
+                columns.append((name, np.asarray(replaced[name], dtype.base)))
+            else:
+                column = self.column(name)
+                columns.append((name, column if rows is None else column[rows]))
+        added = [(name, column) for name, column in replaced.items() if name not in known]
+        write_fields(path, [*columns, *added])
+
+    def _part(self, field: str) -> Part:
+        return next(part for part in self.parts if field in (part.rows.dtype.names or ()))
+
+
+def write_fields(path: Path, fields: Sequence[tuple[str, np.ndarray]]) -> None:
+    """Write columns as a .cs file.
+
+    Parameters
+    ----------
+    path : Path
+        Where to; replaced atomically.
+    fields : sequence of (name, array (n, ...))
+        In this order; types are written as they are.
+
+    Raises
+    ------
+    OutputError
+        Disk full, no permission.
+    """
+    n_rows = len(fields[0][1])
+    dtype = np.dtype([(name, column.dtype, column.shape[1:]) for name, column in fields])
+    with atomic_file(path) as handle:
+        write_cs_header(handle, dtype, n_rows)
+        for start in range(0, n_rows, CHUNK):
+            chunk = np.empty(min(CHUNK, n_rows - start), dtype)
+            for name, column in fields:
+                chunk[name] = column[start : start + CHUNK]
+            handle.write(chunk.tobytes())
+
+
+def _read_with_uids(path: Path) -> Shaped[np.ndarray, " n"]:
+    rows = read_cs(path)
+    if UID not in (rows.dtype.names or ()) or rows.dtype[UID] != np.dtype("<u8"):
+        raise ParticleError(
+            f"{path}: has no field uid of unsigned 64-bit numbers, so its particles have no "
+            "identity. Give a particle file of a cryoSPARC job."
+        )
+    sorted_uids = np.sort(rows[UID])
+    repeats = np.flatnonzero(sorted_uids[1:] == sorted_uids[:-1])
+    if repeats.size:
+        uid = sorted_uids[repeats[0]]
+        first, second = np.flatnonzero(rows[UID] == uid)[:2]
+        raise ParticleError(
+            f"{path}: uid {uid} stands in rows {first + 1} and {second + 1}; expected every uid "
+            "once. Remove duplicate particles in cryoSPARC."
+        )
+    return rows

@@ -1,0 +1,131 @@
+"""Columns named as RELION's, said in cryoSPARC's fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int, Shaped
+from scipy.spatial.transform import Rotation
+
+from cryofocus.data.cryosparc.dataset import CsDataset
+from cryofocus.data.particle_table import Column, require_lengths
+from cryofocus.maths.rotations import rotation_from_euler
+
+Fields = dict[str, Shaped[np.ndarray, "m ..."]]
+ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
+ORIGINS = ("rlnOriginXAngst", "rlnOriginYAngst")
+EXPANSION = ("cryofocusParent", "cryofocusOperator")
+# Label, field, type, and how a value is said.
+Say = Callable[[np.ndarray], np.ndarray]
+SIMPLE: dict[str, tuple[str, str, Say]] = {
+    "rlnClassNumber": ("alignments3D/class", "<u4", lambda number: number - 1),
+    "rlnMaxValueProbDistribution": ("alignments3D/class_posterior", "<f4", np.asarray),
+    "rlnRandomSubset": ("alignments3D/split", "<u4", lambda number: number - 1),
+    "rlnLogLikeliContribution": ("cryofocus/log_likelihood", "<f8", np.asarray),
+    "cryofocusClassPosterior": ("cryofocus/class_posterior", "<f4", np.asarray),
+    "cryofocusOperatorClasses": ("cryofocus/operator_classes", "<u4", lambda number: number - 1),
+    "rlnDefocusU": ("ctf/df1_A", "<f4", np.asarray),
+    "rlnDefocusV": ("ctf/df2_A", "<f4", np.asarray),
+    "rlnDefocusAngle": ("ctf/df_angle_rad", "<f4", np.radians),
+    "rlnPhaseShift": ("ctf/phase_shift_rad", "<f4", np.radians),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class SaidFields:
+    """Fields to write, and the labels for which there is none."""
+
+    fields: Fields
+    lost: tuple[str, ...]
+
+
+def say_in_fields(
+    dataset: CsDataset, columns: Mapping[str, Column], rows: Int[np.ndarray, " m"] | None
+) -> SaidFields:
+    """Translate columns.
+
+    Parameters
+    ----------
+    dataset : CsDataset
+        The particles' own fields.
+    columns : mapping of RELION's label to m values
+    rows : int array (m,) or None
+        Whose columns they are.
+
+    Raises
+    ------
+    ValueError
+        If a column has not m values.
+    """
+    n_rows = dataset.n_rows if rows is None else len(rows)
+    require_lengths(columns, n_rows)
+    fields: Fields = {}
+    lost = []
+    for label, column in columns.items():
+        if label in SIMPLE:
+            name, dtype, say = SIMPLE[label]
+            fields[name] = say(np.asarray(column)).astype(dtype)
+        elif label not in (*ANGLES, *ORIGINS, *EXPANSION):
+            lost.append(label)
+    if all(label in columns for label in ANGLES):
+        angles = np.stack([np.asarray(columns[label], np.float64) for label in ANGLES], axis=1)
+        fields["alignments3D/pose"] = rotation_vectors(rotation_from_euler(angles))
+    if all(label in columns for label in ORIGINS):
+        has_own_size = dataset.has("alignments3D/psize_A")
+        pixel = dataset.numbers("alignments3D/psize_A" if has_own_size else "blob/psize_A")
+        pixel = pixel if rows is None else pixel[rows]
+        shift = np.stack([np.asarray(columns[label], np.float64) for label in ORIGINS], axis=1)
+        fields["alignments3D/shift"] = (shift / pixel[:, None]).astype("<f4")
+    if all(label in columns for label in EXPANSION):
+        operator = np.asarray(columns[EXPANSION[1]], np.uint64) - np.uint64(1)
+        uids = dataset.uids if rows is None else dataset.uids[rows]
+        fields |= mark_copies(uids, operator)
+    return SaidFields(fields, tuple(lost))
+
+
+def mark_copies(
+    source_uid: Shaped[np.ndarray, " m"], operator: Shaped[np.ndarray, " m"]
+) -> Fields:
+    """Give copies under symmetry operators uids of their own, and say of what they are copies.
+
+    Parameters
+    ----------
+    source_uid : uint64 array (m,)
+        Particle that was copied.
+    operator : uint64 array (m,)
+        From 0.
+    """
+    return {
+        "uid": mix_uids(source_uid, operator),
+        "sym_expand/src_uid": source_uid,
+        "sym_expand/idx": operator.astype("<u4"),
+    }
+
+
+def mix_uids(
+    first: Shaped[np.ndarray, " m"], second: Shaped[np.ndarray, " m"]
+) -> Shaped[np.ndarray, " m"]:
+    """Mix two numbers into a uid: equal pairs give equal uids, others practically never.
+
+    With splitmix64 of Steele, Lea and Flood, OOPSLA 2014.
+
+    Parameters
+    ----------
+    first, second : uint64 arrays (m,)
+    """
+    return _splitmix(first ^ _splitmix(second + np.uint64(1)))
+
+
+def _splitmix(values: Shaped[np.ndarray, " m"]) -> Shaped[np.ndarray, " m"]:
+    z = values.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(z ^ (z >> np.uint64(31)))
+
+
+def rotation_vectors(rotation: Shaped[np.ndarray, "m 3 3"]) -> Shaped[np.ndarray, "m 3"]:
+    """Give `alignments3D/pose` of rotations A."""
+    vectors = Rotation.from_matrix(np.swapaxes(rotation, 1, 2)).as_rotvec()
+    return np.asarray(vectors).astype("<f4")

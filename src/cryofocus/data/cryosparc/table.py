@@ -1,0 +1,372 @@
+"""cryoSPARC's particle files (.cs).
+
+Rotation: `alignments3D/pose` is the rotation vector (axis times angle in radians) of the transpose
+of this package's A. Shift: `alignments3D/shift` is in pixels of `alignments3D/psize_A` and, added
+to the image, centres the particle, as RELION's origin does. Angles of the CTF are in radians,
+lengths in Å, underfocus positive, defocus angle from +x to the axis of `df1_A`. Images, halves and
+classes count from 0. `blob/sign` is -1 where protein is dark. Paths start at the project's folder,
+with or without `>` before them. Aberrations: `cryosparc_optics`. Sources: cryosparc-tools 5.0; the
+guide's page on .cs files; poses and shifts checked against cryoDRGN's reading of them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+from scipy.spatial.transform import Rotation
+
+from cryofocus.data.cryosparc.dataset import CsDataset
+from cryofocus.data.cryosparc.fields import say_in_fields
+from cryofocus.data.cryosparc.optics import make_microscope
+from cryofocus.data.expansion import Expansion, first_repeat
+from cryofocus.data.grouping import group_rows
+from cryofocus.data.optics import GroupsOfParticles, OpticsGroup
+from cryofocus.data.particle_table import (
+    Classes,
+    Column,
+    Names,
+    ParticleColumns,
+    Supplement,
+    unposed,
+)
+from cryofocus.data.stack_paths import ImagePlaces
+from cryofocus.errors import ParticleError
+from cryofocus.maths.ctf import CtfParameters, Microscope
+
+logger = logging.getLogger(__name__)
+
+IMAGE_FIELDS = ("blob/path", "blob/idx", "blob/shape", "blob/psize_A")
+POSE_FIELDS = ("alignments3D/pose", "alignments3D/shift")
+CTF_FIELDS = ("ctf/accel_kv", "ctf/cs_mm", "ctf/amp_contrast")
+DEFOCUS_FIELDS = ("ctf/df1_A", "ctf/df2_A", "ctf/df_angle_rad")
+# Their values where a file has no such field.
+OPTIONAL_CTF = {"ctf/phase_shift_rad": 0.0, "ctf/bfactor": 0.0, "ctf/scale": 1.0}
+ABERRATION_FIELDS = {"ctf/tilt_A": 2, "ctf/trefoil_A": 2, "ctf/anisomag": 4}
+UNUSED_ABERRATIONS = ("ctf/tetra_A", "ctf/shift_A")
+EXPANSION_FIELDS = ("sym_expand/src_uid", "sym_expand/idx")
+SIGN_FIELD = "blob/sign"
+MICROGRAPH_FIELDS = ("location/micrograph_path", "location/micrograph_uid")
+CLASS_FIELD, POSTERIOR_FIELD = "alignments3D/class", "cryofocus/class_posterior"
+UNDERSTOOD_FIELDS = {
+    *("uid", SIGN_FIELD, "alignments3D/psize_A", "alignments3D/split", "ctf/exp_group_id"),
+    *(*IMAGE_FIELDS, *POSE_FIELDS, *CTF_FIELDS, *DEFOCUS_FIELDS, *OPTIONAL_CTF),
+    *(*ABERRATION_FIELDS, *EXPANSION_FIELDS, *MICROGRAPH_FIELDS, CLASS_FIELD, POSTERIOR_FIELD),
+    "alignments3D/class_posterior",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class CryosparcTable:
+    """The particles of a cryoSPARC job; a `ParticleTable`.
+
+    Attributes
+    ----------
+    dataset : CsDataset
+        Their fields, passthrough files joined.
+    needs_poses : bool
+        Whether poses are read.
+    """
+
+    dataset: CsDataset
+    needs_poses: bool = True
+    suffix: str = field(default=".cs", init=False)
+
+    @classmethod
+    def open(cls, path: Path, supplement: Supplement) -> CryosparcTable:
+        """Read a particle file and its passthrough files.
+
+        If none are named and fields are missing, files `*passthrough*.cs` beside it that hold all
+        its particles are joined.
+
+        Raises
+        ------
+        InputError
+            If a file cannot be read.
+        FormatError
+            If one is damaged.
+        ParticleError
+            If there are no particles, or a passthrough file lacks some.
+        """
+        dataset = CsDataset.read(path)
+        for other in supplement.passthrough:
+            dataset = dataset.join(other)
+        if not supplement.passthrough and _missing(dataset):
+            dataset = _join_siblings(dataset)
+        return cls(dataset, supplement.needs_poses)
+
+    @property
+    def path(self) -> Path:
+        """The particle file."""
+        return self.dataset.path
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return self.dataset.n_rows
+
+    def columns(self) -> ParticleColumns:
+        """Read what this package understands; see `ParticleTable`."""
+        dataset = self.dataset
+        _require(dataset, IMAGE_FIELDS, "images: {}")
+        rotation, shift = unposed(dataset.n_rows)
+        if self.needs_poses:
+            _require(dataset, POSE_FIELDS, "3-D poses: {}. Refine the particles first")
+            rotation, shift = _read_rotations(dataset), _read_shifts(dataset)
+        _require(dataset, (*CTF_FIELDS, *DEFOCUS_FIELDS), "CTF: {}")
+        optics, optics_of_particle = _read_optics(dataset)
+        stacks, stack_of_particle = dataset.texts("blob/path")
+        return ParticleColumns(
+            places=ImagePlaces(
+                tuple(stack.removeprefix(">") for stack in stacks),
+                stack_of_particle,
+                _image_index(dataset),
+            ),
+            rotation=rotation,
+            shift_angstrom=shift,
+            ctf=_read_ctf(dataset),
+            optics=optics,
+            optics_of_particle=optics_of_particle,
+            half_set=_read_half_sets(dataset),
+            micrographs=_read_micrographs(dataset),
+            expansion=self.expansion(),
+            protein_sign=_read_sign(dataset),
+        )
+
+    def expansion(self) -> Expansion | None:
+        """Read which rows are copies of which particle; None where no fields tell them apart."""
+        return _read_expansion(self.dataset)
+
+    def classes(self) -> Classes | None:
+        """Read alignments3D/class and, as cryofocus writes them, posteriors."""
+        dataset = self.dataset
+        if not dataset.has(CLASS_FIELD):
+            return None
+        posterior = None
+        if dataset.has(POSTERIOR_FIELD):
+            shape = dataset.column(POSTERIOR_FIELD).shape[1:]
+            posterior = dataset.numbers(POSTERIOR_FIELD, *shape[:1])
+        return Classes(dataset.numbers(CLASS_FIELD).astype(np.int64), posterior)
+
+    def unread(self) -> tuple[str, ...]:
+        """Name what is kept without being understood."""
+        return tuple(name for name in self.dataset.fields if name not in UNDERSTOOD_FIELDS)
+
+    def row_name(self, row: int) -> str:
+        """Name a row by its number."""
+        return f"row {row + 1}"
+
+    def write(
+        self, path: Path, columns: Mapping[str, Column], rows: Int[np.ndarray, " m"] | None
+    ) -> tuple[str, ...]:
+        """Write rows with columns replaced or added; see `ParticleTable`."""
+        said = say_in_fields(self.dataset, columns, rows)
+        self.dataset.write(path, said.fields, rows)
+        return said.lost
+
+    def write_parents(
+        self, path: Path, columns: Mapping[str, Column], rows: Int[np.ndarray, " m"]
+    ) -> None:
+        """Write one copy of each particle as the particle itself, with the uid it had.
+
+        Parameters
+        ----------
+        path : Path
+            Where to; replaced atomically.
+        columns : mapping of RELION's label to m values
+        rows : int array (m,)
+            The copies to write.
+
+        Raises
+        ------
+        OutputError
+            Disk full, no permission.
+        """
+        fields = say_in_fields(self.dataset, columns, rows).fields
+        fields["uid"] = self.dataset.column(EXPANSION_FIELDS[0])[rows]
+        self.dataset.write(path, fields, rows, drop=EXPANSION_FIELDS)
+
+
+def _missing(dataset: CsDataset) -> list[str]:
+    needed = (*IMAGE_FIELDS, *POSE_FIELDS, *CTF_FIELDS, *DEFOCUS_FIELDS)
+    return [name for name in needed if not dataset.has(name)]
+
+
+def _join_siblings(dataset: CsDataset) -> CsDataset:
+    siblings = sorted(dataset.path.absolute().parent.glob("*passthrough*.cs"))
+    for path in siblings:
+        if path.name == dataset.path.name:
+            continue
+        try:
+            dataset = dataset.join(path)
+        except ParticleError:
+            continue  # of another output of the same job
+    return dataset
+
+
+def _require(dataset: CsDataset, fields: tuple[str, ...], advice: str) -> None:
+    missing = [name for name in fields if not dataset.has(name)]
+    if missing:
+        what = advice.format(f"{', '.join(missing)} missing")
+        raise ParticleError(
+            f"{dataset.path}: has no {what}, or give the job's passthrough file, which holds "
+            "these fields, with --passthrough."
+        )
+
+
+def _image_index(dataset: CsDataset) -> Int[np.ndarray, " n"]:
+    index = dataset.numbers("blob/idx")
+    if (index < 0).any():
+        row = int(np.argmax(index < 0))
+        raise ParticleError(
+            f"{dataset.path}, row {row + 1}: blob/idx is {index[row]:g}; expected images counted "
+            "from 0. Correct the file."
+        )
+    return index.astype(np.int64)
+
+
+def _read_rotations(dataset: CsDataset) -> Float[np.ndarray, "n 3 3"]:
+    active = Rotation.from_rotvec(dataset.numbers("alignments3D/pose", 3))
+    return np.asarray(np.ascontiguousarray(np.swapaxes(active.as_matrix(), 1, 2)))
+
+
+def _read_shifts(dataset: CsDataset) -> Float[np.ndarray, "n 2"]:
+    has_own_size = dataset.has("alignments3D/psize_A")
+    pixel = dataset.numbers("alignments3D/psize_A" if has_own_size else "blob/psize_A")
+    return np.asarray(dataset.numbers("alignments3D/shift", 2) * pixel[:, None])
+
+
+def _read_ctf(dataset: CsDataset) -> CtfParameters:
+    defocus_u, defocus_v, angle = (dataset.numbers(name) for name in DEFOCUS_FIELDS)
+    phase, b_factor, scale = (
+        dataset.numbers(name) if dataset.has(name) else np.full(dataset.n_rows, default)
+        for name, default in OPTIONAL_CTF.items()
+    )
+    return CtfParameters(
+        defocus_u, defocus_v, np.degrees(angle), np.degrees(phase), b_factor, scale
+    )
+
+
+def _read_half_sets(dataset: CsDataset) -> Int[np.ndarray, " n"]:
+    """Give 1 or 2; 0 where there are no halves: cryoSPARC then writes the same for all."""
+    none = np.zeros(dataset.n_rows, np.int8)
+    if not dataset.has("alignments3D/split"):
+        return none
+    split = dataset.numbers("alignments3D/split")
+    wrong = ~np.isin(split, (0, 1))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ParticleError(
+            f"{dataset.path}, row {row + 1}: alignments3D/split is {split[row]:g}, expected 0 or "
+            "1. Refine the particles again."
+        )
+    return none if (split == split[0]).all() else split.astype(np.int8) + np.int8(1)
+
+
+def _read_expansion(dataset: CsDataset) -> Expansion | None:
+    """Give parents and operators; None where they do not tell copies apart, as for helices."""
+    if not all(map(dataset.has, EXPANSION_FIELDS)):
+        return None
+    source, operator = (dataset.column(name) for name in EXPANSION_FIELDS)
+    parent = group_rows([source])[1].astype(np.int64)
+    operator = operator.astype(np.int64)
+    if (operator < 0).any() or first_repeat(parent, operator) is not None:
+        return None
+    return Expansion(parent, operator)
+
+
+def _read_micrographs(dataset: CsDataset) -> Names | None:
+    path_field, uid_field = MICROGRAPH_FIELDS
+    if dataset.has(path_field):
+        paths, index = dataset.texts(path_field)
+        return Names(tuple(path.removeprefix(">") for path in paths), index)
+    if dataset.has(uid_field):
+        uids, index = np.unique(dataset.column(uid_field), return_inverse=True)
+        return Names(tuple(map(str, uids.tolist())), index.astype(np.int32))
+    return None
+
+
+def _read_optics(dataset: CsDataset) -> GroupsOfParticles:
+    """Group the particles of equal optics and exposure group, in order of appearance."""
+    for name in UNUSED_ABERRATIONS:
+        if dataset.has(name) and np.any(dataset.column(name)):
+            logger.warning(
+                "%s: %s is not zero, but its sign is not documented: it is kept and not used",
+                *(dataset.path, name),
+            )
+    columns: dict[str, Shaped[np.ndarray, "n k"]] = {
+        name: dataset.numbers(name)[:, None] for name in (*CTF_FIELDS, "blob/psize_A")
+    }
+    columns["blob/shape"] = dataset.numbers("blob/shape", 2)
+    for name, width in ABERRATION_FIELDS.items():
+        has = dataset.has(name)
+        columns[name] = dataset.numbers(name, width) if has else np.zeros((dataset.n_rows, width))
+    group_id = "ctf/exp_group_id"
+    ids = dataset.numbers(group_id) if dataset.has(group_id) else np.zeros(dataset.n_rows)
+    flat = [ids, *(column[:, i] for column in columns.values() for i in range(column.shape[1]))]
+    first_rows, index = group_rows(flat)
+    numbers = ids[first_rows].astype(np.int64)
+    # The groups' own numbers, unless they count from 0 or do not tell groups apart.
+    if numbers.min() < 1 or len(np.unique(numbers)) < len(numbers):
+        numbers = np.arange(1, len(first_rows) + 1)
+    groups = tuple(
+        _make_group(
+            dataset, number, int(ids[row]), {k: c[row].tolist() for k, c in columns.items()}
+        )
+        for number, row in zip(numbers.tolist(), first_rows.tolist(), strict=True)
+    )
+    return groups, index
+
+
+def _make_group(
+    dataset: CsDataset, number: int, group_id: int, values: Mapping[str, list[float]]
+) -> OpticsGroup:
+    where = f"{dataset.path}: exposure group {group_id}"
+    rows, columns = values["blob/shape"]
+    if rows != columns:
+        raise ParticleError(
+            f"{where}: images of {columns:g} x {rows:g} pixels; expected square images. Extract "
+            "the particles again."
+        )
+    kilovolt, cs, contrast = (_exact(values[name][0]) for name in CTF_FIELDS)
+    tilt, trefoil = values["ctf/tilt_A"], values["ctf/trefoil_A"]
+    try:
+        microscope = make_microscope(
+            Microscope(kilovolt, cs, contrast),
+            (tilt[0], tilt[1]),
+            (trefoil[0], trefoil[1]),
+            tuple(values["ctf/anisomag"]),
+        )
+        return OpticsGroup(
+            number=number,
+            name=f"exposureGroup{group_id}",
+            pixel_size_angstrom=_exact(values["blob/psize_A"][0]),
+            box=int(rows),
+            microscope=microscope,
+            ctf_premultiplied=False,
+        )
+    except ValueError as error:
+        raise ParticleError(f"{where}: {error}. Correct it in cryoSPARC.") from error
+
+
+def _exact(stored: float) -> float:
+    """Undo the rounding of a decimal number to single precision: 1.3450001 is 1.345."""
+    return float(np.format_float_positional(np.float32(stored), unique=True))
+
+
+def _read_sign(dataset: CsDataset) -> int:
+    """Give the contrast of the images, which has to be one for all."""
+    if not dataset.has(SIGN_FIELD):
+        return -1
+    sign = dataset.numbers(SIGN_FIELD)
+    if (sign != sign[0]).any():
+        row = int(np.argmax(sign != sign[0]))
+        raise ParticleError(
+            f"{dataset.path}, row {row + 1}: {SIGN_FIELD} is {sign[row]:g}, but {sign[0]:g} in "
+            "row 1; expected images of one contrast. Split the particles by it."
+        )
+    return 1 if sign[0] > 0 else -1

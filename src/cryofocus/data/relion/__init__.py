@@ -1,0 +1,4 @@
+"""RELION's particle STAR files.
+
+In reading order: `columns`, `table`, `new`.
+"""

@@ -1,0 +1,125 @@
+"""A new STAR file, as RELION 3.1 and later write it, from particles of any format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped
+
+from cryofocus.data.optics import OpticsGroup
+from cryofocus.data.particle_table import Classes, ParticleColumns
+from cryofocus.data.relion.columns import EXPANSION_LABELS
+from cryofocus.data.star.document import write_star
+from cryofocus.maths.rotations import euler_from_rotation
+
+Cells = Shaped[np.ndarray, "n ..."] | list[str]
+
+
+def write_relion(path: Path, columns: ParticleColumns, classes: Classes | None) -> list[str]:
+    """Write particles as a STAR file with an optics table.
+
+    Parameters
+    ----------
+    path : Path
+        Where to; replaced atomically.
+    columns : ParticleColumns
+    classes : Classes or None
+
+    Returns
+    -------
+    list of str
+        What the format cannot hold.
+
+    Raises
+    ------
+    OutputError
+        Disk full, no permission.
+    """
+    write_star(
+        path,
+        {"optics": _optics_table(columns.optics), "particles": _particle_table(columns, classes)},
+    )
+    if columns.protein_sign > 0:
+        return []
+    return [
+        "the contrast: protein is dark in the images, by what the source says or the habit of its "
+        "program, and RELION expects it bright. Invert the images if that is so"
+    ]
+
+
+def _optics_table(optics: Sequence[OpticsGroup]) -> dict[str, Cells]:
+    def of(get: Callable[[OpticsGroup], float]) -> Cells:
+        return np.array([get(group) for group in optics], np.float64)
+
+    microscopes = [group.microscope for group in optics]
+    table: dict[str, Cells] = {
+        "rlnOpticsGroup": np.array([group.number for group in optics]),
+        "rlnOpticsGroupName": [group.name for group in optics],
+        "rlnVoltage": of(lambda g: g.microscope.voltage_kilovolt),
+        "rlnSphericalAberration": of(lambda g: g.microscope.spherical_aberration_mm),
+        "rlnAmplitudeContrast": of(lambda g: g.microscope.amplitude_contrast),
+        "rlnImagePixelSize": of(lambda g: g.pixel_size_angstrom),
+        "rlnImageDimensionality": np.full(len(optics), 2),
+    }
+    if all(group.box for group in optics):
+        table["rlnImageSize"] = np.array([group.box for group in optics])
+    if any(group.ctf_premultiplied for group in optics):
+        table["rlnCtfDataAreCtfPremultiplied"] = np.array(
+            [int(group.ctf_premultiplied) for group in optics]
+        )
+    if any(any(m.beam_tilt_mrad) for m in microscopes):
+        table["rlnBeamTiltX"] = of(lambda g: g.microscope.beam_tilt_mrad[0])
+        table["rlnBeamTiltY"] = of(lambda g: g.microscope.beam_tilt_mrad[1])
+    if any(any(m.odd_zernike) for m in microscopes):
+        table["rlnOddZernike"] = [_vector(m.odd_zernike) for m in microscopes]
+    if any(any(m.even_zernike) for m in microscopes):
+        table["rlnEvenZernike"] = [_vector(m.even_zernike) for m in microscopes]
+    matrices = np.array([m.magnification_matrix for m in microscopes])
+    if (matrices != np.eye(2)).any():
+        for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            table[f"rlnMagMat{i}{j}"] = matrices[:, i, j]
+    return table
+
+
+def _vector(coefficients: Sequence[float]) -> str:
+    return "[" + ",".join(f"{c:.12g}" for c in coefficients) + "]"
+
+
+def _particle_table(columns: ParticleColumns, classes: Classes | None) -> dict[str, Cells]:
+    euler = euler_from_rotation(columns.rotation)
+    numbers = np.array([group.number for group in columns.optics])
+    ctf, places = columns.ctf, columns.places
+    pairs = zip(places.slice_of_particle.tolist(), places.stack_of_particle.tolist(), strict=True)
+    table: dict[str, Cells] = {
+        "rlnImageName": [f"{image + 1:06d}@{places.stacks[stack]}" for image, stack in pairs],
+        "rlnAngleRot": euler[:, 0],
+        "rlnAngleTilt": euler[:, 1],
+        "rlnAnglePsi": euler[:, 2],
+        "rlnOriginXAngst": columns.shift_angstrom[:, 0],
+        "rlnOriginYAngst": columns.shift_angstrom[:, 1],
+        "rlnDefocusU": ctf.defocus_u_angstrom,
+        "rlnDefocusV": ctf.defocus_v_angstrom,
+        "rlnDefocusAngle": ctf.defocus_angle_degrees,
+        "rlnPhaseShift": ctf.phase_shift_degrees,
+        "rlnCtfBfactor": ctf.b_factor_square_angstrom,
+        "rlnCtfScalefactor": ctf.ctf_scale,
+        "rlnOpticsGroup": numbers[columns.optics_of_particle],
+    }
+    if columns.micrographs is not None:
+        texts = columns.micrographs.texts
+        index = columns.micrographs.of_particle.tolist()
+        table["rlnMicrographName"] = [texts[i] for i in index]
+    if columns.half_set.all():
+        table["rlnRandomSubset"] = columns.half_set
+    if classes is not None:
+        table["rlnClassNumber"] = classes.class_index + 1
+        if classes.posterior is not None:
+            table["rlnMaxValueProbDistribution"] = classes.posterior.max(axis=1)
+            table["cryofocusClassPosterior"] = classes.posterior
+    if columns.expansion is not None:
+        parent, operator = EXPANSION_LABELS
+        table[parent] = columns.expansion.parent_of_particle + 1
+        table[operator] = columns.expansion.operator_of_particle + 1
+    return table

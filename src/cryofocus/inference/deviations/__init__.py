@@ -1,0 +1,5 @@
+"""The default path: classes are deviations from the consensus inside a small box.
+
+In reading order: `focus`, `deviation`, `prior`, `likelihood`, `sharded_statistics`, `subspace`,
+`mixture`, `incremental`, `em`, `strategy`.
+"""

@@ -1,0 +1,237 @@
+"""Deviations from the consensus inside the focus mask, and the maps that maximise.
+
+Classes are combinations of fields, `Delta_k = sum_f H_kf D_f`, and each field is
+`D_f = w B(t xi_f)`: white coefficients xi, coloured by the prior's spectrum (t = sqrt(tau2)),
+transformed to the small box by B and multiplied by the support w, which is zero outside the
+focus mask. With xi white the prior costs |xi|^2 / 2, and the maximisation,
+`(1 + A^T K A) xi = A^T b` with `A = H w B t`, K the summed kernels and b the summed residuals, is
+as well conditioned as the data allow: a few conjugate-gradient steps solve it
+(docs/derivations/maximisation.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Complex64, Float32, Float64
+
+from cryofocus.consensus.reconstruct import gridding_kernel
+from cryofocus.inference.deviations.focus import FocusBox
+from cryofocus.kernels.contract import SliceSums
+from cryofocus.maths.fourier import forward_3d_padded, hermitian_weights, inverse_3d_cropped
+from cryofocus.maths.grids import shell_index_3d
+from cryofocus.placement import Array, Send, fetch, namespace, stay
+
+# What fills the padded small box lies where the kernels want it; what fills the small box is here.
+Coefficients = Complex64[Array, "field edge edge half"]
+Deviations = Float32[np.ndarray, "component d d d"]
+Mixing = Float64[np.ndarray, "component field"]
+
+
+@dataclass(frozen=True, eq=False)
+class DeviationPrior:
+    """What is held to be likely of deviations before an image is looked at.
+
+    Attributes
+    ----------
+    spectrum : `(n_shells,)` power tau2 of every field in each shell of the padded small box.
+    support : `(d, d, d)` where deviations may be and how large; zero outside the focus mask.
+    mixing : `(component, field)` H: how fields combine into classes.
+    """
+
+    spectrum: Float64[np.ndarray, " n_shells"]
+    support: Float32[np.ndarray, "d d d"]
+    mixing: Mixing
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Coefficients that solve the maximisation, and the steps it took."""
+
+    coefficients: Coefficients
+    n_steps: int
+
+
+class DeviationSpace:
+    """The space of deviations of one small box; all its operations are linear and pure.
+
+    Parameters
+    ----------
+    box : the small box.
+    n_shells : shells of the padded small box on which the prior may have power.
+    workers : threads of the Fourier transforms.
+    send : brings arrays to where coefficients, sums and grids lie (`SliceKernels.send`).
+    """
+
+    def __init__(
+        self,
+        box: FocusBox,
+        n_shells: int,
+        workers: int = 1,
+        send: Send = stay,
+    ) -> None:
+        self.box = box
+        self.n_shells = n_shells
+        self._workers = workers
+        self._send = send
+        self._shells = np.minimum(shell_index_3d(box.edge), n_shells)
+        self._shell_of_point = send(self._shells.ravel())
+        self._hermitian = send(hermitian_weights(box.edge))
+        self._kernel = gridding_kernel(box.diameter, box.edge)
+        self._unit = float(box.edge**1.5)
+        self.shell_counts = self._sum_shells(np.ones(self._shells.shape, np.float32))
+
+    def expand(self, coefficients: Coefficients, prior: DeviationPrior) -> Deviations:
+        """Return the classes' deviations that white coefficients stand for."""
+        mixing = prior.mixing.astype(np.float32)
+        return np.asarray(_combine(mixing, self.fields(coefficients, prior)))
+
+    def fields(self, coefficients: Coefficients, prior: DeviationPrior) -> Deviations:
+        """Return the fields that white coefficients stand for."""
+        coloured = self._send(coefficients) * self._colour(prior)
+        return np.asarray(prior.support * fetch(self._to_box(coloured)))
+
+    def to_grid(self, deviations: Deviations) -> Complex64[Array, "edge edge half component"]:
+        """Return the grid whose slices are the deviations' projections."""
+        volumes = self._send(deviations * (self._unit / self._kernel))
+        grids = [self._from_box(volumes[k, ...]) for k in range(len(deviations))]
+        return namespace(volumes).stack(grids, axis=-1)
+
+    def solve(
+        self,
+        sums: SliceSums,
+        prior: DeviationPrior,
+        *,
+        start: Coefficients | None = None,
+        tolerance: float = 1e-2,
+        max_steps: int = 40,
+    ) -> Solution:
+        """Maximise over the fields' coefficients by preconditioned conjugate gradients.
+
+        Parameters
+        ----------
+        sums : summed residuals and kernels, one component for each row of the mixing.
+        prior : spectrum, support and mixing.
+        start : coefficients to start from.
+        tolerance : of the residual relative to the right-hand side, both preconditioned.
+        max_steps : bound on the steps.
+        """
+        colour, kernels = self._colour(prior), self._kernels(sums)
+        mixing = prior.mixing.astype(np.float32)
+        support, mix, unmix = (self._send(a) for a in (prior.support, mixing, mixing.T.copy()))
+        rhs = colour * self._from_box(support * _combine(unmix, self._back(sums)))
+        preconditioner = 1 / (1 + colour**2 * self._diagonal(sums, prior))
+
+        def operate(x: Coefficients) -> Coefficients:
+            classes = _combine(mix, support * self._to_box(x * colour))
+            inside = self._to_box(kernels * self._from_box(classes))
+            return x + colour * self._from_box(support * _combine(unmix, inside))
+
+        x = rhs * 0 if start is None else self._send(start)
+        residual = rhs - operate(x) if start is not None else rhs
+        scaled = preconditioner * residual
+        direction = scaled
+        power = self._dot(residual, scaled)
+        limit = tolerance**2 * self._dot(rhs, preconditioner * rhs)
+        for step in range(max_steps):
+            if power <= limit:
+                return Solution(x, step)
+            image = operate(direction)
+            length = power / self._dot(direction, image)
+            x = x + length * direction
+            residual = residual - length * image
+            scaled = preconditioner * residual
+            new_power = self._dot(residual, scaled)
+            direction = scaled + (new_power / power) * direction
+            power = new_power
+        return Solution(x, max_steps)
+
+    def shell_power(self, coefficients: Coefficients) -> Float64[np.ndarray, " n_shells"]:
+        """Mean |xi|^2 in each shell, averaged over fields; 1 where the prior holds."""
+        power = _power(coefficients)
+        total = self._sum_shells(namespace(power).mean(power, axis=0))
+        return np.asarray(total / self.shell_counts)
+
+    def shell_variance(
+        self, sums: SliceSums, prior: DeviationPrior
+    ) -> Float64[np.ndarray, " n_shells"]:
+        """Approximate posterior variance of xi in each shell, averaged over fields.
+
+        The support is taken as its mean square, which makes the posterior diagonal in Fourier
+        space; exact for a support that fills the padded box.
+        """
+        variance = 1 / (1 + self._colour(prior) ** 2 * self._diagonal(sums, prior))
+        total = self._sum_shells(namespace(variance).mean(variance, axis=0))
+        return np.asarray(total / self.shell_counts)
+
+    def power_inside(
+        self, volume: Float32[np.ndarray, "d d d"]
+    ) -> Float64[np.ndarray, " n_shells"]:
+        """Spectrum of a volume inside the focus mask, per voxel of the mask."""
+        mask = self.box.mask
+        transform = self._from_box(self._send(mask * volume)[None, ...])
+        return self.shell_power(transform) / self._mean_square(mask)
+
+    def prior_cost(self, coefficients: Coefficients) -> float:
+        """Return |xi|^2 / 2 over the full grid."""
+        return 0.5 * self._dot(coefficients, coefficients)
+
+    def _colour(self, prior: DeviationPrior) -> Float32[Array, "e e h"]:
+        """Lay sqrt(tau2) out on the padded grid; zero beyond the last shell."""
+        curve = self._send(np.append(np.sqrt(prior.spectrum), 0.0).astype(np.float32))
+        xp = namespace(curve)
+        return xp.reshape(xp.take(curve, self._shell_of_point), self._shells.shape)
+
+    def _kernels(self, sums: SliceSums) -> Float32[Array, "component e e h"]:
+        """Return the summed kernels, components apart, for unitary transforms."""
+        precision, unit = sums.precision, float(self.box.edge**3)
+        columns = [precision[..., k] * unit for k in range(precision.shape[3])]
+        return namespace(precision).stack(columns)
+
+    def _diagonal(self, sums: SliceSums, prior: DeviationPrior) -> Float32[Array, "field e e h"]:
+        """Each field's own kernel, as if the support were its mean square everywhere."""
+        unit = self._mean_square(prior.support) * self.box.edge**3
+        squared = (prior.mixing.T**2 * unit).astype(np.float32)
+        xp = namespace(sums.precision)
+        own = xp.tensordot(self._send(squared), sums.precision, axes=((1,), (3,)))
+        return xp.where(own > 0, own, xp.zeros_like(own))
+
+    def _mean_square(self, support: Float32[np.ndarray, "d d d"]) -> float:
+        return float((support.astype(np.float64) ** 2).sum() / self.box.edge**3)
+
+    def _to_box(self, half: Complex64[Array, "*n e e h"]) -> Float32[Array, "*n d d d"]:
+        box = self.box
+        return self._unit * inverse_3d_cropped(half, box.edge, box.diameter, workers=self._workers)
+
+    def _from_box(self, volumes: Float32[Array, "*n d d d"]) -> Complex64[Array, "*n e e h"]:
+        return forward_3d_padded(volumes / self._unit, self.box.edge, workers=self._workers)
+
+    def _back(self, sums: SliceSums) -> Float32[Array, "component d d d"]:
+        """Adjoint of `to_grid` applied to the summed residuals."""
+        xp, weight = namespace(sums.data), self._send(self._unit / self._kernel)
+        n_components = sums.data.shape[3]
+        return xp.stack([self._to_box(sums.data[..., k]) * weight for k in range(n_components)])
+
+    def _dot(self, a: Coefficients, b: Coefficients) -> float:
+        xp = namespace(a)
+        product = xp.real(a) * xp.real(b) + xp.imag(a) * xp.imag(b)
+        lines = xp.reshape(product, (-1, product.shape[-1]))
+        return float(xp.sum(xp.matmul(lines, self._hermitian), dtype=xp.float64))
+
+    def _sum_shells(self, values: Float32[Array, "e e h"]) -> Float64[np.ndarray, " n_shells"]:
+        weights = (hermitian_weights(self.box.edge) * fetch(values)).ravel().astype(np.float64)
+        sums = np.bincount(self._shells.ravel(), weights, minlength=self.n_shells + 1)
+        return sums[: self.n_shells]
+
+
+def _power(coefficients: Coefficients) -> Float32[Array, "field edge edge half"]:
+    xp = namespace(coefficients)
+    return xp.real(coefficients) ** 2 + xp.imag(coefficients) ** 2
+
+
+def _combine(
+    mixing: Float32[Array, "n m"], volumes: Float32[Array, "m d d d"]
+) -> Float32[Array, "n d d d"]:
+    """Return the combinations of volumes that the rows of a matrix ask for."""
+    return namespace(volumes).tensordot(mixing, volumes, axes=1)

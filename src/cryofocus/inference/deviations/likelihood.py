@@ -1,0 +1,73 @@
+"""From maps to what images say of them, and from posteriors to sums, for particles of one range.
+
+What any process does with the statistics it holds; `spread_statistics` asks all of them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Complex64, Float, Float64
+
+from cryofocus.inference.deviations.focus import FocusStatistics
+from cryofocus.kernels.contract import SliceKernels, SliceSums
+from cryofocus.placement import Array
+
+
+def class_log_likelihoods(
+    statistics: FocusStatistics,
+    grid: Complex64[Array, "edge edge half n_classes"],
+    kernels: SliceKernels,
+) -> Float64[np.ndarray, "particle n_classes"]:
+    """Return ln p(image | class) up to a constant of the image.
+
+    Parameters
+    ----------
+    statistics : of some particles.
+    grid : deviations of the classes, from `DeviationSpace.to_grid`.
+    kernels : who computes.
+    """
+    kernels.keep(statistics.compared, statistics.precision)
+    linear, quadratic = kernels.class_moments(
+        grid, statistics.geometry, statistics.compared, statistics.precision
+    )
+    return linear - 0.5 * quadratic
+
+
+def latent_moments(
+    statistics: FocusStatistics,
+    grid: Complex64[Array, "edge edge half q"],
+    kernels: SliceKernels,
+) -> tuple[Float64[np.ndarray, "particle q"], Float64[np.ndarray, "particle q q"]]:
+    """Return the log-likelihood of coordinates x: `linear.x - x.quadratic.x / 2`.
+
+    Parameters
+    ----------
+    statistics : of some particles.
+    grid : principal deviations, from `DeviationSpace.to_grid`.
+    kernels : who computes.
+    """
+    kernels.keep(statistics.compared, statistics.precision)
+    return kernels.latent_moments(
+        grid, statistics.geometry, statistics.compared, statistics.precision
+    )
+
+
+def sum_slices(
+    statistics: FocusStatistics,
+    data_weights: Float[np.ndarray, "particle data_column"],
+    precision_weights: Float[np.ndarray, "particle precision_column"],
+    kernels: SliceKernels,
+) -> SliceSums:
+    """Insert every particle's residual and kernel with its weights."""
+    kernels.keep(statistics.data, statistics.precision)
+    accumulator = kernels.accumulator(
+        statistics.box.edge, data_weights.shape[1], precision_weights.shape[1]
+    )
+    accumulator.add(
+        statistics.geometry,
+        statistics.data,
+        statistics.precision,
+        np.ascontiguousarray(data_weights, np.float32),
+        np.ascontiguousarray(precision_weights, np.float32),
+    )
+    return accumulator.total()

@@ -1,0 +1,96 @@
+"""A mixture of classes in the subspace: milliseconds a start, so many starts.
+
+Class k has coordinates x_k with a standard normal prior; particle i's log-likelihood under it is
+`b_i.x_k - x_k.A_i.x_k / 2`. EM from many random starts, the most probable result wins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+from cryofocus.inference.deviations.subspace import Subspace
+from cryofocus.inference.posterior import class_posteriors, estimate_class_weights
+
+N_STARTS = 24
+N_SHORT_CYCLES = 12
+N_FINALISTS = 4
+MAX_CYCLES = 100
+TOLERANCE = 1e-7
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Classes in the subspace.
+
+    Attributes
+    ----------
+    centres : `(n_classes, q)` coordinates.
+    posteriors : `(particle, n_classes)`.
+    log_posterior : what the starts are ranked by.
+    """
+
+    centres: Float64[np.ndarray, "n_classes q"]
+    posteriors: Float64[np.ndarray, "particle n_classes"]
+    log_posterior: float
+
+
+def fit_mixture(subspace: Subspace, n_classes: int, generator: np.random.Generator) -> Mixture:
+    """Fit the mixture from many random starts: all for a few cycles, the best to convergence."""
+    packed = _Packed(subspace)
+    starts = [
+        packed.cycle(packed.scatter(n_classes, generator), N_SHORT_CYCLES) for _ in range(N_STARTS)
+    ]
+    starts.sort(key=lambda mixture: -mixture.log_posterior)
+    finalists = [packed.cycle(start, MAX_CYCLES) for start in starts[:N_FINALISTS]]
+    return max(finalists, key=lambda mixture: mixture.log_posterior)
+
+
+class _Packed:
+    """The subspace's moments, symmetric parts stored once, so that EM is matrix products."""
+
+    def __init__(self, subspace: Subspace) -> None:
+        self._linear = subspace.linear
+        n_dimensions = subspace.linear.shape[1]
+        self._rows, self._columns = np.triu_indices(n_dimensions)
+        self._quadratic = subspace.quadratic[:, self._rows, self._columns]
+        self._twice = np.where(self._rows == self._columns, 1.0, 2.0)
+
+    def scatter(self, n_classes: int, generator: np.random.Generator) -> Mixture:
+        """Return equal classes at random coordinates."""
+        centres = generator.standard_normal((n_classes, self._linear.shape[1]))
+        weights = np.full(n_classes, 1.0 / n_classes)
+        return self._expect(centres, weights)
+
+    def cycle(self, mixture: Mixture, n_cycles: int) -> Mixture:
+        """Run EM for so many cycles, or until it gains nothing."""
+        for _ in range(n_cycles):
+            weights = estimate_class_weights(mixture.posteriors)
+            better = self._expect(self._maximise(mixture.posteriors), weights)
+            gain = better.log_posterior - mixture.log_posterior
+            mixture = better
+            if gain < TOLERANCE * len(self._linear):
+                break
+        return mixture
+
+    def _expect(
+        self, centres: Float64[np.ndarray, "n_classes q"], weights: Float64[np.ndarray, " n"]
+    ) -> Mixture:
+        products = centres[:, self._rows] * centres[:, self._columns] * self._twice
+        log_likelihood = self._linear @ centres.T - 0.5 * self._quadratic @ products.T
+        posteriors, evidence = class_posteriors(log_likelihood, weights)
+        return Mixture(centres, posteriors, float(evidence.sum() - 0.5 * (centres**2).sum()))
+
+    def _maximise(
+        self, posteriors: Float64[np.ndarray, "particle n_classes"]
+    ) -> Float64[np.ndarray, "n_classes q"]:
+        linear = posteriors.T @ self._linear
+        n_dimensions = linear.shape[1]
+        matrix = np.zeros((len(linear), n_dimensions, n_dimensions))
+        matrix[:, self._rows, self._columns] = posteriors.T @ self._quadratic
+        matrix[:, self._columns, self._rows] = matrix[:, self._rows, self._columns]
+        return np.asarray(
+            np.linalg.solve(matrix + np.eye(n_dimensions), linear[:, :, None])[..., 0]
+        )

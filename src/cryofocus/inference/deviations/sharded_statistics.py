@@ -1,0 +1,216 @@
+"""The statistics of all particles, wherever they lie: what cycles ask of them.
+
+Each range of particles has its `FocusStatistics` where its images were read; they stay there.
+A cycle sends out maps and each particle's weights, and gets back log-likelihoods and one sum of
+slices, added on the way (docs/decisions/0014).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Complex64, Float, Float32, Float64, Int8
+
+from cryofocus.consensus.band import Band
+from cryofocus.consensus.consensus import ImageModel
+from cryofocus.consensus.half_grids import HalfGrids, Volumes
+from cryofocus.consensus.images import ParticleImages
+from cryofocus.execution.contract import Count, Executor, Spread
+from cryofocus.execution.serial import HERE
+from cryofocus.inference.deviations.focus import (
+    FocusBox,
+    FocusPlan,
+    FocusStatistics,
+    measure_focus,
+)
+from cryofocus.inference.deviations.likelihood import (
+    class_log_likelihoods,
+    latent_moments,
+    sum_slices,
+)
+from cryofocus.kernels.contract import SliceKernels, SliceSums
+from cryofocus.placement import Array, fetch
+
+Grid = Complex64[Array, "edge edge half component"]
+Weights = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class SpreadStatistics:
+    """The sufficient statistics of all particles for the small box, in ranges.
+
+    Attributes
+    ----------
+    box : the small box.
+    band : the points of the half plane that enter.
+    scale : `(particle,)` intensity scale of each particle.
+    shards : the statistics of each range.
+    kernels : who computes with them.
+    executor : where that is.
+    """
+
+    box: FocusBox
+    band: Band
+    scale: Float32[np.ndarray, " particle"]
+    shards: Spread[FocusStatistics]
+    kernels: SliceKernels
+    executor: Executor
+
+    def __len__(self) -> int:
+        """Return the number of particles."""
+        return len(self.scale)
+
+    def class_log_likelihoods(self, grid: Grid) -> Float64[np.ndarray, "particle n_classes"]:
+        """Return ln p(image | class) up to a constant of the image.
+
+        Parameters
+        ----------
+        grid : deviations of the classes, from `DeviationSpace.to_grid`.
+        """
+        common, nothing = (self._outgoing(grid), self.kernels), [None] * len(self.shards.ranges)
+        return _join(self.executor.map(_compare, self.shards, common, nothing))
+
+    def latent_moments(
+        self, grid: Grid
+    ) -> tuple[Float64[np.ndarray, "particle q"], Float64[np.ndarray, "particle q q"]]:
+        """Return the log-likelihood of coordinates x: `linear.x - x.quadratic.x / 2`.
+
+        Parameters
+        ----------
+        grid : principal deviations, from `DeviationSpace.to_grid`.
+        """
+        common, nothing = (self._outgoing(grid), self.kernels), [None] * len(self.shards.ranges)
+        moments = self.executor.map(_locate, self.shards, common, nothing)
+        linear, quadratic = zip(*moments, strict=True)
+        return _join(linear), _join(quadratic)
+
+    def sum_slices(
+        self,
+        data_weights: Float[np.ndarray, "particle data_column"],
+        precision_weights: Float[np.ndarray, "particle precision_column"],
+    ) -> SliceSums:
+        """Insert every particle's residual and kernel with its weights, in single precision."""
+        ranges = self.shards.ranges
+        data = _divide(np.asarray(data_weights, np.float32), ranges)
+        # The same object twice travels once.
+        is_same = precision_weights is data_weights
+        precision = data if is_same else _divide(np.asarray(precision_weights, np.float32), ranges)
+        parts = list(zip(data, precision, strict=True))
+        common = self.kernels, self.executor is not HERE
+        return self.executor.reduce(_insert, self.shards, common, parts).send(self.kernels.send)
+
+    def _outgoing(self, grid: Grid) -> Grid:
+        """Return a grid as it is for this process, on the host for others."""
+        return grid if self.executor is HERE else fetch(grid)
+
+    def whole(self) -> FocusStatistics:
+        """Return the statistics of all particles; only where they are in one range here.
+
+        Raises
+        ------
+        ValueError
+            When they are spread.
+        """
+        if len(self.shards.parts) > 1 or not isinstance(self.shards.parts[0], FocusStatistics):
+            raise ValueError("the statistics are spread and larger than one process may hold")
+        return self.shards.parts[0]
+
+
+def hold(statistics: FocusStatistics, kernels: SliceKernels) -> SpreadStatistics:
+    """Offer statistics that this process holds as one range."""
+    shards: Spread[Any] = Spread((slice(0, len(statistics)),), (statistics,))
+    return SpreadStatistics(
+        statistics.box, statistics.band, statistics.scale, shards, kernels, HERE
+    )
+
+
+def measure_statistics(
+    background: HalfGrids,
+    model: ImageModel,
+    plan: FocusPlan,
+    *,
+    allocate: Callable[..., np.ndarray] = np.empty,
+    advance: Count = lambda _: None,
+) -> SpreadStatistics:
+    """Take the small-box statistics of every particle, where its image is read.
+
+    Parameters
+    ----------
+    background, model, plan : as `measure_focus`.
+    allocate : makes the large arrays of each range, given shape and type.
+    advance : called with the number of particles done.
+    """
+    images, half_set = background.images, background.half_set
+    executor, ranges = images.executor, images.shards.ranges
+    parts = [None if half_set is None else half_set[rows] for rows in ranges]
+    with executor.counting(advance) as count:
+        pass_ = _Pass(background.volumes, background.kernels, model, plan, allocate, count)
+        shards = executor.build(_measure, images.shards, pass_, parts)
+    scale = _join(executor.map(_scale, shards, None, [None] * len(ranges)))
+    band = plan.box.band(plan.n_shells, images.stretch)
+    return SpreadStatistics(plan.box, band, scale, shards, background.kernels, executor)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pass:
+    """What the pass over the images of every range needs: maps, not their padded grids."""
+
+    volumes: tuple[Volumes, ...]
+    kernels: SliceKernels
+    model: ImageModel
+    plan: FocusPlan
+    allocate: Callable[..., np.ndarray]
+    count: Count
+
+
+def _measure(
+    images: ParticleImages, common: _Pass, half_set: Int8[np.ndarray, " particle"] | None
+) -> FocusStatistics:
+    return measure_focus(
+        HalfGrids(images, half_set, common.volumes, common.kernels),
+        common.model,
+        common.plan,
+        allocate=common.allocate,
+        advance=common.count,
+    )
+
+
+def _scale(
+    statistics: FocusStatistics, common: None, part: None
+) -> Float32[np.ndarray, " particle"]:
+    del common, part
+    return statistics.scale
+
+
+def _compare(
+    statistics: FocusStatistics, common: tuple[Grid, SliceKernels], part: None
+) -> Float64[np.ndarray, "particle n_classes"]:
+    del part
+    return class_log_likelihoods(statistics, *common)
+
+
+def _locate(
+    statistics: FocusStatistics, common: tuple[Grid, SliceKernels], part: None
+) -> tuple[Float64[np.ndarray, "particle q"], Float64[np.ndarray, "particle q q"]]:
+    del part
+    return latent_moments(statistics, *common)
+
+
+def _insert(
+    statistics: FocusStatistics, common: tuple[SliceKernels, bool], part: Weights
+) -> SliceSums:
+    kernels, travels = common
+    sums = sum_slices(statistics, *part, kernels)
+    return sums.fetch() if travels else sums
+
+
+def _divide(rows: np.ndarray, ranges: Sequence[slice]) -> list[np.ndarray]:
+    return [rows[one] for one in ranges]
+
+
+def _join(pieces: Any) -> np.ndarray:
+    """Put the rows of all ranges below each other; a single piece is not copied."""
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)

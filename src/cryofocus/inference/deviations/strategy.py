@@ -1,0 +1,230 @@
+"""The default strategy: classes are deviations from the consensus, compared with residuals.
+
+Prepared images -> small-box statistics -> a random subspace -> a mixture in it -> full cycles.
+What is taken out of the images (`background`) makes other strategies of it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from cryofocus.arrays import AnyArray
+from cryofocus.consensus.consensus import Consensus
+from cryofocus.consensus.half_grids import HalfGrids
+from cryofocus.consensus.residuals import whole_consensus
+from cryofocus.inference.deviations import em
+from cryofocus.inference.deviations.deviation import DeviationPrior, DeviationSpace
+from cryofocus.inference.deviations.focus import FocusBox, FocusPlan
+from cryofocus.inference.deviations.incremental import InsertedSums
+from cryofocus.inference.deviations.mixture import fit_mixture
+from cryofocus.inference.deviations.prior import (
+    SpectrumModel,
+    consensus_spectrum,
+    consensus_support,
+)
+from cryofocus.inference.deviations.sharded_statistics import measure_statistics
+from cryofocus.inference.deviations.subspace import fit_subspace
+from cryofocus.inference.posterior import class_posteriors, random_posteriors
+from cryofocus.inference.references import scale_references
+from cryofocus.inference.settings import ClassifierSettings
+from cryofocus.inference.strategy import Prepared, pack_history, unpack_history
+from cryofocus.kernels.contract import SliceSums
+
+logger = logging.getLogger(__name__)
+
+# A focus region smaller than a cube of so many pixels was hardly meant.
+SMALLEST_REGION_PIXELS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class ResidualStrategy:
+    """`Strategy` on the small-box statistics of residuals.
+
+    Attributes
+    ----------
+    problem : statistics and space of deviations.
+    spectrum : model of the prior's spectrum to start from.
+    settings : of the classification.
+    references : `(n_classes, d, d, d)` deviations the first run starts from, or None.
+    """
+
+    problem: em.FocusProblem
+    spectrum: SpectrumModel
+    settings: ClassifierSettings
+    references: Float32[np.ndarray, "n_classes d d d"] | None = None
+
+    @property
+    def scale(self) -> Float32[np.ndarray, " particle"]:
+        """Intensity scale of each particle."""
+        return self.problem.statistics.scale
+
+    @property
+    def n_cycles(self) -> int:
+        """Cycles a run may take at most."""
+        return em.PRIOR_CYCLES + self.settings.max_cycles
+
+    def start(self, run: int) -> em.EmState:
+        """Start the first run from given maps, others (or all) from the run's random stream."""
+        if run == 0 and self.references is not None:
+            posteriors = self.judge(self.references)
+        elif self.settings.resolved_start == "random":
+            generator = np.random.default_rng([self.settings.seed, run])
+            n = len(self.problem.statistics)
+            posteriors = random_posteriors(n, self.settings.n_classes, generator)
+        else:
+            posteriors = self.search(run)
+        return self.begin(posteriors)
+
+    def begin(self, posteriors: Float64[np.ndarray, "particle n_classes"]) -> em.EmState:
+        """Start from given posteriors; what is known of the prior starts anew."""
+        return em.init(self.problem, posteriors, self.spectrum)
+
+    def judge(
+        self, deviations: Float32[np.ndarray, "n_classes d d d"]
+    ) -> Float64[np.ndarray, "particle n_classes"]:
+        """Return the posteriors under given deviations and equal class weights."""
+        problem, n_classes = self.problem, len(deviations)
+        grid = problem.space.to_grid(deviations)
+        log_likelihood = problem.statistics.class_log_likelihoods(grid)
+        return class_posteriors(log_likelihood, np.full(n_classes, 1 / n_classes))[0]
+
+    def search(self, run: int) -> Float64[np.ndarray, "particle n_classes"]:
+        """Find starting posteriors: a random subspace, and a mixture in it."""
+        n_classes = self.settings.n_classes
+        generator = np.random.default_rng([self.settings.seed, run])
+        # K classes span K - 1 dimensions; one more lets the mixture choose.
+        n_dimensions = 1 if n_classes == 2 else n_classes
+        problem = self.problem
+        prior = DeviationPrior(self.spectrum.for_search(), problem.support, np.eye(n_dimensions))
+        subspace = fit_subspace(problem.statistics, problem.space, prior, generator)
+        logger.info(
+            "run %d: subspace after %d cycles, information per image %s",
+            run + 1,
+            subspace.n_cycles,
+            ", ".join(f"{value:.3f}" for value in subspace.information[::-1]),
+        )
+        return fit_mixture(subspace, n_classes, generator).posteriors
+
+    def step(self, state: em.EmState) -> em.EmState:
+        """Do one cycle."""
+        state = em.step(self.problem, state)
+        # Nobody asks for the sums of a run that is over; they may be large.
+        return state if self.terminate(state) is None else replace(state, inserted=None)
+
+    def terminate(self, state: em.EmState) -> str | None:
+        """Return why the run is over, or None while it is not."""
+        return em.terminate(state, self.settings.max_cycles, self.settings.tolerance)
+
+    def describe(self, state: em.EmState) -> str:
+        """Say where a run is, in a few words."""
+        return em.describe(state)
+
+    def pack(self, state: em.EmState) -> dict[str, AnyArray]:
+        """Return a state as plain arrays, nothing rounded, where they lie."""
+        arrays: dict[str, AnyArray] = {
+            "posteriors": state.posteriors,
+            "spectrum_base": state.spectrum.base,
+            "spectrum": np.array([state.spectrum.amplitude, state.spectrum.slope]),
+            "support": state.support,
+            "mixing": state.mixing,
+            "log_evidence": state.log_evidence,
+            "n_prior_cycles": np.array(state.n_prior_cycles),
+            "history": pack_history(state.history),
+        }
+        if state.coefficients is not None:
+            arrays["coefficients"] = state.coefficients
+        if state.inserted is not None:
+            sums = state.inserted.sums
+            arrays["inserted_data"], arrays["inserted_precision"] = sums.data, sums.precision
+            arrays["inserted_weights"] = state.inserted.weights
+        return arrays
+
+    def unpack(self, arrays: Mapping[str, AnyArray]) -> em.EmState:
+        """Return the state that `pack` packed."""
+        amplitude, slope = arrays["spectrum"].tolist()
+        inserted, send = None, self.problem.statistics.kernels.send
+        if "inserted_weights" in arrays:
+            sums = SliceSums(arrays["inserted_data"], arrays["inserted_precision"]).send(send)
+            inserted = InsertedSums(sums, arrays["inserted_weights"])
+        return em.EmState(
+            posteriors=arrays["posteriors"],
+            coefficients=send(arrays["coefficients"]) if "coefficients" in arrays else None,
+            spectrum=SpectrumModel(arrays["spectrum_base"], amplitude, slope),
+            support=arrays["support"],
+            mixing=arrays["mixing"],
+            log_evidence=arrays["log_evidence"],
+            n_prior_cycles=int(arrays["n_prior_cycles"]),
+            history=unpack_history(arrays["history"]),
+            inserted=inserted,
+        )
+
+
+def prepare_residual(prepared: Prepared) -> ResidualStrategy:
+    """Compare residuals from the consensus (strategies residual and global)."""
+    background = whole_consensus(prepared.consensus, prepared.kernels)
+    return prepare_deviations(prepared, prepared.consensus, background)
+
+
+def prepare_deviations(
+    prepared: Prepared, consensus: Consensus, background: HalfGrids
+) -> ResidualStrategy:
+    """Take the small-box statistics of every particle: one pass over the images.
+
+    Parameters
+    ----------
+    prepared : what every strategy starts from.
+    consensus : its consensus, with the noise under which classes are compared.
+    background : what is taken out of the images.
+    """
+    images, n_shells = consensus.images, prepared.n_shells
+    reach = int(np.ceil(n_shells * images.stretch))
+    box = FocusBox.around(prepared.mask.data, images.particles.pixel_size_angstrom, reach)
+    plan = FocusPlan(box, n_shells, prepared.settings.storage)
+    _log_plan(prepared, plan, background.n_columns)
+    with prepared.monitor.stage("statistics", len(images)) as advance:
+        statistics = measure_statistics(
+            background,
+            consensus.image_model,
+            plan,
+            allocate=prepared.allocate,
+            advance=advance,
+        )
+    reach = min(statistics.band.n_shells, _prior_shells(n_shells, box))
+    space = DeviationSpace(box, reach, images.workers, prepared.kernels.send)
+    inside = box.cut(consensus.map.full)
+    spectrum, support = consensus_spectrum(space, inside), consensus_support(space, inside)
+    problem = em.FocusProblem(statistics, space, support)
+    references = None
+    if prepared.references:
+        scaled = scale_references(prepared.references, consensus.map.full)
+        references = np.stack([box.mask * (box.cut(volume) - inside) for volume in scaled])
+    return ResidualStrategy(problem, spectrum, prepared.settings, references)
+
+
+def _prior_shells(n_shells: int, box: FocusBox) -> int:
+    """Shells of the padded small box that lie within the band; beyond, only leakage is."""
+    return int(np.ceil(n_shells * box.edge / box.sampled_box))
+
+
+def _log_plan(prepared: Prepared, plan: FocusPlan, n_columns: int) -> None:
+    particles = prepared.consensus.images.particles
+    volume = float(plan.box.mask.sum()) * plan.box.voxel_size_angstrom**3
+    smallest = SMALLEST_REGION_PIXELS * particles.pixel_size_angstrom
+    if volume < smallest**3:
+        logger.warning(
+            "the focus region holds %.0f Å^3, less than a cube of %.1f Å: too small for what the "
+            "images resolve. Radius and centre are in Å, not in voxels; check them.",
+            volume,
+            smallest,
+        )
+    logger.info(
+        "small box of %d voxels instead of %d; the statistics take %.2f GB",
+        plan.box.diameter,
+        particles.box,
+        plan.n_bytes(len(particles), n_columns) / 1e9,
+    )

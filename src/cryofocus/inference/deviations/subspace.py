@@ -1,0 +1,110 @@
+"""Principal deviations inside the focus mask, found without knowing any class.
+
+Probabilistic principal component analysis (Tipping & Bishop 1999) on the small-box statistics:
+particle i's deviation is a combination of q deviations with standard normal coordinates x_i. Its
+posterior is normal with covariance `S = (1 + A)^-1` and mean `S b`, where `b` and `A` are the
+linear and quadratic moments of the q slices (docs/derivations/subspace.md). Cycles alternate
+between coordinates and deviations; after each, the coordinates are rotated and scaled to unit
+covariance, so that the deviations separate by how much the images tell about them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from cryofocus.inference.deviations.deviation import Coefficients, DeviationPrior, DeviationSpace
+from cryofocus.inference.deviations.sharded_statistics import SpreadStatistics
+from cryofocus.placement import beside, namespace
+
+# Out of random coordinates, information grows slowly before it settles.
+MIN_CYCLES, MAX_CYCLES = 6, 24
+TOLERANCE = 0.02
+
+
+@dataclass(frozen=True)
+class Subspace:
+    """Principal deviations and what each image tells about their coordinates.
+
+    Attributes
+    ----------
+    deviations : `(q, d, d, d)` principal deviations, unit coordinate variance.
+    linear, quadratic : `(particle, q)` and `(particle, q, q)`: the log-likelihood of coordinates
+        x is `linear.x - x.quadratic.x / 2`.
+    information : `(q,)` mean signal-to-noise ratio of each coordinate in one image, ascending.
+    n_cycles : cycles it took.
+    """
+
+    deviations: Float32[np.ndarray, "q d d d"]
+    linear: Float64[np.ndarray, "particle q"]
+    quadratic: Float64[np.ndarray, "particle q q"]
+    information: Float64[np.ndarray, " q"]
+    n_cycles: int
+
+
+def fit_subspace(
+    statistics: SpreadStatistics,
+    space: DeviationSpace,
+    prior: DeviationPrior,
+    generator: np.random.Generator,
+) -> Subspace:
+    """Find principal deviations, as many as the prior has, from random starting coordinates.
+
+    The prior is kept: estimating it here, while nothing is known yet, would let weak deviations
+    die out before they are found.
+    """
+    n_dimensions = len(prior.mixing)
+    mean = generator.standard_normal((len(statistics), n_dimensions))
+    second = np.ones_like(mean)
+    coefficients: Coefficients | None = None
+    information = np.zeros(n_dimensions)
+    for cycle in range(1, MAX_CYCLES + 1):
+        sums = statistics.sum_slices(mean, second)
+        coefficients = space.solve(sums, prior, start=coefficients).coefficients
+        deviations = space.expand(coefficients, prior)
+        linear, quadratic = statistics.latent_moments(space.to_grid(deviations))
+        basis, mean, second, new_information = _standardise(linear, quadratic)
+        # Coefficients follow the coordinates, so that the next solution starts close.
+        rotation = beside(basis.T.astype(np.complex64), coefficients)
+        coefficients = namespace(coefficients).tensordot(rotation, coefficients, axes=1)
+        # In pure noise the deviations may vanish altogether.
+        largest = max(float(new_information.max()), np.finfo(np.float32).tiny)
+        change = np.abs(new_information - information).max() / largest
+        information = new_information
+        if cycle >= MIN_CYCLES and change < TOLERANCE:
+            break
+    return Subspace(
+        np.einsum("jk,jzyx->kzyx", basis.astype(np.float32), deviations),
+        linear @ basis,
+        np.einsum("ja,njk,kb->nab", basis, quadratic, basis, optimize=True),
+        information,
+        cycle,
+    )
+
+
+def _standardise(
+    linear: Float64[np.ndarray, "particle q"], quadratic: Float64[np.ndarray, "particle q q"]
+) -> tuple[
+    Float64[np.ndarray, "q q"],
+    Float64[np.ndarray, "particle q"],
+    Float64[np.ndarray, "particle q"],
+    Float64[np.ndarray, " q"],
+]:
+    """Choose the basis in which coordinates have unit covariance and information is diagonal.
+
+    Returns the basis (old coordinates = basis @ new), posterior means and second moments of the
+    new coordinates, and the mean information on each.
+    """
+    identity = np.eye(linear.shape[1])
+    covariance = np.linalg.inv(identity + quadratic)
+    mean = np.einsum("nij,nj->ni", covariance, linear)
+    total = covariance.mean(axis=0) + mean.T @ mean / len(mean)
+    root = np.linalg.cholesky(total)
+    information, rotation = np.linalg.eigh(root.T @ quadratic.mean(axis=0) @ root)
+    basis = root @ rotation
+    inverse = np.linalg.inv(basis)
+    new_mean = mean @ inverse.T
+    variance = np.einsum("ai,nij,aj->na", inverse, covariance, inverse, optimize=True)
+    return basis, new_mean, variance + new_mean**2, information

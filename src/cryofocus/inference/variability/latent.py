@@ -1,0 +1,135 @@
+"""Coordinates of particles in a subspace, and which of its axes are more than noise.
+
+Mathematics: docs/derivations/variability.md; equation numbers refer to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from cryofocus.inference.deviations.subspace import Subspace
+
+VARIMAX_CYCLES, VARIMAX_TOLERANCE = 100, 1e-6
+# An axis is real when its gain on particles that it was not found from is this many standard
+# errors above zero, and odds of 150 to 1 at least (Kass & Raftery 1995: very strong).
+SURE, LEAST_GAIN = 3.0, 5.0
+
+
+@dataclass(frozen=True, eq=False)
+class Latent:
+    """Posterior of every particle's coordinates, whose prior is standard normal.
+
+    Attributes
+    ----------
+    mean : `(particle, q)`.
+    variance : `(particle, q)` of each coordinate on its own.
+    """
+
+    mean: Float64[np.ndarray, "particle q"]
+    variance: Float64[np.ndarray, "particle q"]
+
+
+def locate_particles(subspace: Subspace) -> Latent:
+    """Return the posterior of the coordinates: mean `S b`, covariance `S = (1 + A)^-1` (eq. 1)."""
+    covariance = np.linalg.inv(np.eye(subspace.linear.shape[1]) + subspace.quadratic)
+    mean = np.einsum("nij,nj->ni", covariance, subspace.linear)
+    return Latent(mean, np.diagonal(covariance, axis1=1, axis2=2).copy())
+
+
+def voxel_variance(
+    deviations: Float32[np.ndarray, "q d d d"],
+) -> Float32[np.ndarray, "d d d"]:
+    """Variance of the density over the particles in every voxel (eq. 2).
+
+    Coordinates have unit variance, that of their posteriors included, so that neither the noise
+    of the coordinates nor their shrinkage is in the result.
+    """
+    return np.asarray((deviations**2).sum(axis=0), np.float32)
+
+
+def axis_gains(
+    linear: Float64[np.ndarray, "particle q"], quadratic: Float64[np.ndarray, "particle q q"]
+) -> tuple[Float64[np.ndarray, " q"], Float64[np.ndarray, " q"]]:
+    """Return how much each axis explains beyond those before it, and its standard error (eq. 3).
+
+    The gain in log evidence over all particles when coordinates along one axis more are free. On
+    particles from which the axes were not found it is negative for an axis of noise.
+    """
+    n, n_axes = linear.shape
+    evidence = [log_evidence(linear[:, :k], quadratic[:, :k, :k]) for k in range(1, n_axes + 1)]
+    gains = np.diff(np.stack(evidence), axis=0, prepend=np.zeros((1, n)))
+    return gains.sum(axis=1), gains.std(axis=1) * np.sqrt(n)
+
+
+def log_evidence(
+    linear: Float64[np.ndarray, "particle q"], quadratic: Float64[np.ndarray, "particle q q"]
+) -> Float64[np.ndarray, " particle"]:
+    """Log-likelihood over all coordinates, standard normal, relative to the consensus (eq. 3)."""
+    total = np.eye(linear.shape[1]) + quadratic
+    means = np.linalg.solve(total, linear[..., None])[..., 0]
+    return np.asarray(0.5 * ((linear * means).sum(axis=1) - np.linalg.slogdet(total)[1]))
+
+
+def count_real_axes(
+    linear: Float64[np.ndarray, "particle q"], quadratic: Float64[np.ndarray, "particle q q"]
+) -> int:
+    """Count the axes, from the first, that explain particles they were not found from."""
+    gain, error = axis_gains(linear, quadratic)
+    is_real = gain > np.maximum(SURE * error, LEAST_GAIN)
+    return len(is_real) if is_real.all() else int(is_real.argmin())
+
+
+def strongest_first(subspace: Subspace) -> Subspace:
+    """Return the subspace with its axes by falling information."""
+    return _rebase(subspace, np.eye(len(subspace.information))[::-1])
+
+
+def localise(subspace: Subspace, n_axes: int) -> Subspace:
+    """Rotate the first axes among each other so that each acts on as few voxels as possible.
+
+    Parts that move independently and with equal strength share their principal axes in any
+    combination; varimax (Kaiser 1958) gives each part an axis of its own. Coordinates keep unit
+    covariance. The axis that changes most density comes first.
+
+    Parameters
+    ----------
+    subspace : axes by falling information.
+    n_axes : how many of them take part; the others stay.
+    """
+    if n_axes < 1:
+        return subspace
+    flat = subspace.deviations[:n_axes].reshape(n_axes, -1).T.astype(np.float64)
+    rotation = _varimax(flat)
+    power = ((flat @ rotation) ** 2).sum(axis=0)
+    basis = np.eye(len(subspace.information))
+    basis[:n_axes, :n_axes] = rotation[:, np.argsort(-power)]
+    return _rebase(subspace, basis)
+
+
+def _varimax(loadings: Float64[np.ndarray, "voxel q"]) -> Float64[np.ndarray, "q q"]:
+    """Orthogonal rotation that maximises the variance of squared loadings."""
+    rotation, before = np.eye(loadings.shape[1]), 0.0
+    for _ in range(VARIMAX_CYCLES):
+        rotated = loadings @ rotation
+        gradient = loadings.T @ (rotated**3 - rotated * (rotated**2).mean(axis=0))
+        left, values, right = np.linalg.svd(gradient)
+        rotation = left @ right
+        if values.sum() <= before * (1 + VARIMAX_TOLERANCE):
+            break
+        before = float(values.sum())
+    return rotation
+
+
+def _rebase(subspace: Subspace, basis: Float64[np.ndarray, "q q"]) -> Subspace:
+    """Express a subspace in an orthonormal basis, one axis a column."""
+    quadratic = np.einsum("ja,njk,kb->nab", basis, subspace.quadratic, basis, optimize=True)
+    return replace(
+        subspace,
+        deviations=np.einsum("jk,jzyx->kzyx", basis.astype(np.float32), subspace.deviations),
+        linear=subspace.linear @ basis,
+        quadratic=quadratic,
+        information=np.diagonal(quadratic.mean(axis=0)).copy(),
+    )

@@ -1,0 +1,91 @@
+"""What a command beside `classify` found, as its own page and the page of a run show it."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryofocus.report.drawing.section import environment
+from cryofocus.version import __version__
+from cryofocus.workflows.run.writing import write_text
+
+REPORT = "report.html"
+Purposes = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure and what to see in it."""
+
+    source: str
+    alternative: str
+    note: str
+
+    @classmethod
+    def from_png(cls, path: Path, alternative: str, note: str) -> Picture:
+        """Embed a PNG file."""
+        encoded = base64.b64encode(path.read_bytes()).decode("ascii")
+        return cls(f"data:image/png;base64,{encoded}", alternative, note)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What was found, in the order it is told.
+
+    Attributes
+    ----------
+    folder : directory of the results.
+    title : name of the analysis.
+    headline : the result in a line.
+    verdict : the result in a sentence or two.
+    pictures, table : what shows it; the table may be missing.
+    files : names of the files there and what each is for.
+    """
+
+    folder: Path
+    title: str
+    headline: str
+    verdict: str
+    pictures: tuple[Picture, ...]
+    table: Table | None = None
+    files: Purposes = ()
+
+    @property
+    def link(self) -> str:
+        """Address of the analysis' own page from the directory above."""
+        return f"{self.folder.name}/{REPORT}"
+
+
+def write_page(analysis: Analysis) -> Path:
+    """Write the page of an analysis into its directory.
+
+    Returns
+    -------
+    Path
+        The page: one file that needs no other file and no network.
+
+    Raises
+    ------
+    OutputError
+        Disk full, no permission.
+    """
+    page = environment().get_template("analysis.html.jinja")
+    text = page.render(
+        analysis=analysis, place=str(analysis.folder.resolve()), version=__version__
+    )
+    write_text(analysis.folder / REPORT, text)
+    return analysis.folder / REPORT
+
+
+def present_files(folder: Path, purposes: Purposes) -> Purposes:
+    """Keep of files and their purposes those that are there; a pattern names several."""
+    return tuple((name, purpose) for name, purpose in purposes if any(folder.glob(name)))

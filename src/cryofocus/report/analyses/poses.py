@@ -1,0 +1,89 @@
+"""How far poses have moved: turns about three axes, and shifts in the image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cryofocus.report.drawing import style
+
+FIGURE_HEIGHT_INCHES = 3.6
+DOTS_PER_INCH = 150
+N_BINS = 60
+# Both panels show all but this share of the particles; a few that went astray would hide the rest.
+LEFT_OUT = 0.01
+
+
+def write_moves(
+    path: Path,
+    turn_degrees: Float64[np.ndarray, "particle 3"],
+    move_angstrom: Float64[np.ndarray, "particle 2"],
+) -> None:
+    """Draw the distribution of turns and shifts into a PNG file.
+
+    Parameters
+    ----------
+    path
+        Picture to write.
+    turn_degrees
+        Rotation vector of each particle about the map's x, y and z axes.
+    move_angstrom
+        x and y of the change of each shift.
+
+    Raises
+    ------
+    OutputError
+        Disk full, no permission.
+    """
+    with style.drawing():
+        style.write_png(path, draw_moves(turn_degrees, move_angstrom), DOTS_PER_INCH)
+
+
+def draw_moves(
+    turn_degrees: Float64[np.ndarray, "particle 3"],
+    move_angstrom: Float64[np.ndarray, "particle 2"],
+) -> Figure:
+    """Draw turns about each axis as curves and shifts as a map; see `write_moves`."""
+    figure = Figure(figsize=(style.PAGE_WIDTH_INCHES, FIGURE_HEIGHT_INCHES), layout="constrained")
+    turns, shifts = figure.subplots(1, 2, width_ratios=(1.5, 1))
+    _draw_turns(turns, turn_degrees)
+    _draw_shifts(figure, shifts, move_angstrom)
+    return figure
+
+
+def _draw_turns(panel: Axes, turn_degrees: Float64[np.ndarray, "particle 3"]) -> None:
+    reach = _reach(turn_degrees)
+    for axis, name in enumerate("xyz"):
+        values = turn_degrees[:, axis]
+        panel.hist(
+            values,
+            bins=N_BINS,
+            range=(-reach, reach),
+            histtype="step",
+            linewidth=1.6,
+            linestyle=style.LINE_STYLES[axis],
+            color=style.CLASS_COLOURS[axis],
+            label=f"about {name}: standard deviation {values.std():.2f}°",
+        )
+    panel.set(title="Turns about the map's axes", xlabel="degrees", ylabel="particles")
+    panel.legend(frameon=False)
+
+
+def _draw_shifts(
+    figure: Figure, panel: Axes, move_angstrom: Float64[np.ndarray, "particle 2"]
+) -> None:
+    reach = _reach(move_angstrom)
+    x, y = move_angstrom.T
+    limits = [(-reach, reach)] * 2
+    *_, image = panel.hist2d(x, y, bins=N_BINS, range=limits, cmap="Blues", cmin=1)
+    panel.set(title="Shifts", xlabel="x (Å)", ylabel="y (Å)", aspect="equal")
+    figure.colorbar(image, ax=panel, label="particles")
+
+
+def _reach(values: Float64[np.ndarray, "particle axis"]) -> float:
+    """Return what nearly all values lie within, and never nothing."""
+    return max(float(np.quantile(np.abs(values), 1 - LEFT_OUT)), 1e-3)

@@ -1,0 +1,124 @@
+"""The page of `variance`: where particles differ, and what to focus on."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from cryofocus.errors import FormatError
+from cryofocus.report.analyses.page import Analysis, Picture, Table, present_files
+from cryofocus.report.analyses.variance_figures import LATENT_FIGURE, VARIANCE_FIGURE
+from cryofocus.report.run.tables import thousands
+from cryofocus.workflows.variance.result import PEAKS, REGIONS, SUMMARY
+
+FILES = (
+    ("variance.mrc", "variance of the density over the particles, noise removed"),
+    (REGIONS, "proposed spheres, with the commands that classify them"),
+    ("masks/*.mrc", "the spheres as masks"),
+    ("series/*.mrc", "the map moved along each axis"),
+    ("particles.*", "the particle table with every particle's coordinates"),
+    ("latent.npy", "coordinates; their variances are in latent_variance.npy"),
+    ("bootstrap_variance.mrc", "variance of maps of resampled particles"),
+    (PEAKS, "peaks of the variance, and of the bootstrap beside them"),
+)
+
+
+def read_variance(folder: Path) -> Analysis:
+    """Read a result of `variance` for a page.
+
+    Raises
+    ------
+    FormatError
+        When a file of it is missing or damaged.
+    """
+    try:
+        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        regions, peaks = (_read_rows(folder / name) for name in (REGIONS, PEAKS))
+        return Analysis(
+            folder=folder,
+            title="Where particles differ",
+            headline=_headline(summary),
+            verdict=_verdict(summary, peaks),
+            pictures=tuple(_pictures(folder)),
+            table=_table(regions) if regions else None,
+            files=present_files(folder, FILES),
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise FormatError(
+            f"{folder}: missing or damaged files ({error}). Measure it again with cryofocus "
+            "variance."
+        ) from error
+
+
+def _headline(summary: dict[str, Any]) -> str:
+    n_axes = summary["axes"]
+    if n_axes == 0:
+        return "Nothing was found to vary"
+    return f"{n_axes} ax{'e' if n_axes > 1 else 'i'}s of variation"
+
+
+def _verdict(summary: dict[str, Any], peaks: list[dict[str, str]]) -> str:
+    told = (
+        f"Over {thousands(summary['particles'])} particles, at "
+        f"{summary['resolution_angstrom']:.1f} Å."
+    )
+    if summary["axes"] == 0:
+        return f"{told} No axis was confirmed by the half set that had no part in finding it."
+    told += f" Variance maps of the half sets correlate by {summary['half_set_correlation']:.2f}."
+    distances = [
+        float(row["bootstrap_distance_angstrom"])
+        for row in peaks
+        if row.get("bootstrap_distance_angstrom")
+    ]
+    if distances:
+        told += (
+            f" The bootstrap's {len(distances)} peaks lie at most {max(distances):.1f} Å from "
+            "the variance's."
+        )
+    return told
+
+
+def _pictures(folder: Path) -> list[Picture]:
+    shown = (
+        (
+            VARIANCE_FIGURE,
+            "Variance over the consensus from three sides",
+            "Consensus in grey, the largest variance along each view in colour, and the proposed "
+            "spheres.",
+        ),
+        (
+            LATENT_FIGURE,
+            "Density of the particles along the axes of variation",
+            "How the particles are spread along the axes; the cross is the error of one particle, "
+            "and the dotted lines are where the maps of the series stand. Separate clouds are "
+            "states, one smear is motion.",
+        ),
+    )
+    return [
+        Picture.from_png(folder / name, alternative, note)
+        for name, alternative, note in shown
+        if (folder / name).is_file()
+    ]
+
+
+def _table(regions: list[dict[str, str]]) -> Table:
+    rows = tuple(
+        (
+            row["region"],
+            ",".join(
+                f"{float(row[f'{name}_angstrom']):.1f}" for name in ("x", "y", "z", "radius")
+            ),
+            f"{float(row['variance_share']):.0%}",
+            row["states_text"],
+            row["command"],
+        )
+        for row in regions
+    )
+    return Table(("Region", "Sphere X,Y,Z,R (Å)", "Of variance", "States", "Command"), rows)
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as handle:
+        return list(csv.DictReader(handle))

@@ -1,0 +1,4 @@
+"""What all pages are drawn with.
+
+In reading order: `style`, `section`, `slices`, `surfaces`.
+"""

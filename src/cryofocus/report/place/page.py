@@ -1,0 +1,244 @@
+"""The page of `mask place`: a sphere or ellipsoid on planes and surface of a map."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from scipy.ndimage import gaussian_filter
+
+from cryofocus.arrays import Volume
+from cryofocus.data.grid_map import GridMap
+from cryofocus.data.markers import Ellipsoid
+from cryofocus.errors import InputError, SettingError
+from cryofocus.maths.fourier import resize_volume
+from cryofocus.report.drawing.section import environment
+from cryofocus.report.drawing.slices import View
+from cryofocus.report.drawing.surfaces import (
+    Layer,
+    Part,
+    crop_to_view,
+    describe_layers,
+    frame_of_view,
+)
+from cryofocus.report.place.local_server import Asset, LocalServer
+from cryofocus.report.run.surface_section import CONSENSUS_COLOUR, plotly_script, viewer_script
+from cryofocus.workflows.make_mask import SOFT_EDGE_ANGSTROM
+from cryofocus.workflows.placed_masks import make_ellipsoid_mask
+from cryofocus.workflows.run.new_names import require_new_maps
+
+MAX_SLICE_BOX = 128
+DENSITY_PERCENTILES = (2.0, 99.9)
+SURFACE_SIGMAS = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0, 10.0)
+FIRST_SIGMAS = 3.0
+FIRST_RADIUS_OF_BOX = 0.12
+STRONG_QUANTILE = 0.998
+
+
+@dataclass(frozen=True)
+class PlaceSettings:
+    """What the page shows and offers.
+
+    Attributes
+    ----------
+    variance : variance map on the grid of the map, laid over it.
+    particles : particle table that the commands name.
+    output : where the page may write the mask; None if it may not.
+    soft_edge_angstrom : width of the mask's edge.
+    overwrite : whether it may replace a file that is there.
+    """
+
+    variance: Path | None = None
+    particles: Path | None = None
+    output: Path | None = None
+    soft_edge_angstrom: float = SOFT_EDGE_ANGSTROM
+    overwrite: bool = False
+
+
+def place_mask(
+    map_file: Path | str, settings: PlaceSettings | None = None, *, port: int = 0
+) -> LocalServer:
+    """Prepare the page on which a mask is placed by eye.
+
+    Parameters
+    ----------
+    map_file : map on the particles' grid.
+    settings : what else is shown and offered.
+    port : port of this machine; 0 takes a free one.
+
+    Returns
+    -------
+    LocalServer
+        Its ``address`` is to be opened in a browser while ``serve`` runs.
+
+    Raises
+    ------
+    InputError
+        When a map cannot be used, or the variance map lies on another grid.
+    OutputError
+        When the mask cannot be written where it should, or the port is taken.
+    """
+    settings = settings or PlaceSettings()
+    if settings.output is not None:
+        require_new_maps([settings.output], overwrite=settings.overwrite)
+    if settings.particles is not None and not settings.particles.is_file():
+        raise InputError(f"{settings.particles}: no such file. Give the particle table.")
+    grid = GridMap.read(map_file)
+    variance = None if settings.variance is None else grid.read_partner(settings.variance).data
+    if variance is not None and variance.max() <= 0:
+        raise InputError(
+            f"{settings.variance}: no variance (largest value {variance.max():.4g}); expected a "
+            "map with positive values where density varies. Check that it is the variance map."
+        )
+
+    def write(asked: Any) -> str:
+        return _write_mask(_read_ellipsoid(asked), grid.path, settings)
+
+    answers = {} if settings.output is None else {"mask": write}
+    return LocalServer(compose_assets(grid, variance, settings), answers, port)
+
+
+def compose_assets(
+    grid: GridMap, variance: Volume | None, settings: PlaceSettings
+) -> dict[str, Asset]:
+    """Compose all the page is made of.
+
+    Parameters
+    ----------
+    grid : the map.
+    variance : on its grid, or None.
+    settings : what is offered.
+
+    Returns
+    -------
+    dict of Asset
+        By name; the page itself has the empty name.
+    """
+    page = (
+        environment()
+        .get_template("place.html.jinja")
+        .render(
+            name=grid.path.name,
+            has_variance=variance is not None,
+            output=settings.output,
+            data=Markup(json.dumps(_describe(grid, variance, settings)).replace("<", "\\u003c")),
+        )
+    )
+    assets = {
+        "": Asset("text/html; charset=utf-8", page.encode()),
+        "plotly.js": _script(plotly_script()),
+        "scene.js": _script(viewer_script("scene.js")),
+        "place.js": _script(viewer_script("place.js")),
+        "density": _as_bytes(grid.data, DENSITY_PERCENTILES),
+        "surfaces": Asset("application/json", json.dumps(_surfaces(grid)).encode()),
+    }
+    if variance is not None:
+        assets["variance"] = _as_bytes(np.maximum(variance, 0), (0.0, 100.0))
+    return assets
+
+
+def _describe(grid: GridMap, variance: Volume | None, settings: PlaceSettings) -> dict[str, Any]:
+    box = min(grid.box, MAX_SLICE_BOX)
+    extent = grid.box * grid.voxel_size_angstrom
+    # Fourier resampling keeps the central voxel in its place.
+    centre = np.asarray(grid.origin_angstrom) + grid.box // 2 * grid.voxel_size_angstrom
+    return {
+        "box": box,
+        "voxel": extent / box,
+        "mapVoxel": grid.voxel_size_angstrom,
+        "low": (centre - box // 2 * extent / box).tolist(),
+        "bounds": [
+            list(grid.origin_angstrom),
+            [o + (grid.box - 1) * grid.voxel_size_angstrom for o in grid.origin_angstrom],
+        ],
+        "start": [*_start(grid, variance), FIRST_RADIUS_OF_BOX * extent],
+        "words": _words(grid, settings),
+        "surfaceLabels": [f"{sigmas:g} σ" for sigmas in SURFACE_SIGMAS],
+        "firstSurface": SURFACE_SIGMAS.index(FIRST_SIGMAS),
+    }
+
+
+def _words(grid: GridMap, settings: PlaceSettings) -> Mapping[str, str]:
+    """Give the parts of the commands, quoted for a shell."""
+    is_moved = any(abs(o) > 1e-3 for o in grid.origin_angstrom)
+    return {
+        "particles": shlex.quote(str(settings.particles or "particles.star")),
+        "map": shlex.quote(str(grid.path)),
+        "frame": f" --map {shlex.quote(str(grid.path))}" if is_moved else "",
+        "mask": shlex.quote(str(settings.output or "mask.mrc")),
+        "edge": ""
+        if settings.soft_edge_angstrom == SOFT_EDGE_ANGSTROM
+        else f" --soft-edge {settings.soft_edge_angstrom:g}",
+    }
+
+
+def _start(grid: GridMap, variance: Volume | None) -> tuple[float, float, float]:
+    """Find where a mask could begin, in Å: where most varies, or the middle of the density."""
+    if variance is None:
+        strong = np.argwhere(grid.data >= np.quantile(grid.data, STRONG_QUANTILE))
+        index = strong.mean(axis=0)
+    else:
+        smooth = gaussian_filter(variance, FIRST_RADIUS_OF_BOX / 4 * grid.box)
+        index = np.asarray(np.unravel_index(smooth.argmax(), smooth.shape), float)
+    z, y, x = index * grid.voxel_size_angstrom
+    a, b, c = grid.origin_angstrom
+    return float(a + x), float(b + y), float(c + z)
+
+
+def _surfaces(grid: GridMap) -> dict[str, Any]:
+    view = View((0, 0, 0), 0, grid.box)
+    mean, deviation = float(grid.data.mean(dtype="f8")), float(grid.data.std(dtype="f8"))
+    levels = tuple(mean + sigmas * deviation for sigmas in SURFACE_SIGMAS)
+    part = Part(CONSENSUS_COLOUR, crop_to_view(grid.data, view), levels)
+    frame = frame_of_view(grid.box, view, grid.voxel_size_angstrom, grid.origin_angstrom)
+    return describe_layers([Layer("Map", "density", (part,))], frame)
+
+
+def _as_bytes(volume: Volume, percentiles: tuple[float, float]) -> Asset:
+    """Bring a map to the size it is drawn at, one byte a voxel."""
+    drawn = resize_volume(volume, MAX_SLICE_BOX) if len(volume) > MAX_SLICE_BOX else volume
+    low, high = np.percentile(drawn, percentiles)
+    scaled = (drawn - low) / max(float(high - low), 1e-30)
+    grey = np.rint(255 * np.clip(scaled, 0, 1)).astype(np.uint8)
+    return Asset("application/octet-stream", grey.tobytes())
+
+
+def _script(text: str) -> Asset:
+    return Asset("text/javascript; charset=utf-8", text.encode())
+
+
+def _read_ellipsoid(asked: Any) -> Ellipsoid:
+    """Read what the page sent.
+
+    Raises
+    ------
+    SettingError
+        When it is not six numbers.
+    """
+    is_list = isinstance(asked, list) and len(asked) == 6
+    if not is_list or not all(isinstance(number, int | float) for number in asked):
+        raise SettingError("mask: expected six numbers: centre and radii along x, y, z in Å.")
+    x, y, z, a, b, c = map(float, asked)
+    return Ellipsoid((x, y, z), (a, b, c))
+
+
+def _write_mask(ellipsoid: Ellipsoid, map_file: Path, settings: PlaceSettings) -> str:
+    """Write the mask; the page may replace the one it wrote before."""
+    assert settings.output is not None
+    made = make_ellipsoid_mask(
+        ellipsoid,
+        map_file,
+        settings.output,
+        soft_edge_angstrom=settings.soft_edge_angstrom,
+        overwrite=True,
+    )
+    return (
+        f"Wrote {made.path}: {made.content.volume_cubic_angstrom:,.0f} Å³, "
+        f"{100 * made.content.density_fraction:.1f} % of the map’s positive density."
+    )

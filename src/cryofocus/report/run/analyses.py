@@ -1,0 +1,105 @@
+"""Results of other commands in a run's directory, as a section of the run's page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from cryofocus.data.star.document import StarDocument
+from cryofocus.report.analyses import covary
+from cryofocus.report.analyses.differences import read_differences
+from cryofocus.report.analyses.fsc import DIRECTIONAL_FIGURE, FSC_FIGURE
+from cryofocus.report.analyses.page import Analysis, Picture, present_files
+from cryofocus.report.analyses.variance import read_variance
+from cryofocus.report.drawing.section import Section
+from cryofocus.report.run.results import RunResults
+from cryofocus.workflows import diffmap_run, fsc
+from cryofocus.workflows.covary import record as covary_files
+from cryofocus.workflows.variance import result as variance_files
+
+FSC_FILES = (
+    (fsc.CURVES, "Fourier shell correlations"),
+    (fsc.DIRECTIONS, "resolution by direction"),
+    (fsc.LOCAL, "local resolution"),
+    (fsc.FILTERED, "the map at the resolution that each part has"),
+)
+
+
+def show_analyses(results: RunResults) -> tuple[Section, ...]:
+    """Show what other commands wrote into directories inside the run's."""
+    found = tuple(find_analyses(results.directory.path))
+    if not found:
+        return ()
+    return (Section("analyses", "More about these classes", "More", {"analyses": found}),)
+
+
+def find_analyses(run: Path) -> Iterator[Analysis]:
+    """Yield the results that lie in a directory, by name.
+
+    Raises
+    ------
+    FormatError
+        When one is damaged.
+    """
+    for folder in sorted(path for path in run.iterdir() if path.is_dir()):
+        for marker, read in READERS:
+            if (folder / marker).is_file():
+                yield read(folder)
+                break
+
+
+def read_covariance(folder: Path) -> Analysis:
+    """Read a result of `covary` for the page of a run; it has a page of its own."""
+    record = covary_files.read_record(folder)
+    figure = folder / covary_files.FIGURE
+    note = "Grey fields with a question mark are undetermined: a region does not vary."
+    return Analysis(
+        folder=folder,
+        title="Which regions vary together",
+        headline=covary.headline(record),
+        verdict=covary.verdict(record),
+        pictures=(Picture.from_png(figure, "Correlation matrices of the regions", note),)
+        if figure.is_file()
+        else (),
+    )
+
+
+def read_resolution(folder: Path) -> Analysis:
+    """Read a result of `fsc` for a page.
+
+    Raises
+    ------
+    FormatError
+        When fsc.star is damaged.
+    """
+    document = StarDocument.read(folder / fsc.CURVES)
+    general = document.numbers(document.block("general"), ("rlnFinalResolution",))
+    resolution = float(general["rlnFinalResolution"][0])
+    shown = (
+        (FSC_FIGURE, "Fourier shell correlation of the half maps", "Circles: FSC 0.143 and 0.5."),
+        (
+            DIRECTIONAL_FIGURE,
+            "Resolution by direction",
+            "Left, the half sphere of directions, z in the middle.",
+        ),
+    )
+    return Analysis(
+        folder=folder,
+        title="Resolution",
+        headline=f"{resolution:.1f} Å at FSC 0.143",
+        verdict="From the half maps, with the effect of the mask taken out where there is one.",
+        pictures=tuple(
+            Picture.from_png(folder / name, alternative, note)
+            for name, alternative, note in shown
+            if (folder / name).is_file()
+        ),
+        files=present_files(folder, FSC_FILES),
+    )
+
+
+READERS: tuple[tuple[str, Callable[[Path], Analysis]], ...] = (
+    (covary_files.RECORD, read_covariance),
+    (variance_files.SUMMARY, read_variance),
+    (diffmap_run.TABLE, read_differences),
+    (fsc.CURVES, read_resolution),
+)

@@ -1,0 +1,74 @@
+"""The script that opens a run in ChimeraX."""
+
+from __future__ import annotations
+
+from cryofocus.data.volume import read_volume
+from cryofocus.report.drawing.slices import contour_level
+from cryofocus.report.drawing.style import MASK_COLOUR, class_colour
+from cryofocus.report.run.results import RunResults
+
+CONSENSUS_COLOUR = "#9aa5b1"
+
+
+def chimerax_script(results: RunResults) -> str:
+    """Compose view.cxc: all class maps at one level, consensus and mask beside them.
+
+    ChimeraX runs a script in the script's own folder, so files are named without folder and the
+    run directory may be moved or sent to somebody.
+
+    Parameters
+    ----------
+    results
+        Of a finished run.
+
+    Returns
+    -------
+    str
+        ChimeraX commands.
+
+    Raises
+    ------
+    FormatError
+        When the consensus map is damaged.
+    """
+    directory = results.directory
+    level = contour_level(read_volume(directory.consensus).data)
+    numbers = [
+        entry.class_number
+        for entry in results.classes
+        if directory.class_map(entry.class_number).is_file()
+    ]
+    last = len(numbers) + 2
+    lines = [
+        f"# Classes of a focused classification by cryofocus {_one_line(results.job.version)}.",
+        "# Open it in ChimeraX, or type: open view.cxc",
+        "# #1 consensus (hidden), #2 focus mask (mesh), from #3 on the classes.",
+        f"# One class after the other: mseries slider #3-{last}",
+        "set bgColor white",
+        "lighting soft",
+        f"open {_quoted(directory.consensus.name)} id 1",
+        f"volume #1 style surface step 1 level {level:.6g} color {CONSENSUS_COLOUR}",
+        'rename #1 "consensus"',
+        "hide #1 models",
+        f"open {_quoted(directory.focus_mask.name)} id 2",
+        f"volume #2 style mesh step 1 level 0.5 color {MASK_COLOUR}",
+        'rename #2 "focus mask"',
+    ]
+    for model, number in enumerate(numbers, start=3):
+        percent = 100 * results.classes[number - 1].weight
+        lines += [
+            f"open {_quoted(directory.class_map(number).name)} id {model}",
+            f"volume #{model} style surface step 1 level {level:.6g} color {class_colour(number)}",
+            f'rename #{model} "class {number}, {percent:.0f} percent"',
+        ]
+    return "\n".join([*lines, "view", ""])
+
+
+def _quoted(name: str) -> str:
+    """Quote a file name for a ChimeraX command."""
+    return '"' + _one_line(name).replace('"', "") + '"'
+
+
+def _one_line(text: str) -> str:
+    """Keep a text from starting a command of its own: line ends and semicolons separate them."""
+    return "".join(character for character in text if character.isprintable()).replace(";", ",")

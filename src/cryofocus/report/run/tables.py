@@ -1,0 +1,245 @@
+"""The tables of the page as rows of text; the template only sets them."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+import numpy as np
+
+from cryofocus.report.drawing.style import class_colour
+from cryofocus.report.run.charts import say_angstrom
+from cryofocus.report.run.results import RunResults
+from cryofocus.report.run.words import CLEAR_POSTERIOR
+from cryofocus.workflows.machine.progress import format_seconds
+from cryofocus.workflows.run.files import RUN_FILES
+from cryofocus.workflows.run.job import Cluster
+
+CLUSTER_KINDS = {
+    "local": "worker processes",
+    "scheduler": "of a Dask scheduler",
+    "slurm": "SLURM jobs",
+}
+
+Pairs = list[tuple[str, str]]
+"""Name and value, as text."""
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class as the populations table and the map captions show it."""
+
+    number: int
+    colour: str
+    n_particles: str
+    percent: str
+    spread: str
+    bar_percent: float
+    spread_percent: float
+    resolution: str
+    mean_posterior: str
+    clear: str
+    map_name: str
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One of the independent runs."""
+
+    number: int
+    is_best: bool
+    cycles: int
+    log_likelihood: str
+    agreement: str
+    end: str
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """What one stage of the run cost."""
+
+    name: str
+    time: str
+    bar_percent: float
+    memory: str
+
+
+def class_rows(results: RunResults) -> list[ClassRow]:
+    """Build the populations table.
+
+    Parameters
+    ----------
+    results
+        Of a finished run.
+
+    Returns
+    -------
+    list of ClassRow
+        In class order; the longest bar with its spread is 100 % wide.
+    """
+    spreads = np.nan_to_num([entry.run_spread for entry in results.classes])
+    full = max(float(np.max(spreads + [entry.weight for entry in results.classes])), 1e-9)
+    clear = results.max_posterior >= CLEAR_POSTERIOR
+    rows = []
+    for entry, spread in zip(results.classes, spreads.tolist(), strict=True):
+        n_clear = int(np.count_nonzero(clear & (results.class_index == entry.class_number - 1)))
+        rows.append(
+            ClassRow(
+                number=entry.class_number,
+                colour=class_colour(entry.class_number),
+                n_particles=thousands(entry.n_particles),
+                percent=f"{100 * entry.weight:.1f}",
+                spread=f"{100 * spread:.1f}" if np.isfinite(entry.run_spread) else "–",
+                bar_percent=100 * entry.weight / full,
+                spread_percent=100 * spread / full,
+                resolution=say_angstrom(entry.resolution_angstrom),
+                mean_posterior=f"{entry.mean_posterior:.2f}",
+                clear=thousands(n_clear),
+                map_name=results.directory.class_map(entry.class_number).name,
+            )
+        )
+    return rows
+
+
+def run_rows(results: RunResults) -> list[RunRow]:
+    """Build the table of independent runs."""
+    job = results.job
+    best = results.best_run.log_likelihood
+    return [
+        RunRow(
+            number=run.run,
+            is_best=run.run == job.best_run,
+            cycles=run.cycles,
+            log_likelihood=f"{run.log_likelihood:,.1f}"
+            if run.run == job.best_run
+            else f"{round(run.log_likelihood - best, 1) + 0.0:+,.1f}",
+            agreement="–"
+            if run.agreement_with_best is None or run.run == job.best_run
+            else f"{run.agreement_with_best:.1%}",
+            end=run.reason if run.converged else f"not converged: {run.reason}",
+        )
+        for run in job.runs
+    ]
+
+
+def stage_rows(results: RunResults) -> list[StageRow]:
+    """Build the table of stages with their time and memory."""
+    seconds, memory = results.job.seconds, results.job.peak_memory_gb
+    longest = max(seconds.values(), default=0.0)
+    return [
+        StageRow(
+            name=name,
+            time=format_seconds(spent),
+            bar_percent=100 * spent / max(longest, 1e-9),
+            memory=f"{memory[name]:.2f} GB" if name in memory else "–",
+        )
+        for name, spent in seconds.items()
+    ]
+
+
+def facts(results: RunResults) -> Pairs:
+    """List what was classified, where and how."""
+    job = results.job
+    contrast = "bright" if job.contrast.sign > 0 else "dark"
+    return [
+        ("Strategy", job.strategy),
+        ("Region in focus", _say_focus(results)),
+        (
+            "Particles",
+            f"{thousands(job.n_particles)}, box {job.box} px, {job.pixel_size_angstrom:.4g} Å/px",
+        ),
+        ("Contrast", f"protein {contrast} in the images ({job.contrast.how})"),
+        ("Seed", str(job.seed)),
+        ("Started", job.started),
+        *(
+            (f"Held out: {name}", f"{value:.6g}" if isinstance(value, float) else str(value))
+            for name, value in job.held_out.items()
+        ),
+        (
+            "Machine" if job.cluster is None else "Directing machine",
+            f"{job.machine.processor}, {job.machine.cores} cores, {job.machine.memory_gb:.0f} GB",
+        ),
+        *_cluster_facts(job.cluster),
+        (
+            "Software",
+            f"cryofocus {job.version}, Python {job.machine.python}, {job.machine.platform}",
+        ),
+    ]
+
+
+def _cluster_facts(cluster: Cluster | None) -> Pairs:
+    """Say which workers there were, and what the smallest of them had."""
+    if cluster is None:
+        return []
+    hosts = {one.host for one in cluster.workers}
+    machines = f"{len(hosts)} machines" if len(hosts) > 1 else "one machine"
+    limits = [one.memory_limit_gb for one in cluster.workers if one.memory_limit_gb is not None]
+    memory = f" and {min(limits):.3g} GB" if limits else ""
+    workers = f"{cluster.n_workers} workers ({CLUSTER_KINDS[cluster.kind]}) on {machines}"
+    return [("Cluster", f"{workers}, each with {cluster.threads} threads{memory}")]
+
+
+def _say_focus(results: RunResults) -> str:
+    focus = results.job.focus
+    if focus.kind == "mask":
+        return f"mask {focus.path or 'as given'}"
+    if focus.kind == "whole":
+        return "none: the whole particle"
+    centre = "unknown"
+    if focus.centre_angstrom is not None:
+        centre = ", ".join(f"{coordinate:.1f}" for coordinate in focus.centre_angstrom)
+    radius = "unknown" if focus.radius_angstrom is None else f"{focus.radius_angstrom:.1f} Å"
+    return f"sphere at ({centre}) Å, radius {radius}"
+
+
+def file_rows(results: RunResults) -> Pairs:
+    """List the files that are there, with what each is for."""
+    folder = results.directory.path
+    listed = [
+        (file.name, file.purpose)
+        for file in RUN_FILES
+        if (folder / file.name).is_file() and file.name != results.directory.report.name
+    ]
+    maps = [
+        (path.name, f"map of class {entry.class_number}")
+        for entry in results.classes
+        if (path := results.directory.class_map(entry.class_number)).is_file()
+    ]
+    return listed + maps
+
+
+def next_steps(results: RunResults) -> Pairs:
+    """Offer the commands people type next, ready to copy.
+
+    Parameters
+    ----------
+    results
+        Of a finished run.
+
+    Returns
+    -------
+    list of (purpose, command)
+        Paths are quoted for a shell.
+    """
+    folder = results.directory.path.resolve()
+    largest = max(results.classes, key=lambda entry: entry.weight).class_number
+    run = shlex.quote(str(folder))
+    selected = shlex.quote(str(folder / f"class{largest:03d}.star"))
+    steps = [
+        ("Look at the maps", f"chimerax {shlex.quote(str(results.directory.view.resolve()))}")
+    ]
+    if results.job.classes_found:
+        steps.append(
+            (
+                "Keep the certain particles of a class",
+                f"cryofocus select {run} --classes {largest} --min-posterior {CLEAR_POSTERIOR:g} "
+                f"-o {selected}",
+            )
+        )
+    steps.append(("Make this page again", f"cryofocus report {run}"))
+    return steps
+
+
+def thousands(number: int) -> str:
+    """Write a count with thin spaces between groups of three digits."""
+    return f"{number:,}".replace(",", "\u202f")

@@ -1,0 +1,303 @@
+"""`cryofocus align refine`: poses improved against a map, or against the particles' own."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.spatial.transform import Rotation
+
+from cryofocus.arrays import Volume
+from cryofocus.consensus.images import ParticleImages
+from cryofocus.consensus.preparation import assign_half_sets, prepare_images
+from cryofocus.data.images import ImageReader
+from cryofocus.data.particle_table import Supplement
+from cryofocus.data.particles import ParticleSet
+from cryofocus.data.volume import read_volume_on_grid
+from cryofocus.errors import InputError, SettingError
+from cryofocus.execution.monitor import Advance
+from cryofocus.kernels.contract import SliceKernels
+from cryofocus.kernels.select import available_threads, select_kernels
+from cryofocus.maths.symmetry import OperatorSet
+from cryofocus.poses.against_map import MAX_PASSES, MapPasses, refine_against_map
+from cryofocus.poses.half_maps import symmetrise_map
+from cryofocus.poses.rounds import RefinedImages, RoundSettings, refine_in_rounds
+from cryofocus.workflows.align.pose_columns import (
+    ANGLE_ERROR_LABEL,
+    GAIN_LABEL,
+    SHIFT_ERROR_LABEL,
+    pose_columns,
+)
+from cryofocus.workflows.align.search_inputs import FEWEST_SHELLS, require_symmetry
+from cryofocus.workflows.image_note import note_image_folder
+from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.run.new_names import require_new_table
+
+logger = logging.getLogger(__name__)
+
+ITERATIONS = 6
+"""Of reconstructing and refining where no reference is given, unless they settle sooner."""
+# A reference is trusted to this resolution only where half maps of the particles follow.
+FIRST_RESOLUTION_ANGSTROM = 35.0
+# The symmetry of a reference is looked at no finer than this.
+SYMMETRY_RESOLUTION_ANGSTROM = 20.0
+# Errors left this close to those given mean that the images have added nothing, unless the given
+# poses were good.
+HARDLY_BETTER = 0.9
+GOOD_DEGREES = 2.0
+
+
+@dataclass(frozen=True)
+class AlignRefineSettings:
+    """How to refine.
+
+    Attributes
+    ----------
+    reference : map to refine against; None starts with the particles' own consensus.
+    symmetry : point group of the map.
+    max_resolution_angstrom : finest detail compared; None takes what map and images agree on.
+    iterations : rounds of reconstructing half maps and refining, at most; None takes none with a
+        reference and `ITERATIONS` without.
+    invert : whether protein is dark in the images; "auto" looks at the density.
+    seed : of random half sets, where the table gives none.
+    datadir : folder in which image stacks are looked up first.
+    supplement : what the particle table leaves to the user to say.
+    device, threads, memory_gpu_gb : as in `ClassifyRequest`.
+
+    Raises
+    ------
+    SettingError
+        When a number is out of its range, or nothing would be done.
+    """
+
+    reference: Path | None = None
+    symmetry: str = "C1"
+    max_resolution_angstrom: float | None = None
+    iterations: int | None = None
+    invert: Literal["auto", "yes", "no"] = "auto"
+    seed: int = 1
+    datadir: Path | None = None
+    supplement: Supplement | None = None
+    device: str = "cpu"
+    threads: int | None = None
+    memory_gpu_gb: float | None = None
+
+    def __post_init__(self) -> None:
+        limit = self.max_resolution_angstrom
+        if limit is not None and not 0 < limit < np.inf:
+            raise SettingError(
+                f"max_resolution: found {limit:g}, expected a length above 0. Give it in Å."
+            )
+        if self.n_iterations < 1 and self.reference is None:
+            raise SettingError(
+                "iterations: 0 without a reference leaves nothing to refine against. Give "
+                "--reference MAP, or at least one iteration."
+            )
+
+    @property
+    def n_iterations(self) -> int:
+        """Rounds of reconstructing and refining, at most."""
+        if self.iterations is not None:
+            return self.iterations
+        return ITERATIONS if self.reference is None else 0
+
+
+@dataclass(frozen=True, eq=False)
+class RefinedTable:
+    """What was written.
+
+    Attributes
+    ----------
+    path : the particle table.
+    n_particles : its rows.
+    turn_degrees : `(n, 3)` rotation vector of each particle about the map's x, y and z axes.
+    move_angstrom : `(n, 2)` change of each shift.
+    angle_error_degrees, shift_error_angstrom : root-mean-square errors to expect, medians.
+    """
+
+    path: Path
+    n_particles: int
+    turn_degrees: Float64[np.ndarray, "n 3"]
+    move_angstrom: Float64[np.ndarray, "n 2"]
+    angle_error_degrees: float
+    shift_error_angstrom: float
+
+    @property
+    def moved_degrees(self) -> float:
+        """Median angle by which particles have turned."""
+        return float(np.median(np.linalg.norm(self.turn_degrees, axis=1)))
+
+    @property
+    def moved_angstrom(self) -> float:
+        """Median length by which particles have shifted."""
+        return float(np.median(np.linalg.norm(self.move_angstrom, axis=1)))
+
+
+def align_refine(
+    particles: Path | str,
+    output: Path | str,
+    settings: AlignRefineSettings | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> RefinedTable:
+    """Improve the poses of a table by maximum likelihood, starting at those it has.
+
+    The table keeps its own rows; angles and origins are replaced, and three columns say how sure
+    they are: `cryofocusPoseAngleError` (degrees) and `cryofocusPoseShiftError` (Å), the
+    root-mean-square errors to expect, and `cryofocusPoseGain`, the log-likelihood over an image
+    of nothing but noise. Where half maps are made, half sets never see each other's images.
+
+    Parameters
+    ----------
+    particles : particle table with poses.
+    output : table to write, in the format of the one that is read.
+    settings : defaults if left out.
+    overwrite : replace an existing table.
+    progress : display; silent by default.
+
+    Raises
+    ------
+    InputError
+        When particles, images, map or settings cannot be used.
+    OutputError
+        When the table exists (without `overwrite`) or cannot be written.
+    """
+    settings, output = settings or AlignRefineSettings(), Path(output)
+    require_new_table(output, Path(particles), overwrite=overwrite)
+    inputs = _read(Path(particles), output, settings)
+    kernels = select_kernels(settings.device, settings.threads, settings.memory_gpu_gb)
+    n_passes = settings.n_iterations + (MAX_PASSES if inputs.volume is not None else 0)
+    with (progress or SilentProgress()).task("poses", n_passes * len(inputs.particles)) as advance:
+        refined = _refine(inputs, settings, kernels, advance)
+    lost = inputs.particles.write(output, _columns(inputs.particles, refined))
+    if lost:
+        logger.info("%s: the format has no place for %s", output, ", ".join(lost))
+    assert inputs.particles.table is not None
+    note_image_folder(output, inputs.particles.table, datadir=settings.datadir)
+    return _summarise(output, inputs.particles, refined)
+
+
+@dataclass(frozen=True, eq=False)
+class _Inputs:
+    """Particles, their images, the reference if there is one, and its symmetry."""
+
+    particles: ParticleSet
+    images: ParticleImages
+    volume: Volume | None
+    operators: OperatorSet
+    sign: int | None
+
+
+def _read(particles: Path, output: Path, settings: AlignRefineSettings) -> _Inputs:
+    """Read and check everything before any work."""
+    operators = OperatorSet.point_group(settings.symmetry)
+    table = ParticleSet.read(particles, datadir=settings.datadir, supplement=settings.supplement)
+    assert table.table is not None
+    if output.suffix != table.table.suffix:
+        raise SettingError(
+            f"{output}: expected a name that ends in {table.table.suffix}, the format of "
+            f"{particles}. Change the name after -o; cryofocus convert gives others."
+        )
+    _require_band(table, settings.max_resolution_angstrom)
+    table.check_images()
+    volume = None
+    if settings.reference is not None:
+        volume = _read_reference(settings.reference, table, operators)
+    threads = settings.threads or available_threads()
+    images = prepare_images(table, ImageReader(table), settings.invert, threads)
+    sign = None if settings.invert == "auto" else images.treatment.sign
+    return _Inputs(table, images, volume, operators, sign)
+
+
+def _require_band(table: ParticleSet, limit: float | None) -> None:
+    extent = table.box * table.pixel_size_angstrom
+    if limit is not None and extent / limit < FEWEST_SHELLS - 1:
+        raise SettingError(
+            f"max_resolution: {limit:g} Å leaves fewer than {FEWEST_SHELLS} Fourier shells of "
+            f"images of {extent:.0f} Å, too few to tell one pose from another. Give "
+            f"{extent / (FEWEST_SHELLS - 1):.0f} Å or finer."
+        )
+
+
+def _read_reference(path: Path, table: ParticleSet, operators: OperatorSet) -> Volume:
+    """Read the reference and give it exactly the symmetry it is said to have."""
+    pixel = table.pixel_size_angstrom
+    volume = read_volume_on_grid(path, table.box, pixel).data
+    if volume.min() == volume.max():
+        raise InputError(
+            f"{path}: the same value in every voxel; expected a map with density. Check that "
+            "this is the right file."
+        )
+    if len(operators) == 1:
+        return volume
+    resolution = max(SYMMETRY_RESOLUTION_ANGSTROM, 4 * pixel)
+    require_symmetry(path, volume, pixel, operators, resolution)
+    return symmetrise_map(volume, operators, pixel)
+
+
+def _refine(
+    inputs: _Inputs, settings: AlignRefineSettings, kernels: SliceKernels, advance: Advance
+) -> RefinedImages:
+    """Refine against the reference, if there is one, then in rounds, if there are any."""
+    images, sign, refined = inputs.images, inputs.sign, None
+    limit, n_rounds = settings.max_resolution_angstrom, settings.n_iterations
+    if inputs.volume is not None:
+        rough = max(limit or 0.0, FIRST_RESOLUTION_ANGSTROM) if n_rounds else limit
+        passes = MapPasses(sign, _n_shells(images, rough))
+        refined = refine_against_map(images, inputs.volume, kernels, passes, advance=advance)
+        images, sign = refined.images, refined.images.treatment.sign
+    if n_rounds:
+        half_set, origin = assign_half_sets(inputs.particles, settings.seed)
+        logger.info("%s", origin)
+        operators = inputs.operators if len(inputs.operators) > 1 else None
+        rounds = RoundSettings(sign, limit, n_rounds, operators)
+        refined = refine_in_rounds(images, half_set, kernels, rounds, advance=advance)
+    assert refined is not None
+    return refined
+
+
+def _n_shells(images: ParticleImages, limit: float | None) -> int:
+    """Shells up to a resolution, at most those whose slices stay on the grid."""
+    particles, largest = images.particles, images.largest_band().n_shells
+    if limit is None:
+        return largest
+    return min(largest, int(particles.box * particles.pixel_size_angstrom / limit) + 1)
+
+
+def _columns(particles: ParticleSet, refined: RefinedImages) -> dict[str, np.ndarray]:
+    assert particles.table is not None
+    pixels = np.array([group.pixel_size_angstrom for group in particles.optics])
+    pixel, poses = pixels[particles.optics_of_particle], refined.poses
+    columns = pose_columns(particles.table, pixel, poses.rotation, poses.shift_angstrom)
+    return columns | {
+        ANGLE_ERROR_LABEL: poses.angle_error_degrees,
+        SHIFT_ERROR_LABEL: poses.shift_error_angstrom,
+        GAIN_LABEL: poses.log_likelihood_gain,
+    }
+
+
+def _summarise(output: Path, particles: ParticleSet, refined: RefinedImages) -> RefinedTable:
+    poses, prior = refined.poses, refined.prior
+    angle = float(np.median(poses.angle_error_degrees))
+    given = float(np.degrees(np.sqrt(3) * prior.angle_sd_radians))
+    if angle > max(HARDLY_BETTER * given, GOOD_DEGREES):
+        logger.warning(
+            "the images say hardly anything of the orientations: errors of %.1f degrees remain, "
+            "about those that the given poses have. They may be noise, or show something else.",
+            angle,
+        )
+    # A' = A exp([w]): the turn w of the volume before it is seen.
+    relative = np.swapaxes(particles.rotation, 1, 2) @ poses.rotation
+    return RefinedTable(
+        output,
+        len(particles),
+        Rotation.from_matrix(relative).as_rotvec(degrees=True),
+        poses.shift_angstrom - particles.shift_angstrom,
+        angle,
+        float(np.median(poses.shift_error_angstrom)),
+    )

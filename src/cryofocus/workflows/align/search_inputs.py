@@ -1,0 +1,235 @@
+"""What `cryofocus align search` is asked for, and what it reads and checks before any work."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from cryofocus.arrays import Volume
+from cryofocus.consensus.images import ParticleImages
+from cryofocus.consensus.preparation import prepare_images
+from cryofocus.data.images import ImageReader
+from cryofocus.data.particle_table import Supplement
+from cryofocus.data.particles import ParticleSet
+from cryofocus.data.volume import read_volume_on_grid
+from cryofocus.errors import InputError, SettingError
+from cryofocus.kernels.select import available_threads
+from cryofocus.maps.rigid import RigidTransform
+from cryofocus.maths.fourier import forward_3d, resize_volume
+from cryofocus.maths.grids import coarse_box
+from cryofocus.maths.shells import fourier_shell_correlation
+from cryofocus.maths.symmetry import OperatorSet
+from cryofocus.poses.scope import SearchScope, measure_diameter
+from cryofocus.poses.search import n_shells
+
+logger = logging.getLogger(__name__)
+
+# A comparison over fewer shells tells hardly one view from another.
+FEWEST_SHELLS = 5
+# Of the box: how far particles may lie from its middle, unless it is said.
+SHIFT_SHARE = 0.1
+# The outline is measured at detail this fine; finer is no matter of its size.
+OUTLINE_ANGSTROM = 30.0
+# A map that is symmetric correlates with itself, turned, by nearly 1 in all shells.
+LEAST_CORRELATION = 0.6
+# Settings that do not change the result.
+WITHOUT_EFFECT = ("datadir", "threads", "memory_gpu_gb")
+
+
+@dataclass(frozen=True)
+class AlignSearchSettings:
+    """How to search.
+
+    Attributes
+    ----------
+    symmetry : point group of the reference; one of equivalent poses is found.
+    max_resolution_angstrom : finest detail compared.
+    max_shift_angstrom : largest shift tried; None takes a tenth of the box.
+    angular_step_degrees : of the first level; None takes 6 degrees, or what resolution and
+        diameter allow.
+    particle_diameter_angstrom : None measures it on the reference.
+    invert : whether protein is dark in the images; "auto" tries both.
+    datadir : folder in which image stacks are looked up first.
+    supplement : what the particle table leaves to the user to say.
+    device, threads, memory_gpu_gb : as in `ClassifyRequest`.
+
+    Raises
+    ------
+    SettingError
+        When a number is out of its range.
+    """
+
+    symmetry: str = "C1"
+    max_resolution_angstrom: float = 20.0
+    max_shift_angstrom: float | None = None
+    angular_step_degrees: float | None = None
+    particle_diameter_angstrom: float | None = None
+    invert: Literal["auto", "yes", "no"] = "auto"
+    datadir: Path | None = None
+    supplement: Supplement | None = None
+    device: str = "cpu"
+    threads: int | None = None
+    memory_gpu_gb: float | None = None
+
+    def __post_init__(self) -> None:
+        lengths: Mapping[str, float | None] = {
+            "max_resolution": self.max_resolution_angstrom,
+            "max_shift": self.max_shift_angstrom,
+            "particle_diameter": self.particle_diameter_angstrom,
+        }
+        for name, value in lengths.items():
+            if value is not None and not 0 < value < np.inf:
+                raise SettingError(
+                    f"{name}: found {value:g}, expected a length above 0. Give it in Å."
+                )
+        step = self.angular_step_degrees
+        if step is not None and not 1 <= step <= 30:
+            raise SettingError(
+                f"angular_step: found {step:g}, expected 1 to 30 degrees, such as 6. It is the "
+                "step of the first of several levels."
+            )
+
+    def deciding(self) -> dict[str, object]:
+        """Return the settings that change the result."""
+        return {k: v for k, v in asdict(self).items() if k not in WITHOUT_EFFECT}
+
+
+@dataclass(frozen=True, eq=False)
+class SearchInputs:
+    """Everything that was read.
+
+    Attributes
+    ----------
+    particles : without poses.
+    images : of the particles, prepared.
+    volume : reference on their grid.
+    scope : what to search.
+    sign : contrast that the settings ask for; None if they leave it open.
+    files : the table and the reference.
+    """
+
+    particles: ParticleSet
+    images: ParticleImages
+    volume: Volume
+    scope: SearchScope
+    sign: int | None
+    files: tuple[Path, Path]
+
+
+def read_search_inputs(
+    particles: Path, reference: Path, output: Path, settings: AlignSearchSettings
+) -> SearchInputs:
+    """Read and check everything.
+
+    Raises
+    ------
+    InputError
+        When particles, images, reference or settings cannot be used.
+    """
+    supplement = replace(settings.supplement or Supplement(), needs_poses=False)
+    table = ParticleSet.read(particles, datadir=settings.datadir, supplement=supplement)
+    _require_format(table, output)
+    table.check_images()
+    volume = read_volume_on_grid(reference, table.box, table.pixel_size_angstrom).data
+    if volume.min() == volume.max():
+        raise InputError(
+            f"{reference}: the same value in every voxel; expected a map with density. Check "
+            "that this is the right file."
+        )
+    scope = _choose_scope(table, volume, settings)
+    resolution = scope.max_resolution_angstrom
+    require_symmetry(reference, volume, table.pixel_size_angstrom, scope.operators, resolution)
+    threads = settings.threads or available_threads()
+    images = prepare_images(table, ImageReader(table), settings.invert, threads)
+    sign = None if settings.invert == "auto" else images.treatment.sign
+    return SearchInputs(table, images, volume, scope, sign, (particles, reference))
+
+
+def _require_format(table: ParticleSet, output: Path) -> None:
+    """Refuse a name of another format than the table's, whose rows are kept."""
+    assert table.table is not None
+    if output.suffix != table.table.suffix:
+        raise SettingError(
+            f"{output}: expected a name that ends in {table.table.suffix}, the format of "
+            f"{table.table.path}. Change the name after -o; cryofocus convert gives others."
+        )
+
+
+def _choose_scope(
+    table: ParticleSet, volume: Volume, settings: AlignSearchSettings
+) -> SearchScope:
+    """Settle resolution, diameter and shifts."""
+    pixel, extent = table.pixel_size_angstrom, table.box * table.pixel_size_angstrom
+    resolution = settings.max_resolution_angstrom
+    if resolution < 2 * pixel:
+        logger.warning(
+            "max_resolution: %.2f Å is beyond the images' Nyquist frequency; %.2f Å is used",
+            *(resolution, 2 * pixel),
+        )
+        resolution = 2 * pixel
+    shells = n_shells(extent, resolution)
+    if shells < FEWEST_SHELLS:
+        raise SettingError(
+            f"max_resolution: {resolution:g} Å leaves {shells} Fourier shells of images of "
+            f"{extent:.0f} Å; expected at least {FEWEST_SHELLS}, which reach "
+            f"{extent / (FEWEST_SHELLS - 1):.0f} Å. Give a finer --max-resolution."
+        )
+    diameter = settings.particle_diameter_angstrom
+    if diameter is None:
+        outline = max(OUTLINE_ANGSTROM, resolution)
+        diameter = measure_diameter(volume, pixel, outline)
+        logger.info("particle diameter, measured on the reference: %.0f Å", diameter)
+    if not 2 * resolution <= diameter <= extent:
+        raise SettingError(
+            f"particle_diameter: {diameter:.0f} Å, expected at least twice the resolution of "
+            f"{resolution:g} Å and at most the box of {extent:.0f} Å. Give another "
+            "--particle-diameter or --max-resolution."
+        )
+    shift = settings.max_shift_angstrom or SHIFT_SHARE * extent
+    if shift > extent / 2:
+        raise SettingError(
+            f"max_shift: found {shift:g} Å, expected at most half of the box, {extent / 2:.0f} Å. "
+            "Give a smaller --max-shift."
+        )
+    operators = OperatorSet.point_group(settings.symmetry)
+    return SearchScope(resolution, shift, diameter, operators, settings.angular_step_degrees)
+
+
+def require_symmetry(
+    path: Path,
+    volume: Volume,
+    pixel: float,
+    operators: OperatorSet,
+    max_resolution_angstrom: float,
+) -> None:
+    """Refuse a symmetry that the reference does not have: it would hide the right poses.
+
+    Raises
+    ------
+    InputError
+        When the map, turned by an operator, does not correlate with itself.
+    """
+    box = len(volume)
+    shells = n_shells(box * pixel, max_resolution_angstrom)
+    small = resize_volume(volume, coarse_box(box, shells))
+    voxel, half = box * pixel / len(small), forward_3d(small.copy())
+    for operator in operators.rotation[1:]:
+        motion = RigidTransform(operator, np.zeros(3))
+        turned = forward_3d(motion.move_map(small, voxel))
+        correlation = fourier_shell_correlation(half, turned, len(small))
+        # Every coefficient counts once: the first few shells hold little but the outline.
+        mean = float(np.average(correlation[1:shells], weights=np.arange(1, shells) ** 2))
+        if mean < LEAST_CORRELATION:
+            axis = ", ".join(f"{value:.2f}" for value in motion.axis)
+            raise InputError(
+                f"{path}: does not have the symmetry {operators.name}: turned by "
+                f"{motion.angle_degrees:.0f} degrees about ({axis}) it correlates with itself by "
+                f"{mean:.2f} (mean over Fourier coefficients to {max_resolution_angstrom:g} Å), "
+                f"expected at least {LEAST_CORRELATION}. Give the --symmetry that the map has in "
+                "RELION's axes, or symmetrise it about these first."
+            )

@@ -1,0 +1,26 @@
+"""Where the images of a run lie, for tables made from its particles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cryofocus.data.formats import open_table
+from cryofocus.errors import InputError
+from cryofocus.workflows.classify.request import read_config
+from cryofocus.workflows.image_note import note_image_folder
+from cryofocus.workflows.run.directory import RunDirectory
+
+
+def note_images_of_run(run: Path, output: Path) -> None:
+    """Say which `--datadir` a table made from a run needs, if it needs one.
+
+    Parameters
+    ----------
+    run : run directory, whose config.yaml tells where the images were found.
+    output : the table that was written.
+    """
+    try:
+        request = read_config(RunDirectory(run).config)
+        note_image_folder(output, open_table(output), request.particles, request.datadir)
+    except InputError:
+        return  # the table is good all the same

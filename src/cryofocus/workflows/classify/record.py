@@ -1,0 +1,133 @@
+"""The job record of a finished classification: numbers for programs, a verdict for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cryofocus.inference.classifier import ClassificationResult
+from cryofocus.version import __version__
+from cryofocus.workflows.classify.findings import describe_findings, mean_agreement
+from cryofocus.workflows.classify.inputs import Inputs
+from cryofocus.workflows.classify.request import ClassifyRequest
+from cryofocus.workflows.classify.rounds import Round
+from cryofocus.workflows.machine.machine import StageClock, describe_machine
+from cryofocus.workflows.run.job import (
+    Agreement,
+    Cluster,
+    Contrast,
+    FocusRegion,
+    JobRecord,
+    PairAgreement,
+    PoseSummary,
+    RunSummary,
+)
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """How, when and on which workers the run was made, and what was logged as a warning."""
+
+    command: str
+    started: str
+    clock: StageClock
+    warnings: tuple[str, ...]
+    cluster: Cluster | None = None
+
+
+def compose_record(
+    request: ClassifyRequest,
+    inputs: Inputs,
+    result: ClassificationResult,
+    circumstances: Circumstances,
+    last: Round,
+) -> JobRecord:
+    """Compose job.json.
+
+    Its log-likelihood by cycle is that of the best run's posterior maximisation, which never
+    falls.
+    """
+    best = result.runs[result.comparison.best]
+    trace = tuple(record.log_posterior for record in best.history)
+    return JobRecord(
+        version=__version__,
+        command=circumstances.command,
+        machine=describe_machine(request.device),
+        cluster=circumstances.cluster,
+        seed=request.settings.seed,
+        started=circumstances.started,
+        seconds=dict(circumstances.clock.seconds),
+        peak_memory_gb=dict(circumstances.clock.peak_memory_gb),
+        n_particles=len(inputs.particles),
+        n_classes=request.settings.n_classes,
+        box=inputs.particles.box,
+        pixel_size_angstrom=inputs.particles.pixel_size_angstrom,
+        focus=_focus(inputs),
+        strategy=request.settings.strategy,
+        runs=_runs(result),
+        best_run=result.comparison.best + 1,
+        agreement=Agreement(
+            mean=mean_agreement(result),
+            per_pair=tuple(
+                PairAgreement(first=first + 1, second=second + 1, agreement=fraction)
+                for first, second, fraction in result.comparison.pairs
+            ),
+        ),
+        classes_found=result.classes_found,
+        verdict=describe_findings(result),
+        warnings=circumstances.warnings,
+        contrast=_contrast(request, result),
+        poses=_poses(last),
+        cycles=len(trace),
+        log_likelihood=trace,
+    )
+
+
+def _poses(last: Round) -> PoseSummary | None:
+    if last.is_only:
+        return None
+    angle_error, shift_error = np.median(last.errors, axis=0)
+    return PoseSummary(
+        rounds=last.number + 1,
+        given_angle_sd_degrees=float(np.degrees(last.widths[0])),
+        given_shift_sd_angstrom=last.widths[1],
+        angle_error_degrees=float(angle_error),
+        shift_error_angstrom=float(shift_error),
+    )
+
+
+def _focus(inputs: Inputs) -> FocusRegion:
+    mask = inputs.mask
+    if mask.path is not None:
+        return FocusRegion(kind="mask", path=str(mask.path))
+    return FocusRegion(
+        kind="whole" if mask.radius_angstrom is None else "sphere",
+        centre_angstrom=mask.centre_angstrom,
+        radius_angstrom=mask.radius_angstrom,
+    )
+
+
+def _runs(result: ClassificationResult) -> tuple[RunSummary, ...]:
+    """Summarise the runs; a run's random stream follows from the seed and its number."""
+    best = result.labels
+    return tuple(
+        RunSummary(
+            run=number,
+            seed=run.seed[0],
+            cycles=len(run.history),
+            log_likelihood=run.history[-1].log_posterior,
+            converged=run.converged,
+            reason=run.reason,
+            agreement_with_best=float(np.mean(run.posteriors.argmax(axis=1) == best)),
+        )
+        for number, run in enumerate(result.runs, start=1)
+    )
+
+
+def _contrast(request: ClassifyRequest, result: ClassificationResult) -> Contrast:
+    if request.settings.invert == "auto":
+        how = f"found from the consensus density (skewness {result.consensus.skewness:.2f})"
+    else:
+        how = f"given as invert = {request.settings.invert}"
+    return Contrast(sign=1 if result.consensus.images.treatment.sign > 0 else -1, how=how)

@@ -1,0 +1,241 @@
+"""What `covary` reads: runs or particles, and the regions, checked to fit together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from cryofocus.covariance.regions import Region, require_distinct, separate, shared_part
+from cryofocus.data.mask import FocusMask
+from cryofocus.data.particle_table import Supplement
+from cryofocus.data.particles import ParticleSet
+from cryofocus.errors import InputError, SettingError
+from cryofocus.workflows.classify.request import read_config
+from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.job import JobRecord
+from cryofocus.workflows.select import read_posteriors
+
+logger = logging.getLogger(__name__)
+
+# Fewer runs from different random starts say little about what another start would find.
+ENOUGH_RUNS = 3
+# Regions that share more than this of the smaller one are worth a word.
+NOTICED_OVERLAP = 0.05
+
+
+@dataclass(frozen=True)
+class CovarySettings:
+    """Everything that changes the result.
+
+    Attributes
+    ----------
+    perfect : map in which every region is full; masses become fractions of its masses. Without,
+        they are fractions of the masses in each run's consensus.
+    contour : density from which on a voxel counts, in the maps' units; None takes three standard
+        deviations above the solvent.
+    max_resolution_angstrom : finest resolution that enters the particles' occupancies; None takes
+        the resolution to which half maps agree (FSC 0.143).
+    invert : for a particle table, whether protein is dark in the images; runs know.
+    datadir, supplement : for a particle table, where stacks are and what the table leaves out.
+    seed : of bootstrap and permutations.
+    device, threads, memory_gpu_gb : as in `ClassifyRequest`.
+    """
+
+    perfect: Path | None = None
+    contour: float | None = None
+    max_resolution_angstrom: float | None = None
+    invert: Literal["auto", "yes", "no"] = "auto"
+    datadir: Path | None = None
+    supplement: Supplement | None = None
+    seed: int = 1
+    device: str = "cpu"
+    threads: int | None = None
+    memory_gpu_gb: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished classification.
+
+    Attributes
+    ----------
+    name : as the user named it.
+    directory, job : of the run.
+    posteriors : `(particle, class)`.
+    particles : the particles it classified; None where they cannot be read any more.
+    invert : how the run was told to take the contrast.
+    """
+
+    name: str
+    directory: RunDirectory
+    job: JobRecord
+    posteriors: Float[np.ndarray, "particle n_classes"]
+    particles: ParticleSet | None
+    invert: Literal["auto", "yes", "no"] = "auto"
+
+
+@dataclass(frozen=True, eq=False)
+class CovaryInputs:
+    """Runs (none for a particle table), the particles, and the regions on their grid."""
+
+    runs: tuple[Run, ...]
+    particles: ParticleSet | None
+    regions: tuple[Region, ...]
+    shares_particles: bool
+
+
+def read_covary_inputs(
+    sources: Sequence[Path], regions: Mapping[str, Path], settings: CovarySettings
+) -> CovaryInputs:
+    """Read runs or a particle table, and the regions.
+
+    Raises
+    ------
+    InputError
+        When a source or mask cannot be used, or they lie on different grids.
+    """
+    if not sources:
+        raise SettingError(
+            "sources: found none, expected run directories of classify or a particle table."
+        )
+    folders = [source for source in sources if source.is_dir()]
+    if folders and len(folders) < len(sources):
+        raise SettingError(
+            f"{', '.join(map(str, sources))}: run directories and particle tables together; "
+            "expected one or the other. Give the runs; they name their particles."
+        )
+    if not folders:
+        return _from_particles(sources, regions, settings)
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise SettingError("runs: one is given twice; expected independent ones. Give each once.")
+    runs = tuple(_read_run(folder, settings) for folder in folders)
+    first = runs[0]
+    chosen = read_regions(regions, first.job.box, first.job.pixel_size_angstrom)
+    _warn_about_runs(runs)
+    return CovaryInputs(runs, first.particles, chosen, shares_particles=_share_particles(runs))
+
+
+def read_regions(
+    paths: Mapping[str, Path], box: int, voxel_size_angstrom: float
+) -> tuple[Region, ...]:
+    """Read masks on a grid and check that they can be told apart.
+
+    Raises
+    ------
+    InputError
+        When a mask cannot be read, lies on another grid, or is no mask.
+    RegionError
+        For fewer than two regions, an empty one, or two that overlap entirely.
+    """
+    regions = tuple(
+        Region.from_mask(name, FocusMask.from_file(path, box, voxel_size_angstrom).data)
+        for name, path in paths.items()
+    )
+    require_distinct(regions)
+    for number, first in enumerate(regions):
+        for second in regions[number + 1 :]:
+            if (share := shared_part(first, second)) > NOTICED_OVERLAP:
+                logger.warning(
+                    "regions %s and %s share %.0f %% of the smaller one; the shared voxels count "
+                    "for neither. Cut the masks apart.",
+                    first.name,
+                    second.name,
+                    100 * share,
+                )
+    regions = separate(regions)
+    require_distinct(regions)
+    return regions
+
+
+def _from_particles(
+    sources: Sequence[Path], regions: Mapping[str, Path], settings: CovarySettings
+) -> CovaryInputs:
+    if len(sources) > 1:
+        raise SettingError(
+            f"{', '.join(map(str, sources))}: found {len(sources)} files, expected one particle "
+            "table, or run directories. Join the tables first."
+        )
+    for name in ("perfect", "contour"):
+        if getattr(settings, name) is not None:
+            raise SettingError(
+                f"{name}: means something for class maps only, but a particle table was given. "
+                "Leave it out, or give run directories."
+            )
+    particles = ParticleSet.read(
+        sources[0], datadir=settings.datadir, supplement=settings.supplement
+    )
+    particles.check_images()
+    chosen = read_regions(regions, particles.box, particles.pixel_size_angstrom)
+    return CovaryInputs((), particles, chosen, shares_particles=True)
+
+
+def _read_run(folder: Path, settings: CovarySettings) -> Run:
+    directory = RunDirectory.open(folder)
+    job = directory.read_job()
+    posteriors = read_posteriors(directory, (job.n_particles, job.n_classes))
+    request = read_config(directory.config)
+    try:
+        particles = ParticleSet.read(
+            request.particles,
+            datadir=settings.datadir or request.datadir,
+            supplement=settings.supplement or request.supplement,
+        )
+        particles.check_images()
+    except InputError as error:
+        logger.warning(
+            "%s: its particles cannot be read, so that only its maps are used: %s", folder, error
+        )
+        particles = None
+    return Run(str(folder), directory, job, posteriors, particles, request.settings.invert)
+
+
+def _share_particles(runs: Sequence[Run]) -> bool:
+    """Whether all runs classified the same images in the same order."""
+    first = _images(runs[0])
+    same = all(np.array_equal(_images(run), first) for run in runs[1:])
+    if not same:
+        logger.warning(
+            "the runs do not share their particles, so that their classes cannot be matched: "
+            "each counts by itself, and single particles and units are taken from the first run. "
+            "Classify one set with several seeds to compare classes over runs."
+        )
+    return same
+
+
+def _images(run: Run) -> np.ndarray:
+    """Name the images of a run, by file and place; by number where they cannot be read."""
+    if run.particles is None:
+        return np.array([str(run.job.n_particles)])
+    stacks = np.array([str(path.resolve()) for path in run.particles.stack_paths])
+    places = run.particles.slice_of_particle.astype(str)
+    return np.char.add(np.char.add(places, "@"), stacks[run.particles.stack_of_particle])
+
+
+def _warn_about_runs(runs: Sequence[Run]) -> None:
+    if len(runs) < ENOUGH_RUNS:
+        logger.warning(
+            "%s of classify: correlations over classes are those of %s. Give at least %d runs "
+            "with different --seed, since a run directory holds the maps of its best start only.",
+            "one run" if len(runs) == 1 else f"{len(runs)} runs",
+            "this one result" if len(runs) == 1 else "these few results",
+            ENOUGH_RUNS,
+        )
+    for number, run in enumerate(runs):
+        if any(run.job.seed == other.job.seed for other in runs[:number]):
+            logger.warning(
+                "%s: has the seed %d of another run, so that the two are not independent. "
+                "Classify with another --seed.",
+                run.name,
+                run.job.seed,
+            )
+        if run.job.n_classes < 2:
+            logger.warning(
+                "%s: has a single class, over which nothing can vary. Ask for more classes.",
+                run.name,
+            )

@@ -1,0 +1,231 @@
+"""The three levels of `covary`: class maps, units of expanded sets, single particles."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64
+
+from cryofocus.arrays import Volume
+from cryofocus.consensus.consensus import estimate_consensus
+from cryofocus.consensus.preparation import Invert, assign_half_sets, prepare_images
+from cryofocus.covariance.classes import (
+    ClassCorrelation,
+    correlate_classes,
+    match_states,
+    separate_states,
+)
+from cryofocus.covariance.cooccurrence import Cooccurrence, measure_cooccurrence
+from cryofocus.covariance.masses import (
+    RunMasses,
+    pooled_errors,
+    region_masses,
+    require_density,
+    solvent_contour,
+)
+from cryofocus.covariance.occupancy import Occupancies, make_templates, measure_occupancies
+from cryofocus.covariance.particles import ParticleCorrelation, correlate_particles
+from cryofocus.covariance.regions import Region
+from cryofocus.covariance.relations import find_relations
+from cryofocus.data.grid_map import GridMap
+from cryofocus.data.images import ImageReader
+from cryofocus.data.particles import ParticleSet
+from cryofocus.errors import RegionError
+from cryofocus.kernels.select import available_threads, select_kernels
+from cryofocus.maths.shells import FSC_LIMIT, first_shell_below, shell_resolution_angstrom
+from cryofocus.workflows.covary.inputs import CovaryInputs, CovarySettings, Run
+from cryofocus.workflows.machine.progress import Progress
+
+logger = logging.getLogger(__name__)
+
+# The smallest band in which a region still has a shape.
+MIN_SHELLS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class ClassLevel:
+    """Masses of all runs, as fractions of the unit's, and their correlation."""
+
+    masses: tuple[RunMasses, ...]
+    correlation: ClassCorrelation
+    unit: str
+
+
+@dataclass(frozen=True, eq=False)
+class ParticleLevel:
+    """Occupancies of all particles, their correlation, and the resolution that entered."""
+
+    occupancies: Occupancies
+    correlation: ParticleCorrelation
+    resolution_angstrom: float
+
+
+def compare_classes(
+    inputs: CovaryInputs, settings: CovarySettings, progress: Progress
+) -> ClassLevel:
+    """Measure the regions in every class map and correlate them over classes and runs.
+
+    Raises
+    ------
+    InputError
+        When a map is missing, damaged or on another grid.
+    RegionError
+        When a region holds no density.
+    """
+    runs, regions = inputs.runs, inputs.regions
+    grid = GridMap.read(runs[0].directory.consensus)
+    with progress.task("class maps", 2 * sum(run.job.n_classes for run in runs)) as advance:
+        dense = np.zeros(grid.data.shape, bool)
+        for run in runs:
+            consensus = grid.read_partner(run.directory.consensus).data
+            contour = settings.contour
+            contour = solvent_contour(consensus) if contour is None else contour
+            logger.info("%s: contour at %.4g", run.name, contour)
+            dense |= consensus > contour
+            for path in _class_maps(run):
+                dense |= grid.read_partner(path).data > contour
+                advance()
+        require_density(regions, dense)
+        masses = []
+        for run in runs:
+            masses.append(_measure_run(run, grid, inputs, dense, settings.perfect))
+            advance(run.job.n_classes)
+    if inputs.shares_particles:
+        states = match_states([run.posteriors for run in runs])
+    else:
+        states = separate_states([run.job.n_classes for run in runs])
+    generator = np.random.default_rng([settings.seed, 0xC1A55])
+    unit = "the consensus" if settings.perfect is None else str(settings.perfect)
+    return ClassLevel(tuple(masses), correlate_classes(masses, states, generator), unit)
+
+
+def compare_units(
+    inputs: CovaryInputs, settings: CovarySettings
+) -> Iterator[tuple[Run, int, Cooccurrence]]:
+    """Yield, for every run on an expanded set, how the units of a particle choose classes."""
+    for run in inputs.runs:
+        expansion = None if run.particles is None else run.particles.expansion
+        if run.particles is None or expansion is None:
+            continue
+        rows = expansion.complete_parents()
+        if rows.shape[0] < 2:
+            logger.warning(
+                "%s: no particles have all of their copies, so that units cannot be compared. "
+                "Classify the whole expanded set.",
+                run.name,
+            )
+            continue
+        relations = find_relations(rows.shape[1], run.particles.derive_operators())
+        generator = np.random.default_rng([settings.seed, 0xB1])
+        found = measure_cooccurrence(run.posteriors[rows], relations, generator)
+        for number, entry in enumerate(found, start=1):
+            yield run, number, entry
+
+
+def compare_particles(
+    particles: ParticleSet,
+    regions: Sequence[Region],
+    invert: Invert,
+    settings: CovarySettings,
+    progress: Progress,
+) -> ParticleLevel:
+    """Measure the regions in every particle and correlate them.
+
+    Parameters
+    ----------
+    particles : whose images are read, twice.
+    regions : on their grid.
+    invert : whether protein is dark in the images.
+    settings, progress : of the command.
+
+    Raises
+    ------
+    RegionError
+        When a region holds no density of the particles' own consensus.
+    """
+    threads = settings.threads or available_threads()
+    kernels = select_kernels(settings.device, threads, settings.memory_gpu_gb)
+    images = prepare_images(particles, ImageReader(particles), invert, threads)
+    half_set, _ = assign_half_sets(particles, settings.seed)
+    sign = None if invert == "auto" else images.treatment.sign
+    with progress.task("consensus", len(images)) as advance:
+        consensus = estimate_consensus(images, half_set, kernels, sign=sign, advance=advance)
+    n_shells = _shells(settings, consensus.map.fsc, particles)
+    templates = make_templates(regions, consensus.map.full)
+    with progress.task("occupancies", len(images)) as advance:
+        occupancies = measure_occupancies(consensus, templates, n_shells, kernels, advance=advance)
+    used, n_copies = occupancies, 1
+    if particles.expansion is not None:
+        rows = particles.expansion.complete_parents()
+        if rows.size:
+            used, n_copies = occupancies.take(rows.ravel()), rows.shape[1]
+    generator = np.random.default_rng([settings.seed, 0xA11])
+    return ParticleLevel(
+        occupancies,
+        correlate_particles(used, generator, n_copies=n_copies),
+        shell_resolution_angstrom(n_shells, particles.box, particles.pixel_size_angstrom),
+    )
+
+
+def _class_maps(run: Run) -> list[Path]:
+    return [run.directory.class_map(number) for number in range(1, run.job.n_classes + 1)]
+
+
+def _measure_run(
+    run: Run,
+    grid: GridMap,
+    inputs: CovaryInputs,
+    dense: Bool[np.ndarray, "box box box"],
+    perfect: Path | None,
+) -> RunMasses:
+    """Measure all class maps of a run and their half maps."""
+
+    def measure(volume: Volume) -> Float64[np.ndarray, " region"]:
+        return region_masses(volume, inputs.regions, dense, grid.voxel_size_angstrom)
+
+    masses, differences = [], []
+    for number in range(1, run.job.n_classes + 1):
+        masses.append(measure(grid.read_partner(run.directory.class_map(number)).data))
+        halves = [
+            measure(grid.read_partner(run.directory.half_map(number, half)).data)
+            for half in (1, 2)
+        ]
+        differences.append(halves[0] - halves[1])
+    errors = pooled_errors(np.stack(differences), run.posteriors.mean(axis=0))
+    consensus = grid.read_partner(run.directory.consensus).data
+    if perfect is None:
+        whole, name = measure(consensus), str(run.directory.consensus)
+    else:
+        full = grid.read_partner(perfect).data
+        whole, name = measure(_on_scale_of(consensus, full)), str(perfect)
+    for region, mass in zip(inputs.regions, whole, strict=True):
+        if mass <= 0:
+            raise RegionError(
+                f"region {region.name}: {name} has no density there; expected a region of the "
+                "particle. Check that mask and map lie in one frame."
+            )
+    return RunMasses(np.stack(masses), errors).divided_by(whole)
+
+
+def _on_scale_of(
+    density: Float32[np.ndarray, "box box box"], other: Float32[np.ndarray, "box box box"]
+) -> Volume:
+    """Bring a map onto the grey scale of another by least squares."""
+    power = float((other.astype(np.float64) ** 2).sum())
+    factor = float((density * other).sum(dtype=np.float64)) / max(power, np.finfo(float).tiny)
+    return np.asarray(other * np.float32(factor), np.float32)
+
+
+def _shells(
+    settings: CovarySettings, fsc: Float64[np.ndarray, " n_shells"], particles: ParticleSet
+) -> int:
+    """Return how many shells enter: to the limit asked for, or as far as half maps agree."""
+    limit = settings.max_resolution_angstrom
+    n_shells = first_shell_below(fsc, FSC_LIMIT)
+    if limit is not None:
+        n_shells = int(particles.box * particles.pixel_size_angstrom / limit) + 1
+    return int(np.clip(n_shells, MIN_SHELLS, particles.box // 2))

@@ -1,0 +1,167 @@
+"""The files of `covary`: their names, and the record that the page is made from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from cryofocus.errors import FormatError
+from cryofocus.workflows.run.complaints import first_fault
+from cryofocus.workflows.run.new_directory import DirectoryKind
+
+CORRELATION, INTERVALS, OCCUPANCY = "correlation.csv", "intervals.csv", "occupancy.csv"
+PARTICLE_CORRELATION, P_VALUES = "particle_correlation.csv", "pvalues.csv"
+NULL_CORRELATION = "null_correlation.csv"
+PARTICLE_OCCUPANCIES, PARTICLE_ERRORS = "occupancies.npy", "occupancy_errors.npy"
+COOCCURRENCE, RELATIONS = "cooccurrence.csv", "relations.csv"
+FIGURE = "correlation.png"
+RECORD, REPORT, LOG, README = "covary.json", "report.html", "run.log", "README.txt"
+UNDETERMINED = "undetermined"
+KIND = DirectoryKind("directory of covary", RECORD)
+
+PURPOSES = {
+    REPORT: "the page to start with",
+    FIGURE: "the correlation matrices as a picture",
+    CORRELATION: "correlation of the regions over classes and runs",
+    OCCUPANCY: "mass of each region in each class map, with its error",
+    PARTICLE_CORRELATION: "correlation of the regions over particles, noise taken off",
+    P_VALUES: "of the hypothesis that two regions do not vary together over particles",
+    NULL_CORRELATION: "the same correlation with every region shuffled over the particles",
+    INTERVALS: "95 % interval of every correlation of both kinds",
+    PARTICLE_OCCUPANCIES: "occupancy of each region in each particle, float32 (particle, region)",
+    PARTICLE_ERRORS: "its standard errors",
+    COOCCURRENCE: "classes of the units of an expanded set, two by two",
+    RELATIONS: "how far units choose their classes together, by how they lie to each other",
+    RECORD: "everything for programs",
+    LOG: "what happened, line by line",
+    README: "this list",
+}
+
+Numbers = tuple[float | None, ...]
+Matrix = tuple[Numbers, ...]
+
+
+class Part(BaseModel):
+    """Base of all parts of the record."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ClassLevel(Part):
+    """Correlation over classes and runs; None stands for what is undetermined."""
+
+    correlation: Matrix
+    low: Matrix
+    high: Matrix
+    varies: tuple[bool, ...]
+    variation_p: Numbers
+    spread: Numbers
+    error: Numbers
+    n_points: int
+    n_states: int
+    unit: str
+    runs: tuple[str, ...]
+    class_of_row: tuple[tuple[int, int], ...]
+    masses: Matrix
+    errors: Matrix
+
+
+class ParticleLevel(Part):
+    """Correlation over particles; None stands for what is undetermined."""
+
+    correlation: Matrix
+    low: Matrix
+    high: Matrix
+    p_values: Matrix
+    null: Matrix
+    varies: tuple[bool, ...]
+    spread: Numbers
+    spread_error: Numbers
+    noise_spread: Numbers
+    n_particles: int
+    n_permutations: int
+    resolution_angstrom: float
+
+
+class UnitLevel(Part):
+    """Classes of the units that lie to each other in one way, in one run."""
+
+    run: str
+    relation: int
+    units: tuple[tuple[int, int], ...]
+    angle_degrees: float | None
+    shift_angstrom: float | None
+    n_pairs: int
+    counts: Matrix
+    joint: Matrix
+    expected: Matrix
+    p_values: Matrix
+    coupling: float
+    coupling_error: float
+    information_bits: float
+    p_value: float
+    adjusted_p_value: float
+
+
+class CovaryRecord(Part):
+    """All of covary.json.
+
+    Attributes
+    ----------
+    version : of the program.
+    sources : run directories or the particle table.
+    regions : names, in the order of all matrices.
+    region_files : their masks.
+    class_level, particle_level : None where they could not be computed; `warnings` say why.
+    unit_level : one entry a run and relation; empty without expanded sets.
+    warnings : sentences that end in advice.
+    """
+
+    version: str
+    sources: tuple[str, ...]
+    regions: tuple[str, ...]
+    region_files: tuple[str, ...]
+    class_level: ClassLevel | None = None
+    particle_level: ParticleLevel | None = None
+    unit_level: tuple[UnitLevel, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def read_record(directory: Path) -> CovaryRecord:
+    """Read covary.json.
+
+    Raises
+    ------
+    FormatError
+        When the file is missing or damaged.
+    """
+    path = directory / RECORD
+    try:
+        return CovaryRecord.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        fault = first_fault(error) if isinstance(error, ValidationError) else error.strerror
+        raise FormatError(
+            f"{path}: missing or damaged ({fault}). Give a directory that 'cryofocus covary' "
+            "wrote, or compute it again."
+        ) from error
+
+
+def as_numbers(values: Float[np.ndarray, " n"]) -> Numbers:
+    """Return numbers as JSON says them: None for what is not finite."""
+    return tuple(float(v) if np.isfinite(v) else None for v in values)
+
+
+def as_matrix(values: Float[np.ndarray, "n m"]) -> Matrix:
+    """Return a matrix as JSON says it: None for what is not finite."""
+    return tuple(as_numbers(row) for row in values)
+
+
+def readme_text() -> str:
+    """Compose README.txt: one line a file."""
+    width = max(map(len, PURPOSES)) + 2
+    lines = [f"{name:<{width}}{purpose}" for name, purpose in PURPOSES.items()]
+    note = f"Not every directory holds every file. '{UNDETERMINED}': the region does not vary."
+    return "\n".join(["Directory of cryofocus covary", "", *lines, "", note, ""])

@@ -1,0 +1,108 @@
+"""`cryofocus covary`: which regions vary together, over classes, units and particles."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryofocus.version import __version__
+from cryofocus.workflows.covary import record as files
+from cryofocus.workflows.covary.inputs import CovaryInputs, CovarySettings, read_covary_inputs
+from cryofocus.workflows.covary.levels import (
+    ParticleLevel,
+    compare_classes,
+    compare_particles,
+    compare_units,
+)
+from cryofocus.workflows.covary.tables import (
+    describe_classes,
+    describe_particles,
+    describe_unit,
+    write_tables,
+)
+from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.run.log import record_log
+from cryofocus.workflows.run.new_directory import new_directory
+from cryofocus.workflows.run.writing import write_json, write_text
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CovaryResult:
+    """The directory written and what its covary.json holds."""
+
+    directory: Path
+    record: files.CovaryRecord
+
+
+def covary(
+    sources: Sequence[Path | str],
+    regions: Mapping[str, Path | str],
+    output: Path | str,
+    settings: CovarySettings | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> CovaryResult:
+    """Correlate the contents of regions over classes, over units and over particles.
+
+    The page is drawn by `cryofocus.report.analyses.covary.write_covary_report`.
+
+    Parameters
+    ----------
+    sources : run directories of classify, at least three from different seeds; or one particle
+        table, of which only single particles are compared.
+    regions : mask file of each region by its name, on the particles' grid.
+    output : directory to write; it appears when everything in it is done.
+    settings : defaults if left out.
+    overwrite : replace a directory of covary that is there.
+    progress : display; silent by default.
+
+    Raises
+    ------
+    InputError
+        When runs, particles, regions or settings cannot be used.
+    OutputError
+        When the directory exists (without `overwrite`), is something else or cannot be written.
+    """
+    settings, output = settings or CovarySettings(), Path(output)
+    progress = progress or SilentProgress()
+    files.KIND.require_usable(output, overwrite=overwrite)
+    masks = {name: Path(path) for name, path in regions.items()}
+    with (
+        new_directory(output, files.KIND, overwrite=overwrite) as folder,
+        record_log(folder / files.LOG) as warnings,
+    ):
+        inputs = read_covary_inputs([Path(source) for source in sources], masks, settings)
+        classes = compare_classes(inputs, settings, progress) if inputs.runs else None
+        units = [
+            describe_unit(run.name, number, entry)
+            for run, number, entry in compare_units(inputs, settings)
+        ]
+        particles = _particle_level(inputs, settings, progress)
+        record = files.CovaryRecord(
+            version=__version__,
+            sources=tuple(str(source) for source in sources),
+            regions=tuple(masks),
+            region_files=tuple(str(path) for path in masks.values()),
+            class_level=None if classes is None else describe_classes(classes, inputs.runs),
+            particle_level=None if particles is None else describe_particles(particles),
+            unit_level=tuple(units),
+            warnings=tuple(warnings),
+        )
+        write_tables(folder, record, particles)
+        write_json(folder / files.RECORD, record.model_dump(mode="json"))
+        write_text(folder / files.README, files.readme_text())
+    return CovaryResult(output, record)
+
+
+def _particle_level(
+    inputs: CovaryInputs, settings: CovarySettings, progress: Progress
+) -> ParticleLevel | None:
+    if inputs.particles is None:
+        return None
+    invert = inputs.runs[0].invert if inputs.runs else settings.invert
+    return compare_particles(inputs.particles, inputs.regions, invert, settings, progress)

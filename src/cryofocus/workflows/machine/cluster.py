@@ -1,0 +1,267 @@
+"""Clusters: the only place where workers are started or reached (for SLURM, with its jobs)."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from cryofocus.errors import ClusterError
+from cryofocus.execution.contract import Executor
+from cryofocus.execution.serial import HERE
+from cryofocus.kernels.select import available_threads
+from cryofocus.workflows.machine.cluster_choice import (
+    ClusterChoice,
+    LocalWorkers,
+    SchedulerAddress,
+    SlurmSettings,
+    parse_cluster,
+)
+from cryofocus.workflows.machine.slurm_jobs import submit_jobs
+from cryofocus.workflows.run.job import Cluster, Worker
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+logger = logging.getLogger(__name__)
+
+# A scheduler that is there answers at once.
+CONNECT_SECONDS = 10
+# What job.json calls them.
+KINDS: dict[type[ClusterChoice], Literal["local", "scheduler", "slurm"]] = {
+    LocalWorkers: "local",
+    SchedulerAddress: "scheduler",
+    SlurmSettings: "slurm",
+}
+# What decides whether functions and what they return mean the same at both ends.
+PACKAGES = ("cryofocus", "numpy", "numba", "distributed")
+# Of a worker's memory, what statistics may take: images and maps need room as well, and a worker
+# that comes close to its limit is killed.
+STATISTICS_SHARE = 0.5
+# Statistics that exceed memory are kept on disk by us (--memory); Dask, which does not know which
+# of them are, must neither move them to disk again nor stop a worker that holds many. And tasks
+# last seconds: looking at workers fifty times a second would take a tenth of a cycle.
+WORKER_CONFIGURATION: dict[str, Any] = {
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.monitor-interval": "500ms",
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "500ms",
+}
+# Particle tables travel with the tasks, so that lost ranges can be read again; and what every
+# worker has been given is not to be taken away from some of them.
+SCHEDULER_CONFIGURATION: dict[str, Any] = {
+    "distributed.admin.large-graph-warning-threshold": "1TB",
+    "distributed.scheduler.active-memory-manager.start": False,
+}
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What computes.
+
+    Attributes
+    ----------
+    executor : where passes over the images are made and statistics stay.
+    threads : of each process.
+    memory_gb : bound on each process's memory; None takes most of the machine's.
+    place : where that is, for people.
+    cluster : the workers, for the record; None in this process.
+    """
+
+    executor: Executor
+    threads: int
+    memory_gb: float | None
+    place: str = "this process"
+    cluster: Cluster | None = None
+
+
+@contextmanager
+def open_resources(
+    cluster: str | None, threads: int | None = None, memory_gb: float | None = None
+) -> Iterator[Resources]:
+    """Start or reach what computes, and end what was started.
+
+    Parameters
+    ----------
+    cluster : None or "none" for this process; "local" or "local:N" for worker processes on this
+        machine; the address of a Dask scheduler; or a YAML file with `SlurmSettings`.
+    threads : of each process; None takes what it has.
+    memory_gb : bound on each process's memory; None takes what suits it.
+
+    Raises
+    ------
+    InputError
+        When `cluster` is none of these.
+    ClusterError
+        When Dask is missing, nothing answers or starts, or workers run other versions.
+    """
+    choice = None if cluster is None else parse_cluster(cluster)
+    if choice is None:
+        yield Resources(HERE, threads or available_threads(), memory_gb)
+        return
+    try:
+        import dask
+        from distributed import Client
+
+        from cryofocus.execution.dask import WAIT_SECONDS, Dask
+    except ImportError as error:
+        raise ClusterError(
+            f"cluster: needs Dask, which is not installed ({error.name}). Install it with "
+            "'pip install cryofocus[cluster]', or leave --cluster out."
+        ) from error
+    with (
+        dask.config.set({**WORKER_CONFIGURATION, **SCHEDULER_CONFIGURATION}),
+        _open_cluster(choice, threads) as cluster_or_address,
+        _connect(Client, cluster_or_address) as client,
+    ):
+        _require_workers(client, choice)
+        if faults := find_version_faults(client.get_versions(packages=list(PACKAGES))):
+            raise ClusterError(
+                f"{cluster}: {'; '.join(faults)}. Workers must run the same versions: start them "
+                "from the environment of this program."
+            )
+        if isinstance(choice, LocalWorkers):
+            client.run(_leave_interrupts)
+        # Some versions tell of five workers unless asked for all.
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        found = describe_cluster(choice, workers, threads)
+        limits = [one.memory_limit_gb for one in found.workers if one.memory_limit_gb is not None]
+        if memory_gb is None and limits:
+            memory_gb = STATISTICS_SHARE * min(limits)
+        patience = 60 * choice.wait_minutes if isinstance(choice, SlurmSettings) else WAIT_SECONDS
+        yield Resources(
+            Dask(client, patience),
+            found.threads,
+            memory_gb,
+            f"{found.n_workers} workers of {client.scheduler.address}, {found.threads} threads "
+            "each",
+            found,
+        )
+
+
+def describe_cluster(
+    choice: ClusterChoice, workers: Iterable[Mapping[str, Any]], threads: int | None = None
+) -> Cluster:
+    """Record which workers there are; names, folders and addresses stay out of it.
+
+    Parameters
+    ----------
+    choice : what was asked for.
+    workers : as `distributed.Client.scheduler_info` describes them.
+    threads : of each worker; None takes as many as the one with the fewest has.
+    """
+    found = [
+        Worker(
+            host=one["host"],
+            threads=one["nthreads"],
+            memory_limit_gb=one["memory_limit"] / 1e9 if one["memory_limit"] else None,
+        )
+        for one in workers
+    ]
+    return Cluster(
+        kind=KINDS[type(choice)],
+        n_workers=len(found),
+        threads=threads or min(one.threads for one in found),
+        workers=tuple(sorted(found, key=lambda one: one.host)),
+    )
+
+
+def _leave_interrupts() -> None:
+    """Leave Ctrl-C, which a terminal sends to all processes, to the one that was started."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def find_version_faults(versions: Mapping[str, Any]) -> list[str]:
+    """Return where scheduler or workers run other versions than this process.
+
+    Parameters
+    ----------
+    versions : as `distributed.Client.get_versions` returns them.
+    """
+    here = _versions(versions["client"])
+    there = {"the scheduler": versions["scheduler"], **versions["workers"]}
+    faults = []
+    for place, answer in there.items():
+        found = _versions(answer)
+        different = [
+            f"{name} {found[name] or 'missing'} instead of {here[name]}"
+            for name in here
+            if found[name] != here[name]
+        ]
+        if different:
+            faults.append(f"{place} has {', '.join(different)}")
+    return faults
+
+
+def _versions(answer: Mapping[str, Any]) -> dict[str, str | None]:
+    packages = answer["packages"]
+    python = ".".join(str(packages["python"]).split(".")[:2])
+    return {"Python": python, **{name: packages.get(name) for name in PACKAGES}}
+
+
+@contextmanager
+def _open_cluster(choice: ClusterChoice, threads: int | None) -> Iterator[Any]:
+    """Start what is to be started; yield a cluster of Dask's, or an address."""
+    if isinstance(choice, SchedulerAddress):
+        yield choice.address
+    elif isinstance(choice, LocalWorkers):
+        from distributed import LocalCluster
+
+        n = choice.n_workers
+        if threads is None and n is not None:
+            threads = max(1, available_threads() // n)
+        with LocalCluster(
+            n_workers=n,
+            threads_per_worker=threads,
+            dashboard_address=":0",
+            silence_logs=logging.CRITICAL,
+        ) as cluster:
+            yield cluster
+    else:
+        with submit_jobs(choice, WORKER_CONFIGURATION) as cluster:
+            yield cluster
+
+
+@contextmanager
+def _connect(make: type[Client], target: Any) -> Iterator[Client]:
+    with warnings.catch_warnings():
+        # Versions are compared below, to one message.
+        warnings.simplefilter("ignore")
+        try:
+            client = make(target, timeout=CONNECT_SECONDS, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise ClusterError(
+                f"{target}: no Dask scheduler answers ({error}). Start one with 'dask scheduler' "
+                "and workers with 'dask worker ADDRESS', or correct the address."
+            ) from error
+    with client:
+        yield client
+
+
+def _require_workers(client: Client, choice: ClusterChoice) -> None:
+    """Wait until there are workers."""
+    if isinstance(choice, SlurmSettings):
+        n, seconds = choice.workers, 60 * choice.wait_minutes
+    else:
+        n, seconds = 1, CONNECT_SECONDS
+    try:
+        client.wait_for_workers(n, timeout=seconds)
+    except TimeoutError as error:
+        found = len(client.nthreads())
+        if found:
+            logger.warning("only %d of %d workers started; going on with these", found, n)
+            return
+        raise ClusterError(
+            f"{client.scheduler.address}: no worker within {seconds:g} seconds. "
+            + (
+                "See squeue, and what the jobs wrote to log_directory; or raise wait_minutes."
+                if isinstance(choice, SlurmSettings)
+                else "Start some with 'dask worker ADDRESS'."
+            )
+        ) from error

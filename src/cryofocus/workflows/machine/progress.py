@@ -1,0 +1,183 @@
+"""Progress for people: a bar with the time left on a terminal, sparse plain lines elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as RichProgress
+
+from cryofocus.arrays import AnyArray
+from cryofocus.execution.monitor import Advance
+
+LOG_INTERVAL_SECONDS = 10.0
+
+logger = logging.getLogger(__name__)
+
+
+class Progress(ABC):
+    """How a workflow shows where it is.
+
+    Examples
+    --------
+    >>> with SilentProgress().task("cycles", 3) as advance:
+    ...     for cycle in range(3):
+    ...         advance(note=f"cycle {cycle + 1}")
+    """
+
+    @abstractmethod
+    def task(self, name: str, n_steps: int) -> AbstractContextManager[Advance]:
+        """Show a piece of work of known length while a ``with`` block does it.
+
+        Parameters
+        ----------
+        name
+            What is being done, for people.
+        n_steps
+            How many steps it has; ending early (converged) is fine.
+
+        Returns
+        -------
+        context manager
+            Yields the function that counts on.
+        """
+
+    def observe(self, arrays: Mapping[str, AnyArray]) -> None:
+        """See the state of a long computation after a cycle; most displays look at nothing.
+
+        Parameters
+        ----------
+        arrays
+            As `cryofocus.execution.monitor.Monitor.save` is given them.
+        """
+        del arrays
+
+
+class SilentProgress(Progress):
+    """Shows nothing: for the Python interface and for tests."""
+
+    @contextmanager
+    def task(self, name: str, n_steps: int) -> Iterator[Advance]:
+        """Count without a word."""
+        del name, n_steps
+
+        def advance(steps: int = 1, note: str = "") -> None:
+            del steps, note
+
+        yield advance
+
+
+class TerminalProgress(Progress):
+    """A live bar with steps, time so far and time left."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+
+    @contextmanager
+    def task(self, name: str, n_steps: int) -> Iterator[Advance]:
+        """Draw a bar that stays on the screen when the block ends."""
+        columns = (
+            SpinnerColumn(finished_text="✓"),
+            TextColumn("{task.description:<22}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+        )
+        with RichProgress(*columns, console=self._console) as bars:
+            bar = bars.add_task(name, total=n_steps, note="")
+
+            def advance(steps: int = 1, note: str = "") -> None:
+                bars.update(bar, advance=steps, note=note)
+
+            yield advance
+            bars.update(bar, total=bars.tasks[0].completed)
+
+
+class LogProgress(Progress):
+    """Plain log lines, at most one in ``interval_seconds``, the last step always.
+
+    Parameters
+    ----------
+    interval_seconds
+        Shortest time between two lines of one task.
+    clock
+        Returns seconds; tests bring their own.
+    """
+
+    def __init__(
+        self,
+        interval_seconds: float = LOG_INTERVAL_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._interval_seconds = interval_seconds
+        self._clock = clock
+
+    @contextmanager
+    def task(self, name: str, n_steps: int) -> Iterator[Advance]:
+        """Log how far the block has come and how long the rest will take at this pace."""
+        start = last_line = self._clock()
+        done = 0
+
+        def advance(steps: int = 1, note: str = "") -> None:
+            nonlocal done, last_line
+            done += steps
+            now = self._clock()
+            is_last = done >= n_steps
+            if now - last_line >= self._interval_seconds or is_last:
+                last_line = now
+                left = (now - start) * max(n_steps - done, 0) / max(done, 1)
+                pace = "" if is_last else f", {format_seconds(left)} left"
+                logger.info("%s: %d of %d%s%s", name, done, n_steps, pace, note and f"  {note}")
+
+        yield advance
+        logger.info("%s: done in %s", name, format_seconds(self._clock() - start))
+
+
+def choose_progress() -> Progress:
+    """Bars when standard error is a terminal, log lines otherwise.
+
+    Returns
+    -------
+    Progress
+        A fresh display.
+    """
+    return TerminalProgress() if sys.stderr.isatty() else LogProgress()
+
+
+def format_seconds(seconds: float) -> str:
+    """Say a duration as people do: ``0.4 s``, ``38 s``, ``4 min 05 s``, ``2 h 10 min``.
+
+    Parameters
+    ----------
+    seconds
+        Not negative.
+
+    Returns
+    -------
+    str
+        With units.
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

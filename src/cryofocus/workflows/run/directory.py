@@ -1,0 +1,360 @@
+"""The directory a run writes: safe to create, to fill, to kill and to resume.
+
+A workflow uses it like this, after all input has been validated::
+
+    directory = RunDirectory.create(path, overwrite=overwrite, resume=resume)
+    with directory.locked(), record_log(directory.log) as warnings:
+        fingerprint = fingerprint_run(settings, inputs)
+        state = directory.load_checkpoint(fingerprint)      # None for a new run
+        ...
+        directory.save_checkpoint(arrays, fingerprint)      # every cycle
+        ...
+        directory.write_array(directory.posteriors, posteriors)
+        directory.write_job(record)                         # last: marks the run as finished
+        directory.remove_checkpoint()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from cryofocus.arrays import AnyArray
+from cryofocus.data.atomic import explain_write_errors
+from cryofocus.errors import FormatError, OutputError, SettingError
+from cryofocus.workflows.run import files as run_files
+from cryofocus.workflows.run import writing as atomic
+from cryofocus.workflows.run.checkpoint import (
+    Arrays,
+    Fingerprint,
+    load_checkpoint,
+    save_checkpoint,
+)
+from cryofocus.workflows.run.complaints import first_fault
+from cryofocus.workflows.run.job import JobRecord
+from cryofocus.workflows.run.lock import hold_lock
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Paths and writers of one run directory.
+
+    Build it with `create` (to fill it) or `open` (to read it). Every writer replaces its file in
+    one step, so that a reader never sees half a file, and raises ``OutputError`` when the disk is
+    full or the place is not writable.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, *, overwrite: bool = False, resume: bool = False) -> RunDirectory:
+        """Make a new run directory, or take an existing one for resuming or replacing.
+
+        Call it after all input has been validated: with ``overwrite`` the files of the previous
+        run are deleted here. Files that cryofocus did not write are never touched.
+
+        Parameters
+        ----------
+        path
+            Where; parents are made as needed. A missing or empty directory is always fine.
+        overwrite
+            Replace the run that is there.
+        resume
+            Continue the run that is there.
+
+        Returns
+        -------
+        RunDirectory
+            With README.txt written, which marks it as ours from its first moment.
+
+        Raises
+        ------
+        OutputError
+            When the path is taken and neither option was given, when what is there is not a run
+            of cryofocus, when another process is writing there, or when it cannot be made.
+        SettingError
+            When both options were given.
+        """
+        cls.require_usable(path, overwrite=overwrite, resume=resume)
+        directory = cls(path)
+        with explain_write_errors(path):
+            path.mkdir(parents=True, exist_ok=True)
+        directory._delete(run_files.is_partial_file if resume else run_files.is_run_file)
+        atomic.write_text(directory.readme, run_files.readme_text())
+        return directory
+
+    @classmethod
+    def require_usable(cls, path: Path, *, overwrite: bool = False, resume: bool = False) -> None:
+        """Raise what `create` would, without touching anything; before input is read."""
+        if overwrite and resume:
+            raise SettingError(
+                f"{path}: --overwrite and --resume exclude each other. Use --resume to finish the "
+                "run that is there, --overwrite to replace it."
+            )
+        if path.exists():
+            cls(path)._refuse_unusable(overwrite=overwrite, resume=resume)
+
+    @classmethod
+    def open(cls, path: Path) -> RunDirectory:
+        """Take an existing run directory for reading.
+
+        Parameters
+        ----------
+        path
+            A directory that `create` made.
+
+        Returns
+        -------
+        RunDirectory
+            Nothing on disk is changed.
+
+        Raises
+        ------
+        FormatError
+            When there is no such directory or it is not a run of cryofocus.
+        """
+        directory = cls(path)
+        if not path.is_dir():
+            raise FormatError(
+                f"{path}: no such directory. Give the run directory that was named with -o."
+            )
+        if not directory.is_ours():
+            raise FormatError(
+                f"{path}: not a run of cryofocus (it holds neither {directory.job.name} nor "
+                f"{directory.checkpoint.name}). Give the directory that was named with -o."
+            )
+        return directory
+
+    def _refuse_unusable(self, *, overwrite: bool, resume: bool) -> None:
+        """Stop when what is at the path must not be written to."""
+        if not self.path.is_dir():
+            raise OutputError(f"{self.path}: exists and is a file. Choose another place with -o.")
+        if not any(self.path.iterdir()):
+            return
+        if not self.is_ours():
+            raise OutputError(
+                f"{self.path}: exists and was not written by cryofocus, so nothing in it is "
+                "touched. Choose another place with -o."
+            )
+        if not (overwrite or resume):
+            if self.job.exists():
+                state, ways = "a finished run", "Use --overwrite to replace it"
+            else:
+                state = "an unfinished run"
+                ways = "Use --resume to finish it, --overwrite to replace it"
+            raise OutputError(
+                f"{self.path}: exists and holds {state}. {ways}, or choose another place with -o."
+            )
+
+    def is_ours(self) -> bool:
+        """Whether cryofocus made this directory: its job, checkpoint or README is there."""
+        if self.job.is_file() or self.checkpoint.is_file():
+            return True
+        if not self.readme.is_file():
+            return False
+        return self.readme.read_text(errors="replace").startswith(run_files.README_TITLE)
+
+    def _delete(self, is_unwanted: Callable[[str], bool]) -> None:
+        """Delete files of an earlier process by name, unless it is alive and writing them."""
+        with hold_lock(self.lock_file):
+            for file in sorted(self.path.iterdir()):
+                is_leftover = is_unwanted(file.name) and file != self.lock_file
+                if is_leftover and not file.is_dir():
+                    with explain_write_errors(file):
+                        file.unlink()
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep other processes out while a ``with`` block writes here.
+
+        Raises
+        ------
+        OutputError
+            On entering, when another living process is writing here. The lock of a process that
+            was killed is taken over.
+        """
+        return hold_lock(self.lock_file)
+
+    # ------------------------------------------------------------ writing
+
+    def write_text(self, path: Path, text: str) -> None:
+        """Write UTF-8 text to one of the paths of this directory."""
+        atomic.write_text(path, text)
+
+    def write_array(self, path: Path, array: AnyArray) -> None:
+        """Write an array of any shape as ``.npy``."""
+        atomic.write_array(path, array)
+
+    def write_table(
+        self, path: Path, columns: Mapping[str, Sequence[atomic.Cell] | np.ndarray]
+    ) -> None:
+        """Write named columns of equal length as CSV."""
+        atomic.write_table(path, columns)
+
+    def write_job(self, record: JobRecord) -> None:
+        """Write job.json; its presence says that the run is finished, so write it last."""
+        atomic.write_json(self.job, record.model_dump(mode="json"))
+
+    def read_job(self) -> JobRecord:
+        """Read job.json back.
+
+        Returns
+        -------
+        JobRecord
+            Checked against the schema.
+
+        Raises
+        ------
+        FormatError
+            When the run is unfinished, or the file is damaged or lacks something, saying what.
+        """
+        if not self.job.is_file():
+            raise FormatError(
+                f"{self.path}: this run is unfinished ({self.job.name} is missing). Finish it "
+                "with cryofocus classify --resume."
+            )
+        try:
+            return JobRecord.model_validate_json(self.job.read_bytes())
+        except ValidationError as error:
+            raise FormatError(
+                f"{self.job}: {first_fault(error)}. The file was changed by hand or written by "
+                "another version; run the classification again with --overwrite."
+            ) from error
+
+    # ------------------------------------------------------------ checkpoint
+
+    def save_checkpoint(self, arrays: Mapping[str, AnyArray], fingerprint: Fingerprint) -> None:
+        """Save the state of an unfinished run; see `checkpoint.save_checkpoint`."""
+        save_checkpoint(self.checkpoint, arrays, fingerprint)
+
+    def load_checkpoint(self, fingerprint: Fingerprint) -> Arrays | None:
+        """State of an unfinished run, None when there is none.
+
+        Raises
+        ------
+        SettingError
+            When settings or input files differ from those of the checkpoint.
+        FormatError
+            When the checkpoint is damaged.
+        """
+        if not self.checkpoint.is_file():
+            return None
+        return load_checkpoint(self.checkpoint, fingerprint)
+
+    def remove_checkpoint(self) -> None:
+        """Delete the checkpoint of a run that has finished."""
+        with explain_write_errors(self.checkpoint):
+            self.checkpoint.unlink(missing_ok=True)
+
+    # ------------------------------------------------------------ paths
+
+    def class_map(self, class_number: int) -> Path:
+        """Map of a class, counted from 1."""
+        return self.path / run_files.class_map_name(class_number)
+
+    def half_map(self, class_number: int, half_set: int) -> Path:
+        """Half map of a class; both counted from 1."""
+        return self.path / run_files.half_map_name(class_number, half_set)
+
+    def control_map(self, class_number: int) -> Path:
+        """Map from equally many particles drawn at random; classes count from 1."""
+        return self.path / run_files.control_map_name(class_number)
+
+    @property
+    def particles(self) -> Path:
+        """Particle table with the classes added, in the format of the table that was read."""
+        names = [name for name in run_files.PARTICLE_TABLES if (self.path / name).is_file()]
+        return self.path / (names or run_files.PARTICLE_TABLES)[0]
+
+    def particles_as(self, suffix: str) -> Path:
+        """Particle table of the format whose files end so."""
+        return self.path / f"particles{suffix}"
+
+    @property
+    def posteriors(self) -> Path:
+        """Class posteriors, float32 (particle, class)."""
+        return self.path / "posteriors.npy"
+
+    @property
+    def agreement(self) -> Path:
+        """Fraction of runs that agree on a particle's class, float32 (particle,)."""
+        return self.path / "agreement.npy"
+
+    @property
+    def poses(self) -> Path:
+        """Poses of the last round, where poses have moved."""
+        return self.path / "poses.npz"
+
+    @property
+    def classes(self) -> Path:
+        """Table of the classes."""
+        return self.path / "classes.csv"
+
+    @property
+    def consensus(self) -> Path:
+        """Map from all particles."""
+        return self.path / "consensus.mrc"
+
+    @property
+    def focus_mask(self) -> Path:
+        """Focus mask on the particles' grid."""
+        return self.path / "focus_mask.mrc"
+
+    @property
+    def fsc(self) -> Path:
+        """Fourier shell correlation, one block a class."""
+        return self.path / "fsc.star"
+
+    @property
+    def convergence(self) -> Path:
+        """Log-likelihood and posterior change by run and cycle."""
+        return self.path / "convergence.csv"
+
+    @property
+    def job(self) -> Path:
+        """Everything about the run, for programs."""
+        return self.path / "job.json"
+
+    @property
+    def config(self) -> Path:
+        """Every setting as used."""
+        return self.path / "config.yaml"
+
+    @property
+    def command(self) -> Path:
+        """The command that started the run."""
+        return self.path / "command.txt"
+
+    @property
+    def log(self) -> Path:
+        """Log file."""
+        return self.path / "run.log"
+
+    @property
+    def readme(self) -> Path:
+        """What every file is."""
+        return self.path / "README.txt"
+
+    @property
+    def report(self) -> Path:
+        """The page for people."""
+        return self.path / "report.html"
+
+    @property
+    def view(self) -> Path:
+        """ChimeraX script."""
+        return self.path / "view.cxc"
+
+    @property
+    def checkpoint(self) -> Path:
+        """State of an unfinished run."""
+        return self.path / "checkpoint.npz"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the process that writes here."""
+        return self.path / run_files.LOCK_NAME

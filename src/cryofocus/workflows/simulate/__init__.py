@@ -1,0 +1,4 @@
+"""`cryofocus simulate`: particles whose truth is known.
+
+In reading order: `tables`, `images`, `humanoid`, `model`.
+"""

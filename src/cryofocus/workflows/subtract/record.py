@@ -1,0 +1,106 @@
+"""The files of a directory of subtracted particles: their names, and what each is for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from jaxtyping import Float64
+
+from cryofocus.data.atomic import atomic_file
+from cryofocus.errors import FormatError
+from cryofocus.workflows.run.new_directory import DirectoryKind
+
+TABLE, STACK = "particles.star", "particles.mrcs"
+KEEP_MASK = "keep_mask.mrc"
+SUBTRACTED_MAPS = ("subtracted_half1.mrc", "subtracted_half2.mrc")
+POWER, FIGURE = "residual_power.npz", "residual_power.png"
+DESCRIPTION, LOG, README = "subtraction.yaml", "run.log", "README.txt"
+KIND = DirectoryKind("directory of subtracted particles", DESCRIPTION)
+
+PURPOSES = {
+    TABLE: "your particle table with the subtracted images in place of its own",
+    STACK: "the subtracted images, sign and normalisation as they were",
+    KEEP_MASK: "the region that was kept, on the grid of the subtracted images",
+    "subtracted_half1.mrc ...": "the density that was subtracted from each half set",
+    FIGURE: "how well the subtraction fits: power before and after, against the noise",
+    POWER: "the numbers behind that picture, NumPy",
+    DESCRIPTION: "what was subtracted from what, grey scale and intensities, time and memory",
+    LOG: "what happened, line by line",
+    README: "this list",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class PowerRecord:
+    """Numbers of the residual-power picture; power over that of the noise model.
+
+    The three rows are the images before, after the subtraction, and what the latter should show
+    (noise and the density that is kept).
+
+    Attributes
+    ----------
+    frequency : `(n_shells,)` 1/Å.
+    shells : `(3, n_shells)` of Fourier coefficients.
+    pictures : `(3, box, box)` of pixels, centred on the middle of the mask.
+    inside, outside : `(3,)` of pixels inside and outside the mask's projection.
+    pixel_size_angstrom : Å per pixel of the pictures.
+    mask_radius_angstrom : of the mask around its middle.
+    n_images : images that were averaged.
+    """
+
+    frequency: Float64[np.ndarray, " n_shells"]
+    shells: Float64[np.ndarray, "stage n_shells"]
+    pictures: Float64[np.ndarray, "stage box box"]
+    inside: Float64[np.ndarray, " stage"]
+    outside: Float64[np.ndarray, " stage"]
+    pixel_size_angstrom: float
+    mask_radius_angstrom: float
+    n_images: int
+
+    def write(self, folder: Path) -> None:
+        """Write into a directory of subtracted particles.
+
+        Raises
+        ------
+        OutputError
+            Disk full, no permission.
+        """
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        with atomic_file(folder / POWER) as handle:
+            np.savez(handle, **values)
+
+    @classmethod
+    def read(cls, folder: Path) -> PowerRecord:
+        """Read from a directory of subtracted particles.
+
+        Raises
+        ------
+        FormatError
+            When the file is missing or damaged.
+        """
+        path = folder / POWER
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+                arrays = {field.name: stored[field.name] for field in fields(cls)}
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise FormatError(
+                f"{path}: missing or damaged ({error}). Give a directory that 'cryofocus "
+                "subtract' wrote, or subtract again."
+            ) from error
+        values = {name: a if a.ndim else a.item() for name, a in arrays.items()}
+        return cls(**values)
+
+
+def readme_text() -> str:
+    """Compose README.txt: one line a file."""
+    width = max(map(len, PURPOSES)) + 2
+    lines = [f"{name:<{width}}{purpose}" for name, purpose in PURPOSES.items()]
+    back = (
+        "The way back to the intact particles, with whatever was found since:\n"
+        f"  cryofocus subtract TABLE --revert -o INTACT.star\n"
+        f"where TABLE is {TABLE} or any table made from it."
+    )
+    return "\n".join(["Particles written by cryofocus subtract", "", *lines, "", back, ""])

@@ -1,0 +1,322 @@
+"""`cryofocus subtract`: images without the density outside a mask, as a stack for any program."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from jaxtyping import Float32, Int8
+
+from cryofocus.consensus.images import CHUNK_PARTICLES
+from cryofocus.consensus.preparation import assign_half_sets, prepare_images
+from cryofocus.consensus.residual_power import measure_residual_power
+from cryofocus.consensus.subparticles import cut_images
+from cryofocus.consensus.subtraction import Subtraction, fit_sample, fit_subtraction
+from cryofocus.data.images import ImageReader
+from cryofocus.data.mrc_write import write_stack
+from cryofocus.data.volume import write_volume
+from cryofocus.errors import InputError
+from cryofocus.kernels.select import available_threads, select_kernels
+from cryofocus.maths.grids import cut_cube
+from cryofocus.version import __version__
+from cryofocus.workflows.machine.machine import StageClock
+from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.run.log import record_log
+from cryofocus.workflows.run.new_directory import new_directory
+from cryofocus.workflows.run.writing import require_free_space, write_text
+from cryofocus.workflows.subtract.density import Density, find_density
+from cryofocus.workflows.subtract.inputs import (
+    SubtractInputs,
+    SubtractSettings,
+    mask_radius_pixels,
+    read_subtract_inputs,
+    require_density,
+)
+from cryofocus.workflows.subtract.record import (
+    DESCRIPTION,
+    KEEP_MASK,
+    KIND,
+    LOG,
+    README,
+    STACK,
+    SUBTRACTED_MAPS,
+    TABLE,
+    PowerRecord,
+    readme_text,
+)
+from cryofocus.workflows.subtract.table import SubtractedRows, write_subtracted_table
+
+logger = logging.getLogger(__name__)
+
+# Enough images for a picture that shows a few per cent of the noise's power.
+POWER_PARTICLES = 1000
+# A map whose projections are found in the images with fewer standard errors is not theirs.
+SMALLEST_SIGNIFICANCE = 5.0
+
+
+@dataclass(frozen=True)
+class SubtractedSet:
+    """What was written.
+
+    Attributes
+    ----------
+    directory : holds particles.star, particles.mrcs, keep_mask.mrc and what README.txt lists.
+    n_particles : number of images.
+    grey_scale : for each half set, what its map was multiplied by.
+    scale_spread : standard deviation of the particles' intensities, noise taken off.
+    outside : mean power outside the mask's projection, over that of the noise: of the images
+        before, after, and what a perfect subtraction would leave.
+    """
+
+    directory: Path
+    n_particles: int
+    grey_scale: tuple[float, float]
+    scale_spread: float
+    outside: tuple[float, float, float]
+
+    @property
+    def table(self) -> Path:
+        """The particle table."""
+        return self.directory / TABLE
+
+    @property
+    def keep_mask(self) -> Path:
+        """The mask that was kept, on the grid of the new images."""
+        return self.directory / KEEP_MASK
+
+    @property
+    def removed_share(self) -> float:
+        """Share of the removable power outside the mask's projection that is gone, up to 1."""
+        before, after, perfect = self.outside
+        # Maps hold a little of the noise of the very images, so that more than all may go.
+        return min((before - after) / (before - perfect), 1.0) if before > perfect else 1.0
+
+
+def subtract(
+    particles: Path | str,
+    keep: Path | str,
+    output: Path | str,
+    settings: SubtractSettings | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> SubtractedSet:
+    """Subtract everything outside a mask from the images and write them with their table.
+
+    Each half set is subtracted with its own half map, so that the two stay independent. Images
+    keep sign, normalisation and place, unless they are cut. Memory does not grow with the number
+    of particles. The picture of the residual power is drawn by
+    `cryofocus.report.analyses.subtraction.write_power_figure`.
+
+    Parameters
+    ----------
+    particles : particle table, RELION STAR.
+    keep : mask from 0 to 1 of what stays in the images, on the particles' grid.
+    output : directory to write; it appears when everything in it is done.
+    settings : defaults if left out.
+    overwrite : replace a directory of subtracted particles that is there.
+    progress : display; silent by default.
+
+    Raises
+    ------
+    InputError
+        When particles, images, mask, maps or settings cannot be used.
+    OutputError
+        When the directory exists (without `overwrite`), is something else or cannot be written.
+    """
+    settings, output, clock = settings or SubtractSettings(), Path(output), StageClock()
+    progress = progress or SilentProgress()
+    KIND.require_usable(output, overwrite=overwrite)
+    with clock.stage("reading"):
+        inputs = read_subtract_inputs(Path(particles), Path(keep), output, settings)
+    _require_room(output, inputs, settings)
+    with new_directory(output, KIND, overwrite=overwrite) as folder, record_log(folder / LOG):
+        half_set, origin = assign_half_sets(inputs.particles, settings.seed)
+        logger.info("%s", origin)
+        subtraction, density = _fit(inputs, half_set, settings, clock, progress)
+        with clock.stage("subtraction"):
+            scale = _write_images(folder / STACK, subtraction, inputs, settings, progress)
+        with clock.stage("residual power"):
+            power = _measure_power(subtraction, inputs, density, progress)
+        power.write(folder)
+        _write_maps(folder, inputs, density, settings.box)
+        names = [f"{number:06d}@{output / STACK}" for number in range(1, len(scale) + 1)]
+        box = settings.box or inputs.particles.box
+        rows = SubtractedRows(names, half_set, scale, box, inputs.cut)
+        write_subtracted_table(folder / TABLE, inputs.particles, rows)
+        result = SubtractedSet(
+            output,
+            len(scale),
+            subtraction.grey_scale,
+            float(np.sqrt(subtraction.scale_prior.variance)),
+            tuple(power.outside.tolist()),
+        )
+        write_text(folder / README, readme_text())
+        record = _describe(inputs, settings, density, result, clock)
+        sources = {"particles": str(particles), "keep": str(keep)}
+        text = yaml.safe_dump(sources | record, sort_keys=False, allow_unicode=True)
+        write_text(folder / DESCRIPTION, text)
+    return result
+
+
+def _fit(
+    inputs: SubtractInputs,
+    half_set: Int8[np.ndarray, " particle"],
+    settings: SubtractSettings,
+    clock: StageClock,
+    progress: Progress,
+) -> tuple[Subtraction, Density]:
+    """Find the density and bring it onto the grey scale of the images."""
+    threads = settings.threads or available_threads()
+    images = prepare_images(inputs.particles, ImageReader(inputs.particles), "auto", threads)
+    kernels = select_kernels(settings.device, settings.threads, settings.memory_gpu_gb)
+    with clock.stage("maps"), progress.task("half maps", len(images)) as advance:
+        density = find_density(images, half_set, inputs, kernels, advance)
+    for volume in density.maps:
+        require_density(inputs.mask, volume)
+    n_steps = 2 * len(fit_sample(density.images))
+    with clock.stage("fit"), progress.task("grey scale and noise", n_steps) as advance:
+        subtraction = fit_subtraction(
+            density.images, half_set, density.maps, inputs.mask.data, kernels, advance=advance
+        )
+    _require_significance(subtraction, settings)
+    _log_fit(subtraction)
+    return subtraction, density
+
+
+def _require_significance(subtraction: Subtraction, settings: SubtractSettings) -> None:
+    """Refuse a map that the images do not show: subtracting it would do nothing, or harm."""
+    given = (settings.map, settings.half2 or settings.map)
+    for path, significance in zip(given, subtraction.significance, strict=True):
+        if path is not None and abs(significance) < SMALLEST_SIGNIFICANCE:
+            raise InputError(
+                f"{path}: its projections are not found in the images (scale {significance:.1f} "
+                "standard errors from 0). Check that map and poses belong together."
+            )
+
+
+def _log_fit(subtraction: Subtraction) -> None:
+    first, second = subtraction.grey_scale
+    is_dark = first * subtraction.images.treatment.sign < 0
+    shared = len(subtraction.density.volumes) == 1
+    logger.info(
+        "grey scale of the map%s in the images: %s; protein is %s in the images",
+        "" if shared else "s",
+        f"{first:.4g}" if shared else f"{first:.4g} and {second:.4g}",
+        "dark" if is_dark else "bright",
+    )
+    spread = np.sqrt(subtraction.scale_prior.variance)
+    if spread > 0:
+        logger.info(
+            "intensities of the particles spread by %.0f %%, fitted one by one", 100 * spread
+        )
+    else:
+        logger.info("intensities of the particles do not differ beyond noise: one for all")
+
+
+def _require_room(output: Path, inputs: SubtractInputs, settings: SubtractSettings) -> None:
+    """Refuse before any work what would not fit on the disk."""
+    existing = next(folder for folder in output.absolute().parents if folder.is_dir())
+    box, whole = settings.box or inputs.particles.box, inputs.particles.box
+    stack = len(inputs.particles) * box**2 * (2 if settings.float16 else 4)
+    require_free_space(existing, stack + 3 * 4 * whole**3)
+
+
+def _write_images(
+    path: Path,
+    subtraction: Subtraction,
+    inputs: SubtractInputs,
+    settings: SubtractSettings,
+    progress: Progress,
+) -> Float32[np.ndarray, " particle"]:
+    """Subtract and write chunk by chunk; returns the particles' intensities."""
+    n, cut = len(inputs.particles), inputs.cut
+    box = settings.box or inputs.particles.box
+    scale = np.empty(n, np.float32)
+
+    def images() -> Iterator[Float32[np.ndarray, "m edge edge"]]:
+        for start in range(0, n, CHUNK_PARTICLES):
+            which = np.arange(start, min(start + CHUNK_PARTICLES, n))
+            pixels, scale[which] = subtraction.pixels(which)
+            yield pixels if cut is None else cut_images(pixels, cut.offset_pixels[which], box)
+            advance(len(which))
+
+    with progress.task("subtraction", n) as advance:
+        pixel_size = inputs.particles.pixel_size_angstrom
+        write_stack(path, images(), n, box, pixel_size, float16=settings.float16)
+    return scale
+
+
+def _measure_power(
+    subtraction: Subtraction, inputs: SubtractInputs, density: Density, progress: Progress
+) -> PowerRecord:
+    """Average power before and after over images spread evenly over the set."""
+    n, particles = len(inputs.particles), inputs.particles
+    which = np.unique(np.linspace(0, n - 1, min(POWER_PARTICLES, n)).astype(np.int64))
+    with progress.task("residual power", len(which)) as advance:
+        power = measure_residual_power(
+            subtraction,
+            inputs.mask.data,
+            inputs.centre_angstrom,
+            density.n_shells,
+            which,
+            advance=advance,
+        )
+    extent = particles.box * particles.pixel_size_angstrom
+    radius = mask_radius_pixels(inputs.mask, inputs.centre_angstrom)
+    return PowerRecord(
+        frequency=np.arange(power.shells.shape[1]) / extent,
+        shells=power.shells,
+        pictures=power.pictures,
+        inside=power.inside,
+        outside=power.outside,
+        pixel_size_angstrom=particles.pixel_size_angstrom,
+        mask_radius_angstrom=radius * particles.pixel_size_angstrom,
+        n_images=len(which),
+    )
+
+
+def _write_maps(folder: Path, inputs: SubtractInputs, density: Density, edge: int | None) -> None:
+    """Write the mask on the grid of the new images, and what was subtracted."""
+    mask, voxel = inputs.mask, inputs.particles.pixel_size_angstrom
+    kept, origin = mask.data, mask.origin_angstrom
+    if edge is not None:
+        centre = reversed(inputs.centre_angstrom)
+        middle = [inputs.particles.box // 2 + round(c / voxel) for c in centre]
+        kept = cut_cube(kept, middle, edge)
+        low = [m - edge // 2 for m in reversed(middle)]
+        x, y, z = (o + i * voxel for o, i in zip(origin, low, strict=True))
+        origin = (x, y, z)
+    write_volume(folder / KEEP_MASK, kept, voxel, origin)
+    maps = density.maps[:1] if density.is_shared else density.maps
+    for name, volume in zip(SUBTRACTED_MAPS, maps, strict=False):
+        removed = (1 - mask.data) * volume
+        write_volume(folder / name, removed, voxel, mask.origin_angstrom)
+
+
+def _describe(
+    inputs: SubtractInputs,
+    settings: SubtractSettings,
+    density: Density,
+    result: SubtractedSet,
+    clock: StageClock,
+) -> dict[str, Any]:
+    """Say in plain values what was done and what came out."""
+    values = {key: str(v) if isinstance(v, Path) else v for key, v in asdict(settings).items()}
+    return values | {
+        "version": __version__,
+        "n_particles": result.n_particles,
+        "density": density.origin,
+        "density_resolution_angstrom": round(density.resolution_angstrom, 3),
+        "grey_scale": [float(f"{factor:.6g}") for factor in result.grey_scale],
+        "scale_spread": round(result.scale_spread, 4),
+        "centre_angstrom": list(inputs.centre_angstrom) if inputs.cut is not None else None,
+        "power_outside_mask": [round(power, 4) for power in result.outside],
+        "seconds": {stage: round(seconds, 1) for stage, seconds in clock.seconds.items()},
+        "peak_memory_gb": round(max(clock.peak_memory_gb.values()), 2),
+    }

@@ -1,0 +1,161 @@
+"""Focus spheres proposed from what varies in a particle, and how many states each has."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from cryofocus.arrays import Volume
+from cryofocus.data.mask import FocusMask
+from cryofocus.errors import RegionError
+from cryofocus.inference.strategy import Prepared
+from cryofocus.inference.variability.states import MAX_STATES, StatesEstimate, estimate_states
+from cryofocus.inference.variability.variability import Variability, explore_region
+from cryofocus.maps.variance_regions import (
+    VariableRegion,
+    find_regions,
+    join_regions,
+    variance_level,
+)
+from cryofocus.workflows.variance.inputs import SOFT_EDGE_ANGSTROM, VarianceSettings
+from cryofocus.workflows.variance.maps import sample_deviations
+from cryofocus.workflows.variance.result import ProposedFocus
+
+logger = logging.getLogger(__name__)
+
+# Axes looked for inside one sphere.
+REGION_DIMENSIONS = 4
+NOISE_SIGMA = 5.0
+
+
+def propose_focus(
+    prepared: Prepared, found: Variability, table: Path, settings: VarianceSettings
+) -> Iterator[ProposedFocus]:
+    """Yield spheres around what varies, the one that holds most variance first.
+
+    Parameters
+    ----------
+    prepared : images and consensus; its mask is the region of the particle.
+    found : what varies in the particle.
+    table : particle table, for the commands.
+    settings : how many to propose, and what counts.
+    """
+    if found.n_axes == 0:
+        return
+    particles, deviations = prepared.consensus.images.particles, sample_deviations(found)
+    voxel = particles.pixel_size_angstrom * particles.box / len(deviations[0])
+    variance = (deviations**2).sum(axis=0, dtype=np.float32)
+    basins = find_basins(variance, voxel, settings)
+    regions = join_regions(basins, deviations, voxel, settings.join_angstrom)
+    for number, region in enumerate(regions[: settings.n_spheres], start=1):
+        mask = _draw_sphere(region, prepared)
+        if mask is None:
+            logger.warning(
+                "region %d at %s Å from the box centre reaches the edge of the box; no sphere "
+                "was proposed for it.",
+                number,
+                ", ".join(f"{value:.0f}" for value in region.centre_angstrom),
+            )
+            continue
+        inside = explore_region(replace(prepared, mask=mask), REGION_DIMENSIONS)
+        generator = np.random.default_rng([prepared.settings.seed, number])
+        states = estimate_states(inside.halves, generator)
+        yield ProposedFocus(
+            mask=mask,
+            centre_angstrom=region.centre_angstrom,
+            variance_share=region.share,
+            n_axes=inside.n_axes,
+            states=states.best,
+            states_lowest=states.lowest,
+            states_highest=states.highest,
+            states_text=describe_states(states),
+            command=_command(table, mask, states, number, settings),
+        )
+
+
+def describe_states(states: StatesEstimate) -> str:
+    """Say a number of states in words, such as `2`, `3 (2 to 4)` or `continuous`."""
+    if states.is_continuous:
+        return "continuous"
+    top = f"{states.highest} or more" if states.highest == MAX_STATES else f"{states.highest}"
+    if states.lowest == states.best == states.highest:
+        return top
+    return f"{states.best} ({states.lowest} to {top})"
+
+
+def find_basins(
+    variance: Volume, voxel_size_angstrom: float, settings: VarianceSettings
+) -> list[VariableRegion]:
+    """Part a finely sampled variance map into the surroundings of its peaks."""
+    if not variance.any():
+        return []
+    level = variance_level(variance, settings.level_fraction, NOISE_SIGMA)
+    # Four voxels are the resolution.
+    return find_regions(
+        variance, level, voxel_size_angstrom, separation_angstrom=4 * voxel_size_angstrom
+    )
+
+
+def _draw_sphere(region: VariableRegion, prepared: Prepared) -> FocusMask | None:
+    """Draw the sphere on the particles' grid, no larger than the box; None where none fits."""
+    particles, origin = prepared.consensus.images.particles, prepared.mask.origin_angstrom
+    voxel, middle = particles.pixel_size_angstrom, particles.box // 2
+    centre = [
+        offset + middle * voxel + first
+        for offset, first in zip(region.centre_angstrom, origin, strict=True)
+    ]
+    room = min(
+        min(c - first, (particles.box - 1) * voxel - (c - first))
+        for c, first in zip(centre, origin, strict=True)
+    )
+    sphere = (*(round(c, 1) for c in centre), round(min(region.radius_angstrom, room - 0.1), 1))
+    try:
+        return FocusMask.from_sphere(
+            (sphere[0], sphere[1], sphere[2], sphere[3]),
+            particles.box,
+            voxel,
+            soft_edge_angstrom=SOFT_EDGE_ANGSTROM,
+            origin_angstrom=origin,
+        )
+    except RegionError:
+        return None
+
+
+def _command(
+    table: Path, mask: FocusMask, states: StatesEstimate, number: int, settings: VarianceSettings
+) -> str:
+    """Write the command that classifies a region."""
+    assert mask.centre_angstrom is not None
+    assert mask.radius_angstrom is not None
+    sphere = ",".join(f"{value:.1f}" for value in (*mask.centre_angstrom, mask.radius_angstrom))
+    words = ["cryofocus", "classify", str(table), f"--focus={sphere}"]
+    words += ["--classes", str(max(states.best, 2)), *_options(settings)]
+    return shlex.join([*words, "-o", f"region_{number}"])
+
+
+def _options(settings: VarianceSettings) -> Iterator[str]:
+    """Yield the options that `classify` needs for the same particles."""
+    given = settings.supplement
+    if settings.datadir is not None:
+        yield from ("--datadir", str(settings.datadir))
+    if settings.solvent_mask is not None:
+        # The mask's header has the origin of the frame the sphere is in.
+        yield from ("--solvent-mask", str(settings.solvent_mask))
+        yield from ("--map", str(settings.solvent_mask))
+    if given is None:
+        return
+    if given.stack is not None:
+        yield from ("--stack", str(given.stack))
+    if given.microscope is not None:
+        scope = given.microscope
+        values = (scope.voltage_kilovolt, scope.spherical_aberration_mm, scope.amplitude_contrast)
+        yield from ("--microscope", ",".join(f"{value:g}" for value in values))
+    if given.pixel_size_angstrom is not None:
+        yield from ("--pixel-size", f"{given.pixel_size_angstrom:g}")
+    for path in given.passthrough:
+        yield from ("--passthrough", str(path))

@@ -1,0 +1,137 @@
+"""Files of `cryofocus variance`."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from cryofocus.data.particles import ParticleSet
+from cryofocus.data.volume import write_volume
+from cryofocus.inference.variability.resampling import BootstrapVariance
+from cryofocus.inference.variability.variability import Variability
+from cryofocus.maths.masks import Vector
+from cryofocus.workflows.run import writing as atomic
+from cryofocus.workflows.variance.inputs import VarianceInputs
+from cryofocus.workflows.variance.maps import sample_axis, sample_bootstrap, sample_variance
+from cryofocus.workflows.variance.peaks import peak_table
+from cryofocus.workflows.variance.result import (
+    BOOTSTRAP,
+    CONSENSUS,
+    LATENT,
+    LATENT_VARIANCE,
+    PEAKS,
+    REGIONS,
+    SERIES_PERCENTILES,
+    SUMMARY,
+    VARIANCE,
+    VarianceResult,
+)
+
+logger = logging.getLogger(__name__)
+
+
+def write_variability(
+    folder: Path,
+    inputs: VarianceInputs,
+    found: Variability,
+    bootstrap: BootstrapVariance | None,
+    result: VarianceResult,
+) -> None:
+    """Write maps, masks, coordinates and tables.
+
+    Parameters
+    ----------
+    folder : existing directory.
+    inputs : particles and their region.
+    found, bootstrap : what maps on the particles' grid are made from.
+    result : what was found.
+
+    Raises
+    ------
+    OutputError
+        Disk full, no permission.
+    """
+    place = (result.pixel_size_angstrom, inputs.region.origin_angstrom)
+    box = inputs.particles.box
+    write_volume(folder / CONSENSUS, result.consensus, *place)
+    write_volume(folder / VARIANCE, sample_variance(found, box), *place)
+    if bootstrap is not None:
+        excess = sample_bootstrap(bootstrap, inputs.region.data, box)
+        write_volume(folder / BOOTSTRAP, excess, *place)
+    (folder / "masks").mkdir()
+    for number, proposal in enumerate(result.proposals, start=1):
+        write_volume(folder / "masks" / f"region_{number}.mrc", proposal.mask.data, *place)
+    _write_series(folder / "series", found, result, place)
+    atomic.write_array(folder / LATENT, result.latent.astype(np.float32))
+    atomic.write_array(folder / LATENT_VARIANCE, result.latent_variance.astype(np.float32))
+    _write_particles(folder, inputs.particles, result)
+    middle = box // 2 * result.pixel_size_angstrom
+    x, y, z = (middle + first for first in inputs.region.origin_angstrom)
+    atomic.write_table(folder / PEAKS, peak_table(result.peaks, (x, y, z)))
+    atomic.write_table(folder / REGIONS, region_table(result))
+    atomic.write_json(folder / SUMMARY, _summary(result))
+
+
+def region_table(result: VarianceResult) -> dict[str, list[atomic.Cell]]:
+    """Return the columns of regions.csv, one row a proposed sphere."""
+    proposals = result.proposals
+    numbers = range(1, len(proposals) + 1)
+    return {
+        "region": list(numbers),
+        **{
+            f"{name}_angstrom": [proposal.sphere[i] for proposal in proposals]
+            for i, name in enumerate(("x", "y", "z", "radius"))
+        },
+        "variance_share": [proposal.variance_share for proposal in proposals],
+        "axes": [proposal.n_axes for proposal in proposals],
+        "states": [proposal.states for proposal in proposals],
+        "states_lowest": [proposal.states_lowest for proposal in proposals],
+        "states_highest": [proposal.states_highest for proposal in proposals],
+        "states_text": [proposal.states_text for proposal in proposals],
+        "mask": [f"masks/region_{number}.mrc" for number in numbers],
+        "command": [proposal.command for proposal in proposals],
+    }
+
+
+def _write_series(
+    folder: Path,
+    found: Variability,
+    result: VarianceResult,
+    place: tuple[float, Vector],
+) -> None:
+    """Write, for every real axis, the consensus moved along it."""
+    folder.mkdir()
+    for axis in range(result.n_axes):
+        deviation = sample_axis(found, axis, len(result.consensus))
+        steps = np.percentile(result.latent[:, axis], SERIES_PERCENTILES)
+        for number, step in enumerate(steps, start=1):
+            moved = result.consensus + np.float32(step) * deviation
+            write_volume(folder / f"axis{axis + 1}_{number:02d}.mrc", moved, *place)
+
+
+def _write_particles(folder: Path, particles: ParticleSet, result: VarianceResult) -> None:
+    """Write the user's own rows with the coordinates, in the user's own format."""
+    suffix = ".star" if particles.table is None else particles.table.suffix
+    columns = {
+        "cryofocusLatent": result.latent,
+        "cryofocusLatentVariance": result.latent_variance,
+    }
+    lost = particles.write(folder / f"particles{suffix}", columns)
+    if lost:
+        logger.info("particles%s: the format has no place for %s", suffix, ", ".join(lost))
+
+
+def _summary(result: VarianceResult) -> dict[str, object]:
+    """Say the numbers that belong to the whole result."""
+    return {
+        "particles": len(result.latent),
+        "axes": result.n_axes,
+        "axes_looked_for": result.latent.shape[1],
+        "axis_variance_shares": result.axis_shares.tolist(),
+        "information_per_particle": result.information.tolist(),
+        "half_set_correlation": result.half_set_correlation,
+        "resolution_angstrom": result.resolution_angstrom,
+        "series_percentiles": list(SERIES_PERCENTILES),
+    }

@@ -1,0 +1,89 @@
+"""Peaks of the variance, and whether the bootstrap has them in the same places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cryofocus.arrays import Volume
+from cryofocus.maps.variance_regions import VariableRegion
+from cryofocus.maths.masks import Vector
+from cryofocus.workflows.run import writing as atomic
+
+
+@dataclass(frozen=True)
+class VariancePeak:
+    """A local maximum of the variance and what surrounds it.
+
+    Attributes
+    ----------
+    place_angstrom : x, y, z from the box centre.
+    variance : mean over the voxels that surround the peak.
+    bootstrap_place_angstrom, bootstrap_variance : the same of the bootstrap's variance within
+        those voxels; None without bootstrap.
+    """
+
+    place_angstrom: Vector
+    variance: float
+    bootstrap_place_angstrom: Vector | None
+    bootstrap_variance: float | None
+
+    @property
+    def distance_angstrom(self) -> float | None:
+        """How far apart the two maxima are."""
+        if self.bootstrap_place_angstrom is None:
+            return None
+        return float(
+            np.linalg.norm(np.subtract(self.place_angstrom, self.bootstrap_place_angstrom))
+        )
+
+
+def measure_peaks(
+    basins: Sequence[VariableRegion],
+    variance: Volume,
+    bootstrap: Volume | None,
+    voxel_size_angstrom: float,
+) -> tuple[VariancePeak, ...]:
+    """Measure both variances around every peak, the strongest first.
+
+    Parameters
+    ----------
+    basins : voxels around each peak of the variance.
+    variance, bootstrap : arrays (z, y, x), on one grid; the second may be missing.
+    voxel_size_angstrom : Å per voxel.
+    """
+    peaks = []
+    for basin in basins:
+        place = value = None
+        if bootstrap is not None:
+            inside = np.where(basin.voxels, bootstrap, -np.inf)
+            z, y, x = np.unravel_index(int(inside.argmax()), bootstrap.shape)
+            middle = len(bootstrap) // 2
+            placed = [float(i - middle) * voxel_size_angstrom for i in (x, y, z)]
+            place = (placed[0], placed[1], placed[2])
+            value = float(bootstrap[basin.voxels].mean())
+        mean = float(variance[basin.voxels].mean())
+        peaks.append(VariancePeak(basin.peak_angstrom, mean, place, value))
+    return tuple(sorted(peaks, key=lambda peak: -peak.variance))
+
+
+def bootstrap_order(peaks: Sequence[VariancePeak]) -> list[int]:
+    """Rank of every peak, from 1, by the bootstrap; empty without bootstrap."""
+    values = [peak.bootstrap_variance for peak in peaks if peak.bootstrap_variance is not None]
+    return [1 + sum(other > value for other in values) for value in values]
+
+
+def peak_table(peaks: Sequence[VariancePeak], centre: Vector) -> dict[str, list[atomic.Cell]]:
+    """Return the columns of peaks.csv, places in the frame in which the box centre is given."""
+    table: dict[str, list[atomic.Cell]] = {"peak": list(range(1, len(peaks) + 1))}
+    for i, axis in enumerate("xyz"):
+        table[f"{axis}_angstrom"] = [peak.place_angstrom[i] + centre[i] for peak in peaks]
+    table["variance"] = [peak.variance for peak in peaks]
+    ranks = bootstrap_order(peaks)
+    if ranks:
+        table["bootstrap_variance"] = [peak.bootstrap_variance or 0.0 for peak in peaks]
+        table["bootstrap_rank"] = list(ranks)
+        table["bootstrap_distance_angstrom"] = [peak.distance_angstrom or 0.0 for peak in peaks]
+    return table

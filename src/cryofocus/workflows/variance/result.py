@@ -1,0 +1,103 @@
+"""What `cryofocus variance` found, as plain numbers and maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from cryofocus.arrays import Volume
+from cryofocus.data.mask import FocusMask
+from cryofocus.maths.masks import Vector
+from cryofocus.workflows.variance.peaks import VariancePeak
+
+# Names of its files, for those who write them and those who read them.
+SUMMARY = "variance.json"
+VARIANCE, BOOTSTRAP, CONSENSUS = "variance.mrc", "bootstrap_variance.mrc", "consensus.mrc"
+REGIONS, PEAKS = "regions.csv", "peaks.csv"
+LATENT, LATENT_VARIANCE = "latent.npy", "latent_variance.npy"
+# Maps along an axis stand where these percentages of the particles lie below.
+SERIES_PERCENTILES = (5, 25, 50, 75, 95)
+
+
+@dataclass(frozen=True, eq=False)
+class ProposedFocus:
+    """A sphere to focus on.
+
+    Attributes
+    ----------
+    mask : the sphere, in the map's frame, on the particles' grid.
+    centre_angstrom : x, y, z from the box centre.
+    variance_share : of the variance of the whole particle.
+    n_axes : axes of variation inside the sphere that are real.
+    states : most probable number of states.
+    states_lowest, states_highest : the numbers that cannot be ruled out.
+    states_text : the same in words.
+    command : what classifies it.
+    """
+
+    mask: FocusMask
+    centre_angstrom: Vector
+    variance_share: float
+    n_axes: int
+    states: int
+    states_lowest: int
+    states_highest: int
+    states_text: str
+    command: str
+
+    @property
+    def sphere(self) -> tuple[float, float, float, float]:
+        """X, y, z and radius as `classify --focus` takes them."""
+        assert self.mask.centre_angstrom is not None
+        assert self.mask.radius_angstrom is not None
+        return (*self.mask.centre_angstrom, self.mask.radius_angstrom)
+
+
+@dataclass(frozen=True, eq=False)
+class VarianceResult:
+    """What was found and written.
+
+    Attributes
+    ----------
+    folder : directory written.
+    resolution_angstrom : at which differences were looked for.
+    consensus : array (z, y, x), map of all particles.
+    pixel_size_angstrom : of the particles and of the consensus.
+    variance : array (z, y, x), variance of the density over the same extent, sampled twice as
+        finely as the resolution needs.
+    bootstrap : the same from maps of resampled particles; None unless asked for.
+    peaks : of the variance, the strongest first, and what the bootstrap has there.
+    axis_shares : `(axis,)` of the variance that each real axis makes up.
+    information : `(q,)` mean signal-to-noise ratio of each coordinate in one image.
+    half_set_correlation : of the variance maps of both half sets.
+    latent, latent_variance : `(particle, q)` coordinates of the particles and the variance of
+        their posterior; real axes first.
+    proposals : focus spheres, the one that holds most variance first.
+    """
+
+    folder: Path
+    resolution_angstrom: float
+    consensus: Volume
+    pixel_size_angstrom: float
+    variance: Float32[np.ndarray, "fine fine fine"]
+    bootstrap: Float32[np.ndarray, "fine fine fine"] | None
+    peaks: tuple[VariancePeak, ...]
+    axis_shares: Float64[np.ndarray, " axis"]
+    information: Float64[np.ndarray, " q"]
+    half_set_correlation: float
+    latent: Float64[np.ndarray, "particle q"]
+    latent_variance: Float64[np.ndarray, "particle q"]
+    proposals: tuple[ProposedFocus, ...]
+
+    @property
+    def n_axes(self) -> int:
+        """Axes of variation that are real."""
+        return len(self.axis_shares)
+
+    @property
+    def voxel_size_angstrom(self) -> float:
+        """Å per voxel of `variance`."""
+        return self.pixel_size_angstrom * len(self.consensus) / len(self.variance)

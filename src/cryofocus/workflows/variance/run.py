@@ -1,0 +1,183 @@
+"""`cryofocus variance`: where the particles of a set differ, and what to focus on."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from cryofocus.consensus.consensus import estimate_consensus
+from cryofocus.consensus.preparation import assign_half_sets, prepare_images
+from cryofocus.consensus.resolution import choose_shells
+from cryofocus.data.images import ImageReader
+from cryofocus.data.mask import FocusMask
+from cryofocus.inference.deviations.strategy import prepare_residual
+from cryofocus.inference.settings import ClassifierSettings
+from cryofocus.inference.strategy import Prepared
+from cryofocus.inference.variability.latent import locate_particles
+from cryofocus.inference.variability.resampling import BootstrapVariance, bootstrap_variance
+from cryofocus.inference.variability.variability import Variability, explore_region
+from cryofocus.kernels.select import available_threads, select_kernels
+from cryofocus.maths.shells import shell_resolution_angstrom
+from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.machine.progress_monitor import ProgressMonitor
+from cryofocus.workflows.run.new_directory import DirectoryKind, new_directory
+from cryofocus.workflows.variance.focus_proposal import find_basins, propose_focus
+from cryofocus.workflows.variance.inputs import (
+    SOFT_EDGE_ANGSTROM,
+    VarianceInputs,
+    VarianceSettings,
+    read_variance_inputs,
+)
+from cryofocus.workflows.variance.maps import (
+    fine_edge,
+    sample_bootstrap,
+    sample_variance,
+)
+from cryofocus.workflows.variance.outputs import write_variability
+from cryofocus.workflows.variance.peaks import measure_peaks
+from cryofocus.workflows.variance.result import SUMMARY, ProposedFocus, VarianceResult
+
+logger = logging.getLogger(__name__)
+
+KIND = DirectoryKind("result of cryofocus variance", SUMMARY)
+# Where density varies is seen at low resolution; finer only costs time and brings in noise.
+BOX_PER_RESOLUTION = 16
+
+
+def variance(
+    particles: Path | str,
+    output: Path | str,
+    settings: VarianceSettings | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> VarianceResult:
+    """Find where particles differ, propose focus spheres and place the particles in a subspace.
+
+    Parameters
+    ----------
+    particles : particle table.
+    output : directory to write: variance.mrc, consensus.mrc, regions.csv, masks/, series/,
+        latent.npy, latent_variance.npy, particles.*, and bootstrap_variance.mrc if asked for.
+    settings : defaults if left out.
+    overwrite : replace an earlier result.
+    progress : display; silent by default.
+
+    Raises
+    ------
+    InputError
+        When particles, images, mask or settings cannot be used.
+    OutputError
+        When the directory exists (without `overwrite`) or cannot be written.
+    """
+    settings, output = settings or VarianceSettings(), Path(output)
+    KIND.require_usable(output, overwrite=overwrite)
+    inputs = read_variance_inputs(particles, settings)
+    prepared = _prepare(inputs, settings, progress or SilentProgress())
+    found = explore_region(prepared, settings.n_dimensions)
+    proposals = tuple(propose_focus(prepared, found, Path(particles), settings))
+    bootstrap = _bootstrap(prepared, found, settings)
+    result = _compose(output, prepared, found, bootstrap, proposals, settings)
+    if found.n_axes == 0:
+        logger.warning(
+            "nothing varies that both half sets agree on: no region is proposed. There may be "
+            "too few particles, or the differences may be finer than %.0f Å (--max-resolution).",
+            result.resolution_angstrom,
+        )
+    with new_directory(output, KIND, overwrite=overwrite) as folder:
+        write_variability(folder, inputs, found, bootstrap, result)
+    return result
+
+
+def _prepare(inputs: VarianceInputs, settings: VarianceSettings, progress: Progress) -> Prepared:
+    """Reconstruct the consensus and choose the resolution at which differences are looked for."""
+    table = inputs.particles
+    threads = settings.threads or available_threads()
+    kernels = select_kernels(settings.device, settings.threads, settings.memory_gpu_gb)
+    half_set, origin = assign_half_sets(table, settings.seed)
+    logger.info("%s", origin)
+    images = prepare_images(table, ImageReader(table), settings.invert, threads)
+    monitor = ProgressMonitor(progress)
+    with monitor.stage("consensus", len(table)) as advance:
+        consensus = estimate_consensus(
+            images,
+            half_set,
+            kernels,
+            sign=None if settings.invert == "auto" else images.treatment.sign,
+            solvent=None if inputs.solvent is None else inputs.solvent.data,
+            advance=advance,
+        )
+    n_shells = choose_shells(consensus, settings.max_resolution_angstrom)
+    if settings.max_resolution_angstrom is None:
+        n_shells = min(n_shells, BOX_PER_RESOLUTION)
+    return Prepared(
+        # Of these only the seed is used: how many classes there are is to be found out.
+        settings=ClassifierSettings(n_classes=2, seed=settings.seed),
+        consensus=consensus,
+        mask=inputs.region,
+        half_set=half_set,
+        n_shells=n_shells,
+        kernels=kernels,
+        monitor=monitor,
+        allocate=np.empty,
+    )
+
+
+def _bootstrap(
+    prepared: Prepared, found: Variability, settings: VarianceSettings
+) -> BootstrapVariance | None:
+    """Resample the particles, if asked for."""
+    if settings.n_bootstrap == 0:
+        return None
+    statistics = found.problem.statistics.whole()
+    if not statistics.box.is_whole:
+        particles = prepared.consensus.images.particles
+        grid = (particles.box, particles.pixel_size_angstrom)
+        whole = FocusMask.whole(*grid, soft_edge_angstrom=SOFT_EDGE_ANGSTROM)
+        statistics = prepare_residual(replace(prepared, mask=whole)).problem.statistics.whole()
+    generator = np.random.default_rng([settings.seed, settings.n_bootstrap])
+    with prepared.monitor.stage("bootstrap", settings.n_bootstrap) as advance:
+        return bootstrap_variance(
+            statistics,
+            settings.n_bootstrap,
+            prepared.kernels,
+            generator,
+            advance=advance,
+        )
+
+
+def _compose(
+    folder: Path,
+    prepared: Prepared,
+    found: Variability,
+    bootstrap: BootstrapVariance | None,
+    proposals: tuple[ProposedFocus, ...],
+    settings: VarianceSettings,
+) -> VarianceResult:
+    """Gather what was found as plain numbers and maps."""
+    particles, edge = prepared.consensus.images.particles, fine_edge(found)
+    grid = (particles.box, particles.pixel_size_angstrom)
+    map_of_variance = sample_variance(found, edge)
+    excess = None if bootstrap is None else sample_bootstrap(bootstrap, prepared.mask.data, edge)
+    voxel = particles.pixel_size_angstrom * particles.box / edge
+    basins = find_basins(map_of_variance, voxel, settings)
+    power = (found.deviations.astype(np.float64) ** 2).sum(axis=(1, 2, 3))
+    latent = locate_particles(found.subspace)
+    return VarianceResult(
+        folder=folder,
+        resolution_angstrom=shell_resolution_angstrom(prepared.n_shells, *grid),
+        consensus=prepared.consensus.map.full,
+        pixel_size_angstrom=particles.pixel_size_angstrom,
+        variance=map_of_variance,
+        bootstrap=excess,
+        peaks=measure_peaks(basins, map_of_variance, excess, voxel),
+        axis_shares=power / max(power.sum(), np.finfo(np.float64).tiny),
+        information=found.subspace.information,
+        half_set_correlation=found.agreement,
+        latent=latent.mean,
+        latent_variance=latent.variance,
+        proposals=proposals,
+    )

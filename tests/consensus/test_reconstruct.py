@@ -1,0 +1,117 @@
+"""Whole-box maps from images of beads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cryofocus.consensus.noise import NoiseModel
+from cryofocus.consensus.reconstruct import (
+    MapSource,
+    accumulate_halves,
+    grid_to_map,
+    map_to_grid,
+    solve_maps,
+)
+from cryofocus.kernels.contract import SliceGeometry
+from cryofocus.kernels.cpu import CpuKernels
+from samples import Beads, correlation, form_images, make_particles, wrap_images
+
+N = 120
+
+
+def make_beads(seed: int) -> Beads:
+    """A lump of beads near the centre."""
+    rng = np.random.default_rng(seed)
+    return Beads(rng.normal(0, 9, (10, 3)), 5.0, 100 + 200 * rng.random(10))
+
+
+def flat(box: int) -> NoiseModel:
+    """White noise."""
+    return NoiseModel(np.ones((1, box // 2)), np.zeros((1, box // 2)))
+
+
+@pytest.mark.parametrize("box", [15, 16])
+def test_grid_and_map_are_inverse(box: int) -> None:
+    """Map to grid and back is the same map, but for the kernel that each way divides out once."""
+    volume = np.random.default_rng(1).normal(size=(box,) * 3).astype(np.float32)
+    line = np.sinc((np.arange(box) - box // 2) / (2 * box)) ** 2
+    kernel = np.einsum("z,y,x->zyx", line, line, line)
+    back = grid_to_map(map_to_grid(volume, 2 * box), box) * kernel**2
+    np.testing.assert_allclose(back, volume, atol=1e-4)
+
+
+@pytest.mark.parametrize("box", [20, 21])
+def test_slices_of_the_grid_are_projections(box: int) -> None:
+    """Trilinear slices of a map's grid are its exact projections to a few percent."""
+    beads = make_beads(2)
+    particles = make_particles(4, box, np.random.default_rng(1))
+    images = wrap_images(particles, np.zeros((4, box, box), np.float32))
+    exact = beads.slices(particles.rotation, box)[:, 0, : box // 2 - 1]
+    points = np.stack([np.arange(box // 2 - 1), np.zeros(box // 2 - 1)], axis=1) * 2
+    matrices = images.particles.rotation[:, :2].astype(np.float32)
+    geometry = SliceGeometry(2 * box, points.astype(np.float32), matrices)
+    grid = map_to_grid(beads.volume(box), 2 * box)[..., None]
+    slices = CpuKernels(1).gather(grid, geometry)[..., 0]
+    assert np.abs(slices - exact).max() < 0.06 * np.abs(exact).max()
+    assert np.abs(slices - exact).std() < 0.02 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize("box", [20, 21])
+def test_accumulated_images_give_the_map(box: int) -> None:
+    """Columns of weights give the maps of their particles; a particle of weight 0 is not there."""
+    rng = np.random.default_rng(3)
+    particles = make_particles(N, box, rng)
+    beads = make_beads(2), make_beads(4)
+    slices = np.where(
+        (np.arange(N) % 4 < 2)[:, None, None],
+        beads[0].slices(particles.rotation, box),
+        beads[1].slices(particles.rotation, box),
+    )
+    images = form_images(particles, slices, 0.05, rng)
+    images[-1] = 1e3  # Rubbish, which weight 0 keeps out.
+    weights = np.stack([np.arange(N) % 4 < 2, np.arange(N) % 4 >= 2], axis=1).astype(np.float32)
+    weights[-1] = 0
+    half_set = (1 + np.arange(N) % 2).astype(np.int8)
+    source = MapSource(wrap_images(particles, images), flat(box), np.ones(N, np.float32), half_set)
+    sums = accumulate_halves(source, weights, CpuKernels(2))
+    for estimate, truth in zip(solve_maps(sums, box), beads, strict=True):
+        volume = truth.volume(box)
+        assert correlation(estimate.full, volume) > 0.93
+        assert min(correlation(half, volume) for half in estimate.halves) > 0.85
+        assert estimate.fsc[1:4].min() > 0.8
+
+
+def test_half_sets_stay_apart() -> None:
+    """Changing the images of one half set leaves the sums of the other alone."""
+    box, rng = 20, np.random.default_rng(4)
+    particles = make_particles(N, box, rng)
+    images = form_images(particles, make_beads(2).slices(particles.rotation, box), 0.05, rng)
+    half_set = (1 + np.arange(N) % 2).astype(np.int8)
+    changed = np.where((half_set == 2)[:, None, None], np.float32(0), images)
+    ones = np.ones((N, 1), np.float32)
+    first, second = (
+        accumulate_halves(
+            MapSource(wrap_images(particles, pixels), flat(box), ones[:, 0], half_set),
+            ones,
+            CpuKernels(2),
+        )
+        for pixels in (images, changed)
+    )
+    np.testing.assert_array_equal(first[0].data, second[0].data)
+    assert abs(second[1].data).max() == 0 < abs(first[1].data).max()
+
+
+def test_a_scaled_image_counts_with_its_scale() -> None:
+    """Images of twice the intensity, told so, give the map that plain images give."""
+    box, rng = 20, np.random.default_rng(3)
+    particles = make_particles(N, box, rng)
+    images = form_images(particles, make_beads(2).slices(particles.rotation, box), 0.05, rng)
+    half_set = (1 + np.arange(N) % 2).astype(np.int8)
+    maps = []
+    for scale in (1.0, 2.0):
+        scaled = wrap_images(particles, images * np.float32(scale))
+        source = MapSource(scaled, flat(box), np.full(N, scale, np.float32), half_set)
+        sums = accumulate_halves(source, np.ones((N, 1), np.float32), CpuKernels(2))
+        maps.append(solve_maps(sums, box)[0].full)
+    np.testing.assert_allclose(maps[1], maps[0], atol=1e-3 * np.abs(maps[0]).max())

@@ -1,0 +1,169 @@
+"""Expectation maximisation: invariants, controls and the planted truth."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from cryofocus.inference.checkpoint import pack_runs, unpack_runs
+from cryofocus.inference.deviations import em
+from cryofocus.inference.deviations.deviation import DeviationPrior
+from cryofocus.inference.deviations.likelihood import sum_slices
+from cryofocus.inference.deviations.mixture import fit_mixture
+from cryofocus.inference.deviations.strategy import ResidualStrategy
+from cryofocus.inference.deviations.subspace import fit_subspace
+from cryofocus.inference.settings import ClassifierSettings
+from cryofocus.inference.strategy import has_converged
+from cryofocus.maths.statistics import posterior_kappa
+from planted import KERNELS, Planted, plant, prepare
+
+TOLERANCE = 1e-3
+FIELDS = ("posteriors", "coefficients", "support", "mixing", "log_evidence")
+
+
+def random_posteriors(n: int, n_classes: int, seed: int) -> np.ndarray:
+    """Return undecided starting posteriors."""
+    return np.random.default_rng(seed).dirichlet(np.full(n_classes, 5.0), n)
+
+
+@cache
+def run(planted: Planted, seed: int, n_classes: int = 2, n_climbs: int = 8) -> em.EmState:
+    """Start at random and go through the prior's cycles and a few more."""
+    problem, spectrum, _ = prepare(planted)
+    state = em.init(problem, random_posteriors(len(planted.labels), n_classes, seed), spectrum)
+    while state.learns_prior or len(state.history) < n_climbs:
+        state = em.step(problem, state)
+    return state
+
+
+def classify(planted: Planted, seed: int = 0) -> em.EmState:
+    """Subspace, mixture and EM until it ends, as the classifier does."""
+    problem, spectrum, _ = prepare(planted)
+    generator = np.random.default_rng(seed)
+    prior = DeviationPrior(spectrum.spectrum, problem.support, np.eye(1))
+    subspace = fit_subspace(problem.statistics, problem.space, prior, generator)
+    state = em.init(problem, fit_mixture(subspace, 2, generator).posteriors, spectrum)
+    while em.terminate(state, 60, TOLERANCE) is None:
+        state = em.step(problem, state)
+    return state
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_log_posterior_never_falls(seed: int, n_classes: int) -> None:
+    """With the prior fixed no cycle lowers the log-posterior, from any start."""
+    scores = [record.log_posterior for record in run(plant(), seed, n_classes).history]
+    assert (np.diff(scores) >= -1e-6 * np.abs(scores[-1])).all()
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_posteriors_sum_to_one(n_classes: int) -> None:
+    """Every particle is somewhere, in every cycle's records too."""
+    state = run(plant(), 0, n_classes)
+    np.testing.assert_allclose(state.posteriors.sum(axis=1), 1)
+    assert (state.posteriors >= 0).all()
+    for record in state.history:
+        np.testing.assert_allclose(sum(record.class_weights), 1)
+
+
+def test_permuting_classes_permutes_the_result() -> None:
+    """Class numbers mean nothing: a start with classes swapped ends with classes swapped."""
+    problem, spectrum, _ = prepare(plant())
+    start = random_posteriors(len(plant().labels), 2, 0)
+    first, second = (em.init(problem, p, spectrum) for p in (start, start[:, ::-1].copy()))
+    for _ in range(3):
+        first, second = em.step(problem, first), em.step(problem, second)
+    np.testing.assert_allclose(first.posteriors, second.posteriors[:, ::-1], atol=0.01)
+
+
+def test_sums_over_parts_of_the_data_add_up() -> None:
+    """Class sums of two parts of the particles, added, are those of all."""
+    problem, _, _ = prepare(plant())
+    statistics = problem.statistics.whole()
+    posteriors = random_posteriors(len(statistics), 2, 1)
+    whole = sum_slices(statistics, posteriors, posteriors, KERNELS)
+    parts = [
+        sum_slices(statistics.take(which), posteriors[which], posteriors[which], KERNELS)
+        for which in np.array_split(np.random.default_rng(0).permutation(len(statistics)), 2)
+    ]
+    both = parts[0] + parts[1]
+    for name in ("data", "precision"):
+        expected = getattr(whole, name)
+        found = getattr(both, name)
+        np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_convergence_has_a_reason() -> None:
+    """A run that has settled says by which criterion, one that was cut off says that."""
+    state = classify(plant())
+    reason = em.terminate(state, 60, TOLERANCE)
+    assert reason == "posteriors changed by less than 0.001 for 2 cycles"
+    assert has_converged(state.history, TOLERANCE)
+    early = run(plant(), 0, n_climbs=1)
+    assert em.terminate(early, 60, 1e-9) is None
+    assert "limit of 1 cycles" in str(em.terminate(early, 1, 1e-9))
+    assert not has_converged(early.history, 1e-9)
+
+
+def test_the_prior_is_learnt_before_a_run_can_end() -> None:
+    """While the prior still changes, posteriors at rest are no convergence."""
+    problem, spectrum, _ = prepare(plant())
+    state = em.init(problem, random_posteriors(len(plant().labels), 2, 0), spectrum)
+    assert em.terminate(state, 1, 0.99) is None
+    assert "learning the prior" in em.describe(state)
+
+
+@pytest.mark.parametrize("n_steps", [0, 3, em.PRIOR_CYCLES + 1])
+def test_a_checkpoint_continues_bit_for_bit(n_steps: int) -> None:
+    """A run packed and unpacked at any point goes on exactly as it would have."""
+    problem, spectrum, _ = prepare(plant())
+    state = em.init(problem, random_posteriors(len(plant().labels), 2, 0), spectrum)
+    for _ in range(n_steps):
+        state = em.step(problem, state)
+    strategy = ResidualStrategy(problem, spectrum, ClassifierSettings(n_classes=2))
+    _, resumed = unpack_runs(strategy, pack_runs(strategy, [run(plant(), 1), state]))
+    state, resumed = em.step(problem, state), em.step(problem, resumed)
+    for name in FIELDS:
+        np.testing.assert_array_equal(getattr(resumed, name), getattr(state, name))
+    assert resumed.history == state.history
+    assert resumed.n_prior_cycles == state.n_prior_cycles
+    np.testing.assert_array_equal(resumed.spectrum.spectrum, state.spectrum.spectrum)
+
+
+def test_a_cycle_leaves_its_state_alone() -> None:
+    """A cycle returns a new state and writes into no array of the old one."""
+    problem, _, _ = prepare(plant())
+    state = run(plant(), 0)
+    before = {name: getattr(state, name).copy() for name in FIELDS}
+    em.step(problem, state)
+    for name, array in before.items():
+        np.testing.assert_array_equal(getattr(state, name), array)
+
+
+@pytest.mark.parametrize(("noise_sd", "share"), [(8.0, 0.97), (30.0, 0.92)])
+def test_the_planted_classes_are_found(noise_sd: float, share: float) -> None:
+    """Classes are found to a stated share of what the Bayes classifier reaches on the images."""
+    planted = plant(noise_sd=noise_sd)
+    known = expit(planted.oracle)
+    limit = posterior_kappa(np.stack([1 - known, known], axis=1), planted.labels)
+    posteriors = classify(planted).posteriors
+    found = abs(posterior_kappa(posteriors, planted.labels))  # Either class may come first.
+    assert found > share * limit
+    assert abs(posteriors.max(axis=1).mean() - (1 + found) / 2) < 0.05
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_noise_has_no_classes(seed: int, n_classes: int) -> None:
+    """Images without signal leave every particle near even odds, however many classes."""
+    planted = plant(noise_sd=1.0, seed=seed, signal=0.0)
+    posteriors = run(planted, 0, n_classes).posteriors
+    assert posteriors.max(axis=1).mean() <= 1 / n_classes + 0.05
+
+
+def test_a_subspace_of_noise_has_no_classes() -> None:
+    """Nor do the subspace and the mixture, which look for the largest deviations, find any."""
+    assert classify(plant(noise_sd=1.0, signal=0.0)).posteriors.max(axis=1).mean() <= 0.55

@@ -1,0 +1,94 @@
+"""Statistics in several ranges say what they say in one."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from cryofocus.execution.serial import HERE, Serial
+from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
+from cryofocus.inference.deviations import em
+from cryofocus.inference.deviations.sharded_statistics import SpreadStatistics
+from cryofocus.inference.posterior import random_posteriors
+from cryofocus.inference.settings import ClassifierSettings, StrategyName
+from planted import KERNELS, plant, prepare
+from samples import ArrayReader
+
+
+def divided(n_ranges: int) -> SpreadStatistics:
+    """Return the planted statistics in so many ranges."""
+    held = prepare(plant())[0].statistics
+    executor = Serial(n_ranges)
+    ranges = executor.ranges(len(held))
+    shards = [held.whole().take(np.arange(rows.start, rows.stop)) for rows in ranges]
+    return SpreadStatistics(
+        held.box, held.band, held.scale, executor.place(shards, ranges), held.kernels, executor
+    )
+
+
+@pytest.mark.parametrize("n_ranges", [2, 5])
+def test_any_division_gives_the_same_moments_and_sums(n_ranges: int) -> None:
+    """Moments of a particle do not depend on its range; sums differ by rounding."""
+    problem, _, _ = prepare(plant())
+    rng = np.random.default_rng(3)
+    d = problem.statistics.box.diameter
+    grid = problem.space.to_grid(rng.standard_normal((2, d, d, d)).astype(np.float32))
+    whole, parts = problem.statistics, divided(n_ranges)
+    np.testing.assert_array_equal(
+        parts.class_log_likelihoods(grid), whole.class_log_likelihoods(grid)
+    )
+    for found, expected in zip(
+        parts.latent_moments(grid), whole.latent_moments(grid), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
+    weights = rng.random((len(whole), 2))
+    found, expected = (s.sum_slices(weights, weights[:, :1]) for s in (parts, whole))
+    for name in ("data", "precision"):
+        a, b = getattr(found, name), getattr(expected, name)
+        assert np.abs(a - b).max() < 1e-6 * np.abs(b).max()
+
+
+@pytest.mark.parametrize("n_ranges", [2, 5])
+def test_cycles_agree_for_any_division(n_ranges: int) -> None:
+    """After cycles that learn the prior and cycles that climb, posteriors agree to 1e-4."""
+    problem, spectrum, _ = prepare(plant())
+    start = random_posteriors(len(problem.statistics), 2, np.random.default_rng(0))
+    states = []
+    for statistics in (problem.statistics, divided(n_ranges)):
+        same = em.FocusProblem(statistics, problem.space, problem.support)
+        state = em.init(same, start, spectrum)
+        while state.learns_prior or len(state.history) < 5:
+            state = em.step(same, state)
+        states.append(state)
+    first, second = (state.posteriors for state in states)
+    assert np.abs(first - second).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("strategy", "n_ranges"), [("residual", 2), ("residual", 5), ("subtract", 5), ("mask3d", 5)]
+)
+def test_classifications_agree_for_any_division(strategy: StrategyName, n_ranges: int) -> None:
+    """From images to maps, posteriors agree to 1e-4 and maps to 1e-5 of their largest value."""
+    found, expected = classify(strategy, Serial(n_ranges)), classify(strategy, HERE)
+    assert np.abs(found.posteriors - expected.posteriors).max() < 1e-4
+    pairs = [(found.consensus.map, expected.consensus.map)]
+    for a, b in (*pairs, *zip(found.maps, expected.maps, strict=True)):
+        for one, other in zip((a.full, *a.halves), (b.full, *b.halves), strict=True):
+            assert np.abs(one - other).max() < 1e-5 * np.abs(other).max()
+
+
+@cache
+def classify(strategy: StrategyName, executor: Serial) -> ClassificationResult:
+    """Classify the planted set, a few cycles."""
+    planted = plant()
+    settings = ClassifierSettings(n_classes=2, n_runs=1, max_cycles=2, strategy=strategy)
+    classifier = FocusedClassifier(settings, KERNELS, executor=executor)
+    return classifier.fit(planted.particles, ArrayReader(planted.images), planted.mask)
+
+
+def test_spread_statistics_are_not_gathered() -> None:
+    """Who needs all of them in one place is told that they are not."""
+    with pytest.raises(ValueError, match="larger than one process may hold"):
+        divided(2).whole()

@@ -1,0 +1,53 @@
+"""view.cxc: everything opens from the run directory, at one level, in the report's colours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from cryofocus.report.drawing import style
+from cryofocus.report.run.chimerax import chimerax_script
+from cryofocus.report.run.results import read_results
+from cryofocus.workflows.run.directory import RunDirectory
+
+Build = Callable[..., RunDirectory]
+
+COMMANDS = {"#", "set", "lighting", "open", "volume", "rename", "hide", "view"}
+
+
+def test_all_maps_open_at_one_level(build_run: Build) -> None:
+    """Consensus and classes share a level, classes have their own colours, the mask is a mesh."""
+    script = chimerax_script(read_results(build_run(n_classes=3)))
+    surfaces = re.findall(
+        r"^volume #(\d) style surface step 1 level (\S+) color (\S+)$", script, re.M
+    )
+    assert [model for model, _, _ in surfaces] == ["1", "3", "4", "5"]
+    assert len({level for _, level, _ in surfaces}) == 1
+    assert [colour for _, _, colour in surfaces[1:]] == list(style.CLASS_COLOURS[:3])
+    assert "volume #2 style mesh step 1 level 0.5" in script
+
+
+def test_files_are_relative_and_there(build_run: Build) -> None:
+    """Every file is named without folder and lies in the run directory."""
+    directory = build_run()
+    names = re.findall(r'^open "([^"]+)" id', chimerax_script(read_results(directory)), re.M)
+    assert names == ["consensus.mrc", "focus_mask.mrc", "class001.mrc", "class002.mrc"]
+    assert all((directory.path / name).is_file() for name in names)
+
+
+def test_class_without_map_is_left_out(build_run: Build) -> None:
+    """A missing class map does not stop the script, and models are numbered without gap."""
+    script = chimerax_script(read_results(build_run(n_classes=3, left_out=("class002.mrc",))))
+    assert 'open "class003.mrc" id 4' in script
+    assert "class002" not in script
+
+
+def test_nothing_from_outside_becomes_a_command(build_run: Build) -> None:
+    """Line ends and semicolons in texts from outside cannot start a command."""
+    directory = build_run()
+    job = directory.read_job().model_copy(update={"version": "1\nexit; close #1"})
+    directory.write_job(job)
+    script = chimerax_script(read_results(directory))
+    starts = {line.split()[0] for line in script.splitlines()}
+    assert starts <= COMMANDS
+    assert ";" not in script

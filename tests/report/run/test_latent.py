@@ -1,0 +1,62 @@
+"""The latent space in the report: whose coordinates are shown, and what of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cryofocus.errors import FormatError
+from cryofocus.report.run.latent import draw_latent, read_latent, show_latent
+from cryofocus.report.run.results import read_results
+from cryofocus.workflows.run.directory import RunDirectory
+
+Build = Callable[..., RunDirectory]
+
+
+def write_latent(directory: RunDirectory, folder: str, shape: tuple[int, int]) -> Path:
+    """Write coordinates where `variance -o RUN/folder` puts them."""
+    path = directory.path / folder / "latent.npy"
+    path.parent.mkdir()
+    np.save(path, np.random.default_rng(5).standard_normal(shape).astype(np.float32))
+    return path
+
+
+def test_coordinates_of_these_particles_are_shown(build_run: Build) -> None:
+    """Coordinates of other particles, and results without an axis, are passed over."""
+    directory = build_run()
+    assert show_latent(read_results(directory)) == ()
+    write_latent(directory, "a", (599, 2))
+    write_latent(directory, "b", (600, 0))
+    assert show_latent(read_results(directory)) == ()
+    path = write_latent(directory, "c", (600, 3))
+    latent = read_latent(read_results(directory))
+    assert latent is not None
+    np.testing.assert_array_equal(latent, np.load(path))
+    (section,) = show_latent(read_results(directory))
+    assert section.anchor == "latent"
+
+
+def test_every_particle_has_its_class_colour() -> None:
+    """Points and histograms are of all particles, in the colours of the classes."""
+    latent = np.random.default_rng(6).standard_normal((500, 2)).astype(np.float32)
+    classes = np.arange(500) % 3
+    pair, along = draw_latent(latent, classes).axes
+    colours = pair.collections[0].get_facecolor()
+    assert len({tuple(colour) for colour in np.asarray(colours)}) == 3
+    assert len(along.patches) == 3
+    total = sum(patch.get_data().values.sum() for patch in along.patches)  # type: ignore[attr-defined]
+    assert 490 <= total <= 500
+    assert len(draw_latent(latent[:, :1], classes).axes) == 1
+    assert along.get_legend_handles_labels()[1] == ["class 1", "class 2", "class 3"]
+    assert along.patches[0].get_edgecolor() != along.patches[1].get_edgecolor()
+
+
+def test_damaged_coordinates_are_named(build_run: Build) -> None:
+    """A file that is no array is named with what to do."""
+    directory = build_run()
+    write_latent(directory, "a", (600, 2)).write_bytes(b"nonsense")
+    with pytest.raises(FormatError, match=r"a/latent\.npy: damaged .*Measure it again"):
+        read_latent(read_results(directory))

@@ -1,0 +1,260 @@
+"""The page as a whole: complete, self-contained, safe, repeatable."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cryofocus.data.volume import write_volume
+from cryofocus.errors import FormatError, InputError
+from cryofocus.report.drawing import surfaces
+from cryofocus.report.run import map_figures, map_sections, shown_maps
+from cryofocus.report.run.page import write_report
+from cryofocus.report.run.results import read_results
+from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.job import Cluster, Worker
+
+Build = Callable[..., RunDirectory]
+
+HOSTILE = """ <script>alert('1')</script> "onload='x' &amp; {{ 7*7 }}"""
+VOID = {"meta", "img", "input", "br"}
+SECTIONS = ["sure", "classes", "surfaces", "maps", "fsc", "certainty", "runs", "settings"]
+SECTIONS += ["files", "cite"]
+
+
+class PageReader(HTMLParser):
+    """Collects elements, attributes and text, and checks that every element is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open_tags: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element and its attributes."""
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open_tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close the innermost element, which has to be this one."""
+        assert self.open_tags.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        """Keep what people read."""
+        if self.open_tags and self.open_tags[-1] not in {"style", "script"}:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        """All words with single spaces."""
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(autouse=True)
+def coarse_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw maps coarsely, for speed."""
+    monkeypatch.setattr(map_sections, "MAX_DOTS_PER_INCH", 40.0)
+    monkeypatch.setattr(surfaces, "MAX_SHOWN_EDGE", 12)
+
+
+def read_page(path: Path) -> PageReader:
+    """Read a page."""
+    reader = PageReader(path.read_text(encoding="utf-8"))
+    assert reader.open_tags == []
+    return reader
+
+
+def test_page_is_complete_and_self_contained(build_run: Build) -> None:
+    """Every section is there, every image is inside the page, every link is a file beside it."""
+    directory = build_run(n_classes=3)
+    path = write_report(directory.path)
+    assert path == directory.report
+    assert path.stat().st_size < 15e6
+    reader = read_page(path)
+    ids = [value for tag, name, value in reader.attributes if tag == "section" and name == "id"]
+    assert ids == SECTIONS
+    images = [value for _, name, value in reader.attributes if name == "src"]
+    assert len(images) == 8
+    assert all(re.match(r"data:image/(png|svg\+xml);base64,", image) for image in images)
+    for _, name, value in reader.attributes:
+        if name == "href":
+            assert value.startswith("#") or (directory.path / value).is_file(), value
+    assert not {"link", "iframe", "object"} & set(reader.tags)
+    assert not any(name in {"src", "action"} for tag, name, _ in reader.attributes if tag != "img")
+    head = path.read_text(encoding="utf-8").split("<main>")[0]
+    assert "http" not in head.replace("http-equiv", "")
+    assert "url(" not in head
+
+
+def test_only_the_scripts_of_the_page_may_run(build_run: Build) -> None:
+    """The policy names the sums of the page's three scripts; nothing else may run."""
+    text = write_report(build_run().path).read_text(encoding="utf-8")
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', text)
+    assert policy is not None
+    rules = dict(rule.strip().split(" ", 1) for rule in html.unescape(policy[1]).split(";"))
+    sums = [
+        "'sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() + "'"
+        for script in re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    ]
+    assert len(sums) == 3
+    assert rules["script-src"].split() == sums
+    assert rules["default-src"] == "'none'"
+
+
+def test_page_says_what_was_found(build_run: Build) -> None:
+    """Headline, verdict, populations, certainty, settings and citation can be read."""
+    text = read_page(write_report(build_run().path)).text
+    for words in (
+        "2 classes found",
+        "2 classes that differ inside the focus; three random starts agree.",
+        "96.8 % agreement between runs",
+        "class001.mrc",
+        "sphere at (36.0, 84.0, 64.0) Å, radius 22.0 Å",
+        "Held out: log-likelihood gain per particle 0.42",
+        "focus.radius 22",
+        "Zhang, W. Cantara, Y. Jeon, K. Musier-Forsyth, N. Grigorieff, D. Lyumkis",
+    ):
+        assert words in text
+
+
+def test_page_says_which_workers_there_were(build_run: Build) -> None:
+    """A run that was spread names kind, number and size of its workers, one that was not none."""
+    directory = build_run()
+    assert "Cluster" not in read_page(write_report(directory.path)).text
+    workers = [
+        Worker(host=f"10.0.0.{k}", threads=16, memory_limit_gb=60.0 + k) for k in (1, 2, 2, 3)
+    ]
+    cluster = Cluster(kind="slurm", n_workers=4, threads=16, workers=workers)
+    record = directory.read_job().model_copy(update={"cluster": cluster})
+    directory.write_job(record)
+    text = read_page(write_report(directory.path)).text
+    assert "Directing machine Example processor, 2 cores, 24 GB" in text
+    assert (
+        "Cluster 4 workers (SLURM jobs) on 3 machines, each with 16 threads and 61 GB Soft" in text
+    )
+
+
+def test_no_classes_is_the_headline(build_run: Build) -> None:
+    """Without classes the page says so first, and shows warnings with advice."""
+    directory = build_run(
+        classes_found=False, certainty=0.3, warnings=("Class 2 repeats class 1; use fewer.",)
+    )
+    text = read_page(write_report(directory.path)).text
+    assert "No classes were found" in text[:200]
+    assert "Class 2 repeats class 1; use fewer." in text
+    assert "cryofocus select" not in text.split("Files, and what to do next")[1]
+
+
+def test_hostile_names_stay_text(build_run: Build) -> None:
+    """Markup in names, paths, reasons and settings is shown as text and never becomes elements."""
+    directory = build_run(
+        hostile=HOSTILE, warnings=(f"warn{HOSTILE}",), settings=f'"k{HOSTILE[:9]}": "v<b>"\n'
+    )
+    path = write_report(directory.path)
+    reader = read_page(path)
+    assert reader.tags.count("script") == 4
+    assert not any(name.startswith("on") for _, name, _ in reader.attributes)
+    assert reader.text.count("<script>alert('1')") >= 6
+    assert "v<b>" in reader.text
+    assert "{{ 7*7 }}" in reader.text
+    assert "&amp; {{" in reader.text
+
+
+def test_poorest_run_still_has_a_page(build_run: Build) -> None:
+    """A single run without curves and with a class that has no map gives a shorter page."""
+    left_out = ("fsc.star", "convergence.csv", "agreement.npy", "config.yaml", "class002.mrc")
+    directory = build_run(n_runs=1, left_out=left_out)
+    reader = read_page(write_report(directory.path))
+    assert "This class has no map." in reader.text
+    assert "Agreement between runs" not in reader.text
+    images = [value for _, name, value in reader.attributes if name == "src"]
+    assert len(images) == 3
+
+
+def test_same_run_gives_the_same_page(build_run: Build) -> None:
+    """Writing the report twice gives the same bytes."""
+    directory = build_run(n_runs=1, left_out=("fsc.star", "convergence.csv"))
+    first = write_report(directory.path).read_bytes()
+    assert write_report(directory.path).read_bytes() == first
+
+
+def test_map_of_another_grid_is_refused(build_run: Build) -> None:
+    """A map that was replaced by one of another size is named with both sizes."""
+    directory = build_run()
+    write_volume(directory.class_map(2), np.zeros((8, 8, 8), dtype=np.float32), 4.0)
+    with pytest.raises(FormatError, match=r"class002\.mrc: \(8, 8, 8\) voxels, expected 32 on"):
+        write_report(directory.path)
+    assert not directory.report.exists()
+
+
+def test_large_maps_are_drawn_at_screen_size(
+    build_run: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Maps larger than what a panel can show are resampled, and positions in Å stay the same."""
+    results = read_results(build_run())
+    scales = []
+    for drawn_box in (32, 20):
+        monkeypatch.setattr(shown_maps, "MAX_DRAWN_BOX", drawn_box)
+        maps = shown_maps.read_maps(results)
+        assert maps.consensus.planes[0].shape[0] <= drawn_box
+        scales.append(
+            map_figures.choose_scale(
+                maps.view,
+                maps.voxel_size_angstrom,
+                maps.origin_angstrom,
+                maps.mask.planes,
+                maps.consensus.planes,
+                [difference.planes for difference in maps.differences.values()],
+            )
+        )
+    fine, coarse = scales
+    assert coarse.voxel_size_angstrom == pytest.approx(4.0 * 32 / 20)
+    assert coarse.positions_angstrom == pytest.approx(fine.positions_angstrom, abs=3.5)
+    assert coarse.difference_percent == pytest.approx(fine.difference_percent, rel=0.25)
+
+
+def test_missing_consensus_is_named(build_run: Build) -> None:
+    """Without the consensus map there is no report, and the message names the file."""
+    directory = build_run(left_out=("consensus.mrc",))
+    with pytest.raises(InputError, match=r"consensus\.mrc: cannot be read"):
+        write_report(directory.path)
+
+
+def test_many_maps_lower_the_resolution(build_run: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of the planes keep within their budget of bytes, down to a resolution to read."""
+    maps = shown_maps.read_maps(read_results(build_run(n_classes=3)))
+    fine = map_sections.draw_rows(maps)
+    n_bytes = len(fine.consensus) + sum(map(len, fine.classes.values()))
+    monkeypatch.setattr(map_sections, "IMAGE_BYTES_BUDGET", 0.8 * n_bytes)
+    monkeypatch.setattr(map_sections, "MIN_DOTS_PER_INCH", 20.0)
+    coarse = map_sections.draw_rows(maps)
+    assert len(coarse.consensus) + sum(map(len, coarse.classes.values())) < 0.8 * n_bytes
+
+
+def test_report_imports_neither_algorithm_nor_pyplot() -> None:
+    """Making a report loads no inference code and leaves matplotlib's global state alone."""
+    code = (
+        "import sys, cryofocus.report.run.page; "
+        "loaded = set(sys.modules); "
+        "print([m for m in ('matplotlib.pyplot', 'cryofocus.inference', 'numba') if m in loaded])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"

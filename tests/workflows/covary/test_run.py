@@ -1,0 +1,211 @@
+"""Structural covariance from runs and from particles, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cryofocus.data.volume import read_volume, write_volume
+from cryofocus.errors import CryofocusError, OutputError
+from cryofocus.report.analyses.covary import write_covary_report
+from cryofocus.workflows.covary.inputs import CovarySettings
+from cryofocus.workflows.covary.run import CovaryResult, covary
+from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.simulate.humanoid import SimulatedSet
+
+NAMES = ("near_hand", "near_foot", "far_foot")
+
+
+@pytest.fixture(scope="module")
+def coupled(simulate: Callable[..., SimulatedSet]) -> SimulatedSet:
+    """Feet that come with the hands of their side; box 32 so that they are resolved."""
+    return simulate(scenario=3, particles=500, snr=2.0, box=32, pixel_size_angstrom=13.1)
+
+
+def masks(simulated: SimulatedSet, names: tuple[str, ...] = NAMES) -> dict[str, Path]:
+    """The masks that a simulated set brings."""
+    return {name: simulated.directory / "masks" / f"{name}.mrc" for name in names}
+
+
+def read_table(path: Path) -> list[list[str]]:
+    """All cells of a CSV file."""
+    return list(csv.reader(path.read_text().splitlines()))
+
+
+@pytest.fixture(scope="module")
+def from_particles(
+    tmp_path_factory: pytest.TempPathFactory, coupled: SimulatedSet
+) -> CovaryResult:
+    """The hand-foot coupling, without any classification."""
+    table = coupled.directory / "particles.star"
+    return covary([table], masks(coupled), tmp_path_factory.mktemp("covary") / "DIR")
+
+
+@pytest.fixture(scope="module")
+def from_run(
+    tmp_path_factory: pytest.TempPathFactory, small_set: SimulatedSet, finished: RunDirectory
+) -> CovaryResult:
+    """A single run on a set whose parts are all there."""
+    return covary([finished.path], masks(small_set), tmp_path_factory.mktemp("covary") / "DIR")
+
+
+def test_coupling_is_found_without_classes(from_particles: CovaryResult) -> None:
+    """Near hand and near foot vary together; the far foot varies by itself."""
+    level = from_particles.record.particle_level
+    assert level is not None
+    assert level.varies == (True, True, True)
+    hand_foot, far = level.correlation[0][1], level.correlation[0][2]
+    assert hand_foot is not None
+    assert far is not None
+    assert hand_foot > 0.8
+    assert abs(far) < 0.2
+    assert (level.p_values[0][1] or 1) < 0.001 < (level.p_values[0][2] or 0)
+    assert from_particles.record.class_level is None
+
+
+def test_files_of_particles(from_particles: CovaryResult) -> None:
+    """Square tables have the names as header and first column; class tables are not there."""
+    folder = from_particles.directory
+    for name in ("particle_correlation.csv", "pvalues.csv", "null_correlation.csv"):
+        rows = read_table(folder / name)
+        assert rows[0] == ["", *NAMES]
+        assert [row[0] for row in rows[1:]] == list(NAMES)
+    assert not (folder / "correlation.csv").exists()
+    occupancies = np.load(folder / "occupancies.npy")
+    assert occupancies.shape == np.load(folder / "occupancy_errors.npy").shape == (500, 3)
+    assert occupancies.dtype == np.float32
+
+
+def test_constant_regions_of_a_run_are_undetermined(from_run: CovaryResult) -> None:
+    """Where no foot varies there is a word instead of a number, and one run is warned of."""
+    folder = from_run.directory
+    rows = read_table(folder / "particle_correlation.csv")
+    assert rows[2][3] == rows[3][2] == "undetermined"
+    masses = read_table(folder / "occupancy.csv")
+    assert masses[0][:4] == ["run", "class", "region", "mass"]
+    assert len(masses) == 1 + 2 * len(NAMES)
+    assert [row[0] for row in read_table(folder / "correlation.csv")[1:]] == list(NAMES)
+    assert any("one run of classify" in warning for warning in from_run.record.warnings)
+
+
+def test_page_opens_without_a_network(from_run: CovaryResult) -> None:
+    """The page names the regions, escapes them, and loads nothing."""
+    page = write_covary_report(from_run.directory)
+    text = page.read_text(encoding="utf-8")
+    assert all(name in text for name in NAMES)
+    assert not re.search(r'(src|href)="(https?:)?//', text)
+    assert (page.parent / "correlation.png").stat().st_size > 1000
+
+
+def test_runs_that_share_no_particles(
+    tmp_path: Path, small_set: SimulatedSet, finished: RunDirectory
+) -> None:
+    """Runs on different images are said to be so, and their classes count one by one."""
+    other = tmp_path / "OTHER"
+    shutil.copytree(finished.path, other)
+    table = (small_set.directory / "particles.star").read_text()
+    swapped = table.replace("000001@", "999999@").replace("000002@", "000001@")
+    moved = small_set.directory / "moved.star"
+    moved.write_text(swapped.replace("999999@", "000002@"))
+    config = (other / "config.yaml").read_text()
+    (other / "config.yaml").write_text(config.replace("particles.star", "moved.star"))
+    made = covary([finished.path, other], masks(small_set), tmp_path / "DIR")
+    assert made.record.class_level is not None
+    assert made.record.class_level.n_states == 4
+    warnings = " ".join(made.record.warnings)
+    assert "do not share their particles" in warnings
+    assert "has the seed" in warnings
+
+
+def test_particles_that_are_gone(
+    tmp_path: Path, small_set: SimulatedSet, finished: RunDirectory
+) -> None:
+    """Without its particles a run still has its maps, and the warning says what is missing."""
+    other = tmp_path / "OTHER"
+    shutil.copytree(finished.path, other)
+    config = (other / "config.yaml").read_text()
+    (other / "config.yaml").write_text(config.replace("particles.star", "lost.star"))
+    made = covary([other], masks(small_set), tmp_path / "DIR")
+    assert made.record.particle_level is None
+    assert made.record.class_level is not None
+    assert any("only its maps are used" in warning for warning in made.record.warnings)
+
+
+@pytest.fixture
+def bad_masks(tmp_path: Path, small_set: SimulatedSet) -> dict[str, dict[str, Path]]:
+    """Regions that cannot be used, by what is wrong with them."""
+    good = masks(small_set)
+    mask = read_volume(good["near_foot"])
+    corner = np.zeros_like(mask.data)
+    corner[:2, :2, :2] = 1
+    for name, data in {
+        "empty": 0 * mask.data,
+        "small": mask.data[:20, :20, :20],
+        "corner": corner,
+    }.items():
+        write_volume(tmp_path / f"{name}.mrc", data, mask.voxel_size_angstrom)
+    foot = {"foot": good["near_foot"]}
+    return {
+        "single": foot,
+        "same": {**foot, "again": good["near_foot"]},
+        **{name: {**foot, name: tmp_path / f"{name}.mrc"} for name in ("empty", "small")},
+        "outside": {**foot, "corner": tmp_path / "corner.mrc"},
+        "missing": {**foot, "lost": tmp_path / "lost.mrc"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("single", "regions: found 1, expected at least two"),
+        ("same", "regions foot and again: overlap entirely (100% of the smaller one)"),
+        ("empty", "empty (largest value 0); expected a region that reaches 1"),
+        ("small", "a mask of 20 x 20 x 20 voxels, but the particles have 24 x 24 pixels"),
+        ("outside", "region corner: no voxel reaches the contour in any map"),
+        ("missing", "lost.mrc: cannot be read"),
+    ],
+)
+def test_unusable_regions(
+    tmp_path: Path,
+    finished: RunDirectory,
+    bad_masks: dict[str, dict[str, Path]],
+    kind: str,
+    message: str,
+) -> None:
+    """Each kind of bad region gives its message, and nothing is written."""
+    with pytest.raises(CryofocusError, match=re.escape(message)):
+        covary([finished.path], bad_masks[kind], tmp_path / "DIR")
+    assert not (tmp_path / "DIR").exists()
+
+
+def test_unusable_sources(tmp_path: Path, small_set: SimulatedSet, finished: RunDirectory) -> None:
+    """Tables mixed with runs, a run given twice, no source and class options are refused."""
+    table, regions = small_set.directory / "particles.star", masks(small_set)
+    contour = CovarySettings(contour=1.0)
+    for sources, settings, message in (
+        ([finished.path, table], None, "run directories and particle tables together"),
+        ([finished.path, finished.path], None, "one is given twice"),
+        ([table, table], None, "found 2 files, expected one particle table"),
+        ([], None, "sources: found none"),
+        ([table], contour, "contour: means something for class maps only"),
+    ):
+        with pytest.raises(CryofocusError, match=re.escape(message)):
+            covary(sources, regions, tmp_path / "DIR", settings)
+
+
+def test_a_directory_that_is_there_is_kept(
+    from_particles: CovaryResult, coupled: SimulatedSet, tmp_path: Path
+) -> None:
+    """Without --overwrite nothing is replaced, and never what covary did not write."""
+    (tmp_path / "mine").mkdir()
+    table = coupled.directory / "particles.star"
+    with pytest.raises(OutputError, match="already exists"):
+        covary([table], masks(coupled), from_particles.directory)
+    with pytest.raises(OutputError, match="is not a directory of covary"):
+        covary([table], masks(coupled), tmp_path / "mine", overwrite=True)

@@ -1,0 +1,127 @@
+"""Progress, log, stage times: what people see while a run goes on."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from cryofocus.workflows.machine.machine import StageClock, describe_machine, peak_memory_gb
+from cryofocus.workflows.machine.progress import (
+    LogProgress,
+    Progress,
+    SilentProgress,
+    TerminalProgress,
+    choose_progress,
+    format_seconds,
+)
+from cryofocus.workflows.run.log import LOGGER_NAME, record_log
+
+
+def count_to(progress: Progress, n_steps: int, note: str = "") -> None:
+    """Run a task to its end."""
+    with progress.task("cycles", n_steps) as advance:
+        for _ in range(n_steps):
+            advance(note=note)
+
+
+def test_log_lines_are_rate_limited(caplog: pytest.LogCaptureFixture) -> None:
+    """A hundred steps of one second give a line every ten seconds, with the time left."""
+    ticks = iter(range(1000))
+    caplog.set_level(logging.INFO, LOGGER_NAME)
+    count_to(LogProgress(10.0, clock=lambda: float(next(ticks))), 100, note="L = -3")
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 11
+    assert lines[0] == "cycles: 10 of 100, 1 min 30 s left  L = -3"
+    assert lines[-2] == "cycles: 100 of 100  L = -3"
+    assert lines[-1] == "cycles: done in 1 min 41 s"
+
+
+def test_terminal_shows_steps_and_note() -> None:
+    """On a terminal the bar shows name, steps and note, and takes markup as plain text."""
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=140)
+    count_to(TerminalProgress(console), 4, note="[red]L = -3")
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue())
+    assert "cycles" in text
+    assert "4/4" in text
+    assert "[red]L = -3" in text
+
+
+def test_task_may_end_early() -> None:
+    """A task that converges before its last step ends as a full bar."""
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=140)
+    with TerminalProgress(console).task("cycles", 50) as advance:
+        advance(7)
+    assert "7/7" in screen.getvalue()
+
+
+def test_silent_progress_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """The Python interface stays quiet unless asked."""
+    count_to(SilentProgress(), 3)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_choice_follows_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bars only where somebody can see them."""
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    assert isinstance(choose_progress(), LogProgress)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.41, "0.4 s"),
+        (38.2, "38 s"),
+        (245.0, "4 min 05 s"),
+        (7800.0, "2 h 10 min"),
+        (59.7, "1 min 00 s"),
+    ],
+)
+def test_durations_read_well(seconds: float, text: str) -> None:
+    """Durations carry the units people use at that length."""
+    assert format_seconds(seconds) == text
+
+
+def test_log_file_and_warnings(tmp_path: Path) -> None:
+    """The log holds every line with its time, warnings come once, and all ends with the block."""
+    log = tmp_path / "run.log"
+    logger = logging.getLogger(f"{LOGGER_NAME}.inference.em")
+    before = list(logging.getLogger(LOGGER_NAME).handlers)
+    for _ in range(2):
+        with record_log(log) as warnings:
+            logger.info("cycle %d", 1)
+            logger.debug("not shown")
+            logger.warning("class 2 is empty")
+            logger.warning("class 2 is empty")
+        assert warnings == ["class 2 is empty"]
+    logger.warning("after the end")
+    lines = log.read_text().splitlines()
+    assert len(lines) == 6
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ  INFO    cycle 1", lines[0])
+    assert logging.getLogger(LOGGER_NAME).handlers == before
+
+
+def test_stage_clock_adds_up_and_survives_interruption() -> None:
+    """A stage entered twice adds its time, and an interrupted one is counted."""
+    clock = StageClock()
+    with clock.stage("cycles"):
+        pass
+    first = clock.seconds["cycles"]
+    with pytest.raises(KeyboardInterrupt), clock.stage("cycles"):
+        raise KeyboardInterrupt
+    assert clock.seconds["cycles"] > first
+    assert 0.01 < clock.peak_memory_gb["cycles"] <= peak_memory_gb()
+
+
+def test_machine_is_described() -> None:
+    """The machine has a name, at least one core and some memory."""
+    machine = describe_machine()
+    assert machine.processor
+    assert machine.cores >= 1
+    assert machine.memory_gb > 0.1

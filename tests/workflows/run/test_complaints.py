@@ -1,0 +1,73 @@
+"""Complaints of the validation, in words that users know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from cryofocus.errors import FormatError
+from cryofocus.workflows.covary.record import RECORD, read_record
+from cryofocus.workflows.run.complaints import explain, first_fault, suggest
+
+
+class Lunch(BaseModel):
+    """Something to complain about."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    soup: str
+    spoons: int = 1
+
+    @field_validator("soup")
+    @classmethod
+    def _hot(cls, value: str) -> str:
+        if "cold" in value:
+            raise ValueError("a hot one")
+        return value
+
+
+def complain(**values: object) -> ValidationError:
+    """Validate and return what is wrong."""
+    with pytest.raises(ValidationError) as raised:
+        Lunch.model_validate(values)
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"soup": "cold"}, "soup: found 'cold', expected a hot one"),
+        ({"soup": 3}, "soup: found 3, expected a text, in quotes"),
+        ({"soup": "pea", "spoons": [1]}, "spoons: found [1], expected a whole number"),
+        ({"spoons": 1}, "soup: missing; give a value"),
+        ({"soup": "pea", "spoon": 1}, "spoon: unknown; did you mean spoons?"),
+        ({"soup": "pea", "wine": 1}, "wine: unknown; check its spelling"),
+    ],
+)
+def test_words_of_ours(values: dict[str, object], message: str) -> None:
+    """Neither "Value error" nor "Input should be" reaches the user."""
+    (entry,) = complain(**values).errors()
+    name = str(entry["loc"][0])
+    assert explain(entry, name, suggest(name, Lunch.model_fields)) == message
+
+
+def test_the_first_fault_of_a_file() -> None:
+    """A damaged file is described by its first fault, without the validator's own prefix."""
+    assert first_fault(complain(soup="cold", spoons="x")) == "soup: a hot one"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [(None, "No such file or directory"), ("{", "the file: Invalid JSON: EOF"), ("{}", ".+: F")],
+)
+def test_a_record_of_covariances_that_is_damaged(
+    tmp_path: Path, text: str | None, fault: str
+) -> None:
+    """One line says what is wrong with it, not the validator's whole report."""
+    if text is not None:
+        (tmp_path / RECORD).write_text(text)
+    with pytest.raises(FormatError, match=rf"missing or damaged \({fault}.*\)\. Give") as raised:
+        read_record(tmp_path)
+    assert "\n" not in str(raised.value)

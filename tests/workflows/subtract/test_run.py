@@ -1,0 +1,357 @@
+"""`subtract`: images without the density outside a mask, for any program, and the way back."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import yaml
+
+from cryofocus.data.images import ImageReader
+from cryofocus.data.mask import FocusMask
+from cryofocus.data.mrc import read_header
+from cryofocus.data.particles import ParticleSet
+from cryofocus.data.star.document import StarDocument
+from cryofocus.data.volume import read_volume, write_volume
+from cryofocus.errors import CryofocusError, ParticleError
+from cryofocus.execution.monitor import Advance
+from cryofocus.maths.fourier import forward_3d
+from cryofocus.maths.grids import cut_cube
+from cryofocus.maths.shells import fourier_shell_correlation
+from cryofocus.workflows.classify.request import ClassifyRequest
+from cryofocus.workflows.classify.run import classify
+from cryofocus.workflows.machine.progress import Progress
+from cryofocus.workflows.reconstruct import ReconstructSettings, reconstruct
+from cryofocus.workflows.run import writing as atomic
+from cryofocus.workflows.simulate.humanoid import SimulatedSet
+from cryofocus.workflows.subtract.inputs import SubtractSettings
+from cryofocus.workflows.subtract.run import SubtractedSet, subtract
+from cryofocus.workflows.subtract.table import revert
+from particle_files import cs_rows, save_cs
+
+BOX, PIXEL = 24, 17.5
+TWO_THREADS = SubtractSettings(threads=2)
+MakeRequest = Callable[..., ClassifyRequest]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A simulated set, the mask around its arm, and the set without what is outside."""
+
+    table: Path
+    keep: Path
+    subtracted: SubtractedSet
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory, small_set: SimulatedSet) -> Source:
+    """The small set, subtracted with its own half maps; tests must not change it."""
+    folder = tmp_path_factory.mktemp("subtract")
+    sphere = tuple(float(number) for number in small_set.focus_sphere.split(","))
+    mask = FocusMask.from_sphere(sphere, BOX, PIXEL, soft_edge_angstrom=20.0)
+    write_volume(folder / "keep.mrc", mask.data, PIXEL)
+    table = small_set.directory / "particles.star"
+    made = subtract(table, folder / "keep.mrc", folder / "sub", TWO_THREADS)
+    return Source(table, folder / "keep.mrc", made)
+
+
+def pixels_of(table: Path) -> np.ndarray:
+    """All images of a table."""
+    particles = ParticleSet.read(table)
+    particles.check_images()
+    return ImageReader(particles).read(np.arange(len(particles)))
+
+
+def texts_of(table: Path, label: str) -> list[str]:
+    """A column of the particle table."""
+    document = StarDocument.read(table)
+    block = document.block_with("rlnImageName")
+    assert block is not None
+    return document.texts(block, [label])[label]
+
+
+def reconstructed(table: Path, output: Path) -> np.ndarray:
+    """The map of a table."""
+    return read_volume(reconstruct(table, output, ReconstructSettings(threads=2)).path).data
+
+
+def test_density_outside_goes_and_the_kept_stays(source: Source, tmp_path: Path) -> None:
+    """The map of the subtracted images is empty outside the mask and as it was inside."""
+    before = reconstructed(source.table, tmp_path / "before.mrc")
+    after = reconstructed(source.subtracted.table, tmp_path / "after.mrc")
+    keep = read_volume(source.keep).data
+    inside, outside = keep > 0.99, keep < 0.01
+    assert np.square(after[outside]).sum() < 0.05 * np.square(before[outside]).sum()
+    assert np.corrcoef(after[inside], before[inside])[0, 1] > 0.97
+    assert source.subtracted.removed_share > 0.9
+
+
+def test_table_and_files_are_complete(source: Source) -> None:
+    """Rows, poses and optics stay; images are the new ones; everything in README.txt is there."""
+    made, before = source.subtracted, ParticleSet.read(source.table)
+    after = ParticleSet.read(made.table)
+    np.testing.assert_array_equal(after.rotation, before.rotation)
+    np.testing.assert_array_equal(after.shift_angstrom, before.shift_angstrom)
+    np.testing.assert_array_equal(after.half_set, before.half_set)
+    assert after.stack_paths == (made.directory / "particles.mrcs",)
+    assert texts_of(made.table, "rlnImageOriginalName") == texts_of(source.table, "rlnImageName")
+    names = {path.name for path in made.directory.iterdir()}
+    assert names == {
+        *("particles.star", "particles.mrcs", "keep_mask.mrc", "README.txt", "run.log"),
+        *("subtracted_half1.mrc", "subtracted_half2.mrc", "residual_power.npz"),
+        "subtraction.yaml",
+    }
+    record = yaml.safe_load((made.directory / "subtraction.yaml").read_text())
+    assert record["n_particles"] == len(before)
+    assert record["grey_scale"] == pytest.approx([1, 1], abs=0.1)
+
+
+def test_cut_images_show_the_cut_map(source: Source, tmp_path: Path) -> None:
+    """The map of recentred, cut images is the cut map of the subtracted ones, in its place."""
+    settings = SubtractSettings(recenter=True, box=12, threads=2)
+    made = subtract(source.table, source.keep, tmp_path / "cut", settings)
+    small = reconstructed(made.table, tmp_path / "small.mrc")
+    whole = reconstructed(source.subtracted.table, tmp_path / "whole.mrc")
+    keep = read_volume(made.keep_mask)
+    corner = [round(o / PIXEL) for o in reversed(keep.origin_angstrom)]
+    expected = cut_cube(whole, [c + 6 for c in corner], 12)
+    fsc = fourier_shell_correlation(
+        forward_3d(small * keep.data), forward_3d(expected * keep.data), 12
+    )
+    assert fsc[1:4].min() > 0.9
+    np.testing.assert_array_equal(
+        keep.data, cut_cube(read_volume(source.keep).data, [c + 6 for c in corner], 12)
+    )
+    particles = ParticleSet.read(made.table)
+    assert particles.box == particles.optics[0].box == 12
+    assert np.abs(particles.shift_angstrom).max() <= PIXEL / 2 + 1e-3
+
+
+def test_cut_pixels_are_those_of_the_whole_image(source: Source, tmp_path: Path) -> None:
+    """Cutting interpolates nothing: every pixel is one of the uncut subtracted image."""
+    settings = SubtractSettings(recenter=True, box=12, threads=2)
+    made = subtract(source.table, source.keep, tmp_path / "cut", settings)
+    whole, small = pixels_of(source.subtracted.table), pixels_of(made.table)
+    for image, cut in zip(whole[:20], small[:20], strict=True):
+        assert np.isin(cut, image).all()
+
+
+def test_the_way_back(source: Source, tmp_path: Path) -> None:
+    """After cutting and subtracting again, revert gives images, poses and box as they were."""
+    settings = SubtractSettings(recenter=True, box=12, threads=2)
+    first = subtract(source.table, source.keep, tmp_path / "first", settings)
+    second = subtract(first.table, first.keep_mask, tmp_path / "second", settings)
+    intact = texts_of(source.table, "rlnImageName")
+    assert texts_of(second.table, "rlnImageOriginalName") == intact
+    assert texts_of(second.table, "rlnDefocusU") != texts_of(source.table, "rlnDefocusU")
+    back = tmp_path / "back.star"
+    assert revert(second.table, back) == len(intact)
+    before, after = StarDocument.read(source.table), StarDocument.read(back)
+    for name in ("optics", "particles"):
+        labels = before.block(name).labels
+        assert after.texts(after.block(name), labels) == before.texts(before.block(name), labels)
+        assert not [label for label in after.block(name).labels if "Intact" in label]
+
+
+def test_subtracting_again_uses_the_next_mask(source: Source, tmp_path: Path) -> None:
+    """A subtracted set is subtracted again: what only the first mask kept goes too."""
+    keep = read_volume(source.keep).data
+    nested = keep * (np.arange(BOX) < BOX // 2 + 2)[:, None, None]
+    write_volume(tmp_path / "nested.mrc", nested.astype(np.float32), PIXEL)
+    made = subtract(
+        source.subtracted.table, tmp_path / "nested.mrc", tmp_path / "again", TWO_THREADS
+    )
+    after = reconstructed(made.table, tmp_path / "after.mrc")
+    before = reconstructed(source.subtracted.table, tmp_path / "before.mrc")
+    gone = (keep > 0.99) & (nested < 0.01)
+    if gone.any():
+        assert np.square(after[gone]).sum() < 0.2 * np.square(before[gone]).sum()
+    assert texts_of(made.table, "rlnImageOriginalName") == texts_of(source.table, "rlnImageName")
+
+
+def test_given_maps(source: Source, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """One map of another grey scale does; that half sets share it is said, of two it is not."""
+    made = reconstruct(source.table, tmp_path / "map.mrc", ReconstructSettings(threads=2))
+    volume = read_volume(made.path).data
+    write_volume(tmp_path / "other.mrc", -37.0 * volume, PIXEL)
+    shared = SubtractSettings(map=tmp_path / "other.mrc", threads=2)
+    result = subtract(source.table, source.keep, tmp_path / "one", shared)
+    assert result.grey_scale == pytest.approx([-1 / 37] * 2, rel=0.2)
+    assert result.grey_scale[0] == result.grey_scale[1]
+    assert "both half sets are subtracted with the same map" in caplog.text
+    caplog.clear()
+    doubled = 2 * read_volume(made.halves[1]).data
+    write_volume(tmp_path / "half2.mrc", doubled, PIXEL)
+    halves = SubtractSettings(map=made.halves[0], half2=tmp_path / "half2.mrc", threads=2)
+    result = subtract(source.table, source.keep, tmp_path / "two", halves)
+    assert "the same map" not in caplog.text
+    assert result.grey_scale[1] == pytest.approx(source.subtracted.grey_scale[1] / 2, rel=1e-3)
+    reference = pixels_of(source.subtracted.table)
+    np.testing.assert_allclose(pixels_of(result.table), reference, atol=1e-3)
+
+
+def test_float16_is_half_the_size(source: Source, tmp_path: Path) -> None:
+    """Images in MRC mode 12 are those of mode 2, rounded."""
+    made = subtract(
+        source.table, source.keep, tmp_path / "half", SubtractSettings(float16=True, threads=2)
+    )
+    assert read_header(made.directory / "particles.mrcs").dtype == np.dtype("<f2")
+    expected = pixels_of(source.subtracted.table)
+    np.testing.assert_allclose(pixels_of(made.table), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_rows_that_share_an_image(source: Source, tmp_path: Path) -> None:
+    """Each row of an expanded set is subtracted with its own pose."""
+    text = source.table.read_text()
+    rows = [line for line in text.splitlines() if "@" in line]
+    head = text[: text.index(rows[0])].replace(
+        "_rlnRandomSubset #14",
+        "_rlnRandomSubset #14\n_cryofocusParent #15\n_cryofocusOperator #16",
+    )
+    copies = []
+    for number, row in enumerate(rows, start=1):
+        copies.append(f"{row} {number} 1")
+        cells = row.split()
+        cells[3] = f"{float(cells[3]) + 180:.6f}"
+        copies.append(f"{' '.join(cells)} {number} 2")
+    table = source.table.parent / "expanded.star"
+    table.write_text(head + "\n".join(copies) + "\n")
+    made = subtract(table, source.keep, tmp_path / "expanded", TWO_THREADS)
+    raw, left = pixels_of(table), pixels_of(made.table)
+    np.testing.assert_array_equal(raw[0::2], raw[1::2])
+    removed = raw - left
+    assert not np.allclose(removed[0::2], removed[1::2], atol=0.1 * np.abs(removed).max())
+
+
+def test_subtracted_sets_can_be_classified(
+    source: Source, small_set: SimulatedSet, ask: MakeRequest, tmp_path: Path
+) -> None:
+    """Classes are found in a cut, subtracted set: poses, CTF and mask fit the images."""
+    settings = SubtractSettings(recenter=True, box=12, threads=2)
+    made = subtract(source.table, source.keep, tmp_path / "cut", settings)
+    request = ask(small_set, particles=made.table, focus=None, mask=made.keep_mask)
+    run = classify(request, tmp_path / "RUN")
+    truth = np.array(texts_of(small_set.directory / "truth.star", "rlnClassNumber"))
+    found = np.array(texts_of(run.particles, "rlnClassNumber"))
+    share = np.mean(truth == found)
+    assert max(share, 1 - share) > 0.9
+
+
+def test_memory_does_not_grow_with_the_set(
+    simulate: Callable[..., SimulatedSet],
+    source: Source,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Four times the particles take no more memory than a few columns of numbers."""
+    monkeypatch.setattr("cryofocus.consensus.images.CHUNK_PARTICLES", 64)
+    monkeypatch.setattr("cryofocus.workflows.subtract.run.CHUNK_PARTICLES", 64)
+    peaks = []
+    for particles in (240, 960):
+        table = simulate(particles=particles).directory / "particles.star"
+        tracemalloc.start()
+        subtract(table, source.keep, tmp_path / str(particles), TWO_THREADS)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    stack_bytes = (960 - 240) * BOX**2 * 4
+    assert peaks[1] - peaks[0] < 0.5 * stack_bytes
+
+
+class Stopper(Progress):
+    """Progress that a user interrupts while images are written."""
+
+    @contextmanager
+    def task(self, name: str, n_steps: int) -> Iterator[Advance]:
+        """Stop at the first step of the subtraction."""
+
+        def advance(steps: int = 1, note: str = "") -> None:
+            del steps, note
+            if name == "subtraction":
+                raise KeyboardInterrupt
+
+        yield advance
+
+
+def test_ctrl_c_leaves_nothing(source: Source, tmp_path: Path) -> None:
+    """An interrupted subtraction leaves no directory, under no name."""
+    with pytest.raises(KeyboardInterrupt):
+        subtract(source.table, source.keep, tmp_path / "sub", TWO_THREADS, progress=Stopper())
+    assert not list(tmp_path.iterdir())
+
+
+def test_expected_failures_write_nothing(source: Source, tmp_path: Path) -> None:
+    """A directory that is something else is left alone, and so is the one that is read."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("mine")
+    with pytest.raises(CryofocusError, match="is not a directory of subtracted particles"):
+        subtract(source.table, source.keep, mine, TWO_THREADS, overwrite=True)
+    assert [path.name for path in mine.iterdir()] == ["notes.txt"]
+    made = source.subtracted.directory
+    with pytest.raises(CryofocusError, match=r"holds particles\.star, which is read here"):
+        subtract(made / "particles.star", source.keep, made, TWO_THREADS, overwrite=True)
+    assert (made / "particles.mrcs").is_file()
+
+
+def test_a_map_of_something_else_is_refused(source: Source, tmp_path: Path) -> None:
+    """A map that the images do not show is not subtracted from them."""
+    noise = np.random.default_rng(1).normal(size=(BOX,) * 3).astype(np.float32)
+    write_volume(tmp_path / "noise.mrc", noise, PIXEL)
+    settings = SubtractSettings(map=tmp_path / "noise.mrc", threads=2)
+    with pytest.raises(CryofocusError, match=r"its projections are not found in the images"):
+        subtract(source.table, source.keep, tmp_path / "sub", settings)
+    assert not (tmp_path / "sub").exists()
+
+
+def test_a_full_disk_is_noticed_before_work(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would not fit on the disk is refused before any image is read."""
+    usage = SimpleNamespace(free=1000)
+    monkeypatch.setattr(atomic.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(CryofocusError, match=r"the results need 1 MB, but 0 MB are free"):
+        subtract(source.table, source.keep, tmp_path / "sub", TWO_THREADS)
+    assert not list(tmp_path.iterdir())
+
+
+def test_origins_in_pixels_stay_in_pixels(source: Source, tmp_path: Path) -> None:
+    """A table of older RELION, whose origins are in pixels, is cut to the same poses."""
+    document = StarDocument.read(source.table)
+    block = document.block("particles")
+    shifts = document.numbers(block, ["rlnOriginXAngst", "rlnOriginYAngst"])
+    older = source.table.parent / "older.star"
+    columns = {label.removesuffix("Angst"): shift / PIXEL for label, shift in shifts.items()}
+    document.write(older, block, columns, drop=list(shifts))
+    settings = SubtractSettings(recenter=True, box=12, threads=2)
+    made, same = (
+        subtract(table, source.keep, tmp_path / table.stem, settings)
+        for table in (older, source.table)
+    )
+    again = StarDocument.read(made.table)
+    assert "rlnOriginXAngst" not in again.block("particles").labels
+    np.testing.assert_allclose(
+        ParticleSet.read(made.table).shift_angstrom,
+        ParticleSet.read(same.table).shift_angstrom,
+        atol=1e-3,
+    )
+
+
+def test_only_relion_tables_are_written(tmp_path: Path) -> None:
+    """A table of another program is refused before any work, with the command that helps."""
+    table = save_cs(tmp_path / "particles.cs", cs_rows())
+    message = (
+        f"{table}: not a RELION STAR file; subtracted particles are written as one. Convert the "
+        f"table first: cryofocus convert {table} -o particles.star."
+    )
+    with pytest.raises(ParticleError) as caught:
+        subtract(table, tmp_path / "mask.mrc", tmp_path / "out")
+    assert str(caught.value) == message
+    with pytest.raises(ParticleError) as caught:
+        revert(table, tmp_path / "intact.star")
+    assert str(caught.value) == message

@@ -1,0 +1,141 @@
+"""From a particle table to variance maps, focus spheres and coordinates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cryofocus.data.mask import FocusMask
+from cryofocus.data.volume import read_volume, write_volume
+from cryofocus.errors import OutputError, ParticleError, RegionError, SettingError
+from cryofocus.simulate.phantom import PARTS, Phantom
+from cryofocus.simulate.settings import HumanoidSettings
+from cryofocus.workflows.simulate.humanoid import SimulatedSet, simulate_humanoid
+from cryofocus.workflows.variance.inputs import VarianceSettings
+from cryofocus.workflows.variance.peaks import bootstrap_order
+from cryofocus.workflows.variance.result import VarianceResult
+from cryofocus.workflows.variance.run import variance
+
+PIXEL = 17.5
+
+
+@pytest.fixture(scope="module")
+def clear_set(simulate: Callable[..., SimulatedSet]) -> SimulatedSet:
+    """Two arms up or down, well visible."""
+    return simulate(particles=400, snr=4.0)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory, clear_set: SimulatedSet) -> VarianceResult:
+    """The variance of the clear set; tests must not change it."""
+    settings = VarianceSettings(
+        n_dimensions=3, n_bootstrap=32, max_resolution_angstrom=60.0, threads=2
+    )
+    output = tmp_path_factory.mktemp("variance") / "V"
+    return variance(clear_set.directory / "particles.star", output, settings)
+
+
+def test_the_arms_are_found(found: VarianceResult, clear_set: SimulatedSet) -> None:
+    """Two independent axes, and a sphere within a pixel of the one that holds a moving arm."""
+    assert found.n_axes == 2
+    truth = np.array([float(number) for number in clear_set.focus_sphere.split(",")])
+    distances = [
+        np.linalg.norm(np.array(proposal.sphere[:3]) - truth[:3]) for proposal in found.proposals
+    ]
+    assert min(distances) < PIXEL
+    assert {proposal.states for proposal in found.proposals[:2]} == {2}
+
+
+def test_bootstrap_has_the_peaks(found: VarianceResult) -> None:
+    """The bootstrap's maxima lie where the variance's do."""
+    assert len(found.peaks) >= 2
+    assert all((peak.distance_angstrom or 0.0) < 1.5 * PIXEL for peak in found.peaks)
+
+
+def test_bootstrap_and_variance_have_the_same_order(tmp_path: Path, few_beads: Phantom) -> None:
+    """Of two arms, one weaker, both rank the places of the stronger one first."""
+    weaker = np.array([name.startswith("far_") for name in PARTS])[few_beads.part]
+    unequal = replace(few_beads, weight=np.where(weaker, 0.5, 1.0) * few_beads.weight)
+    settings = HumanoidSettings(
+        particles=300, snr=4.0, first_snr=20.0, box=24, pixel_size_angstrom=PIXEL, seed=3
+    )
+    made = simulate_humanoid(tmp_path / "set", settings, phantom=unequal)
+    asked = VarianceSettings(
+        n_dimensions=3, n_bootstrap=32, max_resolution_angstrom=60.0, threads=2
+    )
+    peaks = variance(made.directory / "particles.star", tmp_path / "V", asked).peaks
+    ranks = bootstrap_order(peaks)
+    assert sorted(ranks[:2]) == [1, 2]
+    assert all(peak.place_angstrom[0] > 0 for peak in peaks[:2])
+
+
+def test_files(found: VarianceResult, clear_set: SimulatedSet) -> None:
+    """Masks, maps and coordinates lie on the particles' grid and belong to their rows."""
+    folder, n = found.folder, 400
+    mask = FocusMask.from_file(folder / "masks" / "region_1.mrc", 24, PIXEL)
+    assert mask.data.max() == 1
+    for name in ("variance.mrc", "bootstrap_variance.mrc", "series/axis2_05.mrc"):
+        assert read_volume(folder / name).data.shape == (24, 24, 24)
+    latent = np.load(folder / "latent.npy")
+    assert latent.shape == np.load(folder / "latent_variance.npy").shape == (n, 3)
+    table = (folder / "particles.star").read_text()
+    assert "_cryofocusLatent " in table
+    assert "_cryofocusLatentVariance " in table
+    summary = json.loads((folder / "variance.json").read_text())
+    assert summary["axes"] == 2
+    regions = (folder / "regions.csv").read_text()
+    assert f"classify {clear_set.directory / 'particles.star'} --focus=" in regions
+
+
+def test_axis_maps_are_the_states(found: VarianceResult) -> None:
+    """The ends of a series differ where the variance is, and not elsewhere."""
+    first, last = (
+        read_volume(found.folder / "series" / f"axis1_{number:02d}.mrc").data for number in (1, 5)
+    )
+    spread = read_volume(found.folder / "variance.mrc").data
+    moved = np.abs(last - first)
+    assert moved[spread > 0.2 * spread.max()].mean() > 10 * moved.mean()
+
+
+def test_noise_has_nothing_to_propose(
+    simulate: Callable[..., SimulatedSet], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Images without a particle give no axis, no region, and a sentence that says so."""
+    noise = simulate(noise_only=True, particles=120)
+    settings = VarianceSettings(n_dimensions=2, max_resolution_angstrom=80.0, threads=2)
+    result = variance(noise.directory / "particles.star", tmp_path / "V", settings)
+    assert result.n_axes == 0
+    assert result.proposals == ()
+    assert "nothing varies that both half sets agree on" in caplog.text
+    assert not read_volume(tmp_path / "V" / "variance.mrc").data.any()
+
+
+def test_bad_settings() -> None:
+    """Numbers out of range are refused with what to give instead."""
+    with pytest.raises(SettingError, match="bootstrap: found 3 maps, expected 0 or at least 10"):
+        VarianceSettings(n_bootstrap=3)
+    with pytest.raises(SettingError, match="dimensions: found 0, expected at least 1"):
+        VarianceSettings(n_dimensions=0)
+    with pytest.raises(SettingError, match="level: found 2, expected a part of the largest"):
+        VarianceSettings(level_fraction=2.0)
+
+
+def test_bad_input(small_set: SimulatedSet, tmp_path: Path) -> None:
+    """Too few particles, a mask of another grid and a taken name are refused; nothing is made."""
+    table = small_set.directory / "particles.star"
+    with pytest.raises(ParticleError, match="240 particles, too few to find 20 axes"):
+        variance(table, tmp_path / "V", VarianceSettings(n_dimensions=20))
+    write_volume(tmp_path / "m.mrc", np.ones((20, 20, 20), np.float32), PIXEL)
+    with pytest.raises(RegionError, match=r"a mask of 20 x 20 x 20 voxels"):
+        variance(table, tmp_path / "V", VarianceSettings(solvent_mask=tmp_path / "m.mrc"))
+    assert not (tmp_path / "V").exists()
+    (tmp_path / "V").mkdir()
+    with pytest.raises(OutputError, match="already exists"):
+        variance(table, tmp_path / "V")
+    with pytest.raises(OutputError, match=r"holds no variance\.json"):
+        variance(table, tmp_path / "V", overwrite=True)
