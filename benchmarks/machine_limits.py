@@ -30,15 +30,14 @@ CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 class Limits:
     """Measured limits with so many threads.
 
-    Attributes
-    ----------
-    triad : GB/s of a = b + s c, three arrays counted.
-    read : GB/s of a sum over one array.
-    loads : GB/s of the same over an array in the first cache.
-    changes : GB/s of adding to every number of such an array, reading and writing counted.
-    lines : GB/s of cache lines read in random order, by what holds the array.
-    updates : the same, every line read, changed and written; both ways counted.
-    arithmetic : GFLOP/s of float32 multiply-adds, two operations each.
+    Attributes:
+        triad: GB/s of a = b + s c, three arrays counted.
+        read: GB/s of a sum over one array.
+        loads: GB/s of the same over an array in the first cache.
+        changes: GB/s of adding to every number of such an array, reading and writing counted.
+        lines: GB/s of cache lines read in random order, by what holds the array.
+        updates: The same, every line read, changed and written; both ways counted.
+        arithmetic: GFLOP/s of float32 multiply-adds, two operations each.
     """
 
     threads: int

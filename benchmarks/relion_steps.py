@@ -34,14 +34,13 @@ RECORD = "relion.json"
 class Course:
     """How kappa grew with CPU time.
 
-    Attributes
-    ----------
-    stages : CPU seconds of what comes before the first value and after the last, by name.
-    cpu_seconds : CPU seconds from the beginning up to each value.
-    kappas : kappa after every iteration or cycle.
-    total_seconds : CPU seconds up to the end of all.
-    wall_seconds : of all.
-    where : machine and date.
+    Attributes:
+        stages: CPU seconds of what comes before the first value and after the last, by name.
+        cpu_seconds: CPU seconds from the beginning up to each value.
+        kappas: Kappa after every iteration or cycle.
+        total_seconds: CPU seconds up to the end of all.
+        wall_seconds: Of all.
+        where: Machine and date.
     """
 
     stages: dict[str, float]
@@ -78,11 +77,10 @@ def cpu_seconds_of(process: int) -> float:
 def run(folder: Path, command: str, watch: Callable[[float], None] = lambda _: None) -> float:
     """Run one of RELION's programs and return its CPU seconds.
 
-    Parameters
-    ----------
-    folder : where it runs; its output goes to log.txt there.
-    command : the program and its options.
-    watch : called now and then with the CPU seconds so far.
+    Args:
+        folder: Where it runs; its output goes to log.txt there.
+        command: The program and its options.
+        watch: Called now and then with the CPU seconds so far.
     """
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
     with (folder / "log.txt").open("a") as log:
@@ -104,12 +102,11 @@ def run(folder: Path, command: str, watch: Callable[[float], None] = lambda _: N
 def measure_relion(data: Path, folder: Path, threads: int, where: str) -> Course:
     """Run RELION on a simulated set; what was measured before is taken from the folder.
 
-    Parameters
-    ----------
-    data : simulated set.
-    folder : for RELION's files; the record is kept there.
-    threads : its `--j`.
-    where : machine and date.
+    Args:
+        data: Simulated set.
+        folder: For RELION's files; the record is kept there.
+        threads: Its `--j`.
+        where: Machine and date.
     """
     if (folder / RECORD).exists():
         return Course.read(folder / RECORD)

@@ -20,12 +20,12 @@ BEFORE_A_RUN, ELSEWHERE = "subspace and mixture", "between stages"
 class Span:
     """What happened between two moments.
 
-    Attributes
-    ----------
-    name : stage, `BEFORE_A_RUN` or `ELSEWHERE`.
-    seconds, cpu_seconds : that it took.
-    peak_gb : largest memory of the process up to its end.
-    steps : wall seconds of each step, a cycle for instance.
+    Attributes:
+        name: Stage, `BEFORE_A_RUN` or `ELSEWHERE`.
+        seconds: Time that it took.
+        cpu_seconds: Time that all cores together spent on it.
+        peak_gb: Largest memory of the process up to its end.
+        steps: Wall seconds of each step, a cycle for instance.
     """
 
     name: str

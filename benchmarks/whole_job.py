@@ -28,10 +28,10 @@ KINDS = ("RssAnon", "RssFile")
 class MemoryWatch:
     """Largest memory seen while a block runs, by kind (Linux).
 
-    Attributes
-    ----------
-    own_gb : memory that nothing else holds: RssAnon.
-    mapped_gb : pages of files on disk, which the system takes back when memory is short: RssFile.
+    Attributes:
+        own_gb: Memory that nothing else holds: RssAnon.
+        mapped_gb: Pages of files on disk, which the system takes back when memory is short:
+            RssFile.
     """
 
     own_gb: float = 0.0

@@ -3,9 +3,8 @@
 The names below are the public interface of the package; each is loaded when it is first used, so
 that importing cryofocus costs nothing.
 
-Examples
---------
->>> from cryofocus import ClassifierSettings, FocusedClassifier, FocusMask, ParticleSet
+Examples:
+    >>> from cryofocus import ClassifierSettings, FocusedClassifier, FocusMask, ParticleSet
 """
 
 from __future__ import annotations

@@ -87,19 +87,22 @@ PUBLISHED_REFINED: dict[int, dict[float, tuple[float, float]]] = {
 class Cell(BaseModel):
     """One classification of the benchmark.
 
-    Attributes
-    ----------
-    kind : "focus" the sphere that holds all that moves; "leg" a sphere that holds nothing that
-        does; "noise" the focus sphere on images without signal.
-    scenario, snr, particles, seed, box, pixel_size_angstrom : of the simulated set; the seed is
-        also the classification's.
-    n_runs : independent runs.
-    strategy : how classes are focused.
-    max_cycles : bound on the cycles of a run.
-    poses : "exact"; "perturbed" by errors of published size; these "refined"; or "searched" from
-        nothing.
-    radius_angstrom, edge_angstrom : of the sphere, where it is not the set's with the
-        strategy's own edge.
+    Attributes:
+        kind: "focus" the sphere that holds all that moves; "leg" a sphere that holds nothing that
+            does; "noise" the focus sphere on images without signal.
+        scenario: Of the simulated set.
+        snr: Of the simulated set.
+        particles: Number in the simulated set.
+        seed: Of the simulated set and of the classification.
+        box: Of the simulated set.
+        pixel_size_angstrom: Of the simulated set.
+        n_runs: Independent runs.
+        strategy: How classes are focused.
+        max_cycles: Bound on the cycles of a run.
+        poses: "exact"; "perturbed" by errors of published size; these "refined"; or "searched"
+            from nothing.
+        radius_angstrom: Of the sphere, where it is not the set's.
+        edge_angstrom: Of the sphere, where it is not the strategy's own.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -191,11 +194,12 @@ class Cell(BaseModel):
 class PoseFigures(BaseModel):
     """How good the poses of a cell were, and could be.
 
-    Attributes
-    ----------
-    angle_degrees, shift_angstrom : median errors, up to the two-fold axis.
-    bound_angle_degrees, bound_shift_angstrom : the Cramér-Rao bound on them.
-    seconds : that it took to make the poses.
+    Attributes:
+        angle_degrees: Median error of angles, up to the two-fold axis.
+        shift_angstrom: Median error of shifts.
+        bound_angle_degrees: The Cramér-Rao bound on the error of angles.
+        bound_shift_angstrom: That on the error of shifts.
+        seconds: That it took to make the poses.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -210,18 +214,22 @@ class PoseFigures(BaseModel):
 class CellResult(BaseModel):
     """What one cell gave.
 
-    Attributes
-    ----------
-    kappa, oracle_kappa, oracle_focused_kappa : of the best run, and of the two Bayes classifiers
-        on the same images.
-    mean_posterior, fraction_correct : equal when posteriors mean what they say.
-    bin_posterior, bin_fraction_correct, bin_particles : the reliability curve.
-    classes_found : the run's own verdict.
-    run_agreement : mean agreement of the runs; None for a single run.
-    cycles : of the best run.
-    kappa_by_cycle : of every run, the best first; empty in cells of earlier versions.
-    poses : of cells whose poses are not exact; None for others.
-    seconds, peak_memory_gb : of the classification, from table to run directory.
+    Attributes:
+        kappa: Of the best run.
+        oracle_kappa: Of the Bayes classifier on the same images.
+        oracle_focused_kappa: Of the focused Bayes classifier on them.
+        mean_posterior: Equal to `fraction_correct` when posteriors mean what they say.
+        fraction_correct: Fraction of particles classified correctly.
+        bin_posterior: Mean posteriors of the reliability curve.
+        bin_fraction_correct: Its fractions correct.
+        bin_particles: Particles in each of its bins.
+        classes_found: The run's own verdict.
+        run_agreement: Mean agreement of the runs; None for a single run.
+        cycles: Of the best run.
+        kappa_by_cycle: Of every run, the best first; empty in cells of earlier versions.
+        poses: Of cells whose poses are not exact; None for others.
+        seconds: Of the classification, from table to run directory.
+        peak_memory_gb: Of the same.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -260,10 +268,8 @@ class CellResult(BaseModel):
 def write_result(folder: Path, result: CellResult) -> None:
     """Keep the result of a finished cell.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / f"{result.cell.name}.json", result.model_dump_json(indent=2) + "\n")
@@ -272,10 +278,8 @@ def write_result(folder: Path, result: CellResult) -> None:
 def read_results(folder: Path) -> list[CellResult]:
     """Read the results of all finished cells, in the order of their names.
 
-    Raises
-    ------
-    FormatError
-        When one is damaged.
+    Raises:
+        FormatError: When one is damaged.
     """
     results = []
     for path in sorted(folder.glob("*.json")):

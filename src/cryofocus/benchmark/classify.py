@@ -21,17 +21,14 @@ def classify_cell(
 ) -> KappaByCycle:
     """Classify one set as the command line would.
 
-    Parameters
-    ----------
-    folder : simulated set.
-    particles : its table, or one with other poses.
-    run : run directory, replaced if it is there.
-    cell : what to do.
-    threads : None takes every processor this process may use.
+    Args:
+        folder: Simulated set.
+        particles: Its table, or one with other poses.
+        run: Run directory, replaced if it is there.
+        cell: What to do.
+        threads: None takes every processor this process may use.
 
-    Returns
-    -------
-    tuple of tuples of float
+    Returns:
         Kappa by cycle of every run, the best run first.
     """
     description = yaml.safe_load((folder / DESCRIPTION).read_text(encoding="utf-8"))

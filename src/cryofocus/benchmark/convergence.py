@@ -20,12 +20,9 @@ _CLASS = "rlnClassNumber"
 class KappaWatch(SilentProgress):
     """Progress of a classification that shows nothing and notes kappa after every cycle.
 
-    Parameters
-    ----------
-    true_class
-        Class index of each particle, in the order of the particle table.
-    n_classes
-        Classes searched for, at least as many as there are true ones.
+    Args:
+        true_class: Class index of each particle, in the order of the particle table.
+        n_classes: Classes searched for, at least as many as there are true ones.
     """
 
     def __init__(self, true_class: Int[np.ndarray, " particle"], n_classes: int) -> None:
@@ -49,15 +46,11 @@ class KappaWatch(SilentProgress):
 def read_true_class(truth: Path) -> Int[np.ndarray, " particle"]:
     """Read the true class index of each particle.
 
-    Parameters
-    ----------
-    truth
-        truth.star of a simulated set.
+    Args:
+        truth: Truth.star of a simulated set.
 
-    Raises
-    ------
-    ParticleError
-        When it lists no classes.
+    Raises:
+        ParticleError: When it lists no classes.
     """
     document = StarDocument.read(truth)
     block = document.block_with(_CLASS)

@@ -23,15 +23,11 @@ OTHER_RUNS: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.35}
 def draw_convergence(results: Sequence[CellResult]) -> Figure:
     """Draw kappa after every cycle: a row an SNR, a chart a scenario.
 
-    Parameters
-    ----------
-    results
-        Of cells in focus that recorded their cycles. The run chosen by likelihood is drawn
-        strongly, the others faintly; every seed has its own lines.
+    Args:
+        results: Of cells in focus that recorded their cycles. The run chosen by likelihood is
+            drawn strongly, the others faintly; every seed has its own lines.
 
-    Returns
-    -------
-    Figure
+    Returns:
         As wide as the page; the dashed line is the best possible.
     """
     scenarios = sorted({result.cell.scenario for result in results})

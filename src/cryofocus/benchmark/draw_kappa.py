@@ -36,14 +36,10 @@ def strategy_look(strategy: str) -> dict[str, Any]:
 def draw_kappa(results: Sequence[CellResult]) -> Figure:
     """Draw kappa against SNR, one chart a scenario and one for the control on the leg.
 
-    Parameters
-    ----------
-    results
-        Lines are medians over the seeds, bars their range; noise only has no chart.
+    Args:
+        results: Lines are medians over the seeds, bars their range; noise only has no chart.
 
-    Returns
-    -------
-    Figure
+    Returns:
         As wide as the page: strategies, both limits and the published figures.
     """
     places = sorted({(cell.kind, cell.scenario) for cell in (r.cell for r in results)})
@@ -70,14 +66,10 @@ def draw_kappa(results: Sequence[CellResult]) -> Figure:
 def draw_titration(points: Sequence[TitrationPoint]) -> Figure:
     """Draw kappa against the sphere's radius or edge, one chart a scenario and SNR.
 
-    Parameters
-    ----------
-    points
-        From `titration_points`; lines are medians over the seeds, bars their range.
+    Args:
+        points: From `titration_points`; lines are medians over the seeds, bars their range.
 
-    Returns
-    -------
-    Figure
+    Returns:
         As wide as the page; a vertical line marks the benchmark's own radius.
     """
     places: dict[tuple[str, int, float], list[TitrationPoint]] = defaultdict(list)

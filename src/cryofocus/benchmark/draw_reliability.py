@@ -21,14 +21,10 @@ LEAST_PARTICLES = 100
 def draw_reliability(results: Sequence[CellResult]) -> Figure:
     """Draw how often a posterior is right: a row a strategy, a chart a scenario, a curve an SNR.
 
-    Parameters
-    ----------
-    results
-        Of cells in focus; seeds are pooled.
+    Args:
+        results: Of cells in focus; seeds are pooled.
 
-    Returns
-    -------
-    Figure
+    Returns:
         As wide as the page.
     """
     strategies = [s for s in STRATEGIES if any(r.cell.strategy == s for r in results)]
@@ -69,14 +65,10 @@ def _draw_panel(panel: Axes, results: Sequence[CellResult], snrs: Sequence[float
 def pooled_reliability(results: Sequence[CellResult]) -> tuple[np.ndarray, np.ndarray]:
     """Average the bins of several reliability curves, weighted by their particles.
 
-    Parameters
-    ----------
-    results
-        With the same bins.
+    Args:
+        results: With the same bins.
 
-    Returns
-    -------
-    tuple of arrays
+    Returns:
         Mean posterior and fraction correct of the bins that hold enough particles.
     """
     counts = np.array([result.bin_particles for result in results], dtype=float)

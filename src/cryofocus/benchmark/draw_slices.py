@@ -28,14 +28,10 @@ PICTURES = ("true", "found", "difference")
 def choose_rows(slices: Sequence[Row]) -> list[Row]:
     """Choose what the figure shows: one scenario and strategy, the highest SNR first.
 
-    Parameters
-    ----------
-    slices
-        Of any cells.
+    Args:
+        slices: Of any cells.
 
-    Returns
-    -------
-    list of rows
+    Returns:
         Of the first strategy, its first scenario and, at each SNR, the first seed.
     """
     chosen: dict[float, Row] = {}
@@ -49,16 +45,12 @@ def choose_rows(slices: Sequence[Row]) -> list[Row]:
 def draw_slices(rows: Sequence[Row]) -> Figure:
     """Draw each class as it is, as it was found and the difference, one row an SNR.
 
-    Parameters
-    ----------
-    rows
-        From `choose_rows`, at least one.
+    Args:
+        rows: From `choose_rows`, at least one.
 
-    Returns
-    -------
-    Figure
-        As wide as the page. All maps of a row share their grey scale; differences run from
-        minus to plus half of its bright end. The line is the edge of the mask.
+    Returns:
+        As wide as the page. All maps of a row share their grey scale; differences run from minus
+            to plus half of its bright end. The line is the edge of the mask.
     """
     n_classes = len(rows[0][1].true)
     shown = _crop(rows)

@@ -27,26 +27,18 @@ def write_figures(
 ) -> list[Path]:
     """Write the figures that the finished cells give something to draw for.
 
-    Parameters
-    ----------
-    folder
-        Existing directory.
-    results
-        Of finished cells.
-    slices
-        Slices of class maps of cells in focus.
+    Args:
+        folder: Existing directory.
+        results: Of finished cells.
+        slices: Slices of class maps of cells in focus.
 
-    Returns
-    -------
-    list of Path
+    Returns:
         The files written: kappa.png and reliability.png of cells in focus and the control,
-        kappa_by_cycle.png where cycles were recorded, titration.png where the sphere was swept,
-        class_slices.png where there are slices.
+            kappa_by_cycle.png where cycles were recorded, titration.png where the sphere was
+            swept, class_slices.png where there are slices.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     usual = [result for result in results if not (result.cell.is_titration or result.poses)]
     in_focus = [result for result in usual if result.cell.kind == "focus"]

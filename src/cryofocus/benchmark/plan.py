@@ -30,17 +30,17 @@ def plan_cells(
 ) -> list[Cell]:
     """List the cells of a benchmark: every scenario and SNR, and the two controls.
 
-    Parameters
-    ----------
-    scenarios, snrs, seeds, strategies : every combination is a cell.
-    **common : further fields of `Cell`, the same for all: particles, n_runs, box, poses, ...
+    Args:
+        scenarios: Every combination of these with the next three is a cell.
+        snrs: Signal-to-noise ratios.
+        seeds: Seeds of the simulated sets.
+        strategies: Names of strategies.
+        **common: Further fields of `Cell`, the same for all: particles, n_runs, box, poses, ...
 
-    Returns
-    -------
-    list of Cell
-        Cells on the same images follow each other; scenario 1 brings the leg, and one set a
-        seed is noise only. The strategy `global` has no region that could lie on the leg. With
-        poses that are not exact there are no controls.
+    Returns:
+        Cells on the same images follow each other; scenario 1 brings the leg, and one set a seed
+            is noise only. The strategy `global` has no region that could lie on the leg. With
+            poses that are not exact there are no controls.
     """
     cells: list[Cell] = []
     has_controls = common.get("poses", "exact") == "exact"

@@ -31,10 +31,8 @@ Row = dict[str, str | int | float]
 def pose_tables(results: Sequence[CellResult]) -> str:
     """Text of poses.md.
 
-    Parameters
-    ----------
-    results
-        Of cells whose poses are not exact; at least one.
+    Args:
+        results: Of cells whose poses are not exact; at least one.
     """
     lines, ordered = [HEAD], sorted(results, key=lambda r: (*_key(r.cell), r.cell.seed))
     for source, group in itertools.groupby(ordered, key=lambda r: r.cell.poses):

@@ -36,12 +36,11 @@ def make_poses(
 ) -> tuple[Path, float]:
     """Return the particle table to classify, and the seconds that it took to make.
 
-    Parameters
-    ----------
-    folder : simulated set; its table is not changed.
-    scratch : existing folder for new tables.
-    source : "refined" from those of the set's table, or "searched" from nothing.
-    threads : None takes every processor this process may use.
+    Args:
+        folder: Simulated set; its table is not changed.
+        scratch: Existing folder for new tables.
+        source: "refined" from those of the set's table, or "searched" from nothing.
+        threads: None takes every processor this process may use.
     """
     table, start = folder / "particles.star", time.perf_counter()
     if source == "refined":
@@ -75,10 +74,9 @@ def make_poses(
 def measure_bound(folder: Path, threads: int | None) -> tuple[float, float]:
     """Return the least median errors of the poses of a set: degrees and Å.
 
-    Parameters
-    ----------
-    folder : simulated set with truth.star and the maps of all states.
-    threads : None takes every processor this process may use.
+    Args:
+        folder: Simulated set with truth.star and the maps of all states.
+        threads: None takes every processor this process may use.
     """
     particles = ParticleSet.read(folder / "particles.star")
     threads = threads or available_threads()

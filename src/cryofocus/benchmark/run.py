@@ -90,32 +90,20 @@ def run_benchmark(
 ) -> list[CellResult]:
     """Run the cells that are not finished yet and write the tables.
 
-    Parameters
-    ----------
-    cells
-        From `plan_cells`; cells on the same images should follow each other.
-    output
-        Directory, new or of an earlier benchmark, whose cells then count.
-    threads
-        Of simulation and classification; None takes every processor this process may use.
-    keep
-        Keep simulated sets and run directories (some 300 MB for 10,000 particles of box 80).
-    progress
-        Where to show progress; nowhere by default.
-    on_result
-        Called with every result of the plan as it comes, finished ones first.
+    Args:
+        cells: From `plan_cells`; cells on the same images should follow each other.
+        output: Directory, new or of an earlier benchmark, whose cells then count.
+        threads: Of simulation and classification; None takes every processor this process may use.
+        keep: Keep simulated sets and run directories (some 300 MB for 10,000 particles of box 80).
+        progress: Where to show progress; nowhere by default.
+        on_result: Called with every result of the plan as it comes, finished ones first.
 
-    Returns
-    -------
-    list of CellResult
+    Returns:
         Of all cells in the directory.
 
-    Raises
-    ------
-    Interrupted
-        When stopped; finished cells are kept.
-    OutputError
-        When the directory is something else, or cannot be written.
+    Raises:
+        Interrupted: When stopped; finished cells are kept.
+        OutputError: When the directory is something else, or cannot be written.
     """
     directory = BenchmarkDirectory(output)
     _prepare(directory)

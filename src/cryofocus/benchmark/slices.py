@@ -23,11 +23,10 @@ from cryofocus.workflows.run.directory import RunDirectory
 class ClassSlices:
     """Planes xz through the middle of the focus region, x to the right and z upward.
 
-    Attributes
-    ----------
-    true : `(n_classes, box, box)` true class maps, filtered as the found ones are.
-    found : `(n_classes, box, box)` found class maps in the order of the true ones.
-    mask : `(box, box)` focus mask.
+    Attributes:
+        true: `(n_classes, box, box)` true class maps, filtered as the found ones are.
+        found: `(n_classes, box, box)` found class maps in the order of the true ones.
+        mask: `(box, box)` focus mask.
     """
 
     true: Float32[np.ndarray, "n_classes box box"]
@@ -40,17 +39,15 @@ def cut_class_slices(
 ) -> ClassSlices:
     """Cut the class maps of a run and what they should be.
 
-    Parameters
-    ----------
-    run : finished run.
-    maps : folder of the simulated set's maps.
-    scenario : of the set.
-    matching : number of the true class, from 1, of each found class, as `evaluate` gives it.
+    Args:
+        run: Finished run.
+        maps: Folder of the simulated set's maps.
+        scenario: Of the set.
+        matching: Number of the true class, from 1, of each found class, as `evaluate` gives it.
 
-    Raises
-    ------
-    InputError, FormatError
-        When a map cannot be read.
+    Raises:
+        InputError: When a map cannot be read.
+        FormatError: When a map cannot be read.
     """
     mask = read_volume(run.focus_mask).data
     profile = mask.sum(axis=(0, 2))
@@ -68,11 +65,10 @@ def cut_class_slices(
 def mean_class_map(maps: Path, scenario: Scenario, true_class: int) -> Volume:
     """Average the maps of all states of a class, each as often as it occurs.
 
-    Parameters
-    ----------
-    maps : folder of the simulated set's maps.
-    scenario : of the set.
-    true_class : index of the class.
+    Args:
+        maps: Folder of the simulated set's maps.
+        scenario: Of the set.
+        true_class: Index of the class.
     """
     weights = scenario.prior * (scenario.unit_class(scenario.states) == true_class)
     weights = weights / weights.sum()
@@ -87,10 +83,8 @@ def mean_class_map(maps: Path, scenario: Scenario, true_class: int) -> Volume:
 def write_slices(path: Path, slices: ClassSlices) -> None:
     """Keep slices as .npz.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as handle:
@@ -100,10 +94,8 @@ def write_slices(path: Path, slices: ClassSlices) -> None:
 def read_slices(path: Path) -> ClassSlices:
     """Read what `write_slices` wrote.
 
-    Raises
-    ------
-    FormatError
-        When the file is damaged.
+    Raises:
+        FormatError: When the file is damaged.
     """
     try:
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as stored:

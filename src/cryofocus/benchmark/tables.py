@@ -46,17 +46,12 @@ def write_tables(folder: Path, results: Sequence[CellResult]) -> None:
 
     A file that would be empty is not written.
 
-    Parameters
-    ----------
-    folder
-        Existing directory.
-    results
-        Of finished cells, in any order; those of a titration have a table of their own.
+    Args:
+        folder: Existing directory.
+        results: Of finished cells, in any order; those of a titration have a table of their own.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     posed = [result for result in results if result.poses is not None]
     usual = [result for result in results if not (result.cell.is_titration or result.poses)]
@@ -82,14 +77,11 @@ def write_tables(folder: Path, results: Sequence[CellResult]) -> None:
 def markdown(results: Sequence[CellResult]) -> str:
     """Text of table.md.
 
-    Parameters
-    ----------
-    results
-        In the order of the rows; neighbours that differ only in their seed become one row.
+    Args:
+        results: In the order of the rows; neighbours that differ only in their seed become one
+            row.
 
-    Returns
-    -------
-    str
+    Returns:
         With the machines and dates on which the cells were run.
     """
     machines = sorted({f"{result.machine} ({result.date})" for result in results})
@@ -109,10 +101,8 @@ def markdown(results: Sequence[CellResult]) -> str:
 def kappa_table(results: Sequence[CellResult]) -> list[str]:
     """Lines of a table of kappa, one row a set and region, one column a strategy.
 
-    Parameters
-    ----------
-    results
-        In the order of the rows.
+    Args:
+        results: In the order of the rows.
     """
     strategies = [s for s in STRATEGIES if any(r.cell.strategy == s for r in results)]
     # The oracles speak of the arm, and the leg does not show it.

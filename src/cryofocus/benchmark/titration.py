@@ -49,16 +49,17 @@ def plan_titration(
 ) -> list[Cell]:
     """List the cells that sweep the focus sphere's radius or soft edge.
 
-    Parameters
-    ----------
-    swept : what is swept; the values are those of `TITRATION_ANGSTROM`.
-    scenarios, snrs, seeds, strategies, **common : as for `plan_cells`.
+    Args:
+        swept: What is swept; the values are those of `TITRATION_ANGSTROM`.
+        scenarios: As for `plan_cells`.
+        snrs: As for `plan_cells`.
+        seeds: As for `plan_cells`.
+        strategies: As for `plan_cells`.
+        **common: As for `plan_cells`.
 
-    Returns
-    -------
-    list of Cell
+    Returns:
         Without the strategy `global`, which has no sphere. Where a value is the benchmark's own,
-        its cell is the one that the benchmark itself has.
+            its cell is the one that the benchmark itself has.
     """
     chosen = [strategy for strategy in strategies if strategy != "global"]
     values = TITRATION_ANGSTROM[swept]
@@ -76,13 +77,10 @@ def plan_titration(
 def titration_points(results: Sequence[CellResult]) -> list[TitrationPoint]:
     """Collect the cells of all titrations, the benchmark's own sphere among them.
 
-    Parameters
-    ----------
-    results : of finished cells, in any order.
+    Args:
+        results: Of finished cells, in any order.
 
-    Returns
-    -------
-    list of TitrationPoint
+    Returns:
         By what was swept, strategy and value; empty where nothing was swept.
     """
     usual = {result.cell: result for result in results if not result.cell.is_titration}

@@ -135,10 +135,8 @@ def covary(
 def parse_regions(texts: list[str]) -> dict[str, Path]:
     """Read NAME=MASK.mrc pairs.
 
-    Raises
-    ------
-    typer.BadParameter
-        When one has no name, no file, or a name is used twice.
+    Raises:
+        typer.BadParameter: When one has no name, no file, or a name is used twice.
     """
     regions: dict[str, Path] = {}
     for text in texts:

@@ -64,10 +64,10 @@ def commands_of(program: Any) -> dict[str, Any]:
 def name_options(message: str, command: Any) -> str:
     """Call settings at the start of a complaint as the command line calls them.
 
-    Parameters
-    ----------
-    message : complaints as `name: ...`, separated by semicolons, in the words of Python and YAML.
-    command : whose options are meant; of a group, those of all its commands.
+    Args:
+        message: Complaints as `name: ...`, separated by semicolons, in the words of Python and
+            YAML.
+        command: Whose options are meant; of a group, those of all its commands.
     """
     if COMPLAINT.match(message) is None:
         return message  # about a file, whose own words count

@@ -193,10 +193,8 @@ def compose_supplement(
 ) -> Supplement:
     """Collect what particle tables leave to the user to say.
 
-    Raises
-    ------
-    typer.BadParameter
-        When the microscope is not three numbers that make sense.
+    Raises:
+        typer.BadParameter: When the microscope is not three numbers that make sense.
     """
     from cryofocus.data.particle_table import Supplement
     from cryofocus.maths.ctf import Microscope

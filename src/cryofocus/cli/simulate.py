@@ -195,10 +195,8 @@ def model(
 def _parse_shares(text: str | None) -> tuple[float, ...]:
     """Read numbers with commas between them.
 
-    Raises
-    ------
-    typer.BadParameter
-        When one is no number.
+    Raises:
+        typer.BadParameter: When one is no number.
     """
     try:
         return () if text is None else tuple(float(part) for part in text.split(","))

@@ -17,12 +17,12 @@ from cryofocus.placement import Array, beside, device, is_on_host, namespace
 class Band:
     """Points of an image's half plane with Fourier radius below a limit.
 
-    Attributes
-    ----------
-    box : edge of the image in pixels.
-    rows, columns : `(point,)` indices into a half transform `(box, box//2+1)`.
-    shells : `(point,)` rounded Fourier radius of each point.
-    hermitian : `(point,)` 2 where the point also stands for its Friedel mate, else 1.
+    Attributes:
+        box: Edge of the image in pixels.
+        rows: `(point,)` row indices into a half transform `(box, box//2+1)`.
+        columns: `(point,)` column indices.
+        shells: `(point,)` rounded Fourier radius of each point.
+        hermitian: `(point,)` 2 where the point also stands for its Friedel mate, else 1.
     """
 
     box: int

@@ -31,13 +31,12 @@ NOISE_PARTICLES = 4000
 class Consensus:
     """What is common to all classes.
 
-    Attributes
-    ----------
-    images : the prepared images, with the contrast sign that makes density positive.
-    map : consensus map, half maps and FSC.
-    noise : noise spectra per optics group.
-    scale_prior : mean and variance of the particles' intensity scale.
-    skewness : of the consensus density after the sign was chosen; large means a sure sign.
+    Attributes:
+        images: The prepared images, with the contrast sign that makes density positive.
+        map: Consensus map, half maps and FSC.
+        noise: Noise spectra per optics group.
+        scale_prior: Mean and variance of the particles' intensity scale.
+        skewness: Of the consensus density after the sign was chosen; large means a sure sign.
     """
 
     images: ParticleImages
@@ -56,10 +55,9 @@ class Consensus:
 class ImageModel:
     """What it takes to compare an image with a projection.
 
-    Attributes
-    ----------
-    noise : noise spectra per optics group.
-    scale_prior : mean and variance of the particles' intensity scale.
+    Attributes:
+        noise: Noise spectra per optics group.
+        scale_prior: Mean and variance of the particles' intensity scale.
     """
 
     noise: NoiseModel
@@ -85,14 +83,13 @@ def estimate_consensus(
 ) -> Consensus:
     """Reconstruct all particles together and measure noise and scale against that map.
 
-    Parameters
-    ----------
-    images : prepared images; their treatment's sign is a first guess.
-    half_set : `(particle,)` 1 or 2.
-    kernels : slice kernels of the device.
-    sign : contrast sign to keep; None lets the density decide.
-    solvent : mask that the map is multiplied by once it is solved, or None.
-    advance : called with the number of particles done.
+    Args:
+        images: Prepared images; their treatment's sign is a first guess.
+        half_set: `(particle,)` 1 or 2.
+        kernels: Slice kernels of the device.
+        sign: Contrast sign to keep; None lets the density decide.
+        solvent: Mask that the map is multiplied by once it is solved, or None.
+        advance: Called with the number of particles done.
     """
     band, sample = images.largest_band(), noise_sample(images)
     first_noise = flat_noise(power_of_images(images, band, sample))
@@ -238,13 +235,12 @@ def fit_residuals(
 ) -> tuple[NoiseModel, ScalePrior]:
     """Fit noise spectra and the spread of scales to what a map leaves of a sample of images.
 
-    Parameters
-    ----------
-    images : prepared images, at poses that belong to the map.
-    first_noise : noise under which the scales are measured.
-    grid : padded transform of the map.
-    sample : particles to look at.
-    kernels : slice kernels of the device.
+    Args:
+        images: Prepared images, at poses that belong to the map.
+        first_noise: Noise under which the scales are measured.
+        grid: Padded transform of the map.
+        sample: Particles to look at.
+        kernels: Slice kernels of the device.
     """
     band = images.largest_band()
     linear, quadratic, total = [], [], None

@@ -26,12 +26,11 @@ Volumes = tuple[Float32[np.ndarray, "box box box"], ...]
 class HalfGrids:
     """One or several maps and their slices, for each half set its own or the same for both.
 
-    Attributes
-    ----------
-    images : whose poses cut the slices.
-    half_set : `(particle,)` 1 or 2; None where half sets share their maps.
-    volumes : maps side by side, as many columns; one such set a half set, or a single one.
-    kernels : slice kernels of the device.
+    Attributes:
+        images: Whose poses cut the slices.
+        half_set: `(particle,)` 1 or 2; None where half sets share their maps.
+        volumes: Maps side by side, as many columns; one such set a half set, or a single one.
+        kernels: Slice kernels of the device.
     """
 
     images: ParticleImages

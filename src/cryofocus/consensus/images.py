@@ -47,13 +47,12 @@ class Reader(Protocol):
 class ImageTreatment:
     """What is done to raw pixels.
 
-    Attributes
-    ----------
-    sign : +1 if protein is white in the files, -1 if it is black.
-    normalise : whether each image's background is brought to mean 0 and deviation 1.
-    background_radius_pixels : pixels farther than this from the centre are background.
-    background_edge_pixels : only within this centred square; beyond, images of optics groups
-        with a smaller field of view are padded.
+    Attributes:
+        sign: +1 if protein is white in the files, -1 if it is black.
+        normalise: Whether each image's background is brought to mean 0 and deviation 1.
+        background_radius_pixels: Pixels farther than this from the centre are background.
+        background_edge_pixels: Only within this centred square; beyond, images of optics groups
+            with a smaller field of view are padded.
     """
 
     sign: int
@@ -66,13 +65,12 @@ class ImageTreatment:
 class ImageChunk:
     """Prepared images of some particles, restricted to a band.
 
-    Attributes
-    ----------
-    particles : `(n,)` indices into the particle set.
-    groups : `(n,)` optics group index.
-    transforms : `(n, point)`; for an image written multiplied by its CTF, still so.
-    ctf : `(n, point)` CTF with envelope and scale, as it multiplies a projection.
-    is_premultiplied : `(n,)`.
+    Attributes:
+        particles: `(n,)` indices into the particle set.
+        groups: `(n,)` optics group index.
+        transforms: `(n, point)`; for an image written multiplied by its CTF, still so.
+        ctf: `(n, point)` CTF with envelope and scale, as it multiplies a projection.
+        is_premultiplied: `(n,)`.
     """
 
     particles: Int[np.ndarray, " n"]
@@ -86,13 +84,12 @@ class ImageChunk:
 class ParticleImages:
     """The images of a particle set, prepared chunk by chunk; nothing is kept.
 
-    Attributes
-    ----------
-    particles : the particle set.
-    reader : gives raw pixels.
-    treatment : what is done to them.
-    workers : threads of the Fourier transforms.
-    executor : where passes over all images are made.
+    Attributes:
+        particles: The particle set.
+        reader: Gives raw pixels.
+        treatment: What is done to them.
+        workers: Threads of the Fourier transforms.
+        executor: Where passes over all images are made.
     """
 
     particles: ParticleSet
@@ -141,11 +138,10 @@ class ParticleImages:
 
         While a chunk is worked on, the next one is read.
 
-        Parameters
-        ----------
-        band : points to keep.
-        which : particles.
-        send : brings arrays to where transforms and CTFs shall lie; they are made there.
+        Args:
+            band: Points to keep.
+            which: Particles.
+            send: Brings arrays to where transforms and CTFs shall lie; they are made there.
         """
         chosen = np.arange(len(self)) if which is None else np.asarray(which)
         size = max(1, min(CHUNK_PARTICLES, CHUNK_PIXELS // self.particles.box**2))

@@ -19,9 +19,9 @@ from cryofocus.placement import Array, beside, namespace
 class NoiseModel:
     """Noise spectra per optics group, variances per coefficient of the unnormalised transform.
 
-    Attributes
-    ----------
-    additive, transmitted : `(group, n_shells)` float64, non-negative.
+    Attributes:
+        additive: `(group, n_shells)` float64, non-negative.
+        transmitted: `(group, n_shells)` float64, non-negative.
     """
 
     additive: Float64[np.ndarray, "group n_shells"]
@@ -55,9 +55,8 @@ class NoiseModel:
 class PowerSums:
     """Per-group shell sums from which a noise model is fitted; adding two adds their particles.
 
-    Attributes
-    ----------
-    moments : `(group, 5, n_shells)`: sums over coefficients of 1, C^2, C^4, |E|^2, C^2 |E|^2.
+    Attributes:
+        moments: `(group, 5, n_shells)`: sums over coefficients of 1, C^2, C^4, |E|^2, C^2 |E|^2.
     """
 
     moments: Float64[np.ndarray, "group 5 n_shells"]

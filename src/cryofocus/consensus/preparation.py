@@ -40,14 +40,13 @@ def prepare_images(
 ) -> ParticleImages:
     """Look at a sample of the images and decide how all are treated.
 
-    Parameters
-    ----------
-    particles : the particle set.
-    reader : gives raw pixels.
-    invert : "yes" for dark protein, "no" for bright protein; "auto" guesses bright and lets the
-        consensus decide (`estimate_consensus`).
-    workers : threads of the Fourier transforms.
-    executor : where passes over all images are made.
+    Args:
+        particles: The particle set.
+        reader: Gives raw pixels.
+        invert: "yes" for dark protein, "no" for bright protein; "auto" guesses bright and lets the
+            consensus decide (`estimate_consensus`).
+        workers: Threads of the Fourier transforms.
+        executor: Where passes over all images are made.
     """
     n_sample = min(SAMPLE_PARTICLES, len(particles))
     sample = np.unique(np.linspace(0, len(particles) - 1, n_sample).astype(np.int64))

@@ -25,11 +25,10 @@ PADDING = 2
 class MapEstimate:
     """A map, its half maps and how well they agree.
 
-    Attributes
-    ----------
-    full : `(box, box, box)` Wiener-filtered map of both half sets.
-    halves : two maps of the half sets, filtered only where data are missing.
-    fsc : `(box//2+1,)` Fourier shell correlation of the half maps, unmasked.
+    Attributes:
+        full: `(box, box, box)` Wiener-filtered map of both half sets.
+        halves: Two maps of the half sets, filtered only where data are missing.
+        fsc: `(box//2+1,)` Fourier shell correlation of the half maps, unmasked.
     """
 
     full: Float32[np.ndarray, "box box box"]
@@ -41,12 +40,11 @@ class MapEstimate:
 class MapSource:
     """Everything a whole-box map is made from, but for the particles' weights.
 
-    Attributes
-    ----------
-    images : intact images.
-    noise : noise spectra.
-    scale : `(particle,)` intensity scales.
-    half_set : `(particle,)` 1 or 2.
+    Attributes:
+        images: Intact images.
+        noise: Noise spectra.
+        scale: `(particle,)` intensity scales.
+        half_set: `(particle,)` 1 or 2.
     """
 
     images: ParticleImages
@@ -188,11 +186,10 @@ def wiener_term(
     The whole set's signal-to-noise ratio is 2 FSC / (1 - FSC) and equals mean precision times
     tau2, so that 1/tau2 = mean precision (1 - FSC) / (2 FSC) (Rosenthal & Henderson 2003).
 
-    Parameters
-    ----------
-    mean_precision : of the whole set, in each shell of the grid.
-    fsc : of the half maps, in each shell of the box.
-    padding : edge of the grid over that of the box.
+    Args:
+        mean_precision: Of the whole set, in each shell of the grid.
+        fsc: Of the half maps, in each shell of the box.
+        padding: Edge of the grid over that of the box.
     """
     # Half maps that disagree, or agree perfectly by chance, must not divide by zero.
     clipped = np.clip(fsc, 1e-3, 0.999)

@@ -27,11 +27,11 @@ class ResidualPower:
     The three rows of each array are the images before, the images after the subtraction, and
     what the latter should show: noise and the density that is kept.
 
-    Attributes
-    ----------
-    shells : `(3, n_shells)` of Fourier coefficients.
-    pictures : `(3, box, box)` of pixels, images low-passed and centred on the mask's middle.
-    inside, outside : `(3,)` of the pixels inside and outside the mask's projection.
+    Attributes:
+        shells: `(3, n_shells)` of Fourier coefficients.
+        pictures: `(3, box, box)` of pixels, images low-passed and centred on the mask's middle.
+        inside: `(3,)` of the pixels inside the mask's projection.
+        outside: `(3,)` of the pixels outside.
     """
 
     shells: Float64[np.ndarray, "stage n_shells"]
@@ -51,14 +51,13 @@ def measure_residual_power(
 ) -> ResidualPower:
     """Average the power of some images before and after the subtraction.
 
-    Parameters
-    ----------
-    subtraction : what is subtracted.
-    keep : the mask that is kept.
-    centre_angstrom : x, y, z of its middle in Å from the box centre.
-    n_shells : the pictures are low-passed to these, where the maps hold signal.
-    which : particles to look at.
-    advance : called with the number of particles done.
+    Args:
+        subtraction: What is subtracted.
+        keep: The mask that is kept.
+        centre_angstrom: x, y, z of its middle in Å from the box centre.
+        n_shells: The pictures are low-passed to these, where the maps hold signal.
+        which: Particles to look at.
+        advance: Called with the number of particles done.
     """
     band = subtraction.band
     box = subtraction.images.particles.box

@@ -17,11 +17,10 @@ Point = tuple[float, float, float]
 class SubParticles:
     """How each particle's pose and defocus change when its image is cut around a point.
 
-    Attributes
-    ----------
-    offset_pixels : `(n, 2)` x, y of the pixel that becomes the centre, from the image's centre.
-    shift_angstrom : `(n, 2)` x, y of the shift that centres the point in the cut image.
-    defocus_change_angstrom : `(n,)` to be added to the particle's defocus.
+    Attributes:
+        offset_pixels: `(n, 2)` x, y of the pixel that becomes the centre, from the image's centre.
+        shift_angstrom: `(n, 2)` x, y of the shift that centres the point in the cut image.
+        defocus_change_angstrom: `(n,)` to be added to the particle's defocus.
     """
 
     offset_pixels: Int64[np.ndarray, "n 2"]
@@ -59,10 +58,9 @@ def locate_subparticles(particles: ParticleSet, centre_angstrom: Point) -> SubPa
     has that much more defocus: the sign is that of ISECC (Goetschius et al. 2021), whose
     sub-particles the tests reproduce; it holds for a map of the right hand.
 
-    Parameters
-    ----------
-    particles : n particles.
-    centre_angstrom : x, y, z of the point in Å from the box centre of the map.
+    Args:
+        particles: n particles.
+        centre_angstrom: x, y, z of the point in Å from the box centre of the map.
     """
     centre = np.asarray(centre_angstrom, np.float64)
     matrices = projection_matrices(particles, np.arange(len(particles)))

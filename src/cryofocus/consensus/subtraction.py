@@ -43,14 +43,13 @@ HalfMaps = tuple[Float32[np.ndarray, "box box box"], Float32[np.ndarray, "box bo
 class Subtraction:
     """Everything it takes to subtract from any of the images.
 
-    Attributes
-    ----------
-    density : two columns, the whole map and the part of it that is removed, in the grey scale of
-        the images; one grid a half set, or a single one where half sets share a map.
-    grey_scale : for each half set, what its map was multiplied by to get there.
-    significance : for each half set, that factor over its standard error.
-    noise : noise spectra per optics group.
-    scale_prior : mean and variance of the particles' intensities.
+    Attributes:
+        density: Two columns, the whole map and the part of it that is removed, in the grey scale
+            of the images; one grid a half set, or a single one where half sets share a map.
+        grey_scale: For each half set, what its map was multiplied by to get there.
+        significance: For each half set, that factor over its standard error.
+        noise: Noise spectra per optics group.
+        scale_prior: Mean and variance of the particles' intensities.
     """
 
     density: HalfGrids
@@ -122,15 +121,14 @@ def fit_subtraction(
     A half map holds some noise of its own images, which would seem to be signal found in them:
     its grey scale is measured on the images of the other half set.
 
-    Parameters
-    ----------
-    images : prepared images.
-    half_set : `(particle,)` 1 or 2.
-    maps : one a half set, on the images' grid, in any grey scale; the same object for both where
-        half sets share a map.
-    keep : mask from 0 to 1; density is removed where it is not 1.
-    kernels : slice kernels.
-    advance : called with the number of particles done, of twice `fit_sample(images)`.
+    Args:
+        images: Prepared images.
+        half_set: `(particle,)` 1 or 2.
+        maps: One a half set, on the images' grid, in any grey scale; the same object for both
+            where half sets share a map.
+        keep: Mask from 0 to 1; density is removed where it is not 1.
+        kernels: Slice kernels.
+        advance: Called with the number of particles done, of twice `fit_sample(images)`.
     """
     band, sample = images.largest_band(), fit_sample(images)
     noise = flat_noise(power_of_images(images, band, sample))

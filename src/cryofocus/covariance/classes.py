@@ -27,16 +27,16 @@ Matrix = Float64[np.ndarray, "region region"]
 class ClassCorrelation:
     """How regions vary over classes, and together.
 
-    Attributes
-    ----------
-    correlation : `(region, region)` Pearson; NaN where a region does not vary.
-    low, high : their 95 % intervals; NaN likewise, or where too few samples could tell.
-    varies : `(region,)` whether a region's mass varies beyond its error.
-    variation_p : `(region,)` p-value of the hypothesis that it does not.
-    spread : `(region,)` largest less smallest mass of a state.
-    error : `(region,)` root mean square standard error of the masses.
-    n_points : classes of all runs.
-    n_states : classes after matching over the runs.
+    Attributes:
+        correlation: `(region, region)` Pearson; NaN where a region does not vary.
+        low: Lower ends of their 95 % intervals; NaN likewise, or where too few samples could tell.
+        high: Upper ends.
+        varies: `(region,)` whether a region's mass varies beyond its error.
+        variation_p: `(region,)` p-value of the hypothesis that it does not.
+        spread: `(region,)` largest less smallest mass of a state.
+        error: `(region,)` root mean square standard error of the masses.
+        n_points: Classes of all runs.
+        n_states: Classes after matching over the runs.
     """
 
     correlation: Matrix
@@ -61,12 +61,11 @@ def correlate_classes(
     makes masses no more certain. So a region varies if the states' mean masses do, by their
     errors; and the bootstrap draws states and runs with replacement and adds each state one error.
 
-    Parameters
-    ----------
-    runs : masses of each run's classes.
-    states : for each run, the state each class was matched to, counted from 0; runs that do not
-        share particles have states of their own.
-    generator : of the bootstrap.
+    Args:
+        runs: Masses of each run's classes.
+        states: For each run, the state each class was matched to, counted from 0; runs that do not
+            share particles have states of their own.
+        generator: Of the bootstrap.
     """
     state = np.concatenate(states)
     masses = np.concatenate([run.masses for run in runs])
@@ -136,9 +135,9 @@ def variation_p_values(
     F test of the states' masses against their errors, which were estimated from as many half map
     differences as there are states.
 
-    Parameters
-    ----------
-    mean, variance : of the states' masses, and their squared errors.
+    Args:
+        mean: Masses of the states.
+        variance: Their squared errors.
     """
     n_states = len(mean)
     if n_states < 2:

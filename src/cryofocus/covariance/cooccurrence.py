@@ -31,21 +31,21 @@ Likelihoods = Float64[np.ndarray, "pair parent k"]
 class Cooccurrence:
     """Classes of the pairs of units that lie to each other in one way.
 
-    Attributes
-    ----------
-    relation : how they lie.
-    n_pairs : pairs of units seen, over all particles.
-    counts : `(class, class)` pairs by their most probable classes, first and second unit.
-    joint : `(class, class)` estimated share of each combination, misclassification corrected.
-    expected : `(class, class)` the same if units chose independently.
-    p_values : `(class, class)` of that hypothesis for one combination, by permutation, adjusted
-        for the number of combinations of all relations.
-    coupling : part of the pairs in which one unit follows the other: 0 independent, 1 always the
-        same class, negative if they avoid each other's.
-    coupling_error : standard error, by resampling particles.
-    information_bits : mutual information of the two classes, less what independent units would
-        give by chance.
-    p_value, adjusted_p_value : of independence as a whole; adjusted for the number of relations.
+    Attributes:
+        relation: How they lie.
+        n_pairs: Pairs of units seen, over all particles.
+        counts: `(class, class)` pairs by their most probable classes, first and second unit.
+        joint: `(class, class)` estimated share of each combination, misclassification corrected.
+        expected: `(class, class)` the same if units chose independently.
+        p_values: `(class, class)` of that hypothesis for one combination, by permutation, adjusted
+            for the number of combinations of all relations.
+        coupling: Part of the pairs in which one unit follows the other: 0 independent, 1 always
+            the same class, negative if they avoid each other's.
+        coupling_error: Standard error, by resampling particles.
+        information_bits: Mutual information of the two classes, less what independent units would
+            give by chance.
+        p_value: Of independence as a whole.
+        adjusted_p_value: The same, adjusted for the number of relations.
     """
 
     relation: Relation
@@ -68,11 +68,10 @@ def measure_cooccurrence(
 ) -> list[Cooccurrence]:
     """Estimate and test the joint classes of every relation.
 
-    Parameters
-    ----------
-    posteriors : of the units of all particles that have every unit.
-    relations : from `find_relations`.
-    generator : of permutations and resampling.
+    Args:
+        posteriors: Of the units of all particles that have every unit.
+        relations: From `find_relations`.
+        generator: Of permutations and resampling.
     """
     likelihoods = posteriors / np.maximum(posteriors.mean(axis=(0, 1)), SMALLEST_WEIGHT)
     tests = [independence_p_values(likelihoods, relation, generator) for relation in relations]
@@ -120,12 +119,13 @@ def joint_distribution(
 ) -> Joint:
     """Estimate the joint class distribution of pairs from what images say of each unit, by EM.
 
-    Parameters
-    ----------
-    first, second : `(pair, parent, class)` likelihoods, up to a factor of the row.
-    symmetric : whether the order within pairs means nothing.
-    weights : of the parents; equal by default.
-    start : uniform by default.
+    Args:
+        first: `(pair, parent, class)` likelihoods of the first of each pair, up to a factor of the
+            row.
+        second: Those of the second.
+        symmetric: Whether the order within pairs means nothing.
+        weights: Of the parents; equal by default.
+        start: Uniform by default.
     """
     n_classes = first.shape[2]
     parent_weights = np.ones(first.shape[1]) if weights is None else weights
@@ -181,11 +181,10 @@ def independence_p_values(
     The statistic is the score of P at independence, `sum_i (L1_ik - 1)(L2_il - 1)`, each cell
     over its standard deviation; of the whole table, the sum of their squares.
 
-    Parameters
-    ----------
-    likelihoods : posteriors over class weights.
-    relation : whose pairs are tested.
-    generator : of the permutations.
+    Args:
+        likelihoods: Posteriors over class weights.
+        relation: Whose pairs are tested.
+        generator: Of the permutations.
     """
     first, second = _sides(likelihoods - 1.0, relation)
     n_pairs, n, n_classes = first.shape

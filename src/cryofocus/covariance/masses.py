@@ -27,10 +27,9 @@ CONTOUR_DEVIATIONS = 3.0
 class RunMasses:
     """The masses of one run's classes.
 
-    Attributes
-    ----------
-    masses : `(class, region)` of the full maps.
-    errors : `(class, region)` standard errors, from the half maps.
+    Attributes:
+        masses: `(class, region)` of the full maps.
+        errors: `(class, region)` standard errors, from the half maps.
     """
 
     masses: Float64[np.ndarray, "class region"]
@@ -58,10 +57,8 @@ def solvent_contour(density: Volume) -> float:
 def require_density(regions: Sequence[Region], dense: Bool[np.ndarray, "box box box"]) -> None:
     """Check that every region holds voxels above the contour.
 
-    Raises
-    ------
-    RegionError
-        When one holds none in any map.
+    Raises:
+        RegionError: When one holds none in any map.
     """
     for region in regions:
         if not (region.inside & dense).any():
@@ -94,10 +91,9 @@ def pooled_errors(
     difference says little, so a region's are pooled over the classes, noise falling with the
     number of particles: `error^2 = c / weight`.
 
-    Parameters
-    ----------
-    half_difference : mass in half map 1 less that in half map 2.
-    class_weights : shares of the particles.
+    Args:
+        half_difference: Mass in half map 1 less that in half map 2.
+        class_weights: Shares of the particles.
     """
     weights = np.maximum(class_weights, 1e-6)[:, None]
     per_particle = (half_difference**2 / 4 * weights).mean(axis=0)

@@ -23,12 +23,12 @@ SMALLEST_START = 1e-3
 class NormalFit:
     """Mean and covariance of the true values, and the covariance's standard errors.
 
-    Attributes
-    ----------
-    mean : `(region,)`.
-    covariance : `(region, region)`, without the measurements' noise.
-    variance_error : `(region,)` standard error of each variance.
-    correlation_error : `(region, region)` standard error of each correlation; 0 on the diagonal.
+    Attributes:
+        mean: `(region,)`.
+        covariance: `(region, region)`, without the measurements' noise.
+        variance_error: `(region,)` standard error of each variance.
+        correlation_error: `(region, region)` standard error of each correlation; 0 on the
+            diagonal.
     """
 
     mean: Float64[np.ndarray, " region"]

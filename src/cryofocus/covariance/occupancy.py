@@ -40,11 +40,10 @@ WEAK_PRIOR = 1e-4
 class Templates:
     """The densities whose factors are fitted to each image.
 
-    Attributes
-    ----------
-    names : of the regions.
-    volumes : `(component, box, box, box)` the pieces of all regions, then the rest's blocks.
-    content : `(region, piece)` how factors of pieces combine to a region's content: by mass.
+    Attributes:
+        names: Of the regions.
+        volumes: `(component, box, box, box)` the pieces of all regions, then the rest's blocks.
+        content: `(region, piece)` how factors of pieces combine to a region's content: by mass.
     """
 
     names: tuple[str, ...]
@@ -66,12 +65,11 @@ class Templates:
 class Occupancies:
     """What each image says of the regions' contents.
 
-    Attributes
-    ----------
-    names : of the regions.
-    values : `(particle, region)` content of a region, relative to its mean content in all
-        particles and to the particle's reference: -1 where nothing is there, 0 for the mean.
-    noise : `(particle, region, region)` covariance of their errors.
+    Attributes:
+        names: Of the regions.
+        values: `(particle, region)` content of a region, relative to its mean content in all
+            particles and to the particle's reference: -1 where nothing is there, 0 for the mean.
+        noise: `(particle, region, region)` covariance of their errors.
     """
 
     names: tuple[str, ...]
@@ -92,10 +90,8 @@ def make_templates(
 ) -> Templates:
     """Cut the regions' pieces, and what is left, out of the consensus density.
 
-    Raises
-    ------
-    RegionError
-        When a region holds no density: it lies outside of the particle.
+    Raises:
+        RegionError: When a region holds no density: it lies outside of the particle.
     """
     pieces = [region.pieces() for region in regions]
     covered = np.any([region.inside for region in regions], axis=0)
@@ -133,13 +129,12 @@ def measure_occupancies(
     The particles' intensity scale is not fitted before: it would be too large where many regions
     are filled, and make independent ones look anticorrelated. The reference takes its place.
 
-    Parameters
-    ----------
-    consensus : images, consensus map and noise.
-    templates : the regions' densities and the rest's.
-    n_shells : shells of the particle's box that enter.
-    kernels : slice kernels of the device.
-    advance : called with the number of particles done.
+    Args:
+        consensus: Images, consensus map and noise.
+        templates: The regions' densities and the rest's.
+        n_shells: Shells of the particle's box that enter.
+        kernels: Slice kernels of the device.
+        advance: Called with the number of particles done.
     """
     images = consensus.images
     unscaled = replace(consensus.image_model, scale_prior=ScalePrior(1.0, 0.0))
@@ -185,9 +180,7 @@ def solve_occupancies(
 ) -> tuple[Float64[np.ndarray, "particle region"], Float64[np.ndarray, "particle region region"]]:
     """Solve every particle's weighted least squares and combine factors to occupancies.
 
-    Returns
-    -------
-    array (particle, region), array (particle, region, region)
+    Returns:
         Occupancies and the covariance of their errors.
     """
     information = np.diagonal(quadratic, axis1=1, axis2=2).mean(axis=0)

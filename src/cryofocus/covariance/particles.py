@@ -25,17 +25,16 @@ MODEL_ERROR = 0.2
 class ParticleCorrelation:
     """How regions vary over particles, and together.
 
-    Attributes
-    ----------
-    names : of the regions.
-    n_particles : whose images told.
-    fit : mean and covariance of the occupancies, noise taken off.
-    noise_spread : `(region,)` median standard error of one particle's occupancy.
-    varies : `(region,)` whether it varies at all; where not, its correlations are undetermined.
-    p_values : `(region, region)` of the hypothesis that the two do not vary together.
-    n_permutations : behind the p-values.
-    null : correlations after every region's occupancies were shuffled over the particles; NaN
-        where a region does not vary.
+    Attributes:
+        names: Of the regions.
+        n_particles: Whose images told.
+        fit: Mean and covariance of the occupancies, noise taken off.
+        noise_spread: `(region,)` median standard error of one particle's occupancy.
+        varies: `(region,)` whether it varies at all; where not, its correlations are undetermined.
+        p_values: `(region, region)` of the hypothesis that the two do not vary together.
+        n_permutations: Behind the p-values.
+        null: Correlations after every region's occupancies were shuffled over the particles; NaN
+            where a region does not vary.
     """
 
     names: tuple[str, ...]
@@ -64,11 +63,10 @@ def correlate_particles(
 ) -> ParticleCorrelation:
     """Correlate regions over particles, test every pair, and repeat with shuffled regions.
 
-    Parameters
-    ----------
-    occupancies : of every particle, with the covariance of their errors.
-    generator : of permutations and shuffles.
-    n_copies : consecutive rows that are copies of one particle under symmetry operators.
+    Args:
+        occupancies: Of every particle, with the covariance of their errors.
+        generator: Of permutations and shuffles.
+        n_copies: Consecutive rows that are copies of one particle under symmetry operators.
     """
     values, noise = occupancies.values, occupancies.noise
     fit = fit_normal(values, noise)

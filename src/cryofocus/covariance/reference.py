@@ -29,10 +29,9 @@ def cut_into_blocks(density: Float32[np.ndarray, "box box box"], dense: Mask) ->
 
     Every block is cut across its longest direction, at the median of its mass.
 
-    Parameters
-    ----------
-    density : map of what is to be cut.
-    dense : voxels whose mass counts; the others go with the block in which they lie.
+    Args:
+        density: Map of what is to be cut.
+        dense: Voxels whose mass counts; the others go with the block in which they lie.
     """
     yield from _cut(np.where(dense, density, np.float32(0)), np.ones(density.shape, bool), 0)
 
@@ -62,15 +61,12 @@ def choose_reference(
 ) -> Float64[np.ndarray, " block"]:
     """Weigh the blocks that vary least, by mass; the others get zero.
 
-    Parameters
-    ----------
-    factors : of the blocks, relative to all of them.
-    variance : of the errors of the factors.
-    mass : of the blocks.
+    Args:
+        factors: Of the blocks, relative to all of them.
+        variance: Of the errors of the factors.
+        mass: Of the blocks.
 
-    Returns
-    -------
-    array (block,)
+    Returns:
         Weights that sum to one.
     """
     certainty = variance**-2

@@ -25,10 +25,9 @@ _TOUCHING = np.ones((3, 3, 3), dtype=bool)
 class Region:
     """A named part of a map.
 
-    Attributes
-    ----------
-    name : how to speak of it.
-    inside : `(box, box, box)` the voxels that belong to it.
+    Attributes:
+        name: How to speak of it.
+        inside: `(box, box, box)` the voxels that belong to it.
     """
 
     name: str
@@ -64,11 +63,9 @@ class Region:
 def require_distinct(regions: Sequence[Region]) -> None:
     """Check that there are regions to correlate and that they can be told apart.
 
-    Raises
-    ------
-    RegionError
-        For fewer than two regions, a name used twice, an empty region, or two regions of which
-        the smaller lies nearly all in the other.
+    Raises:
+        RegionError: For fewer than two regions, a name used twice, an empty region, or two regions
+            of which the smaller lies nearly all in the other.
     """
     if len(regions) < 2:
         raise RegionError(

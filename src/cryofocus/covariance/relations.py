@@ -17,14 +17,13 @@ SAME_MOTION = 0.05
 class Relation:
     """All pairs of units that lie to each other in the same way.
 
-    Attributes
-    ----------
-    pairs : `(pair, 2)` columns of the operators: the first unit sees the second in the same place
-        in every pair.
-    angle_degrees : of the rotation from one to the other; None where operators are unknown.
-    shift_angstrom : length of the move that goes with it; None likewise.
-    is_mutual : whether the second sees the first as the first sees the second, so that the order
-        within a pair means nothing.
+    Attributes:
+        pairs: `(pair, 2)` columns of the operators: the first unit sees the second in the same
+            place in every pair.
+        angle_degrees: Of the rotation from one to the other; None where operators are unknown.
+        shift_angstrom: Length of the move that goes with it; None likewise.
+        is_mutual: Whether the second sees the first as the first sees the second, so that the
+            order within a pair means nothing.
     """
 
     pairs: Int[np.ndarray, "pair 2"]
@@ -39,15 +38,12 @@ def find_relations(n_units: int, operators: OperatorSet | None) -> list[Relation
     The copy under operator u shows unit u in the focus. There, unit v lies where
     `g = T_u T_v^-1` carries the focus; g and its inverse are one relation.
 
-    Parameters
-    ----------
-    n_units : number of operators of the expanded set.
-    operators : the operators, in the same order; None where poses do not tell, and every pair is
-        a relation of its own.
+    Args:
+        n_units: Number of operators of the expanded set.
+        operators: The operators, in the same order; None where poses do not tell, and every pair
+            is a relation of its own.
 
-    Returns
-    -------
-    list of Relation
+    Returns:
         By rotation angle, then by shift.
     """
     first, second = np.triu_indices(n_units, 1)

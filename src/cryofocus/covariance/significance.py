@@ -31,17 +31,15 @@ def pair_p_values(
     the covariance of the noise itself off. Under the hypothesis, one region's g say nothing of
     the other's, so their assignment to particles is permuted.
 
-    Parameters
-    ----------
-    values, noise : measurements (particle, region) and the covariances of their errors.
-    covariance : of the true values; only the variances are used.
-    generator : of the permutations.
-    n_copies : consecutive rows that are copies of one particle under symmetry operators; they
-        stay together, because what they show need not be independent.
+    Args:
+        values: Measurements (particle, region).
+        noise: Covariances of their errors.
+        covariance: Of the true values; only the variances are used.
+        generator: Of the permutations.
+        n_copies: Consecutive rows that are copies of one particle under symmetry operators; they
+            stay together, because what they show need not be independent.
 
-    Returns
-    -------
-    array (region, region)
+    Returns:
         Two-sided p-values; 0 on the diagonal.
     """
     n, n_regions = values.shape

@@ -21,20 +21,14 @@ PARTIAL_SUFFIX = ".partial"
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file for writing that replaces `path` only when the block ends well.
 
-    Parameters
-    ----------
-    path : Path
-        Final name. Until the end, and for ever if the block fails, it keeps its old content.
+    Args:
+        path: Final name. Until the end, and for ever if the block fails, it keeps its old content.
 
-    Yields
-    ------
-    BinaryIO
+    Yields:
         Handle on a temporary file in the same folder.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission, no such folder.
+    Raises:
+        OutputError: Disk full, no permission, no such folder.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
     try:
@@ -54,15 +48,12 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 def explain_write_errors(path: Path) -> Iterator[None]:
     """Turn the operating system's refusal to write into one clear message.
 
-    Parameters
-    ----------
-    path : Path
-        The file that is being written; the message names it.
+    Args:
+        path: The file that is being written; the message names it.
 
-    Raises
-    ------
-    OutputError
-        When the block raises `OSError`: disk full (with the space left), or the system's reason.
+    Raises:
+        OutputError: When the block raises `OSError`: disk full (with the space left), or the
+            system's reason.
     """
     try:
         yield

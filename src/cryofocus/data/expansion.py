@@ -27,17 +27,14 @@ SAME_DECIMALS = 5
 class Expansion:
     """Which rows are copies of which particle, and under which operator.
 
-    Attributes
-    ----------
-    parent_of_particle : int64 array (n,)
-        Equal numbers: copies of one particle. Counted from 0 in the set that was expanded.
-    operator_of_particle : int64 array (n,)
-        From 0, which is the identity; in order of appearance where the file does not say.
+    Attributes:
+        parent_of_particle: Equal numbers: copies of one particle. Counted from 0 in the set that
+            was expanded.
+        operator_of_particle: From 0, which is the identity; in order of appearance where the file
+            does not say.
 
-    Raises
-    ------
-    ValueError
-        If lengths differ, a number is negative, or a parent has an operator twice.
+    Raises:
+        ValueError: If lengths differ, a number is negative, or a parent has an operator twice.
     """
 
     parent_of_particle: Int[np.ndarray, " n"]
@@ -106,19 +103,13 @@ def check_expansion(expansion: Expansion, places: ImagePlaces, name: str) -> Non
 
     Images from which density was subtracted at each copy's pose differ from copy to copy.
 
-    Parameters
-    ----------
-    expansion : Expansion
-        As the file says.
-    places : ImagePlaces
-        Of the same rows.
-    name : str
-        Of the file, for messages.
+    Args:
+        expansion: As the file says.
+        places: Of the same rows.
+        name: Of the file, for messages.
 
-    Raises
-    ------
-    ParticleError
-        If they show different images.
+    Raises:
+        ParticleError: If they show different images.
     """
     parent, images = expansion.parent_of_particle, _images(places)
     other = np.flatnonzero(images != expansion.of_parent(images))
@@ -141,16 +132,11 @@ def infer_expansion(places: ImagePlaces, name: str) -> Expansion | None:
 
     Rows with the same image and the same pose must have been refused before.
 
-    Parameters
-    ----------
-    places : ImagePlaces
-        Of every row.
-    name : str
-        Of the file, for messages.
+    Args:
+        places: Of every row.
+        name: Of the file, for messages.
 
-    Returns
-    -------
-    Expansion or None
+    Returns:
         None if every image occurs once. Parents are numbered by their first row.
     """
     images = _images(places)
@@ -195,14 +181,10 @@ def unite_half_sets(
 ) -> Int[np.ndarray, " n"]:
     """Give every copy the half set of its parent's first row, with a warning if that changes any.
 
-    Parameters
-    ----------
-    half_set : int array (n,)
-        As the file says: 1 or 2, 0 if not given.
-    expansion : Expansion or None
-        None for a set that is not expanded: then nothing changes.
-    name : str
-        Of the file, for the warning.
+    Args:
+        half_set: As the file says: 1 or 2, 0 if not given.
+        expansion: None for a set that is not expanded: then nothing changes.
+        name: Of the file, for the warning.
     """
     if expansion is None:
         return half_set

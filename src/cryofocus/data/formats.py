@@ -36,18 +36,12 @@ CS_SUFFIX, CISTEM_SUFFIX, FREALIGN_SUFFIX = ".cs", ".cistem", ".par"
 class Format:
     """A format in which new particle files are written.
 
-    Attributes
-    ----------
-    name : str
-        As the user chooses it.
-    title : str
-        As messages call it.
-    suffix : str
-        Ending of its files.
-    write : callable
-        Writes path, columns, classes; returns what the format cannot hold.
-    has_class_files : bool
-        Whether posteriors go into one more file a class.
+    Attributes:
+        name: As the user chooses it.
+        title: As messages call it.
+        suffix: Ending of its files.
+        write: Writes path, columns, classes; returns what the format cannot hold.
+        has_class_files: Whether posteriors go into one more file a class.
     """
 
     name: str
@@ -86,10 +80,8 @@ FORMATS = (
 def choose_format(path: Path, name: str | None = None) -> Format:
     """Choose the format of a new file by its name or by the file's ending.
 
-    Raises
-    ------
-    SettingError
-        If there is no such format, or the file's ending is not its.
+    Raises:
+        SettingError: If there is no such format, or the file's ending is not its.
     """
     known = [f for f in FORMATS if name in (None, f.name)]
     if not known:
@@ -107,23 +99,15 @@ def choose_format(path: Path, name: str | None = None) -> Format:
 def open_table(path: Path, supplement: Supplement | None = None) -> ParticleTable:
     """Open a particle file of any format that this package reads.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    supplement : Supplement, optional
-        What the file leaves to the user to say.
+    Args:
+        path: The file.
+        supplement: What the file leaves to the user to say.
 
-    Raises
-    ------
-    InputError
-        If the file cannot be read.
-    FormatError
-        If it is damaged or of no known format.
-    ParticleError
-        If it holds no particles.
-    SettingError
-        If the supplement says what this format says itself.
+    Raises:
+        InputError: If the file cannot be read.
+        FormatError: If it is damaged or of no known format.
+        ParticleError: If it holds no particles.
+        SettingError: If the supplement says what this format says itself.
     """
     supplement = supplement or Supplement()
     _refuse_other_kinds(path)

@@ -16,12 +16,11 @@ from cryofocus.errors import FormatError, InputError
 class GridMap:
     """A cubic map and the grid that its partners have to share.
 
-    Attributes
-    ----------
-    path : file it was read from.
-    data : `(box, box, box)` float32, axes z, y, x.
-    voxel_size_angstrom : Å per voxel.
-    origin_angstrom : (x, y, z) of voxel (0, 0, 0) in the map's frame.
+    Attributes:
+        path: File it was read from.
+        data: `(box, box, box)` float32, axes z, y, x.
+        voxel_size_angstrom: Å per voxel.
+        origin_angstrom: (x, y, z) of voxel (0, 0, 0) in the map's frame.
     """
 
     path: Path
@@ -38,12 +37,9 @@ class GridMap:
     def read(cls, path: Path | str) -> GridMap:
         """Read a map that has to be a cube of known voxel size.
 
-        Raises
-        ------
-        InputError
-            When the file cannot be read.
-        FormatError
-            When it is damaged, no cube, has no voxel size, or holds NaN.
+        Raises:
+            InputError: When the file cannot be read.
+            FormatError: When it is damaged, no cube, has no voxel size, or holds NaN.
         """
         path = Path(path)
         volume = read_volume(path)
@@ -63,10 +59,8 @@ class GridMap:
     def read_partner(self, path: Path | str) -> GridMap:
         """Read another map, which has to lie on the same grid.
 
-        Raises
-        ------
-        InputError
-            As `read`; also when box or voxel size differ.
+        Raises:
+            InputError: As `read`; also when box or voxel size differ.
         """
         other = GridMap.read(path)
         if other.box != self.box:
@@ -86,12 +80,9 @@ class GridMap:
     def read_mask(self, path: Path | str) -> Volume:
         """Read a mask from 0 to 1 on the same grid.
 
-        Raises
-        ------
-        InputError
-            As `read_partner`.
-        RegionError
-            When its values leave [0, 1] or it is empty.
+        Raises:
+            InputError: As `read_partner`.
+            RegionError: When its values leave [0, 1] or it is empty.
         """
         other = self.read_partner(path)
         mask = FocusMask(
@@ -102,9 +93,7 @@ class GridMap:
     def write(self, path: Path, data: Volume) -> None:
         """Write a map in this one's place: its voxel size and origin.
 
-        Raises
-        ------
-        OutputError
-            Disk full, no permission.
+        Raises:
+            OutputError: Disk full, no permission.
         """
         write_volume(path, data, self.voxel_size_angstrom, self.origin_angstrom)

@@ -13,16 +13,12 @@ def group_rows(
 ) -> tuple[Int[np.ndarray, " groups"], Int[np.ndarray, " n"]]:
     """Group rows by their values.
 
-    Parameters
-    ----------
-    columns : sequence of arrays (n,)
-        At least one.
+    Args:
+        columns: At least one.
 
-    Returns
-    -------
-    first_row : int64 array (groups,)
-        The first row of each group; groups are in the order in which they appear.
-    group_of_row : int32 array (n,)
+    Returns:
+        first_row: The first row of each group; groups are in the order in which they appear.
+        group_of_row: Group of each row.
     """
     codes = np.zeros(len(columns[0]), np.int64)
     for column in columns:

@@ -18,16 +18,11 @@ def deal_half_sets(
     micrograph may share errors; with a single micrograph, particles are dealt out at random. All
     copies of one particle under symmetry operators stay together, because they share its image.
 
-    Parameters
-    ----------
-    given : int array (particle,)
-        Half sets of the table; 0 where it gives none.
-    micrograph : int array (particle,)
-        Equal numbers: same micrograph.
-    parent : int array (particle,)
-        Equal numbers: copies of one particle.
-    seed : int
-        Of the deal.
+    Args:
+        given: Half sets of the table; 0 where it gives none.
+        micrograph: Equal numbers: same micrograph.
+        parent: Equal numbers: copies of one particle.
+        seed: Of the deal.
     """
     given = given.astype(np.int8)
     if (given > 0).all() and len(np.unique(given)) == 2:

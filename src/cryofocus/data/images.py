@@ -25,10 +25,8 @@ class ImageReader:
 
     Images of optics groups with another box or pixel size are resampled to the set's own grid.
 
-    Parameters
-    ----------
-    particles : ParticleSet
-        Whose images; call its `check_images` before.
+    Args:
+        particles: Whose images; call its `check_images` before.
     """
 
     def __init__(self, particles: ParticleSet) -> None:
@@ -52,20 +50,15 @@ class ImageReader:
     def read(self, indices: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m box box"]:
         """Read images.
 
-        Parameters
-        ----------
-        indices : int array (m,)
-            Particles, in any order.
+        Args:
+            indices: Particles, in any order.
 
-        Returns
-        -------
-        float32 array (m, box, box)
+        Returns:
             Raw pixel values.
 
-        Raises
-        ------
-        ParticleError
-            If a pixel is NaN or infinite, or an image has not the box of its optics group.
+        Raises:
+            ParticleError: If a pixel is NaN or infinite, or an image has not the box of its optics
+                group.
         """
         particles = self._particles
         indices = np.asarray(indices)

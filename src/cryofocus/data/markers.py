@@ -25,21 +25,15 @@ Sphere = tuple[float, float, float, float]
 def read_markers(path: Path | str) -> tuple[Sphere, ...]:
     """Read the spheres of a marker file.
 
-    Parameters
-    ----------
-    path : .cmm file.
+    Args:
+        path: .cmm file.
 
-    Returns
-    -------
-    tuple of (x, y, z, radius)
-        In Å in the map's frame, in file order; at least one.
+    Returns:
+        Each (x, y, z, radius) in Å in the map's frame, in file order; at least one.
 
-    Raises
-    ------
-    InputError
-        When the file cannot be read.
-    FormatError
-        When it is not a marker file, or holds no marker with numbers.
+    Raises:
+        InputError: When the file cannot be read.
+        FormatError: When it is not a marker file, or holds no marker with numbers.
     """
     path = Path(path)
     try:
@@ -79,15 +73,12 @@ def _number(element: ElementTree.Element, name: str) -> float:
 class Ellipsoid:
     """An ellipsoid along the axes of a map; a sphere if its radii are equal.
 
-    Attributes
-    ----------
-    centre_angstrom : x, y, z in the map's frame, as ChimeraX shows them.
-    radii_angstrom : along x, y, z.
+    Attributes:
+        centre_angstrom: x, y, z in the map's frame, as ChimeraX shows them.
+        radii_angstrom: Along x, y, z.
 
-    Raises
-    ------
-    RegionError
-        When a number is not finite or a radius is not positive.
+    Raises:
+        RegionError: When a number is not finite or a radius is not positive.
     """
 
     centre_angstrom: Point

@@ -22,18 +22,16 @@ NOTHING = 1e-3
 class FocusMask:
     """The region classes may differ in.
 
-    Attributes
-    ----------
-    data : `(box, box, box)` float32 in [0, 1], axes z, y, x, on the particles' grid.
-    voxel_size_angstrom : Å per voxel.
-    origin_angstrom : (x, y, z) of voxel (0, 0, 0) in the map's frame.
-    centre_angstrom, radius_angstrom : of a sphere, in the map's frame; None for a mask file.
-    path : of a mask file; None for a sphere.
+    Attributes:
+        data: `(box, box, box)` float32 in [0, 1], axes z, y, x, on the particles' grid.
+        voxel_size_angstrom: Å per voxel.
+        origin_angstrom: (x, y, z) of voxel (0, 0, 0) in the map's frame.
+        centre_angstrom: Centre of a sphere, in the map's frame; None for a mask file.
+        radius_angstrom: Its radius; None for a mask file.
+        path: Of a mask file; None for a sphere.
 
-    Raises
-    ------
-    RegionError
-        When values leave [0, 1] or none reaches 0.5.
+    Raises:
+        RegionError: When values leave [0, 1] or none reaches 0.5.
     """
 
     data: Float32[np.ndarray, "box box box"]
@@ -74,18 +72,15 @@ class FocusMask:
     ) -> FocusMask:
         """Draw a sphere with a raised-cosine edge outside its radius.
 
-        Parameters
-        ----------
-        sphere_angstrom : x, y, z, radius in the map's frame, as `--focus` takes them.
-        box : edge of the particles' grid in voxels.
-        voxel_size_angstrom : Å per voxel.
-        soft_edge_angstrom : width of the edge; where the box ends, it is cut off.
-        origin_angstrom : (x, y, z) of voxel (0, 0, 0) in the map's frame.
+        Args:
+            sphere_angstrom: x, y, z, radius in the map's frame, as `--focus` takes them.
+            box: Edge of the particles' grid in voxels.
+            voxel_size_angstrom: Å per voxel.
+            soft_edge_angstrom: Width of the edge; where the box ends, it is cut off.
+            origin_angstrom: (x, y, z) of voxel (0, 0, 0) in the map's frame.
 
-        Raises
-        ------
-        RegionError
-            When the radius is not positive, or the sphere reaches out of the box.
+        Raises:
+            RegionError: When the radius is not positive, or the sphere reaches out of the box.
         """
         *centre, radius = sphere_angstrom
         shown = ",".join(f"{value:g}" for value in sphere_angstrom)
@@ -139,18 +134,15 @@ class FocusMask:
     def from_file(cls, path: Path | str, box: int, voxel_size_angstrom: float) -> FocusMask:
         """Read a mask that lies on the particles' grid.
 
-        Parameters
-        ----------
-        path : MRC file with values from 0 to 1.
-        box : edge of the particles' grid in voxels.
-        voxel_size_angstrom : Å per voxel; holds too for a file that does not give its own.
+        Args:
+            path: MRC file with values from 0 to 1.
+            box: Edge of the particles' grid in voxels.
+            voxel_size_angstrom: Å per voxel; holds too for a file that does not give its own.
 
-        Raises
-        ------
-        InputError, FormatError
-            When the file cannot be read or is damaged.
-        RegionError
-            When box or voxel size differ, values leave [0, 1], or the mask is empty.
+        Raises:
+            InputError: When the file cannot be read or is damaged.
+            FormatError: When the file cannot be read or is damaged.
+            RegionError: When box or voxel size differ, values leave [0, 1], or the mask is empty.
         """
         path = Path(path)
         volume = read_volume(path)
@@ -170,10 +162,8 @@ class FocusMask:
     def require_outside(self) -> None:
         """Check that something lies outside the mask, which can then be subtracted.
 
-        Raises
-        ------
-        RegionError
-            When the mask is 1 everywhere.
+        Raises:
+            RegionError: When the mask is 1 everywhere.
         """
         if float((1 - self.data).max()) < NOTHING:
             raise RegionError(
@@ -184,10 +174,8 @@ class FocusMask:
     def require_grid(self, box: int, voxel_size_angstrom: float) -> None:
         """Check that the mask lies on a grid.
 
-        Raises
-        ------
-        RegionError
-            When box or voxel size differ.
+        Raises:
+            RegionError: When box or voxel size differ.
         """
         if self.data.shape != (box,) * 3:
             raise RegionError(

@@ -25,11 +25,10 @@ BLUR_VOXELS = 0.8
 class DensityGrid:
     """Where a model is sampled.
 
-    Attributes
-    ----------
-    box : edge in voxels.
-    voxel_size_angstrom : Å per voxel.
-    centre_angstrom : x, y, z of voxel `box//2` in the model's frame.
+    Attributes:
+        box: Edge in voxels.
+        voxel_size_angstrom: Å per voxel.
+        centre_angstrom: x, y, z of voxel `box//2` in the model's frame.
     """
 
     box: int
@@ -46,10 +45,8 @@ class DensityGrid:
 def model_bounds(path: Path) -> Float64[np.ndarray, "2 3"]:
     """Return the lowest and the highest x, y, z of the atoms of a model.
 
-    Raises
-    ------
-    InputError
-        When the file cannot be read or holds no model.
+    Raises:
+        InputError: When the file cannot be read or holds no model.
     """
     return _bounds(read_structure(path))
 
@@ -60,17 +57,13 @@ def model_density(path: Path, grid: DensityGrid) -> Volume:
     Electron scattering factors (Peng, Ren, Dudarev & Whelan, Acta Cryst. A52 (1996) 257) with the
     atoms' own B factors.
 
-    Parameters
-    ----------
-    path : PDB or mmCIF file.
-    grid : where to.
+    Args:
+        path: PDB or mmCIF file.
+        grid: Where to.
 
-    Raises
-    ------
-    InputError
-        When the file cannot be read or holds no model.
-    RegionError
-        When atoms lie outside of the box.
+    Raises:
+        InputError: When the file cannot be read or holds no model.
+        RegionError: When atoms lie outside of the box.
     """
     structure = read_structure(path)
     _require_inside(path, structure, grid)

@@ -25,12 +25,11 @@ Range = tuple[int, int]
 class AtomicModel:
     """Atoms of a model.
 
-    Attributes
-    ----------
-    path : file it was read from.
-    position_angstrom : `(atom, 3)` x, y, z.
-    chain : name of each atom's chain.
-    residue : `(atom,)` number of each atom's residue, as in the file.
+    Attributes:
+        path: File it was read from.
+        position_angstrom: `(atom, 3)` x, y, z.
+        chain: Name of each atom's chain.
+        residue: `(atom,)` number of each atom's residue, as in the file.
     """
 
     path: Path
@@ -42,12 +41,9 @@ class AtomicModel:
     def read(cls, path: Path | str) -> AtomicModel:
         """Read a model.
 
-        Raises
-        ------
-        InputError
-            When there is no such file.
-        FormatError
-            When it is no model or has no atoms.
+        Raises:
+            InputError: When there is no such file.
+            FormatError: When it is no model or has no atoms.
         """
         path = Path(path)
         structure = read_structure(path)
@@ -66,15 +62,12 @@ class AtomicModel:
     ) -> Float64[np.ndarray, "chosen 3"]:
         """Return the positions of chosen atoms: x, y, z in Å.
 
-        Parameters
-        ----------
-        chains : names of chains; all if empty.
-        residues : first and last number of stretches of residues, both included; all if empty.
+        Args:
+            chains: Names of chains; all if empty.
+            residues: First and last number of stretches of residues, both included; all if empty.
 
-        Raises
-        ------
-        RegionError
-            When a chain does not exist or no atom is left.
+        Raises:
+            RegionError: When a chain does not exist or no atom is left.
         """
         names = list(dict.fromkeys(self.chain))
         unknown = [name for name in chains if name not in names]
@@ -100,12 +93,9 @@ class AtomicModel:
 def read_structure(path: Path) -> gemmi.Structure:
     """Read a model with everything that its file says of the atoms.
 
-    Raises
-    ------
-    InputError
-        When there is no such file.
-    FormatError
-        When it is no model or has no atoms.
+    Raises:
+        InputError: When there is no such file.
+        FormatError: When it is no model or has no atoms.
     """
     if not path.is_file():
         raise InputError(f"{path}: cannot be read (no such file). Check the path.")

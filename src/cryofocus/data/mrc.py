@@ -29,23 +29,15 @@ Triple = tuple[float, float, float]
 class MrcHeader:
     """What a header says, checked against the file.
 
-    Attributes
-    ----------
-    path : Path
-        The file.
-    shape : tuple of 3
-        Sections, rows, columns: the order of the data on disk.
-    dtype : numpy.dtype
-        Element type with byte order.
-    data_offset_bytes : int
-        Where the data begin, behind header and extended header.
-    voxel_size_angstrom : tuple of 3
-        x, y, z; 0 where the header does not say.
-    origin_angstrom : tuple of 3
-        Position of voxel (0, 0, 0), x, y, z: the ORIGIN words or, where those are zero, the
-        NSTART words times the voxel size, as ChimeraX has it.
-    axes : tuple of 3
-        Which of x (1), y (2), z (3) runs along columns, rows, sections.
+    Attributes:
+        path: The file.
+        shape: Sections, rows, columns: the order of the data on disk.
+        dtype: Element type with byte order.
+        data_offset_bytes: Where the data begin, behind header and extended header.
+        voxel_size_angstrom: x, y, z; 0 where the header does not say.
+        origin_angstrom: Position of voxel (0, 0, 0), x, y, z: the ORIGIN words or, where those are
+            zero, the NSTART words times the voxel size, as ChimeraX has it.
+        axes: Which of x (1), y (2), z (3) runs along columns, rows, sections.
     """
 
     path: Path
@@ -64,12 +56,10 @@ class MrcHeader:
 def read_header(path: Path) -> MrcHeader:
     """Read and check the header of an MRC file.
 
-    Raises
-    ------
-    InputError
-        If the file cannot be read.
-    FormatError
-        If it is no MRC file, has a mode that is not supported, or its size contradicts its header.
+    Raises:
+        InputError: If the file cannot be read.
+        FormatError: If it is no MRC file, has a mode that is not supported, or its size
+            contradicts its header.
     """
     try:
         with path.open("rb") as handle:

@@ -29,18 +29,12 @@ LITTLE_ENDIAN_STAMP = (0x44, 0x44, 0, 0)
 class MrcExtent:
     """Size and scale of what is written.
 
-    Attributes
-    ----------
-    shape : tuple of 3
-        Sections (z or particles), rows (y), columns (x).
-    voxel_size_angstrom : float
-        Å per voxel or pixel.
-    origin_angstrom : tuple of 3
-        Position of voxel (0, 0, 0): x, y, z in Å.
-    is_stack : bool
-        Stack of images, or volume.
-    mode : int
-        How numbers are stored: `MODE_FLOAT32` or `MODE_FLOAT16`.
+    Attributes:
+        shape: Sections (z or particles), rows (y), columns (x).
+        voxel_size_angstrom: Å per voxel or pixel.
+        origin_angstrom: Position of voxel (0, 0, 0): x, y, z in Å.
+        is_stack: Stack of images, or volume.
+        mode: How numbers are stored: `MODE_FLOAT32` or `MODE_FLOAT16`.
     """
 
     shape: tuple[int, ...]
@@ -69,25 +63,17 @@ def write_stack(
 ) -> None:
     """Write a stack of images that arrives in chunks.
 
-    Parameters
-    ----------
-    path : Path
-        Where to.
-    chunks : iterable of arrays (any, box, box)
-        Images in order, n_images in all.
-    n_images, box : int
-        Size of the stack.
-    pixel_size_angstrom : float
-        Å per pixel.
-    float16 : bool
-        Write half the bytes, with three significant digits.
+    Args:
+        path: Where to.
+        chunks: Iterable of arrays (any, box, box): images in order, n_images in all.
+        n_images: Number of images in the stack.
+        box: Edge of the images in pixels.
+        pixel_size_angstrom: Å per pixel.
+        float16: Write half the bytes, with three significant digits.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission, or a value too large for float16.
-    ValueError
-        If the chunks do not add up to n_images.
+    Raises:
+        OutputError: Disk full, no permission, or a value too large for float16.
+        ValueError: If the chunks do not add up to n_images.
     """
     mode = MODE_FLOAT16 if float16 else MODE_FLOAT32
     shape, origin = (n_images, box, box), (0.0, 0.0, 0.0)

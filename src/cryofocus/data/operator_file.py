@@ -28,23 +28,16 @@ WANTED = "expected nine numbers (a rotation matrix, row by row), or twelve with 
 def read_operators(path: Path | str) -> OperatorSet:
     """Read a list of operators.
 
-    Parameters
-    ----------
-    path : Path
-        Text file as described in the module's docstring.
+    Args:
+        path: Text file as described in the module's docstring.
 
-    Returns
-    -------
-    OperatorSet
+    Returns:
         The identity and the operators in the file's order, each made exactly a rotation.
 
-    Raises
-    ------
-    InputError
-        If there is no such file.
-    FormatError
-        If it is no text, a line does not hold an operator, a matrix is no rotation, an operator
-        stands twice, or there is none but the identity.
+    Raises:
+        InputError: If there is no such file.
+        FormatError: If it is no text, a line does not hold an operator, a matrix is no rotation,
+            an operator stands twice, or there is none but the identity.
     """
     path = Path(path)
     try:

@@ -37,20 +37,13 @@ ANGSTROM_PER_MICROMETRE = 1.0e4
 class OpticsGroup:
     """One row of the optics table.
 
-    Attributes
-    ----------
-    number : int
-        As in the table, from 1.
-    name : str
-        As in the table.
-    pixel_size_angstrom : float
-        Å per pixel of the images on disk.
-    box : int
-        Edge of the images on disk in pixels; 0 if the table does not say.
-    microscope : Microscope
-        Voltage, aberrations, magnification.
-    ctf_premultiplied : bool
-        Whether images were multiplied by their CTF before they were written.
+    Attributes:
+        number: As in the table, from 1.
+        name: As in the table.
+        pixel_size_angstrom: Å per pixel of the images on disk.
+        box: Edge of the images on disk in pixels; 0 if the table does not say.
+        microscope: Voltage, aberrations, magnification.
+        ctf_premultiplied: Whether images were multiplied by their CTF before they were written.
     """
 
     number: int
@@ -76,21 +69,15 @@ def read_optics(particles: StarTable) -> GroupsOfParticles:
     RELION 3.1 and later have a table of groups. Before, every particle carried its optics: equal
     ones become a group.
 
-    Parameters
-    ----------
-    particles : StarTable
-        The particles, with their optics columns if they have any.
+    Args:
+        particles: The particles, with their optics columns if they have any.
 
-    Returns
-    -------
-    groups : tuple of OpticsGroup
-    optics_of_particle : int32 array (n,)
-        Index into `groups`.
+    Returns:
+        groups: Optics groups.
+        optics_of_particle: Index into `groups`.
 
-    Raises
-    ------
-    ParticleError
-        If columns or groups are missing, or values make no sense.
+    Raises:
+        ParticleError: If columns or groups are missing, or values make no sense.
     """
     document = particles.document
     block = next((block for block in document.blocks if block.name == "optics"), None)

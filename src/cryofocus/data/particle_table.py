@@ -28,20 +28,15 @@ Column = Sequence[Any] | np.ndarray
 class Supplement:
     """What some formats leave to the user to say.
 
-    Attributes
-    ----------
-    stack : Path or None
-        Stack of the images, for tables that only count them (cisTEM, Frealign).
-    microscope : Microscope or None
-        Voltage, Cs and amplitude contrast, for tables without them (Frealign).
-    pixel_size_angstrom : float or None
-        For tables without it (Frealign) whose stack's header does not say either.
-    passthrough : tuple of Path
-        Further files of a cryoSPARC job, joined on the particles' uid; if none is given, those
-        beside the table are looked at.
-    needs_poses : bool
-        False where poses are about to be found: those of RELION and cryoSPARC files are then not
-        read, and need not be there; every particle has rotation and shift zero.
+    Attributes:
+        stack: Stack of the images, for tables that only count them (cisTEM, Frealign).
+        microscope: Voltage, Cs and amplitude contrast, for tables without them (Frealign).
+        pixel_size_angstrom: For tables without it (Frealign) whose stack's header does not say
+            either.
+        passthrough: Further files of a cryoSPARC job, joined on the particles' uid; if none is
+            given, those beside the table are looked at.
+        needs_poses: False where poses are about to be found: those of RELION and cryoSPARC files
+            are then not read, and need not be there; every particle has rotation and shift zero.
     """
 
     stack: Path | None = None
@@ -55,12 +50,9 @@ class Supplement:
 class Names:
     """A column of texts that repeat.
 
-    Attributes
-    ----------
-    texts : tuple of str
-        Each text once.
-    of_particle : int32 array (n,)
-        Index into `texts`.
+    Attributes:
+        texts: Each text once.
+        of_particle: Index into `texts`.
     """
 
     texts: tuple[str, ...]
@@ -71,29 +63,18 @@ class Names:
 class ParticleColumns:
     """The particles of a file, row by row, in the conventions of this package.
 
-    Attributes
-    ----------
-    places : ImagePlaces
-        Stack, as the file names it, and slice of each image.
-    rotation : float64 array (n, 3, 3)
-        A of `cryofocus.maths.rotations`.
-    shift_angstrom : float64 array (n, 2)
-        x, y of the shift that, added to the image, centres the particle.
-    ctf : CtfParameters
-        Of the n particles.
-    optics : tuple of OpticsGroup
-        With box 0 where the file does not say.
-    optics_of_particle : int32 array (n,)
-        Index into `optics`.
-    half_set : int8 array (n,)
-        1 or 2; 0 if not given.
-    micrographs : Names or None
-        None if the file does not say.
-    expansion : Expansion or None
-        Copies under symmetry operators, as the file marks them; None if it marks none.
-    protein_sign : int
-        1 if protein is bright in the images, -1 if dark, by what the file says or the habit of
-        its program; the pixels decide.
+    Attributes:
+        places: Stack, as the file names it, and slice of each image.
+        rotation: A of `cryofocus.maths.rotations`.
+        shift_angstrom: x, y of the shift that, added to the image, centres the particle.
+        ctf: Of the n particles.
+        optics: With box 0 where the file does not say.
+        optics_of_particle: Index into `optics`.
+        half_set: 1 or 2; 0 if not given.
+        micrographs: None if the file does not say.
+        expansion: Copies under symmetry operators, as the file marks them; None if it marks none.
+        protein_sign: 1 if protein is bright in the images, -1 if dark, by what the file says or
+            the habit of its program; the pixels decide.
     """
 
     places: ImagePlaces
@@ -112,12 +93,9 @@ class ParticleColumns:
 class Classes:
     """Classes that a file holds from an earlier classification.
 
-    Attributes
-    ----------
-    class_index : int64 array (n,)
-        From 0.
-    posterior : float64 array (n, k) or None
-        Of every class, if the file holds them.
+    Attributes:
+        class_index: From 0.
+        posterior: Of every class, if the file holds them.
     """
 
     class_index: Int[np.ndarray, " n"]
@@ -143,12 +121,9 @@ class ParticleTable(Protocol):
     def columns(self) -> ParticleColumns:
         """Read everything this package understands.
 
-        Raises
-        ------
-        FormatError
-            If the file is damaged.
-        ParticleError
-            If columns are missing or values make no sense.
+        Raises:
+            FormatError: If the file is damaged.
+            ParticleError: If columns are missing or values make no sense.
         """
 
     def classes(self) -> Classes | None:
@@ -165,36 +140,26 @@ class ParticleTable(Protocol):
     ) -> tuple[str, ...]:
         """Write rows with columns replaced or added; everything else stays as it is in the file.
 
-        Parameters
-        ----------
-        path : Path
-            Where to; replaced atomically.
-        columns : mapping of RELION's label (without underscore) to m values
-            Texts, numbers, or an array (m, k) of vectors.
-        rows : int array (m,) or None
-            Rows to write, in this order; None writes all.
+        Args:
+            path: Where to; replaced atomically.
+            columns: Mapping of RELION's label (without underscore) to m values: texts, numbers, or
+                an array (m, k) of vectors.
+            rows: Rows to write, in this order; None writes all.
 
-        Returns
-        -------
-        tuple of str
+        Returns:
             Labels for which the format has no place.
 
-        Raises
-        ------
-        OutputError
-            Disk full, no permission.
-        ValueError
-            If a column has not m values.
+        Raises:
+            OutputError: Disk full, no permission.
+            ValueError: If a column has not m values.
         """
 
 
 def require_lengths(columns: Mapping[str, Column], n_rows: int) -> None:
     """Check that there is one value a row.
 
-    Raises
-    ------
-    ValueError
-        If a column has another number of values.
+    Raises:
+        ValueError: If a column has another number of values.
     """
     for label, column in columns.items():
         if len(column) != n_rows:

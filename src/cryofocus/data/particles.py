@@ -35,37 +35,25 @@ PARENTS_LOOKED_AT = 1000
 class ParticleSet:
     """Particles in the conventions of this package.
 
-    Attributes
-    ----------
-    table : ParticleTable or None
-        The file they were read from.
-    row_of_particle : int64 array (n,)
-        Row of the table.
-    stack_paths : tuple of Path
-        Files of images.
-    stack_of_particle : int32 array (n,)
-        Index into `stack_paths`.
-    slice_of_particle : int64 array (n,)
-        Image of the stack, from 0.
-    rotation : float64 array (n, 3, 3)
-        A of `cryofocus.maths.rotations`.
-    shift_angstrom : float64 array (n, 2)
-        x, y of the shift that, added to the image, centres the particle (rlnOriginX/YAngst).
-    ctf : CtfParameters
-        Of the n particles.
-    optics : tuple of OpticsGroup
-    optics_of_particle : int32 array (n,)
-        Index into `optics`.
-    half_set : int8 array (n,)
-        1 or 2; 0 if not given.
-    micrograph_of_particle : int32 array (n,)
-        Equal numbers: same micrograph (same stack, if the table names no micrographs).
-    box : int
-        Edge of the images as `ImageReader` gives them: that of the largest optics group.
-    pixel_size_angstrom : float
-        Å per pixel of these images.
-    expansion : Expansion or None
-        Which particles are copies of one image under symmetry operators; None if none are.
+    Attributes:
+        table: The file they were read from.
+        row_of_particle: Row of the table.
+        stack_paths: Files of images.
+        stack_of_particle: Index into `stack_paths`.
+        slice_of_particle: Image of the stack, from 0.
+        rotation: A of `cryofocus.maths.rotations`.
+        shift_angstrom: x, y of the shift that, added to the image, centres the particle
+            (rlnOriginX/YAngst).
+        ctf: Of the n particles.
+        optics: Optics groups of the particles.
+        optics_of_particle: Index into `optics`.
+        half_set: 1 or 2; 0 if not given.
+        micrograph_of_particle: Equal numbers: same micrograph (same stack, if the table names no
+            micrographs).
+        box: Edge of the images as `ImageReader` gives them: that of the largest optics group.
+        pixel_size_angstrom: Å per pixel of these images.
+        expansion: Which particles are copies of one image under symmetry operators; None if none
+            are.
     """
 
     table: ParticleTable | None
@@ -111,24 +99,16 @@ class ParticleSet:
     ) -> ParticleSet:
         """Read a particle file of any format of `cryofocus.data.formats`.
 
-        Parameters
-        ----------
-        path : Path
-            The file.
-        datadir : Path, optional
-            Folder in which image stacks are looked up first.
-        supplement : Supplement, optional
-            What the file leaves to the user to say.
+        Args:
+            path: The file.
+            datadir: Folder in which image stacks are looked up first.
+            supplement: What the file leaves to the user to say.
 
-        Raises
-        ------
-        InputError
-            If the file or `datadir` cannot be read.
-        FormatError
-            If the file is damaged.
-        ParticleError
-            If columns are missing, values make no sense, an image occurs twice, or image stacks
-            are missing.
+        Raises:
+            InputError: If the file or `datadir` cannot be read.
+            FormatError: If the file is damaged.
+            ParticleError: If columns are missing, values make no sense, an image occurs twice, or
+                image stacks are missing.
         """
         return cls.from_table(open_table(Path(path), supplement), datadir=datadir)
 
@@ -136,17 +116,12 @@ class ParticleSet:
     def from_table(cls, table: ParticleTable, *, datadir: Path | str | None = None) -> ParticleSet:
         """Read the particles of a table that is open.
 
-        Parameters
-        ----------
-        table : ParticleTable
-            The open file.
-        datadir : Path, optional
-            Folder in which image stacks are looked up first.
+        Args:
+            table: The open file.
+            datadir: Folder in which image stacks are looked up first.
 
-        Raises
-        ------
-        InputError
-            As `read`.
+        Raises:
+            InputError: As `read`.
         """
         columns = table.columns()
         places = columns.places
@@ -196,11 +171,10 @@ class ParticleSet:
     def derive_operators(self) -> OperatorSet | None:
         """Find the symmetry operators of an expanded set in the poses of its copies.
 
-        Returns
-        -------
-        OperatorSet or None
+        Returns:
             One for each of `expansion.operators`, relative to the first of them. None if the set
-            is not expanded, no parent has all of its copies, or parents tell of different ones.
+                is not expanded, no parent has all of its copies, or parents tell of different
+                ones.
         """
         if self.expansion is None:
             return None
@@ -224,23 +198,16 @@ class ParticleSet:
 
         Blocks, columns, comments and spacing of the file they were read from stay as they are.
 
-        Parameters
-        ----------
-        path : Path
-            Where to; replaced atomically.
-        columns : mapping of RELION's label (without underscore) to n texts, numbers or vectors
+        Args:
+            path: Where to; replaced atomically.
+            columns: Mapping of RELION's label (without underscore) to n texts, numbers or vectors.
 
-        Returns
-        -------
-        tuple of str
+        Returns:
             Labels for which the format has no place.
 
-        Raises
-        ------
-        OutputError
-            Disk full, no permission.
-        ValueError
-            If the particles were not read from a file, or a column has not n values.
+        Raises:
+            OutputError: Disk full, no permission.
+            ValueError: If the particles were not read from a file, or a column has not n values.
         """
         if self.table is None:
             raise ValueError("these particles were not read from a file; there is none to edit")
@@ -250,15 +217,11 @@ class ParticleSet:
     def check_images(self) -> None:
         """Compare every stack's header with the file's size, the optics and the table.
 
-        Raises
-        ------
-        InputError
-            If a stack cannot be read.
-        FormatError
-            If a stack is damaged or its header lies about its size.
-        ParticleError
-            If box, pixel size or number of images disagree with the table, or images of different
-            pixel sizes cannot be brought onto one grid.
+        Raises:
+            InputError: If a stack cannot be read.
+            FormatError: If a stack is damaged or its header lies about its size.
+            ParticleError: If box, pixel size or number of images disagree with the table, or
+                images of different pixel sizes cannot be brought onto one grid.
         """
         check_stacks(
             self.stack_paths,

@@ -25,16 +25,11 @@ MAX_RATIO = 8.0
 class ResamplingPlan:
     """Boxes that an image passes through.
 
-    Attributes
-    ----------
-    padded_box : int
-        After padding in real space.
-    resampled_box : int
-        After Fourier cropping or padding.
-    box : int
-        After cropping or padding in real space: the result.
-    relative_error : float
-        By how much the pixel size misses the one asked for.
+    Attributes:
+        padded_box: After padding in real space.
+        resampled_box: After Fourier cropping or padding.
+        box: After cropping or padding in real space: the result.
+        relative_error: By how much the pixel size misses the one asked for.
     """
 
     padded_box: int
@@ -55,23 +50,18 @@ def plan_resampling(
 ) -> ResamplingPlan | None:
     """Choose the boxes that change one grid into another.
 
-    Parameters
-    ----------
-    box, pixel_size_angstrom
-        Grid of the images on disk.
-    new_box, new_pixel_size_angstrom
-        Grid asked for.
+    Args:
+        box: Edge of the images on disk.
+        pixel_size_angstrom: Å per pixel of the images on disk.
+        new_box: Edge asked for.
+        new_pixel_size_angstrom: Å per pixel asked for.
 
-    Returns
-    -------
-    ResamplingPlan or None
+    Returns:
         None if the grids are one.
 
-    Raises
-    ------
-    ValueError
-        If the pixel sizes differ by a factor above 8, or no padding of up to 128 pixels brings
-        them within 0.1 %.
+    Raises:
+        ValueError: If the pixel sizes differ by a factor above 8, or no padding of up to 128
+            pixels brings them within 0.1 %.
     """
     ratio = pixel_size_angstrom / new_pixel_size_angstrom
     if box == new_box and abs(ratio - 1) <= GOOD_ERROR:

@@ -28,26 +28,17 @@ def check_stacks(
 ) -> None:
     """Check the header of every stack that a particle uses.
 
-    Parameters
-    ----------
-    paths : sequence of Path
-        Files of the stacks.
-    places : ImagePlaces
-        Stack and slice of each particle.
-    optics : sequence of OpticsGroup
-    optics_of_particle : int array (n,)
-        Index into `optics`.
-    grid : tuple
-        Box and pixel size (Å) onto which all images are brought.
+    Args:
+        paths: Files of the stacks.
+        places: Stack and slice of each particle.
+        optics: Optics groups.
+        optics_of_particle: Index into `optics`.
+        grid: Box and pixel size (Å) onto which all images are brought.
 
-    Raises
-    ------
-    InputError
-        If a stack cannot be read.
-    FormatError
-        If a stack is damaged or its header lies about its size.
-    ParticleError
-        If a stack contradicts the table.
+    Raises:
+        InputError: If a stack cannot be read.
+        FormatError: If a stack is damaged or its header lies about its size.
+        ParticleError: If a stack contradicts the table.
     """
     for group in {optics[index] for index in np.unique(optics_of_particle)}:
         try:

@@ -23,14 +23,10 @@ N_REPORTED = 3
 class ImagePlaces:
     """Where each particle's image lies.
 
-    Attributes
-    ----------
-    stacks : tuple of str
-        Distinct stack names as the table writes them.
-    stack_of_particle : int32 array (n,)
-        Index into `stacks`.
-    slice_of_particle : int64 array (n,)
-        Image of the stack, from 0.
+    Attributes:
+        stacks: Distinct stack names as the table writes them.
+        stack_of_particle: Index into `stacks`.
+        slice_of_particle: Image of the stack, from 0.
     """
 
     stacks: tuple[str, ...]
@@ -46,17 +42,12 @@ class ImagePlaces:
 def parse_image_names(names: Sequence[str], table: Path) -> ImagePlaces:
     """Split image names `000012@path/stack.mrcs`; a name without number is the first image.
 
-    Parameters
-    ----------
-    names : sequence of str
-        `rlnImageName` of every particle.
-    table : Path
-        The file they come from, for messages.
+    Args:
+        names: `rlnImageName` of every particle.
+        table: The file they come from, for messages.
 
-    Raises
-    ------
-    ParticleError
-        If an image number is 0 or a name is empty.
+    Raises:
+        ParticleError: If an image number is 0 or a name is empty.
     """
     index: dict[str, int] = {}
     stacks, slices = np.empty(len(names), np.int32), np.empty(len(names), np.int64)
@@ -81,27 +72,18 @@ def locate_stacks(stacks: Sequence[str], table: Path, datadir: Path | None) -> t
     it (one of which is the RELION project that relative names start from), and by its bare file
     name in `datadir` if no other stack has the same.
 
-    Parameters
-    ----------
-    stacks : sequence of str
-        Names as the table writes them.
-    table : Path
-        The table's file.
-    datadir : Path or None
-        Folder that the user gave.
+    Args:
+        stacks: Names as the table writes them.
+        table: The table's file.
+        datadir: Folder that the user gave.
 
-    Returns
-    -------
-    tuple of Path
+    Returns:
         Absolute paths of existing files.
 
-    Raises
-    ------
-    InputError
-        If `datadir` is no folder.
-    ParticleError
-        If a stack is missing; the first few are listed with every place tried. Or, without
-        `datadir`, if a name fits one file here and another one beside the table.
+    Raises:
+        InputError: If `datadir` is no folder.
+        ParticleError: If a stack is missing; the first few are listed with every place tried. Or,
+            without `datadir`, if a name fits one file here and another one beside the table.
     """
     if datadir is not None and not datadir.is_dir():
         raise InputError(f"--datadir {datadir}: no such folder. Give the folder of the stacks.")

@@ -19,14 +19,10 @@ VOXEL_TOLERANCE = 1e-3
 class Volume:
     """A map on a grid of cubic voxels.
 
-    Attributes
-    ----------
-    data : float32 array (z, y, x)
-        Density.
-    voxel_size_angstrom : float
-        Å per voxel; 0 if the file does not say.
-    origin_angstrom : tuple of 3
-        Position of voxel (0, 0, 0): x, y, z in Å.
+    Attributes:
+        data: Density.
+        voxel_size_angstrom: Å per voxel; 0 if the file does not say.
+        origin_angstrom: Position of voxel (0, 0, 0): x, y, z in Å.
     """
 
     data: Float32[np.ndarray, "nz ny nx"]
@@ -37,22 +33,16 @@ class Volume:
 def read_volume(path: Path | str) -> Volume:
     """Read a map.
 
-    Parameters
-    ----------
-    path : Path
-        MRC file, any supported mode, byte order and axis order.
+    Args:
+        path: MRC file, any supported mode, byte order and axis order.
 
-    Returns
-    -------
-    Volume
+    Returns:
         Axes in the order z, y, x.
 
-    Raises
-    ------
-    InputError
-        If the file cannot be read.
-    FormatError
-        If it is damaged, has voxels that are not cubes or holds numbers that are not finite.
+    Raises:
+        InputError: If the file cannot be read.
+        FormatError: If it is damaged, has voxels that are not cubes or holds numbers that are not
+            finite.
     """
     path = Path(path)
     header = read_header(path)
@@ -78,18 +68,15 @@ def read_volume(path: Path | str) -> Volume:
 def read_volume_on_grid(path: Path | str, box: int, voxel_size_angstrom: float) -> Volume:
     """Read a map that lies on the particles' grid.
 
-    Parameters
-    ----------
-    path : MRC file.
-    box : edge of the particles' images in pixels.
-    voxel_size_angstrom : Å per pixel; holds too for a file that does not give its own.
+    Args:
+        path: MRC file.
+        box: Edge of the particles' images in pixels.
+        voxel_size_angstrom: Å per pixel; holds too for a file that does not give its own.
 
-    Raises
-    ------
-    InputError, FormatError
-        As `read_volume`.
-    RegionError
-        When box or voxel size differ.
+    Raises:
+        InputError: As `read_volume`.
+        FormatError: As `read_volume`.
+        RegionError: When box or voxel size differ.
     """
     path, volume = Path(path), read_volume(path)
     if volume.data.shape != (box,) * 3:
@@ -116,23 +103,15 @@ def write_volume(
 ) -> None:
     """Write a map as MRC mode 2, atomically.
 
-    Parameters
-    ----------
-    path : Path
-        Where to.
-    data : array (z, y, x)
-        Density.
-    voxel_size_angstrom : float
-        Å per voxel.
-    origin_angstrom : tuple of 3
-        Position of voxel (0, 0, 0): x, y, z in Å.
+    Args:
+        path: Where to.
+        data: Density.
+        voxel_size_angstrom: Å per voxel.
+        origin_angstrom: Position of voxel (0, 0, 0): x, y, z in Å.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
-    ValueError
-        If the voxel size is not a positive number.
+    Raises:
+        OutputError: Disk full, no permission.
+        ValueError: If the voxel size is not a positive number.
     """
     extent = MrcExtent(data.shape, voxel_size_angstrom, origin_angstrom, is_stack=False)
     write_sections(Path(path), extent, iter([data]))

@@ -42,10 +42,9 @@ Count = Callable[[int], None]
 class Spread(Generic[T]):
     """One object a range of items, wherever the objects are.
 
-    Attributes
-    ----------
-    ranges : first item of each range, and the one past its last.
-    parts : for the executor that made them, the objects or what stands for them.
+    Attributes:
+        ranges: First item of each range, and the one past its last.
+        parts: For the executor that made them, the objects or what stands for them.
     """
 
     ranges: tuple[slice, ...]
@@ -102,9 +101,9 @@ class Executor(Protocol):
 def divide(n_items: int, n_ranges: int) -> tuple[slice, ...]:
     """Divide items into ranges whose lengths differ by one at most; no range is empty.
 
-    Parameters
-    ----------
-    n_items, n_ranges : how many; with fewer items than ranges, one range an item.
+    Args:
+        n_items: How many items there are.
+        n_ranges: How many ranges to make; with fewer items than ranges, one range an item.
     """
     n = max(1, min(n_items, n_ranges))
     borders = [number * n_items // n for number in range(n + 1)]

@@ -42,9 +42,8 @@ _ONE_AT_A_TIME = Lock()
 class Held(Generic[T]):
     """An object on a worker, whose size the scheduler is told: large ones are not moved.
 
-    Attributes
-    ----------
-    value : the object.
+    Attributes:
+        value: The object.
     """
 
     value: T
@@ -71,9 +70,8 @@ class Shared(Generic[T]):
     The scheduler sends work to where most of its arguments are; so it looks at the ranges alone,
     and every worker fetches what they share.
 
-    Attributes
-    ----------
-    value : the object.
+    Attributes:
+        value: The object.
     """
 
     value: T
@@ -87,11 +85,10 @@ class Shared(Generic[T]):
 class Dask:
     """`Executor` on the workers of a Dask cluster; one range a worker.
 
-    Attributes
-    ----------
-    client : of the cluster.
-    wait_seconds : how long to wait for a worker when all are lost.
-    seen : workers that were there at the last look.
+    Attributes:
+        client: Of the cluster.
+        wait_seconds: How long to wait for a worker when all are lost.
+        seen: Workers that were there at the last look.
     """
 
     client: Client
@@ -222,9 +219,8 @@ class Dask:
     def _watch(self, is_done: Callable[[float], bool]) -> None:
         """Look after the workers until something is done; end when there are none for too long.
 
-        Parameters
-        ----------
-        is_done : waits up to so many seconds and tells whether it is done.
+        Args:
+            is_done: Waits up to so many seconds and tells whether it is done.
         """
         last_seen = time.monotonic()
         while not is_done(min(LOOK_SECONDS, self.wait_seconds)):

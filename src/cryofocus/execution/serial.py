@@ -14,9 +14,8 @@ from cryofocus.execution.contract import C, Count, P, R, S, Spread, T, add_in_pa
 class Serial:
     """`Executor` in this process.
 
-    Attributes
-    ----------
-    n_ranges : ranges that items are divided into; more than one only serves comparison.
+    Attributes:
+        n_ranges: Ranges that items are divided into; more than one only serves comparison.
     """
 
     n_ranges: int = 1

@@ -46,9 +46,7 @@ def masked_reference(
 ) -> HalfGrids:
     """Compare whole images with masked references (strategy mask3d).
 
-    Returns
-    -------
-    HalfGrids
+    Returns:
         Two columns: the consensus, and what of it a reference holds.
     """
     volume = consensus.map.full

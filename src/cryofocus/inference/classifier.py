@@ -52,13 +52,12 @@ logger = logging.getLogger(__name__)
 class RunResult:
     """One independent run.
 
-    Attributes
-    ----------
-    seed : seed of the settings and number of the run (from 0), the run's random stream.
-    posteriors : `(particle, n_classes)` float64, classes in the best run's order.
-    history : one record a cycle.
-    reason : why it ended.
-    converged : whether posteriors had settled.
+    Attributes:
+        seed: Seed of the settings and number of the run (from 0), the run's random stream.
+        posteriors: `(particle, n_classes)` float64, classes in the best run's order.
+        history: One record a cycle.
+        reason: Why it ended.
+        converged: Whether posteriors had settled.
     """
 
     seed: tuple[int, int]
@@ -72,17 +71,17 @@ class RunResult:
 class ClassificationResult:
     """What a focused classification found.
 
-    Attributes
-    ----------
-    posteriors : `(particle, n_classes)` float64 of the best run, classes by falling population.
-    log_evidence : `(particle,)` log-likelihood of each image's residual, over all classes.
-    runs : all runs, their classes in the same order.
-    comparison : how the runs agree.
-    maps : whole-box map, half maps and FSC of every class.
-    controls : the same from equally many particles drawn at random, where asked for.
-    consensus : what all classes share.
-    half_set, half_set_origin : half set of each particle and where it came from.
-    n_shells : shells that entered the classification.
+    Attributes:
+        posteriors: `(particle, n_classes)` float64 of the best run, classes by falling population.
+        log_evidence: `(particle,)` log-likelihood of each image's residual, over all classes.
+        runs: All runs, their classes in the same order.
+        comparison: How the runs agree.
+        maps: Whole-box map, half maps and FSC of every class.
+        controls: The same from equally many particles drawn at random, where asked for.
+        consensus: What all classes share.
+        half_set: Half set of each particle.
+        half_set_origin: Where it came from.
+        n_shells: Shells that entered the classification.
     """
 
     posteriors: Float64[np.ndarray, "particle n_classes"]
@@ -126,20 +125,17 @@ class _Outcome:
 class FocusedClassifier:
     """Focused classification with fixed poses.
 
-    Parameters
-    ----------
-    settings : every setting that changes the result.
-    kernels : slice kernels of the device, from `select_kernels`.
-    workers : threads of the Fourier transforms.
-    executor : where passes over the images are made and statistics stay.
-    solvent : mask, on the particles' grid, that the consensus is multiplied by; or None.
-    references : maps that the first run starts from, one a class, on the particles' grid in any
-        grey scale; their order is the order of the classes.
+    Args:
+        settings: Every setting that changes the result.
+        kernels: Slice kernels of the device, from `select_kernels`.
+        workers: Threads of the Fourier transforms.
+        executor: Where passes over the images are made and statistics stay.
+        solvent: Mask, on the particles' grid, that the consensus is multiplied by; or None.
+        references: Maps that the first run starts from, one a class, on the particles' grid in any
+            grey scale; their order is the order of the classes.
 
-    Raises
-    ------
-    SettingError
-        When there are not as many references as classes.
+    Raises:
+        SettingError: When there are not as many references as classes.
     """
 
     def __init__(
@@ -177,23 +173,19 @@ class FocusedClassifier:
     ) -> ClassificationResult:
         """Classify particles by what the focus mask shows.
 
-        Parameters
-        ----------
-        particles : poses, CTFs and groups.
-        reader : gives raw pixels by particle index, for instance `ImageReader(particles)`.
-        mask : the region in focus, on the particles' grid.
-        monitor : progress and checkpoints; silent by default.
-        allocate : makes the arrays of the statistics, `np.empty` by default; bring a
-            disk-backed one for statistics larger than memory.
-        starts : posteriors that the first runs start from, such as those of a classification
-            under other poses; the strategy starts the others.
+        Args:
+            particles: Poses, CTFs and groups.
+            reader: Gives raw pixels by particle index, for instance `ImageReader(particles)`.
+            mask: The region in focus, on the particles' grid.
+            monitor: Progress and checkpoints; silent by default.
+            allocate: Makes the arrays of the statistics, `np.empty` by default; bring a
+                disk-backed one for statistics larger than memory.
+            starts: Posteriors that the first runs start from, such as those of a classification
+                under other poses; the strategy starts the others.
 
-        Raises
-        ------
-        SettingError
-            When there are fewer particles than classes, or the band is too narrow.
-        RegionError
-            When the mask does not fit the particles.
+        Raises:
+            SettingError: When there are fewer particles than classes, or the band is too narrow.
+            RegionError: When the mask does not fit the particles.
         """
         settings, monitor = self.settings, monitor or SilentMonitor()
         if len(particles) < 2 * settings.n_classes:

@@ -13,12 +13,11 @@ from scipy.optimize import linear_sum_assignment
 class RunComparison:
     """How runs agree once their classes are matched to the best run's.
 
-    Attributes
-    ----------
-    best : index of the best run.
-    orders : for each run, which of its classes is the best run's class 0, 1, ...
-    agreement : `(particle,)` fraction of the runs that put a particle in the best run's class.
-    pairs : (first, second, fraction of particles in the same class) for each pair of runs.
+    Attributes:
+        best: Index of the best run.
+        orders: For each run, which of its classes is the best run's class 0, 1, ...
+        agreement: `(particle,)` fraction of the runs that put a particle in the best run's class.
+        pairs: (first, second, fraction of particles in the same class) for each pair of runs.
     """
 
     best: int

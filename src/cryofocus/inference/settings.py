@@ -20,36 +20,35 @@ OPTIONS_OF = {
 class ClassifierSettings(BaseModel):
     """Settings that change the result; the same object serves Python, YAML and command line.
 
-    Attributes
-    ----------
-    n_classes : classes to find.
-    strategy : how classes are focused; `residual` compares residuals from the consensus
-        (docs/derivations/small-box-statistics.md), `subtract` the same after each half set's own
-        map was subtracted outside the mask, `mask3d` whole images with masked references,
-        `mask2d` images with whole maps inside the projected region (docs/derivations/mask2d.md),
-        `global` has no focus.
-    start : where runs start: `subspace`, or `random` posteriors; `mask2d` starts at random and
-        all others in a subspace unless told. Maps given to start from replace the first start.
-    n_runs : independent runs from different random starts.
-    max_cycles : bound on the cycles of a run after its prior is learnt.
-    tolerance : a run has converged when posteriors move less than this, on average, per cycle.
-    seed : of everything random.
-    max_resolution_angstrom : finest resolution that enters classification; None takes the
-        resolution to which the consensus's half maps agree (FSC 0.143).
-    soft_edge_angstrom : width of a focus sphere's soft edge.
-    invert : whether protein is dark in the images; "auto" looks at the consensus.
-    outside_lowpass_angstrom : `mask3d`: low-pass filter of the reference outside the mask.
-    outside_weight : `mask3d`: weight of the reference outside the mask; None stands for 1 with a
-        low-pass filter and for 0 without.
-    circle_edge_angstrom : `mask2d` with a focus sphere: width of the circle's soft edge; 0 is
-        cisTEM's hard edge.
-    projection_threshold : `mask2d` with a mask file: fraction of each projection's largest value
-        from which on a pixel counts; 0 weighs pixels by the projection itself.
-    fitted_scale : `mask2d`: fit each class's scale inside the region and keep a running sigma, as
-        Frealign does, instead of cisTEM's scale 1 and noise variance 1.
-    storage : how the statistics are kept; `bfloat16` halves their bytes and rounds each number to
-        eight bits, far below its noise (not with `mask2d`, which keeps whole images).
-    control_maps : also reconstruct, for each class, equally many particles drawn at random.
+    Attributes:
+        n_classes: Classes to find.
+        strategy: How classes are focused; `residual` compares residuals from the consensus
+            (docs/derivations/small-box-statistics.md), `subtract` the same after each half set's
+            own map was subtracted outside the mask, `mask3d` whole images with masked references,
+            `mask2d` images with whole maps inside the projected region
+            (docs/derivations/mask2d.md), `global` has no focus.
+        start: Where runs start: `subspace`, or `random` posteriors; `mask2d` starts at random and
+            all others in a subspace unless told. Maps given to start from replace the first start.
+        n_runs: Independent runs from different random starts.
+        max_cycles: Bound on the cycles of a run after its prior is learnt.
+        tolerance: A run has converged when posteriors move less than this, on average, per cycle.
+        seed: Of everything random.
+        max_resolution_angstrom: Finest resolution that enters classification; None takes the
+            resolution to which the consensus's half maps agree (FSC 0.143).
+        soft_edge_angstrom: Width of a focus sphere's soft edge.
+        invert: Whether protein is dark in the images; "auto" looks at the consensus.
+        outside_lowpass_angstrom: `mask3d`: low-pass filter of the reference outside the mask.
+        outside_weight: `mask3d`: weight of the reference outside the mask; None stands for 1 with
+            a low-pass filter and for 0 without.
+        circle_edge_angstrom: `mask2d` with a focus sphere: width of the circle's soft edge; 0 is
+            cisTEM's hard edge.
+        projection_threshold: `mask2d` with a mask file: fraction of each projection's largest
+            value from which on a pixel counts; 0 weighs pixels by the projection itself.
+        fitted_scale: `mask2d`: fit each class's scale inside the region and keep a running sigma,
+            as Frealign does, instead of cisTEM's scale 1 and noise variance 1.
+        storage: How the statistics are kept; `bfloat16` halves their bytes and rounds each number
+            to eight bits, far below its noise (not with `mask2d`, which keeps whole images).
+        control_maps: Also reconstruct, for each class, equally many particles drawn at random.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -105,10 +104,9 @@ class ClassifierSettings(BaseModel):
     def require_region(self, region: Literal["sphere", "mask file"]) -> None:
         """Refuse an option that the kind of region would ignore.
 
-        Raises
-        ------
-        SettingError
-            For a circle's edge with a mask file or a projection threshold with a sphere.
+        Raises:
+            SettingError: For a circle's edge with a mask file or a projection threshold with a
+                sphere.
         """
         if region == "sphere":
             self._require_default("projection_threshold", "the region is a sphere", "--mask")

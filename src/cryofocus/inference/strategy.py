@@ -26,18 +26,17 @@ Allocate = Callable[..., np.ndarray]
 class Prepared:
     """What every strategy starts from.
 
-    Attributes
-    ----------
-    settings : of the classification.
-    consensus : prepared images, consensus map, noise and scale prior.
-    mask : the region in focus, on the particles' grid.
-    half_set : `(particle,)` 1 or 2.
-    n_shells : shells of the particle's box that enter the classification.
-    kernels : slice kernels of the device.
-    monitor : progress.
-    allocate : makes large arrays, given shape and type.
-    references : maps to start from, one a class, in any grey scale; or none.
-    solvent : mask that the consensus was multiplied by, on the particles' grid; or None.
+    Attributes:
+        settings: Of the classification.
+        consensus: Prepared images, consensus map, noise and scale prior.
+        mask: The region in focus, on the particles' grid.
+        half_set: `(particle,)` 1 or 2.
+        n_shells: Shells of the particle's box that enter the classification.
+        kernels: Slice kernels of the device.
+        monitor: Progress.
+        allocate: Makes large arrays, given shape and type.
+        references: Maps to start from, one a class, in any grey scale; or none.
+        solvent: Mask that the consensus was multiplied by, on the particles' grid; or None.
     """
 
     settings: ClassifierSettings

@@ -41,11 +41,10 @@ ORDERED_PARTICLES = 16384
 class SliceGeometry:
     """Where the slices of a set of particles cut the grid.
 
-    Attributes
-    ----------
-    edge : edge of the cubic grid in points.
-    points : `(point, 2)` places (kx, ky) on the half plane in grid units.
-    matrices : `(particle, 2, 3)` first two rows of each rotation (magnification folded in).
+    Attributes:
+        edge: Edge of the cubic grid in points.
+        points: `(point, 2)` places (kx, ky) on the half plane in grid units.
+        matrices: `(particle, 2, 3)` first two rows of each rotation (magnification folded in).
     """
 
     edge: int
@@ -83,10 +82,9 @@ class SliceGeometry:
 class SliceSums:
     """Weighted sums of slices inserted into a grid; adding two is adding their particles.
 
-    Attributes
-    ----------
-    data : `(edge, edge, edge//2+1, component)` complex64.
-    precision : `(edge, edge, edge//2+1, precision component)` float32.
+    Attributes:
+        data: `(edge, edge, edge//2+1, component)` complex64.
+        precision: `(edge, edge, edge//2+1, precision component)` float32.
     """
 
     data: Complex64[Array, "edge edge half component"]

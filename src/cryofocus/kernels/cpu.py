@@ -25,10 +25,9 @@ GRIDS_SHARE = 0.5
 class CpuKernels:
     """`SliceKernels` by Numba; private accumulators of the threads are added up in fixed order.
 
-    Attributes
-    ----------
-    n_threads : threads.
-    memory_gb : of which grids that grow with the threads take a part; None sets no bound.
+    Attributes:
+        n_threads: Threads.
+        memory_gb: Of which grids that grow with the threads take a part; None sets no bound.
     """
 
     n_threads: int = 1

@@ -35,9 +35,8 @@ class CudaKernels:
 
     What is pickled is this recipe; whoever gets it opens a device of its own.
 
-    Attributes
-    ----------
-    memory_gb : device memory to use at most, in GB; None takes most of what is free.
+    Attributes:
+        memory_gb: Device memory to use at most, in GB; None takes most of what is free.
     """
 
     memory_gb: float | None = None
@@ -188,12 +187,11 @@ class CudaKernels:
 class CudaAccumulator:
     """`SliceAccumulator` in the device's memory, to which all threads add atomically.
 
-    Attributes
-    ----------
-    kernels : of the device.
-    edge : of the grid.
-    n_columns : of data and of precisions.
-    sums : on the device; as the loops know it.
+    Attributes:
+        kernels: Of the device.
+        edge: Of the grid.
+        n_columns: Of data and of precisions.
+        sums: On the device; as the loops know it.
     """
 
     kernels: CudaKernels

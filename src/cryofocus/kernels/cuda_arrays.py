@@ -50,10 +50,9 @@ class DeviceLibrary(Protocol):
 class CupyArrays:
     """`DeviceLibrary` by CuPy, whose memory comes from a pool of our own.
 
-    Parameters
-    ----------
-    make_room : called before memory is taken from the device, with the bytes wanted and what
-        takes them; may run it again, once there is room.
+    Args:
+        make_room: Called before memory is taken from the device, with the bytes wanted and what
+            takes them; may run it again, once there is room.
     """
 
     def __init__(self, make_room: Callable[[int, Callable[[], Any]], Any]) -> None:

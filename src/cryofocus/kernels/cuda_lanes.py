@@ -37,14 +37,12 @@ ALIGNMENT = 256
 def open_device(memory_gb: float | None) -> CudaDevice:
     """Return this process's device, the same one whenever it is asked for.
 
-    Parameters
-    ----------
-    memory_gb : memory to use at most, in GB; None takes most of what is free.
+    Args:
+        memory_gb: Memory to use at most, in GB; None takes most of what is free.
 
-    Raises
-    ------
-    DeviceError
-        Where there is no GPU, or what it takes is not installed: a worker may lack it.
+    Raises:
+        DeviceError: Where there is no GPU, or what it takes is not installed: a worker may lack
+            it.
     """
     if fault := find_gpu_fault():
         raise DeviceError(f"GPU: {fault}, or compute with --device cpu.")
@@ -54,9 +52,8 @@ def open_device(memory_gb: float | None) -> CudaDevice:
 class CudaDevice:
     """One device: its memory, and two lanes through which particles pass.
 
-    Parameters
-    ----------
-    memory_gb : memory to use at most, in GB; None takes most of what is free.
+    Args:
+        memory_gb: Memory to use at most, in GB; None takes most of what is free.
     """
 
     def __init__(self, memory_gb: float | None) -> None:
@@ -77,19 +74,16 @@ class CudaDevice:
     ) -> None:
         """Work on all particles, chunk by chunk, until the outputs are filled.
 
-        Parameters
-        ----------
-        geometry : of the slices.
-        inputs : arrays over particles, the host's or the device's; those promised not to change
-            may be there already.
-        outputs : arrays over particles, the host's or the device's.
-        launch : starts the work on a chunk, given the stream and the chunk's arrays on the
-            device: order of the particles, matrices, inputs, outputs.
+        Args:
+            geometry: Of the slices.
+            inputs: Arrays over particles, the host's or the device's; those promised not to change
+                may be there already.
+            outputs: Arrays over particles, the host's or the device's.
+            launch: Starts the work on a chunk, given the stream and the chunk's arrays on the
+                device: order of the particles, matrices, inputs, outputs.
 
-        Raises
-        ------
-        DeviceError
-            When there is no room for a single particle.
+        Raises:
+            DeviceError: When there is no room for a single particle.
         """
         done, inputs = 0, (geometry.matrices, *inputs)
         with self._busy:

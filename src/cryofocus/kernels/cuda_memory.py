@@ -38,14 +38,12 @@ class CudaMemory:
     Arrays that are promised not to change are copied to the device when they are first used, and
     stay as long as they live on the host, unless something that cannot do without needs the room.
 
-    Parameters
-    ----------
-    bound_gb : memory to use at most, in GB; None takes most of what is free.
+    Args:
+        bound_gb: Memory to use at most, in GB; None takes most of what is free.
 
-    Attributes
-    ----------
-    library : of the arrays that inference computes with; their memory counts, too.
-    used : bytes of the loops' arrays.
+    Attributes:
+        library: Of the arrays that inference computes with; their memory counts, too.
+        used: Bytes of the loops' arrays.
     """
 
     def __init__(self, bound_gb: float | None) -> None:
@@ -61,10 +59,9 @@ class CudaMemory:
     def allocate(self, shape: Sequence[int], dtype: DTypeLike = np.float32) -> DeviceArray:
         """Return an array, whose memory is free again when nobody holds the array.
 
-        Raises
-        ------
-        MemoryError, CudaAPIError
-            When there is no room (`is_shortage`).
+        Raises:
+            MemoryError: When there is no room (`is_shortage`).
+            CudaAPIError: When there is no room (`is_shortage`).
         """
         n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
         self._check(n_bytes)
@@ -76,10 +73,8 @@ class CudaMemory:
     def claim(self, shape: Sequence[int], dtype: DTypeLike = np.float32) -> DeviceArray:
         """Return an array that the work cannot do without; kept arrays make room.
 
-        Raises
-        ------
-        DeviceError
-            When there is no room even so.
+        Raises:
+            DeviceError: When there is no room even so.
         """
         n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
         return self._insist(n_bytes, lambda: self.allocate(shape, dtype))
@@ -154,10 +149,8 @@ class CudaMemory:
     def _insist(self, n_bytes: int, attempt: Callable[[], Taken]) -> Taken:
         """Do what takes memory, without kept arrays if need be.
 
-        Raises
-        ------
-        DeviceError
-            When there is no room even so.
+        Raises:
+            DeviceError: When there is no room even so.
         """
         try:
             return attempt()

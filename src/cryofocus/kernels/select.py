@@ -24,20 +24,16 @@ def select_kernels(
 ) -> SliceKernels:
     """Return the slice kernels of a device.
 
-    Parameters
-    ----------
-    device : "cpu" (Numba threads), "cuda" (an NVIDIA GPU) or "reference" (NumPy, slow).
-    n_threads : threads for "cpu"; None takes every processor this process may use.
-    memory_gpu_gb : memory of the GPU to use at most, in GB; None takes most of what is free.
-    memory_gb : bound on the memory of the process, of which grids for "cpu" take a part.
+    Args:
+        device: "cpu" (Numba threads), "cuda" (an NVIDIA GPU) or "reference" (NumPy, slow).
+        n_threads: Threads for "cpu"; None takes every processor this process may use.
+        memory_gpu_gb: Memory of the GPU to use at most, in GB; None takes most of what is free.
+        memory_gb: Bound on the memory of the process, of which grids for "cpu" take a part.
 
-    Raises
-    ------
-    SettingError
-        For an unknown device, less than one thread or too many, or memory where there is no GPU
-        to bound.
-    DeviceError
-        When this machine cannot compute on a GPU.
+    Raises:
+        SettingError: For an unknown device, less than one thread or too many, or memory where
+            there is no GPU to bound.
+        DeviceError: When this machine cannot compute on a GPU.
     """
     if device not in DEVICES:
         message = f"device: found {device!r}, expected one of {', '.join(DEVICES)}."

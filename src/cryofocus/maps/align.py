@@ -50,10 +50,9 @@ DEFAULT_RESOLUTION_VOXELS = 3.0
 class FitSettings:
     """How to fit.
 
-    Attributes
-    ----------
-    max_resolution_angstrom : finest detail compared; None takes three voxels.
-    search : "global" tries all rotations and shifts; "local" improves on the maps as they lie.
+    Attributes:
+        max_resolution_angstrom: Finest detail compared; None takes three voxels.
+        search: "global" tries all rotations and shifts; "local" improves on the maps as they lie.
     """
 
     max_resolution_angstrom: float | None = None
@@ -64,11 +63,10 @@ class FitSettings:
 class FittedTransform:
     """The motion that carries a map onto its target, and how well they then agree.
 
-    Attributes
-    ----------
-    transform : from the map to the target.
-    correlation : of the band-limited maps inside the mask, after fitting.
-    correlation_before : the same before.
+    Attributes:
+        transform: From the map to the target.
+        correlation: Of the band-limited maps inside the mask, after fitting.
+        correlation_before: The same before.
     """
 
     transform: RigidTransform
@@ -85,16 +83,12 @@ def fit_rigid(
 ) -> FittedTransform:
     """Find the rotation and shift that carry a map onto another.
 
-    Parameters
-    ----------
-    volume, target : arrays (z, y, x)
-        Maps on one grid; only `volume` moves.
-    voxel_size_angstrom : float
-        Å per voxel.
-    mask : array (z, y, x), optional
-        Where the target counts; the sphere in the box otherwise.
-    settings : FitSettings
-        Defaults if left out.
+    Args:
+        volume: Map that moves.
+        target: Map on the same grid that stays.
+        voxel_size_angstrom: Å per voxel.
+        mask: Where the target counts; the sphere in the box otherwise.
+        settings: Defaults if left out.
     """
     settings = settings or FitSettings()
     box = target.shape[0]
@@ -119,14 +113,13 @@ def fit_rigid(
 class _Comparison:
     """Two maps at one resolution, compared inside a mask.
 
-    Attributes
-    ----------
-    coefficients : cubic spline of the moving map.
-    points : `(n, 3)` voxels inside the mask, of large maps a part; x, y, z from the box centre.
-    values : `(n,)` target there, of zero mean and unit norm under the weight.
-    weight : `(n,)` mask there, of sum 1.
-    voxel_size_angstrom : of this comparison's grid.
-    tolerance : relative change of the mismatch at which refinement stops.
+    Attributes:
+        coefficients: Cubic spline of the moving map.
+        points: `(n, 3)` voxels inside the mask, of large maps a part; x, y, z from the box centre.
+        values: `(n,)` target there, of zero mean and unit norm under the weight.
+        weight: `(n,)` mask there, of sum 1.
+        voxel_size_angstrom: Of this comparison's grid.
+        tolerance: Relative change of the mismatch at which refinement stops.
     """
 
     coefficients: Float64[np.ndarray, "box box box"]

@@ -33,12 +33,11 @@ Halves = tuple[Volume, Volume]
 class Difference:
     """A difference map.
 
-    Attributes
-    ----------
-    data : `(box, box, box)` first map minus scaled second map.
-    significance : the same over its standard error in every voxel; None without half maps.
-    scale : `(box//2+1,)` what the second map was multiplied by in each shell.
-    last_shell : last Fourier shell that was used whole.
+    Attributes:
+        data: `(box, box, box)` first map minus scaled second map.
+        significance: The same over its standard error in every voxel; None without half maps.
+        scale: `(box//2+1,)` what the second map was multiplied by in each shell.
+        last_shell: Last Fourier shell that was used whole.
     """
 
     data: Volume
@@ -51,11 +50,11 @@ class Difference:
 class DifferencePeak:
     """Where a difference is largest, and how far it extends.
 
-    Attributes
-    ----------
-    index : voxel (z, y, x) of the highest significance or, without half maps, density.
-    density, significance : there; significance is None without half maps.
-    volume_cubic_angstrom : of the voxels that reach the threshold.
+    Attributes:
+        index: Voxel (z, y, x) of the highest significance or, without half maps, density.
+        density: Density there.
+        significance: Significance there; None without half maps.
+        volume_cubic_angstrom: Of the voxels that reach the threshold.
     """
 
     index: tuple[int, int, int]
@@ -74,17 +73,14 @@ def subtract_map(
 ) -> Difference:
     """First map minus the second, which is scaled to the first's amplitude in every shell.
 
-    Parameters
-    ----------
-    first, second : arrays (z, y, x)
-        Maps on one grid.
-    last_shell : float
-        Finer shells are left out; `box//2` or more leaves out none.
-    halves : two pairs of arrays (z, y, x), optional
-        Unfiltered half maps of the first and of the second map. They make the scale free of
-        noise, bring the significance, and limit the band to shells in which both agree.
-    mask : array (z, y, x), optional
-        Where amplitudes are compared; the difference itself is not masked.
+    Args:
+        first: Map.
+        second: Map on the same grid.
+        last_shell: Finer shells are left out; `box//2` or more leaves out none.
+        halves: Two pairs of arrays (z, y, x): unfiltered half maps of the first and of the second
+            map. They make the scale free of noise, bring the significance, and limit the band to
+            shells in which both agree.
+        mask: Where amplitudes are compared; the difference itself is not masked.
     """
     box = first.shape[0]
     fsc = None
@@ -116,20 +112,16 @@ def amplitude_scale(
 ) -> Float64[np.ndarray, " n_shells"]:
     """Factor that gives the second map the first one's signal amplitude in each shell (eq. 1).
 
-    Parameters
-    ----------
-    first, second : arrays (z, y, x)
-        Maps on one grid.
-    fsc : two arrays (box//2+1,), optional
-        FSC of the half maps of each; without it all power counts as signal.
-    mask : array (z, y, x), optional
-        Where amplitudes are compared.
+    Args:
+        first: Map.
+        second: Map on the same grid.
+        fsc: Two arrays (box//2+1,): FSC of the half maps of each; without it all power counts as
+            signal.
+        mask: Where amplitudes are compared.
 
-    Returns
-    -------
-    float64 array (box//2+1,)
+    Returns:
         0 where the second map is empty. Shell 0, a single coefficient, takes the value of the
-        next: a scale of its own would only wipe out the difference of the means.
+            next: a scale of its own would only wipe out the difference of the means.
     """
     box = first.shape[0]
     powers = [
@@ -151,14 +143,11 @@ def regression_residual(volume: Volume, reference: Volume) -> Volume:
     filtering does not show up as difference. A ratio of amplitudes would count the noise of A as
     signal, and leave a negative ghost of B, unless half maps tell the two apart (`subtract_map`).
 
-    Parameters
-    ----------
-    volume, reference : arrays (z, y, x)
-        Maps A and B on one grid.
+    Args:
+        volume: Map A.
+        reference: Map B, on the same grid.
 
-    Returns
-    -------
-    float32 array (z, y, x)
+    Returns:
         D; where the reference has no power, nothing is subtracted.
     """
     box = volume.shape[0]
@@ -173,17 +162,12 @@ def regression_residual(volume: Volume, reference: Volume) -> Volume:
 def merge_maxima(maps: Iterable[Volume], *, absolute: bool = False) -> Volume:
     """Voxelwise maximum over maps, starting from zero.
 
-    Parameters
-    ----------
-    maps : arrays (z, y, x)
-        At least one, on one grid.
-    absolute : bool
-        Take the maximum of absolute values; otherwise negative density counts as none.
+    Args:
+        maps: At least one, on one grid.
+        absolute: Take the maximum of absolute values; otherwise negative density counts as none.
 
-    Raises
-    ------
-    ValueError
-        Without a map.
+    Raises:
+        ValueError: Without a map.
     """
     merged: Volume | None = None
     for volume in maps:
@@ -203,15 +187,12 @@ def find_peak(
 ) -> DifferencePeak:
     """Find the place of the largest positive difference and the volume of all of it.
 
-    Parameters
-    ----------
-    difference : from `subtract_map`.
-    voxel_size_angstrom : float
-        Å per voxel.
-    threshold : float
-        In standard errors or, without half maps, in standard deviations of the difference map.
-    mask : array (z, y, x), optional
-        Where to look.
+    Args:
+        difference: From `subtract_map`.
+        voxel_size_angstrom: Å per voxel.
+        threshold: In standard errors or, without half maps, in standard deviations of the
+            difference map.
+        mask: Where to look.
     """
     where = np.ones(difference.data.shape, bool) if mask is None else mask > 0.5
     if difference.significance is not None:

@@ -24,11 +24,10 @@ CONE_DEGREES = 20.0
 class DirectionalFsc:
     """Fourier shell correlation within double cones about many directions.
 
-    Attributes
-    ----------
-    direction : `(n, 3)` unit vectors x, y, z of the cones' axes, one of each opposite pair.
-    fsc : `(n, box//2+1)` correlation within each cone.
-    cone_degrees : half angle of the cones.
+    Attributes:
+        direction: `(n, 3)` unit vectors x, y, z of the cones' axes, one of each opposite pair.
+        fsc: `(n, box//2+1)` correlation within each cone.
+        cone_degrees: Half angle of the cones.
     """
 
     direction: Float64[np.ndarray, "n 3"]
@@ -56,16 +55,12 @@ def directional_fsc(
 ) -> DirectionalFsc:
     """Fourier shell correlation within double cones (eq. 1; Tan et al. 2017).
 
-    Parameters
-    ----------
-    first, second : arrays (z, y, x)
-        Half maps on one grid, masked or not.
-    direction : array (n, 3)
-        Unit vectors x, y, z.
-    cone_degrees : float
-        Half angle of the cones.
-    advance : function
-        Called after each direction.
+    Args:
+        first: Half map, masked or not.
+        second: The other half map, on the same grid.
+        direction: Unit vectors x, y, z.
+        cone_degrees: Half angle of the cones.
+        advance: Called after each direction.
     """
     box = first.shape[0]
     shells = shell_index_3d(box)
@@ -91,12 +86,9 @@ def sphericity(direction: Float64[np.ndarray, "n 3"], radius: Float64[np.ndarray
 
     1 for a sphere; surface of the sphere of equal volume over the body's own (Wadell 1935).
 
-    Parameters
-    ----------
-    direction : array (n, 3)
-        Unit vectors, one of each opposite pair, at least four and not in one plane.
-    radius : array (n,)
-        Positive.
+    Args:
+        direction: Unit vectors, one of each opposite pair, at least four and not in one plane.
+        radius: Positive.
     """
     points = np.concatenate([direction, -direction])
     triangles = ConvexHull(points).simplices

@@ -46,18 +46,13 @@ def local_frequency(
     linearly; where nothing was measured, the nearest measured value stands. The threshold is 0.5:
     shells of a small window hold too few coefficients for 0.143.
 
-    Parameters
-    ----------
-    first, second : arrays (z, y, x)
-        Half maps on one grid, unfiltered.
-    window : int
-        Edge of the window in voxels, even.
-    mask : array (z, y, x), optional
-        Where to measure; the whole sphere in the box otherwise.
-    threshold : float
-        Of the FSC.
-    advance : function
-        Called with the number of windows done; `count_windows` tells how many there are.
+    Args:
+        first: Half map, unfiltered.
+        second: The other half map, on the same grid.
+        window: Edge of the window in voxels, even.
+        mask: Where to measure; the whole sphere in the box otherwise.
+        threshold: Of the FSC.
+        advance: Called with the number of windows done; `count_windows` tells how many there are.
     """
     box, step = first.shape[0], window // STEPS_PER_WINDOW
     places = _places(box, step, mask)
@@ -82,16 +77,11 @@ def count_windows(box: int, window: int, mask: Volume | None = None) -> int:
 def filter_locally(volume: Volume, frequency: Float32[np.ndarray, "box box box"]) -> Volume:
     """Low-pass filter a map in every voxel at its own spatial frequency.
 
-    Parameters
-    ----------
-    volume : array (z, y, x)
-        Map.
-    frequency : array (z, y, x)
-        Cycles per voxel.
+    Args:
+        volume: Map.
+        frequency: Cycles per voxel.
 
-    Returns
-    -------
-    float32 array (z, y, x)
+    Returns:
         Between the whole map filtered at 24 frequencies it is interpolated linearly.
     """
     box = volume.shape[0]

@@ -20,11 +20,10 @@ TOUCHING = np.ones((3, 3, 3), dtype=bool)
 class RegionContent:
     """What a mask holds of a map.
 
-    Attributes
-    ----------
-    volume_cubic_angstrom : sum of the mask's values times the volume of a voxel.
-    density_fraction : share of the map's positive density inside, weighted by the mask.
-    touches_edge : whether the mask is nonzero in an outermost voxel of the box.
+    Attributes:
+        volume_cubic_angstrom: Sum of the mask's values times the volume of a voxel.
+        density_fraction: Share of the map's positive density inside, weighted by the mask.
+        touches_edge: Whether the mask is nonzero in an outermost voxel of the box.
     """
 
     volume_cubic_angstrom: float
@@ -37,14 +36,11 @@ def dense_region(
 ) -> Bool[np.ndarray, "box box box"]:
     """Voxels at or above a level.
 
-    Parameters
-    ----------
-    density : array (z, y, x)
-        Map.
-    level : float
-        In units of the map.
-    largest_component : bool
-        Keep only the largest connected piece; voxels that share a corner are connected.
+    Args:
+        density: Map.
+        level: In units of the map.
+        largest_component: Keep only the largest connected piece; voxels that share a corner are
+            connected.
     """
     region = density >= level
     if not largest_component or not region.any():
@@ -63,21 +59,14 @@ def soft_mask(
 ) -> Volume:
     """Mask of a region: grown by a distance, then falling to 0 over a raised-cosine edge.
 
-    Parameters
-    ----------
-    region : bool array (z, y, x)
-        At least one voxel is true.
-    voxel_size_angstrom : float
-        Å per voxel.
-    extend_angstrom : float
-        The mask is 1 up to this distance from the region.
-    soft_edge_angstrom : float
-        Width over which it falls to 0 beyond that.
+    Args:
+        region: At least one voxel is true.
+        voxel_size_angstrom: Å per voxel.
+        extend_angstrom: The mask is 1 up to this distance from the region.
+        soft_edge_angstrom: Width over which it falls to 0 beyond that.
 
-    Raises
-    ------
-    ValueError
-        If the region is empty.
+    Raises:
+        ValueError: If the region is empty.
     """
     if not region.any():
         raise ValueError("the region is empty; it has no surroundings")
@@ -94,18 +83,13 @@ def mask_around_points(
 ) -> Volume:
     """Mask that is 1 within a radius of any point and falls to 0 over a raised-cosine edge.
 
-    Parameters
-    ----------
-    points_angstrom : array (n, 3)
-        x, y, z from voxel (0, 0, 0); points outside the box count where their radius reaches in.
-    box : int
-        Edge of the mask in voxels.
-    voxel_size_angstrom : float
-        Å per voxel.
-    radius_angstrom : float
-        The mask is 1 up to this distance from the nearest point.
-    soft_edge_angstrom : float
-        Width over which it falls to 0 beyond that.
+    Args:
+        points_angstrom: x, y, z from voxel (0, 0, 0); points outside the box count where their
+            radius reaches in.
+        box: Edge of the mask in voxels.
+        voxel_size_angstrom: Å per voxel.
+        radius_angstrom: The mask is 1 up to this distance from the nearest point.
+        soft_edge_angstrom: Width over which it falls to 0 beyond that.
     """
     reach = radius_angstrom + soft_edge_angstrom
     place = np.rint(points_angstrom / voxel_size_angstrom).astype(int)[:, ::-1]
@@ -126,12 +110,10 @@ def mask_around_points(
 def describe_region(mask: Volume, density: Volume, voxel_size_angstrom: float) -> RegionContent:
     """Measure a mask on the map it was made for.
 
-    Parameters
-    ----------
-    mask, density : arrays (z, y, x)
-        On one grid.
-    voxel_size_angstrom : float
-        Å per voxel.
+    Args:
+        mask: Mask.
+        density: Map on the same grid.
+        voxel_size_angstrom: Å per voxel.
     """
     positive = np.maximum(density, 0)
     total = float(positive.sum(dtype=np.float64))

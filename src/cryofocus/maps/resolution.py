@@ -23,13 +23,13 @@ Curve = Float64[np.ndarray, " n_shells"]
 class FscCurves:
     """Fourier shell correlation of two half maps, each `(box//2+1,)`.
 
-    Attributes
-    ----------
-    unmasked : of the maps as they are.
-    masked : of the masked maps; None without a mask.
-    randomised : of the masked maps after randomising phases from a shell on; None without a mask.
-    corrected : masked, less what the mask alone brings about; unmasked without a mask.
-    randomised_from : first shell whose phases were randomised; None without a mask.
+    Attributes:
+        unmasked: Of the maps as they are.
+        masked: Of the masked maps; None without a mask.
+        randomised: Of the masked maps after randomising phases from a shell on; None without a
+            mask.
+        corrected: Masked, less what the mask alone brings about; unmasked without a mask.
+        randomised_from: First shell whose phases were randomised; None without a mask.
     """
 
     unmasked: Curve
@@ -54,14 +54,11 @@ def measure_fsc(
     eq. 4). Phases are random from the shell on where the unmasked FSC falls below 0.8; the
     correction begins two shells further, beyond the reach of the mask's own transform.
 
-    Parameters
-    ----------
-    first, second : arrays (z, y, x)
-        Half maps on one grid.
-    mask : array (z, y, x), optional
-        Soft mask from 0 to 1.
-    seed : int
-        Of the random phases.
+    Args:
+        first: Half map.
+        second: The other half map, on the same grid.
+        mask: Soft mask from 0 to 1.
+        seed: Of the random phases.
     """
     box = first.shape[0]
     # Sums over large shells need more digits than the maps have.

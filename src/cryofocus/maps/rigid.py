@@ -23,15 +23,12 @@ class RigidTransform:
 
     Points are x, y, z in Å from the box centre (voxel `box//2`).
 
-    Attributes
-    ----------
-    rotation : `(3, 3)` R.
-    shift_angstrom : `(3,)` t, x, y, z.
+    Attributes:
+        rotation: `(3, 3)` R.
+        shift_angstrom: `(3,)` t, x, y, z.
 
-    Raises
-    ------
-    ValueError
-        When the matrix is not a rotation.
+    Raises:
+        ValueError: When the matrix is not a rotation.
     """
 
     rotation: Float64[np.ndarray, "3 3"]
@@ -69,12 +66,9 @@ class RigidTransform:
         The map is sampled twice as finely in Fourier space, so that cubic splines reproduce it up
         to its Nyquist frequency. What moves in from outside the box is zero.
 
-        Parameters
-        ----------
-        volume : array (z, y, x)
-            Map.
-        voxel_size_angstrom : float
-            Å per voxel.
+        Args:
+            volume: Map.
+            voxel_size_angstrom: Å per voxel.
         """
         box = volume.shape[0]
         fine = resize_volume(volume, OVERSAMPLING * box)
@@ -97,16 +91,11 @@ class RigidTransform:
         A point a of the map is seen at (A a)[:2] minus the shift s. With a = R^T (a' - t),
         A' = A R^T and s' = s + (A' t)[:2].
 
-        Parameters
-        ----------
-        rotation : array (n, 3, 3)
-            A, the volume to the image (docs/conventions.md).
-        shift_angstrom : array (n, 2)
-            s, x and y, what centres the particle.
+        Args:
+            rotation: A, the volume to the image (docs/conventions.md).
+            shift_angstrom: s, x and y, what centres the particle.
 
-        Returns
-        -------
-        tuple of float64 arrays (n, 3, 3) and (n, 2)
+        Returns:
             A' and s'.
         """
         moved = np.asarray(rotation, np.float64) @ self.rotation.T

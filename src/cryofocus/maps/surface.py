@@ -14,10 +14,9 @@ from skimage.measure import marching_cubes
 class SurfaceMesh:
     """A surface in a map.
 
-    Attributes
-    ----------
-    vertices_angstrom : `(n, 3)` x, y, z.
-    triangles : `(m, 3)` indices of vertices, counter-clockwise seen from the low side.
+    Attributes:
+        vertices_angstrom: `(n, 3)` x, y, z.
+        triangles: `(m, 3)` indices of vertices, counter-clockwise seen from the low side.
     """
 
     vertices_angstrom: Float32[np.ndarray, "n 3"]
@@ -32,22 +31,15 @@ def extract_surface(
 ) -> SurfaceMesh:
     """Find the surface where density equals a level, by marching cubes (Lewiner et al. 2003).
 
-    Parameters
-    ----------
-    density : array (z, y, x)
-        Map or a part of one.
-    level : float
-        In units of the map.
-    voxel_size_angstrom : float
-        Å per voxel.
-    origin_angstrom : tuple of 3
-        x, y, z of voxel (0, 0, 0).
+    Args:
+        density: Map or a part of one.
+        level: In units of the map.
+        voxel_size_angstrom: Å per voxel.
+        origin_angstrom: x, y, z of voxel (0, 0, 0).
 
-    Returns
-    -------
-    SurfaceMesh
-        Closed: what lies beyond the array counts as below the level. Empty where no voxel
-        reaches it.
+    Returns:
+        A closed surface: what lies beyond the array counts as below the level. Empty where no
+            voxel reaches it.
     """
     inside = density > level
     if not inside.any():
@@ -64,18 +56,12 @@ def hide_dust(
 ) -> Float32[np.ndarray, "nz ny nx"]:
     """Lower the small pieces above a level to it, so that noise has no surface.
 
-    Parameters
-    ----------
-    density : array (z, y, x)
-        Map; it stays as it is.
-    level : float
-        In units of the map.
-    min_voxels : int
-        Pieces of fewer connected voxels are hidden.
+    Args:
+        density: Map; it stays as it is.
+        level: In units of the map.
+        min_voxels: Pieces of fewer connected voxels are hidden.
 
-    Returns
-    -------
-    float32 array (z, y, x)
+    Returns:
         A copy.
     """
     pieces, _ = label(density > level)

@@ -27,13 +27,12 @@ MOVES_TOGETHER = 0.7
 class VariableRegion:
     """A part of a variance map. Places are x, y, z in Å from the box centre (voxel `box//2`).
 
-    Attributes
-    ----------
-    voxels : which voxels it has.
-    peak_angstrom : of the largest variance.
-    centre_angstrom : centre of its variance.
-    radius_angstrom : of the sphere about that centre that holds all of its voxels.
-    share : of the variance of the whole map.
+    Attributes:
+        voxels: Which voxels it has.
+        peak_angstrom: Of the largest variance.
+        centre_angstrom: Centre of its variance.
+        radius_angstrom: Of the sphere about that centre that holds all of its voxels.
+        share: Of the variance of the whole map.
     """
 
     voxels: Bool[np.ndarray, "box box box"]
@@ -49,14 +48,10 @@ def variance_level(variance: Volume, fraction: float, sigma: float) -> float:
     Noise is the spread of the values below the median, where nothing varies: most of a box is
     empty.
 
-    Parameters
-    ----------
-    variance : array (z, y, x)
-        Variance map; noise may make it negative in places.
-    fraction : float
-        Of the largest value.
-    sigma : float
-        Standard deviations of the noise above the median.
+    Args:
+        variance: Variance map; noise may make it negative in places.
+        fraction: Of the largest value.
+        sigma: Standard deviations of the noise above the median.
     """
     middle = float(np.median(variance))
     below = variance[variance <= middle]
@@ -73,17 +68,12 @@ def find_regions(
 ) -> list[VariableRegion]:
     """Part a variance map into regions, the one that holds most variance first.
 
-    Parameters
-    ----------
-    variance : array (z, y, x)
-        Variance map.
-    level : float
-        Lowest value that counts.
-    voxel_size_angstrom : float
-        Å per voxel.
-    separation_angstrom : float, optional
-        Part connected voxels between maxima that are at least so far apart; otherwise what is
-        connected is one region.
+    Args:
+        variance: Variance map.
+        level: Lowest value that counts.
+        voxel_size_angstrom: Å per voxel.
+        separation_angstrom: Part connected voxels between maxima that are at least so far apart;
+            otherwise what is connected is one region.
     """
     labels = _basins(variance, level, voxel_size_angstrom, separation_angstrom)
     return _describe(variance, labels, voxel_size_angstrom)
@@ -97,15 +87,11 @@ def join_regions(
 ) -> list[VariableRegion]:
     """Join regions that are close and move together, the one that holds most variance first.
 
-    Parameters
-    ----------
-    regions : from `find_regions`.
-    deviations : array (axis, z, y, x)
-        Uncorrelated deviations whose squares add up to the variance map.
-    voxel_size_angstrom : float
-        Å per voxel.
-    join_angstrom : float
-        Gap up to which regions are close.
+    Args:
+        regions: From `find_regions`.
+        deviations: Uncorrelated deviations whose squares add up to the variance map.
+        voxel_size_angstrom: Å per voxel.
+        join_angstrom: Gap up to which regions are close.
     """
     directions = [_main_direction(deviations[:, region.voxels]) for region in regions]
     group = np.arange(len(regions))

@@ -39,18 +39,13 @@ CHUNK = 64
 class CtfParameters:
     """What differs between particles; every field is a float64 array (n,).
 
-    Attributes
-    ----------
-    defocus_u_angstrom, defocus_v_angstrom : array (n,)
-        Underfocus along the two principal axes.
-    defocus_angle_degrees : array (n,)
-        From +x to the U axis (`rlnDefocusAngle`).
-    phase_shift_degrees : array (n,)
-        Of a phase plate.
-    b_factor_square_angstrom : array (n,)
-        Envelope `exp(-B s^2 / 4)`.
-    ctf_scale : array (n,)
-        Multiplies the CTF.
+    Attributes:
+        defocus_u_angstrom: Underfocus along the first principal axis.
+        defocus_v_angstrom: Underfocus along the second.
+        defocus_angle_degrees: From +x to the U axis (`rlnDefocusAngle`).
+        phase_shift_degrees: Of a phase plate.
+        b_factor_square_angstrom: Envelope `exp(-B s^2 / 4)`.
+        ctf_scale: Multiplies the CTF.
     """
 
     defocus_u_angstrom: Float[np.ndarray, " n"]
@@ -78,16 +73,14 @@ class CtfParameters:
 class Microscope:
     """What an optics group shares.
 
-    Attributes
-    ----------
-    voltage_kilovolt, spherical_aberration_mm, amplitude_contrast : float
-        Acceleration voltage, Cs and w, the share of amplitude contrast (0 to 1).
-    beam_tilt_mrad : tuple of 2
-        x, y (`rlnBeamTiltX/Y`).
-    odd_zernike, even_zernike : tuple
-        Coefficients (`rlnOddZernike`, `rlnEvenZernike`).
-    magnification_matrix : tuple (2, 2)
-        M of the module's docstring (`rlnMagMat00` to `rlnMagMat11`).
+    Attributes:
+        voltage_kilovolt: Acceleration voltage.
+        spherical_aberration_mm: Cs.
+        amplitude_contrast: The share w of amplitude contrast (0 to 1).
+        beam_tilt_mrad: x, y (`rlnBeamTiltX/Y`).
+        odd_zernike: Coefficients (`rlnOddZernike`).
+        even_zernike: Coefficients (`rlnEvenZernike`).
+        magnification_matrix: M of the module's docstring (`rlnMagMat00` to `rlnMagMat11`).
     """
 
     voltage_kilovolt: float
@@ -120,10 +113,9 @@ def specimen_frequencies(
 ) -> FrequencyGrid:
     """Frequencies `M f` at which the specimen was sampled, for the grid f of a half transform.
 
-    Returns
-    -------
-    fx, fy : float64 arrays (box, box//2+1)
-        In 1/Å; the image's own grid if the magnification is isotropic.
+    Returns:
+        fx: Along x, in 1/Å; the image's own grid if the magnification is isotropic.
+        fy: Along y.
     """
     fx, fy = (f.astype(np.float64) for f in frequency_grid_2d(box, pixel_size_angstrom))
     (m00, m01), (m10, m11) = microscope.magnification_matrix
@@ -140,22 +132,14 @@ def evaluate_ctf(
 ) -> Float[Array, "n box half"]:
     """CTF of every particle of one optics group.
 
-    Parameters
-    ----------
-    parameters : CtfParameters
-        Of n particles.
-    microscope : Microscope
-        Of their optics group.
-    box : int
-        Edge of the images in pixels.
-    pixel_size_angstrom : float
-        Å per pixel.
-    send : callable
-        Brings arrays to where the CTF shall lie.
+    Args:
+        parameters: Of n particles.
+        microscope: Of their optics group.
+        box: Edge of the images in pixels.
+        pixel_size_angstrom: Å per pixel.
+        send: Brings arrays to where the CTF shall lie.
 
-    Returns
-    -------
-    float32 array (n, box, box//2+1)
+    Returns:
         Real CTF with envelope and scale; odd aberrations are in `aberration_phase`.
     """
     basis = send(_phase_basis(microscope, box, pixel_size_angstrom))
@@ -184,9 +168,7 @@ def aberration_phase(
 
     Beam tilt of t rad delays the phase by `2 pi Cs lambda^2 s^2 (s.t)` (third-order coma).
 
-    Returns
-    -------
-    complex64 array (box, box//2+1), or None
+    Returns:
         None if the optics group has neither beam tilt nor odd Zernike terms.
     """
     if not microscope.has_odd_aberrations:
@@ -221,18 +203,13 @@ def zernike_sum(
 ) -> Float[np.ndarray, "box half"]:
     """Sum of unnormalised Zernike polynomials at points x, y (not limited to the unit disc).
 
-    Parameters
-    ----------
-    coefficients : tuple
-        One for each index.
-    degrees : callable
-        `even_zernike_degrees` or `odd_zernike_degrees`.
-    x, y : arrays
-        Coordinates.
+    Args:
+        coefficients: One for each index.
+        degrees: `even_zernike_degrees` or `odd_zernike_degrees`.
+        x: Coordinates along x.
+        y: Coordinates along y.
 
-    Returns
-    -------
-    float64 array of the same shape
+    Returns:
         Terms of negative m go with sin(|m| azimuth), others with cos(m azimuth).
     """
     radius, azimuth = np.hypot(x, y), np.arctan2(y, x)

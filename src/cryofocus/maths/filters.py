@@ -15,12 +15,9 @@ EDGE_SHELLS = 3.0
 def lowpass_curve(box: int, last_shell: float) -> Float64[np.ndarray, " n_shells"]:
     """Factors of a low-pass filter: 1 up to a shell, then a raised cosine to 0 over three shells.
 
-    Parameters
-    ----------
-    box : int
-        Edge of the volume in voxels.
-    last_shell : float
-        Last shell that passes whole.
+    Args:
+        box: Edge of the volume in voxels.
+        last_shell: Last shell that passes whole.
     """
     beyond = np.arange(n_shells(box)) - float(last_shell)
     return cosine_edge(beyond, EDGE_SHELLS).astype(np.float64)

@@ -26,16 +26,11 @@ def forward_2d(
 ) -> Complex[Array, "*batch box half"]:
     """Half transforms of square images.
 
-    Parameters
-    ----------
-    images : array (..., box, box)
-        Real images, centre at `box//2`.
-    workers : int
-        Threads used over the leading axes.
+    Args:
+        images: Real images, centre at `box//2`.
+        workers: Threads used over the leading axes.
 
-    Returns
-    -------
-    complex array (..., box, box//2+1)
+    Returns:
         Origin at the corner, phase origin at the image centre.
     """
     return _forward(images, PLANE, workers)
@@ -46,18 +41,12 @@ def inverse_2d(
 ) -> Float[Array, "*batch box box"]:
     """Images of half transforms; the inverse of `forward_2d`.
 
-    Parameters
-    ----------
-    half : complex array (..., box, box//2+1)
-        Half transforms.
-    box : int
-        Edge of the images; the half transform alone cannot tell an even from an odd box.
-    workers : int
-        Threads used over the leading axes.
+    Args:
+        half: Half transforms.
+        box: Edge of the images; the half transform alone cannot tell an even from an odd box.
+        workers: Threads used over the leading axes.
 
-    Returns
-    -------
-    array (..., box, box)
+    Returns:
         Real images, centre at `box//2`.
     """
     return _inverse(half, box, PLANE, workers)
@@ -72,20 +61,12 @@ def inverse_2d_rows(
 ) -> Float[np.ndarray, "n row box component"]:
     """Return some rows of the images of half transforms: the numbers of `inverse_2d`, sooner.
 
-    Parameters
-    ----------
-    half : complex array (n, box, column, component)
-        First columns of half transforms, all others zero; several components (images) a particle.
-    box : int
-        Edge of the images.
-    rows : int array (n, row)
-        Rows of each particle's images, from 0 to box-1; the image centre is `box//2`.
-    workers : int
-        Threads.
-
-    Returns
-    -------
-    array (n, row, box, component)
+    Args:
+        half: First columns of half transforms, all others zero; several components (images) a
+            particle.
+        box: Edge of the images.
+        rows: Rows of each particle's images, from 0 to box-1; the image centre is `box//2`.
+        workers: Threads.
     """
     columns = scipy.fft.ifft(half, axis=1, workers=workers)
     chosen = columns[np.arange(len(half))[:, None], (rows - box // 2) % box]
@@ -98,16 +79,9 @@ def sum_harmonics(
 ) -> Float[np.ndarray, "n_angles ..."]:
     """Real functions of an angle, from their orders m = 0, 1, ...: `sum_m F_m exp(i m a)`.
 
-    Parameters
-    ----------
-    harmonics : complex array (harmonic, ...)
-        Orders from 0; those of -m are the conjugates, and count.
-    n_angles : int
-        Angles `2 pi j / n_angles`; even, and at least twice the number of orders.
-
-    Returns
-    -------
-    array (n_angles, ...)
+    Args:
+        harmonics: Orders from 0; those of -m are the conjugates, and count.
+        n_angles: Angles `2 pi j / n_angles`; even, and at least twice the number of orders.
     """
     return np.asarray(scipy.fft.irfft(harmonics, n=n_angles, axis=0, norm="forward"))
 
@@ -117,16 +91,11 @@ def forward_3d(
 ) -> Complex[Array, "*batch box box half"]:
     """Half transforms of cubic volumes `(z, y, x)`.
 
-    Parameters
-    ----------
-    volume : array (..., box, box, box)
-        Real volumes, centre at `box//2`.
-    workers : int
-        Threads.
+    Args:
+        volume: Real volumes, centre at `box//2`.
+        workers: Threads.
 
-    Returns
-    -------
-    complex array (..., box, box, box//2+1)
+    Returns:
         Origin at the corner, phase origin at the volume's centre.
     """
     return _forward(volume, SPACE, workers)
@@ -137,18 +106,12 @@ def inverse_3d(
 ) -> Float[Array, "*batch box box box"]:
     """Volumes of half transforms; the inverse of `forward_3d`.
 
-    Parameters
-    ----------
-    half : complex array (..., box, box, box//2+1)
-        Half transforms.
-    box : int
-        Edge of the volumes.
-    workers : int
-        Threads.
+    Args:
+        half: Half transforms.
+        box: Edge of the volumes.
+        workers: Threads.
 
-    Returns
-    -------
-    array (..., box, box, box)
+    Returns:
         Real volumes, centre at `box//2`.
     """
     return _inverse(half, box, SPACE, workers)
@@ -161,18 +124,10 @@ def forward_3d_padded(
 
     Lines that hold nothing are not transformed: 58 % of the work for a box twice as large.
 
-    Parameters
-    ----------
-    volume : array (..., d, d, d)
-        Real volumes, centre at `d//2`.
-    box : int
-        Edge of the box, at least d.
-    workers : int
-        Threads.
-
-    Returns
-    -------
-    complex array (..., box, box, box//2+1)
+    Args:
+        volume: Real volumes, centre at `d//2`.
+        box: Edge of the box, at least d.
+        workers: Threads.
     """
     half = _transform("rfft", _wrap(volume, -1, box), -1, workers)
     for axis in (-2, -3):
@@ -185,20 +140,13 @@ def inverse_3d_cropped(
 ) -> Float[Array, "*batch d d d"]:
     """Middle parts of the volumes of half transforms: `inverse_3d` cropped, sooner.
 
-    Parameters
-    ----------
-    half : complex array (..., box, box, box//2+1)
-        Half transforms.
-    box : int
-        Edge of the volumes.
-    cropped : int
-        Edge d of what is wanted of them, at most `box`.
-    workers : int
-        Threads.
+    Args:
+        half: Half transforms.
+        box: Edge of the volumes.
+        cropped: Edge d of what is wanted of them, at most `box`.
+        workers: Threads.
 
-    Returns
-    -------
-    array (..., d, d, d)
+    Returns:
         Real volumes, centre at `d//2`.
     """
     half = _unwrap(_transform("ifft", half, -3, workers), -3, cropped)
@@ -217,9 +165,7 @@ def next_fast_len(at_least: int) -> int:
 def hermitian_weights(box: int) -> Float[np.ndarray, " half"]:
     """How often each column of a half transform counts in a sum over the full plane.
 
-    Returns
-    -------
-    float32 array (box//2+1,)
+    Returns:
         1 on the x=0 column and, for an even box, on the Nyquist column; 2 elsewhere.
     """
     weights = np.full(box // 2 + 1, 2.0, dtype=np.float32)
@@ -240,20 +186,11 @@ def shift_phases(
 
     A transform times this factor is the transform of the image moved by +shift.
 
-    Parameters
-    ----------
-    box : int
-        Edge of the images in pixels.
-    pixel_size_angstrom : float
-        Å per pixel.
-    shift_angstrom : array (n, 2)
-        Translations x, y in Å.
-    send : callable
-        Brings arrays to where the factors shall lie.
-
-    Returns
-    -------
-    complex64 array (n, box, box//2+1)
+    Args:
+        box: Edge of the images in pixels.
+        pixel_size_angstrom: Å per pixel.
+        shift_angstrom: Translations x, y in Å.
+        send: Brings arrays to where the factors shall lie.
     """
     fx = np.fft.rfftfreq(box, pixel_size_angstrom)
     fy = np.fft.fftfreq(box, pixel_size_angstrom)
@@ -270,16 +207,12 @@ def resize_half_2d(
     Growing from an even box drops its Nyquist row and column, which have no unambiguous place
     on the finer grid.
 
-    Parameters
-    ----------
-    half : complex array (..., box, box//2+1)
-        Half transforms.
-    box, new_box : int
-        Edges before and after.
+    Args:
+        half: Half transforms.
+        box: Edge before.
+        new_box: Edge after.
 
-    Returns
-    -------
-    complex array (..., new_box, new_box//2+1)
+    Returns:
         A new array.
     """
     old_rows, new_rows, columns = _shared_coefficients(box, new_box)

@@ -25,17 +25,13 @@ def n_shells(box: int) -> int:
 def frequency_grid_2d(box: int, pixel_size_angstrom: float) -> FrequencyGrid:
     """Spatial frequencies of a half transform.
 
-    Parameters
-    ----------
-    box : int
-        Edge of the image in pixels.
-    pixel_size_angstrom : float
-        Å per pixel.
+    Args:
+        box: Edge of the image in pixels.
+        pixel_size_angstrom: Å per pixel.
 
-    Returns
-    -------
-    fx, fy : float32 arrays (box, box//2+1)
-        Components along x (columns) and y (rows), in 1/Å.
+    Returns:
+        fx: Components along x (columns), in 1/Å.
+        fy: Along y (rows), in 1/Å.
     """
     fx = np.fft.rfftfreq(box, pixel_size_angstrom).astype(np.float32)
     fy = np.fft.fftfreq(box, pixel_size_angstrom).astype(np.float32)
@@ -91,16 +87,11 @@ def unit_vectors_3d(box: int) -> Float[np.ndarray, "3 box box half"]:
 def fit_box_2d(images: Float[Array, "*batch old old"], box: int) -> Float[Array, "*batch box box"]:
     """Pad with zeros or crop images in real space, keeping the centre pixel at `box//2`.
 
-    Parameters
-    ----------
-    images : array (..., old, old)
-        Square images.
-    box : int
-        Edge of the result in pixels.
+    Args:
+        images: Square images.
+        box: Edge of the result in pixels.
 
-    Returns
-    -------
-    array (..., box, box)
+    Returns:
         A new array of the same type.
     """
     old = images.shape[-1]

@@ -19,22 +19,14 @@ def sphere_mask(
 ) -> Float[np.ndarray, "box box box"]:
     """Sphere of ones with a raised-cosine edge outside its radius.
 
-    Parameters
-    ----------
-    box : int
-        Edge of the volume in voxels.
-    voxel_size_angstrom : float
-        Å per voxel.
-    centre_angstrom : tuple of 3
-        x, y, z from the box centre (voxel `box//2`), in Å.
-    radius_angstrom : float
-        The mask is 1 up to here.
-    soft_edge_angstrom : float
-        Width over which it falls to 0; 0 gives a hard edge.
+    Args:
+        box: Edge of the volume in voxels.
+        voxel_size_angstrom: Å per voxel.
+        centre_angstrom: x, y, z from the box centre (voxel `box//2`), in Å.
+        radius_angstrom: The mask is 1 up to here.
+        soft_edge_angstrom: Width over which it falls to 0; 0 gives a hard edge.
 
-    Returns
-    -------
-    float32 array (box, box, box)
+    Returns:
         Values in [0, 1], axes z, y, x.
     """
     axis = (np.arange(box) - box // 2) * voxel_size_angstrom
@@ -52,24 +44,16 @@ def ellipsoid_mask(
 ) -> Float[np.ndarray, "box box box"]:
     """Ellipsoid of ones along the axes of the grid, with a raised-cosine edge outside.
 
-    Parameters
-    ----------
-    box : int
-        Edge of the volume in voxels.
-    voxel_size_angstrom : float
-        Å per voxel.
-    centre_angstrom : tuple of 3
-        x, y, z from the box centre (voxel `box//2`), in Å.
-    radii_angstrom : tuple of 3
-        Along x, y, z; the mask is 1 up to here.
-    soft_edge_angstrom : float
-        Width over which it falls to 0; 0 gives a hard edge.
+    Args:
+        box: Edge of the volume in voxels.
+        voxel_size_angstrom: Å per voxel.
+        centre_angstrom: x, y, z from the box centre (voxel `box//2`), in Å.
+        radii_angstrom: Along x, y, z; the mask is 1 up to here.
+        soft_edge_angstrom: Width over which it falls to 0; 0 gives a hard edge.
 
-    Returns
-    -------
-    float32 array (box, box, box)
-        Values in [0, 1], axes z, y, x. The distance from the surface is taken to first order,
-        f (f - 1) / |grad f²/2| with f = |r / radii|, which is exact for a sphere.
+    Returns:
+        Values in [0, 1], axes z, y, x. The distance from the surface is taken to first order, f (f
+            - 1) / |grad f²/2| with f = |r / radii|, which is exact for a sphere.
     """
     axis = (np.arange(box) - box // 2) * voxel_size_angstrom
     x, y, z = (axis - c for c in centre_angstrom)
@@ -87,16 +71,12 @@ def cosine_edge(
 ) -> Float[np.ndarray, "*grid"]:
     """Fall as a raised cosine from 1 at distance 0 (and within) to 0 at the soft edge's width.
 
-    Parameters
-    ----------
-    distance_angstrom : array
-        Signed distance from the surface, positive outside, in Å.
-    soft_edge_angstrom : float
-        Width of the edge; 0 gives a step (1 on the surface).
+    Args:
+        distance_angstrom: Signed distance from the surface, positive outside, in Å.
+        soft_edge_angstrom: Width of the edge; 0 gives a step (1 on the surface).
 
-    Returns
-    -------
-    float32 array of the same shape
+    Returns:
+        A float32 array of the same shape.
     """
     if soft_edge_angstrom <= 0:
         return np.asarray(distance_angstrom <= 0, dtype=np.float32)
@@ -123,10 +103,8 @@ def resample_mask(
 def mask_bounds(mask: Float[np.ndarray, "nz ny nx"]) -> BoxBounds:
     """Smallest index box (slices along z, y, x) that holds every nonzero voxel.
 
-    Raises
-    ------
-    ValueError
-        If the mask is empty.
+    Raises:
+        ValueError: If the mask is empty.
     """
     bounds = []
     for axis in range(3):

@@ -15,11 +15,10 @@ from cryofocus.maths.symmetry import OperatorSet
 class PoseErrors:
     """Differences between two poses of each particle.
 
-    Attributes
-    ----------
-    angle_degrees : `(n,)` angle of the rotation from one to the other.
-    shift_angstrom : `(n,)` length of the difference of the shifts.
-    operator : `(n,)` symmetry operator under which the poses are nearest.
+    Attributes:
+        angle_degrees: `(n,)` angle of the rotation from one to the other.
+        shift_angstrom: `(n,)` length of the difference of the shifts.
+        operator: `(n,)` symmetry operator under which the poses are nearest.
     """
 
     angle_degrees: Float64[np.ndarray, " n"]
@@ -36,11 +35,10 @@ def pose_errors(
 
     A symmetric map looks the same at every copy of a pose, so that no image could tell them apart.
 
-    Parameters
-    ----------
-    pose : rotations A (n, 3, 3) and shifts in Å (n, 2).
-    true_pose : the same of the poses to compare with.
-    operators : of the map; none but the identity if left out.
+    Args:
+        pose: Rotations A (n, 3, 3) and shifts in Å (n, 2).
+        true_pose: The same of the poses to compare with.
+        operators: Of the map; none but the identity if left out.
     """
     operators = operators or OperatorSet.point_group("C1")
     rotation, shift = pose

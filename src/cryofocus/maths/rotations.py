@@ -19,14 +19,10 @@ VIEW_RINGS = 20
 def rotation_from_euler(euler_degrees: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3 3"]:
     """Rotation matrices of RELION's Euler angles.
 
-    Parameters
-    ----------
-    euler_degrees : array (n, 3)
-        rot, tilt, psi in degrees.
+    Args:
+        euler_degrees: Array (n, 3) rot, tilt, psi in degrees.
 
-    Returns
-    -------
-    float64 array (n, 3, 3)
+    Returns:
         A, as defined in the module's docstring.
     """
     active = Rotation.from_euler("ZYZ", np.asarray(euler_degrees, np.float64), degrees=True)
@@ -39,14 +35,10 @@ def euler_from_rotation(rotation: Float[np.ndarray, "n 3 3"]) -> Float[np.ndarra
     Where the tilt is 0 or 180 degrees only rot+psi or rot-psi is defined; the returned triple
     still gives back the matrix.
 
-    Parameters
-    ----------
-    rotation : array (n, 3, 3)
-        A, as defined in the module's docstring.
+    Args:
+        rotation: A, as defined in the module's docstring.
 
-    Returns
-    -------
-    float64 array (n, 3)
+    Returns:
         rot and psi in (-180, 180], tilt in [0, 180], degrees.
     """
     a = np.asarray(rotation, np.float64)
@@ -85,13 +77,10 @@ def order_by_view(axis: Float[np.ndarray, "n 3"]) -> Int[np.ndarray, " n"]:
     slice does not depend on the in-plane angle as a set of points, nor on which of two opposite
     views it is, so views are sorted along rings of the hemisphere, there and back.
 
-    Parameters
-    ----------
-    axis : (n, 3) unit vectors, the third rows of the rotations.
+    Args:
+        axis: (n, 3) unit vectors, the third rows of the rotations.
 
-    Returns
-    -------
-    (n,) int array
+    Returns:
         Indices of the views in their order.
     """
     upward = axis * np.where(axis[:, 2:] < 0, -1, 1)

@@ -79,10 +79,9 @@ def view_directions(
     half a step outside it are kept too, so that every direction has one of an equivalent view
     within reach.
 
-    Parameters
-    ----------
-    step_degrees : largest distance between neighbours, about.
-    operators : point group; none for the whole sphere.
+    Args:
+        step_degrees: Largest distance between neighbours, about.
+        operators: Point group; none for the whole sphere.
     """
     directions = healpix_directions(int(np.ceil(HEALPIX_DEGREES / step_degrees)))
     if operators is None or len(operators) == 1:

@@ -21,18 +21,16 @@ from scipy.optimize import linear_sum_assignment
 class Agreement:
     """Agreement of matched hard classes with the truth.
 
-    Attributes
-    ----------
-    kappa, accuracy
-        Pooled one-versus-rest, see the module's docstring.
-    cohen_kappa, fraction_correct
-        Cohen's kappa of the K x K table and the plain fraction of correct particles.
-    sensitivity, specificity, youden_j
-        Of each true class; NaN for a class that no particle has (or that all have).
-    confusion : (K, K) int
-        Particles by true class (row) and matched class (column).
-    matching : (K,) int
-        True class that each found class was matched to.
+    Attributes:
+        kappa: Pooled one-versus-rest, see the module's docstring.
+        accuracy: Pooled likewise.
+        cohen_kappa: Cohen's kappa of the K x K table.
+        fraction_correct: The plain fraction of correct particles.
+        sensitivity: Of each true class; NaN for a class that no particle has (or that all have).
+        specificity: Of each true class, likewise.
+        youden_j: Of each true class, likewise.
+        confusion: Particles by true class (row) and matched class (column).
+        matching: True class that each found class was matched to.
     """
 
     kappa: float
@@ -50,16 +48,15 @@ class Agreement:
 class Calibration:
     """Reliability of the highest posterior of each particle.
 
-    Attributes
-    ----------
-    mean_posterior, fraction_correct
-        Over all particles; equal, up to chance, when the posteriors mean something.
-    expected_error
-        Mean over particles of the absolute difference between the two within their bin.
-    bin_posterior, bin_fraction_correct : (bins,) float
-        The reliability curve; NaN in empty bins.
-    bin_particles : (bins,) int
-        Particles in each bin.
+    Attributes:
+        mean_posterior: Over all particles; equal to `fraction_correct`, up to chance, when the
+            posteriors mean something.
+        fraction_correct: Over all particles.
+        expected_error: Mean over particles of the absolute difference between the two within their
+            bin.
+        bin_posterior: The reliability curve's abscissa; NaN in empty bins.
+        bin_fraction_correct: Its ordinate; NaN in empty bins.
+        bin_particles: Particles in each bin.
     """
 
     mean_posterior: float
@@ -83,16 +80,12 @@ def match_classes(
 ) -> Int[np.ndarray, " k"]:
     """Match found to true classes so that as many particles as possible agree.
 
-    Parameters
-    ----------
-    found, truth : (n,) int
-        Class indices, 0 to n_classes - 1.
-    n_classes
-        K, the larger of the numbers of found and of true classes.
+    Args:
+        found: Class indices found, 0 to n_classes - 1.
+        truth: True class indices, 0 to n_classes - 1.
+        n_classes: K, the larger of the numbers of found and of true classes.
 
-    Returns
-    -------
-    int64 (K,)
+    Returns:
         ``matching[found]`` is the true class of a found one; a permutation (Hungarian method).
     """
     _, matching = linear_sum_assignment(confusion_matrix(truth, found, n_classes).T, maximize=True)
@@ -102,16 +95,11 @@ def match_classes(
 def posterior_kappa(posteriors: Float[np.ndarray, "n k"], truth: Int[np.ndarray, " n"]) -> float:
     """Kappa of a classifier whose classes are the true ones, such as an oracle.
 
-    Parameters
-    ----------
-    posteriors : (n, K) float
-        Class posteriors; the highest decides.
-    truth : (n,) int
-        True class indices.
+    Args:
+        posteriors: Class posteriors; the highest decides.
+        truth: True class indices.
 
-    Returns
-    -------
-    float
+    Returns:
         1 - (1 - p) K / (K - 1), without matching classes.
     """
     n_classes = int(posteriors.shape[1])
@@ -124,22 +112,17 @@ def measure_agreement(
 ) -> Agreement:
     """Match classes and count how well they agree.
 
-    Parameters
-    ----------
-    found, truth : (n,) int
-        Class indices, 0 to n_classes - 1; at least one particle.
-    n_classes
-        K >= 2, the larger of the numbers of found and of true classes.
+    Args:
+        found: Class indices found, 0 to n_classes - 1; at least one particle.
+        truth: True class indices, 0 to n_classes - 1.
+        n_classes: K >= 2, the larger of the numbers of found and of true classes.
 
-    Returns
-    -------
-    Agreement
+    Returns:
         Every figure of docs/evaluation.md.
 
-    Raises
-    ------
-    ValueError
-        If there is no particle, fewer than two classes, or an index outside 0 to K - 1.
+    Raises:
+        ValueError: If there is no particle, fewer than two classes, or an index outside 0 to K -
+            1.
     """
     if len(found) == 0 or n_classes < 2:
         raise ValueError(f"agreement needs particles and two classes: {len(found)}, {n_classes}")
@@ -174,18 +157,12 @@ def measure_calibration(
 ) -> Calibration:
     """Compare the highest posterior of each particle with how often it is right.
 
-    Parameters
-    ----------
-    max_posterior : (n,) float
-        Highest class posterior of each particle, 0 to 1.
-    correct : (n,) bool
-        Whether the matched hard class is the true one.
-    n_bins
-        Number of equal bins of the posterior between 0 and 1.
+    Args:
+        max_posterior: Highest class posterior of each particle, 0 to 1.
+        correct: Whether the matched hard class is the true one.
+        n_bins: Number of equal bins of the posterior between 0 and 1.
 
-    Returns
-    -------
-    Calibration
+    Returns:
         Overall means, reliability curve and expected calibration error (Guo et al., 2017).
     """
     index = np.minimum((max_posterior * n_bins).astype(np.int64), n_bins - 1)

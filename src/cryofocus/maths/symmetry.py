@@ -66,22 +66,15 @@ _CYCLIC_OR_DIHEDRAL = re.compile(r"([CD])([1-9]\d{0,2})")
 class OperatorSet:
     """Symmetry operators `x -> R x + t`, the identity first.
 
-    Attributes
-    ----------
-    name : str
-        How to speak of them: "C2", "helix of 5", "operators.txt".
-    rotation : float64 array (n, 3, 3)
-        R, acting on (x, y, z).
-    translation_angstrom : float64 array (n, 3)
-        t in Å; the rotation is about the box centre.
-    is_group : bool
-        Whether products of any two are in the set again. Helices and lists need not be.
+    Attributes:
+        name: How to speak of them: "C2", "helix of 5", "operators.txt".
+        rotation: R, acting on (x, y, z).
+        translation_angstrom: t in Å; the rotation is about the box centre.
+        is_group: Whether products of any two are in the set again. Helices and lists need not be.
 
-    Raises
-    ------
-    ValueError
-        If a matrix is no rotation, the first operator is not the identity, two are the same, or
-        a group is not closed.
+    Raises:
+        ValueError: If a matrix is no rotation, the first operator is not the identity, two are the
+            same, or a group is not closed.
     """
 
     name: str
@@ -110,16 +103,12 @@ class OperatorSet:
     def point_group(cls, name: str) -> OperatorSet:
         """Make the operators of a point group.
 
-        Parameters
-        ----------
-        name : str
-            C1, C2, ..., D1, D2, ..., T, O, I (the same as I2), I1, I2, I3 or I4, in either case.
-            Axes as in the module's docstring.
+        Args:
+            name: C1, C2, ..., D1, D2, ..., T, O, I (the same as I2), I1, I2, I3 or I4, in either
+                case. Axes as in the module's docstring.
 
-        Raises
-        ------
-        SettingError
-            If there is no such group; the message lists those there are.
+        Raises:
+            SettingError: If there is no such group; the message lists those there are.
         """
         wanted = name.strip().upper()
         match = _CYCLIC_OR_DIHEDRAL.fullmatch(wanted)
@@ -141,19 +130,13 @@ class OperatorSet:
     def helix(cls, twist_degrees: float, rise_angstrom: float, n: int) -> OperatorSet:
         """Make n operators of a helix along z, those nearest to the identity: 0, 1, -1, 2, ...
 
-        Parameters
-        ----------
-        twist_degrees : float
-            Turn about z from one subunit to the next, right-handed.
-        rise_angstrom : float
-            Way along z from one subunit to the next, in Å.
-        n : int
-            Number of copies.
+        Args:
+            twist_degrees: Turn about z from one subunit to the next, right-handed.
+            rise_angstrom: Way along z from one subunit to the next, in Å.
+            n: Number of copies.
 
-        Raises
-        ------
-        SettingError
-            If n is below 1, a number is not finite, or two subunits fall together.
+        Raises:
+            SettingError: If n is below 1, a number is not finite, or two subunits fall together.
         """
         if n < 1 or not np.isfinite([twist_degrees, rise_angstrom]).all():
             raise SettingError(
@@ -186,16 +169,11 @@ class OperatorSet:
     ) -> tuple[Float[np.ndarray, "m n 3 3"], Float[np.ndarray, "m n 2"]]:
         """Give the poses of the copies of some particles under every operator.
 
-        Parameters
-        ----------
-        rotation : array (m, 3, 3)
-            A of the particles.
-        shift_angstrom : array (m, 2)
-            Their shifts o in Å.
+        Args:
+            rotation: A of the particles.
+            shift_angstrom: Their shifts o in Å.
 
-        Returns
-        -------
-        array (m, n, 3, 3), array (m, n, 2)
+        Returns:
             A' and o' of the module's docstring, by particle and operator.
         """
         copies = np.einsum("mij,nkj->mnik", rotation, self.rotation)
@@ -225,16 +203,11 @@ def derive_operators(
     Each R is the rotation nearest to the mean of `A_copy^T A_first` over the particles (chordal
     mean), each t the least-squares solution of `(A_copy t)[:2] = o_copy - o_first`.
 
-    Parameters
-    ----------
-    rotation : array (m, n, 3, 3)
-        A of the n copies of m particles, operators in the same order for all.
-    shift_angstrom : array (m, n, 2)
-        Their shifts in Å.
+    Args:
+        rotation: A of the n copies of m particles, operators in the same order for all.
+        shift_angstrom: Their shifts in Å.
 
-    Returns
-    -------
-    OperatorSet or None
+    Returns:
         n operators relative to the first; None if the particles tell of different ones.
     """
     each = np.einsum("mnji,mjk->mnik", rotation, rotation[:, 0])

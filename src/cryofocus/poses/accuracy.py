@@ -32,12 +32,11 @@ FIRST_ANGLE_RADIANS, FIRST_SHIFT_ANGSTROM = np.radians(1.0), 3.0
 class PoseAccuracy:
     """Errors that a set's poses seem to have.
 
-    Attributes
-    ----------
-    angle_sd_degrees : standard deviation of each of three rotations.
-    shift_sd_angstrom : standard deviation of each of two shifts.
-    excess : how much of the residuals, in units of noise, has the shape of pose errors; 0 for
-        exact poses.
+    Attributes:
+        angle_sd_degrees: Standard deviation of each of three rotations.
+        shift_sd_angstrom: Standard deviation of each of two shifts.
+        excess: How much of the residuals, in units of noise, has the shape of pose errors; 0 for
+            exact poses.
     """
 
     angle_sd_degrees: float
@@ -53,11 +52,10 @@ class PoseAccuracy:
 def measure_accuracy(consensus: Consensus, n_shells: int, kernels: SliceKernels) -> PoseAccuracy:
     """Estimate the errors of poses from a sample of the images.
 
-    Parameters
-    ----------
-    consensus : images at their poses, and the map they are compared with.
-    n_shells : shells compared.
-    kernels : slice kernels of the device.
+    Args:
+        consensus: Images at their poses, and the map they are compared with.
+        n_shells: Shells compared.
+        kernels: Slice kernels of the device.
     """
     images = consensus.images
     reference = make_reference(consensus.map.full, images, n_shells)
@@ -86,10 +84,9 @@ def estimate_accuracy(
 ) -> PoseAccuracy:
     """Estimate the spread of pose errors by expectation maximisation.
 
-    Parameters
-    ----------
-    gradient : of the log-likelihood by the pose, at the poses given.
-    information : Fisher information on the pose; of particles that say nothing, zero.
+    Args:
+        gradient: Of the log-likelihood by the pose, at the poses given.
+        information: Fisher information on the pose; of particles that say nothing, zero.
     """
     says_something = np.trace(information, axis1=1, axis2=2) > 0
     gradient, information = gradient[says_something], information[says_something]

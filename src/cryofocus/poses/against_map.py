@@ -29,10 +29,9 @@ CLEARLY = 20.0
 class MapPasses:
     """How to refine against a given map.
 
-    Attributes
-    ----------
-    sign : contrast sign to keep; None lets the agreement with the map decide.
-    n_shells : shells compared at most.
+    Attributes:
+        sign: Contrast sign to keep; None lets the agreement with the map decide.
+        n_shells: Shells compared at most.
     """
 
     sign: int | None
@@ -53,13 +52,12 @@ def refine_against_map(
 ) -> RefinedImages:
     """Refine all poses against one map until they stay.
 
-    Parameters
-    ----------
-    images : prepared images at the poses to start from.
-    volume : map on their grid, in any grey scale; both half sets are compared with it.
-    kernels : slice kernels of the device.
-    passes : contrast and band.
-    advance : called with the number of particles done, in each pass all of them.
+    Args:
+        images: Prepared images at the poses to start from.
+        volume: Map on their grid, in any grey scale; both half sets are compared with it.
+        kernels: Slice kernels of the device.
+        passes: Contrast and band.
+        advance: Called with the number of particles done, in each pass all of them.
     """
     fit = fit_map(images, volume, first_noise(images), kernels)
     if passes.sign is None and fit.is_inverted:

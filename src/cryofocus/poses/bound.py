@@ -28,16 +28,13 @@ def pose_bound(
 ) -> Float64[np.ndarray, "n 5 5"]:
     """Return the least covariance of the poses of some particles.
 
-    Parameters
-    ----------
-    images : prepared images at their true poses.
-    volume : the true map, in the grey scale of the images; where particles differ, their mean.
-    kernels : slice kernels of the device.
-    which : the particles.
+    Args:
+        images: Prepared images at their true poses.
+        volume: The true map, in the grey scale of the images; where particles differ, their mean.
+        kernels: Slice kernels of the device.
+        which: The particles.
 
-    Returns
-    -------
-    float64 array (n, 5, 5)
+    Returns:
         Parameters as in `Poses.covariance`; at most that of a very wide prior.
     """
     grid = map_to_grid(volume, PADDING * images.particles.box)

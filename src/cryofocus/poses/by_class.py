@@ -30,10 +30,9 @@ Volume = Float32[np.ndarray, "box box box"]
 class ClassReferences:
     """What the particles of each class and half set are compared with.
 
-    Attributes
-    ----------
-    halves : `[class][half set - 1]` maps, filtered to what both half sets agree on.
-    n_shells : shells compared.
+    Attributes:
+        halves: `[class][half set - 1]` maps, filtered to what both half sets agree on.
+        n_shells: Shells compared.
     """
 
     halves: tuple[tuple[Volume, Volume], ...]
@@ -45,12 +44,11 @@ class ClassReferences:
     ) -> ClassReferences:
         """Put each class's map of the focus region into the consensus.
 
-        Parameters
-        ----------
-        consensus : what all classes share.
-        maps : of the classes.
-        mask : focus mask; None where classes may differ anywhere.
-        n_shells : shells to compare.
+        Args:
+            consensus: What all classes share.
+            maps: Of the classes.
+            mask: Focus mask; None where classes may differ anywhere.
+            n_shells: Shells to compare.
         """
         shared = denoise_half_maps(consensus.map.halves, consensus.map.fsc)
         references = []
@@ -75,10 +73,9 @@ class ClassReferences:
 class Membership:
     """Which map each particle is compared with.
 
-    Attributes
-    ----------
-    labels : `(particle,)` class, counted from 0.
-    half_set : `(particle,)` 1 or 2.
+    Attributes:
+        labels: `(particle,)` class, counted from 0.
+        half_set: `(particle,)` 1 or 2.
     """
 
     labels: Int[np.ndarray, " particle"]
@@ -101,14 +98,13 @@ def refine_by_class(
 ) -> Poses:
     """Refine all poses, each against its class's map of its half set.
 
-    Parameters
-    ----------
-    consensus : images at their present poses, noise and intensities.
-    references : maps of the classes.
-    membership : class and half set of every particle.
-    prior : what is known of the poses.
-    kernels : slice kernels of the device.
-    advance : called with the number of particles done.
+    Args:
+        consensus: Images at their present poses, noise and intensities.
+        references: Maps of the classes.
+        membership: Class and half set of every particle.
+        prior: What is known of the poses.
+        kernels: Slice kernels of the device.
+        advance: Called with the number of particles done.
     """
     images = consensus.images
     found = Poses.empty(len(images))

@@ -32,13 +32,12 @@ SAMPLE_PARTICLES = 160
 class Calibration:
     """What was measured of the images.
 
-    Attributes
-    ----------
-    sign : contrast sign under which the reference fits.
-    grey_scale : what the reference has to be multiplied by.
-    noise : noise spectra.
-    scale_variance : of the particles' intensities, around 1.
-    gain : mean log-likelihood of a sampled image over nothing but noise.
+    Attributes:
+        sign: Contrast sign under which the reference fits.
+        grey_scale: What the reference has to be multiplied by.
+        noise: Noise spectra.
+        scale_variance: Of the particles' intensities, around 1.
+        gain: Mean log-likelihood of a sampled image over nothing but noise.
     """
 
     sign: int
@@ -86,14 +85,13 @@ def calibrate(
 ) -> Calibration:
     """Search a sample of the images and measure what the search of all needs.
 
-    Parameters
-    ----------
-    images : prepared images; the sign of their treatment is a first guess.
-    volume : reference on the images' grid, protein positive, in any grey scale.
-    scope : what to search.
-    kernels : slice kernels of the device.
-    sign : contrast sign to keep; None tries both.
-    advance : called with the number of particles done, `n_searches` times the sample in all.
+    Args:
+        images: Prepared images; the sign of their treatment is a first guess.
+        volume: Reference on the images' grid, protein positive, in any grey scale.
+        scope: What to search.
+        kernels: Slice kernels of the device.
+        sign: Contrast sign to keep; None tries both.
+        advance: Called with the number of particles done, `n_searches` times the sample in all.
     """
     sample = choose_sample(len(images))
     noise = flat_noise(power_of_images(images, images.largest_band(), sample))

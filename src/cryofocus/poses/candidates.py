@@ -16,11 +16,11 @@ from cryofocus.maths.symmetry import OperatorSet
 class Candidates:
     """Poses that particles may have.
 
-    Attributes
-    ----------
-    rotation : `(n, candidate, 3, 3)` A of `cryofocus.maths.rotations`.
-    shift_angstrom : `(n, candidate, 2)`.
-    log_likelihood : `(n, candidate)` falling along each row; minus infinity where there is none.
+    Attributes:
+        rotation: `(n, candidate, 3, 3)` A of `cryofocus.maths.rotations`.
+        shift_angstrom: `(n, candidate, 2)`.
+        log_likelihood: `(n, candidate)` falling along each row; minus infinity where there is
+            none.
     """
 
     rotation: Float64[np.ndarray, "n candidate 3 3"]
@@ -50,11 +50,11 @@ class Candidates:
     def distinct(self, operators: OperatorSet, degrees: float, n: int) -> Candidates:
         """Keep the best few that differ, up to symmetry, by more than some degrees.
 
-        Parameters
-        ----------
-        operators : poses that these carry into each other are the same.
-        degrees : nearer than this to a better one is no other answer.
-        n : candidates to keep; where a particle has fewer, the last ones are of likelihood zero.
+        Args:
+            operators: Poses that these carry into each other are the same.
+            degrees: Nearer than this to a better one is no other answer.
+            n: Candidates to keep; where a particle has fewer, the last ones are of likelihood
+                zero.
         """
         kept = np.zeros((len(self), n), np.int64)
         found = np.zeros((len(self), n), bool)

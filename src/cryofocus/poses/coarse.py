@@ -44,15 +44,14 @@ ENTRIES_PER_CANDIDATE = 4
 class CoarseGrid:
     """Slices of the reference along all views, and the turns and shifts to try.
 
-    Attributes
-    ----------
-    polar : rings, and the in-plane turns.
-    views : `(view, 3, 3)` rotations with psi 0.
-    shift_angstrom : `(shift, 2)`.
-    slices : `(harmonic, ring, view)` conjugated harmonics of the slices, weighted for sums over
-        the plane.
-    power : `(view, ring)` what each ring adds to a slice's power.
-    phases : `(shift, ring, half_angle)` what centres an image by each shift.
+    Attributes:
+        polar: Rings, and the in-plane turns.
+        views: `(view, 3, 3)` rotations with psi 0.
+        shift_angstrom: `(shift, 2)`.
+        slices: `(harmonic, ring, view)` conjugated harmonics of the slices, weighted for sums over
+            the plane.
+        power: `(view, ring)` what each ring adds to a slice's power.
+        phases: `(shift, ring, half_angle)` what centres an image by each shift.
     """
 
     polar: PolarGrid
@@ -74,14 +73,13 @@ class CoarseGrid:
     ) -> CoarseGrid:
         """Cut the slices of a reference.
 
-        Parameters
-        ----------
-        grid : padded transform of the reference.
-        polar : rings to cut along.
-        directions : of the views.
-        shift_angstrom : to try.
-        extent_angstrom : edge of the images.
-        kernels : slice kernels of the device.
+        Args:
+            grid: Padded transform of the reference.
+            polar: Rings to cut along.
+            directions: Of the views.
+            shift_angstrom: To try.
+            extent_angstrom: Edge of the images.
+            kernels: Slice kernels of the device.
         """
         views = rotations_to_views(directions)
         rows = views[:, :2].astype(np.float32)
@@ -116,13 +114,12 @@ class CoarseGrid:
     ) -> Candidates:
         """Compare images with everything, and keep the best few poses of each.
 
-        Parameters
-        ----------
-        data : images, not centred by anything.
-        prior : of the intensities.
-        operators : symmetry of the reference; equivalent poses count as one.
-        n_candidates : poses to keep of each particle.
-        workers : threads.
+        Args:
+            data: Images, not centred by anything.
+            prior: Of the intensities.
+            operators: Symmetry of the reference; equivalent poses count as one.
+            n_candidates: Poses to keep of each particle.
+            workers: Threads.
         """
         samples = self._sample(data)
         quadratic = self._ring_precision(data) @ self.power.T

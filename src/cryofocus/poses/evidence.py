@@ -21,11 +21,10 @@ def log_likelihood(
     The same as `cryofocus.poses.likelihood` maximises. With `ANY_SCALE` it is `l^2 / (2 q)`, half
     the square of the correlation in units of its noise.
 
-    Parameters
-    ----------
-    linear : l, the product of whitened image and slice; shapes broadcast.
-    quadratic : q, the slice's own power as the image would show it.
-    prior : normal distribution of the intensities.
+    Args:
+        linear: l, the product of whitened image and slice; shapes broadcast.
+        quadratic: q, the slice's own power as the image would show it.
+        prior: Normal distribution of the intensities.
     """
     if prior.variance == 0:
         return np.asarray(prior.mean * linear - 0.5 * prior.mean**2 * quadratic, np.float64)

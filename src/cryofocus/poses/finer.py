@@ -45,14 +45,13 @@ def search_around(
 ) -> Candidates:
     """Compare images at the neighbours of their candidates and take the best of each.
 
-    Parameters
-    ----------
-    data : images of the particles.
-    grid : padded transform of the reference.
-    prior : of the intensities.
-    start : candidates; those of likelihood zero are looked at like all others.
-    step : how far the neighbours are: 27 turns, 7 shifts.
-    kernels : slice kernels of the device.
+    Args:
+        data: Images of the particles.
+        grid: Padded transform of the reference.
+        prior: Of the intensities.
+        start: Candidates; those of likelihood zero are looked at like all others.
+        step: How far the neighbours are: 27 turns, 7 shifts.
+        kernels: Slice kernels of the device.
     """
     turns = neighbouring_turns(step.degrees)
     bytes_each = start.log_likelihood.shape[1] * len(turns) * len(data.band) * 8

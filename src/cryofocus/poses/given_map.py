@@ -35,9 +35,9 @@ SPARSE = 4
 class MapFit:
     """How much of each shell of a map the images show.
 
-    Attributes
-    ----------
-    linear, quadratic : `(n_shells,)` sums over images; their ratio is the factor.
+    Attributes:
+        linear: `(n_shells,)` sums over images.
+        quadratic: `(n_shells,)` sums over images; the ratio of the two is the factor.
     """
 
     linear: Float64[np.ndarray, " n_shells"]
@@ -79,12 +79,11 @@ def fit_map(
 ) -> MapFit:
     """Compare a sample of images with a map at their poses, shell by shell.
 
-    Parameters
-    ----------
-    images : prepared images.
-    volume : map on their grid, in any grey scale.
-    noise : noise spectra, or the images' whole power.
-    kernels : slice kernels of the device.
+    Args:
+        images: Prepared images.
+        volume: Map on their grid, in any grey scale.
+        noise: Noise spectra, or the images' whole power.
+        kernels: Slice kernels of the device.
     """
     band, edge = images.largest_band(), PADDING * images.particles.box
     grid = map_to_grid(volume, edge)[..., None]
@@ -115,13 +114,12 @@ def model_of_map(
 ) -> PoseModel:
     """Make the model of a map: its shells as the images show them, and the noise beside it.
 
-    Parameters
-    ----------
-    images : prepared images.
-    volume : map on their grid, in any grey scale.
-    fit : of this map to these images.
-    n_shells : shells compared.
-    kernels : slice kernels of the device.
+    Args:
+        images: Prepared images.
+        volume: Map on their grid, in any grey scale.
+        fit: Of this map to these images.
+        n_shells: Shells compared.
+        kernels: Slice kernels of the device.
     """
     factors = np.maximum(fit.factors, 0)
     factors[fit.n_shells :] = 0

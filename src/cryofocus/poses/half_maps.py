@@ -30,14 +30,11 @@ WINDOW, MARGIN = 0.5, 2.0
 def denoise_half_maps(halves: HalfMaps, fsc: Float[np.ndarray, " n_shells"]) -> HalfMaps:
     """Filter two half maps by their FSC, then weight every voxel by its share of signal.
 
-    Parameters
-    ----------
-    halves : unfiltered half maps.
-    fsc : their Fourier shell correlation.
+    Args:
+        halves: Unfiltered half maps.
+        fsc: Their Fourier shell correlation.
 
-    Returns
-    -------
-    tuple of two arrays (z, y, x)
+    Returns:
         Each depends on the other map through the FSC alone.
     """
     first, second = (_weigh(half, fsc) for half in filter_half_maps(halves, fsc))
@@ -49,11 +46,10 @@ def symmetrise(
 ) -> MapEstimate:
     """Return the mean of a map and of its half maps over the operators of a point group.
 
-    Parameters
-    ----------
-    estimate : map, half maps and FSC.
-    operators : the group.
-    voxel_size_angstrom : of the maps.
+    Args:
+        estimate: Map, half maps and FSC.
+        operators: The group.
+        voxel_size_angstrom: Of the maps.
     """
     full, first, second = (
         symmetrise_map(volume, operators, voxel_size_angstrom)

@@ -29,11 +29,10 @@ from cryofocus.poses.reference import PoseReference
 class PoseModel:
     """What images are compared with.
 
-    Attributes
-    ----------
-    reference : map and derivatives.
-    noise : noise spectra.
-    scale_prior : of the particles' intensities, relative to the map.
+    Attributes:
+        reference: Map and derivatives.
+        noise: Noise spectra.
+        scale_prior: Of the particles' intensities, relative to the map.
     """
 
     reference: PoseReference
@@ -45,12 +44,11 @@ class PoseModel:
 class Agreement:
     """Log-likelihood of some particles at their poses, with its first two derivatives.
 
-    Attributes
-    ----------
-    log_likelihood : `(n,)` over an image of nothing but noise.
-    objective : `(n,)` the same with the intensity's prior: what the best pose maximises.
-    gradient : `(n, 5)` of the objective by the pose; parameters as in `Poses.covariance`.
-    information : `(n, 5, 5)` Fisher information on the pose, the intensity being free.
+    Attributes:
+        log_likelihood: `(n,)` over an image of nothing but noise.
+        objective: `(n,)` the same with the intensity's prior: what the best pose maximises.
+        gradient: `(n, 5)` of the objective by the pose; parameters as in `Poses.covariance`.
+        information: `(n, 5, 5)` Fisher information on the pose, the intensity being free.
     """
 
     log_likelihood: Float64[np.ndarray, " n"]
@@ -70,14 +68,14 @@ class Agreement:
 class PoseData:
     """Matched-filtered images of some particles, ready to be compared at any pose near theirs.
 
-    Attributes
-    ----------
-    band : points compared.
-    data : `(n, point)` `C Y / sigma2`, Hermitian weights included, centred by `centre_angstrom`.
-    precision : `(n, point)` `C^2 / sigma2`, Hermitian weights included.
-    centre_angstrom : `(n, 2)` shift that the data have been moved by.
-    magnification : `(n, 2, 2)` frequencies of the image to those of the specimen.
-    pixel_size_angstrom : of the images.
+    Attributes:
+        band: Points compared.
+        data: `(n, point)` `C Y / sigma2`, Hermitian weights included, centred by
+            `centre_angstrom`.
+        precision: `(n, point)` `C^2 / sigma2`, Hermitian weights included.
+        centre_angstrom: `(n, 2)` shift that the data have been moved by.
+        magnification: `(n, 2, 2)` frequencies of the image to those of the specimen.
+        pixel_size_angstrom: Of the images.
     """
 
     band: Band
@@ -124,12 +122,12 @@ def compare(
 ) -> Agreement:
     """Compare images with slices of the map at some poses.
 
-    Parameters
-    ----------
-    data : the images.
-    model : map, noise and intensities.
-    rotation, shift_angstrom : the poses.
-    kernels : slice kernels of the device.
+    Args:
+        data: The images.
+        model: Map, noise and intensities.
+        rotation: Rotations of the poses.
+        shift_angstrom: Their shifts.
+        kernels: Slice kernels of the device.
     """
     grid, padded = model.reference.grid, PADDING * data.band.box
     # A point of the padded grid turns by this much of an angle for every Å of shift.

@@ -29,14 +29,13 @@ SPARE_HARMONICS = 2
 class PolarGrid:
     """Rings of the Fourier plane and what is seen on them.
 
-    Attributes
-    ----------
-    rings : `(ring,)` radii in cycles per box: 1, 2, ... to the resolution.
-    angle : `(half_angle,)` azimuths in radians, from -90 degrees to below 90.
-    n_harmonics : orders 0 to n_harmonics - 1 hold all that the particle can show.
-    n_turns : even number of angles at which the in-plane turn is tried.
-    box : edge of the images that are sampled, just large enough for the rings.
-    inside : `(box, box)` pixels that the shifted particle can reach.
+    Attributes:
+        rings: `(ring,)` radii in cycles per box: 1, 2, ... to the resolution.
+        angle: `(half_angle,)` azimuths in radians, from -90 degrees to below 90.
+        n_harmonics: Orders 0 to n_harmonics - 1 hold all that the particle can show.
+        n_turns: Even number of angles at which the in-plane turn is tried.
+        box: Edge of the images that are sampled, just large enough for the rings.
+        inside: `(box, box)` pixels that the shifted particle can reach.
     """
 
     rings: Float32[np.ndarray, " ring"]
@@ -56,12 +55,11 @@ class PolarGrid:
     ) -> PolarGrid:
         """Lay rings out for a particle.
 
-        Parameters
-        ----------
-        n_rings : the last ring's radius in cycles per box.
-        particle_radius : in units of the box's edge.
-        reach : farthest that any part of a shifted particle lies from the centre, likewise.
-        step_degrees : largest step of the in-plane turn.
+        Args:
+            n_rings: The last ring's radius in cycles per box.
+            particle_radius: In units of the box's edge.
+            reach: Farthest that any part of a shifted particle lies from the centre, likewise.
+            step_degrees: Largest step of the in-plane turn.
         """
         n_harmonics = int(np.ceil(2 * np.pi * n_rings * particle_radius)) + SPARE_HARMONICS
         # What the image holds out to its reach must not fold back onto the particle's orders.

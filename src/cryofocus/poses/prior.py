@@ -20,12 +20,11 @@ class PosePrior:
     Rotations A have the density exp(tr(A0^T A) / (2 sd^2)) around the given A0 (von Mises and
     Fisher), which is normal where the deviation is small and smooth where it is not.
 
-    Attributes
-    ----------
-    rotation : `(n, 3, 3)` the given rotations.
-    shift_angstrom : `(n, 2)` the given shifts.
-    angle_sd_radians : standard deviation of each rotation.
-    shift_sd_angstrom : standard deviation of each shift.
+    Attributes:
+        rotation: `(n, 3, 3)` the given rotations.
+        shift_angstrom: `(n, 2)` the given shifts.
+        angle_sd_radians: Standard deviation of each rotation.
+        shift_sd_angstrom: Standard deviation of each shift.
     """
 
     rotation: Float64[np.ndarray, "n 3 3"]

@@ -24,11 +24,10 @@ from cryofocus.maths.fourier import next_fast_len, resize_volume
 class PoseReference:
     """A map and its derivatives by the frequency, in a grid just large enough for a band.
 
-    Attributes
-    ----------
-    grid : `(edge, edge, edge//2+1, 4)` padded transforms of the map, and of the map times x, y, z
-        from its centre in units of edge/(2 pi) voxels; see `SliceKernels.pose_moments`.
-    n_shells : shells of the images that are compared.
+    Attributes:
+        grid: `(edge, edge, edge//2+1, 4)` padded transforms of the map, and of the map times x, y,
+            z from its centre in units of edge/(2 pi) voxels; see `SliceKernels.pose_moments`.
+        n_shells: Shells of the images that are compared.
     """
 
     grid: Complex64[np.ndarray, "edge edge half 4"]
@@ -44,11 +43,10 @@ def make_reference(
 ) -> PoseReference:
     """Lay a map out for the slices of some images and their derivatives.
 
-    Parameters
-    ----------
-    volume : map on the images' grid, filtered as it is to be compared.
-    images : whose magnifications count.
-    n_shells : shells 0 to n_shells - 1 are compared.
+    Args:
+        volume: Map on the images' grid, filtered as it is to be compared.
+        images: Whose magnifications count.
+        n_shells: Shells 0 to n_shells - 1 are compared.
     """
     box = volume.shape[0]
     n_shells = min(n_shells, images.largest_band().n_shells)

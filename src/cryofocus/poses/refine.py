@@ -42,19 +42,16 @@ def refine_poses(
 ) -> Poses:
     """Refine the poses of some particles against a map, starting at those they have.
 
-    Parameters
-    ----------
-    images : prepared images; their particles' poses are the start.
-    model : map with derivatives, noise and intensities.
-    kernels : slice kernels of the device.
-    which : particles, in the order of the result; all by default.
-    prior : what is known of the poses, one row for every particle of the set; by default a very
-        wide one about the start.
-    advance : called with the number of particles done.
+    Args:
+        images: Prepared images; their particles' poses are the start.
+        model: Map with derivatives, noise and intensities.
+        kernels: Slice kernels of the device.
+        which: Particles, in the order of the result; all by default.
+        prior: What is known of the poses, one row for every particle of the set; by default a very
+            wide one about the start.
+        advance: Called with the number of particles done.
 
-    Returns
-    -------
-    Poses
+    Returns:
         With the covariance of what images and prior leave open.
     """
     chosen = np.arange(len(images)) if which is None else np.asarray(which)

@@ -19,13 +19,12 @@ ROTATIONS, SHIFTS = slice(0, 3), slice(3, 5)
 class Poses:
     """Poses of some particles and the errors to expect in them.
 
-    Attributes
-    ----------
-    rotation : `(n, 3, 3)` A of `cryofocus.maths.rotations`.
-    shift_angstrom : `(n, 2)` what centres the particle, x and y.
-    covariance : `(n, 5, 5)` of the errors: three infinitesimal rotations w in radians about the
-        volume's x, y and z axes, A -> A exp([w]), and the two shifts in Å.
-    log_likelihood_gain : `(n,)` over an image of nothing but noise, natural logarithm.
+    Attributes:
+        rotation: `(n, 3, 3)` A of `cryofocus.maths.rotations`.
+        shift_angstrom: `(n, 2)` what centres the particle, x and y.
+        covariance: `(n, 5, 5)` of the errors: three infinitesimal rotations w in radians about the
+            volume's x, y and z axes, A -> A exp([w]), and the two shifts in Å.
+        log_likelihood_gain: `(n,)` over an image of nothing but noise, natural logarithm.
     """
 
     rotation: Float64[np.ndarray, "n 3 3"]

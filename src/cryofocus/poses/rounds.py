@@ -43,12 +43,11 @@ LEAST_ANGLE_DEGREES, LEAST_SHIFT_ANGSTROM = 0.01, 0.01
 class RoundSettings:
     """How to refine in rounds.
 
-    Attributes
-    ----------
-    sign : contrast sign to keep; None lets the density of the first consensus decide.
-    max_resolution_angstrom : finest detail compared; None takes what the half maps agree on.
-    max_rounds : rounds at most.
-    operators : symmetry that every consensus is given; None for none.
+    Attributes:
+        sign: Contrast sign to keep; None lets the density of the first consensus decide.
+        max_resolution_angstrom: Finest detail compared; None takes what the half maps agree on.
+        max_rounds: Rounds at most.
+        operators: Symmetry that every consensus is given; None for none.
     """
 
     sign: int | None = None
@@ -61,12 +60,11 @@ class RoundSettings:
 class RefinedImages:
     """Images at refined poses.
 
-    Attributes
-    ----------
-    images : the images, with the contrast sign that makes density positive.
-    poses : their poses, with the errors to expect.
-    prior : what was learnt of the errors of the given poses.
-    n_rounds : rounds it took.
+    Attributes:
+        images: The images, with the contrast sign that makes density positive.
+        poses: Their poses, with the errors to expect.
+        prior: What was learnt of the errors of the given poses.
+        n_rounds: Rounds it took.
     """
 
     images: ParticleImages
@@ -85,13 +83,12 @@ def refine_in_rounds(
 ) -> RefinedImages:
     """Reconstruct and refine until the poses stay.
 
-    Parameters
-    ----------
-    images : prepared images at the poses to start from.
-    half_set : `(particle,)` 1 or 2.
-    kernels : slice kernels of the device.
-    settings : defaults if left out.
-    advance : called with the number of particles done, in each round all of them.
+    Args:
+        images: Prepared images at the poses to start from.
+        half_set: `(particle,)` 1 or 2.
+        kernels: Slice kernels of the device.
+        settings: Defaults if left out.
+        advance: Called with the number of particles done, in each round all of them.
     """
     settings = settings or RoundSettings()
     membership = Membership.of_one_class(half_set)
@@ -137,10 +134,9 @@ def moved_share(particles: ParticleSet, poses: Poses) -> float:
 
     The larger of the ratios of medians, of turns and of shifts.
 
-    Parameters
-    ----------
-    particles : at their former poses.
-    poses : the new ones.
+    Args:
+        particles: At their former poses.
+        poses: The new ones.
     """
     turned = geodesic_degrees(particles.rotation, poses.rotation)
     shifted = np.linalg.norm(particles.shift_angstrom - poses.shift_angstrom, axis=1)

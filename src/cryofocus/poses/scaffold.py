@@ -27,13 +27,12 @@ def fit_to_scaffold(
 ) -> tuple[RigidTransform, ...]:
     """Find the motion that brings the scaffold of each map onto that of a target.
 
-    Parameters
-    ----------
-    maps : of the classes.
-    target : map in the frame that all are to have.
-    mask : the scaffold, on the maps' grid.
-    voxel_size_angstrom : Å per voxel.
-    max_resolution_angstrom : finest detail compared.
+    Args:
+        maps: Of the classes.
+        target: Map in the frame that all are to have.
+        mask: The scaffold, on the maps' grid.
+        voxel_size_angstrom: Å per voxel.
+        max_resolution_angstrom: Finest detail compared.
     """
     settings = FitSettings(max_resolution_angstrom, search="local")
     return tuple(
@@ -49,11 +48,11 @@ def move_by_class(
 ) -> tuple[Float64[np.ndarray, "n 3 3"], Float64[np.ndarray, "n 2"]]:
     """Return the poses of particles whose class maps have moved.
 
-    Parameters
-    ----------
-    rotation, shift_angstrom : poses.
-    labels : `(n,)` class of each particle, counted from 0.
-    transforms : motion of each class's map.
+    Args:
+        rotation: Rotations of the poses.
+        shift_angstrom: Their shifts.
+        labels: `(n,)` class of each particle, counted from 0.
+        transforms: Motion of each class's map.
     """
     rotation, shift_angstrom = rotation.copy(), shift_angstrom.copy()
     for number, transform in enumerate(transforms):

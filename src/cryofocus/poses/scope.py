@@ -31,11 +31,10 @@ DENSITY_SHARE = 0.1
 class SearchLevel:
     """One level of a search.
 
-    Attributes
-    ----------
-    degrees : distance of neighbouring views and turns.
-    resolution_angstrom : finest detail compared.
-    n_candidates : poses kept of each particle.
+    Attributes:
+        degrees: Distance of neighbouring views and turns.
+        resolution_angstrom: Finest detail compared.
+        n_candidates: Poses kept of each particle.
     """
 
     degrees: float
@@ -52,13 +51,12 @@ class SearchLevel:
 class SearchScope:
     """What is searched.
 
-    Attributes
-    ----------
-    max_resolution_angstrom : finest detail compared.
-    max_shift_angstrom : largest shift tried.
-    diameter_angstrom : of the particle, about the box centre.
-    operators : symmetry of the reference; one of equivalent poses is found.
-    step_degrees : of the first level; None takes what resolution and diameter allow.
+    Attributes:
+        max_resolution_angstrom: Finest detail compared.
+        max_shift_angstrom: Largest shift tried.
+        diameter_angstrom: Of the particle, about the box centre.
+        operators: Symmetry of the reference; one of equivalent poses is found.
+        step_degrees: Of the first level; None takes what resolution and diameter allow.
     """
 
     max_resolution_angstrom: float

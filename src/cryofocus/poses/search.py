@@ -37,15 +37,15 @@ CHUNK_PARTICLES = 128
 class FoundPoses:
     """Poses found from nothing, and how sure each is to be the right one of all.
 
-    Attributes
-    ----------
-    rotation : `(n, 3, 3)` A of `cryofocus.maths.rotations`.
-    shift_angstrom : `(n, 2)` what centres the particle, x and y.
-    angle_error_degrees, shift_error_angstrom : `(n,)` root-mean-square errors to expect if this
-        is the right answer.
-    log_likelihood_gain : `(n,)` over an image of nothing but noise, natural logarithm.
-    margin : `(n,)` log-likelihood over that of the next best different answer.
-    confidence : `(n,)` posterior probability of the answer among all that were followed.
+    Attributes:
+        rotation: `(n, 3, 3)` A of `cryofocus.maths.rotations`.
+        shift_angstrom: `(n, 2)` what centres the particle, x and y.
+        angle_error_degrees: `(n,)` root-mean-square error to expect of angles if this is the right
+            answer.
+        shift_error_angstrom: `(n,)` the same of shifts.
+        log_likelihood_gain: `(n,)` over an image of nothing but noise, natural logarithm.
+        margin: `(n,)` log-likelihood over that of the next best different answer.
+        confidence: `(n,)` posterior probability of the answer among all that were followed.
     """
 
     rotation: Float64[np.ndarray, "n 3 3"]
@@ -75,12 +75,11 @@ class FoundPoses:
 class PoseSearch:
     """A reference laid out for searching.
 
-    Attributes
-    ----------
-    model : reference, noise and intensities.
-    grid : the reference's padded transform.
-    coarse : the first level.
-    scope : what is searched.
+    Attributes:
+        model: Reference, noise and intensities.
+        grid: The reference's padded transform.
+        coarse: The first level.
+        scope: What is searched.
     """
 
     model: PoseModel
@@ -100,14 +99,13 @@ class PoseSearch:
     ) -> PoseSearch:
         """Lay a map out.
 
-        Parameters
-        ----------
-        volume : map on the images' grid.
-        images : whose grid and magnifications count.
-        noise : noise spectra.
-        scale_prior : of the particles' intensities, relative to the map.
-        scope : what to search.
-        kernels : slice kernels of the device.
+        Args:
+            volume: Map on the images' grid.
+            images: Whose grid and magnifications count.
+            noise: Noise spectra.
+            scale_prior: Of the particles' intensities, relative to the map.
+            scope: What to search.
+            kernels: Slice kernels of the device.
         """
         particles = images.particles
         extent = particles.box * particles.pixel_size_angstrom
@@ -137,12 +135,11 @@ class PoseSearch:
     ) -> FoundPoses:
         """Search the poses of some particles; each depends on its own image alone.
 
-        Parameters
-        ----------
-        images : prepared images.
-        kernels : slice kernels of the device.
-        which : particles, in the order of the result.
-        advance : called with the number of particles done.
+        Args:
+            images: Prepared images.
+            kernels: Slice kernels of the device.
+            which: Particles, in the order of the result.
+            advance: Called with the number of particles done.
         """
         result = FoundPoses.empty(len(which))
         for start in range(0, len(which), CHUNK_PARTICLES):

@@ -40,35 +40,29 @@ _LIMITS = {
 class AcquisitionSettings:
     """Parameters of the images and their poses; the defaults are those of docs/humanoid.md.
 
-    Attributes
-    ----------
-    snr
-        Final signal-to-noise ratio, averaged over the set.
-    particles, seed
-        Number of particles, and the seed of everything random. Sets that differ only in SNR or
-        in the perturbation share their particles.
-    box, pixel_size_angstrom
-        Sampling of the images.
-    perturb_angle_degrees, perturb_shift_angstrom
-        Standard deviation, per Euler angle and per axis, of the error of the poses written in
-        particles.star.
-    shift_sd_angstrom
-        Standard deviation of the true shifts per axis.
-    first_snr
-        Signal-to-noise ratio of the noise layer before the CTF.
-    b_factor_square_angstrom
-        Envelope exp(-B s^2 / 4).
-    defocus_min_angstrom, defocus_max_angstrom
-        Range of the uniformly drawn defocus.
-    voltage_kilovolt, spherical_aberration_mm, amplitude_contrast
-        Microscope.
-    particles_per_micrograph
-        How many consecutive particles share a micrograph name and a half set.
+    Attributes:
+        snr: Final signal-to-noise ratio, averaged over the set.
+        particles: Number of particles.
+        seed: Seed of everything random. Sets that differ only in SNR or in the perturbation share
+            their particles.
+        box: Edge of the images in pixels.
+        pixel_size_angstrom: Å per pixel of the images.
+        perturb_angle_degrees: Standard deviation, per Euler angle, of the error of the poses
+            written in particles.star.
+        perturb_shift_angstrom: The same of their shifts, per axis.
+        shift_sd_angstrom: Standard deviation of the true shifts per axis.
+        first_snr: Signal-to-noise ratio of the noise layer before the CTF.
+        b_factor_square_angstrom: Envelope exp(-B s^2 / 4).
+        defocus_min_angstrom: Lower end of the uniformly drawn defocus.
+        defocus_max_angstrom: Upper end.
+        voltage_kilovolt: Acceleration voltage of the microscope.
+        spherical_aberration_mm: Cs of the microscope.
+        amplitude_contrast: Share of amplitude contrast.
+        particles_per_micrograph: How many consecutive particles share a micrograph name and a half
+            set.
 
-    Raises
-    ------
-    SettingError
-        When a number is out of its range.
+    Raises:
+        SettingError: When a number is out of its range.
     """
 
     snr: float = 0.1

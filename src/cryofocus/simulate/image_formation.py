@@ -30,16 +30,11 @@ _CHUNK_PARTICLES = 128
 class Views:
     """How every particle was imaged; one row a particle.
 
-    Attributes
-    ----------
-    euler_degrees : (n, 3) float64
-        True rot, tilt, psi.
-    rotation : (n, 3, 3) float64
-        The same poses as matrices A.
-    shift_angstrom : (n, 2) float64
-        True `rlnOriginX/YAngst`.
-    ctf
-        CTF parameters, envelope included as the B factor.
+    Attributes:
+        euler_degrees: True rot, tilt, psi.
+        rotation: The same poses as matrices A.
+        shift_angstrom: True `rlnOriginX/YAngst`.
+        ctf: CTF parameters, envelope included as the B factor.
     """
 
     euler_degrees: Float64[np.ndarray, "n 3"]
@@ -56,10 +51,8 @@ class Views:
 class Specimens(Views):
     """What every particle of a humanoid set truly is, and how it was imaged.
 
-    Attributes
-    ----------
-    states : (n, 6) bool
-        Columns `states.MOVING`.
+    Attributes:
+        states: Columns `states.MOVING`.
     """
 
     states: Bool[np.ndarray, "n 6"]
@@ -69,14 +62,10 @@ class Specimens(Views):
 class Camera:
     """Sampling and optics common to a set.
 
-    Attributes
-    ----------
-    box
-        Edge of the images in pixels.
-    pixel_size_angstrom
-        Å per pixel.
-    microscope
-        Voltage, spherical aberration, amplitude contrast.
+    Attributes:
+        box: Edge of the images in pixels.
+        pixel_size_angstrom: Å per pixel.
+        microscope: Voltage, spherical aberration, amplitude contrast.
     """
 
     box: int
@@ -88,12 +77,9 @@ class Camera:
 class NoiseLevels:
     """Pixel variances of the two noise layers.
 
-    Attributes
-    ----------
-    before_ctf
-        Variance a of the layer that passes the CTF and the envelope.
-    after_ctf
-        Variance b of the layer added last.
+    Attributes:
+        before_ctf: Variance a of the layer that passes the CTF and the envelope.
+        after_ctf: Variance b of the layer added last.
     """
 
     before_ctf: float
@@ -112,12 +98,10 @@ class NoiseLevels:
 class SignalPower:
     """Means over a set that fix the noise levels.
 
-    Attributes
-    ----------
-    before_ctf, after_ctf
-        Pixel variance of the noiseless images before and after CTF and envelope.
-    ctf_square
-        Mean square of CTF times envelope over all coefficients.
+    Attributes:
+        before_ctf: Pixel variance of the noiseless images before CTF and envelope.
+        after_ctf: The same after them.
+        ctf_square: Mean square of CTF times envelope over all coefficients.
     """
 
     before_ctf: float
@@ -178,16 +162,12 @@ def measure_power(
 ) -> SignalPower:
     """Measure the power of the noiseless images over the whole set and the whole image.
 
-    Parameters
-    ----------
-    project
-        Half transforms of the projections of some particles, before the CTF.
-    views, camera
-        How they are imaged.
+    Args:
+        project: Half transforms of the projections of some particles, before the CTF.
+        views: From where they are imaged.
+        camera: How they are imaged.
 
-    Returns
-    -------
-    SignalPower
+    Returns:
         Variances about each image's mean, averaged over the set.
     """
     box = camera.box
@@ -209,15 +189,11 @@ def measure_power(
 def unit_noise(power: SignalPower, snr: float, first_snr: float) -> tuple[float, NoiseLevels]:
     """Scale density and noise so that all noise together has a mean pixel variance of one.
 
-    Returns
-    -------
-    float, NoiseLevels
+    Returns:
         What to multiply the density by, and the pixel variances of the layers then.
 
-    Raises
-    ------
-    SettingError
-        As `noise_levels`.
+    Raises:
+        SettingError: As `noise_levels`.
     """
     levels = noise_levels(power, snr, first_snr)
     total = levels.before_ctf * power.ctf_square + levels.after_ctf
@@ -228,24 +204,16 @@ def unit_noise(power: SignalPower, snr: float, first_snr: float) -> tuple[float,
 def noise_levels(power: SignalPower, snr: float, first_snr: float) -> NoiseLevels:
     """Choose both layers so that the set has the requested signal-to-noise ratios.
 
-    Parameters
-    ----------
-    power
-        Measured signal.
-    snr
-        Final ratio: signal variance after CTF and envelope over the variance of all noise.
-    first_snr
-        Ratio of the first layer: signal variance before the CTF over the layer's.
+    Args:
+        power: Measured signal.
+        snr: Final ratio: signal variance after CTF and envelope over the variance of all noise.
+        first_snr: Ratio of the first layer: signal variance before the CTF over the layer's.
 
-    Returns
-    -------
-    NoiseLevels
+    Returns:
         Pixel variances in the units of the phantom.
 
-    Raises
-    ------
-    SettingError
-        If the first layer alone already exceeds all noise that `snr` allows.
+    Raises:
+        SettingError: If the first layer alone already exceeds all noise that `snr` allows.
     """
     before = power.before_ctf / first_snr
     after = power.after_ctf / snr - before * power.ctf_square
@@ -266,20 +234,13 @@ def form_images(
 ) -> Float32[np.ndarray, "n box box"]:
     """Add noise, multiply by CTF and envelope, and add noise again.
 
-    Parameters
-    ----------
-    signal : complex64 (n, box, box // 2 + 1)
-        Half transforms of the noiseless projections.
-    ctf : float32 (n, box, box // 2 + 1)
-        CTF times envelope.
-    noise
-        Pixel variances of the layers.
-    rng
-        Source of both layers.
+    Args:
+        signal: Half transforms of the noiseless projections.
+        ctf: CTF times envelope.
+        noise: Pixel variances of the layers.
+        rng: Source of both layers.
 
-    Returns
-    -------
-    float32 (n, box, box)
+    Returns:
         Particle images, protein white.
     """
     shape = (len(signal), signal.shape[1], signal.shape[1])
@@ -304,16 +265,11 @@ def random_ctf(
 ) -> CtfParameters:
     """Draw defocus uniformly, with a little astigmatism in a random direction.
 
-    Parameters
-    ----------
-    n_particles
-        Number of particles.
-    defocus_range_angstrom
-        Smallest and largest mean defocus, underfocus positive.
-    b_factor_square_angstrom
-        Envelope exp(-B s^2 / 4) of every particle.
-    rng
-        Source of the draws.
+    Args:
+        n_particles: Number of particles.
+        defocus_range_angstrom: Smallest and largest mean defocus, underfocus positive.
+        b_factor_square_angstrom: Envelope exp(-B s^2 / 4) of every particle.
+        rng: Source of the draws.
     """
     mean = rng.uniform(*defocus_range_angstrom, size=n_particles)
     half_difference = rng.uniform(0.0, 150.0, size=n_particles)

@@ -28,10 +28,8 @@ PADDING = 3
 class ModelSettings(AcquisitionSettings):
     """Parameters of a set of particles made from models, one a state.
 
-    Attributes
-    ----------
-    shares
-        How often each state occurs, up to a common factor; empty for equally often.
+    Attributes:
+        shares: How often each state occurs, up to a common factor; empty for equally often.
     """
 
     shares: tuple[float, ...] = ()
@@ -48,10 +46,8 @@ class ModelSettings(AcquisitionSettings):
     def probabilities(self, n_states: int) -> Float64[np.ndarray, " n_states"]:
         """Return the probability of every state.
 
-        Raises
-        ------
-        SettingError
-            When there are not as many shares as states.
+        Raises:
+            SettingError: When there are not as many shares as states.
         """
         if self.shares and len(self.shares) != n_states:
             raise SettingError(
@@ -71,14 +67,10 @@ class ModelSettings(AcquisitionSettings):
 class StateProjector:
     """Projects all states at a particle's view.
 
-    Attributes
-    ----------
-    maps
-        Density of every state, on one grid.
-    pixel_size_angstrom
-        Å per voxel and pixel.
-    kernels
-        Cut the slices.
+    Attributes:
+        maps: Density of every state, on one grid.
+        pixel_size_angstrom: Å per voxel and pixel.
+        kernels: Cut the slices.
     """
 
     maps: Float32[np.ndarray, "state box box box"]
@@ -121,12 +113,10 @@ def state_posteriors(
 ) -> Float32[np.ndarray, "n states"]:
     """Return what the best classifier says, which knows maps, poses, CTF, noise and shares.
 
-    Parameters
-    ----------
-    matched, gram
-        From `oracle.part_statistics`, states for parts.
-    probabilities
-        Of the states.
+    Args:
+        matched: From `oracle.part_statistics`, states for parts.
+        gram: From the same.
+        probabilities: Of the states.
     """
     power = np.diagonal(gram, axis1=1, axis2=2)
     joint = matched - 0.5 * power + np.log(probabilities)

@@ -29,19 +29,15 @@ def part_statistics(
 ) -> tuple[Float[np.ndarray, "n parts"], Float[np.ndarray, "n parts parts"]]:
     """Return the matched filters b and the Gram matrices G of the parts of each image.
 
-    Parameters
-    ----------
-    images : float32 (n, box, box)
-        Particle images.
-    parts : complex64 (n, parts, box, box // 2 + 1)
-        Projections of the parts at the true poses, before the CTF.
-    ctf, variance : float32 (n, box, box // 2 + 1)
-        CTF times envelope, and noise variance of each coefficient.
+    Args:
+        images: Particle images.
+        parts: Projections of the parts at the true poses, before the CTF.
+        ctf: CTF times envelope.
+        variance: Noise variance of each coefficient.
 
-    Returns
-    -------
-    b : float64 (n, parts)
-    G : float64 (n, parts, parts)
+    Returns:
+        b: Matched filters.
+        G: Gram matrices.
     """
     n, n_parts = parts.shape[:2]
     whitening = np.sqrt(hermitian_weights(images.shape[-1]) / variance)
@@ -68,18 +64,12 @@ def class_posteriors(
 ) -> Float32[np.ndarray, "n classes"]:
     """Posterior of the near unit's class, summed over the states of everything else.
 
-    Parameters
-    ----------
-    log_likelihood : (n, states)
-        For each of `scenario.states`.
-    scenario
-        Tells the class of each state.
-    prior : (states,)
-        `scenario.prior` for the full oracle, `scenario.focused_prior` for the focused one.
+    Args:
+        log_likelihood: For each of `scenario.states`.
+        scenario: Tells the class of each state.
+        prior: `scenario.prior` for the full oracle, `scenario.focused_prior` for the focused one.
 
-    Returns
-    -------
-    float32 (n, classes)
+    Returns:
         Rows sum to one.
     """
     possible = prior > 0.0

@@ -40,12 +40,9 @@ _STEPS = (_PLASTIC**-1, _PLASTIC**-2, _PLASTIC**-3)
 class Sphere:
     """A sphere in the frame of the box centre.
 
-    Attributes
-    ----------
-    centre_angstrom
-        x, y, z from the box centre, in Å.
-    radius_angstrom
-        Radius in Å.
+    Attributes:
+        centre_angstrom: x, y, z from the box centre, in Å.
+        radius_angstrom: Radius in Å.
     """
 
     centre_angstrom: tuple[float, float, float]
@@ -63,18 +60,13 @@ class Phantom:
     Coordinates are x, y, z in Å from the box centre. A bead of weight w integrates
     to w over space, so a projection's zero-frequency coefficient is the sum of the weights.
 
-    Attributes
-    ----------
-    centre_angstrom : (n, 3) float64
-        Bead centres.
-    sigma_angstrom : (n,) float64
-        Standard deviation of each bead's Gaussian.
-    weight : (n,) float64
-        Integrated density of each bead.
-    part : (n,) int
-        Index into `PARTS`; beads are sorted by it.
-    focus, control
-        The sphere around the near arm and hand, and one on the near leg where nothing moves.
+    Attributes:
+        centre_angstrom: Bead centres.
+        sigma_angstrom: Standard deviation of each bead's Gaussian.
+        weight: Integrated density of each bead.
+        part: Index into `PARTS`; beads are sorted by it.
+        focus: The sphere around the near arm and hand.
+        control: A sphere on the near leg where nothing moves.
     """
 
     centre_angstrom: Float[np.ndarray, "n 3"]
@@ -122,21 +114,15 @@ class Phantom:
 def humanoid(geometry: str = "standard") -> Phantom:
     """Build the humanoid from its committed table.
 
-    Parameters
-    ----------
-    geometry
-        One of `GEOMETRIES`. `standard` is the one of docs/humanoid.md; the others are for
-        checking that nothing was tuned to one shape.
+    Args:
+        geometry: One of `GEOMETRIES`. `standard` is the one of docs/humanoid.md; the others are
+            for checking that nothing was tuned to one shape.
 
-    Returns
-    -------
-    Phantom
+    Returns:
         Beads of the body, both arms in both positions, hands and feet.
 
-    Raises
-    ------
-    SettingError
-        If the geometry is unknown.
+    Raises:
+        SettingError: If the geometry is unknown.
     """
     if geometry not in GEOMETRIES:
         raise SettingError(

@@ -35,24 +35,17 @@ def project_parts(
 ) -> Complex64[np.ndarray, "n parts box half"]:
     """Project every part of the phantom at every pose.
 
-    Parameters
-    ----------
-    phantom
-        Beads grouped by part.
-    rotation : (n, 3, 3)
-        Pose matrices A: the point r lands at (A r)[:2].
-    shift_angstrom : (n, 2)
-        Shift that centres the particle, x and y in Å; the particle sits at minus the shift.
-    box
-        Edge of the image in pixels.
-    pixel_size_angstrom
-        Å per pixel.
+    Args:
+        phantom: Beads grouped by part.
+        rotation: Pose matrices A: the point r lands at (A r)[:2].
+        shift_angstrom: Shift that centres the particle, x and y in Å; the particle sits at minus
+            the shift.
+        box: Edge of the image in pixels.
+        pixel_size_angstrom: Å per pixel.
 
-    Returns
-    -------
-    complex64 (n, parts, box, box // 2 + 1)
+    Returns:
         Half transforms (rfft layout, origin at the corner, unnormalised forward convention), one
-        for each of `phantom.PARTS`.
+            for each of `phantom.PARTS`.
     """
     parts = np.zeros((len(rotation), len(PARTS), box, box // 2 + 1), dtype=np.complex64)
     bounds, weight = phantom.part_bounds, phantom.weight[None].astype(np.float32)
@@ -76,20 +69,14 @@ def project_states(
 ) -> Complex64[np.ndarray, "n box half"]:
     """Project the sum of the parts that each particle shows; quicker than all parts one by one.
 
-    Parameters
-    ----------
-    phantom
-        Beads grouped by part.
-    amplitudes : (n, parts)
-        Multiplier of each part in each particle.
-    pose
-        Rotations (n, 3, 3) and shifts in Å (n, 2), as for `project_parts`.
-    box, pixel_size_angstrom
-        Edge in pixels and Å per pixel.
+    Args:
+        phantom: Beads grouped by part.
+        amplitudes: Multiplier of each part in each particle.
+        pose: Rotations (n, 3, 3) and shifts in Å (n, 2), as for `project_parts`.
+        box: Edge in pixels.
+        pixel_size_angstrom: Å per pixel.
 
-    Returns
-    -------
-    complex64 (n, box, box // 2 + 1)
+    Returns:
         Half transforms, as for `project_parts`.
     """
     rotation, shift_angstrom = pose
@@ -112,18 +99,13 @@ def density_map(
 ) -> Float32[np.ndarray, "box box box"]:
     """Return the band-limited map whose central slices are the projections.
 
-    Parameters
-    ----------
-    phantom
-        Beads grouped by part.
-    amplitudes : (parts,)
-        Multiplier of each of `phantom.PARTS`; zero leaves a part out.
-    box, pixel_size_angstrom
-        Edge in voxels and Å per voxel.
+    Args:
+        phantom: Beads grouped by part.
+        amplitudes: Multiplier of each of `phantom.PARTS`; zero leaves a part out.
+        box: Edge in voxels.
+        pixel_size_angstrom: Å per voxel.
 
-    Returns
-    -------
-    float32 (box, box, box)
+    Returns:
         Density (z, y, x), centre at voxel `box // 2`; the sum over voxels is the mass.
     """
     weight = phantom.weight * np.asarray(amplitudes)[phantom.part]

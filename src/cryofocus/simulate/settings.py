@@ -13,14 +13,12 @@ from cryofocus.simulate.states import Scenario
 class HumanoidSettings(AcquisitionSettings):
     """Parameters of the humanoid benchmark; the defaults are those of docs/humanoid.md.
 
-    Attributes
-    ----------
-    scenario, random_feet, coupling
-        See `Scenario`.
-    noise_only
-        Leave the signal out; the noise stays as it would be.
-    geometry
-        Phantom, one of `phantom.GEOMETRIES`.
+    Attributes:
+        scenario: See `Scenario`.
+        random_feet: See `Scenario`.
+        coupling: See `Scenario`.
+        noise_only: Leave the signal out; the noise stays as it would be.
+        geometry: Phantom, one of `phantom.GEOMETRIES`.
     """
 
     scenario: int = 1

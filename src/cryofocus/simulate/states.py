@@ -23,15 +23,13 @@ SCENARIOS = (1, 2, 3)
 class Scenario:
     """One of the benchmark's three scenarios (docs/humanoid.md).
 
-    Attributes
-    ----------
-    number
-        1: each arm up or down. 2: also each hand present or absent. 3: also each foot present
-        exactly when the hand of its side is.
-    random_feet
-        Scenarios 1 and 2: each foot present or absent at random instead of always present.
-    coupling
-        0 to 1: probability that the far arm copies the near one instead of choosing freely.
+    Attributes:
+        number: 1: each arm up or down. 2: also each hand present or absent. 3: also each foot
+            present exactly when the hand of its side is.
+        random_feet: Scenarios 1 and 2: each foot present or absent at random instead of always
+            present.
+        coupling: 0 to 1: probability that the far arm copies the near one instead of choosing
+            freely.
     """
 
     number: int

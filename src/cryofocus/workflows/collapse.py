@@ -24,12 +24,11 @@ OPERATOR_CLASSES_LABEL = "cryofocusOperatorClasses"
 class CollapsedTable:
     """What was written.
 
-    Attributes
-    ----------
-    path : the table.
-    n_particles : its rows.
-    n_operators : copies that each particle had.
-    lists_classes : whether it says the classes of all copies.
+    Attributes:
+        path: The table.
+        n_particles: Its rows.
+        n_operators: Copies that each particle had.
+        lists_classes: Whether it says the classes of all copies.
     """
 
     path: Path
@@ -49,20 +48,16 @@ def collapse(
     classes, `cryofocusOperatorClasses` lists them all, such as [1,2], by operator
     (`cryofocus/operator_classes` in a .cs file, from 0 as all classes there).
 
-    Parameters
-    ----------
-    expanded : table written by `expand`, or its classification; RELION STAR or cryoSPARC .cs.
-    output : table to write, in the same format.
-    overwrite : replace an existing file.
+    Args:
+        expanded: Table written by `expand`, or its classification; RELION STAR or cryoSPARC .cs.
+        output: Table to write, in the same format.
+        overwrite: Replace an existing file.
 
-    Raises
-    ------
-    InputError
-        When the table cannot be used, is not expanded, or a particle lacks some of its copies.
-    SettingError
-        When the output's name is not one of the table's format.
-    OutputError
-        When the output exists, is the input, or cannot be written.
+    Raises:
+        InputError: When the table cannot be used, is not expanded, or a particle lacks some of its
+            copies.
+        SettingError: When the output's name is not one of the table's format.
+        OutputError: When the output exists, is the input, or cannot be written.
     """
     expanded, output = Path(expanded), Path(output)
     require_new_table(output, expanded, overwrite=overwrite)

@@ -30,12 +30,11 @@ COLUMNS_LISTED = 6
 class ConvertSettings:
     """What to convert into, and what the file leaves to the user to say.
 
-    Attributes
-    ----------
-    to : name of a format of `cryofocus.data.formats`; by the ending of the output if None.
-    supplement : stack, microscope, passthrough files.
-    datadir : folder in which image stacks are looked up first.
-    write_stack : write the images, in the order of the rows, into this one stack.
+    Attributes:
+        to: Name of a format of `cryofocus.data.formats`; by the ending of the output if None.
+        supplement: Stack, microscope, passthrough files.
+        datadir: Folder in which image stacks are looked up first.
+        write_stack: Write the images, in the order of the rows, into this one stack.
     """
 
     to: str | None = None
@@ -67,24 +66,16 @@ def convert(
     Images stay where they are, unless `write_stack` is given, and need not be there, unless the
     new format needs to know their box.
 
-    Parameters
-    ----------
-    source : particle table of any format.
-    output : table to write.
-    settings : formats and what the source leaves out.
-    overwrite : replace files that exist.
-    progress : display; silent by default.
+    Args:
+        source: Particle table of any format.
+        output: Table to write.
+        settings: Formats and what the source leaves out.
+        overwrite: Replace files that exist.
+        progress: Display; silent by default.
 
-    Returns
-    -------
-    Conversion
-
-    Raises
-    ------
-    InputError
-        When the source cannot be used or the format cannot hold what matters.
-    OutputError
-        When the output exists or cannot be written.
+    Raises:
+        InputError: When the source cannot be used or the format cannot hold what matters.
+        OutputError: When the output exists or cannot be written.
     """
     settings = settings or ConvertSettings()
     source, output = Path(source), Path(output)

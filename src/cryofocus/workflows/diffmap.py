@@ -30,12 +30,11 @@ SIGNIFICANCE_SUFFIX = "_significance"
 class DiffmapSettings:
     """How maps are compared.
 
-    Attributes
-    ----------
-    mask : where amplitudes are compared and peaks are looked for.
-    max_resolution_angstrom : finer detail is left out.
-    threshold : what counts as different, in standard errors; in standard deviations of the
-        difference map where there are no half maps.
+    Attributes:
+        mask: Where amplitudes are compared and peaks are looked for.
+        max_resolution_angstrom: Finer detail is left out.
+        threshold: What counts as different, in standard errors; in standard deviations of the
+            difference map where there are no half maps.
     """
 
     mask: Path | None = None
@@ -55,13 +54,12 @@ class DiffmapSettings:
 class WrittenDifference:
     """A difference map that was written.
 
-    Attributes
-    ----------
-    path : difference map.
-    significance : map of the difference over its standard error; None without half maps.
-    resolution_angstrom : finest detail that was compared.
-    peak : the largest difference.
-    peak_angstrom : its place x, y, z in the map's frame.
+    Attributes:
+        path: Difference map.
+        significance: Map of the difference over its standard error; None without half maps.
+        resolution_angstrom: Finest detail that was compared.
+        peak: The largest difference.
+        peak_angstrom: Its place x, y, z in the map's frame.
     """
 
     path: Path
@@ -87,21 +85,19 @@ def diffmap(
 ) -> WrittenDifference:
     """Write the first map minus the second, scaled to the first's amplitude shell by shell.
 
-    Parameters
-    ----------
-    first, second : maps on one grid.
-    output : MRC file to write; the significance lies beside it as NAME_significance.mrc.
-    settings : defaults if left out.
-    halves : half maps of the first map, then of the second; with them the significance is
-        written, and the band ends where either pair ceases to agree.
-    overwrite : replace existing files.
+    Args:
+        first: Map.
+        second: Map on the same grid.
+        output: MRC file to write; the significance lies beside it as NAME_significance.mrc.
+        settings: Defaults if left out.
+        halves: Half maps of the first map, then of the second; with them the significance is
+            written, and the band ends where either pair ceases to agree.
+        overwrite: Replace existing files.
 
-    Raises
-    ------
-    InputError
-        When a map cannot be used or lies on another grid, or there are not four half maps.
-    OutputError
-        When an output exists or cannot be written.
+    Raises:
+        InputError: When a map cannot be used or lies on another grid, or there are not four half
+            maps.
+        OutputError: When an output exists or cannot be written.
     """
     settings = settings or DiffmapSettings()
     output = Path(output)
@@ -126,19 +122,16 @@ def merge(
 ) -> Path:
     """Write the voxelwise maximum of maps, starting from zero.
 
-    Parameters
-    ----------
-    maps : at least one, on one grid.
-    output : MRC file to write.
-    absolute : take absolute values; otherwise negative density counts as none.
-    overwrite : replace an existing file.
+    Args:
+        maps: At least one, on one grid.
+        output: MRC file to write.
+        absolute: Take absolute values; otherwise negative density counts as none.
+        overwrite: Replace an existing file.
 
-    Raises
-    ------
-    InputError
-        When there is no map, or one is a significance map, cannot be used or lies on another grid.
-    OutputError
-        When the output exists or cannot be written.
+    Raises:
+        InputError: When there is no map, or one is a significance map, cannot be used or lies on
+            another grid.
+        OutputError: When the output exists or cannot be written.
     """
     if not maps:
         raise SettingError("merge: found no map, expected at least one. Name difference maps.")
@@ -166,10 +159,8 @@ def write_difference(
 ) -> WrittenDifference:
     """Write a difference map, and its significance where it has one, and find its peak.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     grid.write(path, difference.data)
     beside = None

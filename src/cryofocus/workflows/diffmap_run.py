@@ -55,22 +55,18 @@ def diffmap_run(
 ) -> RunDifferences:
     """Write the difference maps of the classes of a run, with their significance.
 
-    Parameters
-    ----------
-    run : finished run directory.
-    output : directory to write: NAME_minus_NAME.mrc and NAME_minus_NAME_significance.mrc,
-        differences.csv (peak, its place, volume) and merged.mrc, their voxelwise maximum.
-    against : each class minus the consensus, or every class minus every other.
-    settings : defaults if left out.
-    overwrite : replace earlier difference maps.
-    progress : display; silent by default.
+    Args:
+        run: Finished run directory.
+        output: Directory to write: NAME_minus_NAME.mrc and NAME_minus_NAME_significance.mrc,
+            differences.csv (peak, its place, volume) and merged.mrc, their voxelwise maximum.
+        against: Each class minus the consensus, or every class minus every other.
+        settings: Defaults if left out.
+        overwrite: Replace earlier difference maps.
+        progress: Display; silent by default.
 
-    Raises
-    ------
-    FormatError
-        When the run is none, is unfinished or damaged.
-    OutputError
-        When the directory exists (without `overwrite`) or cannot be written.
+    Raises:
+        FormatError: When the run is none, is unfinished or damaged.
+        OutputError: When the directory exists (without `overwrite`) or cannot be written.
     """
     settings, output = settings or DiffmapSettings(), Path(output)
     directory = RunDirectory.open(Path(run))

@@ -38,31 +38,24 @@ def evaluate(
     C2: each is scored by the unit it brings into focus, as its pose says or, in a table without
     poses, as `cryofocusOperator` does.
 
-    Parameters
-    ----------
-    classified
-        Table with the class of each particle, such as a run directory's: RELION STAR or
-        cryoSPARC .cs.
-    truth
-        truth.star of the simulated set; every classified particle must be in it.
-    oracle
-        oracle.npy of the set: posteriors, one row a row of `truth`.
+    Args:
+        classified: Table with the class of each particle, such as a run directory's: RELION STAR
+            or cryoSPARC .cs.
+        truth: Truth.star of the simulated set; every classified particle must be in it.
+        oracle: Oracle.npy of the set: posteriors, one row a row of `truth`.
 
-    Returns
-    -------
-    dict
+    Returns:
         As `evaluate --json` prints it: `kappa`, `accuracy`, `cohen_kappa`, `fraction_correct`,
-        `youden_j`, `sensitivity`, `specificity` (means over the classes, each with a list
-        `..._by_class`), `confusion`, `matching` (true class number of each found one),
-        `particles`, `n_classes`, `mates` (particles scored by their other unit); with posteriors
-        in the table `calibration`; with poses in both tables `pose_errors`: medians of
-        `angle_degrees` and `shift_angstrom` up to the two-fold axis; with an oracle
-        `oracle_kappa` and `oracle_mean_posterior`.
+            `youden_j`, `sensitivity`, `specificity` (means over the classes, each with a list
+            `..._by_class`), `confusion`, `matching` (true class number of each found one),
+            `particles`, `n_classes`, `mates` (particles scored by their other unit); with
+            posteriors in the table `calibration`; with poses in both tables `pose_errors`: medians
+            of `angle_degrees` and `shift_angstrom` up to the two-fold axis; with an oracle
+            `oracle_kappa` and `oracle_mean_posterior`.
 
-    Raises
-    ------
-    InputError
-        If a file cannot be read or lacks what is needed, or the particles do not match.
+    Raises:
+        InputError: If a file cannot be read or lacks what is needed, or the particles do not
+            match.
     """
     found, true = read_classified(Path(classified)), TruthTable.read(Path(truth))
     row = _match_rows(found, true)

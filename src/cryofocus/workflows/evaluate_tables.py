@@ -30,16 +30,15 @@ _OPERATOR = "cryofocusOperator"
 class ClassifiedRows:
     """What a classification found, row by row.
 
-    Attributes
-    ----------
-    path : the table.
-    names : image of each row, as RELION writes it.
-    class_index : `(row,)` from 0.
-    max_posterior : `(row,)` highest class posterior; None if the table holds none.
-    rotation : `(row, 3, 3)` poses; None if the table holds none.
-    shift_angstrom : `(row, 2)` shifts that belong to the poses; None if the table holds none, or
-        its images were cut out of others.
-    operator : `(row,)` symmetry operator of each copy, from 0; None if the table does not say.
+    Attributes:
+        path: The table.
+        names: Image of each row, as RELION writes it.
+        class_index: `(row,)` from 0.
+        max_posterior: `(row,)` highest class posterior; None if the table holds none.
+        rotation: `(row, 3, 3)` poses; None if the table holds none.
+        shift_angstrom: `(row, 2)` shifts that belong to the poses; None if the table holds none,
+            or its images were cut out of others.
+        operator: `(row,)` symmetry operator of each copy, from 0; None if the table does not say.
     """
 
     path: Path
@@ -61,10 +60,8 @@ class TruthTable:
     def read(cls, path: Path) -> TruthTable:
         """Read the truth of a simulated set.
 
-        Raises
-        ------
-        InputError
-            If it cannot be read or lists no particles.
+        Raises:
+            InputError: If it cannot be read or lists no particles.
         """
         return cls(_StarRows.read(path))
 
@@ -102,14 +99,11 @@ class TruthTable:
 def read_classified(path: Path) -> ClassifiedRows:
     """Read the classes that were found.
 
-    Parameters
-    ----------
-    path : RELION STAR file with rlnClassNumber, or cryoSPARC .cs file.
+    Args:
+        path: RELION STAR file with rlnClassNumber, or cryoSPARC .cs file.
 
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or does not say the class of each particle.
+    Raises:
+        InputError: If the file cannot be read, or does not say the class of each particle.
     """
     table = open_table(path)
     if isinstance(table, RelionTable):

@@ -44,12 +44,11 @@ Columns = dict[str, np.ndarray | list[str]]
 class ExpandedTable:
     """What was written.
 
-    Attributes
-    ----------
-    path : the table.
-    n_particles : rows of the table that was expanded.
-    n_operators : copies of each.
-    half_sets : where the half sets came from, a sentence.
+    Attributes:
+        path: The table.
+        n_particles: Rows of the table that was expanded.
+        n_operators: Copies of each.
+        half_sets: Where the half sets came from, a sentence.
     """
 
     path: Path
@@ -65,18 +64,14 @@ def choose_operators(
 ) -> OperatorSet:
     """Make the operators that a user asked for in one of three ways.
 
-    Parameters
-    ----------
-    symmetry : point group, such as C2 or I1.
-    helical : twist in degrees, rise in Å and number of copies.
-    operators : file of operators, see `cryofocus.data.operator_file`.
+    Args:
+        symmetry: Point group, such as C2 or I1.
+        helical: Twist in degrees, rise in Å and number of copies.
+        operators: File of operators, see `cryofocus.data.operator_file`.
 
-    Raises
-    ------
-    SettingError
-        When not exactly one is given, the group is unknown or the helix impossible.
-    InputError
-        When the file cannot be used.
+    Raises:
+        SettingError: When not exactly one is given, the group is unknown or the helix impossible.
+        InputError: When the file cannot be used.
     """
     if sum(choice is not None for choice in (symmetry, helical, operators)) != 1:
         raise SettingError(
@@ -106,23 +101,19 @@ def expand(
     (from 1). A table without half sets is given them before it is expanded, so that no program
     can put copies of one image into both.
 
-    Parameters
-    ----------
-    particles : RELION table, or cryoSPARC's .cs (then `sym_expand/*` marks the copies).
-    operators : from `choose_operators`, or `OperatorSet.point_group`, `OperatorSet.helix`.
-    output : file to write, in the format of `particles`.
-    seed : of half sets, where the table gives none.
-    overwrite : replace an existing file.
-    progress : display; silent by default.
+    Args:
+        particles: RELION table, or cryoSPARC's .cs (then `sym_expand/*` marks the copies).
+        operators: From `choose_operators`, or `OperatorSet.point_group`, `OperatorSet.helix`.
+        output: File to write, in the format of `particles`.
+        seed: Of half sets, where the table gives none.
+        overwrite: Replace an existing file.
+        progress: Display; silent by default.
 
-    Raises
-    ------
-    InputError
-        When the table cannot be used or is expanded already.
-    SettingError
-        When there is no operator but the identity, or the name does not fit the format.
-    OutputError
-        When the output exists, is the input, or cannot be written.
+    Raises:
+        InputError: When the table cannot be used or is expanded already.
+        SettingError: When there is no operator but the identity, or the name does not fit the
+            format.
+        OutputError: When the output exists, is the input, or cannot be written.
     """
     particles, output = Path(particles), Path(output)
     require_new_table(output, particles, overwrite=overwrite)

@@ -34,21 +34,17 @@ def fit(
 ) -> FittedMap:
     """Rotate and shift a map such that it agrees with another, and write it.
 
-    Parameters
-    ----------
-    path : map to move.
-    target : map that stays, on a grid of the same box and voxel size.
-    output : MRC file to write, in the target's frame; the motion goes beside it as NAME.json.
-    mask : where the target counts.
-    settings : defaults if left out.
-    overwrite : replace existing files.
+    Args:
+        path: Map to move.
+        target: Map that stays, on a grid of the same box and voxel size.
+        output: MRC file to write, in the target's frame; the motion goes beside it as NAME.json.
+        mask: Where the target counts.
+        settings: Defaults if left out.
+        overwrite: Replace existing files.
 
-    Raises
-    ------
-    InputError
-        When a map or the mask cannot be used, or lies on another grid.
-    OutputError
-        When an output exists or cannot be written.
+    Raises:
+        InputError: When a map or the mask cannot be used, or lies on another grid.
+        OutputError: When an output exists or cannot be written.
     """
     output = Path(output)
     description = output.with_suffix(".json")

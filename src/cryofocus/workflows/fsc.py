@@ -38,13 +38,12 @@ LOCAL, FILTERED = "local_resolution.mrc", "locally_filtered.mrc"
 class FscSettings:
     """What to measure.
 
-    Attributes
-    ----------
-    mask : soft mask; its effect on the overall FSC is corrected for.
-    directional : measure the resolution by direction.
-    local : measure the resolution from place to place, and filter by it.
-    window_angstrom : edge of the window for local resolution; None takes six times the overall.
-    seed : of the random phases.
+    Attributes:
+        mask: Soft mask; its effect on the overall FSC is corrected for.
+        directional: Measure the resolution by direction.
+        local: Measure the resolution from place to place, and filter by it.
+        window_angstrom: Edge of the window for local resolution; None takes six times the overall.
+        seed: Of the random phases.
     """
 
     mask: Path | None = None
@@ -67,15 +66,17 @@ class Anisotropy:
 class FscResult:
     """What was measured and written.
 
-    Attributes
-    ----------
-    folder : directory with fsc.star and what else was asked for.
-    box, voxel_size_angstrom : grid of the maps.
-    curves : Fourier shell correlations.
-    resolution_angstrom, resolution_half_angstrom : at 0.143 and 0.5, mask corrected.
-    directional, anisotropy : None unless asked for.
-    local_range_angstrom : 5th, 50th and 95th percentile of the local resolution inside the mask;
-        None unless asked for.
+    Attributes:
+        folder: Directory with fsc.star and what else was asked for.
+        box: Edge of the maps in voxels.
+        voxel_size_angstrom: Å per voxel of the maps.
+        curves: Fourier shell correlations.
+        resolution_angstrom: Resolution at 0.143, mask corrected.
+        resolution_half_angstrom: Resolution at 0.5, mask corrected.
+        directional: None unless asked for.
+        anisotropy: None unless asked for.
+        local_range_angstrom: 5th, 50th and 95th percentile of the local resolution inside the
+            mask; None unless asked for.
     """
 
     folder: Path
@@ -100,21 +101,19 @@ def fsc(
 ) -> FscResult:
     """Measure the resolution of two half maps.
 
-    Parameters
-    ----------
-    first, second : half maps on one grid, unfiltered and unmasked.
-    output : directory to write: fsc.star, and as asked for directional.csv,
-        local_resolution.mrc and locally_filtered.mrc.
-    settings : defaults if left out.
-    overwrite : replace an earlier result.
-    progress : display; silent by default.
+    Args:
+        first: Half map, unfiltered and unmasked.
+        second: The other half map, on the same grid.
+        output: Directory to write: fsc.star, and as asked for directional.csv,
+            local_resolution.mrc and locally_filtered.mrc.
+        settings: Defaults if left out.
+        overwrite: Replace an earlier result.
+        progress: Display; silent by default.
 
-    Raises
-    ------
-    InputError
-        When a map or the mask cannot be used, lies on another grid, or the half maps are one map.
-    OutputError
-        When the directory exists (without `overwrite`) or cannot be written.
+    Raises:
+        InputError: When a map or the mask cannot be used, lies on another grid, or the half maps
+            are one map.
+        OutputError: When the directory exists (without `overwrite`) or cannot be written.
     """
     settings, output = settings or FscSettings(), Path(output)
     KIND.require_usable(output, overwrite=overwrite)

@@ -23,12 +23,11 @@ def note_image_folder(
 ) -> None:
     """Say which `--datadir` a table that was written needs, if it needs one.
 
-    Parameters
-    ----------
-    output : the table that was written.
-    table : the table its rows are from.
-    source : table beside which the images lie; `table` itself if left out.
-    datadir : folder in which image stacks were looked up first.
+    Args:
+        output: The table that was written.
+        table: The table its rows are from.
+        source: Table beside which the images lie; `table` itself if left out.
+        datadir: Folder in which image stacks were looked up first.
     """
     try:
         name = _first_stack(table)

@@ -35,14 +35,13 @@ ATOM_RADIUS_ANGSTROM = 5.0
 class ThresholdMaskSettings:
     """Which density, and how much around it. Exactly one of level and sigma is given.
 
-    Attributes
-    ----------
-    level : lowest density of the region, in units of the map.
-    sigma : the same, in standard deviations above the map's mean.
-    lowpass_angstrom : resolution to which the map is filtered first; None leaves it.
-    extend_angstrom : how far the mask reaches beyond the density.
-    soft_edge_angstrom : width of the edge beyond that.
-    largest_component : leave out all but the largest connected piece.
+    Attributes:
+        level: Lowest density of the region, in units of the map.
+        sigma: The same, in standard deviations above the map's mean.
+        lowpass_angstrom: Resolution to which the map is filtered first; None leaves it.
+        extend_angstrom: How far the mask reaches beyond the density.
+        soft_edge_angstrom: Width of the edge beyond that.
+        largest_component: Leave out all but the largest connected piece.
     """
 
     level: float | None = None
@@ -65,12 +64,11 @@ class ThresholdMaskSettings:
 class ModelMaskSettings:
     """Which atoms, and how much around them.
 
-    Attributes
-    ----------
-    chains : names of chains; all if empty.
-    residues : first and last number of stretches of residues; all if empty.
-    radius_angstrom : the mask is 1 up to this distance from an atom's centre.
-    soft_edge_angstrom : width of the edge beyond that.
+    Attributes:
+        chains: Names of chains; all if empty.
+        residues: First and last number of stretches of residues; all if empty.
+        radius_angstrom: The mask is 1 up to this distance from an atom's centre.
+        soft_edge_angstrom: Width of the edge beyond that.
     """
 
     chains: tuple[str, ...] = ()
@@ -83,15 +81,14 @@ class ModelMaskSettings:
 class VarianceMaskSettings:
     """Which region of a variance map, and how much around it.
 
-    Attributes
-    ----------
-    region : number of the region, from 1, the one that holds most variance first.
-    fraction : part of the largest variance from which on a voxel counts.
-    sigma : standard deviations that it must stand above the map's own noise as well.
-    separation_angstrom : part connected voxels between maxima at least so far apart; None keeps
-        what is connected together.
-    extend_angstrom : how far the mask reaches beyond the region.
-    soft_edge_angstrom : width of the edge beyond that.
+    Attributes:
+        region: Number of the region, from 1, the one that holds most variance first.
+        fraction: Part of the largest variance from which on a voxel counts.
+        sigma: Standard deviations that it must stand above the map's own noise as well.
+        separation_angstrom: Part connected voxels between maxima at least so far apart; None keeps
+            what is connected together.
+        extend_angstrom: How far the mask reaches beyond the region.
+        soft_edge_angstrom: Width of the edge beyond that.
     """
 
     region: int = 1
@@ -120,20 +117,16 @@ def make_sphere_mask(
 ) -> MadeMask:
     """Write a sphere as a mask.
 
-    Parameters
-    ----------
-    sphere_angstrom : x, y, z, radius in the map's frame, as ChimeraX shows them.
-    like : map whose grid and origin the mask gets.
-    output : MRC file to write.
-    soft_edge_angstrom : width of the edge outside the radius.
-    overwrite : replace an existing file.
+    Args:
+        sphere_angstrom: x, y, z, radius in the map's frame, as ChimeraX shows them.
+        like: Map whose grid and origin the mask gets.
+        output: MRC file to write.
+        soft_edge_angstrom: Width of the edge outside the radius.
+        overwrite: Replace an existing file.
 
-    Raises
-    ------
-    InputError
-        When the map cannot be used, or the sphere leaves it.
-    OutputError
-        When the output exists or cannot be written.
+    Raises:
+        InputError: When the map cannot be used, or the sphere leaves it.
+        OutputError: When the output exists or cannot be written.
     """
     require_new_maps([Path(output)], overwrite=overwrite)
     grid = GridMap.read(like)
@@ -156,19 +149,15 @@ def make_threshold_mask(
 ) -> MadeMask:
     """Write a mask of the density of a map.
 
-    Parameters
-    ----------
-    path : map.
-    output : MRC file to write.
-    settings : which density, and how much around it.
-    overwrite : replace an existing file.
+    Args:
+        path: Map.
+        output: MRC file to write.
+        settings: Which density, and how much around it.
+        overwrite: Replace an existing file.
 
-    Raises
-    ------
-    InputError
-        When the map cannot be used, or holds no density at the level.
-    OutputError
-        When the output exists or cannot be written.
+    Raises:
+        InputError: When the map cannot be used, or holds no density at the level.
+        OutputError: When the output exists or cannot be written.
     """
     require_new_maps([Path(output)], overwrite=overwrite)
     grid = GridMap.read(path)
@@ -200,20 +189,17 @@ def make_model_mask(
 ) -> MadeMask:
     """Write a mask around the atoms of a model.
 
-    Parameters
-    ----------
-    model : PDB or mmCIF file that fits the map.
-    like : map whose grid and origin the mask gets.
-    output : MRC file to write.
-    settings : which atoms, and how much around them; all atoms if left out.
-    overwrite : replace an existing file.
+    Args:
+        model: PDB or mmCIF file that fits the map.
+        like: Map whose grid and origin the mask gets.
+        output: MRC file to write.
+        settings: Which atoms, and how much around them; all atoms if left out.
+        overwrite: Replace an existing file.
 
-    Raises
-    ------
-    InputError
-        When model or map cannot be used, the selection is empty, or lies outside the map.
-    OutputError
-        When the output exists or cannot be written.
+    Raises:
+        InputError: When model or map cannot be used, the selection is empty, or lies outside the
+            map.
+        OutputError: When the output exists or cannot be written.
     """
     settings = settings or ModelMaskSettings()
     require_new_maps([Path(output)], overwrite=overwrite)
@@ -245,21 +231,16 @@ def make_variance_mask(
 ) -> MadeMask:
     """Write a mask of one region of a variance map.
 
-    Parameters
-    ----------
-    path : variance map, as `cryofocus variance` writes it.
-    output : MRC file to write.
-    settings : which region, and how much around it; the strongest if left out.
-    overwrite : replace an existing file.
+    Args:
+        path: Variance map, as `cryofocus variance` writes it.
+        output: MRC file to write.
+        settings: Which region, and how much around it; the strongest if left out.
+        overwrite: Replace an existing file.
 
-    Raises
-    ------
-    InputError
-        When the map cannot be used.
-    RegionError
-        When it holds no variance, or fewer regions than the number asked for.
-    OutputError
-        When the output exists or cannot be written.
+    Raises:
+        InputError: When the map cannot be used.
+        RegionError: When it holds no variance, or fewer regions than the number asked for.
+        OutputError: When the output exists or cannot be written.
     """
     settings = settings or VarianceMaskSettings()
     require_new_maps([Path(output)], overwrite=overwrite)
@@ -332,10 +313,8 @@ def _spans(low: Float64[np.ndarray, " 3"], high: Float64[np.ndarray, " 3"]) -> s
 def write_mask(output: Path, grid: GridMap, mask: Volume) -> MadeMask:
     """Write a mask in the place of a map, and say what is odd about it.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     content = describe_region(mask, grid.data, grid.voxel_size_angstrom)
     if content.touches_edge:

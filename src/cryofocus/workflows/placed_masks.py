@@ -25,20 +25,17 @@ def make_ellipsoid_mask(
 ) -> MadeMask:
     """Write an ellipsoid as a mask.
 
-    Parameters
-    ----------
-    ellipsoid : centre and radii in the map's frame.
-    like : map whose grid and origin the mask gets.
-    output : MRC file to write.
-    soft_edge_angstrom : width of the edge outside the radii.
-    overwrite : replace an existing file.
+    Args:
+        ellipsoid: Centre and radii in the map's frame.
+        like: Map whose grid and origin the mask gets.
+        output: MRC file to write.
+        soft_edge_angstrom: Width of the edge outside the radii.
+        overwrite: Replace an existing file.
 
-    Raises
-    ------
-    InputError
-        When the map cannot be used, or the ellipsoid leaves it or falls between its voxels.
-    OutputError
-        When the output exists or cannot be written.
+    Raises:
+        InputError: When the map cannot be used, or the ellipsoid leaves it or falls between its
+            voxels.
+        OutputError: When the output exists or cannot be written.
     """
     require_new_maps([Path(output)], overwrite=overwrite)
     grid = GridMap.read(like)
@@ -73,20 +70,16 @@ def make_marker_mask(
 ) -> MadeMask:
     """Write the spheres of a marker file of ChimeraX, all together, as one mask.
 
-    Parameters
-    ----------
-    markers : .cmm file; its markers were placed on the map and have the radii of the spheres.
-    like : map whose grid and origin the mask gets.
-    output : MRC file to write.
-    soft_edge_angstrom : width of the edge outside the radii.
-    overwrite : replace an existing file.
+    Args:
+        markers: .cmm file; its markers were placed on the map and have the radii of the spheres.
+        like: Map whose grid and origin the mask gets.
+        output: MRC file to write.
+        soft_edge_angstrom: Width of the edge outside the radii.
+        overwrite: Replace an existing file.
 
-    Raises
-    ------
-    InputError
-        When map or markers cannot be used, or a sphere leaves the map.
-    OutputError
-        When the output exists or cannot be written.
+    Raises:
+        InputError: When map or markers cannot be used, or a sphere leaves the map.
+        OutputError: When the output exists or cannot be written.
     """
     require_new_maps([Path(output)], overwrite=overwrite)
     grid = GridMap.read(like)

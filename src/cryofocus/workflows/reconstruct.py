@@ -26,14 +26,15 @@ logger = logging.getLogger(__name__)
 class ReconstructSettings:
     """How to reconstruct.
 
-    Attributes
-    ----------
-    datadir : folder in which image stacks are looked up first.
-    supplement : what the particle table leaves to the user to say.
-    symmetry : point group; C1 so far.
-    invert : whether protein is dark in the images; "auto" looks at the density.
-    seed : of random half sets, where the table gives none.
-    device, threads, memory_gpu_gb : as in `ClassifyRequest`.
+    Attributes:
+        datadir: Folder in which image stacks are looked up first.
+        supplement: What the particle table leaves to the user to say.
+        symmetry: Point group; C1 so far.
+        invert: Whether protein is dark in the images; "auto" looks at the density.
+        seed: Of random half sets, where the table gives none.
+        device: As in `ClassifyRequest`.
+        threads: As in `ClassifyRequest`.
+        memory_gpu_gb: As in `ClassifyRequest`.
     """
 
     datadir: Path | None = None
@@ -69,20 +70,16 @@ def reconstruct(
     Writes `output` (Wiener-filtered), and beside it NAME_half1.mrc, NAME_half2.mrc (unfiltered,
     unmasked) and NAME_fsc.star.
 
-    Parameters
-    ----------
-    particles : particle table.
-    output : map to write, ending in .mrc.
-    settings : defaults if left out.
-    overwrite : replace existing files.
-    progress : display; silent by default.
+    Args:
+        particles: Particle table.
+        output: Map to write, ending in .mrc.
+        settings: Defaults if left out.
+        overwrite: Replace existing files.
+        progress: Display; silent by default.
 
-    Raises
-    ------
-    InputError
-        When particles, images or settings cannot be used.
-    OutputError
-        When a file exists (without `overwrite`) or cannot be written.
+    Raises:
+        InputError: When particles, images or settings cannot be used.
+        OutputError: When a file exists (without `overwrite`) or cannot be written.
     """
     settings = settings or ReconstructSettings()
     result = _plan_outputs(Path(output), overwrite=overwrite)

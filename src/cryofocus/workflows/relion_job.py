@@ -36,10 +36,9 @@ LOOK_INTERVAL_SECONDS = 1.0
 class NodeType:
     """What a result is, for RELION to offer it as input of other jobs.
 
-    Attributes
-    ----------
-    number : in RELION 3.1.
-    label : from RELION 4 on.
+    Attributes:
+        number: In RELION 3.1.
+        label: From RELION 4 on.
     """
 
     number: int
@@ -56,9 +55,8 @@ HALF_MAP = NodeType(10, "DensityMap.mrc.relion.halfmap.class3d")
 class RelionJob:
     """A job folder of a RELION project.
 
-    Attributes
-    ----------
-    folder : as RELION names it, relative to the project, such as External/job012.
+    Attributes:
+        folder: As RELION names it, relative to the project, such as External/job012.
     """
 
     folder: Path
@@ -76,10 +74,8 @@ class RelionJob:
     def begin(self) -> None:
         """Make the folder and forget how an earlier attempt ended.
 
-        Raises
-        ------
-        OutputError
-            When the folder cannot be written.
+        Raises:
+            OutputError: When the folder cannot be written.
         """
         with explain_write_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -89,10 +85,8 @@ class RelionJob:
     def end(self, marker: str) -> None:
         """Tell RELION how the job ended.
 
-        Raises
-        ------
-        OutputError
-            When the folder cannot be written.
+        Raises:
+            OutputError: When the folder cannot be written.
         """
         with explain_write_errors(self.folder):
             self.abort_marker.unlink(missing_ok=True)
@@ -103,12 +97,9 @@ class RelionJob:
 
         Half maps are listed by their first, as RELION does; it finds the other by its name.
 
-        Raises
-        ------
-        FormatError
-            When the run is unfinished.
-        OutputError
-            When the list cannot be written.
+        Raises:
+            FormatError: When the run is unfinished.
+            OutputError: When the list cannot be written.
         """
         run = self.run
         nodes = [(run.particles, PARTICLES), (run.consensus, MAP), (run.focus_mask, MASK)]
@@ -126,20 +117,15 @@ class RelionJob:
 def relion_job(folder: Path) -> Iterator[RelionJob]:
     """Keep RELION informed about what the block does.
 
-    Parameters
-    ----------
-    folder : the job's folder.
+    Args:
+        folder: The job's folder.
 
-    Yields
-    ------
-    RelionJob
+    Yields:
         On leaving, its folder holds the marker of success, of failure when an error passes, or of
-        an abortion when an interruption does.
+            an abortion when an interruption does.
 
-    Raises
-    ------
-    OutputError
-        When the folder cannot be written.
+    Raises:
+        OutputError: When the folder cannot be written.
     """
     job = RelionJob(folder)
     job.begin()
@@ -157,11 +143,10 @@ def relion_job(folder: Path) -> Iterator[RelionJob]:
 class WatchingProgress(Progress):
     """A display that stops the work, as Ctrl-C does, once a file has appeared.
 
-    Parameters
-    ----------
-    display : shows the progress.
-    marker : the file; looked for at most once in `LOOK_INTERVAL_SECONDS`.
-    clock : returns seconds; tests bring their own.
+    Args:
+        display: Shows the progress.
+        marker: The file; looked for at most once in `LOOK_INTERVAL_SECONDS`.
+        clock: Returns seconds; tests bring their own.
     """
 
     def __init__(

@@ -24,28 +24,22 @@ def select(
 ) -> int:
     """Write the rows of the particles that belong to some classes.
 
-    Parameters
-    ----------
-    run : finished run directory.
-    classes : class numbers, counted from 1; their posteriors are summed.
-    output : table to write, in the format of the run's own.
-    min_posterior : smallest sum of posteriors to keep a particle; None keeps those whose most
-        probable class is chosen.
-    overwrite : replace an existing file.
+    Args:
+        run: Finished run directory.
+        classes: Class numbers, counted from 1; their posteriors are summed.
+        output: Table to write, in the format of the run's own.
+        min_posterior: Smallest sum of posteriors to keep a particle; None keeps those whose most
+            probable class is chosen.
+        overwrite: Replace an existing file.
 
-    Returns
-    -------
-    int
+    Returns:
         Number of particles written.
 
-    Raises
-    ------
-    FormatError
-        When the run is unfinished or damaged.
-    SettingError
-        For an unknown class, a probability outside [0, 1], or when nothing would be left.
-    OutputError
-        When the output exists, or cannot be written.
+    Raises:
+        FormatError: When the run is unfinished or damaged.
+        SettingError: For an unknown class, a probability outside [0, 1], or when nothing would be
+            left.
+        OutputError: When the output exists, or cannot be written.
     """
     directory, output = RunDirectory.open(Path(run)), Path(output)
     job = directory.read_job()
@@ -92,10 +86,9 @@ def read_posteriors(
 ) -> Float[np.ndarray, "particle n_classes"]:
     """Read the class posteriors of a finished run.
 
-    Raises
-    ------
-    FormatError
-        When the file is missing or damaged, or has another shape than (particle, class).
+    Raises:
+        FormatError: When the file is missing or damaged, or has another shape than (particle,
+            class).
     """
     try:
         posteriors = np.load(directory.posteriors, allow_pickle=False)

@@ -95,12 +95,9 @@ class CistemBinaryTable:
     def open(cls, path: Path, supplement: Supplement) -> CistemBinaryTable:
         """Read a file.
 
-        Raises
-        ------
-        InputError
-            If it cannot be read.
-        FormatError
-            If it is damaged.
+        Raises:
+            InputError: If it cannot be read.
+            FormatError: If it is damaged.
         """
         try:
             raw = path.read_bytes()
@@ -177,18 +174,13 @@ def new_column(label: str, values: Values) -> BinaryColumn:
 def write_binary(path: Path, columns: Sequence[BinaryColumn], n_rows: int) -> None:
     """Write a .cistem file.
 
-    Parameters
-    ----------
-    path : Path
-        Where to; replaced atomically.
-    columns : sequence of BinaryColumn
-        With n_rows values each.
-    n_rows : int
+    Args:
+        path: Where to; replaced atomically.
+        columns: With n_rows values each.
+        n_rows: Number of rows.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     head = np.array([len(columns), n_rows], "<i4").tobytes()
     for column in columns:

@@ -59,16 +59,12 @@ POSTERIORS, CLASS = "cryofocusClassPosterior", "rlnClassNumber"
 class CountedRows:
     """Rows that count images in a stack: what cisTEM and Frealign tables have in common.
 
-    Attributes
-    ----------
-    path : Path
-        The file.
-    numbers : dict of float64 arrays (n,)
-        By cisTEM's labels.
-    stacks, micrographs : Names or None
-        None where the file does not say.
-    row_name : callable
-        Names a row for messages.
+    Attributes:
+        path: The file.
+        numbers: Dict of float64 arrays (n,): by cisTEM's labels.
+        stacks: Stack of each row; None where the file does not say.
+        micrographs: Micrograph of each row; None where the file does not say.
+        row_name: Names a row for messages.
     """
 
     path: Path
@@ -80,16 +76,12 @@ class CountedRows:
     def columns(self, stack: Path | None) -> ParticleColumns:
         """Convert.
 
-        Parameters
-        ----------
-        stack : Path or None
-            What the user says the stack is; else what the file says, or a stack of the same name
-            beside it.
+        Args:
+            stack: What the user says the stack is; else what the file says, or a stack of the same
+                name beside it.
 
-        Raises
-        ------
-        ParticleError
-            If columns are missing, the stack is unknown, or values make no sense.
+        Raises:
+            ParticleError: If columns are missing, the stack is unknown, or values make no sense.
         """
         missing = [label for label in REQUIRED if label not in self.numbers]
         if missing:
@@ -198,13 +190,11 @@ class CountedRows:
 def count_rows(columns: ParticleColumns) -> dict[str, Shaped[np.ndarray, " n"]]:
     """Say particles in cisTEM's numeric columns; the inverse of `CountedRows.columns`.
 
-    Parameters
-    ----------
-    columns : ParticleColumns
+    Args:
+        columns: Columns of the particles.
 
-    Returns
-    -------
-    dict of arrays (n,) by cisTEM's labels
+    Returns:
+        Dict of arrays (n,) by cisTEM's labels.
     """
     group = columns.optics_of_particle
     euler = euler_from_rotation(columns.rotation)

@@ -63,17 +63,12 @@ NUMBER = re.compile(r"\S+")
 class FrealignTable:
     """The particles of a .par file; a `ParticleTable`.
 
-    Attributes
-    ----------
-    path : Path
-    lines : tuple of str
-        Every line of the file, without its end.
-    row_lines : tuple of int
-        Which of them are rows, from 0.
-    cells : float64 array (n, 16 or 17)
-        The numbers of the rows.
-    supplement : Supplement
-        Stack and microscope.
+    Attributes:
+        path: The file.
+        lines: Every line of the file, without its end.
+        row_lines: Which of them are rows, from 0.
+        cells: The numbers of the rows.
+        supplement: Stack and microscope.
     """
 
     path: Path
@@ -87,12 +82,9 @@ class FrealignTable:
     def open(cls, path: Path, supplement: Supplement) -> FrealignTable:
         """Read a file.
 
-        Raises
-        ------
-        InputError
-            If it cannot be read.
-        FormatError
-            If a row has not 16 or 17 numbers, or another number than the first row.
+        Raises:
+            InputError: If it cannot be read.
+            FormatError: If a row has not 16 or 17 numbers, or another number than the first row.
         """
         try:
             text = path.read_text(encoding="utf-8", errors="surrogateescape")

@@ -39,22 +39,16 @@ FREALIGN_HEADER = "C" + " ".join(
 def write_cistem_star(path: Path, columns: ParticleColumns, classes: Classes | None) -> list[str]:
     """Write particles as cisTEM's text table; with posteriors, also one file a class.
 
-    Parameters
-    ----------
-    path : Path
-        Where to; replaced atomically.
-    columns : ParticleColumns
-    classes : Classes or None
+    Args:
+        path: Where to; replaced atomically.
+        columns: Columns of the particles.
+        classes: Classes and posteriors of the particles, if there are any.
 
-    Returns
-    -------
-    list of str
+    Returns:
         What the format cannot hold.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     numbers, texts = count_rows(columns), _text_columns(columns)
     # In radians, six decimals would be too few.
@@ -86,12 +80,9 @@ def write_cistem_binary(
 def write_frealign(path: Path, columns: ParticleColumns, classes: Classes | None) -> list[str]:
     """Write particles as a .par file of 17 columns; with posteriors, also one file a class.
 
-    Raises
-    ------
-    ParticleError
-        If the images are in several stacks.
-    OutputError
-        Disk full, no permission.
+    Raises:
+        ParticleError: If the images are in several stacks.
+        OutputError: Disk full, no permission.
     """
     if len(columns.places.stacks) > 1:
         raise ParticleError(

@@ -30,14 +30,10 @@ PREFIX = "cisTEM"
 class CistemStarTable:
     """The particles of a cisTEM STAR file; a `ParticleTable`.
 
-    Attributes
-    ----------
-    document : StarDocument
-        The file.
-    block : StarBlock
-        Its table.
-    supplement : Supplement
-        May name the stack.
+    Attributes:
+        document: The file.
+        block: Its table.
+        supplement: May name the stack.
     """
 
     document: StarDocument

@@ -38,22 +38,15 @@ Fields = list[tuple[str, str] | tuple[str, str, tuple[int, ...]]]
 def read_cs(path: Path) -> Rows:
     """Read a .cs file.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
+    Args:
+        path: The file.
 
-    Returns
-    -------
-    structured array (n,)
+    Returns:
         Mapped from the file and read-only where the container allows; texts are bytes.
 
-    Raises
-    ------
-    InputError
-        If the file cannot be read.
-    FormatError
-        If it is no .cs file, is damaged, or holds Python objects.
+    Raises:
+        InputError: If the file cannot be read.
+        FormatError: If it is no .cs file, is damaged, or holds Python objects.
     """
     try:
         with path.open("rb") as handle:

@@ -37,10 +37,8 @@ class Part:
 class CsDataset:
     """Particles of a job.
 
-    Attributes
-    ----------
-    parts : tuple of Part
-        The particle file first; fields of earlier files win.
+    Attributes:
+        parts: The particle file first; fields of earlier files win.
     """
 
     parts: tuple[Part, ...]
@@ -49,14 +47,10 @@ class CsDataset:
     def read(cls, path: Path) -> CsDataset:
         """Read a particle file.
 
-        Raises
-        ------
-        InputError
-            If it cannot be read.
-        FormatError
-            If it is damaged.
-        ParticleError
-            If it holds no particles, or not every particle has a uid of its own.
+        Raises:
+            InputError: If it cannot be read.
+            FormatError: If it is damaged.
+            ParticleError: If it holds no particles, or not every particle has a uid of its own.
         """
         rows = _read_with_uids(path)
         if len(rows) == 0:
@@ -68,10 +62,8 @@ class CsDataset:
     def join(self, path: Path) -> CsDataset:
         """Add the fields of a passthrough file.
 
-        Raises
-        ------
-        ParticleError
-            If the file lacks particles of this set.
+        Raises:
+            ParticleError: If the file lacks particles of this set.
         """
         rows = _read_with_uids(path)
         order = np.argsort(rows[UID])
@@ -120,12 +112,9 @@ class CsDataset:
     def numbers(self, field: str, *shape: int) -> Float[np.ndarray, "n ..."]:
         """Read a numeric field as float64 (n, *shape), every value finite.
 
-        Raises
-        ------
-        FormatError
-            If the field holds something else.
-        ParticleError
-            If a value is not finite.
+        Raises:
+            FormatError: If the field holds something else.
+            ParticleError: If a value is not finite.
         """
         column, part = self.column(field), self._part(field)
         if column.dtype.kind not in "iuf" or column.shape[1:] != shape:
@@ -147,10 +136,8 @@ class CsDataset:
     def texts(self, field: str) -> tuple[tuple[str, ...], Int[np.ndarray, " n"]]:
         """Read a text field: each text once, and which is whose.
 
-        Raises
-        ------
-        FormatError
-            If the field holds something else.
+        Raises:
+            FormatError: If the field holds something else.
         """
         column, part = self.column(field), self._part(field)
         if column.dtype.kind not in "SU" or column.ndim != 1:
@@ -176,21 +163,15 @@ class CsDataset:
     ) -> None:
         """Write every field of every file as one NUMPY container.
 
-        Parameters
-        ----------
-        path : Path
-            Where to; replaced atomically.
-        replaced : mapping of field to m values
-            New content of fields, in their place and of their type, or new fields behind them.
-        rows : int array (m,) or None
-            Particles to write, in this order.
-        drop : collection of str
-            Fields to leave out.
+        Args:
+            path: Where to; replaced atomically.
+            replaced: Mapping of field to m values: new content of fields, in their place and of
+                their type, or new fields behind them.
+            rows: Particles to write, in this order.
+            drop: Fields to leave out.
 
-        Raises
-        ------
-        OutputError
-            Disk full, no permission.
+        Raises:
+            OutputError: Disk full, no permission.
         """
         known, columns = self.fields, []
         for name, dtype in known.items():
@@ -211,17 +192,12 @@ class CsDataset:
 def write_fields(path: Path, fields: Sequence[tuple[str, np.ndarray]]) -> None:
     """Write columns as a .cs file.
 
-    Parameters
-    ----------
-    path : Path
-        Where to; replaced atomically.
-    fields : sequence of (name, array (n, ...))
-        In this order; types are written as they are.
+    Args:
+        path: Where to; replaced atomically.
+        fields: Sequence of (name, array (n, ...)): in this order; types are written as they are.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     n_rows = len(fields[0][1])
     dtype = np.dtype([(name, column.dtype, column.shape[1:]) for name, column in fields])

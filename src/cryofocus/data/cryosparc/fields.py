@@ -46,18 +46,13 @@ def say_in_fields(
 ) -> SaidFields:
     """Translate columns.
 
-    Parameters
-    ----------
-    dataset : CsDataset
-        The particles' own fields.
-    columns : mapping of RELION's label to m values
-    rows : int array (m,) or None
-        Whose columns they are.
+    Args:
+        dataset: The particles' own fields.
+        columns: Mapping of RELION's label to m values.
+        rows: Whose columns they are.
 
-    Raises
-    ------
-    ValueError
-        If a column has not m values.
+    Raises:
+        ValueError: If a column has not m values.
     """
     n_rows = dataset.n_rows if rows is None else len(rows)
     require_lengths(columns, n_rows)
@@ -90,12 +85,9 @@ def mark_copies(
 ) -> Fields:
     """Give copies under symmetry operators uids of their own, and say of what they are copies.
 
-    Parameters
-    ----------
-    source_uid : uint64 array (m,)
-        Particle that was copied.
-    operator : uint64 array (m,)
-        From 0.
+    Args:
+        source_uid: Particle that was copied.
+        operator: From 0.
     """
     return {
         "uid": mix_uids(source_uid, operator),
@@ -111,9 +103,9 @@ def mix_uids(
 
     With splitmix64 of Steele, Lea and Flood, OOPSLA 2014.
 
-    Parameters
-    ----------
-    first, second : uint64 arrays (m,)
+    Args:
+        first: Numbers to mix.
+        second: Numbers to mix them with.
     """
     return _splitmix(first ^ _splitmix(second + np.uint64(1)))
 

@@ -13,17 +13,12 @@ EXTENDED = 15
 def decompress_block(data: bytes, n_bytes: int) -> bytes:
     """Decompress a block whose decompressed size is known.
 
-    Parameters
-    ----------
-    data : bytes
-        The block.
-    n_bytes : int
-        Size of the result.
+    Args:
+        data: The block.
+        n_bytes: Size of the result.
 
-    Raises
-    ------
-    ValueError
-        If the block is damaged or holds another number of bytes.
+    Raises:
+        ValueError: If the block is damaged or holds another number of bytes.
     """
     output = bytearray()
     position = 0

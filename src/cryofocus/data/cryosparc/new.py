@@ -33,24 +33,17 @@ def write_cryosparc(path: Path, columns: ParticleColumns, classes: Classes | Non
 
     Uids are made from image and operator: the same images get the same uids every time.
 
-    Parameters
-    ----------
-    path : Path
-        Where to; replaced atomically.
-    columns : ParticleColumns
-    classes : Classes or None
+    Args:
+        path: Where to; replaced atomically.
+        columns: Columns of the particles.
+        classes: Classes and posteriors of the particles, if there are any.
 
-    Returns
-    -------
-    list of str
+    Returns:
         What the format cannot hold.
 
-    Raises
-    ------
-    ParticleError
-        If the box of the images is not known, or a particle occurs twice.
-    OutputError
-        Disk full, no permission.
+    Raises:
+        ParticleError: If the box of the images is not known, or a particle occurs twice.
+        OutputError: Disk full, no permission.
     """
     if not all(group.box for group in columns.optics):
         raise ParticleError(

@@ -29,19 +29,14 @@ def make_microscope(
 ) -> Microscope:
     """Add aberrations to a microscope.
 
-    Parameters
-    ----------
-    base : Microscope
-        Voltage, Cs, amplitude contrast.
-    tilt_angstrom, trefoil_angstrom : pairs
-        `ctf/tilt_A`, `ctf/trefoil_A`.
-    anisomag : 4 numbers
-        `ctf/anisomag`, row by row.
+    Args:
+        base: Voltage, Cs, amplitude contrast.
+        tilt_angstrom: Pair, `ctf/tilt_A`.
+        trefoil_angstrom: Pair, `ctf/trefoil_A`.
+        anisomag: 4 numbers: `ctf/anisomag`, row by row.
 
-    Raises
-    ------
-    ValueError
-        If there is a tilt that the spherical aberration cannot explain.
+    Raises:
+        ValueError: If there is a tilt that the spherical aberration cannot explain.
     """
     odd: tuple[float, ...] = ()
     if any(trefoil_angstrom):

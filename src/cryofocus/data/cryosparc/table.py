@@ -64,12 +64,9 @@ UNDERSTOOD_FIELDS = {
 class CryosparcTable:
     """The particles of a cryoSPARC job; a `ParticleTable`.
 
-    Attributes
-    ----------
-    dataset : CsDataset
-        Their fields, passthrough files joined.
-    needs_poses : bool
-        Whether poses are read.
+    Attributes:
+        dataset: Their fields, passthrough files joined.
+        needs_poses: Whether poses are read.
     """
 
     dataset: CsDataset
@@ -83,14 +80,10 @@ class CryosparcTable:
         If none are named and fields are missing, files `*passthrough*.cs` beside it that hold all
         its particles are joined.
 
-        Raises
-        ------
-        InputError
-            If a file cannot be read.
-        FormatError
-            If one is damaged.
-        ParticleError
-            If there are no particles, or a passthrough file lacks some.
+        Raises:
+            InputError: If a file cannot be read.
+            FormatError: If one is damaged.
+            ParticleError: If there are no particles, or a passthrough file lacks some.
         """
         dataset = CsDataset.read(path)
         for other in supplement.passthrough:
@@ -173,18 +166,13 @@ class CryosparcTable:
     ) -> None:
         """Write one copy of each particle as the particle itself, with the uid it had.
 
-        Parameters
-        ----------
-        path : Path
-            Where to; replaced atomically.
-        columns : mapping of RELION's label to m values
-        rows : int array (m,)
-            The copies to write.
+        Args:
+            path: Where to; replaced atomically.
+            columns: Mapping of RELION's label to m values.
+            rows: The copies to write.
 
-        Raises
-        ------
-        OutputError
-            Disk full, no permission.
+        Raises:
+            OutputError: Disk full, no permission.
         """
         fields = say_in_fields(self.dataset, columns, rows).fields
         fields["uid"] = self.dataset.column(EXPANSION_FIELDS[0])[rows]

@@ -41,10 +41,8 @@ UNDERSTOOD_LABELS = (*NUMERIC_LABELS, IMAGE_LABEL, MICROGRAPH_LABEL)
 def find_particles(document: StarDocument) -> StarBlock:
     """Return the table of particles: the loop with a column rlnImageName.
 
-    Raises
-    ------
-    ParticleError
-        If there is none, or it has no rows.
+    Raises:
+        ParticleError: If there is none, or it has no rows.
     """
     loops = [block for block in document.blocks if block.is_loop]
     candidates = [block for block in loops if IMAGE_LABEL in block.labels]
@@ -65,12 +63,9 @@ def find_particles(document: StarDocument) -> StarBlock:
 def read_particle_table(document: StarDocument) -> StarTable:
     """Read every column of the particle table that this package understands.
 
-    Raises
-    ------
-    ParticleError
-        If there are no particles.
-    FormatError
-        If a row is damaged.
+    Raises:
+        ParticleError: If there are no particles.
+        FormatError: If a row is damaged.
     """
     texts = (IMAGE_LABEL, MICROGRAPH_LABEL)
     return document.read_table(find_particles(document), numeric=NUMERIC_LABELS, text=texts)
@@ -79,10 +74,8 @@ def read_particle_table(document: StarDocument) -> StarTable:
 def read_rotations(table: StarTable) -> Float[np.ndarray, "n 3 3"]:
     """Give the rotation matrices of the poses.
 
-    Raises
-    ------
-    ParticleError
-        If an angle column is missing or an angle is not finite.
+    Raises:
+        ParticleError: If an angle column is missing or an angle is not finite.
     """
     _require(table, ANGLE_LABELS, "poses: {}. Refine the particles first")
     return rotation_from_euler(np.stack([table.finite(label) for label in ANGLE_LABELS], axis=1))
@@ -93,17 +86,12 @@ def read_shifts(
 ) -> Float[np.ndarray, "n 2"]:
     """Give the origins in Å; those of RELION 3.0 are in pixels; 0 where a table has none.
 
-    Parameters
-    ----------
-    table : StarTable
-        The particles.
-    pixel_size_angstrom : array (n,)
-        Å per pixel of each particle's image.
+    Args:
+        table: The particles.
+        pixel_size_angstrom: Å per pixel of each particle's image.
 
-    Raises
-    ------
-    ParticleError
-        If an origin is not finite.
+    Raises:
+        ParticleError: If an origin is not finite.
     """
     shift = np.zeros((table.n_rows, 2))
     for axis, (angstrom, pixels) in enumerate(zip(SHIFT_LABELS, SHIFT_PIXEL_LABELS, strict=True)):
@@ -123,10 +111,8 @@ def shift_labels(labels: Sequence[str]) -> list[str]:
 def read_ctf(table: StarTable) -> CtfParameters:
     """Give what the CTF needs of each particle.
 
-    Raises
-    ------
-    ParticleError
-        If a defocus column is missing or a value is not finite.
+    Raises:
+        ParticleError: If a defocus column is missing or a value is not finite.
     """
     _require(table, DEFOCUS_LABELS, "CTF: {}. Estimate the CTF first")
     columns = [table.finite(label) for label in DEFOCUS_LABELS]
@@ -140,10 +126,8 @@ def read_ctf(table: StarTable) -> CtfParameters:
 def read_half_sets(table: StarTable) -> Int[np.ndarray, " n"]:
     """Give the half sets: 1 or 2, or 0 throughout where a table has none.
 
-    Raises
-    ------
-    ParticleError
-        If a value is neither 1 nor 2.
+    Raises:
+        ParticleError: If a value is neither 1 nor 2.
     """
     if not table.has(HALF_SET_LABEL):
         return np.zeros(table.n_rows, np.int8)
@@ -170,11 +154,9 @@ def read_micrographs(table: StarTable) -> Names | None:
 def read_expansion(table: StarTable) -> Expansion | None:
     """Give parents and operators of a symmetry-expanded set; None where a table has none.
 
-    Raises
-    ------
-    ParticleError
-        If only one of the two columns is there, a value is not a whole number from 1, or a parent
-        has an operator twice.
+    Raises:
+        ParticleError: If only one of the two columns is there, a value is not a whole number from
+            1, or a parent has an operator twice.
     """
     missing = [label for label in EXPANSION_LABELS if not table.has(label)]
     if len(missing) == len(EXPANSION_LABELS):
@@ -207,10 +189,8 @@ def read_expansion(table: StarTable) -> Expansion | None:
 def read_vectors(table: StarTable, label: str) -> Float[np.ndarray, "n k"] | None:
     """Give a column of vectors such as [0.2,0.8]; None where a table has none.
 
-    Raises
-    ------
-    FormatError
-        If a cell holds something else, or vectors differ in length.
+    Raises:
+        FormatError: If a cell holds something else, or vectors differ in length.
     """
     texts = table.texts.get(label)
     if texts is None:

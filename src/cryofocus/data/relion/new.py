@@ -20,22 +20,16 @@ Cells = Shaped[np.ndarray, "n ..."] | list[str]
 def write_relion(path: Path, columns: ParticleColumns, classes: Classes | None) -> list[str]:
     """Write particles as a STAR file with an optics table.
 
-    Parameters
-    ----------
-    path : Path
-        Where to; replaced atomically.
-    columns : ParticleColumns
-    classes : Classes or None
+    Args:
+        path: Where to; replaced atomically.
+        columns: Columns of the particles.
+        classes: Classes and posteriors of the particles, if there are any.
 
-    Returns
-    -------
-    list of str
+    Returns:
         What the format cannot hold.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     write_star(
         path,

@@ -42,14 +42,10 @@ from cryofocus.data.star.scan import StarBlock
 class RelionTable:
     """The particles of a STAR file; a `ParticleTable`.
 
-    Attributes
-    ----------
-    document : StarDocument
-        The file.
-    block : StarBlock
-        Its table of particles.
-    needs_poses : bool
-        Whether angles and origins are read.
+    Attributes:
+        document: The file.
+        block: Its table of particles.
+        needs_poses: Whether angles and origins are read.
     """
 
     document: StarDocument
@@ -62,10 +58,8 @@ class RelionTable:
     def open(cls, document: StarDocument, *, needs_poses: bool = True) -> RelionTable:
         """Find the particles of a file.
 
-        Raises
-        ------
-        ParticleError
-            If there are none.
+        Raises:
+            ParticleError: If there are none.
         """
         return cls(document, find_particles(document), needs_poses)
 
@@ -136,18 +130,12 @@ class RelionTable:
     ) -> None:
         """Write one copy of each particle as the particle itself.
 
-        Parameters
-        ----------
-        path : Path
-            Where to; replaced atomically.
-        columns : mapping of label to m values
-            To add.
-        rows : int array (m,)
-            The copies to write.
+        Args:
+            path: Where to; replaced atomically.
+            columns: Mapping of label to m values: to add.
+            rows: The copies to write.
 
-        Raises
-        ------
-        OutputError
-            Disk full, no permission.
+        Raises:
+            OutputError: Disk full, no permission.
         """
         self.document.write(path, self.block, columns, rows, drop=EXPANSION_LABELS)

@@ -38,18 +38,12 @@ def plain_columns(
     The rows are joined by a mark that no row holds, split as one text, and the mark has to come
     back after every `n_columns` cells: a row with too few or too many cells cannot hide.
 
-    Parameters
-    ----------
-    lines : sequence of bytes
-        The rows.
-    n_columns : int
-        Cells that every row has to have.
-    wanted : sequence of int
-        Columns to return.
+    Args:
+        lines: The rows.
+        n_columns: Cells that every row has to have.
+        wanted: Columns to return.
 
-    Returns
-    -------
-    list of columns, or None
+    Returns:
         None if a row has quotes, comments or another number of cells: then look row by row.
     """
     joined = ROW_MARK.join(lines)
@@ -98,10 +92,8 @@ def encode(text: str) -> bytes:
 def quote(text: str) -> bytes:
     """Cell that holds a text: quoted if it is empty, has white space or would read otherwise.
 
-    Raises
-    ------
-    ValueError
-        If the text cannot be held by one cell (a line break, or both kinds of quotes).
+    Raises:
+        ValueError: If the text cannot be held by one cell (a line break, or both kinds of quotes).
     """
     raw = encode(text)
     if raw and len(raw.split()) == 1 and raw == raw.strip() and raw[:1] not in (b"#", *QUOTES):
@@ -117,10 +109,8 @@ def format_cells(values: Sequence[Any] | np.ndarray) -> list[bytes]:
 
     An array (m, k) becomes vectors such as [0.250000,0.750000], or [1,2] where it holds integers.
 
-    Raises
-    ------
-    ValueError
-        If a text cannot be held by one cell.
+    Raises:
+        ValueError: If a text cannot be held by one cell.
     """
     if not isinstance(values, np.ndarray):
         return [_format_cell(value) for value in values]

@@ -30,14 +30,10 @@ Column = Sequence[Any] | np.ndarray
 class StarDocument:
     """A STAR file as it stands on disk.
 
-    Attributes
-    ----------
-    path : Path
-        Where it was read from.
-    lines : list of bytes
-        Every line with its line end.
-    blocks : tuple of StarBlock
-        The tables, in file order.
+    Attributes:
+        path: Where it was read from.
+        lines: Every line with its line end.
+        blocks: The tables, in file order.
     """
 
     path: Path
@@ -48,12 +44,9 @@ class StarDocument:
     def read(cls, path: Path | str) -> StarDocument:
         """Read a file.
 
-        Raises
-        ------
-        InputError
-            If there is no such file.
-        FormatError
-            If it holds no `data_` block.
+        Raises:
+            InputError: If there is no such file.
+            FormatError: If it holds no `data_` block.
         """
         path = Path(path)
         try:
@@ -73,10 +66,8 @@ class StarDocument:
     def block(self, name: str) -> StarBlock:
         """Return the block `data_NAME`.
 
-        Raises
-        ------
-        FormatError
-            If there is none; the message lists those there are.
+        Raises:
+            FormatError: If there is none; the message lists those there are.
         """
         for block in self.blocks:
             if block.name == name:
@@ -93,21 +84,14 @@ class StarDocument:
     ) -> StarTable:
         """Read several columns in one pass over the rows.
 
-        Parameters
-        ----------
-        block : StarBlock
-            Which table.
-        numeric, text : sequences of str
-            Labels without underscore; those that the table lacks are passed over.
+        Args:
+            block: Which table.
+            numeric: Labels of numbers, without underscore; those that the table lacks are passed
+                over.
+            text: Labels of texts, likewise.
 
-        Returns
-        -------
-        StarTable
-
-        Raises
-        ------
-        FormatError
-            If a row has too few or too many cells, or a cell is not a number.
+        Raises:
+            FormatError: If a row has too few or too many cells, or a cell is not a number.
         """
         numeric = [label for label in numeric if label in block.labels]
         numbers = {label: np.empty(block.n_rows) for label in numeric}
@@ -128,10 +112,8 @@ class StarDocument:
     ) -> dict[str, Float[np.ndarray, " n"]]:
         """Read numeric columns as float64 arrays (n_rows,); see `read_table`.
 
-        Raises
-        ------
-        FormatError
-            Also if the table lacks a column.
+        Raises:
+            FormatError: Also if the table lacks a column.
         """
         self._require(block, labels)
         return self.read_table(block, numeric=labels).numbers
@@ -139,10 +121,8 @@ class StarDocument:
     def texts(self, block: StarBlock, labels: Sequence[str]) -> dict[str, list[str]]:
         """Read columns as texts, quotes removed; see `read_table`.
 
-        Raises
-        ------
-        FormatError
-            Also if the table lacks a column.
+        Raises:
+            FormatError: Also if the table lacks a column.
         """
         self._require(block, labels)
         return self.read_table(block, text=labels).texts
@@ -163,25 +143,18 @@ class StarDocument:
     ) -> None:
         """Write the document with columns of one loop replaced, added or left out.
 
-        Parameters
-        ----------
-        path : Path
-            New file; may be the file that was read.
-        block : StarBlock
-            Loop of this document.
-        columns : mapping of label to m values
-            Texts or numbers; a known label is replaced in its place, a new one added at the end.
-        rows : int array (m,), optional
-            Rows to write, in this order; all if not given.
-        drop : collection of str
-            Columns to leave out.
+        Args:
+            path: New file; may be the file that was read.
+            block: Loop of this document.
+            columns: Mapping of label to m values: texts or numbers; a known label is replaced in
+                its place, a new one added at the end.
+            rows: Rows to write, in this order; all if not given.
+            drop: Columns to leave out.
 
-        Raises
-        ------
-        OutputError
-            Disk full, no permission.
-        ValueError
-            If a column's length is not the number of rows, or a text does not fit into a cell.
+        Raises:
+            OutputError: Disk full, no permission.
+            ValueError: If a column's length is not the number of rows, or a text does not fit into
+                a cell.
         """
         rows = np.arange(block.n_rows if block.is_loop else 0) if rows is None else rows
         self.write_parts(path, block, [(rows, columns)], drop=drop)
@@ -198,17 +171,16 @@ class StarDocument:
 
         For tables that grow: only one part's cells are in memory at a time.
 
-        Parameters
-        ----------
-        path, block, drop
-            As in `write`.
-        parts : iterable of (rows, columns)
-            Rows to write next and their columns, as in `write`; every part has the same labels.
+        Args:
+            path: As in `write`.
+            block: As in `write`.
+            drop: As in `write`.
+            parts: Iterable of (rows, columns): rows to write next and their columns, as in
+                `write`; every part has the same labels.
 
-        Raises
-        ------
-        OutputError, ValueError
-            As in `write`.
+        Raises:
+            OutputError: As in `write`.
+            ValueError: As in `write`.
         """
         formatted = (_format_part(rows, columns) for rows, columns in parts)
         with atomic_file(Path(path)) as handle:
@@ -270,14 +242,11 @@ class StarDocument:
 class StarTable:
     """Columns that were read from one table.
 
-    Attributes
-    ----------
-    document : StarDocument
-        Their file.
-    block : StarBlock
-        Their table.
-    numbers : dict of float64 arrays (n_rows,)
-    texts : dict of lists of n_rows str
+    Attributes:
+        document: Their file.
+        block: Their table.
+        numbers: Dict of float64 arrays (n_rows,).
+        texts: Dict of lists of n_rows str.
     """
 
     document: StarDocument
@@ -306,10 +275,8 @@ class StarTable:
     def finite(self, label: str) -> Float[np.ndarray, " n_rows"]:
         """Return a numeric column whose values are all finite.
 
-        Raises
-        ------
-        ParticleError
-            If one is not; the message names the first row.
+        Raises:
+            ParticleError: If one is not; the message names the first row.
         """
         values = self.numbers[label]
         wrong = np.flatnonzero(~np.isfinite(values))
@@ -332,19 +299,14 @@ def _format_part(rows: Int[np.ndarray, " m"], columns: Mapping[str, Column]) -> 
 def write_star(path: Path | str, blocks: Mapping[str, Mapping[str, Column]]) -> None:
     """Write a new STAR file, one loop a block.
 
-    Parameters
-    ----------
-    path : Path
-        Where to; replaced atomically.
-    blocks : mapping of block name to mapping of label to values
-        Columns of one block have equal length; values are texts or numbers.
+    Args:
+        path: Where to; replaced atomically.
+        blocks: Mapping of block name to mapping of label to values: columns of one block have
+            equal length; values are texts or numbers.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
-    ValueError
-        If columns differ in length or a text does not fit into a cell.
+    Raises:
+        OutputError: Disk full, no permission.
+        ValueError: If columns differ in length or a text does not fit into a cell.
     """
     parts = ["# Created by cryofocus\n"]
     for name, columns in blocks.items():

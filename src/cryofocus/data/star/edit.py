@@ -35,21 +35,15 @@ def edit_table(
 
     Comments and empty lines among the rows all stay, each before the first row behind it.
 
-    Parameters
-    ----------
-    lines : sequence of bytes
-        The file as it was.
-    block : StarBlock
-        The loop.
-    parts : iterable of TablePart
-        The new rows, part by part, each with the same labels; unknown labels are added at the end.
-    dropped : collection of str
-        Columns to leave out.
+    Args:
+        lines: The file as it was.
+        block: The loop.
+        parts: The new rows, part by part, each with the same labels; unknown labels are added at
+            the end.
+        dropped: Columns to leave out.
 
-    Raises
-    ------
-    ValueError
-        If the block is no loop, or a new label has white space.
+    Raises:
+        ValueError: If the block is no loop, or a new label has white space.
     """
     if not block.is_loop:
         raise ValueError(f"data_{block.name} holds label-value pairs; only loops can be edited")

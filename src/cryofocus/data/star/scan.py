@@ -18,18 +18,12 @@ KEYWORD_STARTS = frozenset((b"", b"#", b"_", b"d", b"l"))
 class StarBlock:
     """One table: a loop, or label-value pairs (then it counts as one row).
 
-    Attributes
-    ----------
-    name : str
-        What follows `data_`; may be empty.
-    labels : tuple of str
-        Column names without underscore.
-    label_lines : tuple of int
-        Line numbers of the labels, from 0.
-    row_lines : int array (n_rows,)
-        Line numbers of the rows of a loop; empty for pairs.
-    is_loop : bool
-        Loop or pairs.
+    Attributes:
+        name: What follows `data_`; may be empty.
+        labels: Column names without underscore.
+        label_lines: Line numbers of the labels, from 0.
+        row_lines: Line numbers of the rows of a loop; empty for pairs.
+        is_loop: Loop or pairs.
     """
 
     name: str
@@ -83,14 +77,10 @@ class _Table:
 def scan_blocks(lines: list[bytes]) -> tuple[StarBlock, ...]:
     """Find every table of a file, in order.
 
-    Parameters
-    ----------
-    lines : list of bytes
-        The lines of the file.
+    Args:
+        lines: The lines of the file.
 
-    Returns
-    -------
-    tuple of StarBlock
+    Returns:
         Tables without labels are left out.
     """
     tables: list[_Table] = []

@@ -33,11 +33,10 @@ Mixing = Float64[np.ndarray, "component field"]
 class DeviationPrior:
     """What is held to be likely of deviations before an image is looked at.
 
-    Attributes
-    ----------
-    spectrum : `(n_shells,)` power tau2 of every field in each shell of the padded small box.
-    support : `(d, d, d)` where deviations may be and how large; zero outside the focus mask.
-    mixing : `(component, field)` H: how fields combine into classes.
+    Attributes:
+        spectrum: `(n_shells,)` power tau2 of every field in each shell of the padded small box.
+        support: `(d, d, d)` where deviations may be and how large; zero outside the focus mask.
+        mixing: `(component, field)` H: how fields combine into classes.
     """
 
     spectrum: Float64[np.ndarray, " n_shells"]
@@ -56,12 +55,11 @@ class Solution:
 class DeviationSpace:
     """The space of deviations of one small box; all its operations are linear and pure.
 
-    Parameters
-    ----------
-    box : the small box.
-    n_shells : shells of the padded small box on which the prior may have power.
-    workers : threads of the Fourier transforms.
-    send : brings arrays to where coefficients, sums and grids lie (`SliceKernels.send`).
+    Args:
+        box: The small box.
+        n_shells: Shells of the padded small box on which the prior may have power.
+        workers: Threads of the Fourier transforms.
+        send: Brings arrays to where coefficients, sums and grids lie (`SliceKernels.send`).
     """
 
     def __init__(
@@ -109,13 +107,12 @@ class DeviationSpace:
     ) -> Solution:
         """Maximise over the fields' coefficients by preconditioned conjugate gradients.
 
-        Parameters
-        ----------
-        sums : summed residuals and kernels, one component for each row of the mixing.
-        prior : spectrum, support and mixing.
-        start : coefficients to start from.
-        tolerance : of the residual relative to the right-hand side, both preconditioned.
-        max_steps : bound on the steps.
+        Args:
+            sums: Summed residuals and kernels, one component for each row of the mixing.
+            prior: Spectrum, support and mixing.
+            start: Coefficients to start from.
+            tolerance: Of the residual relative to the right-hand side, both preconditioned.
+            max_steps: Bound on the steps.
         """
         colour, kernels = self._colour(prior), self._kernels(sums)
         mixing = prior.mixing.astype(np.float32)

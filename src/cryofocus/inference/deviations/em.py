@@ -43,11 +43,10 @@ MAX_HALVINGS = 4
 class FocusProblem:
     """What stays the same in all cycles and runs.
 
-    Attributes
-    ----------
-    statistics : the data, and who computes with them.
-    space : what deviations can be.
-    support : where the prior expects them before any is known.
+    Attributes:
+        statistics: The data, and who computes with them.
+        space: What deviations can be.
+        support: Where the prior expects them before any is known.
     """
 
     statistics: SpreadStatistics
@@ -59,17 +58,16 @@ class FocusProblem:
 class EmState:
     """Everything a cycle starts from; a run resumed from it goes on as if never stopped.
 
-    Attributes
-    ----------
-    posteriors : `(particle, n_classes)`.
-    coefficients : white coefficients of the fields.
-    spectrum : model of the prior's spectrum.
-    support : support of the prior.
-    mixing : mixing of the prior.
-    log_evidence : `(particle,)` log-likelihood over all classes, relative to the consensus.
-    n_prior_cycles : cycles done that learnt the prior.
-    history : cycles done since.
-    inserted : sums of slices the last maps were made from.
+    Attributes:
+        posteriors: `(particle, n_classes)`.
+        coefficients: White coefficients of the fields.
+        spectrum: Model of the prior's spectrum.
+        support: Support of the prior.
+        mixing: Mixing of the prior.
+        log_evidence: `(particle,)` log-likelihood over all classes, relative to the consensus.
+        n_prior_cycles: Cycles done that learnt the prior.
+        history: Cycles done since.
+        inserted: Sums of slices the last maps were made from.
     """
 
     posteriors: Float64[np.ndarray, "particle n_classes"]

@@ -45,13 +45,12 @@ LARGEST_STRETCH = 1.2
 class FocusBox:
     """A cubic box around the focus mask, padded twofold for slices and for linear correlation.
 
-    Attributes
-    ----------
-    mask : `(diameter, diameter, diameter)` the focus mask in the small box.
-    centre_angstrom : (x, y, z) of the small box's centre voxel, from the particle's box centre.
-    edge : edge of the padded small box, twice the diameter.
-    sampled_box : edge of the particle's box, resampled as coarsely as the band allows.
-    voxel_size_angstrom : Å per voxel of that sampling.
+    Attributes:
+        mask: `(diameter, diameter, diameter)` the focus mask in the small box.
+        centre_angstrom: (x, y, z) of the small box's centre voxel, from the particle's box centre.
+        edge: Edge of the padded small box, twice the diameter.
+        sampled_box: Edge of the particle's box, resampled as coarsely as the band allows.
+        voxel_size_angstrom: Å per voxel of that sampling.
     """
 
     mask: Float32[np.ndarray, "d d d"]
@@ -126,10 +125,9 @@ class FocusBox:
 
         The inverse of `cut` for what vanishes outside the mask.
 
-        Parameters
-        ----------
-        volume : map of the small box.
-        box : edge of the particle's box in voxels, at any sampling.
+        Args:
+            volume: Map of the small box.
+            box: Edge of the particle's box in voxels, at any sampling.
         """
         place = [
             self.diameter // 2 - round(c / self.voxel_size_angstrom)
@@ -144,11 +142,10 @@ class FocusBox:
 class FocusPlan:
     """Which statistics are taken of every image, and how they are kept.
 
-    Attributes
-    ----------
-    box : the small box.
-    n_shells : shells of the particle's box that enter (the classification's resolution limit).
-    storage : "float32", or "bfloat16" for half the bytes.
+    Attributes:
+        box: The small box.
+        n_shells: Shells of the particle's box that enter (the classification's resolution limit).
+        storage: "float32", or "bfloat16" for half the bytes.
     """
 
     box: FocusBox
@@ -165,17 +162,16 @@ class FocusPlan:
 class FocusStatistics:
     """The sufficient statistics of all particles for the small box.
 
-    Attributes
-    ----------
-    box : the small box.
-    band : the points of the half plane that enter.
-    geometry : where each particle's slice cuts the padded small box.
-    data : `(particle, point)` transforms Z of the matched-filtered residuals, of which class maps
-        are made.
-    compared : the same for what classes are compared with; the residuals themselves, unless
-        references hold less than the images do (`background`).
-    precision : `(particle, point)` transforms Q of the autocorrelation kernels.
-    scale : `(particle,)` intensity scale of each particle.
+    Attributes:
+        box: The small box.
+        band: The points of the half plane that enter.
+        geometry: Where each particle's slice cuts the padded small box.
+        data: `(particle, point)` transforms Z of the matched-filtered residuals, of which class
+            maps are made.
+        compared: The same for what classes are compared with; the residuals themselves, unless
+            references hold less than the images do (`background`).
+        precision: `(particle, point)` transforms Q of the autocorrelation kernels.
+        scale: `(particle,)` intensity scale of each particle.
 
     All arrays carry the Hermitian weights and the normalisation of the inverse transform, so
     that `L = sum Re(conj Z P) - 1/2 Q |P|^2` over the points is the log-likelihood.
@@ -215,14 +211,13 @@ def measure_focus(
 ) -> FocusStatistics:
     """Take the small-box statistics of every particle in one pass over the images.
 
-    Parameters
-    ----------
-    background : the images, and what is taken out of them; a second column, if there is one, is
-        what is taken out of them when classes are compared.
-    model : noise and scale prior.
-    plan : small box, shells and storage.
-    allocate : makes the large arrays, given shape and type.
-    advance : called with the number of particles done.
+    Args:
+        background: The images, and what is taken out of them; a second column, if there is one, is
+            what is taken out of them when classes are compared.
+        model: Noise and scale prior.
+        plan: Small box, shells and storage.
+        allocate: Makes the large arrays, given shape and type.
+        advance: Called with the number of particles done.
     """
     images, box, n_shells = background.images, plan.box, plan.n_shells
     full_band = Band.disc(images.particles.box, n_shells)
@@ -261,13 +256,12 @@ def to_small_box(
     Exact for every deviation inside the mask: its projection lies within the mask's radius of
     the projected centre, and two of its points are never farther apart than the diameter.
 
-    Parameters
-    ----------
-    residual : matched residuals on the first shells of the particle's box.
-    box : the small box.
-    bands : how many shells these are, and the band of the small box to return.
-    centres_angstrom : `(n, 2)` where the small box's centre lands in each image.
-    workers : threads.
+    Args:
+        residual: Matched residuals on the first shells of the particle's box.
+        box: The small box.
+        bands: How many shells these are, and the band of the small box to return.
+        centres_angstrom: `(n, 2)` where the small box's centre lands in each image.
+        workers: Threads.
     """
     n_shells, band = bands
     if box.is_whole:

@@ -29,10 +29,9 @@ LARGEST_SHARE = 0.7
 class InsertedSums:
     """Sums of slices, and what is in them.
 
-    Attributes
-    ----------
-    sums : residuals and kernels, one component a class.
-    weights : `(particle, n_classes)` with which each particle is in them.
+    Attributes:
+        sums: Residuals and kernels, one component a class.
+        weights: `(particle, n_classes)` with which each particle is in them.
     """
 
     sums: SliceSums
@@ -46,12 +45,11 @@ def insert(
 ) -> InsertedSums:
     """Return the sums of slices weighted by posteriors, to `NEGLIGIBLE`.
 
-    Parameters
-    ----------
-    statistics : of all particles.
-    posteriors : of the particles.
-    before : sums of former posteriors; without them, or where most weights have moved, all
-        particles are inserted.
+    Args:
+        statistics: Of all particles.
+        posteriors: Of the particles.
+        before: Sums of former posteriors; without them, or where most weights have moved, all
+            particles are inserted.
     """
     least = NEGLIGIBLE * posteriors.mean(axis=0)
     if before is not None:

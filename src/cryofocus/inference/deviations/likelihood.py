@@ -20,11 +20,10 @@ def class_log_likelihoods(
 ) -> Float64[np.ndarray, "particle n_classes"]:
     """Return ln p(image | class) up to a constant of the image.
 
-    Parameters
-    ----------
-    statistics : of some particles.
-    grid : deviations of the classes, from `DeviationSpace.to_grid`.
-    kernels : who computes.
+    Args:
+        statistics: Of some particles.
+        grid: Deviations of the classes, from `DeviationSpace.to_grid`.
+        kernels: Who computes.
     """
     kernels.keep(statistics.compared, statistics.precision)
     linear, quadratic = kernels.class_moments(
@@ -40,11 +39,10 @@ def latent_moments(
 ) -> tuple[Float64[np.ndarray, "particle q"], Float64[np.ndarray, "particle q q"]]:
     """Return the log-likelihood of coordinates x: `linear.x - x.quadratic.x / 2`.
 
-    Parameters
-    ----------
-    statistics : of some particles.
-    grid : principal deviations, from `DeviationSpace.to_grid`.
-    kernels : who computes.
+    Args:
+        statistics: Of some particles.
+        grid: Principal deviations, from `DeviationSpace.to_grid`.
+        kernels: Who computes.
     """
     kernels.keep(statistics.compared, statistics.precision)
     return kernels.latent_moments(

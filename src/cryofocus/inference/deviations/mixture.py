@@ -25,11 +25,10 @@ TOLERANCE = 1e-7
 class Mixture:
     """Classes in the subspace.
 
-    Attributes
-    ----------
-    centres : `(n_classes, q)` coordinates.
-    posteriors : `(particle, n_classes)`.
-    log_posterior : what the starts are ranked by.
+    Attributes:
+        centres: `(n_classes, q)` coordinates.
+        posteriors: `(particle, n_classes)`.
+        log_posterior: What the starts are ranked by.
     """
 
     centres: Float64[np.ndarray, "n_classes q"]

@@ -49,10 +49,10 @@ FULL_DENSITY_PERCENTILE = 99.0
 class SpectrumModel:
     """ln tau2 as the consensus's spectrum, scaled and tilted.
 
-    Attributes
-    ----------
-    base : `(n_shells,)` the consensus's spectrum inside the mask.
-    amplitude, slope : `tau2 = base exp(amplitude + slope (s/n_shells)^2)`.
+    Attributes:
+        base: `(n_shells,)` the consensus's spectrum inside the mask.
+        amplitude: How tau2 is scaled: `tau2 = base exp(amplitude + slope (s/n_shells)^2)`.
+        slope: How it is tilted.
     """
 
     base: Float64[np.ndarray, " n_shells"]
@@ -79,11 +79,10 @@ class SpectrumModel:
         In each shell the fixed point multiplies tau2 by the power found over the power that the
         data could have determined, `mean |xi|^2 / mean(1 - variance)`.
 
-        Parameters
-        ----------
-        counts : coefficients in each shell.
-        power : mean |xi|^2 of the solution.
-        variance : mean posterior variance of xi.
+        Args:
+            counts: Coefficients in each shell.
+            power: Mean |xi|^2 of the solution.
+            variance: Mean posterior variance of xi.
         """
         determined = np.maximum(1 - variance, 1e-9)
         step = np.log(np.maximum(power / determined, 1e-6))

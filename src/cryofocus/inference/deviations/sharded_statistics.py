@@ -42,14 +42,13 @@ Weights = tuple[np.ndarray, np.ndarray]
 class SpreadStatistics:
     """The sufficient statistics of all particles for the small box, in ranges.
 
-    Attributes
-    ----------
-    box : the small box.
-    band : the points of the half plane that enter.
-    scale : `(particle,)` intensity scale of each particle.
-    shards : the statistics of each range.
-    kernels : who computes with them.
-    executor : where that is.
+    Attributes:
+        box: The small box.
+        band: The points of the half plane that enter.
+        scale: `(particle,)` intensity scale of each particle.
+        shards: The statistics of each range.
+        kernels: Who computes with them.
+        executor: Where that is.
     """
 
     box: FocusBox
@@ -66,9 +65,8 @@ class SpreadStatistics:
     def class_log_likelihoods(self, grid: Grid) -> Float64[np.ndarray, "particle n_classes"]:
         """Return ln p(image | class) up to a constant of the image.
 
-        Parameters
-        ----------
-        grid : deviations of the classes, from `DeviationSpace.to_grid`.
+        Args:
+            grid: Deviations of the classes, from `DeviationSpace.to_grid`.
         """
         common, nothing = (self._outgoing(grid), self.kernels), [None] * len(self.shards.ranges)
         return _join(self.executor.map(_compare, self.shards, common, nothing))
@@ -78,9 +76,8 @@ class SpreadStatistics:
     ) -> tuple[Float64[np.ndarray, "particle q"], Float64[np.ndarray, "particle q q"]]:
         """Return the log-likelihood of coordinates x: `linear.x - x.quadratic.x / 2`.
 
-        Parameters
-        ----------
-        grid : principal deviations, from `DeviationSpace.to_grid`.
+        Args:
+            grid: Principal deviations, from `DeviationSpace.to_grid`.
         """
         common, nothing = (self._outgoing(grid), self.kernels), [None] * len(self.shards.ranges)
         moments = self.executor.map(_locate, self.shards, common, nothing)
@@ -109,10 +106,8 @@ class SpreadStatistics:
     def whole(self) -> FocusStatistics:
         """Return the statistics of all particles; only where they are in one range here.
 
-        Raises
-        ------
-        ValueError
-            When they are spread.
+        Raises:
+            ValueError: When they are spread.
         """
         if len(self.shards.parts) > 1 or not isinstance(self.shards.parts[0], FocusStatistics):
             raise ValueError("the statistics are spread and larger than one process may hold")
@@ -137,11 +132,12 @@ def measure_statistics(
 ) -> SpreadStatistics:
     """Take the small-box statistics of every particle, where its image is read.
 
-    Parameters
-    ----------
-    background, model, plan : as `measure_focus`.
-    allocate : makes the large arrays of each range, given shape and type.
-    advance : called with the number of particles done.
+    Args:
+        background: As `measure_focus`.
+        model: As `measure_focus`.
+        plan: As `measure_focus`.
+        allocate: Makes the large arrays of each range, given shape and type.
+        advance: Called with the number of particles done.
     """
     images, half_set = background.images, background.half_set
     executor, ranges = images.executor, images.shards.ranges

@@ -45,12 +45,11 @@ SMALLEST_REGION_PIXELS = 3
 class ResidualStrategy:
     """`Strategy` on the small-box statistics of residuals.
 
-    Attributes
-    ----------
-    problem : statistics and space of deviations.
-    spectrum : model of the prior's spectrum to start from.
-    settings : of the classification.
-    references : `(n_classes, d, d, d)` deviations the first run starts from, or None.
+    Attributes:
+        problem: Statistics and space of deviations.
+        spectrum: Model of the prior's spectrum to start from.
+        settings: Of the classification.
+        references: `(n_classes, d, d, d)` deviations the first run starts from, or None.
     """
 
     problem: em.FocusProblem
@@ -175,11 +174,10 @@ def prepare_deviations(
 ) -> ResidualStrategy:
     """Take the small-box statistics of every particle: one pass over the images.
 
-    Parameters
-    ----------
-    prepared : what every strategy starts from.
-    consensus : its consensus, with the noise under which classes are compared.
-    background : what is taken out of the images.
+    Args:
+        prepared: What every strategy starts from.
+        consensus: Its consensus, with the noise under which classes are compared.
+        background: What is taken out of the images.
     """
     images, n_shells = consensus.images, prepared.n_shells
     reach = int(np.ceil(n_shells * images.stretch))

@@ -28,13 +28,13 @@ TOLERANCE = 0.02
 class Subspace:
     """Principal deviations and what each image tells about their coordinates.
 
-    Attributes
-    ----------
-    deviations : `(q, d, d, d)` principal deviations, unit coordinate variance.
-    linear, quadratic : `(particle, q)` and `(particle, q, q)`: the log-likelihood of coordinates
-        x is `linear.x - x.quadratic.x / 2`.
-    information : `(q,)` mean signal-to-noise ratio of each coordinate in one image, ascending.
-    n_cycles : cycles it took.
+    Attributes:
+        deviations: `(q, d, d, d)` principal deviations, unit coordinate variance.
+        linear: `(particle, q)`; the log-likelihood of coordinates x is `linear.x - x.quadratic.x /
+            2`.
+        quadratic: `(particle, q, q)`.
+        information: `(q,)` mean signal-to-noise ratio of each coordinate in one image, ascending.
+        n_cycles: Cycles it took.
     """
 
     deviations: Float32[np.ndarray, "q d d d"]

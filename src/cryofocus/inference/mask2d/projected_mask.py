@@ -48,12 +48,11 @@ class ProjectedRegion(Protocol):
 class Circle:
     """A sphere's outline: its radius around its projected centre.
 
-    Attributes
-    ----------
-    box : edge of the images in pixels.
-    centres : `(particle, 2)` x, y of the projected centre in pixels, from the image centre.
-    radius : in pixels.
-    edge : width of the soft edge outside the radius in pixels; 0 is a hard edge.
+    Attributes:
+        box: Edge of the images in pixels.
+        centres: `(particle, 2)` x, y of the projected centre in pixels, from the image centre.
+        radius: In pixels.
+        edge: Width of the soft edge outside the radius in pixels; 0 is a hard edge.
     """
 
     box: int
@@ -89,9 +88,8 @@ class Circle:
 class Shadow:
     """A mask's projections.
 
-    Attributes
-    ----------
-    shadows : `(particle, box, box)` weights from 0 to 1.
+    Attributes:
+        shadows: `(particle, box, box)` weights from 0 to 1.
     """
 
     shadows: Float32[np.ndarray, "particle box box"]
@@ -114,11 +112,10 @@ class Shadow:
 def project_sphere(images: ParticleImages, mask: FocusMask, edge_angstrom: float) -> Circle:
     """Return the circle that each image shows of a focus sphere.
 
-    Parameters
-    ----------
-    images : whose poses say where the sphere's centre lands.
-    mask : a focus sphere.
-    edge_angstrom : width of the circle's soft edge; 0 is cisTEM's hard edge.
+    Args:
+        images: Whose poses say where the sphere's centre lands.
+        mask: A focus sphere.
+        edge_angstrom: Width of the circle's soft edge; 0 is cisTEM's hard edge.
     """
     assert mask.centre_angstrom is not None
     assert mask.radius_angstrom is not None
@@ -141,19 +138,16 @@ def project_mask(
 ) -> Shadow:
     """Project a mask along each view.
 
-    Parameters
-    ----------
-    images : whose poses give the views.
-    mask : from 0 to 1 on the particles' grid.
-    threshold : fraction of each projection's largest value from which on a pixel counts; 0 keeps
-        the projection itself, with its largest value brought to 1, as weights.
-    kernels : slice kernels.
-    shadows : where the projections are stored.
+    Args:
+        images: Whose poses give the views.
+        mask: From 0 to 1 on the particles' grid.
+        threshold: Fraction of each projection's largest value from which on a pixel counts; 0
+            keeps the projection itself, with its largest value brought to 1, as weights.
+        kernels: Slice kernels.
+        shadows: Where the projections are stored.
 
-    Raises
-    ------
-    RegionError
-        When a view shows nothing of the mask.
+    Raises:
+        RegionError: When a view shows nothing of the mask.
     """
     box, band = mask.shape[0], images.largest_band()
     grid = map_to_grid(mask, PADDING * box)[..., None]

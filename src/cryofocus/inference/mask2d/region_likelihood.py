@@ -30,11 +30,10 @@ SIGMA_FACTOR = 3.0
 class Comparison:
     """All particles against all classes.
 
-    Attributes
-    ----------
-    log_likelihood : `(particle, n_classes)`.
-    sigma : `(particle, n_classes)` noise relative to signal (cisTEM) or deviation of the
-        residual (Frealign); only its ratios between particles count.
+    Attributes:
+        log_likelihood: `(particle, n_classes)`.
+        sigma: `(particle, n_classes)` noise relative to signal (cisTEM) or deviation of the
+            residual (Frealign); only its ratios between particles count.
     """
 
     log_likelihood: Float64[np.ndarray, "particle n_classes"]
@@ -50,13 +49,12 @@ def compare(
 ) -> Comparison:
     """Compare every image with every class inside the region, a chunk at a time.
 
-    Parameters
-    ----------
-    images : whitened images.
-    region : what of each image counts.
-    references : padded grids of the class maps.
-    kernels : slice kernels.
-    running_sigma : `(particle,)` for Frealign's definition; None for cisTEM's.
+    Args:
+        images: Whitened images.
+        region: What of each image counts.
+        references: Padded grids of the class maps.
+        kernels: Slice kernels.
+        running_sigma: `(particle,)` for Frealign's definition; None for cisTEM's.
     """
     shape = (len(images), references.shape[3])
     log_likelihood, sigma = np.empty(shape), np.empty(shape)
@@ -88,10 +86,9 @@ def unit_variance_likelihood(
 ) -> Float64[np.ndarray, "n n_classes"]:
     """Return -1/2 (msq + ln 2 pi) A: noise of variance 1, no scale fitted (cisTEM).
 
-    Parameters
-    ----------
-    mean_square : weighted mean of the squared difference inside the region.
-    area : of the region in square pixels.
+    Args:
+        mean_square: Weighted mean of the squared difference inside the region.
+        area: Of the region in square pixels.
     """
     return np.asarray(-0.5 * (mean_square + LOG_TWO_PI) * area[:, None], np.float64)
 
@@ -100,11 +97,10 @@ def unit_variance_likelihood(
 class BandVariance:
     """Variances of pixels: over all frequencies, in the band, and the running sigma.
 
-    Attributes
-    ----------
-    full : `(n,)` variance of the whole image, not filtered.
-    band : `(n,)` variance of the whole image after the low-pass filter.
-    sigma : `(n,)` running sigma of earlier cycles.
+    Attributes:
+        full: `(n,)` variance of the whole image, not filtered.
+        band: `(n,)` variance of the whole image after the low-pass filter.
+        sigma: `(n,)` running sigma of earlier cycles.
     """
 
     full: Float64[np.ndarray, " n"]
@@ -129,11 +125,10 @@ def fitted_scale_likelihood(
     Means are removed and the class's scale is fitted inside the region; the number of
     independent pixels is that of the region times the band's share of the image's variance.
 
-    Parameters
-    ----------
-    pixels : the image (first component) and every class's prediction.
-    weights : of the pixels.
-    variance : of the image.
+    Args:
+        pixels: The image (first component) and every class's prediction.
+        weights: Of the pixels.
+        variance: Of the image.
     """
     n, n_components = len(pixels), pixels.shape[3]
     flat = pixels.reshape(n, -1, n_components).astype(np.float64)

@@ -48,12 +48,11 @@ Posteriors = Float64[np.ndarray, "particle n_classes"]
 class Mask2dState:
     """Everything a cycle starts from.
 
-    Attributes
-    ----------
-    posteriors : `(particle, n_classes)` occupancies, each particle's sum 1.
-    sigma : `(particle,)` averaged over classes with the occupancies.
-    log_evidence : `(particle,)` log-likelihood over all classes inside the region.
-    history : cycles done.
+    Attributes:
+        posteriors: `(particle, n_classes)` occupancies, each particle's sum 1.
+        sigma: `(particle,)` averaged over classes with the occupancies.
+        log_evidence: `(particle,)` log-likelihood over all classes inside the region.
+        history: Cycles done.
     """
 
     posteriors: Posteriors
@@ -66,18 +65,17 @@ class Mask2dState:
 class Mask2dStrategy:
     """`Strategy` that compares images with whole maps inside a projected region.
 
-    Attributes
-    ----------
-    images : whitened images.
-    region : what of each image counts.
-    half_set : `(particle,)` 1 or 2.
-    kernels : slice kernels.
-    settings : of the classification.
-    envelope : `(box, box, box)` what the references are multiplied by: the solvent mask, or the
-        sphere that the box holds.
-    references : maps the first run starts from, sampled and scaled as the class maps are; or
-        none.
-    search : gives starting occupancies of a run from a subspace; None for random ones.
+    Attributes:
+        images: Whitened images.
+        region: What of each image counts.
+        half_set: `(particle,)` 1 or 2.
+        kernels: Slice kernels.
+        settings: Of the classification.
+        envelope: `(box, box, box)` what the references are multiplied by: the solvent mask, or the
+            sphere that the box holds.
+        references: Maps the first run starts from, sampled and scaled as the class maps are; or
+            none.
+        search: Gives starting occupancies of a run from a subspace; None for random ones.
     """
 
     images: WhiteImages

@@ -40,19 +40,18 @@ class WhiteImages:
 
     Slices of similar views touch the same nodes of a grid, which are then still in the cache.
 
-    Attributes
-    ----------
-    particles : `(particle,)` index into the particle set of each row of the other arrays.
-    band : points of the particle's half plane.
-    low_pass : `(point,)` amplitude of the classification's low-pass filter.
-    geometry : where each particle's slice cuts the padded grid of the references.
-    transforms : `(particle, point)` whitened, unfiltered.
-    response : `(particle, point)` what multiplies a slice to give the class's prediction.
-    full_variance : `(particle,)` variance of a pixel over all frequencies.
-    extent_angstrom : edge of the particle's box.
-    reference_box : edge of the references: the particle's box, sampled as coarsely as the band
-        allows.
-    workers : threads of the Fourier transforms.
+    Attributes:
+        particles: `(particle,)` index into the particle set of each row of the other arrays.
+        band: Points of the particle's half plane.
+        low_pass: `(point,)` amplitude of the classification's low-pass filter.
+        geometry: Where each particle's slice cuts the padded grid of the references.
+        transforms: `(particle, point)` whitened, unfiltered.
+        response: `(particle, point)` what multiplies a slice to give the class's prediction.
+        full_variance: `(particle,)` variance of a pixel over all frequencies.
+        extent_angstrom: Edge of the particle's box.
+        reference_box: Edge of the references: the particle's box, sampled as coarsely as the band
+            allows.
+        workers: Threads of the Fourier transforms.
     """
 
     particles: Int[np.ndarray, " particle"]
@@ -90,13 +89,12 @@ def whiten_images(
 ) -> WhiteImages:
     """Whiten every image: one pass over the stack.
 
-    Parameters
-    ----------
-    consensus : images and noise.
-    n_shells : shells that enter the classification; the low-pass filter is at one half at the
-        last of them.
-    allocate : makes the arrays.
-    advance : called with the number of particles done.
+    Args:
+        consensus: Images and noise.
+        n_shells: Shells that enter the classification; the low-pass filter is at one half at the
+            last of them.
+        allocate: Makes the arrays.
+        advance: Called with the number of particles done.
     """
     images, noise = consensus.images, consensus.noise
     particles, full = images.particles, images.largest_band()

@@ -25,12 +25,11 @@ def reconstruct_classes(
 ) -> list[MapEstimate]:
     """Reconstruct each class from its weights; nothing is masked.
 
-    Parameters
-    ----------
-    images : whitened images.
-    half_set : `(particle,)` 1 or 2; the Wiener filter follows the half maps' FSC.
-    weights : of each particle in each class.
-    kernels : slice kernels.
+    Args:
+        images: Whitened images.
+        half_set: `(particle,)` 1 or 2; the Wiener filter follows the half maps' FSC.
+        weights: Of each particle in each class.
+        kernels: Slice kernels.
     """
     maps: list[MapEstimate] = []
     at_once = kernels.columns_at_once(images.geometry.edge)

@@ -22,10 +22,9 @@ SURE, LEAST_GAIN = 3.0, 5.0
 class Latent:
     """Posterior of every particle's coordinates, whose prior is standard normal.
 
-    Attributes
-    ----------
-    mean : `(particle, q)`.
-    variance : `(particle, q)` of each coordinate on its own.
+    Attributes:
+        mean: `(particle, q)`.
+        variance: `(particle, q)` of each coordinate on its own.
     """
 
     mean: Float64[np.ndarray, "particle q"]
@@ -94,10 +93,9 @@ def localise(subspace: Subspace, n_axes: int) -> Subspace:
     combination; varimax (Kaiser 1958) gives each part an axis of its own. Coordinates keep unit
     covariance. The axis that changes most density comes first.
 
-    Parameters
-    ----------
-    subspace : axes by falling information.
-    n_axes : how many of them take part; the others stay.
+    Args:
+        subspace: Axes by falling information.
+        n_axes: How many of them take part; the others stay.
     """
     if n_axes < 1:
         return subspace

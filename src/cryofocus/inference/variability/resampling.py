@@ -34,11 +34,10 @@ class BootstrapVariance:
 
     On the small box, sampled twice as finely: squares have twice the bandwidth of maps.
 
-    Attributes
-    ----------
-    total : of the maps of resampled particles.
-    noise : of maps of nothing but noise, equal at equal distance from the centre, brought to the
-        level of `total` in the median voxel: most of a box is empty.
+    Attributes:
+        total: Of the maps of resampled particles.
+        noise: Of maps of nothing but noise, equal at equal distance from the centre, brought to
+            the level of `total` in the median voxel: most of a box is empty.
     """
 
     total: Float32[np.ndarray, "d d d"]
@@ -60,18 +59,15 @@ def bootstrap_variance(
 ) -> BootstrapVariance:
     """Make maps from particles drawn with replacement and compare their variance with noise's.
 
-    Parameters
-    ----------
-    statistics : of the whole box: what is cut out of images has no map of its own.
-    n_resamples : maps; the variance's own relative error is sqrt(2 / n_resamples).
-    kernels : slice kernels.
-    generator : draws the particles, and the noise.
-    advance : called with the number of maps done.
+    Args:
+        statistics: Of the whole box: what is cut out of images has no map of its own.
+        n_resamples: Maps; the variance's own relative error is sqrt(2 / n_resamples).
+        kernels: Slice kernels.
+        generator: Draws the particles, and the noise.
+        advance: Called with the number of maps done.
 
-    Raises
-    ------
-    ValueError
-        When the statistics are of a part of the box.
+    Raises:
+        ValueError: When the statistics are of a part of the box.
     """
     if not statistics.box.is_whole:
         raise ValueError("resampled maps need the statistics of the whole box")

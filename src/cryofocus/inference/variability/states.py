@@ -21,13 +21,13 @@ DECISIVE = 10.0
 class StatesEstimate:
     """How many states explain a region best.
 
-    Attributes
-    ----------
-    best : number of states of lowest BIC; 1 where nothing varies.
-    lowest, highest : the numbers that cannot be ruled out: each half set's own best, and those
-        whose BIC is within 10 of the lowest.
-    is_continuous : a normal distribution of coordinates explains the region better than any of
-        these numbers of states.
+    Attributes:
+        best: Number of states of lowest BIC; 1 where nothing varies.
+        lowest: Smallest number that cannot be ruled out: each half set's own best cannot, nor
+            those whose BIC is within 10 of the lowest.
+        highest: Largest such number.
+        is_continuous: A normal distribution of coordinates explains the region better than any of
+            these numbers of states.
     """
 
     best: int
@@ -39,11 +39,10 @@ class StatesEstimate:
 def estimate_states(halves: Sequence[Subspace], generator: np.random.Generator) -> StatesEstimate:
     """Estimate the number of states by BIC (Schwarz 1978).
 
-    Parameters
-    ----------
-    halves : for each half set, the moments of its particles in the subspace of the *other* half
-        set, axes by falling information; so what fits is not the noise that made the axes.
-    generator : of the mixtures' random starts.
+    Args:
+        halves: For each half set, the moments of its particles in the subspace of the *other* half
+            set, axes by falling information; so what fits is not the noise that made the axes.
+        generator: Of the mixtures' random starts.
     """
     tables = [_criteria(half, generator) for half in halves]
     bic = np.sum([table.states for table in tables], axis=0)

@@ -30,12 +30,11 @@ from cryofocus.inference.variability.latent import (
 class Variability:
     """How the density of a region varies over the particles.
 
-    Attributes
-    ----------
-    problem : statistics of all particles, and the space of deviations.
-    subspace : principal deviations; the real axes first, each on as few voxels as possible.
-    n_axes : axes that are real: found in either half set, they explain the other.
-    halves : for each half set, its particles' moments in the subspace of the other half set.
+    Attributes:
+        problem: Statistics of all particles, and the space of deviations.
+        subspace: Principal deviations; the real axes first, each on as few voxels as possible.
+        n_axes: Axes that are real: found in either half set, they explain the other.
+        halves: For each half set, its particles' moments in the subspace of the other half set.
     """
 
     problem: FocusProblem
@@ -59,10 +58,9 @@ class Variability:
 def explore_region(prepared: Prepared, n_dimensions: int) -> Variability:
     """Find the principal deviations of a region and count those that are real.
 
-    Parameters
-    ----------
-    prepared : images, consensus, region, half sets; of the settings the seed.
-    n_dimensions : axes to look for.
+    Args:
+        prepared: Images, consensus, region, half sets; of the settings the seed.
+        n_dimensions: Axes to look for.
     """
     strategy = prepare_residual(prepared)
     problem, spectrum = strategy.problem, strategy.spectrum

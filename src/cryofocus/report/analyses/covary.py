@@ -58,12 +58,9 @@ class UnitRow:
 def write_covary_report(folder: Path | str) -> Path:
     """Write report.html and the picture of the matrices into a directory of covary.
 
-    Raises
-    ------
-    FormatError
-        When the directory holds no results of covary.
-    OutputError
-        Disk full, no permission.
+    Raises:
+        FormatError: When the directory holds no results of covary.
+        OutputError: Disk full, no permission.
     """
     folder = Path(folder)
     record = files.read_record(folder)

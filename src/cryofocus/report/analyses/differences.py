@@ -32,12 +32,9 @@ FILES = (
 def write_difference_figure(folder: Path) -> Path:
     """Draw by how many standard errors the maps of a run differ, from three sides.
 
-    Raises
-    ------
-    FormatError
-        When a map is missing or damaged.
-    OutputError
-        Disk full, no permission.
+    Raises:
+        FormatError: When a map is missing or damaged.
+        OutputError: Disk full, no permission.
     """
     with style.drawing():
         style.write_png(folder / FIGURE, draw_differences(folder), DOTS_PER_INCH)
@@ -79,10 +76,8 @@ def strongest(
 def read_differences(folder: Path) -> Analysis:
     """Read the difference maps of a run for a page.
 
-    Raises
-    ------
-    FormatError
-        When a file is missing or damaged.
+    Raises:
+        FormatError: When a file is missing or damaged.
     """
     try:
         rows = _read_rows(folder)

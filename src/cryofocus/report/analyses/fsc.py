@@ -26,20 +26,14 @@ SCALE_ENDS = 2.0
 def write_fsc_figures(result: FscResult) -> list[Path]:
     """Write fsc.png and, where it was measured by direction, directional.png.
 
-    Parameters
-    ----------
-    result
-        Of `cryofocus.fsc`; the figures go into its folder.
+    Args:
+        result: Of `cryofocus.fsc`; the figures go into its folder.
 
-    Returns
-    -------
-    list of Path
+    Returns:
         The files written.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     with style.drawing():
         figures = {FSC_FIGURE: draw_fsc(result)}
@@ -55,14 +49,10 @@ def write_fsc_figures(result: FscResult) -> list[Path]:
 def draw_fsc(result: FscResult) -> Figure:
     """Draw the Fourier shell correlations and where they cross 0.143 and 0.5.
 
-    Parameters
-    ----------
-    result
-        Of `cryofocus.fsc`.
+    Args:
+        result: Of `cryofocus.fsc`.
 
-    Returns
-    -------
-    Figure
+    Returns:
         As wide as the page.
     """
     figure = style.new_figure(FIGURE_HEIGHT_INCHES, gap=0.05)
@@ -94,16 +84,11 @@ def draw_fsc(result: FscResult) -> Figure:
 def draw_directional(result: FscResult, directional: DirectionalFsc) -> Figure:
     """Draw the resolution by direction as a map of the half sphere, and the spread of the curves.
 
-    Parameters
-    ----------
-    result
-        Of `cryofocus.fsc`.
-    directional
-        Its conical FSC.
+    Args:
+        result: Of `cryofocus.fsc`.
+        directional: Its conical FSC.
 
-    Returns
-    -------
-    Figure
+    Returns:
         As wide as the page.
     """
     figure = style.new_figure(FIGURE_HEIGHT_INCHES, gap=0.05)

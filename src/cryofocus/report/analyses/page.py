@@ -41,14 +41,14 @@ class Table:
 class Analysis:
     """What was found, in the order it is told.
 
-    Attributes
-    ----------
-    folder : directory of the results.
-    title : name of the analysis.
-    headline : the result in a line.
-    verdict : the result in a sentence or two.
-    pictures, table : what shows it; the table may be missing.
-    files : names of the files there and what each is for.
+    Attributes:
+        folder: Directory of the results.
+        title: Name of the analysis.
+        headline: The result in a line.
+        verdict: The result in a sentence or two.
+        pictures: Pictures that show it.
+        table: Table that shows it; may be missing.
+        files: Names of the files there and what each is for.
     """
 
     folder: Path
@@ -68,15 +68,11 @@ class Analysis:
 def write_page(analysis: Analysis) -> Path:
     """Write the page of an analysis into its directory.
 
-    Returns
-    -------
-    Path
+    Returns:
         The page: one file that needs no other file and no network.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     page = environment().get_template("analysis.html.jinja")
     text = page.render(

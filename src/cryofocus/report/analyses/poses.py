@@ -25,19 +25,13 @@ def write_moves(
 ) -> None:
     """Draw the distribution of turns and shifts into a PNG file.
 
-    Parameters
-    ----------
-    path
-        Picture to write.
-    turn_degrees
-        Rotation vector of each particle about the map's x, y and z axes.
-    move_angstrom
-        x and y of the change of each shift.
+    Args:
+        path: Picture to write.
+        turn_degrees: Rotation vector of each particle about the map's x, y and z axes.
+        move_angstrom: x and y of the change of each shift.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     with style.drawing():
         style.write_png(path, draw_moves(turn_degrees, move_angstrom), DOTS_PER_INCH)

@@ -27,22 +27,15 @@ LOOKS: tuple[dict[str, Any], ...] = (
 def write_power_figure(folder: Path | str) -> Path:
     """Draw the residual power of a directory that `subtract` wrote, into it.
 
-    Parameters
-    ----------
-    folder
-        Directory of subtracted particles.
+    Args:
+        folder: Directory of subtracted particles.
 
-    Returns
-    -------
-    Path
+    Returns:
         The picture, residual_power.png.
 
-    Raises
-    ------
-    FormatError
-        When the directory holds no residual power.
-    OutputError
-        Disk full, no permission.
+    Raises:
+        FormatError: When the directory holds no residual power.
+        OutputError: Disk full, no permission.
     """
     path = Path(folder) / FIGURE
     record = PowerRecord.read(Path(folder))
@@ -55,14 +48,11 @@ def write_power_figure(folder: Path | str) -> Path:
 def draw_power(record: PowerRecord) -> Figure:
     """Draw power by frequency and by distance from the mask, and where in the images it is.
 
-    Parameters
-    ----------
-    record
-        Power over that of the noise model; 1 everywhere says that nothing but noise is there.
+    Args:
+        record: Power over that of the noise model; 1 everywhere says that nothing but noise is
+            there.
 
-    Returns
-    -------
-    Figure
+    Returns:
         As wide as the page: two charts above three pictures.
     """
     figure = style.new_figure(FIGURE_HEIGHT_INCHES, gap=0.04)
@@ -94,16 +84,11 @@ def radial_profile(
 ) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
     """Average a picture over rings around its centre.
 
-    Parameters
-    ----------
-    picture
-        Centre at `box//2`.
-    pixel_size_angstrom
-        Å per pixel.
+    Args:
+        picture: Centre at `box//2`.
+        pixel_size_angstrom: Å per pixel.
 
-    Returns
-    -------
-    tuple of arrays
+    Returns:
         Radii in Å up to the nearest edge, and means.
     """
     box = picture.shape[0]

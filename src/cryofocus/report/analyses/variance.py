@@ -28,10 +28,8 @@ FILES = (
 def read_variance(folder: Path) -> Analysis:
     """Read a result of `variance` for a page.
 
-    Raises
-    ------
-    FormatError
-        When a file of it is missing or damaged.
+    Raises:
+        FormatError: When a file of it is missing or damaged.
     """
     try:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))

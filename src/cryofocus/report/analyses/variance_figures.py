@@ -28,20 +28,14 @@ BINS = 40
 def write_variance_figures(result: VarianceResult) -> list[Path]:
     """Write variance.png and, where something varies, latent.png.
 
-    Parameters
-    ----------
-    result
-        Of `cryofocus.variance`; the figures go into its folder.
+    Args:
+        result: Of `cryofocus.variance`; the figures go into its folder.
 
-    Returns
-    -------
-    list of Path
+    Returns:
         The files written.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     with style.drawing():
         figures = {VARIANCE_FIGURE: draw_variance(result)}
@@ -57,14 +51,10 @@ def write_variance_figures(result: VarianceResult) -> list[Path]:
 def draw_variance(result: VarianceResult) -> Figure:
     """Draw the variance over the consensus from three sides, with the proposed spheres.
 
-    Parameters
-    ----------
-    result
-        Of `cryofocus.variance`.
+    Args:
+        result: Of `cryofocus.variance`.
 
-    Returns
-    -------
-    Figure
+    Returns:
         As wide as the page; a second row shows the bootstrap where it was asked for.
     """
     rows = [("Variance", result.variance)]
@@ -82,16 +72,12 @@ def draw_variance(result: VarianceResult) -> Figure:
 def draw_latent(result: VarianceResult) -> Figure:
     """Draw the density of the particles along the real axes.
 
-    Parameters
-    ----------
-    result
-        Of `cryofocus.variance`; something varies.
+    Args:
+        result: Of `cryofocus.variance`; something varies.
 
-    Returns
-    -------
-    Figure
+    Returns:
         The first two axes against each other, and each axis on its own with its share of the
-        variance and the places of the maps of its series.
+            variance and the places of the maps of its series.
     """
     n_shown = min(result.n_axes, MOST_AXES)
     figure = style.new_figure(LATENT_HEIGHT_INCHES, gap=0.08)

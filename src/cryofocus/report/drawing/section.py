@@ -15,13 +15,12 @@ from markupsafe import Markup
 class Section:
     """One section of the report.
 
-    Attributes
-    ----------
-    anchor : its id in the page; ``templates/sections/<anchor>.html.jinja`` sets it.
-    title : heading.
-    link : its name in the navigation.
-    content : what the template shows. Texts are escaped when they are set.
-    scripts : JavaScript that the section needs, in order; each is put into the page once.
+    Attributes:
+        anchor: Its id in the page; ``templates/sections/<anchor>.html.jinja`` sets it.
+        title: Heading.
+        link: Its name in the navigation.
+        content: What the template shows. Texts are escaped when they are set.
+        scripts: JavaScript that the section needs, in order; each is put into the page once.
     """
 
     anchor: str
@@ -67,16 +66,12 @@ def collect_scripts(sections: Sequence[Section]) -> tuple[str, ...]:
 def script_policy(scripts: Sequence[str]) -> str:
     """Compose the part of a content security policy that lets these scripts run and no others.
 
-    Parameters
-    ----------
-    scripts
-        Texts between the script tags, to the letter.
+    Args:
+        scripts: Texts between the script tags, to the letter.
 
-    Returns
-    -------
-    str
+    Returns:
         ``script-src`` with their SHA-256 sums, so that no text that slipped into the page from
-        outside can run.
+            outside can run.
     """
     sums = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
     return "script-src " + (" ".join(f"'sha256-{digest}'" for digest in sums) or "'none'")

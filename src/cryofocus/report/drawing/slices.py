@@ -34,16 +34,11 @@ class View:
 def choose_view(consensus: Volume, focus_mask: Volume) -> View:
     """Cut through the middle of the mask and show all density and the whole mask.
 
-    Parameters
-    ----------
-    consensus
-        Map from all particles.
-    focus_mask
-        Mask in [0, 1] on the same grid.
+    Args:
+        consensus: Map from all particles.
+        focus_mask: Mask in [0, 1] on the same grid.
 
-    Returns
-    -------
-    View
+    Returns:
         The whole box where density reaches its edges; a few stray voxels do not count.
     """
     box = consensus.shape[0]
@@ -84,18 +79,13 @@ def contour_level(volume: Volume) -> float:
 def cut(volume: Volume, view: View) -> Planes:
     """Cut the three planes.
 
-    Parameters
-    ----------
-    volume
-        Axes (z, y, x).
-    view
-        Where to cut.
+    Args:
+        volume: Axes (z, y, x).
+        view: Where to cut.
 
-    Returns
-    -------
-    Planes
+    Returns:
         Copies, so that the volume can be forgotten. The third plane shows z to the right and y
-        upward, so that it continues the first one.
+            upward, so that it continues the first one.
     """
     z, y, x = view.centre
     shown = slice(view.low, view.high)

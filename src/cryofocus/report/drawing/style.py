@@ -116,10 +116,8 @@ def _data_address(buffer: io.BytesIO, media_type: str) -> str:
 def write_png(path: Path, figure: Figure, dots_per_inch: int) -> None:
     """Write a figure as a PNG file, the same bytes for the same figure, atomically.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     with atomic_file(path) as handle:
         figure.savefig(handle, format="png", dpi=dots_per_inch, metadata={"Software": None})

@@ -59,13 +59,12 @@ class Part:
 class Layer:
     """What one box to tick shows.
 
-    Attributes
-    ----------
-    name : for people.
-    scale : which slider chooses the level.
-    parts : surfaces shown together, such as more and less of a difference.
-    opacity : 1 for solid.
-    is_shown : whether it is ticked at first.
+    Attributes:
+        name: For people.
+        scale: Which slider chooses the level.
+        parts: Surfaces shown together, such as more and less of a difference.
+        opacity: 1 for solid.
+        is_shown: Whether it is ticked at first.
     """
 
     name: str
@@ -78,14 +77,11 @@ class Layer:
 def crop_to_view(volume: Volume, view: View) -> Cube:
     """Cut out the cube that is shown, on a grid as coarse as the screen allows.
 
-    Parameters
-    ----------
-    volume : the whole map.
-    view : the cube, in voxels of the map.
+    Args:
+        volume: The whole map.
+        view: The cube, in voxels of the map.
 
-    Returns
-    -------
-    float32 array (n, n, n)
+    Returns:
         Axes z, y, x; it lies where `frame_of_view` says.
     """
     box = len(volume)
@@ -100,12 +96,11 @@ def frame_of_view(
 ) -> Frame:
     """Say where the cube lies that `crop_to_view` cuts out.
 
-    Parameters
-    ----------
-    box : edge of the whole map in voxels.
-    view : the cube, in voxels of the map.
-    voxel_size_angstrom : Å per voxel of the map.
-    origin_angstrom : x, y, z of voxel (0, 0, 0) in the map's frame.
+    Args:
+        box: Edge of the whole map in voxels.
+        view: The cube, in voxels of the map.
+        voxel_size_angstrom: Å per voxel of the map.
+        origin_angstrom: x, y, z of voxel (0, 0, 0) in the map's frame.
     """
     grid = _coarse_grid(box, view)
     voxel = voxel_size_angstrom * grid.step
@@ -137,16 +132,13 @@ def _coarse_grid(box: int, view: View) -> _CoarseGrid:
 def describe_layers(layers: Sequence[Layer], frame: Frame) -> dict[str, Any]:
     """Extract all surfaces and pack them for the viewer.
 
-    Parameters
-    ----------
-    layers : what can be shown, all on one grid.
-    frame : where the grid lies.
+    Args:
+        layers: What can be shown, all on one grid.
+        frame: Where the grid lies.
 
-    Returns
-    -------
-    dict
-        For JSON: ``frame`` and ``layers``; coordinates are 16-bit steps from the low corner of
-        the frame. If the surfaces are too large for a page, all are taken from a coarser grid.
+    Returns:
+        For JSON: ``frame`` and ``layers``; coordinates are 16-bit steps from the low corner of the
+            frame. If the surfaces are too large for a page, all are taken from a coarser grid.
     """
     meshes, frame = _within_budget(layers, frame)
     return {

@@ -45,19 +45,13 @@ class LocalServer:
     answered, so that neither other users nor other pages in the browser get through; all others
     are refused with 403. There are no files behind it.
 
-    Parameters
-    ----------
-    assets
-        By name; the empty name is the page itself.
-    answers
-        What the page may ask for with POST, by name.
-    port
-        Port to listen on; 0 takes a free one.
+    Args:
+        assets: By name; the empty name is the page itself.
+        answers: What the page may ask for with POST, by name.
+        port: Port to listen on; 0 takes a free one.
 
-    Raises
-    ------
-    OutputError
-        When the port is taken.
+    Raises:
+        OutputError: When the port is taken.
     """
 
     def __init__(

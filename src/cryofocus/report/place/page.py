@@ -45,13 +45,12 @@ STRONG_QUANTILE = 0.998
 class PlaceSettings:
     """What the page shows and offers.
 
-    Attributes
-    ----------
-    variance : variance map on the grid of the map, laid over it.
-    particles : particle table that the commands name.
-    output : where the page may write the mask; None if it may not.
-    soft_edge_angstrom : width of the mask's edge.
-    overwrite : whether it may replace a file that is there.
+    Attributes:
+        variance: Variance map on the grid of the map, laid over it.
+        particles: Particle table that the commands name.
+        output: Where the page may write the mask; None if it may not.
+        soft_edge_angstrom: Width of the mask's edge.
+        overwrite: Whether it may replace a file that is there.
     """
 
     variance: Path | None = None
@@ -66,23 +65,17 @@ def place_mask(
 ) -> LocalServer:
     """Prepare the page on which a mask is placed by eye.
 
-    Parameters
-    ----------
-    map_file : map on the particles' grid.
-    settings : what else is shown and offered.
-    port : port of this machine; 0 takes a free one.
+    Args:
+        map_file: Map on the particles' grid.
+        settings: What else is shown and offered.
+        port: Port of this machine; 0 takes a free one.
 
-    Returns
-    -------
-    LocalServer
+    Returns:
         Its ``address`` is to be opened in a browser while ``serve`` runs.
 
-    Raises
-    ------
-    InputError
-        When a map cannot be used, or the variance map lies on another grid.
-    OutputError
-        When the mask cannot be written where it should, or the port is taken.
+    Raises:
+        InputError: When a map cannot be used, or the variance map lies on another grid.
+        OutputError: When the mask cannot be written where it should, or the port is taken.
     """
     settings = settings or PlaceSettings()
     if settings.output is not None:
@@ -109,15 +102,12 @@ def compose_assets(
 ) -> dict[str, Asset]:
     """Compose all the page is made of.
 
-    Parameters
-    ----------
-    grid : the map.
-    variance : on its grid, or None.
-    settings : what is offered.
+    Args:
+        grid: The map.
+        variance: On its grid, or None.
+        settings: What is offered.
 
-    Returns
-    -------
-    dict of Asset
+    Returns:
         By name; the page itself has the empty name.
     """
     page = (
@@ -216,10 +206,8 @@ def _script(text: str) -> Asset:
 def _read_ellipsoid(asked: Any) -> Ellipsoid:
     """Read what the page sent.
 
-    Raises
-    ------
-    SettingError
-        When it is not six numbers.
+    Raises:
+        SettingError: When it is not six numbers.
     """
     is_list = isinstance(asked, list) and len(asked) == 6
     if not is_list or not all(isinstance(number, int | float) for number in asked):

@@ -36,10 +36,8 @@ def show_analyses(results: RunResults) -> tuple[Section, ...]:
 def find_analyses(run: Path) -> Iterator[Analysis]:
     """Yield the results that lie in a directory, by name.
 
-    Raises
-    ------
-    FormatError
-        When one is damaged.
+    Raises:
+        FormatError: When one is damaged.
     """
     for folder in sorted(path for path in run.iterdir() if path.is_dir()):
         for marker, read in READERS:
@@ -67,10 +65,8 @@ def read_covariance(folder: Path) -> Analysis:
 def read_resolution(folder: Path) -> Analysis:
     """Read a result of `fsc` for a page.
 
-    Raises
-    ------
-    FormatError
-        When fsc.star is damaged.
+    Raises:
+        FormatError: When fsc.star is damaged.
     """
     document = StarDocument.read(folder / fsc.CURVES)
     general = document.numbers(document.block("general"), ("rlnFinalResolution",))

@@ -25,14 +25,10 @@ MAX_WRITTEN_RUNS = 12
 def draw_convergence(results: RunResults) -> Figure:
     """Draw log-likelihood and posterior change of every run by cycle; the best run stands out.
 
-    Parameters
-    ----------
-    results
-        With at least one trace.
+    Args:
+        results: With at least one trace.
 
-    Returns
-    -------
-    Figure
+    Returns:
         Two charts side by side.
     """
     figure, (left, right) = _two_charts()
@@ -64,14 +60,10 @@ def draw_convergence(results: RunResults) -> Figure:
 def draw_fsc(results: RunResults) -> Figure:
     """Draw the Fourier shell correlation of every class with the 0.143 line.
 
-    Parameters
-    ----------
-    results
-        With at least one FSC curve.
+    Args:
+        results: With at least one FSC curve.
 
-    Returns
-    -------
-    Figure
+    Returns:
         One chart; the axis below is in 1/Å, the one above in Å.
     """
     figure = style.new_figure(CHART_HEIGHT_INCHES, gap=0.0)
@@ -104,14 +96,10 @@ def draw_fsc(results: RunResults) -> Figure:
 def draw_certainty(results: RunResults) -> Figure:
     """Draw the highest posteriors, what a threshold would keep, and whether other runs agree.
 
-    Parameters
-    ----------
-    results
-        Posteriors of all particles.
+    Args:
+        results: Posteriors of all particles.
 
-    Returns
-    -------
-    Figure
+    Returns:
         Two charts side by side; three if there are runs to compare with.
     """
     figure = style.new_figure(CHART_HEIGHT_INCHES, gap=0.08)
@@ -192,14 +180,10 @@ def _mark_mean(panel: Axes, mean: float) -> None:
 def draw_agreement(results: RunResults) -> Figure:
     """Draw how many particles each pair of runs puts alike, and how many runs agree on each.
 
-    Parameters
-    ----------
-    results
-        Of more than one run, with per-particle agreement.
+    Args:
+        results: Of more than one run, with per-particle agreement.
 
-    Returns
-    -------
-    Figure
+    Returns:
         A matrix and a bar chart.
     """
     figure, (left, right) = _two_charts()
@@ -247,14 +231,10 @@ def _two_charts() -> tuple[Figure, tuple[Axes, Axes]]:
 def say_angstrom(resolution_angstrom: float) -> str:
     """Write a resolution for people; a dash where the half maps never agreed.
 
-    Parameters
-    ----------
-    resolution_angstrom
-        Å; infinite or NaN for none.
+    Args:
+        resolution_angstrom: Å; infinite or NaN for none.
 
-    Returns
-    -------
-    str
+    Returns:
         With unit.
     """
     return f"{resolution_angstrom:.1f} Å" if np.isfinite(resolution_angstrom) else "–"

@@ -16,20 +16,14 @@ def chimerax_script(results: RunResults) -> str:
     ChimeraX runs a script in the script's own folder, so files are named without folder and the
     run directory may be moved or sent to somebody.
 
-    Parameters
-    ----------
-    results
-        Of a finished run.
+    Args:
+        results: Of a finished run.
 
-    Returns
-    -------
-    str
+    Returns:
         ChimeraX commands.
 
-    Raises
-    ------
-    FormatError
-        When the consensus map is damaged.
+    Raises:
+        FormatError: When the consensus map is damaged.
     """
     directory = results.directory
     level = contour_level(read_volume(directory.consensus).data)

@@ -24,20 +24,14 @@ Compose = Callable[[RunResults], tuple[Section, ...]]
 def compose_sections(results: RunResults) -> tuple[Section, ...]:
     """Compose every section the run has something for.
 
-    Parameters
-    ----------
-    results
-        From `read_results`.
+    Args:
+        results: From `read_results`.
 
-    Returns
-    -------
-    tuple of Section
+    Returns:
         In reading order.
 
-    Raises
-    ------
-    FormatError
-        When a map or table of the run is damaged.
+    Raises:
+        FormatError: When a map or table of the run is damaged.
     """
     return tuple(section for compose in SECTIONS for section in compose(results))
 

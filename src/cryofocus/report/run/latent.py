@@ -22,10 +22,8 @@ RANGE_PERCENTILES = (0.2, 99.8)
 def show_latent(results: RunResults) -> tuple[Section, ...]:
     """Show the classes in the latent space, if `variance` wrote one into the run's directory.
 
-    Raises
-    ------
-    FormatError
-        When the file of coordinates is damaged.
+    Raises:
+        FormatError: When the file of coordinates is damaged.
     """
     latent = read_latent(results)
     if latent is None:
@@ -37,15 +35,11 @@ def show_latent(results: RunResults) -> tuple[Section, ...]:
 def read_latent(results: RunResults) -> Float32[np.ndarray, "n q"] | None:
     """Read coordinates of the run's particles from a directory inside the run's.
 
-    Returns
-    -------
-    array (n, q) or None
+    Returns:
         None when there are none of these particles.
 
-    Raises
-    ------
-    FormatError
-        When a file is damaged.
+    Raises:
+        FormatError: When a file is damaged.
     """
     for path in sorted(results.directory.path.glob(f"*/{LATENT}")):
         try:
@@ -62,16 +56,11 @@ def read_latent(results: RunResults) -> Float32[np.ndarray, "n q"] | None:
 def draw_latent(latent: Float32[np.ndarray, "n q"], class_index: np.ndarray) -> Figure:
     """Draw the particles on the first two axes and, beside it, each class along the first.
 
-    Parameters
-    ----------
-    latent
-        Coordinates, the axis that holds most of the variance first.
-    class_index
-        Most probable class of each particle, from 0.
+    Args:
+        latent: Coordinates, the axis that holds most of the variance first.
+        class_index: Most probable class of each particle, from 0.
 
-    Returns
-    -------
-    Figure
+    Returns:
         Two panels; one if there is a single axis.
     """
     figure = style.new_figure(HEIGHT_INCHES, gap=0.08)

@@ -66,24 +66,17 @@ def choose_scale(
 ) -> MapScale:
     """Choose grey and colour ranges once for all rows.
 
-    Parameters
-    ----------
-    view
-        Where the planes were cut.
-    voxel_size_angstrom
-        Å per voxel.
-    origin_angstrom
-        x, y, z of voxel (0, 0, 0) in the map's frame.
-    mask, consensus
-        Their planes.
-    differences
-        Planes of every class's difference to the consensus.
+    Args:
+        view: Where the planes were cut.
+        voxel_size_angstrom: Å per voxel.
+        origin_angstrom: x, y, z of voxel (0, 0, 0) in the map's frame.
+        mask: Planes of the mask.
+        consensus: Planes of the consensus.
+        differences: Planes of every class's difference to the consensus.
 
-    Returns
-    -------
-    MapScale
+    Returns:
         Ranges by percentile, so that single hot voxels do not wash out the rest; the difference
-        range is taken inside the mask, where classes may differ.
+            range is taken inside the mask, where classes may differ.
     """
     values = np.concatenate([plane.ravel() for plane in consensus])
     darkest, brightest = (float(v) for v in np.percentile(values, DENSITY_PERCENTILES))
@@ -109,16 +102,11 @@ def choose_scale(
 def draw_consensus_row(planes: Planes, scale: MapScale) -> Figure:
     """Draw the consensus and, beside it, the legend of all rows.
 
-    Parameters
-    ----------
-    planes
-        Of the consensus.
-    scale
-        From `choose_scale`.
+    Args:
+        planes: Of the consensus.
+        scale: From `choose_scale`.
 
-    Returns
-    -------
-    Figure
+    Returns:
         As wide as the page.
     """
     figure, axes = _new_row(TITLE_INCHES)
@@ -140,16 +128,12 @@ def draw_consensus_row(planes: Planes, scale: MapScale) -> Figure:
 def draw_class_row(planes: Planes, differences: Planes, scale: MapScale) -> Figure:
     """Draw one class: three planes of its map, then of its difference to the consensus.
 
-    Parameters
-    ----------
-    planes, differences
-        Of the class map, and of its `regression_residual`.
-    scale
-        From `choose_scale`.
+    Args:
+        planes: Of the class map.
+        differences: Of its `regression_residual`.
+        scale: From `choose_scale`.
 
-    Returns
-    -------
-    Figure
+    Returns:
         As wide as the page.
     """
     figure, axes = _new_row(0.0)
@@ -234,14 +218,10 @@ def _draw_scale_bar(panel: Axes, scale: MapScale) -> None:
 def round_length(length: float) -> float:
     """Round a positive length down to 1, 2 or 5 times a power of ten.
 
-    Parameters
-    ----------
-    length
-        Any unit.
+    Args:
+        length: Any unit.
 
-    Returns
-    -------
-    float
+    Returns:
         At most ``length``.
     """
     power = 10.0 ** np.floor(np.log10(length))

@@ -27,20 +27,14 @@ class MapImages:
 def show_maps(results: RunResults) -> tuple[Section, ...]:
     """Show the maps.
 
-    Parameters
-    ----------
-    results
-        From `read_results`.
+    Args:
+        results: From `read_results`.
 
-    Returns
-    -------
-    tuple of Section
+    Returns:
         Surfaces and planes.
 
-    Raises
-    ------
-    FormatError
-        When a map is damaged or on another grid than the particles.
+    Raises:
+        FormatError: When a map is damaged or on another grid than the particles.
     """
     maps = read_maps(results)
     content = {"classes": tables.class_rows(results), "maps": draw_rows(maps)}
@@ -53,14 +47,10 @@ def show_maps(results: RunResults) -> tuple[Section, ...]:
 def draw_rows(maps: ShownMaps) -> MapImages:
     """Draw the planes of all maps.
 
-    Parameters
-    ----------
-    maps
-        From `read_maps`.
+    Args:
+        maps: From `read_maps`.
 
-    Returns
-    -------
-    MapImages
+    Returns:
         With resolution lowered for many classes, so that the page stays small.
     """
     scale = map_figures.choose_scale(

@@ -23,22 +23,16 @@ def write_report(run_directory: Path) -> Path:
 
     Reads the run directory and nothing else, so that it can be repeated at any time.
 
-    Parameters
-    ----------
-    run_directory
-        Directory that ``cryofocus classify`` filled; job.json is there.
+    Args:
+        run_directory: Directory that ``cryofocus classify`` filled; job.json is there.
 
-    Returns
-    -------
-    Path
+    Returns:
         The page: one file that needs no other file and no network.
 
-    Raises
-    ------
-    FormatError
-        When the directory is not a finished run, or a file in it is missing or damaged.
-    OutputError
-        When the page cannot be written.
+    Raises:
+        FormatError: When the directory is not a finished run, or a file in it is missing or
+            damaged.
+        OutputError: When the page cannot be written.
     """
     directory = RunDirectory.open(run_directory)
     results = read_results(directory)
@@ -50,14 +44,10 @@ def write_report(run_directory: Path) -> Path:
 def render_page(results: RunResults) -> str:
     """Compose the page.
 
-    Parameters
-    ----------
-    results
-        From `read_results`.
+    Args:
+        results: From `read_results`.
 
-    Returns
-    -------
-    str
+    Returns:
         HTML; every text from outside is escaped, and only the page's own scripts may run.
     """
     with style.drawing():

@@ -94,20 +94,15 @@ class RunResults:
 def read_results(directory: RunDirectory) -> RunResults:
     """Read a finished run directory.
 
-    Parameters
-    ----------
-    directory
-        From `RunDirectory.open`.
+    Args:
+        directory: From `RunDirectory.open`.
 
-    Returns
-    -------
-    RunResults
+    Returns:
         Tables that agree with each other on the numbers of particles, classes and runs.
 
-    Raises
-    ------
-    FormatError
-        When the run is unfinished, or a file is missing, damaged or contradicts job.json.
+    Raises:
+        FormatError: When the run is unfinished, or a file is missing, damaged or contradicts
+            job.json.
     """
     job = directory.read_job()
     if job.best_run not in {run.run for run in job.runs}:

@@ -30,15 +30,18 @@ class ShownMap:
 class ShownMaps:
     """All maps of a run.
 
-    Attributes
-    ----------
-    view : where planes cut, in voxels of the drawn maps.
-    voxel_size_angstrom, origin_angstrom : of the drawn maps; x, y, z of voxel (0, 0, 0).
-    frame : where the cubes lie.
-    consensus, mask : map from all particles; region in focus.
-    classes, differences : by class number; classes without a map are missing. Differences are to
-        the consensus, scaled to the class in every shell.
-    mean, deviation : of the whole consensus map.
+    Attributes:
+        view: Where planes cut, in voxels of the drawn maps.
+        voxel_size_angstrom: Of the drawn maps.
+        origin_angstrom: Of the drawn maps: x, y, z of voxel (0, 0, 0).
+        frame: Where the cubes lie.
+        consensus: Map from all particles.
+        mask: Region in focus.
+        classes: Maps by class number; classes without a map are missing.
+        differences: Differences by class number, to the consensus scaled to the class in every
+            shell.
+        mean: Mean of the whole consensus map.
+        deviation: Its standard deviation.
     """
 
     view: View
@@ -56,21 +59,17 @@ class ShownMaps:
 def read_maps(results: RunResults) -> ShownMaps:
     """Read what is shown of all maps.
 
-    Parameters
-    ----------
-    results
-        From `read_results`.
+    Args:
+        results: From `read_results`.
 
-    Returns
-    -------
-    ShownMaps
+    Returns:
         Three whole maps were in memory at most.
 
-    Raises
-    ------
-    InputError, FormatError
-        When consensus or mask are missing, or a map is damaged or on another grid than the
-        particles.
+    Raises:
+        InputError: When consensus or mask are missing, or a map is damaged or on another grid than
+            the particles.
+        FormatError: When consensus or mask are missing, or a map is damaged or on another grid
+            than the particles.
     """
     directory, box = results.directory, results.job.box
     consensus, origin = _read_map(directory.consensus, box)

@@ -42,14 +42,10 @@ class Slider:
 def show_surfaces(maps: ShownMaps) -> Section:
     """Compose the section with the viewer.
 
-    Parameters
-    ----------
-    maps
-        From `read_maps`.
+    Args:
+        maps: From `read_maps`.
 
-    Returns
-    -------
-    Section
+    Returns:
         With plotly.js and the viewer's own script.
     """
     density, difference = density_levels(maps), difference_levels(maps)
@@ -99,16 +95,12 @@ def compose_layers(
 ) -> list[Layer]:
     """List what can be shown: classes, their differences, the consensus and the mask.
 
-    Parameters
-    ----------
-    maps
-        From `read_maps`.
-    density, difference
-        Levels, in units of the maps.
+    Args:
+        maps: From `read_maps`.
+        density: Levels of densities, in units of the maps.
+        difference: Levels of differences, in units of the maps.
 
-    Returns
-    -------
-    list of Layer
+    Returns:
         The first class and the mask are shown at first.
     """
     layers = [

@@ -67,14 +67,10 @@ class StageRow:
 def class_rows(results: RunResults) -> list[ClassRow]:
     """Build the populations table.
 
-    Parameters
-    ----------
-    results
-        Of a finished run.
+    Args:
+        results: Of a finished run.
 
-    Returns
-    -------
-    list of ClassRow
+    Returns:
         In class order; the longest bar with its spread is 100 % wide.
     """
     spreads = np.nan_to_num([entry.run_spread for entry in results.classes])
@@ -211,15 +207,11 @@ def file_rows(results: RunResults) -> Pairs:
 def next_steps(results: RunResults) -> Pairs:
     """Offer the commands people type next, ready to copy.
 
-    Parameters
-    ----------
-    results
-        Of a finished run.
+    Args:
+        results: Of a finished run.
 
-    Returns
-    -------
-    list of (purpose, command)
-        Paths are quoted for a shell.
+    Returns:
+        Pairs (purpose, command); paths are quoted for a shell.
     """
     folder = results.directory.path.resolve()
     largest = max(results.classes, key=lambda entry: entry.weight).class_number

@@ -33,11 +33,11 @@ COUNT_COLOURS, RATIO_COLOURS = "viridis", "PuOr_r"
 class ViewCounts:
     """Particles by class and by view, on bins of equal area.
 
-    Attributes
-    ----------
-    counts : `(n_classes, n_latitudes, n_longitudes)` sums of posteriors.
-    longitude, latitude : edges of the bins in radians; rot, and 90 degrees minus tilt.
-    dependence : of class on view, from 0 for none to 1 (Cramér's V, less what chance gives).
+    Attributes:
+        counts: `(n_classes, n_latitudes, n_longitudes)` sums of posteriors.
+        longitude: Edges of the bins in radians; rot.
+        latitude: Edges of the bins in radians; 90 degrees minus tilt.
+        dependence: Of class on view, from 0 for none to 1 (Cramér's V, less what chance gives).
     """
 
     counts: Float[np.ndarray, "n_classes n_latitudes n_longitudes"]
@@ -64,11 +64,9 @@ def show_views(results: RunResults) -> tuple[Section, ...]:
 def read_directions(results: RunResults) -> Float[np.ndarray, "n 3"] | None:
     """Read the view directions of the particles in the frame of the map.
 
-    Returns
-    -------
-    array (n, 3) or None
-        None where the particle table is missing, or says less than a classification needs and
-        was helped out by options.
+    Returns:
+        None where the particle table is missing, or says less than a classification needs and was
+            helped out by options.
     """
     try:
         rotation = open_table(results.directory.particles).columns().rotation
@@ -82,16 +80,11 @@ def count_views(
 ) -> ViewCounts:
     """Count the particles of each class by view.
 
-    Parameters
-    ----------
-    directions
-        Unit vectors.
-    posteriors
-        Of the classes.
+    Args:
+        directions: Unit vectors.
+        posteriors: Of the classes.
 
-    Returns
-    -------
-    ViewCounts
+    Returns:
         On as many bins as the particles allow.
     """
     n, n_classes = posteriors.shape
@@ -125,14 +118,10 @@ def _dependence(counts: Float[np.ndarray, "n_classes n_latitudes n_longitudes"])
 def draw_views(views: ViewCounts) -> Figure:
     """Draw all particles, and then how much more or less of each class a view holds.
 
-    Parameters
-    ----------
-    views
-        From `count_views`.
+    Args:
+        views: From `count_views`.
 
-    Returns
-    -------
-    Figure
+    Returns:
         One panel for all particles, one a class.
     """
     total = views.counts.sum(axis=0)

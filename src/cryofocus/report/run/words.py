@@ -50,14 +50,10 @@ def headline(results: RunResults) -> str:
 def key_figures(results: RunResults) -> list[KeyFigure]:
     """Choose the numbers a reader wants first.
 
-    Parameters
-    ----------
-    results
-        Of a finished run.
+    Args:
+        results: Of a finished run.
 
-    Returns
-    -------
-    list of KeyFigure
+    Returns:
         Certainty, agreement between runs, resolution, size and time.
     """
     job = results.job
@@ -111,14 +107,10 @@ def _tone(results: RunResults, value: float, good: float, fair: float) -> Tone:
 def sentences(results: RunResults) -> list[str]:
     """Tell how sure the result is, in a few sentences.
 
-    Parameters
-    ----------
-    results
-        Of a finished run.
+    Args:
+        results: Of a finished run.
 
-    Returns
-    -------
-    list of str
+    Returns:
         Plain text.
     """
     job, best = results.job, results.best_run
@@ -170,14 +162,10 @@ def _say_poses(poses: PoseSummary) -> str:
 def advice(results: RunResults) -> list[Advice]:
     """Derive doubts from the numbers, each with what to do.
 
-    Parameters
-    ----------
-    results
-        Of a finished run.
+    Args:
+        results: Of a finished run.
 
-    Returns
-    -------
-    list of Advice
+    Returns:
         Empty when nothing is wrong; the warnings of the run itself are not among them.
     """
     job = results.job

@@ -42,20 +42,16 @@ def align_combine(
     (`poses.npz`), or from tables, one a class, whose particles were refined against the map of
     that class. Likelihoods of different runs cannot be compared, so one run's posteriors decide.
 
-    Parameters
-    ----------
-    run : finished run directory.
-    output : table to write, in the format of the run's own.
-    tables : particle tables of classes 1, 2, ...; a table needs the particles of its class, by
-        their images, and may hold others.
-    overwrite : replace an existing table.
+    Args:
+        run: Finished run directory.
+        output: Table to write, in the format of the run's own.
+        tables: Particle tables of classes 1, 2, ...; a table needs the particles of its class, by
+            their images, and may hold others.
+        overwrite: Replace an existing table.
 
-    Raises
-    ------
-    InputError
-        When run or tables cannot be used, or there is one pose a particle only.
-    OutputError
-        When the table exists (without `overwrite`) or cannot be written.
+    Raises:
+        InputError: When run or tables cannot be used, or there is one pose a particle only.
+        OutputError: When the table exists (without `overwrite`) or cannot be written.
     """
     directory, output = RunDirectory.open(Path(run)), Path(output)
     job = directory.read_job()

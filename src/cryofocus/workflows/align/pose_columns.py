@@ -30,11 +30,11 @@ def pose_columns(
 ) -> dict[str, np.ndarray]:
     """Return angles and origins by label, ready to be written into a table.
 
-    Parameters
-    ----------
-    table : where they go; a RELION table whose origins are in pixels keeps them so.
-    pixel_size_angstrom : of each particle's image.
-    rotation, shift_angstrom : the poses.
+    Args:
+        table: Where they go; a RELION table whose origins are in pixels keeps them so.
+        pixel_size_angstrom: Of each particle's image.
+        rotation: Rotations of the poses.
+        shift_angstrom: Their shifts.
     """
     labels = list(SHIFT_LABELS)
     if isinstance(table, RelionTable):

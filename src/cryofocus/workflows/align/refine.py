@@ -55,23 +55,22 @@ GOOD_DEGREES = 2.0
 class AlignRefineSettings:
     """How to refine.
 
-    Attributes
-    ----------
-    reference : map to refine against; None starts with the particles' own consensus.
-    symmetry : point group of the map.
-    max_resolution_angstrom : finest detail compared; None takes what map and images agree on.
-    iterations : rounds of reconstructing half maps and refining, at most; None takes none with a
-        reference and `ITERATIONS` without.
-    invert : whether protein is dark in the images; "auto" looks at the density.
-    seed : of random half sets, where the table gives none.
-    datadir : folder in which image stacks are looked up first.
-    supplement : what the particle table leaves to the user to say.
-    device, threads, memory_gpu_gb : as in `ClassifyRequest`.
+    Attributes:
+        reference: Map to refine against; None starts with the particles' own consensus.
+        symmetry: Point group of the map.
+        max_resolution_angstrom: Finest detail compared; None takes what map and images agree on.
+        iterations: Rounds of reconstructing half maps and refining, at most; None takes none with
+            a reference and `ITERATIONS` without.
+        invert: Whether protein is dark in the images; "auto" looks at the density.
+        seed: Of random half sets, where the table gives none.
+        datadir: Folder in which image stacks are looked up first.
+        supplement: What the particle table leaves to the user to say.
+        device: As in `ClassifyRequest`.
+        threads: As in `ClassifyRequest`.
+        memory_gpu_gb: As in `ClassifyRequest`.
 
-    Raises
-    ------
-    SettingError
-        When a number is out of its range, or nothing would be done.
+    Raises:
+        SettingError: When a number is out of its range, or nothing would be done.
     """
 
     reference: Path | None = None
@@ -110,13 +109,13 @@ class AlignRefineSettings:
 class RefinedTable:
     """What was written.
 
-    Attributes
-    ----------
-    path : the particle table.
-    n_particles : its rows.
-    turn_degrees : `(n, 3)` rotation vector of each particle about the map's x, y and z axes.
-    move_angstrom : `(n, 2)` change of each shift.
-    angle_error_degrees, shift_error_angstrom : root-mean-square errors to expect, medians.
+    Attributes:
+        path: The particle table.
+        n_particles: Its rows.
+        turn_degrees: `(n, 3)` rotation vector of each particle about the map's x, y and z axes.
+        move_angstrom: `(n, 2)` change of each shift.
+        angle_error_degrees: Root-mean-square error to expect of angles, median.
+        shift_error_angstrom: The same of shifts.
     """
 
     path: Path
@@ -152,20 +151,16 @@ def align_refine(
     root-mean-square errors to expect, and `cryofocusPoseGain`, the log-likelihood over an image
     of nothing but noise. Where half maps are made, half sets never see each other's images.
 
-    Parameters
-    ----------
-    particles : particle table with poses.
-    output : table to write, in the format of the one that is read.
-    settings : defaults if left out.
-    overwrite : replace an existing table.
-    progress : display; silent by default.
+    Args:
+        particles: Particle table with poses.
+        output: Table to write, in the format of the one that is read.
+        settings: Defaults if left out.
+        overwrite: Replace an existing table.
+        progress: Display; silent by default.
 
-    Raises
-    ------
-    InputError
-        When particles, images, map or settings cannot be used.
-    OutputError
-        When the table exists (without `overwrite`) or cannot be written.
+    Raises:
+        InputError: When particles, images, map or settings cannot be used.
+        OutputError: When the table exists (without `overwrite`) or cannot be written.
     """
     settings, output = settings or AlignRefineSettings(), Path(output)
     require_new_table(output, Path(particles), overwrite=overwrite)

@@ -51,14 +51,13 @@ FEW = 0.1
 class SearchedTable:
     """What was written.
 
-    Attributes
-    ----------
-    path : the particle table.
-    n_particles : its rows.
-    n_confident : particles whose pose has a posterior probability of at least 0.9.
-    n_orientations : views, turns and shifts compared with each image at the first level.
-    angle_error_degrees, shift_error_angstrom : median errors to expect if the right answers were
-        found.
+    Attributes:
+        path: The particle table.
+        n_particles: Its rows.
+        n_confident: Particles whose pose has a posterior probability of at least 0.9.
+        n_orientations: Views, turns and shifts compared with each image at the first level.
+        angle_error_degrees: Median error to expect of angles if the right answers were found.
+        shift_error_angstrom: The same of shifts.
     """
 
     path: Path
@@ -87,24 +86,19 @@ def align_search(
     an image of nothing but noise), and the errors to expect if the answer is right,
     `cryofocusPoseAngleError` (degrees) and `cryofocusPoseShiftError` (Å).
 
-    Parameters
-    ----------
-    particles : particle table.
-    reference : map on the particles' grid, protein positive, in any grey scale.
-    output : table to write, in the format of the one that is read.
-    settings : defaults if left out.
-    existing : "overwrite" replaces an existing table, "resume" continues a search that was
-        interrupted, to the same result.
-    progress : display; silent by default.
+    Args:
+        particles: Particle table.
+        reference: Map on the particles' grid, protein positive, in any grey scale.
+        output: Table to write, in the format of the one that is read.
+        settings: Defaults if left out.
+        existing: "overwrite" replaces an existing table, "resume" continues a search that was
+            interrupted, to the same result.
+        progress: Display; silent by default.
 
-    Raises
-    ------
-    InputError
-        When particles, images, map or settings cannot be used.
-    OutputError
-        When the table exists (unless overwritten) or cannot be written.
-    Interrupted
-        When the user stops it; `existing="resume"` goes on.
+    Raises:
+        InputError: When particles, images, map or settings cannot be used.
+        OutputError: When the table exists (unless overwritten) or cannot be written.
+        Interrupted: When the user stops it; `existing="resume"` goes on.
     """
     settings, output = settings or AlignSearchSettings(), Path(output)
     progress = progress or SilentProgress()

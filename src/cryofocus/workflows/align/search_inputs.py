@@ -45,23 +45,22 @@ WITHOUT_EFFECT = ("datadir", "threads", "memory_gpu_gb")
 class AlignSearchSettings:
     """How to search.
 
-    Attributes
-    ----------
-    symmetry : point group of the reference; one of equivalent poses is found.
-    max_resolution_angstrom : finest detail compared.
-    max_shift_angstrom : largest shift tried; None takes a tenth of the box.
-    angular_step_degrees : of the first level; None takes 6 degrees, or what resolution and
-        diameter allow.
-    particle_diameter_angstrom : None measures it on the reference.
-    invert : whether protein is dark in the images; "auto" tries both.
-    datadir : folder in which image stacks are looked up first.
-    supplement : what the particle table leaves to the user to say.
-    device, threads, memory_gpu_gb : as in `ClassifyRequest`.
+    Attributes:
+        symmetry: Point group of the reference; one of equivalent poses is found.
+        max_resolution_angstrom: Finest detail compared.
+        max_shift_angstrom: Largest shift tried; None takes a tenth of the box.
+        angular_step_degrees: Of the first level; None takes 6 degrees, or what resolution and
+            diameter allow.
+        particle_diameter_angstrom: None measures it on the reference.
+        invert: Whether protein is dark in the images; "auto" tries both.
+        datadir: Folder in which image stacks are looked up first.
+        supplement: What the particle table leaves to the user to say.
+        device: As in `ClassifyRequest`.
+        threads: As in `ClassifyRequest`.
+        memory_gpu_gb: As in `ClassifyRequest`.
 
-    Raises
-    ------
-    SettingError
-        When a number is out of its range.
+    Raises:
+        SettingError: When a number is out of its range.
     """
 
     symmetry: str = "C1"
@@ -103,14 +102,13 @@ class AlignSearchSettings:
 class SearchInputs:
     """Everything that was read.
 
-    Attributes
-    ----------
-    particles : without poses.
-    images : of the particles, prepared.
-    volume : reference on their grid.
-    scope : what to search.
-    sign : contrast that the settings ask for; None if they leave it open.
-    files : the table and the reference.
+    Attributes:
+        particles: Without poses.
+        images: Of the particles, prepared.
+        volume: Reference on their grid.
+        scope: What to search.
+        sign: Contrast that the settings ask for; None if they leave it open.
+        files: The table and the reference.
     """
 
     particles: ParticleSet
@@ -126,10 +124,8 @@ def read_search_inputs(
 ) -> SearchInputs:
     """Read and check everything.
 
-    Raises
-    ------
-    InputError
-        When particles, images, reference or settings cannot be used.
+    Raises:
+        InputError: When particles, images, reference or settings cannot be used.
     """
     supplement = replace(settings.supplement or Supplement(), needs_poses=False)
     table = ParticleSet.read(particles, datadir=settings.datadir, supplement=supplement)
@@ -209,10 +205,8 @@ def require_symmetry(
 ) -> None:
     """Refuse a symmetry that the reference does not have: it would hide the right poses.
 
-    Raises
-    ------
-    InputError
-        When the map, turned by an operator, does not correlate with itself.
+    Raises:
+        InputError: When the map, turned by an operator, does not correlate with itself.
     """
     box = len(volume)
     shells = n_shells(box * pixel, max_resolution_angstrom)

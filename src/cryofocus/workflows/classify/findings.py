@@ -179,11 +179,10 @@ def near_identical(
     above 0.98, or when their difference is not the same in both half sets (correlation below
     0.1), both to the resolution of the classification.
 
-    Parameters
-    ----------
-    result : of the classifier.
-    mask : focus mask.
-    classes : which classes to compare, counted from 0.
+    Args:
+        result: Of the classifier.
+        mask: Focus mask.
+        classes: Which classes to compare, counted from 0.
     """
     inside = _Inside(mask, result.n_shells)
     full = np.stack([inside.values(result.maps[k].full) for k in classes])

@@ -14,10 +14,9 @@ from cryofocus.workflows.run.directory import RunDirectory
 def note_images_of_run(run: Path, output: Path) -> None:
     """Say which `--datadir` a table made from a run needs, if it needs one.
 
-    Parameters
-    ----------
-    run : run directory, whose config.yaml tells where the images were found.
-    output : the table that was written.
+    Args:
+        run: Run directory, whose config.yaml tells where the images were found.
+        output: The table that was written.
     """
     try:
         request = read_config(RunDirectory(run).config)

@@ -19,13 +19,12 @@ from cryofocus.workflows.classify.request import ClassifyRequest
 class Inputs:
     """Particles, the region in focus and the maps given, on one grid.
 
-    Attributes
-    ----------
-    particles : the particle set.
-    mask : the region in focus; for the strategy `global`, the region of the particle.
-    solvent : mask that the consensus is multiplied by, or None.
-    references : maps to start from, one a class, or none.
-    scaffold : region that class maps are held together by, or None.
+    Attributes:
+        particles: The particle set.
+        mask: The region in focus; for the strategy `global`, the region of the particle.
+        solvent: Mask that the consensus is multiplied by, or None.
+        references: Maps to start from, one a class, or none.
+        scaffold: Region that class maps are held together by, or None.
     """
 
     particles: ParticleSet
@@ -38,10 +37,8 @@ class Inputs:
 def read_inputs(request: ClassifyRequest) -> Inputs:
     """Read the particle table and the region, and check that everything fits together.
 
-    Raises
-    ------
-    InputError
-        When a file cannot be used, or particles, images, region and settings disagree.
+    Raises:
+        InputError: When a file cannot be used, or particles, images, region and settings disagree.
     """
     particles = ParticleSet.read(
         request.particles, datadir=request.datadir, supplement=request.supplement
@@ -75,12 +72,9 @@ def read_reference(
 ) -> Float32[np.ndarray, "box box box"]:
     """Read a map to start from.
 
-    Raises
-    ------
-    FormatError
-        When the file is no map or holds values that are not finite.
-    RegionError
-        When it is empty or its grid is not the particles'.
+    Raises:
+        FormatError: When the file is no map or holds values that are not finite.
+        RegionError: When it is empty or its grid is not the particles'.
     """
     volume = read_volume_on_grid(path, box, voxel_size_angstrom)
     if not volume.data.any():
@@ -91,12 +85,9 @@ def read_reference(
 def read_mask(request: ClassifyRequest, particles: ParticleSet) -> FocusMask:
     """Draw the focus sphere or read the mask file on the particles' grid.
 
-    Raises
-    ------
-    InputError
-        When the map or mask cannot be read.
-    RegionError
-        When the region does not fit the particles.
+    Raises:
+        InputError: When the map or mask cannot be read.
+        RegionError: When the region does not fit the particles.
     """
     grid = (particles.box, particles.pixel_size_angstrom)
     if request.mask is not None:

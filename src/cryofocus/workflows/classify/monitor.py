@@ -23,13 +23,12 @@ class RunMonitor:
     Every cycle is saved, unless saving would take more than a twentieth of the time: a killed run
     then repeats a few cycles when it is resumed, to the same result.
 
-    Parameters
-    ----------
-    directory : where the checkpoint lies.
-    fingerprint : proof that a checkpoint belongs to the same job.
-    progress : display.
-    timer : takes time and memory of the stages.
-    clock : returns seconds; tests bring their own.
+    Args:
+        directory: Where the checkpoint lies.
+        fingerprint: Proof that a checkpoint belongs to the same job.
+        progress: Display.
+        timer: Takes time and memory of the stages.
+        clock: Returns seconds; tests bring their own.
     """
 
     def __init__(
@@ -57,10 +56,8 @@ class RunMonitor:
     def save(self, arrays: Arrays) -> None:
         """Show the state to the display and keep it, on disk if it is time to.
 
-        Raises
-        ------
-        OutputError
-            Disk full, no permission.
+        Raises:
+            OutputError: Disk full, no permission.
         """
         self._progress.observe(arrays)
         self._unsaved = arrays
@@ -70,10 +67,8 @@ class RunMonitor:
     def flush(self) -> None:
         """Bring the last state to disk.
 
-        Raises
-        ------
-        OutputError
-            Disk full, no permission.
+        Raises:
+            OutputError: Disk full, no permission.
         """
         if self._unsaved is None:
             return
@@ -86,11 +81,8 @@ class RunMonitor:
     def load(self) -> Arrays | None:
         """Return the state of an unfinished run, None for a new one.
 
-        Raises
-        ------
-        SettingError
-            When settings or input files have changed.
-        FormatError
-            When the checkpoint is damaged.
+        Raises:
+            SettingError: When settings or input files have changed.
+            FormatError: When the checkpoint is damaged.
         """
         return self._directory.load_checkpoint(self._fingerprint)

@@ -42,17 +42,14 @@ def write_results(
 ) -> None:
     """Write everything but the job record.
 
-    Parameters
-    ----------
-    directory : where to.
-    inputs : particles and mask.
-    result : of the classifier.
-    advance : called after each class.
+    Args:
+        directory: Where to.
+        inputs: Particles and mask.
+        result: Of the classifier.
+        advance: Called after each class.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     directory.write_array(directory.posteriors, result.posteriors.astype(np.float32))
     directory.write_array(directory.agreement, result.comparison.agreement)
@@ -65,10 +62,8 @@ def write_results(
 def write_poses(directory: RunDirectory, last: Round) -> None:
     """Keep the poses of the last round; the table of particles keeps those it was given.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     arrays = {
         "rotation": last.rotation,

@@ -52,14 +52,13 @@ def find_related_classes(
 ) -> list[RelatedClasses]:
     """Find pairs of classes that are one another's image under an operator, each pair once.
 
-    Parameters
-    ----------
-    maps : of all classes.
-    classes : which of them to compare, counted from 0.
-    operators : of the expansion, the identity first.
-    mask : focus mask.
-    voxel_size_angstrom : Å per voxel of maps and mask.
-    n_shells : shells to which maps are compared.
+    Args:
+        maps: Of all classes.
+        classes: Which of them to compare, counted from 0.
+        operators: Of the expansion, the identity first.
+        mask: Focus mask.
+        voxel_size_angstrom: Å per voxel of maps and mask.
+        n_shells: Shells to which maps are compared.
     """
     points = _mask_points(mask, voxel_size_angstrom)
     fields = {k: _Field(maps[k], voxel_size_angstrom, n_shells) for k in classes}
@@ -114,9 +113,9 @@ def _mask_points(
 def _is_explained(plain: Float[np.ndarray, "2 n"], turned: Float[np.ndarray, "2 n"]) -> bool:
     """Whether turning one class takes away its difference from the other.
 
-    Parameters
-    ----------
-    plain, turned : differences of the two half maps without and with the operator.
+    Args:
+        plain: Differences of the two half maps without the operator.
+        turned: Differences with it.
     """
     signal = float(plain[0] @ plain[1])
     power = float(np.sqrt((plain[0] @ plain[0]) * (plain[1] @ plain[1])))

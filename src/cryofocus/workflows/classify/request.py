@@ -31,36 +31,35 @@ SCAFFOLD_EVERY = 10
 class ClassifyRequest(BaseModel):
     """Input files, region, settings and resources of a classification.
 
-    Attributes
-    ----------
-    particles : particle table.
-    focus : x, y, z, radius of a sphere in Å in the map's frame; or
-    mask : mask file on the particles' grid. Exactly one of the two, and neither with the strategy
-        `global`.
-    solvent_mask : mask file that the consensus is multiplied by; for `global`, also what classes
-        may differ in.
-    references : maps the first run starts from, one a class.
-    refine_poses : refine poses before the first cycle and after every so many; None keeps them.
-    scaffold : mask file of a region that is the same in all classes, by which class maps are
-        held together; or None.
-    scaffold_every : cycles after which class maps are brought back onto the scaffold.
-    map : map whose header origin defines the frame of `focus`; without it voxel (0, 0, 0) lies
-        at 0 Å.
-    datadir : folder in which image stacks are looked up first.
-    stack : image stack of a cisTEM or Frealign table.
-    microscope : voltage (kV), spherical aberration (mm) and amplitude contrast for a Frealign
-        table.
-    pixel_size_angstrom : for a Frealign table whose stack does not say it.
-    passthrough : further files of a cryoSPARC job.
-    settings : everything that changes the result.
-    device : "cpu", "cuda" (an NVIDIA GPU), or "reference" for the slow NumPy kernels.
-    threads : None takes every processor this process may use.
-    memory_gb : bound on memory; statistics beyond it are kept on disk, while images and
-        whole-box maps take what they need. None takes most of the machine's memory.
-    memory_gpu_gb : bound on memory of the GPU; None takes most of what is free there.
-    cluster : workers that do the work, see `open_resources`; threads and memory are then those of
-        each worker. None computes in this process, and so does "none", which overrides the
-        cluster of a configuration file.
+    Attributes:
+        particles: Particle table.
+        focus: x, y, z, radius of a sphere in Å in the map's frame; or give `mask`.
+        mask: Mask file on the particles' grid. Exactly one of the two, and neither with the
+            strategy `global`.
+        solvent_mask: Mask file that the consensus is multiplied by; for `global`, also what
+            classes may differ in.
+        references: Maps the first run starts from, one a class.
+        refine_poses: Refine poses before the first cycle and after every so many; None keeps them.
+        scaffold: Mask file of a region that is the same in all classes, by which class maps are
+            held together; or None.
+        scaffold_every: Cycles after which class maps are brought back onto the scaffold.
+        map: Map whose header origin defines the frame of `focus`; without it voxel (0, 0, 0) lies
+            at 0 Å.
+        datadir: Folder in which image stacks are looked up first.
+        stack: Image stack of a cisTEM or Frealign table.
+        microscope: Voltage (kV), spherical aberration (mm) and amplitude contrast for a Frealign
+            table.
+        pixel_size_angstrom: For a Frealign table whose stack does not say it.
+        passthrough: Further files of a cryoSPARC job.
+        settings: Everything that changes the result.
+        device: "cpu", "cuda" (an NVIDIA GPU), or "reference" for the slow NumPy kernels.
+        threads: None takes every processor this process may use.
+        memory_gb: Bound on memory; statistics beyond it are kept on disk, while images and
+            whole-box maps take what they need. None takes most of the machine's memory.
+        memory_gpu_gb: Bound on memory of the GPU; None takes most of what is free there.
+        cluster: Workers that do the work, see `open_resources`; threads and memory are then those
+            of each worker. None computes in this process, and so does "none", which overrides the
+            cluster of a configuration file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -175,10 +174,8 @@ class ClassifyRequest(BaseModel):
     def supplement(self) -> Supplement:
         """What the particle table leaves to the user to say.
 
-        Raises
-        ------
-        SettingError
-            When the microscope makes no sense.
+        Raises:
+            SettingError: When the microscope makes no sense.
         """
         try:
             microscope = None if self.microscope is None else Microscope(*self.microscope)
@@ -207,14 +204,12 @@ class ClassifyRequest(BaseModel):
 def make_request(values: Mapping[str, Any]) -> ClassifyRequest:
     """Check values and build a request.
 
-    Parameters
-    ----------
-    values : by the names of `ClassifyRequest`, the settings as a mapping under `settings`.
+    Args:
+        values: By the names of `ClassifyRequest`, the settings as a mapping under `settings`.
 
-    Raises
-    ------
-    SettingError
-        For a value out of range or an unknown name: name, value found, what is expected.
+    Raises:
+        SettingError: For a value out of range or an unknown name: name, value found, what is
+            expected.
     """
     try:
         return ClassifyRequest.model_validate(dict(values))
@@ -228,18 +223,14 @@ def make_request(values: Mapping[str, Any]) -> ClassifyRequest:
 def read_config(path: Path, changes: Mapping[str, Any] | None = None) -> ClassifyRequest:
     """Read config.yaml of an earlier run, with some values replaced.
 
-    Parameters
-    ----------
-    path : YAML file with the names of `ClassifyRequest`.
-    changes : values that take precedence over the file's, such as options given on the command
-        line; `settings` is merged setting by setting, and a focus replaces a mask.
+    Args:
+        path: YAML file with the names of `ClassifyRequest`.
+        changes: Values that take precedence over the file's, such as options given on the command
+            line; `settings` is merged setting by setting, and a focus replaces a mask.
 
-    Raises
-    ------
-    FormatError
-        When the file cannot be read or is not YAML with names and values.
-    SettingError
-        As `make_request`.
+    Raises:
+        FormatError: When the file cannot be read or is not YAML with names and values.
+        SettingError: As `make_request`.
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -43,14 +43,14 @@ LEAST_TURN_DEGREES, LEAST_SHIFT_VOXELS = 0.1, 0.1
 class Round:
     """What a round starts from; a run resumed from it goes on as if never stopped.
 
-    Attributes
-    ----------
-    number : from 0.
-    is_last : whether it runs to convergence.
-    rotation, shift_angstrom : `(particle, 3, 3)` and `(particle, 2)` poses.
-    errors : `(particle, 2)` expected errors in degrees and Å; none if poses were not refined.
-    widths : learnt standard deviations of the given poses' rotations (radians) and shifts (Å).
-    starts : `(run, particle, n_classes)` posteriors; no run in the first round.
+    Attributes:
+        number: From 0.
+        is_last: Whether it runs to convergence.
+        rotation: `(particle, 3, 3)` rotations of the poses.
+        shift_angstrom: `(particle, 2)` shifts of the poses.
+        errors: `(particle, 2)` expected errors in degrees and Å; none if poses were not refined.
+        widths: Learnt standard deviations of the given poses' rotations (radians) and shifts (Å).
+        starts: `(run, particle, n_classes)` posteriors; no run in the first round.
     """
 
     number: int
@@ -121,15 +121,14 @@ class RoundMonitor:
 class ClassificationRounds:
     """Everything that rounds have in common.
 
-    Attributes
-    ----------
-    request : settings; how often poses follow.
-    inputs : particles at the given poses, region and maps.
-    kernels : slice kernels.
-    workers : threads.
-    executor : where passes over the images are made and statistics stay.
-    monitor : progress and checkpoints.
-    allocate : called once a round, returns what makes the round's large arrays.
+    Attributes:
+        request: Settings; how often poses follow.
+        inputs: Particles at the given poses, region and maps.
+        kernels: Slice kernels.
+        workers: Threads.
+        executor: Where passes over the images are made and statistics stay.
+        monitor: Progress and checkpoints.
+        allocate: Called once a round, returns what makes the round's large arrays.
     """
 
     request: ClassifyRequest

@@ -53,33 +53,25 @@ def classify(
     All input is checked before anything is written. The page for people is made from the
     finished directory by `cryofocus.report.run.page.write_report`.
 
-    Parameters
-    ----------
-    request : input files, region, settings and resources.
-    output : run directory.
-    overwrite : replace the run that is there.
-    resume : finish the run that is there, to the result it would have had uninterrupted.
-    command : what the user typed, for command.txt.
-    progress : display; silent by default.
+    Args:
+        request: Input files, region, settings and resources.
+        output: Run directory.
+        overwrite: Replace the run that is there.
+        resume: Finish the run that is there, to the result it would have had uninterrupted.
+        command: What the user typed, for command.txt.
+        progress: Display; silent by default.
 
-    Returns
-    -------
-    RunDirectory
-        Finished: job.json is there.
+    Returns:
+        The finished run: job.json is there.
 
-    Raises
-    ------
-    InputError
-        When particles, images, region or settings cannot be used.
-    DeviceError
-        When the device is missing, or its memory too small.
-    ClusterError
-        When workers cannot be reached or are lost; after the state was saved for `resume`.
-    OutputError
-        When the directory exists (without `overwrite` or `resume`), belongs to something else or
-        cannot be written.
-    Interrupted
-        On Ctrl-C, after the state was saved for `resume`.
+    Raises:
+        InputError: When particles, images, region or settings cannot be used.
+        DeviceError: When the device is missing, or its memory too small.
+        ClusterError: When workers cannot be reached or are lost; after the state was saved for
+            `resume`.
+        OutputError: When the directory exists (without `overwrite` or `resume`), belongs to
+            something else or cannot be written.
+        Interrupted: On Ctrl-C, after the state was saved for `resume`.
     """
     started, clock = datetime.now(UTC), StageClock()
     # Refuses a device that is missing, before anything is read.

@@ -26,15 +26,13 @@ class StatisticsStore:
 
     Arrays on disk lie in files without a name, which vanish with the process, however it ends.
 
-    Parameters
-    ----------
-    folder : existing folder for the files.
-    memory_gb : bound for the whole process; None takes most of the machine's memory.
+    Args:
+        folder: Existing folder for the files.
+        memory_gb: Bound for the whole process; None takes most of the machine's memory.
 
-    Attributes
-    ----------
-    on_disk_gb : what lies on disk; while it is read it shows as memory of the process, which the
-        system takes back when it needs it.
+    Attributes:
+        on_disk_gb: What lies on disk; while it is read it shows as memory of the process, which
+            the system takes back when it needs it.
     """
 
     def __init__(self, folder: Path, memory_gb: float | None = None) -> None:
@@ -51,14 +49,12 @@ class StatisticsStore:
     def allocate(self, shape: tuple[int, ...], dtype: DTypeLike) -> AnyArray:
         """Return an array whose values are not set.
 
-        Parameters
-        ----------
-        shape, dtype : of the array.
+        Args:
+            shape: Shape of the array.
+            dtype: Type of its elements.
 
-        Raises
-        ------
-        OutputError
-            When it has to lie on disk and the disk has no room.
+        Raises:
+            OutputError: When it has to lie on disk and the disk has no room.
         """
         n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
         needed_gb = n_bytes / 1e9

@@ -33,18 +33,20 @@ NOTICED_OVERLAP = 0.05
 class CovarySettings:
     """Everything that changes the result.
 
-    Attributes
-    ----------
-    perfect : map in which every region is full; masses become fractions of its masses. Without,
-        they are fractions of the masses in each run's consensus.
-    contour : density from which on a voxel counts, in the maps' units; None takes three standard
-        deviations above the solvent.
-    max_resolution_angstrom : finest resolution that enters the particles' occupancies; None takes
-        the resolution to which half maps agree (FSC 0.143).
-    invert : for a particle table, whether protein is dark in the images; runs know.
-    datadir, supplement : for a particle table, where stacks are and what the table leaves out.
-    seed : of bootstrap and permutations.
-    device, threads, memory_gpu_gb : as in `ClassifyRequest`.
+    Attributes:
+        perfect: Map in which every region is full; masses become fractions of its masses. Without,
+            they are fractions of the masses in each run's consensus.
+        contour: Density from which on a voxel counts, in the maps' units; None takes three
+            standard deviations above the solvent.
+        max_resolution_angstrom: Finest resolution that enters the particles' occupancies; None
+            takes the resolution to which half maps agree (FSC 0.143).
+        invert: For a particle table, whether protein is dark in the images; runs know.
+        datadir: For a particle table, where stacks are.
+        supplement: For a particle table, what it leaves out.
+        seed: Of bootstrap and permutations.
+        device: As in `ClassifyRequest`.
+        threads: As in `ClassifyRequest`.
+        memory_gpu_gb: As in `ClassifyRequest`.
     """
 
     perfect: Path | None = None
@@ -63,13 +65,13 @@ class CovarySettings:
 class Run:
     """A finished classification.
 
-    Attributes
-    ----------
-    name : as the user named it.
-    directory, job : of the run.
-    posteriors : `(particle, class)`.
-    particles : the particles it classified; None where they cannot be read any more.
-    invert : how the run was told to take the contrast.
+    Attributes:
+        name: As the user named it.
+        directory: Directory of the run.
+        job: What its job.json says.
+        posteriors: `(particle, class)`.
+        particles: The particles it classified; None where they cannot be read any more.
+        invert: How the run was told to take the contrast.
     """
 
     name: str
@@ -95,10 +97,8 @@ def read_covary_inputs(
 ) -> CovaryInputs:
     """Read runs or a particle table, and the regions.
 
-    Raises
-    ------
-    InputError
-        When a source or mask cannot be used, or they lie on different grids.
+    Raises:
+        InputError: When a source or mask cannot be used, or they lie on different grids.
     """
     if not sources:
         raise SettingError(
@@ -126,12 +126,9 @@ def read_regions(
 ) -> tuple[Region, ...]:
     """Read masks on a grid and check that they can be told apart.
 
-    Raises
-    ------
-    InputError
-        When a mask cannot be read, lies on another grid, or is no mask.
-    RegionError
-        For fewer than two regions, an empty one, or two that overlap entirely.
+    Raises:
+        InputError: When a mask cannot be read, lies on another grid, or is no mask.
+        RegionError: For fewer than two regions, an empty one, or two that overlap entirely.
     """
     regions = tuple(
         Region.from_mask(name, FocusMask.from_file(path, box, voxel_size_angstrom).data)

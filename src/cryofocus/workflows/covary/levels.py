@@ -69,12 +69,9 @@ def compare_classes(
 ) -> ClassLevel:
     """Measure the regions in every class map and correlate them over classes and runs.
 
-    Raises
-    ------
-    InputError
-        When a map is missing, damaged or on another grid.
-    RegionError
-        When a region holds no density.
+    Raises:
+        InputError: When a map is missing, damaged or on another grid.
+        RegionError: When a region holds no density.
     """
     runs, regions = inputs.runs, inputs.regions
     grid = GridMap.read(runs[0].directory.consensus)
@@ -135,17 +132,15 @@ def compare_particles(
 ) -> ParticleLevel:
     """Measure the regions in every particle and correlate them.
 
-    Parameters
-    ----------
-    particles : whose images are read, twice.
-    regions : on their grid.
-    invert : whether protein is dark in the images.
-    settings, progress : of the command.
+    Args:
+        particles: Whose images are read, twice.
+        regions: On their grid.
+        invert: Whether protein is dark in the images.
+        settings: Settings of the command.
+        progress: Progress display of the command.
 
-    Raises
-    ------
-    RegionError
-        When a region holds no density of the particles' own consensus.
+    Raises:
+        RegionError: When a region holds no density of the particles' own consensus.
     """
     threads = settings.threads or available_threads()
     kernels = select_kernels(settings.device, threads, settings.memory_gpu_gb)

@@ -109,15 +109,15 @@ class UnitLevel(Part):
 class CovaryRecord(Part):
     """All of covary.json.
 
-    Attributes
-    ----------
-    version : of the program.
-    sources : run directories or the particle table.
-    regions : names, in the order of all matrices.
-    region_files : their masks.
-    class_level, particle_level : None where they could not be computed; `warnings` say why.
-    unit_level : one entry a run and relation; empty without expanded sets.
-    warnings : sentences that end in advice.
+    Attributes:
+        version: Of the program.
+        sources: Run directories or the particle table.
+        regions: Names, in the order of all matrices.
+        region_files: Their masks.
+        class_level: None where it could not be computed; `warnings` say why.
+        particle_level: None where it could not be computed; `warnings` say why.
+        unit_level: One entry a run and relation; empty without expanded sets.
+        warnings: Sentences that end in advice.
     """
 
     version: str
@@ -133,10 +133,8 @@ class CovaryRecord(Part):
 def read_record(directory: Path) -> CovaryRecord:
     """Read covary.json.
 
-    Raises
-    ------
-    FormatError
-        When the file is missing or damaged.
+    Raises:
+        FormatError: When the file is missing or damaged.
     """
     path = directory / RECORD
     try:

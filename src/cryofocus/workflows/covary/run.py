@@ -51,22 +51,19 @@ def covary(
 
     The page is drawn by `cryofocus.report.analyses.covary.write_covary_report`.
 
-    Parameters
-    ----------
-    sources : run directories of classify, at least three from different seeds; or one particle
-        table, of which only single particles are compared.
-    regions : mask file of each region by its name, on the particles' grid.
-    output : directory to write; it appears when everything in it is done.
-    settings : defaults if left out.
-    overwrite : replace a directory of covary that is there.
-    progress : display; silent by default.
+    Args:
+        sources: Run directories of classify, at least three from different seeds; or one particle
+            table, of which only single particles are compared.
+        regions: Mask file of each region by its name, on the particles' grid.
+        output: Directory to write; it appears when everything in it is done.
+        settings: Defaults if left out.
+        overwrite: Replace a directory of covary that is there.
+        progress: Display; silent by default.
 
-    Raises
-    ------
-    InputError
-        When runs, particles, regions or settings cannot be used.
-    OutputError
-        When the directory exists (without `overwrite`), is something else or cannot be written.
+    Raises:
+        InputError: When runs, particles, regions or settings cannot be used.
+        OutputError: When the directory exists (without `overwrite`), is something else or cannot
+            be written.
     """
     settings, output = settings or CovarySettings(), Path(output)
     progress = progress or SilentProgress()

@@ -91,10 +91,8 @@ def write_tables(
 ) -> None:
     """Write every table that there are numbers for.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     names = record.regions
     if (classes := record.class_level) is not None:

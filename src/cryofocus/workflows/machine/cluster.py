@@ -65,13 +65,12 @@ SCHEDULER_CONFIGURATION: dict[str, Any] = {
 class Resources:
     """What computes.
 
-    Attributes
-    ----------
-    executor : where passes over the images are made and statistics stay.
-    threads : of each process.
-    memory_gb : bound on each process's memory; None takes most of the machine's.
-    place : where that is, for people.
-    cluster : the workers, for the record; None in this process.
+    Attributes:
+        executor: Where passes over the images are made and statistics stay.
+        threads: Of each process.
+        memory_gb: Bound on each process's memory; None takes most of the machine's.
+        place: Where that is, for people.
+        cluster: The workers, for the record; None in this process.
     """
 
     executor: Executor
@@ -87,19 +86,16 @@ def open_resources(
 ) -> Iterator[Resources]:
     """Start or reach what computes, and end what was started.
 
-    Parameters
-    ----------
-    cluster : None or "none" for this process; "local" or "local:N" for worker processes on this
-        machine; the address of a Dask scheduler; or a YAML file with `SlurmSettings`.
-    threads : of each process; None takes what it has.
-    memory_gb : bound on each process's memory; None takes what suits it.
+    Args:
+        cluster: None or "none" for this process; "local" or "local:N" for worker processes on this
+            machine; the address of a Dask scheduler; or a YAML file with `SlurmSettings`.
+        threads: Of each process; None takes what it has.
+        memory_gb: Bound on each process's memory; None takes what suits it.
 
-    Raises
-    ------
-    InputError
-        When `cluster` is none of these.
-    ClusterError
-        When Dask is missing, nothing answers or starts, or workers run other versions.
+    Raises:
+        InputError: When `cluster` is none of these.
+        ClusterError: When Dask is missing, nothing answers or starts, or workers run other
+            versions.
     """
     choice = None if cluster is None else parse_cluster(cluster)
     if choice is None:
@@ -150,11 +146,10 @@ def describe_cluster(
 ) -> Cluster:
     """Record which workers there are; names, folders and addresses stay out of it.
 
-    Parameters
-    ----------
-    choice : what was asked for.
-    workers : as `distributed.Client.scheduler_info` describes them.
-    threads : of each worker; None takes as many as the one with the fewest has.
+    Args:
+        choice: What was asked for.
+        workers: As `distributed.Client.scheduler_info` describes them.
+        threads: Of each worker; None takes as many as the one with the fewest has.
     """
     found = [
         Worker(
@@ -180,9 +175,8 @@ def _leave_interrupts() -> None:
 def find_version_faults(versions: Mapping[str, Any]) -> list[str]:
     """Return where scheduler or workers run other versions than this process.
 
-    Parameters
-    ----------
-    versions : as `distributed.Client.get_versions` returns them.
+    Args:
+        versions: As `distributed.Client.get_versions` returns them.
     """
     here = _versions(versions["client"])
     there = {"the scheduler": versions["scheduler"], **versions["workers"]}

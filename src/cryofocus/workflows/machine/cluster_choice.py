@@ -26,21 +26,21 @@ MEMORY = re.compile(r"(\d+(\.\d*)?) *[kmgtp]i?b?", re.IGNORECASE)
 class SlurmSettings(BaseModel):
     """What SLURM is asked for; names and meaning are those of dask-jobqueue's `SLURMCluster`.
 
-    Attributes
-    ----------
-    workers : jobs to submit, one worker each.
-    cores : processors of a job.
-    memory : of a job, such as 64GB or 64G (10^9 bytes each) or 64GiB (2^30).
-    walltime : as sbatch takes it, such as 12:00:00 or 2-12; in quotes.
-    queue, account : partition and account; the site's default if left out.
-    interface : network interface by which jobs reach this machine, such as ib0.
-    job_extra_directives : further lines of the job's header, such as --gres=gpu:1.
-    job_script_prologue : commands before the worker starts.
-    python : interpreter of the jobs; the one that runs now if left out.
-    local_directory : scratch folder of the jobs.
-    log_directory : where jobs write what they say.
-    wait_minutes : how long jobs may wait for their start, and the run for a worker when all are
-        lost.
+    Attributes:
+        workers: Jobs to submit, one worker each.
+        cores: Processors of a job.
+        memory: Of a job, such as 64GB or 64G (10^9 bytes each) or 64GiB (2^30).
+        walltime: As sbatch takes it, such as 12:00:00 or 2-12; in quotes.
+        queue: Partition; the site's default if left out.
+        account: Account; the site's default if left out.
+        interface: Network interface by which jobs reach this machine, such as ib0.
+        job_extra_directives: Further lines of the job's header, such as --gres=gpu:1.
+        job_script_prologue: Commands before the worker starts.
+        python: Interpreter of the jobs; the one that runs now if left out.
+        local_directory: Scratch folder of the jobs.
+        log_directory: Where jobs write what they say.
+        wait_minutes: How long jobs may wait for their start, and the run for a worker when all are
+            lost.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -100,12 +100,9 @@ ClusterChoice = LocalWorkers | SchedulerAddress | SlurmSettings
 def parse_cluster(text: str) -> ClusterChoice | None:
     """Read what `--cluster` says, None for this process; a SLURM file is read and checked.
 
-    Raises
-    ------
-    SettingError
-        When it is none of the five.
-    FormatError
-        When the file cannot be read or its values make no sense.
+    Raises:
+        SettingError: When it is none of the five.
+        FormatError: When the file cannot be read or its values make no sense.
     """
     if text == THIS_PROCESS:
         return None
@@ -124,10 +121,9 @@ def parse_cluster(text: str) -> ClusterChoice | None:
 def read_slurm_settings(path: Path) -> SlurmSettings:
     """Read and check a SLURM file.
 
-    Raises
-    ------
-    FormatError
-        When it cannot be read, is no YAML, or names or values are not those of `SlurmSettings`.
+    Raises:
+        FormatError: When it cannot be read, is no YAML, or names or values are not those of
+            `SlurmSettings`.
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -19,16 +19,11 @@ _EDGE, _PARTICLES, _CLASSES = 16, 20, 2
 def kernel_deviation(n_threads: int, device: str = "cpu") -> float:
     """Run what a classification computes on random numbers, on a device and in plain NumPy.
 
-    Parameters
-    ----------
-    n_threads
-        Threads of the compiled kernels.
-    device
-        "cpu" or "cuda".
+    Args:
+        n_threads: Threads of the compiled kernels.
+        device: "cpu" or "cuda".
 
-    Returns
-    -------
-    float
+    Returns:
         Largest deviation relative to the largest value; about 1e-6 where all is well.
     """
     generator = np.random.default_rng(0)

@@ -22,13 +22,10 @@ _CPU_TABLE = Path("/proc/cpuinfo")
 def describe_machine(device: str = "cpu") -> Machine:
     """Describe this machine: processor, usable cores, memory and software.
 
-    Parameters
-    ----------
-    device : what computes; the GPU is only described if it does.
+    Args:
+        device: What computes; the GPU is only described if it does.
 
-    Returns
-    -------
-    Machine
+    Returns:
         Cores are those this process may use, memory is that of the whole machine in GB.
     """
     return Machine(
@@ -84,13 +81,12 @@ class StageClock:
     of a stage is the peak up to its end: the stage where the figure rises is the one that needed
     it. A stage entered twice adds its seconds.
 
-    Examples
-    --------
-    >>> clock = StageClock()
-    >>> with clock.stage("reading particles"):
-    ...     pass
-    >>> list(clock.seconds)
-    ['reading particles']
+    Examples:
+        >>> clock = StageClock()
+        >>> with clock.stage("reading particles"):
+        ...     pass
+        >>> list(clock.seconds)
+        ['reading particles']
     """
 
     seconds: dict[str, float] = field(default_factory=dict)

@@ -31,37 +31,29 @@ logger = logging.getLogger(__name__)
 class Progress(ABC):
     """How a workflow shows where it is.
 
-    Examples
-    --------
-    >>> with SilentProgress().task("cycles", 3) as advance:
-    ...     for cycle in range(3):
-    ...         advance(note=f"cycle {cycle + 1}")
+    Examples:
+        >>> with SilentProgress().task("cycles", 3) as advance:
+        ...     for cycle in range(3):
+        ...         advance(note=f"cycle {cycle + 1}")
     """
 
     @abstractmethod
     def task(self, name: str, n_steps: int) -> AbstractContextManager[Advance]:
         """Show a piece of work of known length while a ``with`` block does it.
 
-        Parameters
-        ----------
-        name
-            What is being done, for people.
-        n_steps
-            How many steps it has; ending early (converged) is fine.
+        Args:
+            name: What is being done, for people.
+            n_steps: How many steps it has; ending early (converged) is fine.
 
-        Returns
-        -------
-        context manager
+        Returns:
             Yields the function that counts on.
         """
 
     def observe(self, arrays: Mapping[str, AnyArray]) -> None:
         """See the state of a long computation after a cycle; most displays look at nothing.
 
-        Parameters
-        ----------
-        arrays
-            As `cryofocus.execution.monitor.Monitor.save` is given them.
+        Args:
+            arrays: As `cryofocus.execution.monitor.Monitor.save` is given them.
         """
         del arrays
 
@@ -112,12 +104,9 @@ class TerminalProgress(Progress):
 class LogProgress(Progress):
     """Plain log lines, at most one in ``interval_seconds``, the last step always.
 
-    Parameters
-    ----------
-    interval_seconds
-        Shortest time between two lines of one task.
-    clock
-        Returns seconds; tests bring their own.
+    Args:
+        interval_seconds: Shortest time between two lines of one task.
+        clock: Returns seconds; tests bring their own.
     """
 
     def __init__(
@@ -152,9 +141,7 @@ class LogProgress(Progress):
 def choose_progress() -> Progress:
     """Bars when standard error is a terminal, log lines otherwise.
 
-    Returns
-    -------
-    Progress
+    Returns:
         A fresh display.
     """
     return TerminalProgress() if sys.stderr.isatty() else LogProgress()
@@ -163,14 +150,10 @@ def choose_progress() -> Progress:
 def format_seconds(seconds: float) -> str:
     """Say a duration as people do: ``0.4 s``, ``38 s``, ``4 min 05 s``, ``2 h 10 min``.
 
-    Parameters
-    ----------
-    seconds
-        Not negative.
+    Args:
+        seconds: Not negative.
 
-    Returns
-    -------
-    str
+    Returns:
         With units.
     """
     if seconds < 10:

@@ -35,10 +35,9 @@ SECONDS_FOR_DRIVER = 10
 class Check:
     """What a check found.
 
-    Attributes
-    ----------
-    passed : whether all is well.
-    text : what was found, for people.
+    Attributes:
+        passed: Whether all is well.
+        text: What was found, for people.
     """
 
     passed: bool
@@ -48,10 +47,9 @@ class Check:
 def check_kernels(n_threads: int, device: str = "cpu") -> Check:
     """Compile the kernels, run them and compare them with the plain NumPy ones.
 
-    Parameters
-    ----------
-    n_threads : threads of the compiled kernels.
-    device : "cpu" or "cuda".
+    Args:
+        n_threads: Threads of the compiled kernels.
+        device: "cpu" or "cuda".
     """
     start = time.perf_counter()
     deviation = kernel_deviation(n_threads, device)
@@ -67,9 +65,8 @@ def check_kernels(n_threads: int, device: str = "cpu") -> Check:
 def check_classification(n_threads: int) -> Check:
     """Simulate particles, classify them from their files and score the result.
 
-    Parameters
-    ----------
-    n_threads : processor threads.
+    Args:
+        n_threads: Processor threads.
     """
     start = time.perf_counter()
     try:

@@ -23,15 +23,13 @@ def submit_jobs(
 ) -> Iterator[JobQueueCluster]:
     """Submit a job a worker; they are cancelled at the end.
 
-    Parameters
-    ----------
-    settings : what SLURM is asked for.
-    worker_configuration : settings of Dask's for the workers.
+    Args:
+        settings: What SLURM is asked for.
+        worker_configuration: Settings of Dask's for the workers.
 
-    Raises
-    ------
-    ClusterError
-        When dask-jobqueue is missing, the settings do not fit this machine, or SLURM refuses.
+    Raises:
+        ClusterError: When dask-jobqueue is missing, the settings do not fit this machine, or SLURM
+            refuses.
     """
     try:
         from dask_jobqueue.slurm import SLURMCluster

@@ -25,24 +25,17 @@ Fingerprint = dict[str, str]
 def fingerprint_run(settings: Mapping[str, object], inputs: Sequence[Path]) -> Fingerprint:
     """Collect what must be the same when a run is resumed.
 
-    Parameters
-    ----------
-    settings
-        Every setting that changes the result, by the name users know; values that JSON can say
-        (leave out threads, memory and verbosity, which may change freely).
-    inputs
-        Files that were read. A file counts as the same when its size and its first and last
-        mebibyte are, so that a moved project resumes and large stacks cost nothing.
+    Args:
+        settings: Every setting that changes the result, by the name users know; values that JSON
+            can say (leave out threads, memory and verbosity, which may change freely).
+        inputs: Files that were read. A file counts as the same when its size and its first and
+            last mebibyte are, so that a moved project resumes and large stacks cost nothing.
 
-    Returns
-    -------
-    dict of str to str
+    Returns:
         One line a setting or file, so that a difference can be named.
 
-    Raises
-    ------
-    FormatError
-        When an input file cannot be read.
+    Raises:
+        FormatError: When an input file cannot be read.
     """
     lines = {name: json.dumps(value, default=str) for name, value in settings.items()}
     return lines | {f"input {path.name}": _describe_file(path) for path in inputs}
@@ -64,19 +57,13 @@ def _describe_file(path: Path) -> str:
 def save_checkpoint(path: Path, arrays: Mapping[str, AnyArray], fingerprint: Fingerprint) -> None:
     """Write a checkpoint atomically; a process killed at any moment leaves the previous one.
 
-    Parameters
-    ----------
-    path
-        The ``.npz`` file.
-    arrays
-        The state, by name; numeric or text arrays, scalars as arrays of no dimension.
-    fingerprint
-        From `fingerprint_run`.
+    Args:
+        path: The ``.npz`` file.
+        arrays: The state, by name; numeric or text arrays, scalars as arrays of no dimension.
+        fingerprint: From `fingerprint_run`.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     proof = np.array(json.dumps(fingerprint))
     with atomic_file(path) as handle:
@@ -87,24 +74,17 @@ def save_checkpoint(path: Path, arrays: Mapping[str, AnyArray], fingerprint: Fin
 def load_checkpoint(path: Path, fingerprint: Fingerprint) -> Arrays:
     """Read a checkpoint back after checking that it belongs to this job.
 
-    Parameters
-    ----------
-    path
-        The ``.npz`` file; it exists.
-    fingerprint
-        From `fingerprint_run` with the settings and files of now.
+    Args:
+        path: The ``.npz`` file; it exists.
+        fingerprint: From `fingerprint_run` with the settings and files of now.
 
-    Returns
-    -------
-    dict of str to array
+    Returns:
         What was saved.
 
-    Raises
-    ------
-    SettingError
-        When a setting or an input file has changed, naming each with old and new value.
-    FormatError
-        When the file is damaged.
+    Raises:
+        SettingError: When a setting or an input file has changed, naming each with old and new
+            value.
+        FormatError: When the file is damaged.
     """
     try:
         # Opened here because NumPy leaves the file open when the archive in it is damaged.

@@ -23,11 +23,10 @@ PREFIXES = ("Value error, ", "Input should be ")
 def explain(entry: Mapping[str, Any], name: str, hint: str) -> str:
     """Turn one complaint about a setting into words: name, what was found, what is expected.
 
-    Parameters
-    ----------
-    entry : of `ValidationError.errors`.
-    name : of the setting, as the user knows it.
-    hint : what the name may have been meant to be, should it be unknown; see `suggest`.
+    Args:
+        entry: Of `ValidationError.errors`.
+        name: Of the setting, as the user knows it.
+        hint: What the name may have been meant to be, should it be unknown; see `suggest`.
     """
     if entry["type"] == "extra_forbidden":
         return f"{name}: unknown; {hint}"

@@ -58,27 +58,19 @@ class RunDirectory:
         Call it after all input has been validated: with ``overwrite`` the files of the previous
         run are deleted here. Files that cryofocus did not write are never touched.
 
-        Parameters
-        ----------
-        path
-            Where; parents are made as needed. A missing or empty directory is always fine.
-        overwrite
-            Replace the run that is there.
-        resume
-            Continue the run that is there.
+        Args:
+            path: Where; parents are made as needed. A missing or empty directory is always fine.
+            overwrite: Replace the run that is there.
+            resume: Continue the run that is there.
 
-        Returns
-        -------
-        RunDirectory
+        Returns:
             With README.txt written, which marks it as ours from its first moment.
 
-        Raises
-        ------
-        OutputError
-            When the path is taken and neither option was given, when what is there is not a run
-            of cryofocus, when another process is writing there, or when it cannot be made.
-        SettingError
-            When both options were given.
+        Raises:
+            OutputError: When the path is taken and neither option was given, when what is there is
+                not a run of cryofocus, when another process is writing there, or when it cannot be
+                made.
+            SettingError: When both options were given.
         """
         cls.require_usable(path, overwrite=overwrite, resume=resume)
         directory = cls(path)
@@ -103,20 +95,14 @@ class RunDirectory:
     def open(cls, path: Path) -> RunDirectory:
         """Take an existing run directory for reading.
 
-        Parameters
-        ----------
-        path
-            A directory that `create` made.
+        Args:
+            path: A directory that `create` made.
 
-        Returns
-        -------
-        RunDirectory
+        Returns:
             Nothing on disk is changed.
 
-        Raises
-        ------
-        FormatError
-            When there is no such directory or it is not a run of cryofocus.
+        Raises:
+            FormatError: When there is no such directory or it is not a run of cryofocus.
         """
         directory = cls(path)
         if not path.is_dir():
@@ -171,11 +157,9 @@ class RunDirectory:
     def locked(self) -> AbstractContextManager[None]:
         """Keep other processes out while a ``with`` block writes here.
 
-        Raises
-        ------
-        OutputError
-            On entering, when another living process is writing here. The lock of a process that
-            was killed is taken over.
+        Raises:
+            OutputError: On entering, when another living process is writing here. The lock of a
+                process that was killed is taken over.
         """
         return hold_lock(self.lock_file)
 
@@ -202,15 +186,12 @@ class RunDirectory:
     def read_job(self) -> JobRecord:
         """Read job.json back.
 
-        Returns
-        -------
-        JobRecord
+        Returns:
             Checked against the schema.
 
-        Raises
-        ------
-        FormatError
-            When the run is unfinished, or the file is damaged or lacks something, saying what.
+        Raises:
+            FormatError: When the run is unfinished, or the file is damaged or lacks something,
+                saying what.
         """
         if not self.job.is_file():
             raise FormatError(
@@ -234,12 +215,9 @@ class RunDirectory:
     def load_checkpoint(self, fingerprint: Fingerprint) -> Arrays | None:
         """State of an unfinished run, None when there is none.
 
-        Raises
-        ------
-        SettingError
-            When settings or input files differ from those of the checkpoint.
-        FormatError
-            When the checkpoint is damaged.
+        Raises:
+            SettingError: When settings or input files differ from those of the checkpoint.
+            FormatError: When the checkpoint is damaged.
         """
         if not self.checkpoint.is_file():
             return None

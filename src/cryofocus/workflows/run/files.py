@@ -77,14 +77,10 @@ def control_map_name(class_number: int) -> str:
 def is_run_file(name: str) -> bool:
     """Tell whether cryofocus itself writes a file of this name into a run directory.
 
-    Parameters
-    ----------
-    name
-        File name without folder.
+    Args:
+        name: File name without folder.
 
-    Returns
-    -------
-    bool
+    Returns:
         True for the fixed names, the numbered maps and what a killed process left half written.
     """
     is_known = name in _FIXED_NAMES or _NUMBERED_NAME.fullmatch(name) is not None

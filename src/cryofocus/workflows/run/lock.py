@@ -24,15 +24,11 @@ def hold_lock(path: Path) -> Iterator[None]:
     killed process is simply taken over. Its text, ``pid host``, tells people who holds it, and
     decides where the file system knows no locks (some cluster file systems).
 
-    Parameters
-    ----------
-    path
-        The lock file; its folder exists.
+    Args:
+        path: The lock file; its folder exists.
 
-    Raises
-    ------
-    OutputError
-        When another living process holds it, naming that process.
+    Raises:
+        OutputError: When another living process holds it, naming that process.
     """
     descriptor = _open_and_acquire(path)
     try:

@@ -44,20 +44,14 @@ class _WarningCollector(logging.Handler):
 def record_log(path: Path) -> Iterator[list[str]]:
     """Append what any part of cryofocus logs to a file while the block runs.
 
-    Parameters
-    ----------
-    path
-        The log file; lines are added, so that a resumed run keeps its history.
+    Args:
+        path: The log file; lines are added, so that a resumed run keeps its history.
 
-    Yields
-    ------
-    list of str
+    Yields:
         Every warning so far, once each, in order: what ``job.json`` lists under ``warnings``.
 
-    Raises
-    ------
-    OutputError
-        When the file cannot be opened.
+    Raises:
+        OutputError: When the file cannot be opened.
     """
     logger = logging.getLogger(LOGGER_NAME)
     with explain_write_errors(path):

@@ -23,10 +23,9 @@ class DirectoryKind:
     def require_usable(self, output: Path, *, overwrite: bool) -> None:
         """Refuse a name that is taken, touching nothing.
 
-        Raises
-        ------
-        OutputError
-            When the directory exists and `overwrite` is not set, or it is something else.
+        Raises:
+            OutputError: When the directory exists and `overwrite` is not set, or it is something
+                else.
         """
         if output.exists() and not overwrite:
             raise OutputError(
@@ -44,10 +43,8 @@ class DirectoryKind:
 def new_directory(output: Path, kind: DirectoryKind, *, overwrite: bool) -> Iterator[Path]:
     """Yield a temporary directory that takes the name `output` when the block ends well.
 
-    Raises
-    ------
-    OutputError
-        As `DirectoryKind.require_usable`, or when the system refuses to write.
+    Raises:
+        OutputError: As `DirectoryKind.require_usable`, or when the system refuses to write.
     """
     kind.require_usable(output, overwrite=overwrite)
     partial = output.with_name(f".{output.name}.{os.getpid()}{PARTIAL_SUFFIX}")

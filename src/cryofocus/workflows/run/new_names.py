@@ -12,19 +12,13 @@ from cryofocus.errors import OutputError, SettingError
 def require_new_maps(paths: Sequence[Path], *, overwrite: bool) -> None:
     """Check the names of maps that a command will write.
 
-    Parameters
-    ----------
-    paths
-        MRC files; the first is the one the user named with -o.
-    overwrite
-        Whether they may replace files that are there.
+    Args:
+        paths: MRC files; the first is the one the user named with -o.
+        overwrite: Whether they may replace files that are there.
 
-    Raises
-    ------
-    SettingError
-        When the first does not end in .mrc.
-    OutputError
-        When its folder does not exist, or a file does (without `overwrite`).
+    Raises:
+        SettingError: When the first does not end in .mrc.
+        OutputError: When its folder does not exist, or a file does (without `overwrite`).
     """
     first = paths[0]
     if first.suffix != ".mrc":
@@ -43,19 +37,14 @@ def require_new_maps(paths: Sequence[Path], *, overwrite: bool) -> None:
 def require_new_table(path: Path, source: Path, *, overwrite: bool) -> None:
     """Check the name of a table that a command will write.
 
-    Parameters
-    ----------
-    path
-        Table that the user named with -o.
-    source
-        The table it is made from, which is never replaced.
-    overwrite
-        Whether a file that is there may be replaced.
+    Args:
+        path: Table that the user named with -o.
+        source: The table it is made from, which is never replaced.
+        overwrite: Whether a file that is there may be replaced.
 
-    Raises
-    ------
-    OutputError
-        When it is the source, its folder does not exist, or it exists (without `overwrite`).
+    Raises:
+        OutputError: When it is the source, its folder does not exist, or it exists (without
+            `overwrite`).
     """
     if path.resolve() == source.resolve():
         raise OutputError(f"{path}: is the table to read. Choose another name with -o.")
@@ -70,19 +59,13 @@ def require_new_table(path: Path, source: Path, *, overwrite: bool) -> None:
 def require_new_picture(path: Path, *, overwrite: bool) -> None:
     """Check the name of a picture that a command will write.
 
-    Parameters
-    ----------
-    path
-        PNG file that the user named with --figure.
-    overwrite
-        Whether a file that is there may be replaced.
+    Args:
+        path: PNG file that the user named with --figure.
+        overwrite: Whether a file that is there may be replaced.
 
-    Raises
-    ------
-    SettingError
-        When it does not end in .png.
-    OutputError
-        When its folder does not exist, or it exists (without `overwrite`).
+    Raises:
+        SettingError: When it does not end in .png.
+        OutputError: When its folder does not exist, or it exists (without `overwrite`).
     """
     if path.suffix != ".png":
         raise SettingError(
@@ -101,17 +84,12 @@ def require_new_picture(path: Path, *, overwrite: bool) -> None:
 def require_format_of(table: ParticleTable, output: Path) -> None:
     """Check that a table to write is named as those of the format it will have.
 
-    Parameters
-    ----------
-    table
-        The table it is made from, whose format it keeps.
-    output
-        Table that the user named with -o.
+    Args:
+        table: The table it is made from, whose format it keeps.
+        output: Table that the user named with -o.
 
-    Raises
-    ------
-    SettingError
-        When the name ends otherwise.
+    Raises:
+        SettingError: When the name ends otherwise.
     """
     if output.suffix != table.suffix:
         raise SettingError(

@@ -28,19 +28,14 @@ def require_free_space(
 ) -> None:
     """Refuse a long computation whose results would not fit on the disk.
 
-    Parameters
-    ----------
-    folder
-        Existing folder that will hold the results.
-    n_bytes
-        Bytes that will be written.
-    what, otherwise
-        What needs them, and what can be done instead of freeing space.
+    Args:
+        folder: Existing folder that will hold the results.
+        n_bytes: Bytes that will be written.
+        what: What needs them.
+        otherwise: What can be done instead of freeing space.
 
-    Raises
-    ------
-    OutputError
-        When less is free.
+    Raises:
+        OutputError: When less is free.
     """
     free = shutil.disk_usage(folder).free
     if free < n_bytes:
@@ -53,17 +48,12 @@ def require_free_space(
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically.
 
-    Parameters
-    ----------
-    path
-        Where to.
-    text
-        Content, written as it is.
+    Args:
+        path: Where to.
+        text: Content, written as it is.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     with atomic_file(path) as handle:
         handle.write(text.encode("utf-8"))
@@ -72,17 +62,12 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: object) -> None:
     """Write indented JSON atomically.
 
-    Parameters
-    ----------
-    path
-        Where to.
-    value
-        Anything JSON can say; numbers have to be finite, since JSON knows no NaN.
+    Args:
+        path: Where to.
+        value: Anything JSON can say; numbers have to be finite, since JSON knows no NaN.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
@@ -90,17 +75,12 @@ def write_json(path: Path, value: object) -> None:
 def write_array(path: Path, array: AnyArray) -> None:
     """Write one array as ``.npy`` atomically, without pickle.
 
-    Parameters
-    ----------
-    path
-        Where to.
-    array
-        Any shape and numeric type.
+    Args:
+        path: Where to.
+        array: Any shape and numeric type.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     with atomic_file(path) as handle:
         np.save(handle, array, allow_pickle=False)
@@ -109,17 +89,12 @@ def write_array(path: Path, array: AnyArray) -> None:
 def write_table(path: Path, columns: Mapping[str, Sequence[Cell] | np.ndarray]) -> None:
     """Write columns of equal length as CSV atomically.
 
-    Parameters
-    ----------
-    path
-        Where to.
-    columns
-        Column name to values; floating-point numbers are written with eight digits.
+    Args:
+        path: Where to.
+        columns: Column name to values; floating-point numbers are written with eight digits.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")

@@ -48,14 +48,11 @@ MASK_LEVEL = 0.25
 class SimulatedSet:
     """Where a simulated set lies and the figures that limit any classifier on it.
 
-    Attributes
-    ----------
-    directory
-        The directory written.
-    focus_sphere
-        "x,y,z,r" in Å in the map's frame, as `--focus` takes it.
-    oracle_kappa, oracle_focused_kappa
-        Kappa of the two Bayes classifiers of docs/evaluation.md on these very images.
+    Attributes:
+        directory: The directory written.
+        focus_sphere: "x,y,z,r" in Å in the map's frame, as `--focus` takes it.
+        oracle_kappa: Kappa of the Bayes classifier of docs/evaluation.md on these very images.
+        oracle_focused_kappa: Kappa of the focused one.
     """
 
     directory: Path
@@ -75,33 +72,21 @@ def simulate_humanoid(
 ) -> SimulatedSet:
     """Simulate a humanoid set and write it with its truth, maps and oracles.
 
-    Parameters
-    ----------
-    output
-        Directory to create. It appears under its name only when it is complete.
-    settings
-        Every parameter; those of docs/humanoid.md if left out.
-    phantom
-        Beads to use instead of `humanoid(settings.geometry)`, for other geometries.
-    overwrite
-        Replace an existing directory.
-    threads
-        Chunks of particles made at once; the images do not depend on it.
-    progress
-        Where to show progress; nowhere by default.
+    Args:
+        output: Directory to create. It appears under its name only when it is complete.
+        settings: Every parameter; those of docs/humanoid.md if left out.
+        phantom: Beads to use instead of `humanoid(settings.geometry)`, for other geometries.
+        overwrite: Replace an existing directory.
+        threads: Chunks of particles made at once; the images do not depend on it.
+        progress: Where to show progress; nowhere by default.
 
-    Returns
-    -------
-    SimulatedSet
+    Returns:
         The directory, its focus sphere and the oracles' kappa.
 
-    Raises
-    ------
-    SettingError
-        If the phantom does not fit the box or the SNR cannot be reached.
-    OutputError
-        If the directory exists and `overwrite` is not set or it holds no simulated set, or if
-        it cannot be written.
+    Raises:
+        SettingError: If the phantom does not fit the box or the SNR cannot be reached.
+        OutputError: If the directory exists and `overwrite` is not set or it holds no simulated
+            set, or if it cannot be written.
     """
     settings = settings or HumanoidSettings()
     phantom = phantom or humanoid(settings.geometry)

@@ -20,14 +20,10 @@ def in_order(
     Each thread multiplies small matrices; BLAS's own threads would mostly wait for each other,
     at six times the processor time.
 
-    Parameters
-    ----------
-    make
-        Makes one chunk; called from several threads.
-    rows
-        Ranges of particles, in order.
-    threads
-        Chunks made at once.
+    Args:
+        make: Makes one chunk; called from several threads.
+        rows: Ranges of particles, in order.
+        threads: Chunks made at once.
     """
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Chunk]] = deque()

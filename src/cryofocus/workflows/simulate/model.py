@@ -58,33 +58,22 @@ def simulate_models(
 ) -> SimulatedModels:
     """Simulate particles of several states, each an atomic model in a common frame.
 
-    Parameters
-    ----------
-    models
-        PDB or mmCIF files, one a state; the middle of all atoms is put into the box centre, and
-        the maps' headers keep the models' frame.
-    output
-        Directory to create, with particles.star, particles.mrcs, truth.star (rlnClassNumber is
-        the number of the model), maps/, oracle.npy and dataset.yaml. It appears under its name
-        only when it is complete.
-    settings
-        Every parameter; defaults if left out.
-    overwrite
-        Replace an existing directory.
-    threads
-        Chunks of particles made at once; the images do not depend on it.
-    progress
-        Where to show progress; nowhere by default.
+    Args:
+        models: PDB or mmCIF files, one a state; the middle of all atoms is put into the box
+            centre, and the maps' headers keep the models' frame.
+        output: Directory to create, with particles.star, particles.mrcs, truth.star
+            (rlnClassNumber is the number of the model), maps/, oracle.npy and dataset.yaml. It
+            appears under its name only when it is complete.
+        settings: Every parameter; defaults if left out.
+        overwrite: Replace an existing directory.
+        threads: Chunks of particles made at once; the images do not depend on it.
+        progress: Where to show progress; nowhere by default.
 
-    Raises
-    ------
-    InputError
-        When a model cannot be read, or does not fit the box.
-    SettingError
-        When there is one model only, or the SNR cannot be reached.
-    OutputError
-        If the directory exists and `overwrite` is not set or it holds no simulated set, or if
-        it cannot be written.
+    Raises:
+        InputError: When a model cannot be read, or does not fit the box.
+        SettingError: When there is one model only, or the SNR cannot be reached.
+        OutputError: If the directory exists and `overwrite` is not set or it holds no simulated
+            set, or if it cannot be written.
     """
     settings, paths = settings or ModelSettings(), [Path(model) for model in models]
     _require_states(paths)

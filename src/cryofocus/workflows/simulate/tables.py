@@ -29,21 +29,14 @@ def write_tables(
 ) -> None:
     """Write particles.star with the given poses and truth.star with the true ones.
 
-    Parameters
-    ----------
-    folder
-        Existing directory.
-    views
-        True poses and CTF parameters.
-    settings
-        Optics, micrographs and the errors of the given poses.
-    truth
-        Columns of truth.star beside poses and image names.
+    Args:
+        folder: Existing directory.
+        views: True poses and CTF parameters.
+        settings: Optics, micrographs and the errors of the given poses.
+        truth: Columns of truth.star beside poses and image names.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     names = [f"{number:06d}@{STACK}" for number in range(1, len(views) + 1)]
     optics = _optics_table(settings)

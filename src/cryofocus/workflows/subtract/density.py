@@ -29,13 +29,12 @@ logger = logging.getLogger(__name__)
 class Density:
     """Maps to subtract, one a half set.
 
-    Attributes
-    ----------
-    images : the prepared images; those of a reconstruction know their contrast sign.
-    maps : the same object twice where half sets share a map.
-    n_shells : shells in which the maps hold signal.
-    resolution_angstrom : where that ends; Nyquist for a single map, which cannot tell.
-    origin : where the maps come from, in words.
+    Attributes:
+        images: The prepared images; those of a reconstruction know their contrast sign.
+        maps: The same object twice where half sets share a map.
+        n_shells: Shells in which the maps hold signal.
+        resolution_angstrom: Where that ends; Nyquist for a single map, which cannot tell.
+        origin: Where the maps come from, in words.
     """
 
     images: ParticleImages
@@ -59,13 +58,12 @@ def find_density(
 ) -> Density:
     """Take the given maps, or reconstruct half maps, and filter half maps by their FSC.
 
-    Parameters
-    ----------
-    images : prepared images.
-    half_set : `(particle,)` 1 or 2.
-    inputs : with no map, one, or two half maps.
-    kernels : slice kernels.
-    advance : called with the number of particles reconstructed.
+    Args:
+        images: Prepared images.
+        half_set: `(particle,)` 1 or 2.
+        inputs: With no map, one, or two half maps.
+        kernels: Slice kernels.
+        advance: Called with the number of particles reconstructed.
     """
     if len(inputs.maps) == 1:
         logger.warning(

@@ -32,16 +32,17 @@ NOTHING = 1e-3
 class SubtractSettings:
     """How to subtract.
 
-    Attributes
-    ----------
-    map : density to subtract, in any grey scale; None reconstructs it from the particles.
-    half2 : where `map` is the half map of half set 1, that of half set 2.
-    recenter : cut images around the mask's centre of mass.
-    box : edge of the cut images in pixels; goes with `recenter`.
-    float16 : write half the bytes (MRC mode 12).
-    datadir : folder in which image stacks are looked up first.
-    seed : of random half sets, where the table gives none.
-    device, threads, memory_gpu_gb : as in `ClassifyRequest`.
+    Attributes:
+        map: Density to subtract, in any grey scale; None reconstructs it from the particles.
+        half2: Where `map` is the half map of half set 1, that of half set 2.
+        recenter: Cut images around the mask's centre of mass.
+        box: Edge of the cut images in pixels; goes with `recenter`.
+        float16: Write half the bytes (MRC mode 12).
+        datadir: Folder in which image stacks are looked up first.
+        seed: Of random half sets, where the table gives none.
+        device: As in `ClassifyRequest`.
+        threads: As in `ClassifyRequest`.
+        memory_gpu_gb: As in `ClassifyRequest`.
     """
 
     map: Path | None = None
@@ -81,13 +82,12 @@ class SubtractSettings:
 class SubtractInputs:
     """Particles, the mask that is kept, maps if any were given, and how images are cut.
 
-    Attributes
-    ----------
-    particles : the particle set.
-    mask : what is kept, on the particles' grid.
-    maps : none, one for both half sets, or one a half set.
-    centre_angstrom : x, y, z of the mask's middle in Å from the box centre, a voxel.
-    cut : where each image is cut; None where images stay whole.
+    Attributes:
+        particles: The particle set.
+        mask: What is kept, on the particles' grid.
+        maps: None, one for both half sets, or one a half set.
+        centre_angstrom: x, y, z of the mask's middle in Å from the box centre, a voxel.
+        cut: Where each image is cut; None where images stay whole.
     """
 
     particles: ParticleSet
@@ -102,12 +102,9 @@ def read_subtract_inputs(
 ) -> SubtractInputs:
     """Read the table, mask and maps, and check that everything fits together.
 
-    Raises
-    ------
-    InputError
-        When a file cannot be used, or particles, mask, maps and settings disagree.
-    OutputError
-        When the result would replace what it is made from.
+    Raises:
+        InputError: When a file cannot be used, or particles, mask, maps and settings disagree.
+        OutputError: When the result would replace what it is made from.
     """
     table = ParticleSet.from_table(open_relion_table(particles), datadir=settings.datadir)
     require_editable(table)
@@ -135,10 +132,8 @@ def read_subtract_inputs(
 def require_density(mask: FocusMask, volume: Volume) -> None:
     """Check that a map holds anything that the mask does not keep.
 
-    Raises
-    ------
-    RegionError
-        When it does not.
+    Raises:
+        RegionError: When it does not.
     """
     removed = float(np.square((1 - mask.data) * volume, dtype=np.float64).sum())
     if removed <= NOTHING**2 * float(np.square(volume, dtype=np.float64).sum()):

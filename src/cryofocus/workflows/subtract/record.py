@@ -40,15 +40,15 @@ class PowerRecord:
     The three rows are the images before, after the subtraction, and what the latter should show
     (noise and the density that is kept).
 
-    Attributes
-    ----------
-    frequency : `(n_shells,)` 1/Å.
-    shells : `(3, n_shells)` of Fourier coefficients.
-    pictures : `(3, box, box)` of pixels, centred on the middle of the mask.
-    inside, outside : `(3,)` of pixels inside and outside the mask's projection.
-    pixel_size_angstrom : Å per pixel of the pictures.
-    mask_radius_angstrom : of the mask around its middle.
-    n_images : images that were averaged.
+    Attributes:
+        frequency: `(n_shells,)` 1/Å.
+        shells: `(3, n_shells)` of Fourier coefficients.
+        pictures: `(3, box, box)` of pixels, centred on the middle of the mask.
+        inside: `(3,)` of pixels inside the mask's projection.
+        outside: `(3,)` of pixels outside.
+        pixel_size_angstrom: Å per pixel of the pictures.
+        mask_radius_angstrom: Of the mask around its middle.
+        n_images: Images that were averaged.
     """
 
     frequency: Float64[np.ndarray, " n_shells"]
@@ -63,10 +63,8 @@ class PowerRecord:
     def write(self, folder: Path) -> None:
         """Write into a directory of subtracted particles.
 
-        Raises
-        ------
-        OutputError
-            Disk full, no permission.
+        Raises:
+            OutputError: Disk full, no permission.
         """
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         with atomic_file(folder / POWER) as handle:
@@ -76,10 +74,8 @@ class PowerRecord:
     def read(cls, folder: Path) -> PowerRecord:
         """Read from a directory of subtracted particles.
 
-        Raises
-        ------
-        FormatError
-            When the file is missing or damaged.
+        Raises:
+            FormatError: When the file is missing or damaged.
         """
         path = folder / POWER
         try:

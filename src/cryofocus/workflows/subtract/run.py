@@ -63,14 +63,13 @@ SMALLEST_SIGNIFICANCE = 5.0
 class SubtractedSet:
     """What was written.
 
-    Attributes
-    ----------
-    directory : holds particles.star, particles.mrcs, keep_mask.mrc and what README.txt lists.
-    n_particles : number of images.
-    grey_scale : for each half set, what its map was multiplied by.
-    scale_spread : standard deviation of the particles' intensities, noise taken off.
-    outside : mean power outside the mask's projection, over that of the noise: of the images
-        before, after, and what a perfect subtraction would leave.
+    Attributes:
+        directory: Holds particles.star, particles.mrcs, keep_mask.mrc and what README.txt lists.
+        n_particles: Number of images.
+        grey_scale: For each half set, what its map was multiplied by.
+        scale_spread: Standard deviation of the particles' intensities, noise taken off.
+        outside: Mean power outside the mask's projection, over that of the noise: of the images
+            before, after, and what a perfect subtraction would leave.
     """
 
     directory: Path
@@ -113,21 +112,18 @@ def subtract(
     of particles. The picture of the residual power is drawn by
     `cryofocus.report.analyses.subtraction.write_power_figure`.
 
-    Parameters
-    ----------
-    particles : particle table, RELION STAR.
-    keep : mask from 0 to 1 of what stays in the images, on the particles' grid.
-    output : directory to write; it appears when everything in it is done.
-    settings : defaults if left out.
-    overwrite : replace a directory of subtracted particles that is there.
-    progress : display; silent by default.
+    Args:
+        particles: Particle table, RELION STAR.
+        keep: Mask from 0 to 1 of what stays in the images, on the particles' grid.
+        output: Directory to write; it appears when everything in it is done.
+        settings: Defaults if left out.
+        overwrite: Replace a directory of subtracted particles that is there.
+        progress: Display; silent by default.
 
-    Raises
-    ------
-    InputError
-        When particles, images, mask, maps or settings cannot be used.
-    OutputError
-        When the directory exists (without `overwrite`), is something else or cannot be written.
+    Raises:
+        InputError: When particles, images, mask, maps or settings cannot be used.
+        OutputError: When the directory exists (without `overwrite`), is something else or cannot
+            be written.
     """
     settings, output, clock = settings or SubtractSettings(), Path(output), StageClock()
     progress = progress or SilentProgress()

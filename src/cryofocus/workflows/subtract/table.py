@@ -50,13 +50,12 @@ Columns = dict[str, Sequence[Any] | np.ndarray]
 class SubtractedRows:
     """What is new in the table.
 
-    Attributes
-    ----------
-    names : image of each particle, as `rlnImageName` says it.
-    half_set : `(particle,)` 1 or 2.
-    scale : `(particle,)` intensity with which the density was subtracted.
-    box : edge of the new images in pixels.
-    cut : how poses and defocus change; None where images stay whole.
+    Attributes:
+        names: Image of each particle, as `rlnImageName` says it.
+        half_set: `(particle,)` 1 or 2.
+        scale: `(particle,)` intensity with which the density was subtracted.
+        box: Edge of the new images in pixels.
+        cut: How poses and defocus change; None where images stay whole.
     """
 
     names: Sequence[str]
@@ -69,12 +68,9 @@ class SubtractedRows:
 def open_relion_table(path: Path) -> RelionTable:
     """Open a table that can say where subtracted images lie.
 
-    Raises
-    ------
-    InputError
-        When it cannot be read.
-    ParticleError
-        When it is no RELION table.
+    Raises:
+        InputError: When it cannot be read.
+        ParticleError: When it is no RELION table.
     """
     table = open_table(path)
     if not isinstance(table, RelionTable):
@@ -88,10 +84,8 @@ def open_relion_table(path: Path) -> RelionTable:
 def require_editable(particles: ParticleSet) -> RelionTable:
     """Return the table of particles if it can be told of a new pixel size.
 
-    Raises
-    ------
-    ParticleError
-        When it cannot.
+    Raises:
+        ParticleError: When it cannot.
     """
     table = particles.table
     if not isinstance(table, RelionTable):
@@ -111,18 +105,14 @@ def require_editable(particles: ParticleSet) -> RelionTable:
 def write_subtracted_table(path: Path, particles: ParticleSet, rows: SubtractedRows) -> None:
     """Write the particles' own rows with their new images.
 
-    Parameters
-    ----------
-    path : STAR file to write.
-    particles : as they were read.
-    rows : what is new.
+    Args:
+        path: STAR file to write.
+        particles: As they were read.
+        rows: What is new.
 
-    Raises
-    ------
-    ParticleError
-        As `require_editable`.
-    OutputError
-        Disk full, no permission.
+    Raises:
+        ParticleError: As `require_editable`.
+        OutputError: Disk full, no permission.
     """
     table = require_editable(particles)
     document, labels = table.document, table.block.labels
@@ -152,23 +142,17 @@ def revert(particles: Path | str, output: Path | str, *, overwrite: bool = False
     were cut also poses, defocus and box, are those of the particles first given to `subtract`;
     poses found for cut images describe the sub-particle and are left behind.
 
-    Parameters
-    ----------
-    particles : table written by `subtract`, or made from it by classification or selection.
-    output : STAR file to write.
-    overwrite : replace an existing file.
+    Args:
+        particles: Table written by `subtract`, or made from it by classification or selection.
+        output: STAR file to write.
+        overwrite: Replace an existing file.
 
-    Returns
-    -------
-    int
+    Returns:
         Number of particles.
 
-    Raises
-    ------
-    ParticleError
-        When the table does not say where its images come from.
-    OutputError
-        When the output exists, or cannot be written.
+    Raises:
+        ParticleError: When the table does not say where its images come from.
+        OutputError: When the output exists, or cannot be written.
     """
     output = Path(output)
     require_new_table(output, Path(particles), overwrite=overwrite)

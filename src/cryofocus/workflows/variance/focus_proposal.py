@@ -38,12 +38,11 @@ def propose_focus(
 ) -> Iterator[ProposedFocus]:
     """Yield spheres around what varies, the one that holds most variance first.
 
-    Parameters
-    ----------
-    prepared : images and consensus; its mask is the region of the particle.
-    found : what varies in the particle.
-    table : particle table, for the commands.
-    settings : how many to propose, and what counts.
+    Args:
+        prepared: Images and consensus; its mask is the region of the particle.
+        found: What varies in the particle.
+        table: Particle table, for the commands.
+        settings: How many to propose, and what counts.
     """
     if found.n_axes == 0:
         return

@@ -21,26 +21,25 @@ SOFT_EDGE_ANGSTROM = 8.0
 class VarianceSettings:
     """What to look for.
 
-    Attributes
-    ----------
-    datadir : folder in which image stacks are looked up first.
-    supplement : what the particle table leaves to the user to say.
-    solvent_mask : region of the particle; its deviations are looked for inside only.
-    n_dimensions : axes of the subspace.
-    max_resolution_angstrom : finest resolution of the variance map; None takes a sixteenth of
-        the box, or the resolution of the consensus where that is coarser.
-    n_bootstrap : maps of resampled particles, for the variance by bootstrap; 0 for none.
-    n_spheres : focus spheres to propose at most.
-    level_fraction : part of the largest variance from which on a voxel counts.
-    join_angstrom : gap across which places that vary together are one region.
-    invert : whether protein is dark in the images; "auto" looks at the density.
-    seed : of everything random.
-    device, threads, memory_gpu_gb : as in `ClassifyRequest`.
+    Attributes:
+        datadir: Folder in which image stacks are looked up first.
+        supplement: What the particle table leaves to the user to say.
+        solvent_mask: Region of the particle; its deviations are looked for inside only.
+        n_dimensions: Axes of the subspace.
+        max_resolution_angstrom: Finest resolution of the variance map; None takes a sixteenth of
+            the box, or the resolution of the consensus where that is coarser.
+        n_bootstrap: Maps of resampled particles, for the variance by bootstrap; 0 for none.
+        n_spheres: Focus spheres to propose at most.
+        level_fraction: Part of the largest variance from which on a voxel counts.
+        join_angstrom: Gap across which places that vary together are one region.
+        invert: Whether protein is dark in the images; "auto" looks at the density.
+        seed: Of everything random.
+        device: As in `ClassifyRequest`.
+        threads: As in `ClassifyRequest`.
+        memory_gpu_gb: As in `ClassifyRequest`.
 
-    Raises
-    ------
-    SettingError
-        When a number is out of its range.
+    Raises:
+        SettingError: When a number is out of its range.
     """
 
     datadir: Path | None = None
@@ -88,14 +87,10 @@ class VarianceInputs:
 def read_variance_inputs(particles: Path | str, settings: VarianceSettings) -> VarianceInputs:
     """Read the particle table and the mask, and check that they fit and suffice.
 
-    Raises
-    ------
-    InputError
-        When a file cannot be used.
-    ParticleError
-        When there are too few particles for the axes asked for.
-    RegionError
-        When the mask lies on another grid.
+    Raises:
+        InputError: When a file cannot be used.
+        ParticleError: When there are too few particles for the axes asked for.
+        RegionError: When the mask lies on another grid.
     """
     table = ParticleSet.read(particles, datadir=settings.datadir, supplement=settings.supplement)
     table.check_images()

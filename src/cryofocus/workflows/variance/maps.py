@@ -44,11 +44,10 @@ def sample_bootstrap(
 ) -> Float32[np.ndarray, "edge edge edge"]:
     """Excess variance of resampled maps inside a region, in units of a map of some edge.
 
-    Parameters
-    ----------
-    bootstrap : variances over the particle's whole extent, in units of half their sampling.
-    region : mask of the particle, at any sampling.
-    edge : of the map to return.
+    Args:
+        bootstrap: Variances over the particle's whole extent, in units of half their sampling.
+        region: Mask of the particle, at any sampling.
+        edge: Of the map to return.
     """
     sampled = len(bootstrap.total)
     factor = np.float32((sampled / 2 / edge) ** 6)

@@ -41,17 +41,15 @@ def write_variability(
 ) -> None:
     """Write maps, masks, coordinates and tables.
 
-    Parameters
-    ----------
-    folder : existing directory.
-    inputs : particles and their region.
-    found, bootstrap : what maps on the particles' grid are made from.
-    result : what was found.
+    Args:
+        folder: Existing directory.
+        inputs: Particles and their region.
+        found: What maps on the particles' grid are made from.
+        bootstrap: What those of the bootstrap are made from.
+        result: What was found.
 
-    Raises
-    ------
-    OutputError
-        Disk full, no permission.
+    Raises:
+        OutputError: Disk full, no permission.
     """
     place = (result.pixel_size_angstrom, inputs.region.origin_angstrom)
     box = inputs.particles.box

@@ -17,12 +17,12 @@ from cryofocus.workflows.run import writing as atomic
 class VariancePeak:
     """A local maximum of the variance and what surrounds it.
 
-    Attributes
-    ----------
-    place_angstrom : x, y, z from the box centre.
-    variance : mean over the voxels that surround the peak.
-    bootstrap_place_angstrom, bootstrap_variance : the same of the bootstrap's variance within
-        those voxels; None without bootstrap.
+    Attributes:
+        place_angstrom: x, y, z from the box centre.
+        variance: Mean over the voxels that surround the peak.
+        bootstrap_place_angstrom: Place of the bootstrap's peak within those voxels; None without
+            bootstrap.
+        bootstrap_variance: The bootstrap's variance there; None without bootstrap.
     """
 
     place_angstrom: Vector
@@ -48,11 +48,11 @@ def measure_peaks(
 ) -> tuple[VariancePeak, ...]:
     """Measure both variances around every peak, the strongest first.
 
-    Parameters
-    ----------
-    basins : voxels around each peak of the variance.
-    variance, bootstrap : arrays (z, y, x), on one grid; the second may be missing.
-    voxel_size_angstrom : Å per voxel.
+    Args:
+        basins: Voxels around each peak of the variance.
+        variance: Variance map.
+        bootstrap: The bootstrap's, on the same grid; may be missing.
+        voxel_size_angstrom: Å per voxel.
     """
     peaks = []
     for basin in basins:

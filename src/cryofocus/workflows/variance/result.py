@@ -26,16 +26,16 @@ SERIES_PERCENTILES = (5, 25, 50, 75, 95)
 class ProposedFocus:
     """A sphere to focus on.
 
-    Attributes
-    ----------
-    mask : the sphere, in the map's frame, on the particles' grid.
-    centre_angstrom : x, y, z from the box centre.
-    variance_share : of the variance of the whole particle.
-    n_axes : axes of variation inside the sphere that are real.
-    states : most probable number of states.
-    states_lowest, states_highest : the numbers that cannot be ruled out.
-    states_text : the same in words.
-    command : what classifies it.
+    Attributes:
+        mask: The sphere, in the map's frame, on the particles' grid.
+        centre_angstrom: x, y, z from the box centre.
+        variance_share: Of the variance of the whole particle.
+        n_axes: Axes of variation inside the sphere that are real.
+        states: Most probable number of states.
+        states_lowest: Smallest number that cannot be ruled out.
+        states_highest: Largest number that cannot be ruled out.
+        states_text: The same in words.
+        command: What classifies it.
     """
 
     mask: FocusMask
@@ -60,22 +60,21 @@ class ProposedFocus:
 class VarianceResult:
     """What was found and written.
 
-    Attributes
-    ----------
-    folder : directory written.
-    resolution_angstrom : at which differences were looked for.
-    consensus : array (z, y, x), map of all particles.
-    pixel_size_angstrom : of the particles and of the consensus.
-    variance : array (z, y, x), variance of the density over the same extent, sampled twice as
-        finely as the resolution needs.
-    bootstrap : the same from maps of resampled particles; None unless asked for.
-    peaks : of the variance, the strongest first, and what the bootstrap has there.
-    axis_shares : `(axis,)` of the variance that each real axis makes up.
-    information : `(q,)` mean signal-to-noise ratio of each coordinate in one image.
-    half_set_correlation : of the variance maps of both half sets.
-    latent, latent_variance : `(particle, q)` coordinates of the particles and the variance of
-        their posterior; real axes first.
-    proposals : focus spheres, the one that holds most variance first.
+    Attributes:
+        folder: Directory written.
+        resolution_angstrom: At which differences were looked for.
+        consensus: Array (z, y, x), map of all particles.
+        pixel_size_angstrom: Of the particles and of the consensus.
+        variance: Array (z, y, x), variance of the density over the same extent, sampled twice as
+            finely as the resolution needs.
+        bootstrap: The same from maps of resampled particles; None unless asked for.
+        peaks: Of the variance, the strongest first, and what the bootstrap has there.
+        axis_shares: `(axis,)` of the variance that each real axis makes up.
+        information: `(q,)` mean signal-to-noise ratio of each coordinate in one image.
+        half_set_correlation: Of the variance maps of both half sets.
+        latent: `(particle, q)` coordinates of the particles; real axes first.
+        latent_variance: `(particle, q)` variance of their posterior.
+        proposals: Focus spheres, the one that holds most variance first.
     """
 
     folder: Path

@@ -57,21 +57,17 @@ def variance(
 ) -> VarianceResult:
     """Find where particles differ, propose focus spheres and place the particles in a subspace.
 
-    Parameters
-    ----------
-    particles : particle table.
-    output : directory to write: variance.mrc, consensus.mrc, regions.csv, masks/, series/,
-        latent.npy, latent_variance.npy, particles.*, and bootstrap_variance.mrc if asked for.
-    settings : defaults if left out.
-    overwrite : replace an earlier result.
-    progress : display; silent by default.
+    Args:
+        particles: Particle table.
+        output: Directory to write: variance.mrc, consensus.mrc, regions.csv, masks/, series/,
+            latent.npy, latent_variance.npy, particles.*, and bootstrap_variance.mrc if asked for.
+        settings: Defaults if left out.
+        overwrite: Replace an earlier result.
+        progress: Display; silent by default.
 
-    Raises
-    ------
-    InputError
-        When particles, images, mask or settings cannot be used.
-    OutputError
-        When the directory exists (without `overwrite`) or cannot be written.
+    Raises:
+        InputError: When particles, images, mask or settings cannot be used.
+        OutputError: When the directory exists (without `overwrite`) or cannot be written.
     """
     settings, output = settings or VarianceSettings(), Path(output)
     KIND.require_usable(output, overwrite=overwrite)
