@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from docstring_rules import find_problems
+
 MAX_FILE_LINES = 400
 MAX_MEDIAN_LINES = 150
 FOLDERS = ("src", "tests", "scripts", "benchmarks")
@@ -216,6 +218,12 @@ def check_test_sentences(module: Module) -> Iterator[Breach]:
                 yield module.breach(node.lineno, f"{node.name}: say in a sentence what it proves")
 
 
+def check_docstrings(module: Module) -> Iterator[Breach]:
+    """Sections are Google's, and the names in them are those of the code."""
+    for line, message in find_problems(module.tree):
+        yield module.breach(line, message)
+
+
 CHECKS = (
     check_length,
     check_finished,
@@ -226,6 +234,7 @@ CHECKS = (
     check_compilers,
     check_transforms,
     check_test_sentences,
+    check_docstrings,
 )
 
 

@@ -37,7 +37,7 @@ def render() -> str:
     for name in cryofocus.__all__:
         names[room_of(cryofocus._HOME[name])].append(name)
     sections = [
-        "\n".join([f"## {title}\n", *(f"::: {cryofocus._HOME[n]}.{n}\n" for n in members)])
+        "\n".join([f"## {title}\n", *(f"::: cryofocus.{n}\n" for n in members)])
         for title, members in names.items()
         if members
     ]

@@ -10,6 +10,34 @@ import pytest
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "check_house_rules.py"
 
+ARGS = '''def f(x, *more):
+    """Do.
+
+    Args:
+        {}
+    """
+'''
+ATTRIBUTES = '''class C:
+    """Hold.
+
+    Attributes:
+        x: A field
+            with more to say: this.
+        {}: Another.
+
+    Words that follow.
+    """
+
+    x: int
+
+    def __init__(self):
+        self.w = 1
+
+    @property
+    def y(self):
+        return 1
+'''
+
 BREACHES = {
     "file too long": ("src/pkg/a.py", "x = 1\n" * 401, "401 lines"),
     "unfinished": ("src/pkg/a.py", "# TODO later\n", "TODO: finish it"),
@@ -25,6 +53,16 @@ BREACHES = {
     "stray transform": ("src/pkg/a.py", "from scipy import fft\n", "use maths/fourier.py"),
     "stray shift": ("src/pkg/data/a.py", "x = np.fft.fftshift(y)\n", "use maths/fourier.py"),
     "wordless test": ("tests/test_a.py", "def test_a():\n    pass\n", "say in a sentence"),
+    "section of numpydoc": (
+        "src/pkg/a.py",
+        'def f(x):\n    """Do.\n\n    Parameters\n    ----------\n    x : it\n    """\n',
+        "a.py:5: Parameters: write sections as 'Args:'",
+    ),
+    "parameter that is none": ("src/pkg/a.py", ARGS.format("y: It."), "a.py:5: Args: 'y' is no"),
+    "parameter left out": ("src/pkg/a.py", ARGS.format("x: It."), "a.py:4: Args: without *more"),
+    "entry for two": ("src/pkg/a.py", ARGS.format("x, *more: They."), "'x, *more' is no name"),
+    "entry without prose": ("tests/helper.py", ARGS.format("x:"), "'x:': write 'name: prose'"),
+    "field that is none": ("src/pkg/a.py", ATTRIBUTES.format("z"), "Attributes: 'z' is no name"),
 }
 
 ALLOWED = {
@@ -33,6 +71,9 @@ ALLOWED = {
     "src/pkg/c.py": "def f():\n    return open('x')  # noqa: SIM115 the caller closes it\n",
     "src/pkg/maths/a.py": "import scipy.fft\n",
     "src/pkg/cli.py": "app = make()\napp.command('run')(run)\n",
+    "src/pkg/d.py": ARGS.format("x: It.\n        *more: The others."),
+    "src/pkg/e.py": ATTRIBUTES.format("y"),
+    "src/pkg/f.py": ATTRIBUTES.format("w"),
     "tests/test_a.py": 'def test_a():\n    """Nothing is as it is."""\n',
 }
 
