@@ -137,7 +137,7 @@ def test_no_room_for_statistics_on_disk(
 
 
 def _fill_the_disk() -> None:
-    from cryofocus.workflows.classify.run import statistics_store
+    from cryofocus.workflows.classify import statistics_store
 
     def refuse(folder: Path, n_bytes: int, **words: str) -> None:
         require_free_space(folder, n_bytes + 10**18, **words)
@@ -146,7 +146,7 @@ def _fill_the_disk() -> None:
 
 
 def _empty_the_disk() -> None:
-    from cryofocus.workflows.classify.run import statistics_store
+    from cryofocus.workflows.classify import statistics_store
 
     statistics_store.require_free_space = require_free_space
 
