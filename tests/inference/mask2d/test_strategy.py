@@ -14,11 +14,11 @@ from cryofocus.errors import SettingError
 from cryofocus.execution.monitor import SilentMonitor
 from cryofocus.inference.checkpoint import pack_runs, unpack_runs
 from cryofocus.inference.classifier import FocusedClassifier
+from cryofocus.inference.mask2d import white_images
 from cryofocus.inference.mask2d.strategy import (
     Mask2dState,
     Mask2dStrategy,
     prepare_mask2d,
-    white_images,
 )
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.inference.strategy import Prepared
