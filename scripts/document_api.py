@@ -26,18 +26,18 @@ ROOMS = {
 OTHERS = "Everything else"
 
 
-def room_of(home: str) -> str:
-    """Return the heading under which an object stands."""
-    return ROOMS.get(home.split(".")[1], OTHERS)
+def room_of(name: str) -> str:
+    """Return the heading under which a public object stands."""
+    return ROOMS.get(getattr(cryofocus, name).__module__.split(".")[1], OTHERS)
 
 
 def render() -> str:
     """Return the whole page."""
     names = {title: [] for title in (*ROOMS.values(), OTHERS)}
-    for name in cryofocus.__all__:
-        names[room_of(cryofocus._HOME[name])].append(name)
+    for name in sorted(set(cryofocus.__all__) - {"__version__"}):
+        names[room_of(name)].append(name)
     sections = [
-        "\n".join([f"## {title}\n", *(f"::: cryofocus.{n}\n" for n in members)])
+        "\n".join([f"## {title}\n", *(f"::: cryofocus.{name}\n" for name in members)])
         for title, members in names.items()
         if members
     ]

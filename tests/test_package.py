@@ -26,6 +26,7 @@ MODULE_OF_DISTRIBUTION = {
     "jinja2": "jinja2",
     "dask-jobqueue": "dask_jobqueue",
     "array-api-compat": "array_api_compat",
+    "lazy-loader": "lazy_loader",
     "cupy-cuda12x": "cupy",
     "numba-cuda": "numba",  # numba.cuda to whom imports it
 }
@@ -54,15 +55,27 @@ def test_import_loads_nothing_else() -> None:
 
 def test_public_names_come_from_where_they_live() -> None:
     """Every public name loads, and is the very object of the module that defines it."""
-    for name in cryofocus.__all__:
+    names = set(cryofocus.__all__) - {"__version__"}
+    assert "classify" in names
+    for name in names:
         value = getattr(cryofocus, name)
         assert value is getattr(import_module(value.__module__), name)
-    assert set(cryofocus.__all__) <= set(dir(cryofocus))
+    assert set(cryofocus.__all__) == set(dir(cryofocus))
+
+
+def test_type_checkers_see_the_public_names() -> None:
+    """The stub offers each name to type checkers, which take `X as X` alone for public."""
+    stub = ast.parse((ROOT / "src/cryofocus/__init__.pyi").read_text(encoding="utf-8"))
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    offered = [(alias.name, alias.asname) for node in imports for alias in node.names]
+    assert len(imports) == len(stub.body)
+    assert [name for name, _ in offered] == [alias for _, alias in offered]
+    assert sorted(name for name, _ in offered) == cryofocus.__all__
 
 
 def test_unknown_name_is_refused() -> None:
     """A misspelt public name fails like that of any module."""
-    with pytest.raises(AttributeError, match="no attribute 'FocussedClassifier'"):
+    with pytest.raises(AttributeError, match="attribute FocussedClassifier"):
         _ = cryofocus.FocussedClassifier
 
 

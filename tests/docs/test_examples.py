@@ -34,6 +34,18 @@ def test_examples_on_page(page: Path) -> None:
     assert runner.summarize(verbose=False).failed == 0, "".join(report)
 
 
+def test_users_import_from_the_package_itself() -> None:
+    """Pages for users take every name from cryofocus, not from the room it happens to live in."""
+    pages = ["README.md", "docs/tutorial.md", "docs/evaluation.md", "docs/reference"]
+    pages += ["docs/troubleshooting.md", "docs/how-to"]
+    searched = [page for name in pages for page in (ROOT / name).rglob("*.md")]
+    searched += [ROOT / name for name in pages if name.endswith(".md")]
+    deep = re.compile(r"(?:from|import) (cryofocus\.(?!errors)[\w.]+)")
+    found = {str(p.relative_to(ROOT)): deep.findall(p.read_text("utf-8")) for p in searched}
+    # What a format says about rotations is about the inside.
+    assert {page for page, homes in found.items() if homes} == {"docs/reference/formats.md"}
+
+
 def test_conventions_have_examples() -> None:
     """The page that fixes signs and axes is among the pages that are run."""
     assert ROOT / "docs" / "conventions.md" in PAGES
