@@ -5,9 +5,9 @@ Maps travel and padded grids do not: those are eight times as large, and made wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from jaxtyping import Complex64, Float32, Int, Int8
@@ -24,7 +24,7 @@ Volumes = tuple[Float32[np.ndarray, "box box box"], ...]
 
 @dataclass(frozen=True, eq=False)
 class HalfGrids:
-    """One or several maps and their slices, for each half set its own or the same for both.
+    """`Background` of one or several maps, for each half set its own or the same for both.
 
     Attributes:
         images: Whose poses cut the slices.
@@ -62,6 +62,11 @@ class HalfGrids:
             if rows.size
         ]
         return join_rows(slices, np.concatenate(parts))
+
+    def of_range(self, rows: slice) -> Callable[[ParticleImages], HalfGrids]:
+        """Return what makes the grids of a range's images from the same maps."""
+        half_set = None if self.half_set is None else self.half_set[rows]
+        return partial(HalfGrids, half_set=half_set, volumes=self.volumes, kernels=self.kernels)
 
     def _gather(
         self, grid: Grid, band: Band, which: Int[np.ndarray, " n"]

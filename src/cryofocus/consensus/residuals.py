@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Complex64, Float32, Int
 
+from cryofocus.consensus.background import Background
 from cryofocus.consensus.band import Band
 from cryofocus.consensus.consensus import Consensus, ImageModel, fit_scales, scale_moments
 from cryofocus.consensus.half_grids import HalfGrids
@@ -33,7 +34,7 @@ class MatchedResidual:
 
 
 def matched_residuals(
-    background: HalfGrids, model: ImageModel, band: Band
+    background: Background, model: ImageModel, band: Band
 ) -> Iterator[MatchedResidual]:
     """Yield what each image says beyond its background, chunk by chunk, on the full-box band.
 

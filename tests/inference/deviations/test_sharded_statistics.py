@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache, partial
 
 import numpy as np
 import pytest
+from jaxtyping import Bool
 
+from cryofocus.consensus.band import Band
+from cryofocus.consensus.half_grids import HalfGrids
+from cryofocus.consensus.images import ParticleImages
 from cryofocus.execution.serial import HERE, Serial
 from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
 from cryofocus.inference.deviations import em
-from cryofocus.inference.deviations.sharded_statistics import SpreadStatistics
+from cryofocus.inference.deviations.focus import FocusBox, FocusPlan, FocusStatistics
+from cryofocus.inference.deviations.sharded_statistics import (
+    SpreadStatistics,
+    measure_statistics,
+)
 from cryofocus.inference.posterior import random_posteriors
 from cryofocus.inference.settings import ClassifierSettings, StrategyName
-from planted import KERNELS, plant, prepare
-from samples import ArrayReader
+from cryofocus.kernels.contract import SliceKernels
+from cryofocus.maths.filters import lowpass
+from planted import KERNELS, N_SHELLS, plant, prepare
+from samples import PIXEL_SIZE, ArrayReader
 
 
 def divided(n_ranges: int) -> SpreadStatistics:
@@ -92,3 +104,72 @@ def test_spread_statistics_are_not_gathered() -> None:
     """Who needs all of them in one place is told that they are not."""
     with pytest.raises(ValueError, match="larger than one process may hold"):
         divided(2).whole()
+
+
+@dataclass(frozen=True, eq=False)
+class ChosenMap:
+    """`Background` that is one of two maps, chosen for every particle."""
+
+    maps: HalfGrids
+    is_second: Bool[np.ndarray, " particle"]
+    n_columns: int = 1
+
+    @property
+    def images(self) -> ParticleImages:
+        """Return the images."""
+        return self.maps.images
+
+    @property
+    def kernels(self) -> SliceKernels:
+        """Return the kernels."""
+        return self.maps.kernels
+
+    def slices(self, band: Band, which: np.ndarray) -> np.ndarray:
+        """Return the slices of each particle's own map."""
+        chosen = self.is_second[which].astype(int)
+        return np.take_along_axis(self.maps.slices(band, which), chosen[:, None, None], axis=2)
+
+    def of_range(self, rows: slice) -> Callable[[ParticleImages], ChosenMap]:
+        """Return what makes the choices of a range."""
+        return partial(_choose, self.maps.of_range(rows), self.is_second[rows])
+
+
+def _choose(
+    maps: Callable[[ParticleImages], HalfGrids], is_second: np.ndarray, images: ParticleImages
+) -> ChosenMap:
+    return ChosenMap(maps(images), is_second)
+
+
+def test_a_background_may_differ_from_particle_to_particle() -> None:
+    """Each particle's own background is taken out of it, in one range and in several."""
+    consensus = prepare(plant())[2]
+    full = consensus.map.full
+    volumes = full, lowpass(full, PIXEL_SIZE, 40.0).astype(np.float32)
+    is_second = np.random.default_rng(5).random(len(consensus.images)) < 0.5
+
+    def measure(executor: Serial, *columns: np.ndarray) -> FocusStatistics:
+        images = replace(consensus.images, executor=executor)
+        background: HalfGrids | ChosenMap = HalfGrids(images, None, (columns,), KERNELS)
+        if len(columns) == 2:
+            background = ChosenMap(background, is_second)
+        box = FocusBox.around(plant().mask.data, PIXEL_SIZE, N_SHELLS)
+        plan = FocusPlan(box, N_SHELLS)
+        found = measure_statistics(background, consensus.image_model, plan)
+        return join(found)
+
+    alone = [measure(HERE, volume) for volume in volumes]
+    for n_ranges in (1, 4):
+        chosen = measure(Serial(n_ranges), *volumes)
+        for name in ("data", "compared", "precision", "scale"):
+            first, second = (getattr(one, name) for one in alone)
+            mine = is_second.reshape(-1, *[1] * (first.ndim - 1))
+            np.testing.assert_array_equal(getattr(chosen, name), np.where(mine, second, first))
+    assert np.abs(alone[0].data - alone[1].data).max() > 0
+
+
+def join(statistics: SpreadStatistics) -> FocusStatistics:
+    """Return the statistics of all ranges as one."""
+    parts = statistics.shards.parts
+    names = ("data", "compared", "precision", "scale")
+    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return replace(parts[0], **joined)

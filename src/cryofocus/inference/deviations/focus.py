@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Complex64, Float, Float32, Int
 
+from cryofocus.consensus.background import Background
 from cryofocus.consensus.band import Band
 from cryofocus.consensus.consensus import ImageModel
-from cryofocus.consensus.half_grids import HalfGrids
 from cryofocus.consensus.residuals import MatchedResidual, matched_residuals
 from cryofocus.inference.settings import Storage
 from cryofocus.kernels.bfloat16 import encode
@@ -202,7 +202,7 @@ class FocusStatistics:
 
 
 def measure_focus(
-    background: HalfGrids,
+    background: Background,
     model: ImageModel,
     plan: FocusPlan,
     *,

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Complex64, Float, Float32, Float64, Int8
+from jaxtyping import Complex64, Float, Float32, Float64
 
+from cryofocus.consensus.background import Background
 from cryofocus.consensus.band import Band
 from cryofocus.consensus.consensus import ImageModel
-from cryofocus.consensus.half_grids import HalfGrids, Volumes
 from cryofocus.consensus.images import ParticleImages
 from cryofocus.execution.contract import Count, Executor, Spread
 from cryofocus.execution.serial import HERE
@@ -123,7 +123,7 @@ def hold(statistics: FocusStatistics, kernels: SliceKernels) -> SpreadStatistics
 
 
 def measure_statistics(
-    background: HalfGrids,
+    background: Background,
     model: ImageModel,
     plan: FocusPlan,
     *,
@@ -139,12 +139,13 @@ def measure_statistics(
         allocate: Makes the large arrays of each range, given shape and type.
         advance: Called with the number of particles done.
     """
-    images, half_set = background.images, background.half_set
+    images = background.images
     executor, ranges = images.executor, images.shards.ranges
-    parts = [None if half_set is None else half_set[rows] for rows in ranges]
+    # Together, so that what ranges share travels once.
+    backgrounds = tuple(background.of_range(rows) for rows in ranges)
     with executor.counting(advance) as count:
-        pass_ = _Pass(background.volumes, background.kernels, model, plan, allocate, count)
-        shards = executor.build(_measure, images.shards, pass_, parts)
+        pass_ = _Pass(backgrounds, model, plan, allocate, count)
+        shards = executor.build(_measure, images.shards, pass_, range(len(ranges)))
     scale = _join(executor.map(_scale, shards, None, [None] * len(ranges)))
     band = plan.box.band(plan.n_shells, images.stretch)
     return SpreadStatistics(plan.box, band, scale, shards, background.kernels, executor)
@@ -152,21 +153,18 @@ def measure_statistics(
 
 @dataclass(frozen=True, eq=False)
 class _Pass:
-    """What the pass over the images of every range needs: maps, not their padded grids."""
+    """What the pass over the images of every range needs."""
 
-    volumes: tuple[Volumes, ...]
-    kernels: SliceKernels
+    backgrounds: tuple[Callable[[ParticleImages], Background], ...]
     model: ImageModel
     plan: FocusPlan
     allocate: Callable[..., np.ndarray]
     count: Count
 
 
-def _measure(
-    images: ParticleImages, common: _Pass, half_set: Int8[np.ndarray, " particle"] | None
-) -> FocusStatistics:
+def _measure(images: ParticleImages, common: _Pass, number: int) -> FocusStatistics:
     return measure_focus(
-        HalfGrids(images, half_set, common.volumes, common.kernels),
+        common.backgrounds[number](images),
         common.model,
         common.plan,
         allocate=common.allocate,

@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from cryofocus.arrays import AnyArray
+from cryofocus.consensus.background import Background
 from cryofocus.consensus.consensus import Consensus
-from cryofocus.consensus.half_grids import HalfGrids
 from cryofocus.consensus.residuals import whole_consensus
 from cryofocus.inference.deviations import em
 from cryofocus.inference.deviations.deviation import DeviationPrior, DeviationSpace
@@ -170,7 +170,7 @@ def prepare_residual(prepared: Prepared) -> ResidualStrategy:
 
 
 def prepare_deviations(
-    prepared: Prepared, consensus: Consensus, background: HalfGrids
+    prepared: Prepared, consensus: Consensus, background: Background
 ) -> ResidualStrategy:
     """Take the small-box statistics of every particle: one pass over the images.
 
