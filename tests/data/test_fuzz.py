@@ -24,8 +24,8 @@ from cryofocus.workflows.run.job import (
     Agreement,
     Contrast,
     FocusRegion,
+    Hardware,
     JobRecord,
-    Machine,
     RunSummary,
 )
 from particle_files import cs_rows, par_text, save_cs, star_text, stream_bytes, write_stack_file
@@ -42,7 +42,7 @@ JOB = JobRecord(
     **{"version": "1", "command": "c", "seed": 1, "started": "2026-01-01", "box": 8},
     **{"n_particles": 4, "n_classes": 2, "pixel_size_angstrom": 2.0, "strategy": "residual"},
     **{"best_run": 1, "classes_found": True, "verdict": "v", "cycles": 1},
-    machine=Machine(processor="p", cores=1, memory_gb=1.0, python="3", platform="p"),
+    machine=Hardware(processor="p", cores=1, memory_gb=1.0, python="3", platform="p"),
     seconds={"reading": 1.0},
     peak_memory_gb={"reading": 0.1},
     focus=FocusRegion(kind="mask", path="mask.mrc"),

@@ -131,7 +131,7 @@ def make_record(plan: RunPlan) -> job.JobRecord:
         version="0.1.0",
         command=f"cryofocus classify particles.star --focus 36,84,64,22 --classes "
         f"{plan.n_classes} -o RUN{plan.hostile}",
-        machine=job.Machine(
+        machine=job.Hardware(
             processor="Example processor",
             cores=2,
             memory_gb=24.0,

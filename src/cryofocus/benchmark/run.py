@@ -36,7 +36,7 @@ from cryofocus.benchmark.tables import write_tables
 from cryofocus.errors import Interrupted, OutputError
 from cryofocus.simulate.states import Scenario
 from cryofocus.workflows.evaluate import evaluate
-from cryofocus.workflows.machine.machine import describe_machine
+from cryofocus.workflows.machine.hardware import describe_hardware
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.simulate.humanoid import DESCRIPTION, simulate_humanoid
@@ -155,7 +155,7 @@ def _run_cell(
     """Simulate where needed, classify, compare."""
     folder, run = directory.sets / cell.set_name, directory.runs / cell.name
     if not (folder / DESCRIPTION).is_file():
-        simulate_humanoid(folder, cell.simulation(), threads=threads or describe_machine().cores)
+        simulate_humanoid(folder, cell.simulation(), threads=threads or describe_hardware().cores)
     description = yaml.safe_load((folder / DESCRIPTION).read_text(encoding="utf-8"))
     table, pose_seconds = folder / "particles.star", 0.0
     scratch = directory.runs / f"{cell.name}_poses"

@@ -30,14 +30,14 @@ def doctor() -> None:
 
     from cryofocus.kernels.gpu import find_gpu_fault
     from cryofocus.version import __version__
-    from cryofocus.workflows.machine.machine import describe_machine
+    from cryofocus.workflows.machine.hardware import describe_hardware
     from cryofocus.workflows.machine.self_check import (
         check_classification,
         check_kernels,
         find_gpus,
     )
 
-    machine = describe_machine()
+    machine = describe_hardware()
     say(f"cryofocus    {__version__}, Python {machine.python}, {machine.platform}")
     say("packages     " + ", ".join(f"{name} {version(name)}" for name in PACKAGES))
     say(f"processor    {machine.processor}, {machine.cores} cores usable")

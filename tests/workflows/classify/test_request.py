@@ -80,8 +80,8 @@ def test_no_cluster_overrides_that_of_the_configuration(tmp_path: Path) -> None:
     """A cluster that the file names, and that is gone, can be given up on the command line."""
     path = tmp_path / "config.yaml"
     path.write_text(make_request({**SOUND, "cluster": "tcp://gone:8786"}).to_yaml())
-    assert read_config(path).cluster == "tcp://gone:8786"
-    assert read_config(path, {"cluster": "none"}).cluster is None
+    assert read_config(path).machine.cluster == "tcp://gone:8786"
+    assert read_config(path, {"cluster": "none"}).machine.cluster is None
     assert make_request({**SOUND, "cluster": "none"}) == make_request(SOUND)
 
 

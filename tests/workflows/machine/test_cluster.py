@@ -20,9 +20,10 @@ from cryofocus.workflows.classify.run import classify
 from cryofocus.workflows.machine.cluster import (
     describe_cluster,
     find_version_faults,
-    open_resources,
+    open_machine,
 )
 from cryofocus.workflows.machine.cluster_choice import LocalWorkers, SlurmSettings
+from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import Cluster, Worker
 from cryofocus.workflows.run.writing import require_free_space
@@ -209,7 +210,7 @@ def test_a_scheduler_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.raises(
             ClusterError, match=r"no worker within 1 seconds\. Start some with 'dask wor"
         ),
-        open_resources(cluster.scheduler_address),
+        open_machine(Machine(cluster=cluster.scheduler_address)),
     ):
         pass
 
@@ -237,7 +238,7 @@ def test_what_is_recorded_of_a_cluster() -> None:
 
 def test_this_process_by_its_name() -> None:
     """Where no cluster is wanted, nothing is started."""
-    with open_resources("none", threads=3) as resources:
+    with open_machine(Machine(cluster="none", threads=3)) as resources:
         assert (resources.place, resources.threads) == ("this process", 3)
         assert resources.cluster is None
 
@@ -269,7 +270,7 @@ def test_workers_of_another_version_are_refused(
         "cryofocus.workflows.machine.cluster.find_version_faults",
         lambda _: ["tcp://b:2 has numpy 1.26.0 instead of 2.4.6"],
     )
-    with pytest.raises(ClusterError) as raised, open_resources(scheduler):
+    with pytest.raises(ClusterError) as raised, open_machine(Machine(cluster=scheduler)):
         pass
     assert str(raised.value) == (
         f"{scheduler}: tcp://b:2 has numpy 1.26.0 instead of 2.4.6. Workers must run the same "
@@ -280,7 +281,7 @@ def test_workers_of_another_version_are_refused(
 def test_without_dask(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has not installed what clusters need reads how to."""
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(ClusterError) as raised, open_resources("local"):
+    with pytest.raises(ClusterError) as raised, open_machine(Machine(cluster="local")):
         pass
     assert str(raised.value) == (
         "cluster: needs Dask, which is not installed (distributed). Install it with 'pip install "
@@ -290,7 +291,7 @@ def test_without_dask(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_workers_of_this_machine() -> None:
     """local:N starts so many processes and ends them; memory is a part of what each has."""
-    with open_resources("local:2", threads=1) as resources:
+    with open_machine(Machine(cluster="local:2", threads=1)) as resources:
         assert len(resources.executor.ranges(100)) == 2
         assert resources.threads == 1
         assert resources.memory_gb is not None

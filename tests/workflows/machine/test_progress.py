@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cryofocus.workflows.machine.machine import StageClock, describe_machine, peak_memory_gb
+from cryofocus.workflows.machine.hardware import StageClock, describe_hardware, peak_memory_gb
 from cryofocus.workflows.machine.progress import (
     LogProgress,
     Progress,
@@ -121,7 +121,7 @@ def test_stage_clock_adds_up_and_survives_interruption() -> None:
 
 def test_machine_is_described() -> None:
     """The machine has a name, at least one core and some memory."""
-    machine = describe_machine()
+    machine = describe_hardware()
     assert machine.processor
     assert machine.cores >= 1
     assert machine.memory_gb > 0.1

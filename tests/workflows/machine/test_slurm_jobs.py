@@ -11,7 +11,8 @@ import yaml
 
 from cryofocus.errors import ClusterError
 from cryofocus.workflows.classify.run import classify
-from cryofocus.workflows.machine.cluster import open_resources
+from cryofocus.workflows.machine.cluster import open_machine
+from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
 from make_request import MakeRequest
@@ -81,7 +82,7 @@ def test_a_job_that_slurm_refuses(slurm: Path) -> None:
         pytest.raises(
             ClusterError, match=r"SLURM refuses the job \(.*invalid partition"
         ) as raised,
-        open_resources(str(slurm)),
+        open_machine(Machine(cluster=str(slurm))),
     ):
         pass
     assert str(raised.value).endswith("correct the file.")
@@ -94,7 +95,7 @@ def test_where_there_is_no_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PATH", str(tmp_path))
     with (
         pytest.raises(ClusterError, match=r"sbatch was not found\. Start this on a machine from"),
-        open_resources(str(file)),
+        open_machine(Machine(cluster=str(file))),
     ):
         pass
 
@@ -118,5 +119,8 @@ def test_a_file_that_does_not_fit_the_machine(tmp_path: Path, line: str, message
     """A network or folder that is not there is one message, before SLURM is asked."""
     file = tmp_path / "slurm.yaml"
     file.write_text(f"workers: 1\ncores: 1\nmemory: 1GB\n{line}\n")
-    with pytest.raises(ClusterError, match=f"^{message}$"), open_resources(str(file)):
+    with (
+        pytest.raises(ClusterError, match=f"^{message}$"),
+        open_machine(Machine(cluster=str(file))),
+    ):
         pass

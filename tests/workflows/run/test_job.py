@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from cryofocus.errors import FormatError
-from cryofocus.workflows.machine.machine import describe_machine
+from cryofocus.workflows.machine.hardware import describe_hardware
 from cryofocus.workflows.run import job
 from cryofocus.workflows.run.directory import RunDirectory
 
@@ -21,7 +21,7 @@ def record() -> job.JobRecord:
     return job.JobRecord(
         version="0.1.0",
         command="cryofocus classify",
-        machine=describe_machine(),
+        machine=describe_hardware(),
         seed=1,
         started="2026-01-01 10:00:00Z",
         seconds={"read": np.float32(1.5)},

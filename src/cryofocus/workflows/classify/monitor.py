@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cryofocus.execution.monitor import Advance, Arrays
-from cryofocus.workflows.machine.machine import StageClock
+from cryofocus.workflows.machine.hardware import StageClock
 from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.run.checkpoint import Fingerprint
 from cryofocus.workflows.run.directory import RunDirectory

@@ -12,7 +12,7 @@ from cryofocus.workflows.classify.findings import describe_findings, mean_agreem
 from cryofocus.workflows.classify.inputs import Inputs
 from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.classify.rounds import Round
-from cryofocus.workflows.machine.machine import StageClock, describe_machine
+from cryofocus.workflows.machine.hardware import StageClock, describe_hardware
 from cryofocus.workflows.run.job import (
     Agreement,
     Cluster,
@@ -53,7 +53,7 @@ def compose_record(
     return JobRecord(
         version=__version__,
         command=circumstances.command,
-        machine=describe_machine(request.device),
+        machine=describe_hardware(request.machine.device),
         cluster=circumstances.cluster,
         seed=request.settings.seed,
         started=circumstances.started,

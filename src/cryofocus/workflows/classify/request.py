@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from pydantic import (
@@ -12,7 +12,6 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
@@ -20,7 +19,7 @@ from cryofocus.data.particle_table import Supplement
 from cryofocus.errors import FormatError, SettingError
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.maths.ctf import Microscope
-from cryofocus.workflows.machine.cluster_choice import THIS_PROCESS, parse_cluster
+from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.run.complaints import explain, suggest
 
 Sphere = tuple[float, float, float, float]
@@ -52,14 +51,7 @@ class ClassifyRequest(BaseModel):
         pixel_size_angstrom: For a Frealign table whose stack does not say it.
         passthrough: Further files of a cryoSPARC job.
         settings: Everything that changes the result.
-        device: "cpu", "cuda" (an NVIDIA GPU), or "reference" for the slow NumPy kernels.
-        threads: None takes every processor this process may use.
-        memory_gb: Bound on memory; statistics beyond it are kept on disk, while images and
-            whole-box maps take what they need. None takes most of the machine's memory.
-        memory_gpu_gb: Bound on memory of the GPU; None takes most of what is free there.
-        cluster: Workers that do the work, see `open_resources`; threads and memory are then those
-            of each worker. None computes in this process, and so does "none", which overrides the
-            cluster of a configuration file.
+        machine: What computes; its names are those of `Machine`, in config.yaml beside the others.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,11 +71,17 @@ class ClassifyRequest(BaseModel):
     pixel_size_angstrom: float | None = Field(default=None, gt=0)
     passthrough: tuple[Path, ...] = ()
     settings: ClassifierSettings
-    device: Literal["cpu", "cuda", "reference"] = "cpu"
-    threads: int | None = Field(default=None, ge=1)
-    memory_gb: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    memory_gpu_gb: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    cluster: str | None = None
+    machine: Machine = Machine()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_machine(cls, values: object) -> object:
+        """Put what is said of the machine together: in a configuration it stands by itself."""
+        if not isinstance(values, dict) or "machine" in values:
+            return values
+        machine = {name: values[name] for name in Machine.model_fields.keys() & values.keys()}
+        others = {name: value for name, value in values.items() if name not in machine}
+        return others | {"machine": machine}
 
     @model_validator(mode="after")
     def _one_region(self) -> ClassifyRequest:
@@ -124,17 +122,6 @@ class ClassifyRequest(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _parts_of_a_shared_gpu(self) -> ClassifyRequest:
-        """Require that processes of one machine say how they share its GPU."""
-        is_local = self.cluster is not None and self.cluster.split(":")[0] == "local"
-        if is_local and self.device == "cuda" and self.memory_gpu_gb is None:
-            raise SettingError(
-                f"memory_gpu: found none, but the workers of cluster {self.cluster} and this "
-                "program share the GPU. Give what each of them may take with --memory-gpu."
-            )
-        return self
-
-    @model_validator(mode="after")
     def _no_interval_without_scaffold(self) -> ClassifyRequest:
         """Refuse an interval that would do nothing."""
         if self.scaffold is None and self.scaffold_every != SCAFFOLD_EVERY:
@@ -144,23 +131,14 @@ class ClassifyRequest(BaseModel):
             )
         return self
 
-    @field_validator("cluster")
-    @classmethod
-    def _this_process(cls, value: str | None) -> str | None:
-        """Take the word for this process as what it stands for."""
-        return None if value == THIS_PROCESS else value
-
     @model_validator(mode="after")
     def _a_cluster_that_helps(self) -> ClassifyRequest:
-        """Refuse workers that would have nothing to do, or that nobody knows."""
-        if self.cluster is None:
-            return self
-        if self.settings.strategy == "mask2d":
+        """Refuse workers that would have nothing to do."""
+        if self.machine.cluster is not None and self.settings.strategy == "mask2d":
             raise SettingError(
                 "cluster: the strategy mask2d keeps whole images, which are not spread over "
                 "workers. Choose another strategy, or leave --cluster out."
             )
-        parse_cluster(self.cluster)
         return self
 
     @property
@@ -198,14 +176,20 @@ class ClassifyRequest(BaseModel):
 
     def to_yaml(self) -> str:
         """Write as config.yaml."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        values = self.model_dump(mode="json")
+        return yaml.safe_dump(values | values.pop("machine"), sort_keys=False, allow_unicode=True)
+
+
+# What a configuration may say, beside the settings.
+KNOWN = ClassifyRequest.model_fields.keys() - {"machine"} | Machine.model_fields.keys()
 
 
 def make_request(values: Mapping[str, Any]) -> ClassifyRequest:
     """Check values and build a request.
 
     Args:
-        values: By the names of `ClassifyRequest`, the settings as a mapping under `settings`.
+        values: By the names of `ClassifyRequest` and `Machine`, the settings as a mapping under
+            `settings`.
 
     Raises:
         SettingError: For a value out of range or an unknown name: name, value found, what is
@@ -244,12 +228,12 @@ def read_config(path: Path, changes: Mapping[str, Any] | None = None) -> Classif
     if not (
         isinstance(values, dict)
         and isinstance(values.get("settings", {}), dict)
-        and values.keys() & ClassifyRequest.model_fields.keys() - {"particles"}
+        and values.keys() & KNOWN - {"particles"}
     ):
         raise FormatError(
             f"{path}: holds no settings of classify. Give the config.yaml of a run directory."
         )
-    if unknown := sorted(map(str, values.keys() - ClassifyRequest.model_fields.keys())):
+    if unknown := sorted(map(str, values.keys() - KNOWN)):
         named = "; ".join(
             f"{name}: unknown, {_suggest(name)}" for name in unknown[:MAX_COMPLAINTS]
         )
@@ -268,7 +252,7 @@ def read_config(path: Path, changes: Mapping[str, Any] | None = None) -> Classif
 
 def _explain(entry: Mapping[str, Any]) -> str:
     """Turn one complaint of the validation into words."""
-    place = [str(part) for part in entry["loc"] if part != "settings"]
+    place = [str(part) for part in entry["loc"] if part not in ("settings", "machine")]
     name = ".".join(place) or "settings"
     return explain(entry, name, _suggest(name))
 
@@ -278,4 +262,4 @@ def _suggest(name: str) -> str:
     settings = ClassifierSettings.model_fields
     if name in settings:
         return "it belongs under settings"
-    return suggest(name, [*ClassifyRequest.model_fields, *settings])
+    return suggest(name, [*KNOWN, *settings])

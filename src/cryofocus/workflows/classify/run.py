@@ -13,7 +13,6 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import ClusterError, DeviceError, InputError, Interrupted, SettingError
 from cryofocus.inference.classifier import ClassificationResult
 from cryofocus.inference.strategy import Allocate
-from cryofocus.kernels.select import select_kernels
 from cryofocus.poses.accuracy import measure_accuracy
 from cryofocus.version import __version__
 from cryofocus.workflows.classify.findings import log_findings, warn_about_poses
@@ -24,8 +23,8 @@ from cryofocus.workflows.classify.record import Circumstances, compose_record
 from cryofocus.workflows.classify.request import ClassifyRequest, read_config
 from cryofocus.workflows.classify.rounds import ClassificationRounds, Round
 from cryofocus.workflows.classify.statistics_store import StatisticsStore
-from cryofocus.workflows.machine.cluster import Resources, open_resources
-from cryofocus.workflows.machine.machine import StageClock, memory_bound_gb, peak_memory_gb
+from cryofocus.workflows.machine.cluster import Resources, open_machine
+from cryofocus.workflows.machine.hardware import StageClock, peak_memory_gb
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.checkpoint import fingerprint_run
 from cryofocus.workflows.run.directory import RunDirectory
@@ -74,8 +73,7 @@ def classify(
         Interrupted: On Ctrl-C, after the state was saved for `resume`.
     """
     started, clock = datetime.now(UTC), StageClock()
-    # Refuses a device that is missing, before anything is read.
-    select_kernels(request.device, request.threads, request.memory_gpu_gb)
+    request.machine.require_device()
     RunDirectory.require_usable(Path(output), overwrite=overwrite, resume=resume)
     with clock.stage("reading"):
         inputs = read_inputs(request)
@@ -87,9 +85,9 @@ def classify(
         with clock.stage("checking images"):
             _require_sound_pixels(inputs.particles, progress)
     is_finished = resume and RunDirectory(Path(output)).job.is_file()
-    with open_resources(
-        None if is_finished else request.cluster, request.threads, request.memory_gb
-    ) as resources:
+    # A finished run needs no workers.
+    machine = request.machine.here if is_finished else request.machine
+    with open_machine(machine) as resources:
         directory = RunDirectory.create(Path(output), overwrite=overwrite, resume=resume)
         with directory.locked(), record_log(directory.log) as warnings:
             if directory.job.is_file():
@@ -101,7 +99,7 @@ def classify(
             # Refuses changed settings before hours of reading, and before config.yaml says them.
             monitor.load()
             logger.info("cryofocus %s: %s", __version__, command)
-            if request.cluster is not None:
+            if request.machine.cluster is not None:
                 logger.info("computing on %s", resources.place)
             directory.write_text(directory.config, request.to_yaml())
             directory.write_text(directory.command, command + "\n")
@@ -128,14 +126,6 @@ def _fit_and_write(
     resources: Resources,
 ) -> tuple[ClassificationResult, Round]:
     """Do the work; Ctrl-C or a fault at any moment leaves a directory that can be resumed."""
-    threads = resources.threads
-    kernels = select_kernels(
-        request.device,
-        threads,
-        request.memory_gpu_gb,
-        memory_gb=memory_bound_gb(resources.memory_gb),
-    )
-
     stores: list[StatisticsStore] = []
 
     def allocate() -> Allocate:
@@ -143,13 +133,21 @@ def _fit_and_write(
         return stores[-1].allocate
 
     rounds = ClassificationRounds(
-        request, inputs, kernels, threads, resources.executor, monitor, allocate
+        request,
+        inputs,
+        resources.kernels,
+        resources.threads,
+        resources.executor,
+        monitor,
+        allocate,
     )
     try:
         result, last = rounds.run()
         log_findings(result, inputs, request.settings)
         if last.is_only:
-            warn_about_poses(measure_accuracy(result.consensus, result.n_shells, kernels))
+            warn_about_poses(
+                measure_accuracy(result.consensus, result.n_shells, resources.kernels)
+            )
         else:
             write_poses(directory, last)
         with monitor.stage("writing", request.settings.n_classes) as advance:
@@ -162,9 +160,9 @@ def _fit_and_write(
     except (ClusterError, DeviceError, InputError):
         monitor.flush()
         raise
-    if request.cluster is None:
+    if request.machine.cluster is None:
         _warn_about_memory(
-            request.memory_gb, max((store.on_disk_gb for store in stores), default=0.0)
+            request.machine.memory_gb, max((store.on_disk_gb for store in stores), default=0.0)
         )
     return result, last
 

@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike
 from cryofocus.arrays import AnyArray
 from cryofocus.data.atomic import explain_write_errors
 from cryofocus.errors import OutputError
-from cryofocus.workflows.machine.machine import memory_bound_gb, peak_memory_gb
+from cryofocus.workflows.machine.hardware import memory_bound_gb, peak_memory_gb
 from cryofocus.workflows.run.writing import require_free_space
 
 logger = logging.getLogger(__name__)

@@ -1,5 +1,5 @@
 """What computes, and what people see of it.
 
-In reading order: `machine`, `progress`, `progress_monitor`, `cluster_choice`, `slurm_jobs`,
-`cluster`, `kernel_check`, `self_check`.
+In reading order: `machine`, `cluster_choice`, `cluster`, `slurm_jobs`, `hardware`, `progress`,
+`progress_monitor`, `kernel_check`, `self_check`.
 """

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from cryofocus.errors import ClusterError
 from cryofocus.execution.contract import Executor
 from cryofocus.execution.serial import HERE
-from cryofocus.kernels.select import available_threads
+from cryofocus.kernels.contract import SliceKernels
+from cryofocus.kernels.select import available_threads, select_kernels
 from cryofocus.workflows.machine.cluster_choice import (
     ClusterChoice,
     LocalWorkers,
@@ -21,6 +22,8 @@ from cryofocus.workflows.machine.cluster_choice import (
     SlurmSettings,
     parse_cluster,
 )
+from cryofocus.workflows.machine.hardware import memory_bound_gb
+from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.slurm_jobs import submit_jobs
 from cryofocus.workflows.run.job import Cluster, Worker
 
@@ -61,46 +64,60 @@ SCHEDULER_CONFIGURATION: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Resources:
-    """What computes.
+    """What computes, open for as long as it is needed.
 
     Attributes:
-        executor: Where passes over the images are made and statistics stay.
+        kernels: Slice kernels of the device.
         threads: Of each process.
         memory_gb: Bound on each process's memory; None takes most of the machine's.
+        executor: Where passes over the images are made and statistics stay.
         place: Where that is, for people.
         cluster: The workers, for the record; None in this process.
     """
 
-    executor: Executor
+    kernels: SliceKernels
     threads: int
     memory_gb: float | None
+    executor: Executor = HERE
     place: str = "this process"
     cluster: Cluster | None = None
 
 
 @contextmanager
-def open_resources(
-    cluster: str | None, threads: int | None = None, memory_gb: float | None = None
-) -> Iterator[Resources]:
-    """Start or reach what computes, and end what was started.
+def open_machine(machine: Machine | None = None) -> Iterator[Resources]:
+    """Choose the device, start or reach what computes, and end what was started.
 
     Args:
-        cluster: None or "none" for this process; "local" or "local:N" for worker processes on this
-            machine; the address of a Dask scheduler; or a YAML file with `SlurmSettings`.
-        threads: Of each process; None takes what it has.
-        memory_gb: Bound on each process's memory; None takes what suits it.
+        machine: What the user asks for; the processors of this process if left out.
 
     Raises:
-        InputError: When `cluster` is none of these.
+        SettingError: When the device cannot be used as asked.
+        DeviceError: When the device is missing.
         ClusterError: When Dask is missing, nothing answers or starts, or workers run other
             versions.
     """
-    choice = None if cluster is None else parse_cluster(cluster)
-    if choice is None:
-        yield Resources(HERE, threads or available_threads(), memory_gb)
+    machine = machine or Machine()
+    if machine.cluster is None:
+        threads = machine.threads or available_threads()
+        yield Resources(_select(machine, threads, machine.memory_gb), threads, machine.memory_gb)
         return
+    with _open_workers(machine) as found:
+        yield found
+
+
+def _select(machine: Machine, threads: int, memory_gb: float | None) -> SliceKernels:
+    bound_gb = memory_bound_gb(memory_gb)
+    return select_kernels(machine.device, threads, machine.memory_gpu_gb, memory_gb=bound_gb)
+
+
+@contextmanager
+def _open_workers(machine: Machine) -> Iterator[Resources]:
+    """Start or reach workers, and require that they can do the work."""
+    assert machine.cluster is not None
+    choice, threads, memory_gb = parse_cluster(machine.cluster), machine.threads, machine.memory_gb
+    assert choice is not None
     try:
         import dask
         from distributed import Client
@@ -119,8 +136,8 @@ def open_resources(
         _require_workers(client, choice)
         if faults := find_version_faults(client.get_versions(packages=list(PACKAGES))):
             raise ClusterError(
-                f"{cluster}: {'; '.join(faults)}. Workers must run the same versions: start them "
-                "from the environment of this program."
+                f"{machine.cluster}: {'; '.join(faults)}. Workers must run the same versions: "
+                "start them from the environment of this program."
             )
         if isinstance(choice, LocalWorkers):
             client.run(_leave_interrupts)
@@ -132,9 +149,10 @@ def open_resources(
             memory_gb = STATISTICS_SHARE * min(limits)
         patience = 60 * choice.wait_minutes if isinstance(choice, SlurmSettings) else WAIT_SECONDS
         yield Resources(
-            Dask(client, patience),
+            _select(machine, found.threads, memory_gb),
             found.threads,
             memory_gb,
+            Dask(client, patience),
             f"{found.n_workers} workers of {client.scheduler.address}, {found.threads} threads "
             "each",
             found,

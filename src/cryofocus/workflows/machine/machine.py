@@ -1,103 +1,94 @@
-"""The machine a run was made on, and what its stages cost."""
+"""The machine a command computes on, as the user asks for it: it decides when, not what."""
 
 from __future__ import annotations
 
-import os
-import platform
-import resource
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Literal
 
-from cryofocus.workflows.run.job import Machine
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-# Of the machine's memory, what a run may take if the user sets no bound.
-DEFAULT_SHARE = 0.8
-_CPU_TABLE = Path("/proc/cpuinfo")
+from cryofocus.errors import SettingError
+from cryofocus.kernels.select import select_kernels
+from cryofocus.workflows.machine.cluster_choice import THIS_PROCESS, parse_cluster
 
 
-def describe_machine(device: str = "cpu") -> Machine:
-    """Describe this machine: processor, usable cores, memory and software.
+class Machine(BaseModel):
+    """What computes, and how much of it.
 
-    Args:
-        device: What computes; the GPU is only described if it does.
+    Attributes:
+        device: "cpu", "cuda" (an NVIDIA GPU), or "reference" for the slow NumPy kernels.
+        threads: None takes every processor this process may use.
+        memory_gb: Bound on memory; statistics beyond it are kept on disk, while images and
+            whole-box maps take what they need. None takes most of the machine's memory.
+        memory_gpu_gb: Bound on memory of the GPU; None takes most of what is free there.
+        cluster: Workers that do the work, see `parse_cluster`; threads and memory are then those
+            of each worker. None computes in this process, and so does "none", which overrides the
+            cluster of a configuration file.
 
-    Returns:
-        Cores are those this process may use, memory is that of the whole machine in GB.
+    Raises:
+        SettingError: When the cluster is none that can be asked for, or its processes would share
+            a GPU without being told how.
     """
-    return Machine(
-        processor=_processor_name(),
-        cores=_usable_cores(),
-        memory_gb=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9,
-        python=platform.python_version(),
-        platform=platform.platform(),
-        gpu=_describe_gpu() if device == "cuda" else None,
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: Literal["cpu", "cuda", "reference"] = Field(
+        default="cpu", description="What computes: the processor, or an NVIDIA GPU."
+    )
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        description="Processor threads; all this process may use if left out.",
+    )
+    memory_gb: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Memory to use at most, in GB; what exceeds it is kept on disk. Default: most "
+        "of the machine's. With --cluster, of each worker.",
+    )
+    memory_gpu_gb: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Memory of the GPU to use at most, in GB. Default: most of what is free "
+        "there.",
+    )
+    cluster: str | None = Field(
+        default=None,
+        description="Spread the work over N processes of this machine (local:N), over the workers "
+        "of a Dask scheduler (tcp://host:8786), or over SLURM jobs that a file describes "
+        "(FILE.yaml). Default: none, which is this process.",
     )
 
+    @field_validator("cluster")
+    @classmethod
+    def _one_that_exists(cls, value: str | None) -> str | None:
+        """Refuse a cluster that nobody knows; the word for this process stands for None."""
+        if value is not None:
+            parse_cluster(value)
+        return None if value == THIS_PROCESS else value
 
-def memory_bound_gb(asked_gb: float | None) -> float:
-    """Return what a run may take: what was asked for, or most of the machine's memory."""
-    return asked_gb or DEFAULT_SHARE * describe_machine().memory_gb
+    @model_validator(mode="after")
+    def _parts_of_a_shared_gpu(self) -> Machine:
+        """Require that processes of one machine say how they share its GPU."""
+        is_local = self.cluster is not None and self.cluster.split(":")[0] == "local"
+        if is_local and self.device == "cuda" and self.memory_gpu_gb is None:
+            raise SettingError(
+                f"memory_gpu: found none, but the workers of cluster {self.cluster} and this "
+                "program share the GPU. Give what each of them may take with --memory-gpu."
+            )
+        return self
 
+    @property
+    def here(self) -> Machine:
+        """The same without other processes."""
+        return self.model_copy(update={"cluster": None})
 
-def _describe_gpu() -> str:
-    # Takes half a second to load, which only who uses a GPU should wait for.
-    from cryofocus.kernels.gpu import describe_gpu
+    def require_device(self) -> None:
+        """Refuse a device that is missing, before anything is read.
 
-    return describe_gpu()
-
-
-def _processor_name() -> str:
-    """Find the processor's name; on Linux Python itself knows only its architecture."""
-    if _CPU_TABLE.exists():
-        for line in _CPU_TABLE.read_text(errors="replace").splitlines():
-            label, _, name = line.partition(":")
-            if label.strip() == "model name":
-                return name.strip()
-    return platform.processor() or platform.machine()
-
-
-def _usable_cores() -> int:
-    """Count the cores this process may use, which a batch system may have cut down."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def peak_memory_gb() -> float:
-    """Read the largest resident memory of this process so far, in GB (``getrusage``)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e9 if sys.platform == "darwin" else peak * 1024 / 1e9
-
-
-@dataclass(frozen=True)
-class StageClock:
-    """Wall time and memory of the stages of a run.
-
-    The operating system keeps one high-water mark for the whole life of a process, so the memory
-    of a stage is the peak up to its end: the stage where the figure rises is the one that needed
-    it. A stage entered twice adds its seconds.
-
-    Examples:
-        >>> clock = StageClock()
-        >>> with clock.stage("reading particles"):
-        ...     pass
-        >>> list(clock.seconds)
-        ['reading particles']
-    """
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    peak_memory_gb: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Measure the block under a name; an interrupted stage counts too."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
-            self.peak_memory_gb[name] = peak_memory_gb()
+        Raises:
+            DeviceError: When this machine cannot compute on a GPU.
+            SettingError: For too many threads, or memory of a GPU that is not used.
+        """
+        select_kernels(self.device, self.threads, self.memory_gpu_gb)

@@ -31,7 +31,7 @@ def _plain(value: object) -> object:
     return value
 
 
-class Machine(JobPart):
+class Hardware(JobPart):
     """Where the run was made; ``gpu`` is None where the processor did the work."""
 
     processor: str
@@ -129,7 +129,7 @@ class JobRecord(JobPart):
 
     version: str
     command: str
-    machine: Machine
+    machine: Hardware
     cluster: Cluster | None = None
     seed: int
     started: str

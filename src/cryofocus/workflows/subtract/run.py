@@ -24,7 +24,7 @@ from cryofocus.errors import InputError
 from cryofocus.kernels.select import available_threads, select_kernels
 from cryofocus.maths.grids import cut_cube
 from cryofocus.version import __version__
-from cryofocus.workflows.machine.machine import StageClock
+from cryofocus.workflows.machine.hardware import StageClock
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.log import record_log
 from cryofocus.workflows.run.new_directory import new_directory

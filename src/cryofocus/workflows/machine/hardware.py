@@ -1,0 +1,103 @@
+"""The machine a run was made on, and what its stages cost."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryofocus.workflows.run.job import Hardware
+
+# Of the machine's memory, what a run may take if the user sets no bound.
+DEFAULT_SHARE = 0.8
+_CPU_TABLE = Path("/proc/cpuinfo")
+
+
+def describe_hardware(device: str = "cpu") -> Hardware:
+    """Describe this machine: processor, usable cores, memory and software.
+
+    Args:
+        device: What computes; the GPU is only described if it does.
+
+    Returns:
+        Cores are those this process may use, memory is that of the whole machine in GB.
+    """
+    return Hardware(
+        processor=_processor_name(),
+        cores=_usable_cores(),
+        memory_gb=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        gpu=_describe_gpu() if device == "cuda" else None,
+    )
+
+
+def memory_bound_gb(asked_gb: float | None) -> float:
+    """Return what a run may take: what was asked for, or most of the machine's memory."""
+    return asked_gb or DEFAULT_SHARE * describe_hardware().memory_gb
+
+
+def _describe_gpu() -> str:
+    # Takes half a second to load, which only who uses a GPU should wait for.
+    from cryofocus.kernels.gpu import describe_gpu
+
+    return describe_gpu()
+
+
+def _processor_name() -> str:
+    """Find the processor's name; on Linux Python itself knows only its architecture."""
+    if _CPU_TABLE.exists():
+        for line in _CPU_TABLE.read_text(errors="replace").splitlines():
+            label, _, name = line.partition(":")
+            if label.strip() == "model name":
+                return name.strip()
+    return platform.processor() or platform.machine()
+
+
+def _usable_cores() -> int:
+    """Count the cores this process may use, which a batch system may have cut down."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def peak_memory_gb() -> float:
+    """Read the largest resident memory of this process so far, in GB (``getrusage``)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e9 if sys.platform == "darwin" else peak * 1024 / 1e9
+
+
+@dataclass(frozen=True)
+class StageClock:
+    """Wall time and memory of the stages of a run.
+
+    The operating system keeps one high-water mark for the whole life of a process, so the memory
+    of a stage is the peak up to its end: the stage where the figure rises is the one that needed
+    it. A stage entered twice adds its seconds.
+
+    Examples:
+        >>> clock = StageClock()
+        >>> with clock.stage("reading particles"):
+        ...     pass
+        >>> list(clock.seconds)
+        ['reading particles']
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    peak_memory_gb: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measure the block under a name; an interrupted stage counts too."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+            self.peak_memory_gb[name] = peak_memory_gb()
