@@ -1,7 +1,8 @@
 """House rules that ruff and mypy cannot express; prints each breach and exits with 1 if any.
 
 Usage: ``python scripts/check_house_rules.py [ROOT]``. Size of functions, number of parameters,
-star imports, blind excepts, prints and commented-out code are ruff's (pyproject.toml).
+star imports, blind excepts, prints and commented-out code are ruff's; what may import what, and
+that nothing is circular, import-linter's (pyproject.toml).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import ast
 import re
 import statistics
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,8 @@ from docstring_rules import find_problems
 
 MAX_FILE_LINES = 400
 MAX_MEDIAN_LINES = 150
+MAX_MEDIAN_FUNCTION_LINES = 10
+MAX_FOLDER_FILES = 25
 FOLDERS = ("src", "tests", "scripts", "benchmarks")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b")
 LEFT_OVER_NAME = re.compile(r"_(old|v[0-9]+|legacy)$")
@@ -249,28 +253,51 @@ def read_modules(root: Path) -> list[Module]:
 
 
 def check_median(modules: list[Module]) -> Iterator[Breach]:
-    """Files of the package stay short on the whole."""
-    lengths = [len(m.lines) for m in modules if m.is_package_code and m.path.stem != "__init__"]
-    if lengths and (median := statistics.median(lengths)) > MAX_MEDIAN_LINES:
-        message = f"median file has {median:g} lines, at most {MAX_MEDIAN_LINES}"
-        yield Breach(Path("src"), 1, message)
+    """Files and functions of the package stay short on the whole."""
+    files = [len(m.lines) for m in modules if m.is_package_code and m.path.stem != "__init__"]
+    for what, lengths, limit in (
+        ("file", files, MAX_MEDIAN_LINES),
+        ("function", function_lengths(modules), MAX_MEDIAN_FUNCTION_LINES),
+    ):
+        if lengths and (median := statistics.median(lengths)) > limit:
+            yield Breach(Path("src"), 1, f"median {what} has {median:g} lines, at most {limit}")
 
 
-def find_breaches(root: Path) -> list[Breach]:
-    """Apply every rule to every file below a repository root."""
-    modules = read_modules(root)
+def function_lengths(modules: list[Module]) -> list[int]:
+    """Return the lines of every function of the package, docstring included."""
+    return [
+        (node.end_lineno or node.lineno) - node.lineno + 1
+        for module in modules
+        if module.is_package_code
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+
+
+def check_folders(modules: list[Module]) -> Iterator[Breach]:
+    """A folder of the package can be taken in at a glance."""
+    files = [m.path for m in modules if m.is_package_code and m.path.stem != "__init__"]
+    for folder, n_files in sorted(Counter(path.parent for path in files).items()):
+        if n_files > MAX_FOLDER_FILES:
+            yield Breach(folder, 1, f"{n_files} files; split it, at most {MAX_FOLDER_FILES}")
+
+
+def find_breaches(modules: list[Module]) -> list[Breach]:
+    """Apply every rule to every file of a repository."""
     breaches = [b for module in modules for check in CHECKS for b in check(module)]
-    return [*breaches, *check_median(modules)]
+    return [*breaches, *check_median(modules), *check_folders(modules)]
 
 
 def main() -> int:
     """Check the repository named on the command line, or the one this script is in."""
     root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1]
-    breaches = find_breaches(root)
+    modules = read_modules(root)
+    breaches = find_breaches(modules)
     for breach in breaches:
         print(breach)
     if not breaches:
-        print("house rules: no breach")
+        median = statistics.median(function_lengths(modules) or [0])
+        print(f"house rules: no breach; a function has {median:g} lines (median)")
     return 1 if breaches else 0
 
 

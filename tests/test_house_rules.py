@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +80,31 @@ ALLOWED = {
 }
 
 
+# A folder that imports, in a function only, from one that imports from it.
+CIRCLE = {
+    "src/pkg/__init__.py": "",
+    "src/pkg/low/__init__.py": "",
+    "src/pkg/low/a.py": "def f():\n    from pkg.high import b\n    return b\n",
+    "src/pkg/low/c.py": "",
+    "src/pkg/high/__init__.py": "",
+    "src/pkg/high/b.py": "import pkg.low.c\n",
+}
+CONTRACTS = """
+[importlinter]
+root_package = pkg
+[importlinter:contract:layers]
+name = Layers
+type = layers
+layers =
+    pkg.high
+    pkg.low
+[importlinter:contract:circles]
+name = Circles
+type = acyclic_siblings
+ancestors = pkg
+"""
+
+
 def run_script(root: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(SCRIPT), str(root)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -104,5 +131,43 @@ def test_clean_tree_passes(tmp_path: Path) -> None:
     """Code that looks a little like a breach but is none passes."""
     write_files(tmp_path, ALLOWED)
     result = run_script(tmp_path)
-    assert result.stdout == "house rules: no breach\n"
+    assert result.stdout == "house rules: no breach; a function has 2 lines (median)\n"
     assert result.returncode == 0
+
+
+def test_crowded_folder_is_found(tmp_path: Path) -> None:
+    """A folder of the package holds 25 files besides __init__.py, and no more."""
+    write_files(
+        tmp_path, {f"src/pkg/a{i}.py": "" for i in range(25)} | {"src/pkg/__init__.py": ""}
+    )
+    assert run_script(tmp_path).returncode == 0
+    write_files(tmp_path, {"src/pkg/b.py": ""})
+    result = run_script(tmp_path)
+    assert result.returncode == 1
+    assert "src/pkg:1: 26 files; split it" in result.stdout
+
+
+def test_long_functions_are_found(tmp_path: Path) -> None:
+    """Functions have at most ten lines in the middle of their order."""
+    text = "def {}():\n" + "    x = 1\n" * 11
+    write_files(tmp_path, {"src/pkg/a.py": text.format("f") + text.format("g") + "def h(): ...\n"})
+    result = run_script(tmp_path)
+    assert result.returncode == 1
+    assert "median function has 12 lines, at most 10" in result.stdout
+
+
+def test_imports_inside_functions_count(tmp_path: Path) -> None:
+    """An import in a function breaks the order of the layers and closes a circle of folders."""
+    write_files(tmp_path, {**CIRCLE, ".importlinter": CONTRACTS})
+    command = [shutil.which("lint-imports") or "lint-imports", "--no-logo", "--no-cache"]
+    result = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path / "src"), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert "Layers BROKEN" in result.stdout
+    assert "Circles BROKEN" in result.stdout

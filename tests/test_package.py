@@ -73,6 +73,18 @@ def test_type_checkers_see_the_public_names() -> None:
     assert sorted(name for name, _ in offered) == cryofocus.__all__
 
 
+def test_everything_but_its_command_works_without_the_benchmark() -> None:
+    """A package that leaves the benchmark out has every public name and every other command."""
+    code = (
+        "import sys; sys.modules['cryofocus.benchmark'] = None\n"
+        "import cryofocus; [getattr(cryofocus, name) for name in cryofocus.__all__]\n"
+        "sys.argv[1:] = ['benchmark', 'humanoid']; from cryofocus.cli.main import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert re.fullmatch(r"Error: cryofocus\.benchmark: not in .*\n", done.stderr)
+
+
 def test_unknown_name_is_refused() -> None:
     """A misspelt public name fails like that of any module."""
     with pytest.raises(AttributeError, match="attribute FocussedClassifier"):

@@ -299,8 +299,8 @@ def test_doctor(cryofocus: Invoke) -> None:
 
 def test_doctor_finds_a_fault(cryofocus: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     """A check that fails is marked, the others are still made, and the exit code says so."""
-    monkeypatch.setattr("cryofocus.workflows.machine.self_check.kernel_deviation", lambda *_: 0.5)
-    monkeypatch.setattr("cryofocus.workflows.machine.self_check._classify_tiny_set", lambda _: 0.4)
+    monkeypatch.setattr("cryofocus.workflows.self_check.kernel_deviation", lambda *_: 0.5)
+    monkeypatch.setattr("cryofocus.workflows.self_check._classify_tiny_set", lambda _: 0.4)
     result = cryofocus("doctor")
     assert result.exit_code == 1
     *_, kernels, classification = result.stdout.splitlines()

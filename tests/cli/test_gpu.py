@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cryofocus.kernels.gpu import find_gpu_fault
-from cryofocus.workflows.machine.self_check import check_kernels
+from cryofocus.workflows.self_check import check_kernels
 
 from .conftest import Invoke
 

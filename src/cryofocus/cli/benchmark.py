@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -12,6 +13,7 @@ import typer
 
 from cryofocus.cli.console import say
 from cryofocus.cli.options import Threads
+from cryofocus.errors import InputError
 
 if TYPE_CHECKING:
     from cryofocus.benchmark.cells import Cell, CellResult, PoseSource, Strategy
@@ -31,6 +33,11 @@ class Titrate(StrEnum):
 @app.callback()
 def family() -> None:
     """Measure accuracy, time and memory."""
+    if find_spec("cryofocus.benchmark") is None:
+        raise InputError(
+            "cryofocus.benchmark: not in this installation, which has only what classifying "
+            "needs. Install it from the repository with pip install '.[benchmark]'."
+        )
 
 
 @app.command("humanoid")

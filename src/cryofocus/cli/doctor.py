@@ -31,7 +31,7 @@ def doctor() -> None:
     from cryofocus.kernels.gpu import find_gpu_fault
     from cryofocus.version import __version__
     from cryofocus.workflows.machine.hardware import describe_hardware
-    from cryofocus.workflows.machine.self_check import (
+    from cryofocus.workflows.self_check import (
         check_classification,
         check_kernels,
         find_gpus,

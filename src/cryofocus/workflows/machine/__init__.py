@@ -1,5 +1,5 @@
 """What computes, and what people see of it.
 
 In reading order: `machine`, `cluster_choice`, `cluster`, `slurm_jobs`, `hardware`, `progress`,
-`progress_monitor`, `kernel_check`, `self_check`.
+`progress_monitor`, `kernel_check`.
 """
