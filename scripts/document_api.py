@@ -17,7 +17,8 @@ command takes as options is a settings object here. The page is written by
 `scripts/document_api.py` and filled from the code when the site is built.
 """
 ROOMS = {
-    "workflows": "Commands",
+    "api": "Classification",
+    "workflows": "Other commands",
     "report": "Pages and figures",
     "inference": "The classifier",
     "data": "Particles, masks and images",

@@ -1,4 +1,7 @@
 # The public names, each in one line: what type checkers see, and what `__init__.py` loads.
+from .api.classification import Classification as Classification
+from .api.classification import classify as classify
+from .api.classification import open_run as open_run
 from .covariance.normal import fit_normal as fit_normal
 from .data.images import ImageReader as ImageReader
 from .data.markers import Ellipsoid as Ellipsoid
@@ -39,7 +42,6 @@ from .workflows.align.search import align_search as align_search
 from .workflows.align.search_inputs import AlignSearchSettings as AlignSearchSettings
 from .workflows.classify.request import ClassifyRequest as ClassifyRequest
 from .workflows.classify.request import read_config as read_config
-from .workflows.classify.run import classify as classify
 from .workflows.collapse import collapse as collapse
 from .workflows.convert import ConvertSettings as ConvertSettings
 from .workflows.convert import convert as convert

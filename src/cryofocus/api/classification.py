@@ -1,0 +1,193 @@
+"""A classification as Python sees it: made by `classify`, or opened where it was made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Int
+
+from cryofocus.data.formats import open_table
+from cryofocus.data.particles import ParticleSet
+from cryofocus.data.volume import Volume, read_volume
+from cryofocus.report.run.page import write_report
+from cryofocus.report.run.results import ClassSummary, RunResults, read_results
+from cryofocus.workflows.classify.request import ClassifyRequest, read_config
+from cryofocus.workflows.classify.run import classify as run_classification
+from cryofocus.workflows.machine.progress import Progress
+from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.job import JobRecord
+
+
+@dataclass(frozen=True)
+class Classification:
+    """A finished classification; everything is read from its run directory when it is asked for.
+
+    Rows are in the order of the particle table. Classes count from 1 in files and texts, and from
+    0 in arrays and tuples.
+
+    Attributes:
+        path: The run directory.
+
+    Raises:
+        FormatError: When the directory is no run, or a file that is asked for is missing, damaged
+            or contradicts job.json.
+    """
+
+    path: Path
+
+    @property
+    def directory(self) -> RunDirectory:
+        """The paths of all files."""
+        return RunDirectory.open(self.path)
+
+    @cached_property
+    def _results(self) -> RunResults:
+        return read_results(self.directory)
+
+    @property
+    def job(self) -> JobRecord:
+        """Everything about the run: machine, seconds, cycles, verdict, warnings."""
+        return self._results.job
+
+    @property
+    def posteriors(self) -> Float32[np.ndarray, "particle n_classes"]:
+        """Probability of each class for each particle."""
+        return self._results.posteriors
+
+    @property
+    def labels(self) -> Int[np.ndarray, " particle"]:
+        """Most probable class of each particle, counted from 0."""
+        return self._results.class_index
+
+    @property
+    def agreement(self) -> Float32[np.ndarray, " particle"] | None:
+        """Fraction of the runs that agree on the class of each particle; None for a single run."""
+        return self._results.agreement
+
+    @property
+    def classes(self) -> tuple[ClassSummary, ...]:
+        """Size, resolution and certainty of each class."""
+        return self._results.classes
+
+    @cached_property
+    def maps(self) -> tuple[Volume, ...]:
+        """Map of each class over the whole box, unmasked."""
+        return tuple(read_volume(self.directory.class_map(n)) for n in self._numbers)
+
+    @cached_property
+    def half_maps(self) -> tuple[tuple[Volume, Volume], ...]:
+        """Unfiltered maps of each class from its two half sets."""
+        half = self.directory.half_map
+        return tuple((read_volume(half(n, 1)), read_volume(half(n, 2))) for n in self._numbers)
+
+    @cached_property
+    def consensus(self) -> Volume:
+        """Map of all particles together."""
+        return read_volume(self.directory.consensus)
+
+    @cached_property
+    def focus_mask(self) -> Volume:
+        """The region in focus, from 0 to 1."""
+        return read_volume(self.directory.focus_mask)
+
+    @cached_property
+    def particles(self) -> ParticleSet:
+        """The particles, from the table with the classes added."""
+        request = read_config(self.directory.config)
+        # Names of images count from where they did before, which the run directory is not.
+        datadir = request.datadir or request.particles.parent
+        table = open_table(self.directory.particles, request.supplement)
+        return ParticleSet.from_table(table, datadir=datadir if datadir.is_dir() else None)
+
+    @property
+    def report(self) -> Path:
+        """The page for people, written if it is not there."""
+        page = self.directory.report
+        return page if page.is_file() else write_report(self.path)
+
+    def summary(self) -> str:
+        """Say what was found, how sure it is and where to look."""
+        header = ("", "particles", "weight", "resolution", "mean posterior")
+        rows = [
+            (
+                f"class {entry.class_number}",
+                f"{entry.n_particles:,}",
+                f"{100 * entry.weight:.1f} %",
+                f"{entry.resolution_angstrom:.1f} Å",
+                f"{entry.mean_posterior:.2f}",
+            )
+            for entry in self.classes
+        ]
+        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+        table = [
+            "  ".join(["", row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
+            for row in (header, *rows)
+        ]
+        files = self.directory
+        places = (
+            f"Report      {files.report}",
+            f"Class maps  {files.class_map(1)} ...",
+            f"ChimeraX    {files.view}",
+            f"Particles   {files.particles}",
+        )
+        return "\n".join([*table, "", self.job.verdict, "", *places])
+
+    @property
+    def _numbers(self) -> range:
+        return range(1, self.job.n_classes + 1)
+
+
+def open_run(path: Path | str) -> Classification:
+    """Open the run directory of a finished classification.
+
+    Args:
+        path: The directory named with `-o`.
+
+    Raises:
+        FormatError: When it is no run, or is unfinished, or job.json is damaged.
+    """
+    run = Classification(Path(path))
+    run.directory.read_job()
+    return run
+
+
+def classify(
+    request: ClassifyRequest,
+    output: Path | str,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    command: str = "cryofocus.classify (Python)",
+    progress: Progress | None = None,
+) -> Classification:
+    """Classify particles by what a focus region shows; write the run directory and its page.
+
+    Args:
+        request: Input files, region, settings and resources.
+        output: Run directory.
+        overwrite: Replace the run that is there.
+        resume: Finish the run that is there, to the result it would have had uninterrupted.
+        command: What the user typed, for command.txt.
+        progress: Display; silent by default.
+
+    Returns:
+        What was found.
+
+    Raises:
+        CryofocusError: When the input cannot be used, the machine lacks what was asked for, or the
+            directory cannot be written; all input is checked before anything is written.
+        Interrupted: On Ctrl-C, after the state was saved for `resume`.
+    """
+    run_classification(
+        request,
+        output,
+        overwrite=overwrite,
+        resume=resume,
+        command=command,
+        progress=progress,
+    )
+    write_report(Path(output))
+    return open_run(output)

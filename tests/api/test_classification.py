@@ -1,0 +1,110 @@
+"""What `cryofocus.classify` returns says what was found, and is what `open_run` opens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cryofocus
+from cryofocus import Classification, ClassifyRequest, HumanoidSettings
+from cryofocus.data.volume import read_volume
+from cryofocus.errors import FormatError
+from cryofocus.simulate.phantom import humanoid
+
+SETTINGS = HumanoidSettings(
+    particles=160, snr=0.5, first_snr=20.0, box=24, pixel_size_angstrom=17.5, seed=3
+)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Particles of a small humanoid; tests must not change them."""
+    full = humanoid()
+    few = {"centre_angstrom", "sigma_angstrom", "weight", "part"}
+    phantom = replace(full, **{name: getattr(full, name)[::10] for name in few})
+    folder = tmp_path_factory.mktemp("set") / "set"
+    return (
+        cryofocus.simulate_humanoid(folder, SETTINGS, phantom=phantom).directory / "particles.star"
+    )
+
+
+@pytest.fixture(scope="module")
+def run(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Classification:
+    """The set in two classes."""
+    request = ClassifyRequest(
+        particles=table,
+        focus=(279.6, 209.6, 259.6, 60),
+        settings=cryofocus.ClassifierSettings(n_classes=2, n_runs=2),
+    )
+    return cryofocus.classify(request, tmp_path_factory.mktemp("run") / "run")
+
+
+def test_arrays_have_a_row_per_particle(run: Classification) -> None:
+    """Posteriors, labels and agreement follow the table, and labels count from 0."""
+    assert run.posteriors.shape == (160, 2)
+    np.testing.assert_allclose(run.posteriors.sum(axis=1), 1, atol=1e-6)
+    assert set(run.labels) == {0, 1}
+    np.testing.assert_array_equal(run.labels, run.posteriors.argmax(axis=1))
+    assert run.agreement is not None
+    assert run.agreement.shape == (160,)
+    assert [entry.n_particles for entry in run.classes] == list(np.bincount(run.labels))
+
+
+def test_particles_are_those_given(run: Classification, table: Path) -> None:
+    """The particle set of a run is the given one, and its images are found."""
+    given = cryofocus.ParticleSet.read(table)
+    assert len(run.particles) == 160
+    np.testing.assert_array_equal(run.particles.rotation, given.rotation)
+    images = [cryofocus.ImageReader(p).read(np.arange(3)) for p in (run.particles, given)]
+    np.testing.assert_array_equal(*images)
+
+
+def test_maps_lie_on_the_grid_of_the_particles(run: Classification) -> None:
+    """There is a map and a pair of half maps for each class, with their voxel size."""
+    for volumes in (run.maps, [run.consensus, run.focus_mask], *run.half_maps):
+        assert len(volumes) == 2
+        for volume in volumes:
+            assert volume.data.shape == (24, 24, 24)
+            assert volume.voxel_size_angstrom == pytest.approx(17.5)
+    np.testing.assert_array_equal(run.maps[1].data, read_volume(run.path / "class002.mrc").data)
+
+
+def test_summary_says_what_was_found_and_where(run: Classification) -> None:
+    """The summary has the verdict, a line for each class and the files to go on with."""
+    text = run.summary()
+    assert run.job.verdict in text
+    for number, entry in enumerate(run.classes, start=1):
+        assert f"class {number}  {entry.n_particles:>9}" in text
+    for file in ("report.html", "class001.mrc", "view.cxc", "particles.star"):
+        assert str(run.path / file) in text
+
+
+def test_report_is_written_when_it_is_missing(run: Classification) -> None:
+    """`classify` writes the page; asked for it, a run writes it again if it is gone."""
+    page = run.path / "report.html"
+    assert page.is_file()
+    page.unlink()
+    assert run.report == page
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_open_run_gives_the_same(run: Classification) -> None:
+    """A run opened anew equals what `classify` returned, and its text is short."""
+    opened = cryofocus.open_run(str(run.path))
+    assert opened == run
+    assert repr(opened) == f"Classification(path={run.path!r})"
+    np.testing.assert_array_equal(opened.posteriors, run.posteriors)
+
+
+def test_open_run_refuses_what_is_no_run(tmp_path: Path, table: Path) -> None:
+    """A missing, foreign or unfinished directory is refused when it is opened."""
+    with pytest.raises(FormatError, match="no such directory"):
+        cryofocus.open_run(tmp_path / "nowhere")
+    with pytest.raises(FormatError, match="not a run of cryofocus"):
+        cryofocus.open_run(table.parent)
+    unfinished = cryofocus.RunDirectory.create(tmp_path / "begun")
+    with pytest.raises(FormatError, match="unfinished"):
+        cryofocus.open_run(unfinished.path)
