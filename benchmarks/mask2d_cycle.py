@@ -25,6 +25,7 @@ from scipy.ndimage import map_coordinates
 from synthetic import SimulatedSet, describe_here
 
 from cryofocus.consensus.consensus import estimate_consensus
+from cryofocus.consensus.ground import Ground
 from cryofocus.consensus.preparation import assign_half_sets, prepare_images
 from cryofocus.consensus.reconstruct import solve_maps
 from cryofocus.execution.monitor import SilentMonitor
@@ -54,14 +55,15 @@ def prepare(data: SimulatedSet, n_particles: int) -> Mask2dStrategy:
     images = prepare_images(particles, reader, "auto", threads)
     return prepare_mask2d(
         Prepared(
-            settings=settings,
-            consensus=estimate_consensus(images, half_set, kernels),
-            mask=mask,
-            half_set=half_set,
-            n_shells=int(BOX * PIXEL_SIZE / RESOLUTION_ANGSTROM) + 1,
-            kernels=kernels,
-            monitor=SilentMonitor(),
-            allocate=np.empty,
+            Ground(
+                estimate_consensus(images, half_set, kernels),
+                mask,
+                half_set,
+                int(BOX * PIXEL_SIZE / RESOLUTION_ANGSTROM) + 1,
+                kernels,
+                SilentMonitor(),
+            ),
+            settings,
         )
     )
 

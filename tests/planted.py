@@ -12,13 +12,12 @@ from cryofocus.consensus.residuals import whole_consensus
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
 from cryofocus.inference.deviations.deviation import DeviationSpace
-from cryofocus.inference.deviations.em import FocusProblem
 from cryofocus.inference.deviations.focus import FocusBox, FocusPlan, measure_focus
 from cryofocus.inference.deviations.prior import (
-    SpectrumModel,
     consensus_spectrum,
     consensus_support,
 )
+from cryofocus.inference.deviations.problem import FocusProblem
 from cryofocus.inference.deviations.sharded_statistics import hold
 from cryofocus.kernels.cpu import CpuKernels
 from cryofocus.maths.ctf import evaluate_ctf
@@ -73,7 +72,7 @@ def plant(n: int = 300, *, noise_sd: float = 16.0, seed: int = 1, signal: float 
 
 
 @cache
-def prepare(planted: Planted) -> tuple[FocusProblem, SpectrumModel, Consensus]:
+def prepare(planted: Planted) -> tuple[FocusProblem, Consensus]:
     """Take the small-box statistics of a planted set."""
     half_set = (1 + np.arange(len(planted.labels)) // 2 % 2).astype(np.int8)
     consensus = estimate_consensus(
@@ -85,5 +84,7 @@ def prepare(planted: Planted) -> tuple[FocusProblem, SpectrumModel, Consensus]:
     reach = int(np.ceil(N_SHELLS * box.edge / box.sampled_box))
     space = DeviationSpace(box, min(reach, statistics.band.n_shells))
     inside = box.cut(consensus.map.full)
-    problem = FocusProblem(hold(statistics, KERNELS), space, consensus_support(space, inside))
-    return problem, consensus_spectrum(space, inside), consensus
+    spectrum = consensus_spectrum(space, inside)
+    support = consensus_support(space, inside)
+    problem = FocusProblem(hold(statistics, KERNELS), space, support, spectrum)
+    return problem, consensus

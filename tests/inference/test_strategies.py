@@ -10,6 +10,7 @@ import pytest
 
 from cryofocus.consensus.band import Band
 from cryofocus.consensus.consensus import Consensus
+from cryofocus.consensus.ground import Ground
 from cryofocus.consensus.half_grids import HalfGrids
 from cryofocus.consensus.residuals import whole_consensus
 from cryofocus.data.mask import FocusMask
@@ -51,20 +52,16 @@ def with_map(consensus: Consensus, volume: np.ndarray) -> Consensus:
 def make_prepared(settings: ClassifierSettings, mask: FocusMask | None = None) -> Prepared:
     """Prepare the planted set for a strategy."""
     return Prepared(
-        settings=settings,
-        consensus=prepare(plant())[2],
-        mask=mask or plant().mask,
-        half_set=HALF_SET,
-        n_shells=N_SHELLS,
-        kernels=KERNELS,
-        monitor=SilentMonitor(),
-        allocate=np.empty,
+        Ground(
+            prepare(plant())[1], mask or plant().mask, HALF_SET, N_SHELLS, KERNELS, SilentMonitor()
+        ),
+        settings,
     )
 
 
 def class_maps() -> list[np.ndarray]:
     """Return maps that differ as the planted classes do, on the consensus's grey scale."""
-    consensus, half = prepare(plant())[2].map.full, 0.5 * plant().difference
+    consensus, half = prepare(plant())[1].map.full, 0.5 * plant().difference
     return [(consensus + sign * half).astype(np.float32) for sign in (-1, 1)]
 
 
@@ -100,7 +97,7 @@ def test_every_strategy_finds_the_planted_classes(strategy: StrategyName) -> Non
 @pytest.mark.parametrize("weight", [0.0, 0.4])
 def test_masked_references_are_what_images_are_compared_with(weight: float) -> None:
     """mask3d compares as if the consensus were the masked reference itself."""
-    consensus, mask = prepare(plant())[2], plant().mask.data
+    consensus, mask = prepare(plant())[1], plant().mask.data
     consensus = replace(consensus, scale_prior=replace(consensus.scale_prior, variance=0.0))
     volume = consensus.map.full
     reference = mask * volume + weight * (1 - mask) * lowpass(volume, PIXEL_SIZE, 20.0)
@@ -116,7 +113,7 @@ def test_masked_references_are_what_images_are_compared_with(weight: float) -> N
 
 def test_a_reference_that_holds_everything_is_the_residual_strategy() -> None:
     """With weight 1 outside and no filter nothing is missing from the reference."""
-    consensus = prepare(plant())[2]
+    consensus = prepare(plant())[1]
     background = masked_reference(consensus, plant().mask.data, None, 1.0, KERNELS)
     statistics = measure(consensus, background)
     scale = np.abs(statistics.data).std()
@@ -133,7 +130,7 @@ def test_missing_density_counts_as_noise() -> None:
 
 def test_half_sets_are_subtracted_with_their_own_maps() -> None:
     """Where both half maps are the same map subtract is residual; where not, sets keep apart."""
-    consensus, mask = prepare(plant())[2], plant().mask.data
+    consensus, mask = prepare(plant())[1], plant().mask.data
     flat = np.ones_like(consensus.map.fsc)
     first, second = (Beads(np.array([[x, 0.0, 0.0]]), 6.0, np.array([300.0])) for x in (-20, -40))
     volumes = [beads.volume(BOX).astype(np.float32) for beads in (first, second)]
@@ -154,7 +151,7 @@ def test_half_sets_are_subtracted_with_their_own_maps() -> None:
 
 def test_grids_of_half_sets_are_kept_apart() -> None:
     """A particle sees the map of its own half set, whatever the order of the particles."""
-    images = prepare(plant())[2].images
+    images = prepare(plant())[1].images
     one, two = ((np.full((BOX,) * 3, v, np.float32),) for v in (1.0, 2.0))
     band, which = Band.disc(BOX, 4), np.array([5, 0, 2, 3])
     shared = HalfGrids(images, None, (one,), KERNELS).slices(band, which)
@@ -196,7 +193,7 @@ def classify_mask() -> FocusMask:
 
 def test_references_take_the_grey_scale_of_the_consensus() -> None:
     """One curve over shells undoes any sharpening and keeps what differs in proportion."""
-    consensus = prepare(plant())[2].map.full
+    consensus = prepare(plant())[1].map.full
     maps = class_maps()
     blurred = [lowpass(5.0 * volume, PIXEL_SIZE, 30.0) for volume in maps]
     scaled = scale_references(blurred, consensus)
@@ -231,7 +228,9 @@ def test_a_solvent_mask_bounds_the_references_of_mask2d() -> None:
     settings = ClassifierSettings(n_classes=2, strategy="mask2d")
     prepared = make_prepared(settings, classify_mask())
     solvent = classify_mask().data
-    bounded = STRATEGIES["mask2d"](replace(prepared, solvent=solvent))
+    bounded = STRATEGIES["mask2d"](
+        replace(prepared, ground=replace(prepared.ground, solvent=solvent))
+    )
     free = STRATEGIES["mask2d"](prepared)
     maps = tuple(bounded.envelope * volume for volume in sampled(class_maps(), bounded))
     equal = np.full((300, 2), 0.5)

@@ -2,5 +2,5 @@
 
 In reading order: `band`, `images`, `noise`, `reconstruct`, `subparticles`, `preparation`,
 `consensus`, `background`, `half_grids`, `subtraction`, `resolution`, `residual_power`,
-`residuals`.
+`residuals`, `ground`.
 """

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int8, Int64
 
 from cryofocus.consensus.consensus import Consensus, estimate_consensus
+from cryofocus.consensus.ground import Allocate, Ground
 from cryofocus.consensus.images import Reader
 from cryofocus.consensus.preparation import assign_half_sets, prepare_images
 from cryofocus.consensus.reconstruct import (
@@ -35,7 +36,6 @@ from cryofocus.inference.runs import RunComparison, compare_runs
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.inference.strategy import (
-    Allocate,
     CycleRecord,
     Prepared,
     State,
@@ -200,8 +200,7 @@ class FocusedClassifier:
         half_set, origin = assign_half_sets(particles, settings.seed)
         logger.info("%s", origin)
         consensus = self._estimate_consensus(particles, reader, half_set, monitor)
-        prepared = Prepared(
-            settings=settings,
+        ground = Ground(
             consensus=consensus,
             mask=mask,
             half_set=half_set,
@@ -209,11 +208,10 @@ class FocusedClassifier:
             kernels=self._kernels,
             monitor=monitor,
             allocate=allocate,
-            references=self._references,
             solvent=None if self._solvent is None else self._solvent.data,
         )
-        _log_plan(prepared)
-        return self._conclude(prepared, self._run(prepared, starts), origin)
+        _log_plan(ground)
+        return self._conclude(ground, self._run(ground, starts), origin)
 
     def _estimate_consensus(
         self,
@@ -237,25 +235,26 @@ class FocusedClassifier:
             )
 
     def _run(
-        self, prepared: Prepared, starts: Sequence[Float64[np.ndarray, "particle n_classes"]]
+        self, ground: Ground, starts: Sequence[Float64[np.ndarray, "particle n_classes"]]
     ) -> _Outcome:
         """Make all runs; what they worked on, large perhaps, is gone with the return."""
+        prepared = Prepared(ground, self.settings, self._references)
         strategy = STRATEGIES[self.settings.strategy](prepared)
-        states = run_all(strategy, self.settings.n_runs, prepared.monitor, starts)
+        states = run_all(strategy, self.settings.n_runs, ground.monitor, starts)
         ordered = _order_runs(strategy, states, self.settings, is_ordered=bool(self._references))
         return _Outcome(strategy.scale, *ordered)
 
     def _conclude(
-        self, prepared: Prepared, outcome: _Outcome, half_set_origin: str
+        self, ground: Ground, outcome: _Outcome, half_set_origin: str
     ) -> ClassificationResult:
         """Reconstruct the best run's classes from the intact images."""
         comparison, runs, scale = outcome.comparison, outcome.runs, outcome.scale
         posteriors = runs[comparison.best].posteriors
-        maps = self._reconstruct(prepared, scale, posteriors, "class maps")
+        maps = self._reconstruct(ground, scale, posteriors, "class maps")
         controls: tuple[MapEstimate, ...] = ()
         if self.settings.control_maps:
             drawn = _random_subsets(posteriors, self.settings.seed)
-            controls = self._reconstruct(prepared, scale, drawn, "control maps")
+            controls = self._reconstruct(ground, scale, drawn, "control maps")
         return ClassificationResult(
             posteriors=posteriors,
             log_evidence=outcome.log_evidence,
@@ -263,24 +262,24 @@ class FocusedClassifier:
             comparison=comparison,
             maps=maps,
             controls=controls,
-            consensus=prepared.consensus,
-            half_set=prepared.half_set,
+            consensus=ground.consensus,
+            half_set=ground.half_set,
             half_set_origin=half_set_origin,
-            n_shells=prepared.n_shells,
+            n_shells=ground.n_shells,
         )
 
     def _reconstruct(
         self,
-        prepared: Prepared,
+        ground: Ground,
         scale: Float32[np.ndarray, " particle"],
         weights: Float64[np.ndarray, "particle n_classes"],
         name: str,
     ) -> tuple[MapEstimate, ...]:
         """Reconstruct whole-box maps, a few classes in each pass over the images."""
-        images = prepared.consensus.images
-        source = MapSource(images, prepared.consensus.noise, scale, prepared.half_set)
+        images = ground.consensus.images
+        source = MapSource(images, ground.consensus.noise, scale, ground.half_set)
         maps: list[MapEstimate] = []
-        with prepared.monitor.stage(name, weights.shape[1] * len(images)) as advance:
+        with ground.monitor.stage(name, weights.shape[1] * len(images)) as advance:
             at_once = self._kernels.columns_at_once(PADDING * images.particles.box)
             for start in range(0, weights.shape[1], at_once):
                 columns = weights[:, start : start + at_once].astype(np.float32)
@@ -311,8 +310,8 @@ def run_all(
     return states
 
 
-def _log_plan(prepared: Prepared) -> None:
-    consensus = prepared.consensus
+def _log_plan(ground: Ground) -> None:
+    consensus = ground.consensus
     particles = consensus.images.particles
     logger.info(
         "protein is %s in the images (skewness of the consensus %.2f)",
@@ -321,8 +320,8 @@ def _log_plan(prepared: Prepared) -> None:
     )
     logger.info(
         "classification to %.1f Å (%d shells)",
-        shell_resolution_angstrom(prepared.n_shells, particles.box, particles.pixel_size_angstrom),
-        prepared.n_shells,
+        shell_resolution_angstrom(ground.n_shells, particles.box, particles.pixel_size_angstrom),
+        ground.n_shells,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from cryofocus.consensus.consensus import refit_noise
@@ -18,10 +19,11 @@ from cryofocus.inference.strategy import Prepared, Strategy
 
 def prepare_subtract(prepared: Prepared) -> ResidualStrategy:
     """Subtract what lies outside the mask, each half set's own map from its images."""
+    ground = prepared.ground
     background = subtracted_density(
-        prepared.consensus, prepared.mask.data, prepared.half_set, prepared.kernels
+        ground.consensus, ground.mask.data, ground.half_set, ground.kernels
     )
-    return prepare_deviations(prepared, prepared.consensus, background)
+    return prepare_deviations(prepared, background)
 
 
 def prepare_mask3d(prepared: Prepared) -> ResidualStrategy:
@@ -30,16 +32,17 @@ def prepare_mask3d(prepared: Prepared) -> ResidualStrategy:
     The density a masked reference lacks stays in the images and counts as noise, in every
     particle's likelihood and in the noise spectra.
     """
-    settings = prepared.settings
+    settings, ground = prepared.settings, prepared.ground
     background = masked_reference(
-        prepared.consensus,
-        prepared.mask.data,
+        ground.consensus,
+        ground.mask.data,
         settings.outside_lowpass_angstrom,
         settings.resolved_outside_weight,
-        prepared.kernels,
+        ground.kernels,
     )
-    consensus = refit_noise(prepared.consensus, background.volumes[0][1], prepared.kernels)
-    return prepare_deviations(prepared, consensus, background)
+    consensus = refit_noise(ground.consensus, background.volumes[0][1], ground.kernels)
+    ground = replace(ground, consensus=consensus)
+    return prepare_deviations(replace(prepared, ground=ground), background)
 
 
 STRATEGIES: Mapping[str, Callable[[Prepared], Strategy[Any]]] = {

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int, Int8
+from jaxtyping import Float32, Float64, Int
 
 from cryofocus.arrays import AnyArray
-from cryofocus.consensus.consensus import Consensus
-from cryofocus.data.mask import FocusMask
-from cryofocus.execution.monitor import Monitor
+from cryofocus.consensus.ground import Ground
 from cryofocus.inference.settings import ClassifierSettings
-from cryofocus.kernels.contract import SliceKernels
 
 # Cycles in a row whose posteriors must stay before the run counts as converged.
 QUIET_CYCLES = 2
-
-Allocate = Callable[..., np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,28 +22,14 @@ class Prepared:
     """What every strategy starts from.
 
     Attributes:
+        ground: Particles, consensus and region.
         settings: Of the classification.
-        consensus: Prepared images, consensus map, noise and scale prior.
-        mask: The region in focus, on the particles' grid.
-        half_set: `(particle,)` 1 or 2.
-        n_shells: Shells of the particle's box that enter the classification.
-        kernels: Slice kernels of the device.
-        monitor: Progress.
-        allocate: Makes large arrays, given shape and type.
-        references: Maps to start from, one a class, in any grey scale; or none.
-        solvent: Mask that the consensus was multiplied by, on the particles' grid; or None.
+        references: Maps to start from, one per class, in any grey scale; or none.
     """
 
+    ground: Ground
     settings: ClassifierSettings
-    consensus: Consensus
-    mask: FocusMask
-    half_set: Int8[np.ndarray, " particle"]
-    n_shells: int
-    kernels: SliceKernels
-    monitor: Monitor
-    allocate: Allocate
     references: tuple[Float32[np.ndarray, "box box box"], ...] = ()
-    solvent: Float32[np.ndarray, "box box box"] | None = None
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,8 @@ def random_posteriors(n: int, n_classes: int, seed: int) -> np.ndarray:
 @cache
 def run(planted: Planted, seed: int, n_classes: int = 2, n_climbs: int = 8) -> em.EmState:
     """Start at random and go through the prior's cycles and a few more."""
-    problem, spectrum, _ = prepare(planted)
-    state = em.init(problem, random_posteriors(len(planted.labels), n_classes, seed), spectrum)
+    problem, _ = prepare(planted)
+    state = em.init(problem, random_posteriors(len(planted.labels), n_classes, seed))
     while state.learns_prior or len(state.history) < n_climbs:
         state = em.step(problem, state)
     return state
@@ -41,11 +41,11 @@ def run(planted: Planted, seed: int, n_classes: int = 2, n_climbs: int = 8) -> e
 
 def classify(planted: Planted, seed: int = 0) -> em.EmState:
     """Subspace, mixture and EM until it ends, as the classifier does."""
-    problem, spectrum, _ = prepare(planted)
+    problem, _ = prepare(planted)
     generator = np.random.default_rng(seed)
-    prior = DeviationPrior(spectrum.spectrum, problem.support, np.eye(1))
+    prior = DeviationPrior(problem.spectrum.spectrum, problem.support, np.eye(1))
     subspace = fit_subspace(problem.statistics, problem.space, prior, generator)
-    state = em.init(problem, fit_mixture(subspace, 2, generator).posteriors, spectrum)
+    state = em.init(problem, fit_mixture(subspace, 2, generator).posteriors)
     while em.terminate(state, 60, TOLERANCE) is None:
         state = em.step(problem, state)
     return state
@@ -71,9 +71,9 @@ def test_posteriors_sum_to_one(n_classes: int) -> None:
 
 def test_permuting_classes_permutes_the_result() -> None:
     """Class numbers mean nothing: a start with classes swapped ends with classes swapped."""
-    problem, spectrum, _ = prepare(plant())
+    problem, _ = prepare(plant())
     start = random_posteriors(len(plant().labels), 2, 0)
-    first, second = (em.init(problem, p, spectrum) for p in (start, start[:, ::-1].copy()))
+    first, second = (em.init(problem, p) for p in (start, start[:, ::-1].copy()))
     for _ in range(3):
         first, second = em.step(problem, first), em.step(problem, second)
     np.testing.assert_allclose(first.posteriors, second.posteriors[:, ::-1], atol=0.01)
@@ -81,7 +81,7 @@ def test_permuting_classes_permutes_the_result() -> None:
 
 def test_sums_over_parts_of_the_data_add_up() -> None:
     """Class sums of two parts of the particles, added, are those of all."""
-    problem, _, _ = prepare(plant())
+    problem, _ = prepare(plant())
     statistics = problem.statistics.whole()
     posteriors = random_posteriors(len(statistics), 2, 1)
     whole = sum_slices(statistics, posteriors, posteriors, KERNELS)
@@ -110,8 +110,8 @@ def test_convergence_has_a_reason() -> None:
 
 def test_the_prior_is_learnt_before_a_run_can_end() -> None:
     """While the prior still changes, posteriors at rest are no convergence."""
-    problem, spectrum, _ = prepare(plant())
-    state = em.init(problem, random_posteriors(len(plant().labels), 2, 0), spectrum)
+    problem, _ = prepare(plant())
+    state = em.init(problem, random_posteriors(len(plant().labels), 2, 0))
     assert em.terminate(state, 1, 0.99) is None
     assert "learning the prior" in em.describe(state)
 
@@ -119,11 +119,11 @@ def test_the_prior_is_learnt_before_a_run_can_end() -> None:
 @pytest.mark.parametrize("n_steps", [0, 3, em.PRIOR_CYCLES + 1])
 def test_a_checkpoint_continues_bit_for_bit(n_steps: int) -> None:
     """A run packed and unpacked at any point goes on exactly as it would have."""
-    problem, spectrum, _ = prepare(plant())
-    state = em.init(problem, random_posteriors(len(plant().labels), 2, 0), spectrum)
+    problem, _ = prepare(plant())
+    state = em.init(problem, random_posteriors(len(plant().labels), 2, 0))
     for _ in range(n_steps):
         state = em.step(problem, state)
-    strategy = ResidualStrategy(problem, spectrum, ClassifierSettings(n_classes=2))
+    strategy = ResidualStrategy(problem, ClassifierSettings(n_classes=2))
     _, resumed = unpack_runs(strategy, pack_runs(strategy, [run(plant(), 1), state]))
     state, resumed = em.step(problem, state), em.step(problem, resumed)
     for name in FIELDS:
@@ -135,7 +135,7 @@ def test_a_checkpoint_continues_bit_for_bit(n_steps: int) -> None:
 
 def test_a_cycle_leaves_its_state_alone() -> None:
     """A cycle returns a new state and writes into no array of the old one."""
-    problem, _, _ = prepare(plant())
+    problem, _ = prepare(plant())
     state = run(plant(), 0)
     before = {name: getattr(state, name).copy() for name in FIELDS}
     em.step(problem, state)

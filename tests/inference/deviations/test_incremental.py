@@ -51,13 +51,15 @@ def maps(sums: Any, prior: Any, problem: Any) -> np.ndarray:
 
 def test_maps_are_those_of_a_full_pass(inserted: list[int]) -> None:
     """After many cycles, in which few particles move, maps equal a full pass's to 1e-5."""
-    problem, spectrum, _ = prepare(plant())
+    problem, _ = prepare(plant())
     kept = None
     for posteriors in cycles(len(problem.statistics), 12, n_moving=20):
         kept = insert(problem.statistics, posteriors, kept)
     assert kept is not None
     assert inserted == [len(problem.statistics)] + [20] * 11
-    prior = DeviationPrior(spectrum.spectrum, problem.support, contrasts(posteriors.mean(axis=0)))
+    prior = DeviationPrior(
+        problem.spectrum.spectrum, problem.support, contrasts(posteriors.mean(axis=0))
+    )
     ours = maps(kept.sums, prior, problem)
     full = maps(problem.statistics.sum_slices(posteriors, posteriors), prior, problem)
     for one, other in zip(ours, full, strict=True):
@@ -66,7 +68,7 @@ def test_maps_are_those_of_a_full_pass(inserted: list[int]) -> None:
 
 def test_what_is_left_out_is_bounded() -> None:
     """No weight in the sums differs from its posterior by more than is negligible."""
-    problem, _, _ = prepare(plant())
+    problem, _ = prepare(plant())
     kept = None
     for posteriors in cycles(len(problem.statistics), 6, n_moving=5):
         kept = insert(problem.statistics, posteriors, kept)
@@ -78,7 +80,7 @@ def test_what_is_left_out_is_bounded() -> None:
 
 def test_a_pass_is_as_large_as_what_moves(inserted: list[int]) -> None:
     """Nothing is inserted again where nothing moves, everything where most do."""
-    problem, _, _ = prepare(plant())
+    problem, _ = prepare(plant())
     first, still = cycles(len(problem.statistics), 2, n_moving=0)
     kept = insert(problem.statistics, first)
     insert(problem.statistics, still, kept)
@@ -88,7 +90,7 @@ def test_a_pass_is_as_large_as_what_moves(inserted: list[int]) -> None:
 
 def test_negligible_classes_are_not_inserted() -> None:
     """A particle's weight in a class it hardly belongs to is left out."""
-    problem, _, _ = prepare(plant())
+    problem, _ = prepare(plant())
     n = len(problem.statistics)
     posteriors = np.tile([1 - 1e-9, 1e-9], (n, 1))
     posteriors[: n // 2] = [0.3, 0.7]

@@ -43,7 +43,7 @@ def divided(n_ranges: int) -> SpreadStatistics:
 @pytest.mark.parametrize("n_ranges", [2, 5])
 def test_any_division_gives_the_same_moments_and_sums(n_ranges: int) -> None:
     """Moments of a particle do not depend on its range; sums differ by rounding."""
-    problem, _, _ = prepare(plant())
+    problem, _ = prepare(plant())
     rng = np.random.default_rng(3)
     d = problem.statistics.box.diameter
     grid = problem.space.to_grid(rng.standard_normal((2, d, d, d)).astype(np.float32))
@@ -65,12 +65,12 @@ def test_any_division_gives_the_same_moments_and_sums(n_ranges: int) -> None:
 @pytest.mark.parametrize("n_ranges", [2, 5])
 def test_cycles_agree_for_any_division(n_ranges: int) -> None:
     """After cycles that learn the prior and cycles that climb, posteriors agree to 1e-4."""
-    problem, spectrum, _ = prepare(plant())
+    problem, _ = prepare(plant())
     start = random_posteriors(len(problem.statistics), 2, np.random.default_rng(0))
     states = []
     for statistics in (problem.statistics, divided(n_ranges)):
-        same = em.FocusProblem(statistics, problem.space, problem.support)
-        state = em.init(same, start, spectrum)
+        same = replace(problem, statistics=statistics)
+        state = em.init(same, start)
         while state.learns_prior or len(state.history) < 5:
             state = em.step(same, state)
         states.append(state)
@@ -142,7 +142,7 @@ def _choose(
 
 def test_a_background_may_differ_from_particle_to_particle() -> None:
     """Each particle's own background is taken out of it, in one range and in several."""
-    consensus = prepare(plant())[2]
+    consensus = prepare(plant())[1]
     full = consensus.map.full
     volumes = full, lowpass(full, PIXEL_SIZE, 40.0).astype(np.float32)
     is_second = np.random.default_rng(5).random(len(consensus.images)) < 0.5

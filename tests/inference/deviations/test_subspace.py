@@ -12,18 +12,18 @@ from samples import correlation
 
 def fit(n_dimensions: int = 1, seed: int = 0) -> Subspace:
     """Fit a subspace to the planted set."""
-    problem, spectrum, _ = prepare(plant())
+    problem, _ = prepare(plant())
     return fit_subspace(
         problem.statistics,
         problem.space,
-        DeviationPrior(spectrum.for_search(), problem.support, np.eye(n_dimensions)),
+        DeviationPrior(problem.spectrum.for_search(), problem.support, np.eye(n_dimensions)),
         np.random.default_rng(seed),
     )
 
 
 def test_the_planted_deviation_is_found() -> None:
     """One dimension finds the difference of the two classes, up to sign, from any start."""
-    problem, _, _ = prepare(plant())
+    problem, _ = prepare(plant())
     box = problem.space.box
     truth = box.mask * box.cut(plant().difference)
     for seed in range(3):
@@ -58,7 +58,7 @@ def test_information_is_sorted_and_separate() -> None:
 
 def test_moments_are_log_likelihoods_of_the_deviations() -> None:
     """The returned moments are those of the returned deviations."""
-    problem, _, _ = prepare(plant())
+    problem, _ = prepare(plant())
     statistics, subspace = problem.statistics.whole(), fit(2)
     linear, quadratic = KERNELS.latent_moments(
         problem.space.to_grid(subspace.deviations),

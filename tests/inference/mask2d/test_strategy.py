@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from cryofocus.consensus.consensus import estimate_consensus
+from cryofocus.consensus.ground import Ground
 from cryofocus.data.mask import FocusMask
 from cryofocus.errors import SettingError
 from cryofocus.execution.monitor import SilentMonitor
@@ -39,14 +40,15 @@ def prepare(planted: Planted, mask: FocusMask, **options: object) -> Mask2dStrat
     settings = ClassifierSettings(n_classes=2, strategy="mask2d", **options)
     return prepare_mask2d(
         Prepared(
-            settings=settings,
-            consensus=estimate_consensus(images, half_set, KERNELS),
-            mask=mask,
-            half_set=half_set,
-            n_shells=N_SHELLS,
-            kernels=KERNELS,
-            monitor=SilentMonitor(),
-            allocate=np.empty,
+            Ground(
+                estimate_consensus(images, half_set, KERNELS),
+                mask,
+                half_set,
+                N_SHELLS,
+                KERNELS,
+                SilentMonitor(),
+            ),
+            settings,
         )
     )
 

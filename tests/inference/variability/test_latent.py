@@ -97,7 +97,7 @@ def test_localised_axes_act_on_one_part_each() -> None:
 def test_paste_undoes_cut() -> None:
     """A map inside the mask, cut out and put back, is the same map on the particle's grid."""
     planted = plant()
-    problem, _, _ = prepare(planted)
+    problem, _ = prepare(planted)
     box = problem.statistics.box
     whole = lowpass(planted.difference, PIXEL_SIZE, 12.0)
     back = box.paste(box.cut(whole), BOX)

@@ -21,7 +21,7 @@ from samples import PIXEL_SIZE
 
 def whole_statistics(planted: Planted) -> FocusStatistics:
     """Statistics of the whole box of a planted set."""
-    _, _, consensus = prepare(planted)
+    _, consensus = prepare(planted)
     mask = FocusMask.whole(BOX, PIXEL_SIZE, soft_edge_angstrom=4.0)
     box = FocusBox.around(mask.data, PIXEL_SIZE, N_SHELLS)
     background = whole_consensus(consensus, KERNELS)
@@ -60,6 +60,6 @@ def test_same_seed_same_variance() -> None:
 
 def test_a_part_of_the_box_is_refused() -> None:
     """Statistics of a small region cannot be turned into maps of resampled particles."""
-    problem, _, _ = prepare(plant())
+    problem, _ = prepare(plant())
     with pytest.raises(ValueError, match="need the statistics of the whole box"):
         bootstrap_variance(problem.statistics.whole(), 10, KERNELS, np.random.default_rng(1))

@@ -1,5 +1,5 @@
 """The default path: classes are deviations from the consensus inside a small box.
 
-In reading order: `focus`, `deviation`, `prior`, `likelihood`, `sharded_statistics`, `subspace`,
-`mixture`, `incremental`, `em`, `strategy`.
+In reading order: `focus`, `deviation`, `prior`, `likelihood`, `sharded_statistics`, `problem`,
+`subspace`, `mixture`, `incremental`, `em`, `strategy`.
 """

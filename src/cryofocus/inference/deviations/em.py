@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from cryofocus.inference.deviations.deviation import Coefficients, DeviationPrior, DeviationSpace
+from cryofocus.inference.deviations.deviation import Coefficients, DeviationPrior
 from cryofocus.inference.deviations.incremental import InsertedSums, insert
 from cryofocus.inference.deviations.prior import (
     SpectrumModel,
@@ -22,7 +22,7 @@ from cryofocus.inference.deviations.prior import (
     correct_spectrum,
     narrow_support,
 )
-from cryofocus.inference.deviations.sharded_statistics import SpreadStatistics
+from cryofocus.inference.deviations.problem import FocusProblem
 from cryofocus.inference.posterior import (
     class_posteriors,
     class_weight_log_prior,
@@ -37,21 +37,6 @@ logger = logging.getLogger(__name__)
 PRIOR_CYCLES = 10
 SUPPORT_AFTER = (4, 7)
 MAX_HALVINGS = 4
-
-
-@dataclass(frozen=True, eq=False)
-class FocusProblem:
-    """What stays the same in all cycles and runs.
-
-    Attributes:
-        statistics: The data, and who computes with them.
-        space: What deviations can be.
-        support: Where the prior expects them before any is known.
-    """
-
-    statistics: SpreadStatistics
-    space: DeviationSpace
-    support: Float32[np.ndarray, "d d d"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,15 +76,11 @@ class EmState:
         return self.n_prior_cycles < PRIOR_CYCLES
 
 
-def init(
-    problem: FocusProblem,
-    posteriors: Float64[np.ndarray, "particle n_classes"],
-    spectrum: SpectrumModel,
-) -> EmState:
-    """Start from posteriors and from the problem's support."""
+def init(problem: FocusProblem, posteriors: Float64[np.ndarray, "particle n_classes"]) -> EmState:
+    """Start from posteriors, and from what the problem expects of deviations."""
     mixing = contrasts(estimate_class_weights(posteriors))
     nothing = np.zeros(len(posteriors))
-    return EmState(posteriors, None, spectrum, problem.support, mixing, nothing)
+    return EmState(posteriors, None, problem.spectrum, problem.support, mixing, nothing)
 
 
 def step(problem: FocusProblem, state: EmState) -> EmState:

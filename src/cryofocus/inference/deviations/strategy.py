@@ -15,19 +15,13 @@ from jaxtyping import Float32, Float64
 
 from cryofocus.arrays import AnyArray
 from cryofocus.consensus.background import Background
-from cryofocus.consensus.consensus import Consensus
 from cryofocus.consensus.residuals import whole_consensus
 from cryofocus.inference.deviations import em
-from cryofocus.inference.deviations.deviation import DeviationPrior, DeviationSpace
-from cryofocus.inference.deviations.focus import FocusBox, FocusPlan
+from cryofocus.inference.deviations.deviation import DeviationPrior
 from cryofocus.inference.deviations.incremental import InsertedSums
 from cryofocus.inference.deviations.mixture import fit_mixture
-from cryofocus.inference.deviations.prior import (
-    SpectrumModel,
-    consensus_spectrum,
-    consensus_support,
-)
-from cryofocus.inference.deviations.sharded_statistics import measure_statistics
+from cryofocus.inference.deviations.prior import SpectrumModel
+from cryofocus.inference.deviations.problem import FocusProblem, state_problem
 from cryofocus.inference.deviations.subspace import fit_subspace
 from cryofocus.inference.posterior import class_posteriors, random_posteriors
 from cryofocus.inference.references import scale_references
@@ -37,23 +31,18 @@ from cryofocus.kernels.contract import SliceSums
 
 logger = logging.getLogger(__name__)
 
-# A focus region smaller than a cube of so many pixels was hardly meant.
-SMALLEST_REGION_PIXELS = 3
-
 
 @dataclass(frozen=True, eq=False)
 class ResidualStrategy:
     """`Strategy` on the small-box statistics of residuals.
 
     Attributes:
-        problem: Statistics and space of deviations.
-        spectrum: Model of the prior's spectrum to start from.
+        problem: Statistics, space of deviations, and what is expected of them.
         settings: Of the classification.
         references: `(n_classes, d, d, d)` deviations the first run starts from, or None.
     """
 
-    problem: em.FocusProblem
-    spectrum: SpectrumModel
+    problem: FocusProblem
     settings: ClassifierSettings
     references: Float32[np.ndarray, "n_classes d d d"] | None = None
 
@@ -81,7 +70,7 @@ class ResidualStrategy:
 
     def begin(self, posteriors: Float64[np.ndarray, "particle n_classes"]) -> em.EmState:
         """Start from given posteriors; what is known of the prior starts anew."""
-        return em.init(self.problem, posteriors, self.spectrum)
+        return em.init(self.problem, posteriors)
 
     def judge(
         self, deviations: Float32[np.ndarray, "n_classes d d d"]
@@ -99,7 +88,8 @@ class ResidualStrategy:
         # K classes span K - 1 dimensions; one more lets the mixture choose.
         n_dimensions = 1 if n_classes == 2 else n_classes
         problem = self.problem
-        prior = DeviationPrior(self.spectrum.for_search(), problem.support, np.eye(n_dimensions))
+        spectrum = problem.spectrum.for_search()
+        prior = DeviationPrior(spectrum, problem.support, np.eye(n_dimensions))
         subspace = fit_subspace(problem.statistics, problem.space, prior, generator)
         logger.info(
             "run %d: subspace after %d cycles, information per image %s",
@@ -165,64 +155,21 @@ class ResidualStrategy:
 
 def prepare_residual(prepared: Prepared) -> ResidualStrategy:
     """Compare residuals from the consensus (strategies residual and global)."""
-    background = whole_consensus(prepared.consensus, prepared.kernels)
-    return prepare_deviations(prepared, prepared.consensus, background)
+    ground = prepared.ground
+    return prepare_deviations(prepared, whole_consensus(ground.consensus, ground.kernels))
 
 
-def prepare_deviations(
-    prepared: Prepared, consensus: Consensus, background: Background
-) -> ResidualStrategy:
-    """Take the small-box statistics of every particle: one pass over the images.
+def prepare_deviations(prepared: Prepared, background: Background) -> ResidualStrategy:
+    """Take the statistics of every particle, and scale the maps given to start from.
 
     Args:
         prepared: What every strategy starts from.
-        consensus: Its consensus, with the noise under which classes are compared.
         background: What is taken out of the images.
     """
-    images, n_shells = consensus.images, prepared.n_shells
-    reach = int(np.ceil(n_shells * images.stretch))
-    box = FocusBox.around(prepared.mask.data, images.particles.pixel_size_angstrom, reach)
-    plan = FocusPlan(box, n_shells, prepared.settings.storage)
-    _log_plan(prepared, plan, background.n_columns)
-    with prepared.monitor.stage("statistics", len(images)) as advance:
-        statistics = measure_statistics(
-            background,
-            consensus.image_model,
-            plan,
-            allocate=prepared.allocate,
-            advance=advance,
-        )
-    reach = min(statistics.band.n_shells, _prior_shells(n_shells, box))
-    space = DeviationSpace(box, reach, images.workers, prepared.kernels.send)
-    inside = box.cut(consensus.map.full)
-    spectrum, support = consensus_spectrum(space, inside), consensus_support(space, inside)
-    problem = em.FocusProblem(statistics, space, support)
-    references = None
+    settings, volume = prepared.settings, prepared.ground.consensus.map.full
+    problem = state_problem(prepared.ground, background, settings.storage)
+    box, references = problem.space.box, None
     if prepared.references:
-        scaled = scale_references(prepared.references, consensus.map.full)
-        references = np.stack([box.mask * (box.cut(volume) - inside) for volume in scaled])
-    return ResidualStrategy(problem, spectrum, prepared.settings, references)
-
-
-def _prior_shells(n_shells: int, box: FocusBox) -> int:
-    """Shells of the padded small box that lie within the band; beyond, only leakage is."""
-    return int(np.ceil(n_shells * box.edge / box.sampled_box))
-
-
-def _log_plan(prepared: Prepared, plan: FocusPlan, n_columns: int) -> None:
-    particles = prepared.consensus.images.particles
-    volume = float(plan.box.mask.sum()) * plan.box.voxel_size_angstrom**3
-    smallest = SMALLEST_REGION_PIXELS * particles.pixel_size_angstrom
-    if volume < smallest**3:
-        logger.warning(
-            "the focus region holds %.0f Å^3, less than a cube of %.1f Å: too small for what the "
-            "images resolve. Radius and centre are in Å, not in voxels; check them.",
-            volume,
-            smallest,
-        )
-    logger.info(
-        "small box of %d voxels instead of %d; the statistics take %.2f GB",
-        plan.box.diameter,
-        particles.box,
-        plan.n_bytes(len(particles), n_columns) / 1e9,
-    )
+        inside, scaled = box.cut(volume), scale_references(prepared.references, volume)
+        references = np.stack([box.mask * (box.cut(one) - inside) for one in scaled])
+    return ResidualStrategy(problem, settings, references)

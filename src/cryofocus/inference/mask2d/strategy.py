@@ -174,23 +174,23 @@ class Mask2dStrategy:
 
 def prepare_mask2d(prepared: Prepared) -> Mask2dStrategy:
     """Whiten every image once and project the region along every view."""
-    settings = prepared.settings
-    with prepared.monitor.stage("whitening", len(prepared.consensus.images)) as advance:
+    settings, ground = prepared.settings, prepared.ground
+    with ground.monitor.stage("whitening", len(ground.consensus.images)) as advance:
         images = whiten_images(
-            prepared.consensus, prepared.n_shells, allocate=prepared.allocate, advance=advance
+            ground.consensus, ground.n_shells, allocate=ground.allocate, advance=advance
         )
     box = images.reference_box
-    if prepared.solvent is None:
+    if ground.solvent is None:
         envelope = inscribed_sphere(box, images.voxel_size_angstrom)
     else:
-        envelope = resample_mask(prepared.solvent, box)
-    references = scale_references(prepared.references, prepared.consensus.map.full)
+        envelope = resample_mask(ground.solvent, box)
+    references = scale_references(prepared.references, ground.consensus.map.full)
     search = prepare_residual(prepared).search if settings.resolved_start == "subspace" else None
     return Mask2dStrategy(
         images=images,
         region=_project_region(prepared),
-        half_set=prepared.half_set,
-        kernels=prepared.kernels,
+        half_set=ground.half_set,
+        kernels=ground.kernels,
         settings=settings,
         envelope=envelope,
         references=tuple(sample_map(m, box) for m in references),
@@ -199,14 +199,12 @@ def prepare_mask2d(prepared: Prepared) -> Mask2dStrategy:
 
 
 def _project_region(prepared: Prepared) -> ProjectedRegion:
-    settings, mask = prepared.settings, prepared.mask
-    images = prepared.consensus.images
+    settings, ground = prepared.settings, prepared.ground
+    mask, images = ground.mask, ground.consensus.images
     if mask.radius_angstrom is not None:
         settings.require_region("sphere")
         return project_sphere(images, mask, settings.circle_edge_angstrom)
     settings.require_region("mask file")
     box = images.particles.box
-    shadows = prepared.allocate((len(images), box, box), np.float32)
-    return project_mask(
-        images, mask.data, settings.projection_threshold, prepared.kernels, shadows
-    )
+    shadows = ground.allocate((len(images), box, box), np.float32)
+    return project_mask(images, mask.data, settings.projection_threshold, ground.kernels, shadows)

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int
 
+from cryofocus.consensus.ground import Ground
 from cryofocus.inference.deviations.deviation import DeviationPrior
-from cryofocus.inference.deviations.em import FocusProblem
-from cryofocus.inference.deviations.prior import SpectrumModel
+from cryofocus.inference.deviations.problem import FocusProblem, state_problem
 from cryofocus.inference.deviations.sharded_statistics import SpreadStatistics, hold
-from cryofocus.inference.deviations.strategy import prepare_residual
 from cryofocus.inference.deviations.subspace import Subspace, fit_subspace
-from cryofocus.inference.strategy import Prepared
 from cryofocus.inference.variability.latent import (
     count_real_axes,
     localise,
@@ -55,22 +53,22 @@ class Variability:
         return float(np.corrcoef(maps)[0, 1]) if maps.any(axis=1).all() else 0.0
 
 
-def explore_region(prepared: Prepared, n_dimensions: int) -> Variability:
+def explore_region(ground: Ground, n_dimensions: int, seed: int) -> Variability:
     """Find the principal deviations of a region and count those that are real.
 
     Args:
-        prepared: Images, consensus, region, half sets; of the settings the seed.
+        ground: Images, consensus, region and half sets.
         n_dimensions: Axes to look for.
+        seed: Of the random starts.
     """
-    strategy = prepare_residual(prepared)
-    problem, spectrum = strategy.problem, strategy.spectrum
-    half_sets = [np.flatnonzero(prepared.half_set == number) for number in (1, 2)]
+    problem = state_problem(ground)
+    half_sets = [np.flatnonzero(ground.half_set == number) for number in (1, 2)]
     everything = np.arange(len(problem.statistics))
     fits = []
-    with prepared.monitor.stage("subspaces", 3) as advance:
+    with ground.monitor.stage("subspaces", 3) as advance:
         for stream, rows in enumerate((everything, *half_sets)):
-            generator = np.random.default_rng([prepared.settings.seed, stream])
-            fits.append(_fit(problem, spectrum, rows, n_dimensions, generator))
+            generator = np.random.default_rng([seed, stream])
+            fits.append(_fit(problem, rows, n_dimensions, generator))
             advance()
     whole, *own = fits
     halves = tuple(
@@ -83,12 +81,11 @@ def explore_region(prepared: Prepared, n_dimensions: int) -> Variability:
 
 def _fit(
     problem: FocusProblem,
-    spectrum: SpectrumModel,
     rows: Int[np.ndarray, " m"],
     n_dimensions: int,
     generator: np.random.Generator,
 ) -> Subspace:
-    prior = DeviationPrior(spectrum.for_search(), problem.support, np.eye(n_dimensions))
+    prior = DeviationPrior(problem.spectrum.for_search(), problem.support, np.eye(n_dimensions))
     return strongest_first(
         fit_subspace(_take(problem.statistics, rows), problem.space, prior, generator)
     )

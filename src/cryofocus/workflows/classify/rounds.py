@@ -16,13 +16,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float64
 
+from cryofocus.consensus.ground import Allocate
 from cryofocus.consensus.preparation import assign_half_sets, prepare_images
 from cryofocus.data.images import ImageReader
 from cryofocus.data.particles import ParticleSet
 from cryofocus.execution.contract import Executor
 from cryofocus.execution.monitor import Advance, Arrays, Monitor
 from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
-from cryofocus.inference.strategy import Allocate
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.shells import shell_resolution_angstrom
 from cryofocus.poses.by_class import ClassReferences, Membership, refine_by_class

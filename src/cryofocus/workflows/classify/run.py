@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from cryofocus.consensus.ground import Allocate
 from cryofocus.data.images import ImageReader
 from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import ClusterError, DeviceError, InputError, Interrupted, SettingError
 from cryofocus.inference.classifier import ClassificationResult
-from cryofocus.inference.strategy import Allocate
 from cryofocus.poses.accuracy import measure_accuracy
 from cryofocus.version import __version__
 from cryofocus.workflows.classify.findings import log_findings, warn_about_poses

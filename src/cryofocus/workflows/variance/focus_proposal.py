@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from cryofocus.arrays import Volume
+from cryofocus.consensus.ground import Ground
 from cryofocus.data.mask import FocusMask
 from cryofocus.errors import RegionError
-from cryofocus.inference.strategy import Prepared
 from cryofocus.inference.variability.states import MAX_STATES, StatesEstimate, estimate_states
 from cryofocus.inference.variability.variability import Variability, explore_region
 from cryofocus.maps.variance_regions import (
@@ -34,25 +34,25 @@ NOISE_SIGMA = 5.0
 
 
 def propose_focus(
-    prepared: Prepared, found: Variability, table: Path, settings: VarianceSettings
+    ground: Ground, found: Variability, table: Path, settings: VarianceSettings
 ) -> Iterator[ProposedFocus]:
     """Yield spheres around what varies, the one that holds most variance first.
 
     Args:
-        prepared: Images and consensus; its mask is the region of the particle.
+        ground: Images and consensus; its mask is the region of the particle.
         found: What varies in the particle.
         table: Particle table, for the commands.
         settings: How many to propose, and what counts.
     """
     if found.n_axes == 0:
         return
-    particles, deviations = prepared.consensus.images.particles, sample_deviations(found)
+    particles, deviations = ground.consensus.images.particles, sample_deviations(found)
     voxel = particles.pixel_size_angstrom * particles.box / len(deviations[0])
     variance = (deviations**2).sum(axis=0, dtype=np.float32)
     basins = find_basins(variance, voxel, settings)
     regions = join_regions(basins, deviations, voxel, settings.join_angstrom)
     for number, region in enumerate(regions[: settings.n_spheres], start=1):
-        mask = _draw_sphere(region, prepared)
+        mask = _draw_sphere(region, ground)
         if mask is None:
             logger.warning(
                 "region %d at %s Å from the box centre reaches the edge of the box; no sphere "
@@ -61,8 +61,8 @@ def propose_focus(
                 ", ".join(f"{value:.0f}" for value in region.centre_angstrom),
             )
             continue
-        inside = explore_region(replace(prepared, mask=mask), REGION_DIMENSIONS)
-        generator = np.random.default_rng([prepared.settings.seed, number])
+        inside = explore_region(replace(ground, mask=mask), REGION_DIMENSIONS, settings.seed)
+        generator = np.random.default_rng([settings.seed, number])
         states = estimate_states(inside.halves, generator)
         yield ProposedFocus(
             mask=mask,
@@ -100,9 +100,9 @@ def find_basins(
     )
 
 
-def _draw_sphere(region: VariableRegion, prepared: Prepared) -> FocusMask | None:
+def _draw_sphere(region: VariableRegion, ground: Ground) -> FocusMask | None:
     """Draw the sphere on the particles' grid, no larger than the box; None where none fits."""
-    particles, origin = prepared.consensus.images.particles, prepared.mask.origin_angstrom
+    particles, origin = ground.consensus.images.particles, ground.mask.origin_angstrom
     voxel, middle = particles.pixel_size_angstrom, particles.box // 2
     centre = [
         offset + middle * voxel + first

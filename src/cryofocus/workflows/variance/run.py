@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from cryofocus.consensus.consensus import estimate_consensus
+from cryofocus.consensus.ground import Ground
 from cryofocus.consensus.preparation import assign_half_sets, prepare_images
 from cryofocus.consensus.resolution import choose_shells
 from cryofocus.data.images import ImageReader
 from cryofocus.data.mask import FocusMask
-from cryofocus.inference.deviations.strategy import prepare_residual
-from cryofocus.inference.settings import ClassifierSettings
-from cryofocus.inference.strategy import Prepared
+from cryofocus.inference.deviations.problem import state_problem
 from cryofocus.inference.variability.latent import locate_particles
 from cryofocus.inference.variability.resampling import BootstrapVariance, bootstrap_variance
 from cryofocus.inference.variability.variability import Variability, explore_region
@@ -72,11 +71,11 @@ def variance(
     settings, output = settings or VarianceSettings(), Path(output)
     KIND.require_usable(output, overwrite=overwrite)
     inputs = read_variance_inputs(particles, settings)
-    prepared = _prepare(inputs, settings, progress or SilentProgress())
-    found = explore_region(prepared, settings.n_dimensions)
-    proposals = tuple(propose_focus(prepared, found, Path(particles), settings))
-    bootstrap = _bootstrap(prepared, found, settings)
-    result = _compose(output, prepared, found, bootstrap, proposals, settings)
+    ground = _prepare(inputs, settings, progress or SilentProgress())
+    found = explore_region(ground, settings.n_dimensions, settings.seed)
+    proposals = tuple(propose_focus(ground, found, Path(particles), settings))
+    bootstrap = _bootstrap(ground, found, settings)
+    result = _compose(output, ground, found, bootstrap, proposals, settings)
     if found.n_axes == 0:
         logger.warning(
             "nothing varies that both half sets agree on: no region is proposed. There may be "
@@ -88,7 +87,7 @@ def variance(
     return result
 
 
-def _prepare(inputs: VarianceInputs, settings: VarianceSettings, progress: Progress) -> Prepared:
+def _prepare(inputs: VarianceInputs, settings: VarianceSettings, progress: Progress) -> Ground:
     """Reconstruct the consensus and choose the resolution at which differences are looked for."""
     table = inputs.particles
     threads = settings.threads or available_threads()
@@ -109,37 +108,27 @@ def _prepare(inputs: VarianceInputs, settings: VarianceSettings, progress: Progr
     n_shells = choose_shells(consensus, settings.max_resolution_angstrom)
     if settings.max_resolution_angstrom is None:
         n_shells = min(n_shells, BOX_PER_RESOLUTION)
-    return Prepared(
-        # Of these only the seed is used: how many classes there are is to be found out.
-        settings=ClassifierSettings(n_classes=2, seed=settings.seed),
-        consensus=consensus,
-        mask=inputs.region,
-        half_set=half_set,
-        n_shells=n_shells,
-        kernels=kernels,
-        monitor=monitor,
-        allocate=np.empty,
-    )
+    return Ground(consensus, inputs.region, half_set, n_shells, kernels, monitor)
 
 
 def _bootstrap(
-    prepared: Prepared, found: Variability, settings: VarianceSettings
+    ground: Ground, found: Variability, settings: VarianceSettings
 ) -> BootstrapVariance | None:
     """Resample the particles, if asked for."""
     if settings.n_bootstrap == 0:
         return None
     statistics = found.problem.statistics.whole()
     if not statistics.box.is_whole:
-        particles = prepared.consensus.images.particles
+        particles = ground.consensus.images.particles
         grid = (particles.box, particles.pixel_size_angstrom)
         whole = FocusMask.whole(*grid, soft_edge_angstrom=SOFT_EDGE_ANGSTROM)
-        statistics = prepare_residual(replace(prepared, mask=whole)).problem.statistics.whole()
+        statistics = state_problem(replace(ground, mask=whole)).statistics.whole()
     generator = np.random.default_rng([settings.seed, settings.n_bootstrap])
-    with prepared.monitor.stage("bootstrap", settings.n_bootstrap) as advance:
+    with ground.monitor.stage("bootstrap", settings.n_bootstrap) as advance:
         return bootstrap_variance(
             statistics,
             settings.n_bootstrap,
-            prepared.kernels,
+            ground.kernels,
             generator,
             advance=advance,
         )
@@ -147,25 +136,25 @@ def _bootstrap(
 
 def _compose(
     folder: Path,
-    prepared: Prepared,
+    ground: Ground,
     found: Variability,
     bootstrap: BootstrapVariance | None,
     proposals: tuple[ProposedFocus, ...],
     settings: VarianceSettings,
 ) -> VarianceResult:
     """Gather what was found as plain numbers and maps."""
-    particles, edge = prepared.consensus.images.particles, fine_edge(found)
+    particles, edge = ground.consensus.images.particles, fine_edge(found)
     grid = (particles.box, particles.pixel_size_angstrom)
     map_of_variance = sample_variance(found, edge)
-    excess = None if bootstrap is None else sample_bootstrap(bootstrap, prepared.mask.data, edge)
+    excess = None if bootstrap is None else sample_bootstrap(bootstrap, ground.mask.data, edge)
     voxel = particles.pixel_size_angstrom * particles.box / edge
     basins = find_basins(map_of_variance, voxel, settings)
     power = (found.deviations.astype(np.float64) ** 2).sum(axis=(1, 2, 3))
     latent = locate_particles(found.subspace)
     return VarianceResult(
         folder=folder,
-        resolution_angstrom=shell_resolution_angstrom(prepared.n_shells, *grid),
-        consensus=prepared.consensus.map.full,
+        resolution_angstrom=shell_resolution_angstrom(ground.n_shells, *grid),
+        consensus=ground.consensus.map.full,
         pixel_size_angstrom=particles.pixel_size_angstrom,
         variance=map_of_variance,
         bootstrap=excess,

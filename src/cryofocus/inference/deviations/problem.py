@@ -1,0 +1,97 @@
+"""What is to be found: statistics of the images, and where and how large deviations may be."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+from cryofocus.consensus.background import Background
+from cryofocus.consensus.ground import Ground
+from cryofocus.consensus.residuals import whole_consensus
+from cryofocus.inference.deviations.deviation import DeviationSpace
+from cryofocus.inference.deviations.focus import FocusBox, FocusPlan
+from cryofocus.inference.deviations.prior import (
+    SpectrumModel,
+    consensus_spectrum,
+    consensus_support,
+)
+from cryofocus.inference.deviations.sharded_statistics import SpreadStatistics, measure_statistics
+from cryofocus.inference.settings import Storage
+
+logger = logging.getLogger(__name__)
+
+# A focus region smaller than a cube of so many pixels was hardly meant.
+SMALLEST_REGION_PIXELS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class FocusProblem:
+    """What stays the same in all cycles and runs.
+
+    Attributes:
+        statistics: The data, and who computes with them.
+        space: What deviations can be.
+        support: Where the prior expects them before any is known.
+        spectrum: The prior's spectrum before any is known.
+    """
+
+    statistics: SpreadStatistics
+    space: DeviationSpace
+    support: Float32[np.ndarray, "d d d"]
+    spectrum: SpectrumModel
+
+
+def state_problem(
+    ground: Ground, background: Background | None = None, storage: Storage = "float32"
+) -> FocusProblem:
+    """Take the small-box statistics of every particle: one pass over the images.
+
+    Args:
+        ground: Particles, consensus and region; classes are compared under its noise.
+        background: What is taken out of the images; the consensus if left out.
+        storage: How the statistics are kept.
+    """
+    consensus, n_shells = ground.consensus, ground.n_shells
+    background = background or whole_consensus(consensus, ground.kernels)
+    images = consensus.images
+    reach = int(np.ceil(n_shells * images.stretch))
+    box = FocusBox.around(ground.mask.data, images.particles.pixel_size_angstrom, reach)
+    plan = FocusPlan(box, n_shells, storage)
+    _log_plan(ground, plan, background.n_columns)
+    with ground.monitor.stage("statistics", len(images)) as advance:
+        statistics = measure_statistics(
+            background, consensus.image_model, plan, allocate=ground.allocate, advance=advance
+        )
+    reach = min(statistics.band.n_shells, _prior_shells(n_shells, box))
+    space = DeviationSpace(box, reach, images.workers, ground.kernels.send)
+    inside = box.cut(consensus.map.full)
+    return FocusProblem(
+        statistics, space, consensus_support(space, inside), consensus_spectrum(space, inside)
+    )
+
+
+def _prior_shells(n_shells: int, box: FocusBox) -> int:
+    """Shells of the padded small box that lie within the band; beyond, only leakage is."""
+    return int(np.ceil(n_shells * box.edge / box.sampled_box))
+
+
+def _log_plan(ground: Ground, plan: FocusPlan, n_columns: int) -> None:
+    particles = ground.consensus.images.particles
+    volume = float(plan.box.mask.sum()) * plan.box.voxel_size_angstrom**3
+    smallest = SMALLEST_REGION_PIXELS * particles.pixel_size_angstrom
+    if volume < smallest**3:
+        logger.warning(
+            "the focus region holds %.0f Å^3, less than a cube of %.1f Å: too small for what the "
+            "images resolve. Radius and centre are in Å, not in voxels; check them.",
+            volume,
+            smallest,
+        )
+    logger.info(
+        "small box of %d voxels instead of %d; the statistics take %.2f GB",
+        plan.box.diameter,
+        particles.box,
+        plan.n_bytes(len(particles), n_columns) / 1e9,
+    )
