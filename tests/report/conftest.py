@@ -33,6 +33,7 @@ class RunPlan:
     classes_found: bool = True
     converged: bool = True
     hostile: str = ""
+    findings: tuple[job.Finding, ...] = ()
     warnings: tuple[str, ...] = ()
     agreement: float = 0.968
     settings: str = ""
@@ -183,6 +184,7 @@ def make_record(plan: RunPlan) -> job.JobRecord:
             else "The particles do not differ inside the focus beyond what noise explains."
         )
         + plan.hostile,
+        findings=plan.findings,
         warnings=plan.warnings,
         contrast=job.Contrast(sign=-1, how="measured on 500 particles"),
         cycles=15,

@@ -47,6 +47,9 @@ from cryofocus.maths.shells import shell_resolution_angstrom
 
 logger = logging.getLogger(__name__)
 
+# Posteriors that exceed chance by less than this are those of guessing.
+BETTER_THAN_CHANCE = 0.05
+
 
 @dataclass(frozen=True, eq=False)
 class RunResult:
@@ -106,10 +109,20 @@ class ClassificationResult:
         return np.asarray(self.posteriors.mean(axis=0))
 
     @property
+    def mean_highest_posterior(self) -> float:
+        """Posterior of each particle's most probable class, averaged over the particles."""
+        return float(self.posteriors.max(axis=1).mean())
+
+    @property
+    def guessing_posterior(self) -> float:
+        """Mean highest posterior up to which nothing was found: chance, and a little more."""
+        chance = max(self.class_weights.max(), 1 / self.posteriors.shape[1])
+        return float(chance + BETTER_THAN_CHANCE)
+
+    @property
     def classes_found(self) -> bool:
-        """Whether images can be told apart: False where posteriors hardly leave 1/K."""
-        largest = self.posteriors.max(axis=1).mean()
-        return bool(largest > max(self.class_weights.max(), 1 / self.posteriors.shape[1]) + 0.05)
+        """Whether images can be told apart: False where posteriors are no better than chance."""
+        return self.mean_highest_posterior > self.guessing_posterior
 
 
 @dataclass(frozen=True, eq=False)

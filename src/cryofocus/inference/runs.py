@@ -25,6 +25,11 @@ class RunComparison:
     agreement: Float32[np.ndarray, " particle"]
     pairs: tuple[tuple[int, int, float], ...]
 
+    @property
+    def mean_agreement(self) -> float | None:
+        """Fraction of particles two runs agree on, averaged over all pairs; None for one run."""
+        return float(np.mean([pair[2] for pair in self.pairs])) if self.pairs else None
+
 
 def compare_runs(
     posteriors: list[Float64[np.ndarray, "particle n_classes"]], scores: list[float]

@@ -2,42 +2,80 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from cryofocus.report.run import tables, words
-from cryofocus.report.run.results import RunResults, read_results
+from cryofocus.report.run.results import read_results
 from cryofocus.workflows.run.directory import RunDirectory
-from cryofocus.workflows.run.job import PoseSummary
+from cryofocus.workflows.run.job import Finding, FindingCode, PoseSummary, Severity
 
 Build = Callable[..., RunDirectory]
 
 
-def findings(results: RunResults) -> str:
-    """Join all doubts."""
-    return " | ".join(f"{doubt.finding} {doubt.action}" for doubt in words.advice(results))
+def finding(code: FindingCode, severity: Severity, text: str = "So it is.") -> Finding:
+    """A judgement of a run."""
+    return Finding(code=code, severity=severity, text=text)
 
 
 def test_clear_result_raises_no_doubt(build_run: Build) -> None:
-    """Three agreeing converged runs with certain particles need no advice."""
-    results = read_results(build_run())
-    assert words.headline(results) == "2 classes found"
-    assert words.advice(results) == []
-    assert "Independent random starts led to the same classes." in words.sentences(results)
+    """What a run noted in its own favour is told, and makes its figures good."""
+    found = (
+        finding(FindingCode.CERTAIN_POSTERIORS, Severity.NOTE, "Sure."),
+        finding(FindingCode.RUNS_AGREE, Severity.NOTE, "The same classes."),
+    )
+    results = read_results(build_run(findings=found))
+    assert words.headline(results.job) == "2 classes found"
+    assert words.doubts(results.job) == []
+    assert words.sentences(results)[:2] == ["Sure.", "The same classes."]
     tones = [figure.tone for figure in words.key_figures(results)]
     assert tones == ["good", "good", "plain", "plain", "plain"]
 
 
+def test_severity_decides_the_tone(build_run: Build) -> None:
+    """Advice makes a figure fair and a warning poor; both are listed in the run's own words."""
+    found = (
+        finding(FindingCode.UNCERTAIN_POSTERIORS, Severity.ADVICE, "Use weights."),
+        finding(FindingCode.RUNS_DISAGREE, Severity.WARNING, "Raise --runs."),
+    )
+    results = read_results(build_run(findings=found, warnings=("The disk is slow.",)))
+    assert [figure.tone for figure in words.key_figures(results)][:2] == ["fair", "poor"]
+    assert [text for _, text in words.doubts(results.job)] == [
+        "Use weights.",
+        "Raise --runs.",
+        "The disk is slow.",
+    ]
+
+
 def test_no_classes_claims_nothing(build_run: Build) -> None:
-    """Without classes nothing is called good or bad, and the advice says what to try."""
-    results = read_results(build_run(classes_found=False, certainty=0.0))
-    assert words.headline(results) == "No classes were found"
+    """Without classes nothing is called good or bad."""
+    found = (finding(FindingCode.NO_CLASSES, Severity.WARNING, "Check the poses."),)
+    results = read_results(build_run(classes_found=False, certainty=0.0, findings=found))
+    assert words.headline(results.job) == "No classes were found"
     assert {figure.tone for figure in words.key_figures(results)} == {"plain"}
     assert "do not describe different structures" in words.sentences(results)[0]
-    assert findings(results).startswith("No classes were found in this region. Check in view.cxc")
-    assert "true class" not in " ".join(words.sentences(results))
+    assert words.doubts(results.job) == [(Severity.WARNING, "Check the poses.")]
+
+
+def test_runs_of_earlier_versions_are_shown_without_judgement(build_run: Build) -> None:
+    """A job.json without findings still opens; its figures are neither good nor bad."""
+    directory = build_run()
+    content = json.loads(directory.job.read_text())
+    del content["findings"]
+    directory.job.write_text(json.dumps(content))
+    results = read_results(directory)
+    assert results.job.findings == ()
+    assert {figure.tone for figure in words.key_figures(results)} == {"plain"}
+
+
+def test_single_run_has_no_agreement(build_run: Build) -> None:
+    """The agreement of one run is a dash, and the run is not called the best."""
+    results = read_results(build_run(n_runs=1))
+    assert words.key_figures(results)[1].value == "–"
+    assert words.sentences(results)[0].startswith("The run ended after 15 cycles")
 
 
 def test_poses_that_moved_are_told_of(build_run: Build) -> None:
@@ -58,42 +96,6 @@ def test_poses_that_moved_are_told_of(build_run: Build) -> None:
     still = moved.model_copy(update={"angle_error_degrees": 0.0})
     job = results.job.model_copy(update={"poses": still})
     assert "scaffold over 3 rounds" in words.sentences(replace(results, job=job))[0]
-
-
-def test_single_run_is_a_doubt(build_run: Build) -> None:
-    """One run alone cannot tell whether another start would agree."""
-    results = read_results(build_run(n_runs=1))
-    assert "With a single run nobody knows" in findings(results)
-    assert words.key_figures(results)[1].value == "–"
-    assert words.sentences(results)[1].startswith("The run ended after 15 cycles")
-
-
-def test_unconverged_run_is_a_doubt(build_run: Build) -> None:
-    """A run that was stopped by the number of cycles asks for more."""
-    assert "Give more with --cycles." in findings(read_results(build_run(converged=False)))
-
-
-def test_disagreeing_runs_are_a_doubt(build_run: Build) -> None:
-    """Runs that disagree are said to be one of several divisions."""
-    results = read_results(build_run(agreement=0.55))
-    assert "The runs put only 55% of the particles alike." in findings(results)
-    assert "different classes" in words.sentences(results)[-1]
-
-
-def test_uncertain_particles_are_a_doubt(build_run: Build) -> None:
-    """Low posteriors warn against taking single assignments for facts."""
-    results = read_results(build_run(n_classes=3, certainty=0.5))
-    assert "Most particles are uncertain (mean highest posterior 0." in findings(results)
-
-
-def test_tiny_class_is_a_doubt(build_run: Build) -> None:
-    """A class of less than one percent is named."""
-    directory = build_run()
-    table = directory.classes.read_text().splitlines()
-    cells = table[2].split(",")
-    cells[2] = "0.004"
-    directory.classes.write_text("\n".join([*table[:2], ",".join(cells)]) + "\n")
-    assert "Class 2 holds 0.4% of the particles." in findings(read_results(directory))
 
 
 def test_population_bars_fit_their_column(build_run: Build) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,9 +14,18 @@ from cryofocus.data.images import ImageReader
 from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.kernels.select import select_kernels
-from cryofocus.workflows.classify.findings import describe_findings, log_findings, near_identical
+from cryofocus.poses.accuracy import PoseAccuracy
+from cryofocus.workflows.classify.findings import (
+    describe_result,
+    judge,
+    judge_memory,
+    judge_poses,
+    log_findings,
+)
 from cryofocus.workflows.classify.inputs import Inputs, read_inputs
+from cryofocus.workflows.classify.related_classes import find_identical_classes
 from cryofocus.workflows.classify.request import ClassifyRequest
+from cryofocus.workflows.run.job import Finding, FindingCode, Severity
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
 
 SETTINGS = ClassifierSettings(n_classes=2, n_runs=2)
@@ -34,14 +44,12 @@ def result(inputs: Inputs) -> ClassificationResult:
     return classifier.fit(inputs.particles, ImageReader(inputs.particles), inputs.mask)
 
 
-def warnings(
-    result: ClassificationResult, inputs: Inputs, caplog: pytest.LogCaptureFixture
-) -> list[str]:
-    """What is logged as a warning."""
-    caplog.clear()
-    with caplog.at_level(logging.WARNING, logger="cryofocus"):
-        log_findings(result, inputs, SETTINGS)
-    return caplog.messages
+def judged(
+    result: ClassificationResult, inputs: Inputs, severity: Severity = Severity.WARNING
+) -> dict[FindingCode, Finding]:
+    """Findings of a severity by their code."""
+    found = judge(result, inputs.particles, inputs.mask, SETTINGS.invert)
+    return {finding.code: finding for finding in found if finding.severity is severity}
 
 
 def with_posteriors(
@@ -52,58 +60,100 @@ def with_posteriors(
     return replace(result, posteriors=posteriors / posteriors.sum(axis=1, keepdims=True))
 
 
-def test_sound_result_has_no_warnings(
-    result: ClassificationResult, inputs: Inputs, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Two different classes on which the runs agree are reported without a warning."""
-    assert warnings(result, inputs, caplog) == []
-    assert describe_findings(result).startswith("Found 2 classes of ")
-    assert "2 independent runs agree on 100 % of them" in describe_findings(result)
+def test_sound_result_has_no_warnings(result: ClassificationResult, inputs: Inputs) -> None:
+    """Two different classes on which the runs agree are noted to be so, without a warning."""
+    assert judged(result, inputs) == judged(result, inputs, Severity.ADVICE) == {}
+    notes = judged(result, inputs, Severity.NOTE)
+    assert set(notes) == {FindingCode.CERTAIN_POSTERIORS, FindingCode.RUNS_AGREE}
+    assert notes[FindingCode.RUNS_AGREE].figures == {"agreement": 1.0, "threshold": 0.95}
+    assert describe_result(result).startswith("Found 2 classes of ")
+    assert "2 independent runs agree on 100 % of them" in describe_result(result)
 
 
-def test_guessing_is_called_so(
-    result: ClassificationResult, inputs: Inputs, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_guessing_is_called_so(result: ClassificationResult, inputs: Inputs) -> None:
     """Posteriors near 1/K give the verdict that nothing was found, and the advice."""
     half = np.full(len(result.posteriors), 0.5)
     flat = with_posteriors(result, [half + 0.01, half])
-    assert describe_findings(flat).startswith("No classes were found: the highest posterior of a")
-    assert any("no classes were found" in text for text in warnings(flat, inputs, caplog))
+    assert describe_result(flat).startswith("No classes were found: posteriors are barely better")
+    figures = judged(flat, inputs)[FindingCode.NO_CLASSES].figures
+    assert figures["mean_highest_posterior"] < figures["threshold"]
+    assert not judged(flat, inputs, Severity.NOTE)
 
 
-def test_empty_class_is_named(
-    result: ClassificationResult, inputs: Inputs, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("highest", "severity", "threshold"),
+    [(0.8, Severity.ADVICE, 0.9), (0.6, Severity.WARNING, 0.7)],
+)
+def test_uncertain_posteriors_are_judged_by_their_mean(
+    result: ClassificationResult,
+    inputs: Inputs,
+    highest: float,
+    severity: Severity,
+    threshold: float,
 ) -> None:
+    """Posteriors somewhat below certainty give advice, those not far from guessing a warning."""
+    first = np.where(np.arange(len(result.posteriors)) % 2, highest, 1 - highest)
+    found = judged(with_posteriors(result, [first, 1 - first]), inputs, severity)
+    finding = found[FindingCode.UNCERTAIN_POSTERIORS]
+    assert finding.figures["mean_highest_posterior"] == pytest.approx(highest)
+    assert finding.figures["threshold"] == threshold
+    assert f"{100 * highest:.0f} % of the particles are in their true class" in finding.text
+
+
+def test_empty_class_is_named(result: ClassificationResult, inputs: Inputs) -> None:
     """A class of less than a percent is named with its share."""
     nothing = np.full(len(result.posteriors), 1e-4)
     sparse = with_posteriors(result, [*result.posteriors.T, nothing])
     sparse = replace(sparse, maps=(*result.maps, result.maps[0]))
-    found = warnings(sparse, inputs, caplog)
-    assert [text for text in found if "class 3 is empty (0.01 % of the particles)" in text]
+    finding = judged(sparse, inputs)[FindingCode.EMPTY_CLASS]
+    assert finding.text.startswith("Class 3 is empty (0.01 % of the particles)")
+    assert finding.figures["weight"] < finding.figures["threshold"]
 
 
 def test_twins_are_named(result: ClassificationResult, inputs: Inputs) -> None:
     """Two classes with the same map are a pair, two different ones are not."""
-    assert near_identical(result, inputs.mask.data, [0, 1]) == []
+    assert find_identical_classes(result, inputs.mask.data, [0, 1]) == []
     third = with_posteriors(result, [*(result.posteriors.T / 2), result.posteriors[:, 0] / 2])
     twins = replace(third, maps=(*result.maps, result.maps[0]))
-    assert near_identical(twins, inputs.mask.data, [0, 1, 2]) == [(0, 2)]
+    (pair,) = find_identical_classes(twins, inputs.mask.data, [0, 1, 2])
+    assert (pair.first, pair.second) == (0, 2)
+    finding = judged(twins, inputs)[FindingCode.IDENTICAL_CLASSES]
+    assert finding.text.startswith("Classes 1 and 3 are nearly identical")
+    assert finding.figures["correlation"] > finding.figures["correlation_threshold"]
 
 
 def test_runs_that_disagree_or_do_not_converge_are_named(
-    result: ClassificationResult, inputs: Inputs, caplog: pytest.LogCaptureFixture
+    result: ClassificationResult, inputs: Inputs
 ) -> None:
-    """Poor agreement and a run that was cut short each give a warning with advice."""
-    comparison = replace(result.comparison, pairs=((0, 1, 0.6),))
+    """Agreement that is poor or not close, and a run that was cut short, are found with advice."""
     cut = replace(result.runs[1], converged=False, reason="stopped at the limit of 3 cycles")
-    poor = replace(result, comparison=comparison, runs=(result.runs[0], cut))
-    found = warnings(poor, inputs, caplog)
-    assert any("run 2 did not converge: stopped at the limit of 3 cycles" in t for t in found)
-    assert any("the runs agree on 60 % of the particles only" in t for t in found)
+    poor = replace(
+        result,
+        comparison=replace(result.comparison, pairs=((0, 1, 0.6),)),
+        runs=(result.runs[0], cut),
+    )
+    found = judged(poor, inputs)
+    assert found[FindingCode.NOT_CONVERGED].figures["run"] == 2
+    text = found[FindingCode.NOT_CONVERGED].text
+    assert text == "Run 2 did not converge: stopped at the limit of 3 cycles."
+    assert found[FindingCode.RUNS_DISAGREE].text.startswith(
+        "The runs assign only 60 % of the particles to the same class"
+    )
+    assert found[FindingCode.RUNS_DISAGREE].figures == {"agreement": 0.6, "threshold": 0.8}
+    fair = replace(result, comparison=replace(result.comparison, pairs=((0, 1, 0.9),)))
+    advice = judged(fair, inputs, Severity.ADVICE)[FindingCode.RUNS_DISAGREE]
+    assert "largely the same classes" in advice.text
+
+
+def test_single_run_is_advised_against(result: ClassificationResult, inputs: Inputs) -> None:
+    """One run alone cannot tell whether another start would agree."""
+    alone = replace(result, runs=result.runs[:1], comparison=replace(result.comparison, pairs=()))
+    assert "--runs 3" in judged(alone, inputs, Severity.ADVICE)[FindingCode.SINGLE_RUN].text
+    assert "a single run cannot say" in describe_result(alone)
 
 
 def test_weak_contrast_and_poor_half_sets_are_named(
-    result: ClassificationResult, inputs: Inputs, caplog: pytest.LogCaptureFixture
+    result: ClassificationResult, inputs: Inputs
 ) -> None:
     """An uncertain sign, random half sets and lopsided half sets each give a warning."""
     consensus = replace(result.consensus, skewness=0.1)
@@ -114,14 +164,25 @@ def test_weak_contrast_and_poor_half_sets_are_named(
         half_set=np.zeros(len(lopsided), np.int8),
         micrograph_of_particle=np.zeros(len(lopsided), np.int32),
     )
-    found = warnings(
+    found = judged(
         replace(result, consensus=consensus, half_set=lopsided),
         replace(inputs, particles=particles),
-        caplog,
     )
-    assert [text.split(":")[0] for text in found] == [
-        "the contrast sign is uncertain (skewness 0.10 of the consensus density)",
-        "half sets were drawn at random, because the table gives neither rlnRandomSubset nor "
+    assert [finding.text.split(".")[0].split(":")[0] for finding in found.values()] == [
+        "The contrast sign is uncertain (skewness 0",
+        "Half sets were drawn at random, because the table gives neither rlnRandomSubset nor "
         "several micrographs",
-        "one half set holds only 4 % of the particles",
+        "One half set holds only 4 % of the particles",
     ]
+
+
+def test_every_finding_is_logged_in_its_words(caplog: pytest.LogCaptureFixture) -> None:
+    """Warnings are logged as such, and the severity decides what is shown on the way."""
+    found = [*judge_memory(2.0, 1.0), *judge_poses(PoseAccuracy(1.0, 2.0, 5.0))]
+    note = found[0].model_copy(update={"severity": Severity.NOTE, "text": "All is well."})
+    with caplog.at_level(logging.INFO, logger="cryofocus"):
+        log_findings([*found, note])
+    assert caplog.messages == [*(finding.text for finding in found), note.text]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING", "INFO"]
+    assert all(math.isfinite(value) for finding in found for value in finding.figures.values())
+    assert [*judge_memory(2.0, None), *judge_poses(PoseAccuracy(0.0, 0.0, 0.0))] == []

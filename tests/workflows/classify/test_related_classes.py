@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -17,10 +16,11 @@ from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.kernels.select import select_kernels
 from cryofocus.maths.masks import sphere_mask
 from cryofocus.maths.symmetry import OperatorSet
-from cryofocus.workflows.classify.findings import log_findings
+from cryofocus.workflows.classify.findings import judge
 from cryofocus.workflows.classify.inputs import read_inputs
 from cryofocus.workflows.classify.related_classes import RelatedClasses, find_related_classes
 from cryofocus.workflows.classify.request import ClassifyRequest
+from cryofocus.workflows.run.job import FindingCode, Severity
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
 
 BOX, VOXEL, N_SHELLS = 32, 4.0, 10
@@ -88,7 +88,6 @@ def test_noise_is_no_pair() -> None:
 def test_a_classification_of_an_expanded_set_is_warned_of(
     small_set: SimulatedSet,
     ask: Callable[..., ClassifyRequest],
-    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Operators come from the poses; sound classes give no warning, a class and its image do."""
     inputs = read_inputs(ask(small_set))
@@ -106,16 +105,16 @@ def test_a_classification_of_an_expanded_set_is_warned_of(
     classifier = FocusedClassifier(settings, select_kernels("cpu", 2))
     result = classifier.fit(expanded, ImageReader(expanded), inputs.mask)
     assert all(len(set(result.half_set[k : k + 2])) == 1 for k in rows[::2])
-    caplog.clear()
-    with caplog.at_level(logging.WARNING, logger="cryofocus"):
-        log_findings(result, inputs, settings)
-    assert [r.message for r in caplog.records if r.levelno >= logging.WARNING] == []
+    found = judge(result, expanded, inputs.mask, settings.invert)
+    assert not [finding for finding in found if finding.severity is Severity.WARNING]
     # Turned by 180 degrees about z on an even box, whose plane 0 has no partner.
     turned = [np.roll(half[:, ::-1, ::-1], (1, 1), axis=(1, 2)) for half in result.maps[0].halves]
     image = replace(result.maps[0], halves=(turned[0], turned[1]))
-    with caplog.at_level(logging.WARNING, logger="cryofocus"):
-        log_findings(replace(result, maps=(result.maps[0], image)), inputs, settings)
-    assert any(
-        text.startswith("class 2 is the image of class 1 under operator 2 of the symmetry")
-        for text in caplog.messages
+    undone = replace(result, maps=(result.maps[0], image))
+    (finding,) = (
+        finding
+        for finding in judge(undone, expanded, inputs.mask, settings.invert)
+        if finding.code is FindingCode.UNDONE_EXPANSION
     )
+    assert finding.text.startswith("Class 2 is the image of class 1 under operator 2 of the symm")
+    assert finding.figures["quotient"] < finding.figures["threshold"]

@@ -19,6 +19,7 @@ from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.classify.run import classify
 from cryofocus.workflows.evaluate import evaluate
 from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.job import FindingCode
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
 from stopping import stopping_progress
 
@@ -89,10 +90,10 @@ def test_poses_that_follow_restore_the_classes(
 ) -> None:
     """Poses that are off cost most of kappa and are complained of; refined ones give it back."""
     fixed = classify(request_rounds(), tmp_path / "FIXED")
-    warnings = fixed.read_job().warnings
-    assert any(
-        "the poses seem to be off" in text and "--refine-poses" in text for text in warnings
+    (finding,) = (
+        finding for finding in fixed.read_job().findings if finding.code is FindingCode.POSES_OFF
     )
+    assert "--refine-poses" in finding.text
     assert fixed.read_job().poses is None
     assert not fixed.poses.exists()
     assert perturbed.kappa(refined) > max(0.9, perturbed.kappa(fixed) + 0.1)

@@ -18,6 +18,7 @@ from cryofocus.workflows.classify.run import classify
 from cryofocus.workflows.evaluate import evaluate
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.files import RUN_FILES, is_run_file
+from cryofocus.workflows.run.job import FindingCode
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
 
 Ask = Callable[..., ClassifyRequest]
@@ -106,7 +107,10 @@ def test_config_repeats_the_run(
     request = read_config(finished.config, {"memory_gb": 0.05})
     again = classify(request, Path("AGAIN"))
     assert "statistics lie on disk" in again.log.read_text()
-    assert "more than the 0.05 GB allowed" in again.read_job().warnings[0]
+    job = again.read_job()
+    assert "more than the 0.05 GB allowed" in job.findings[-1].text
+    assert job.findings[-1].text in again.log.read_text()
+    assert not {finding.text for finding in job.findings} & set(job.warnings)
     same = ("particles.star", "posteriors.npy", "class001.mrc", "convergence.csv", "fsc.star")
     for name in same:
         assert (again.path / name).read_bytes() == (finished.path / name).read_bytes(), name
@@ -136,7 +140,7 @@ def test_noise_holds_no_classes(
     job = directory.read_job()
     assert not job.classes_found
     assert job.verdict.startswith("No classes were found")
-    assert any("no classes were found" in warning for warning in job.warnings)
+    assert FindingCode.NO_CLASSES in [finding.code for finding in job.findings]
     assert np.load(directory.posteriors).max(axis=1).mean() <= 0.55
 
 

@@ -17,7 +17,6 @@ from cryofocus.workflows.machine.progress import (
     SilentProgress,
     TerminalProgress,
     choose_progress,
-    format_seconds,
 )
 from cryofocus.workflows.run.log import LOGGER_NAME, record_log
 
@@ -71,21 +70,6 @@ def test_choice_follows_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bars only where somebody can see them."""
     monkeypatch.setattr("sys.stderr", io.StringIO())
     assert isinstance(choose_progress(), LogProgress)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.41, "0.4 s"),
-        (38.2, "38 s"),
-        (245.0, "4 min 05 s"),
-        (7800.0, "2 h 10 min"),
-        (59.7, "1 min 00 s"),
-    ],
-)
-def test_durations_read_well(seconds: float, text: str) -> None:
-    """Durations carry the units people use at that length."""
-    assert format_seconds(seconds) == text
 
 
 def test_log_file_and_warnings(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from cryofocus.formatting import format_angstrom, format_count
 from cryofocus.report.analyses import covary_figures
 from cryofocus.report.drawing import style
-from cryofocus.report.run.tables import Pairs, thousands
 from cryofocus.workflows.covary import record as files
 from cryofocus.workflows.covary.record import CovaryRecord, Matrix, UnitLevel
 from cryofocus.workflows.run.writing import write_text
@@ -205,7 +205,7 @@ def _unit_row(entry: UnitLevel) -> UnitRow:
     return UnitRow(
         run=entry.run,
         relation=relation,
-        n_pairs=thousands(entry.n_pairs),
+        n_pairs=format_count(entry.n_pairs),
         coupling=_plus_minus(entry.coupling, entry.coupling_error),
         information=f"{entry.information_bits:.3f}",
         p_value=_p_value(entry.adjusted_p_value),
@@ -217,15 +217,15 @@ def _varies(record: CovaryRecord) -> tuple[bool, ...]:
     return (True,) * len(record.regions) if level is None else level.varies
 
 
-def _facts(record: CovaryRecord) -> Pairs:
+def _facts(record: CovaryRecord) -> list[tuple[str, str]]:
     facts = [("Compared", ", ".join(record.sources))]
     if (classes := record.class_level) is not None:
         facts.append(("Classes", f"{classes.n_points}, matched to {classes.n_states} states"))
         facts.append(("Masses", f"as fractions of those in {classes.unit}"))
     if (particles := record.particle_level) is not None:
-        facts.append(("Particles", thousands(particles.n_particles)))
-        facts.append(("Detail used", f"to {particles.resolution_angstrom:.1f} Å"))
-        facts.append(("Permutations", thousands(particles.n_permutations)))
+        facts.append(("Particles", format_count(particles.n_particles)))
+        facts.append(("Detail used", f"to {format_angstrom(particles.resolution_angstrom)}"))
+        facts.append(("Permutations", format_count(particles.n_permutations)))
     return [*facts, ("Software", f"cryofocus {record.version}")]
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cryofocus.errors import FormatError
+from cryofocus.formatting import format_angstrom, format_count, format_percent
 from cryofocus.report.analyses.page import Analysis, Picture, Table, present_files
 from cryofocus.report.analyses.variance_figures import LATENT_FIGURE, VARIANCE_FIGURE
-from cryofocus.report.run.tables import thousands
 from cryofocus.workflows.variance.result import PEAKS, REGIONS, SUMMARY
 
 FILES = (
@@ -59,8 +59,8 @@ def _headline(summary: dict[str, Any]) -> str:
 
 def _verdict(summary: dict[str, Any], peaks: list[dict[str, str]]) -> str:
     told = (
-        f"Over {thousands(summary['particles'])} particles, at "
-        f"{summary['resolution_angstrom']:.1f} Å."
+        f"Over {format_count(summary['particles'])} particles, at "
+        f"{format_angstrom(summary['resolution_angstrom'])}."
     )
     if summary["axes"] == 0:
         return f"{told} No axis was confirmed by the half set that had no part in finding it."
@@ -72,8 +72,8 @@ def _verdict(summary: dict[str, Any], peaks: list[dict[str, str]]) -> str:
     ]
     if distances:
         told += (
-            f" The bootstrap's {len(distances)} peaks lie at most {max(distances):.1f} Å from "
-            "the variance's."
+            f" The bootstrap's {len(distances)} peaks lie at most "
+            f"{format_angstrom(max(distances))} from the variance's."
         )
     return told
 
@@ -108,7 +108,7 @@ def _table(regions: list[dict[str, str]]) -> Table:
             ",".join(
                 f"{float(row[f'{name}_angstrom']):.1f}" for name in ("x", "y", "z", "radius")
             ),
-            f"{float(row['variance_share']):.0%}",
+            format_percent(float(row["variance_share"])),
             row["states_text"],
             row["command"],
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cryofocus.data.star.document import StarDocument
+from cryofocus.formatting import format_angstrom
 from cryofocus.report.analyses import covary
 from cryofocus.report.analyses.differences import read_differences
 from cryofocus.report.analyses.fsc import DIRECTIONAL_FIGURE, FSC_FIGURE
@@ -82,7 +83,7 @@ def read_resolution(folder: Path) -> Analysis:
     return Analysis(
         folder=folder,
         title="Resolution",
-        headline=f"{resolution:.1f} Å at FSC 0.143",
+        headline=f"{format_angstrom(resolution)} at FSC 0.143",
         verdict="From the half maps, with the effect of the mask taken out where there is one.",
         pictures=tuple(
             Picture.from_png(folder / name, alternative, note)

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
+from cryofocus.formatting import format_angstrom, format_percent
 from cryofocus.maths.shells import FSC_LIMIT
 from cryofocus.report.drawing import style
 from cryofocus.report.run.results import RunResults
@@ -74,7 +75,7 @@ def draw_fsc(results: RunResults) -> Figure:
             curve.fsc,
             color=style.class_colour(curve.class_number),
             linestyle=style.line_style(curve.class_number),
-            label=f"class {curve.class_number}:  {say_angstrom(summary.resolution_angstrom)}",
+            label=f"class {curve.class_number}:  {format_angstrom(summary.resolution_angstrom)}",
         )
     nyquist = 0.5 / results.job.pixel_size_angstrom
     panel.axhline(FSC_LIMIT, color=style.MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
@@ -85,7 +86,7 @@ def draw_fsc(results: RunResults) -> Figure:
     panel.set(xlabel="spatial frequency (1/Å)", ylabel="correlation of half maps")
     above = panel.secondary_xaxis("top")
     above.set_xticks(panel.get_xticks()[1:-1])
-    above.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{1 / value:.1f} Å"))
+    above.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_angstrom(1 / value)))
     above.spines["top"].set_visible(False)
     above.tick_params(length=0)
     columns = -(-len(results.fsc) // MAX_LEGEND_ROWS)
@@ -133,7 +134,7 @@ def draw_certainty(results: RunResults) -> Figure:
     )
     left.set_ylabel("of all particles")
     for panel in (left, right):
-        panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+        panel.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     if n_classes <= MAX_LEGEND_ENTRIES:
         right.legend(loc="lower left")
     for panel in others:
@@ -160,7 +161,7 @@ def _draw_calibration(panel: Axes, results: RunResults) -> None:
     panel.plot(posterior, agreeing, marker="o", markersize=4)
     panel.set(title="Borne out by other runs", xlabel="highest posterior of a particle")
     panel.set(ylabel="of the other runs agree", xlim=(edges[0], 1.01), ylim=(0, 1.04))
-    panel.yaxis.set_major_formatter(PercentFormatter(1.0))
+    panel.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
 
 
 def _mark_mean(panel: Axes, mean: float) -> None:
@@ -178,7 +179,7 @@ def _mark_mean(panel: Axes, mean: float) -> None:
 
 
 def draw_agreement(results: RunResults) -> Figure:
-    """Draw how many particles each pair of runs puts alike, and how many runs agree on each.
+    """Draw how far each pair of runs agrees, and how many runs agree on each particle.
 
     Args:
         results: Of more than one run, with per-particle agreement.
@@ -193,11 +194,11 @@ def draw_agreement(results: RunResults) -> Figure:
     agreeing = np.rint(results.agreement * n_runs).astype(int)
     counts = np.bincount(agreeing, minlength=n_runs + 1)[1:] / len(agreeing)
     bars = right.bar(np.arange(1, n_runs + 1), counts, color=style.CLASS_COLOURS[0], width=0.7)
-    right.bar_label(bars, [f"{share:.1%}" for share in counts], padding=3, fontsize=9)
+    right.bar_label(bars, [format_percent(share, 1) for share in counts], padding=3, fontsize=9)
     right.set(title="Runs that agree on a particle", ylabel="of all particles")
     right.set(xlabel=f"runs out of {n_runs} with the reported class", ylim=(0, 1.12))
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
-    right.yaxis.set_major_formatter(PercentFormatter(1.0))
+    right.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     return figure
 
 
@@ -211,7 +212,7 @@ def _draw_matrix(panel: Axes, results: RunResults) -> None:
     panel.grid(visible=False)
     panel.spines[:].set_visible(False)
     panel.tick_params(length=0)
-    panel.set(title="Particles that two runs put alike", xlabel="run", ylabel="run")
+    panel.set(title="Particles in the same class of two runs", xlabel="run", ylabel="run")
     panel.set_xticks(range(len(runs)), [str(run) for run in runs])
     panel.set_yticks(range(len(runs)), [str(run) for run in runs])
     if len(runs) > MAX_WRITTEN_RUNS:
@@ -219,22 +220,11 @@ def _draw_matrix(panel: Axes, results: RunResults) -> None:
     for (i, j), value in np.ndenumerate(matrix):
         if i != j:
             colour = "white" if value > 0.7 else style.INK
-            panel.text(j, i, f"{value:.1%}", ha="center", va="center", color=colour, fontsize=9)
+            share = format_percent(value, 1)
+            panel.text(j, i, share, ha="center", va="center", color=colour, fontsize=9)
 
 
 def _two_charts() -> tuple[Figure, tuple[Axes, Axes]]:
     figure = style.new_figure(CHART_HEIGHT_INCHES, gap=0.08)
     left, right = figure.subplots(1, 2)
     return figure, (left, right)
-
-
-def say_angstrom(resolution_angstrom: float) -> str:
-    """Write a resolution for people; a dash where the half maps never agreed.
-
-    Args:
-        resolution_angstrom: Å; infinite or NaN for none.
-
-    Returns:
-        With unit.
-    """
-    return f"{resolution_angstrom:.1f} Å" if np.isfinite(resolution_angstrom) else "–"

@@ -17,6 +17,7 @@ from cryofocus.report.run.latent import show_latent
 from cryofocus.report.run.map_sections import show_maps
 from cryofocus.report.run.results import RunResults
 from cryofocus.report.run.views import show_views
+from cryofocus.workflows.run.job import CERTAIN_POSTERIOR
 
 Compose = Callable[[RunResults], tuple[Section, ...]]
 
@@ -40,15 +41,14 @@ def tell_how_sure(results: RunResults) -> tuple[Section, ...]:
     """Say in words how sure the result is, with warnings and advice."""
     content = {
         "sentences": words.sentences(results),
-        "advice": words.advice(results),
-        "warnings": results.job.warnings,
+        "doubts": words.doubts(results.job),
     }
     return (Section("sure", "How sure is this?", "How sure", content),)
 
 
 def list_classes(results: RunResults) -> tuple[Section, ...]:
     """List the classes with their populations and spread over runs."""
-    content = {"classes": tables.class_rows(results), "clear_posterior": words.CLEAR_POSTERIOR}
+    content = {"classes": tables.class_rows(results), "certain_posterior": CERTAIN_POSTERIOR}
     return (Section("classes", "Classes", "Classes", content),)
 
 

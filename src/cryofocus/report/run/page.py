@@ -57,7 +57,7 @@ def render_page(results: RunResults) -> str:
         title=results.directory.path.resolve().name,
         place=str(results.directory.path.resolve()),
         job=results.job,
-        headline=words.headline(results),
+        headline=words.headline(results.job),
         key_figures=words.key_figures(results),
         sections=[set_section(engine, section) for section in sections],
         scripts=scripts,

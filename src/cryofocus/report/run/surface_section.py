@@ -11,6 +11,7 @@ import numpy as np
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from cryofocus.formatting import format_percent
 from cryofocus.report.drawing.section import Section
 from cryofocus.report.drawing.slices import DENSITY_SIGMAS
 from cryofocus.report.drawing.style import MASK_COLOUR, class_colour
@@ -52,7 +53,9 @@ def show_surfaces(maps: ShownMaps) -> Section:
     sliders = {
         "density": _density_slider(density, maps),
         "difference": Slider(
-            tuple(f"{100 * part:.0f} % of the largest in the focus" for part in DIFFERENCE_LEVELS),
+            tuple(
+                f"{format_percent(part)} of the largest in the focus" for part in DIFFERENCE_LEVELS
+            ),
             FIRST_DIFFERENCE,
         ),
     }

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cryofocus.formatting import (
+    format_angstrom,
+    format_count,
+    format_percent,
+    format_seconds,
+)
 from cryofocus.report.drawing.style import class_colour
-from cryofocus.report.run.charts import say_angstrom
 from cryofocus.report.run.results import RunResults
-from cryofocus.report.run.words import CLEAR_POSTERIOR
-from cryofocus.workflows.machine.progress import format_seconds
 from cryofocus.workflows.run.files import RUN_FILES
-from cryofocus.workflows.run.job import Cluster
+from cryofocus.workflows.run.job import CERTAIN_POSTERIOR, Cluster
 
 CLUSTER_KINDS = {
     "local": "worker processes",
@@ -38,7 +41,7 @@ class ClassRow:
     spread_percent: float
     resolution: str
     mean_posterior: str
-    clear: str
+    certain: str
     map_name: str
 
 
@@ -75,22 +78,22 @@ def class_rows(results: RunResults) -> list[ClassRow]:
     """
     spreads = np.nan_to_num([entry.run_spread for entry in results.classes])
     full = max(float(np.max(spreads + [entry.weight for entry in results.classes])), 1e-9)
-    clear = results.max_posterior >= CLEAR_POSTERIOR
+    certain = results.max_posterior >= CERTAIN_POSTERIOR
     rows = []
     for entry, spread in zip(results.classes, spreads.tolist(), strict=True):
-        n_clear = int(np.count_nonzero(clear & (results.class_index == entry.class_number - 1)))
+        own = results.class_index == entry.class_number - 1
         rows.append(
             ClassRow(
                 number=entry.class_number,
                 colour=class_colour(entry.class_number),
-                n_particles=thousands(entry.n_particles),
+                n_particles=format_count(entry.n_particles),
                 percent=f"{100 * entry.weight:.1f}",
                 spread=f"{100 * spread:.1f}" if np.isfinite(entry.run_spread) else "–",
                 bar_percent=100 * entry.weight / full,
                 spread_percent=100 * spread / full,
-                resolution=say_angstrom(entry.resolution_angstrom),
+                resolution=format_angstrom(entry.resolution_angstrom),
                 mean_posterior=f"{entry.mean_posterior:.2f}",
-                clear=thousands(n_clear),
+                certain=format_count(int(np.count_nonzero(certain & own))),
                 map_name=results.directory.class_map(entry.class_number).name,
             )
         )
@@ -111,7 +114,7 @@ def run_rows(results: RunResults) -> list[RunRow]:
             else f"{round(run.log_likelihood - best, 1) + 0.0:+,.1f}",
             agreement="–"
             if run.agreement_with_best is None or run.run == job.best_run
-            else f"{run.agreement_with_best:.1%}",
+            else format_percent(run.agreement_with_best, 1),
             end=run.reason if run.converged else f"not converged: {run.reason}",
         )
         for run in job.runs
@@ -142,7 +145,8 @@ def facts(results: RunResults) -> Pairs:
         ("Region in focus", _say_focus(results)),
         (
             "Particles",
-            f"{thousands(job.n_particles)}, box {job.box} px, {job.pixel_size_angstrom:.4g} Å/px",
+            f"{format_count(job.n_particles)}, box {job.box} px, "
+            f"{job.pixel_size_angstrom:.4g} Å/px",
         ),
         ("Contrast", f"protein {contrast} in the images ({job.contrast.how})"),
         ("Seed", str(job.seed)),
@@ -184,7 +188,7 @@ def _say_focus(results: RunResults) -> str:
     centre = "unknown"
     if focus.centre_angstrom is not None:
         centre = ", ".join(f"{coordinate:.1f}" for coordinate in focus.centre_angstrom)
-    radius = "unknown" if focus.radius_angstrom is None else f"{focus.radius_angstrom:.1f} Å"
+    radius = "unknown" if focus.radius_angstrom is None else format_angstrom(focus.radius_angstrom)
     return f"sphere at ({centre}) Å, radius {radius}"
 
 
@@ -224,14 +228,9 @@ def next_steps(results: RunResults) -> Pairs:
         steps.append(
             (
                 "Keep the certain particles of a class",
-                f"cryofocus select {run} --classes {largest} --min-posterior {CLEAR_POSTERIOR:g} "
-                f"-o {selected}",
+                f"cryofocus select {run} --classes {largest} "
+                f"--min-posterior {CERTAIN_POSTERIOR:g} -o {selected}",
             )
         )
     steps.append(("Make this page again", f"cryofocus report {run}"))
     return steps
-
-
-def thousands(number: int) -> str:
-    """Write a count with thin spaces between groups of three digits."""
-    return f"{number:,}".replace(",", "\u202f")

@@ -1,219 +1,292 @@
-"""What a classification found, how sure that is, and what a user should be warned of."""
+"""What a classification found and how sure that is, judged once for log, job.json and report."""
 
 from __future__ import annotations
 
 import logging
-from itertools import combinations
+from collections.abc import Iterable, Iterator
+from functools import partial
 
 import numpy as np
-from jaxtyping import Float, Float32
 
+from cryofocus.data.mask import FocusMask
+from cryofocus.data.particles import ParticleSet
+from cryofocus.formatting import format_angstrom, format_percent
 from cryofocus.inference.classifier import ClassificationResult
-from cryofocus.inference.settings import ClassifierSettings
-from cryofocus.maths.fourier import forward_3d, inverse_3d
-from cryofocus.maths.grids import shell_index_3d
-from cryofocus.maths.masks import mask_bounds
-from cryofocus.poses.accuracy import PoseAccuracy
-from cryofocus.workflows.classify.inputs import Inputs
-from cryofocus.workflows.classify.related_classes import find_related_classes
+from cryofocus.poses.accuracy import NOTICEABLE, PoseAccuracy
+from cryofocus.workflows.classify.related_classes import (
+    IDENTICAL,
+    RELATED,
+    REPRODUCIBLE,
+    find_identical_classes,
+    find_related_classes,
+)
+from cryofocus.workflows.run.job import CERTAIN_POSTERIOR, Finding, FindingCode, Severity
+from cryofocus.workflows.run.log import LOG_ONLY
 
 logger = logging.getLogger(__name__)
 
+# Runs that agree on fewer of the particles than these found the same only by and large, or not.
+CLOSE_AGREEMENT, POOR_AGREEMENT = 0.95, 0.8
+# Mean highest posteriors below these mean that some, or most particles are uncertain.
+CLEAR_POSTERIOR, POOR_POSTERIOR = 0.9, 0.7
 EMPTY_WEIGHT = 0.01
-IDENTICAL_CORRELATION = 0.98
-# Differences between two classes that correlate less than this between half sets are noise.
-REPRODUCIBLE_CORRELATION = 0.1
-POOR_AGREEMENT = 0.8
 WEAK_SKEWNESS = 0.5
 SMALL_HALF_SET = 0.25
 
 
-def mean_agreement(result: ClassificationResult) -> float | None:
-    """Return the fraction of particles two runs agree on, over all pairs; None for one run."""
-    pairs = [fraction for _, _, fraction in result.comparison.pairs]
-    return float(np.mean(pairs)) if pairs else None
-
-
-def describe_findings(result: ClassificationResult) -> str:
+def describe_result(result: ClassificationResult) -> str:
     """Say in one sentence what was found and how sure it is."""
-    highest = float(result.posteriors.max(axis=1).mean())
-    weights = result.class_weights
+    highest, weights = result.mean_highest_posterior, result.class_weights
     if not result.classes_found:
         return (
-            "No classes were found: the highest posterior of a particle is "
-            f"{highest:.2f} on average, and calling every particle the largest class would give "
-            f"{float(weights.max()):.2f}; differences between these maps are noise."
+            "No classes were found: posteriors are barely better than chance (mean highest "
+            f"probability {highest:.2f}; calling every particle the largest class would give "
+            f"{weights.max():.2f}), so differences between these maps are noise."
         )
-    shares = ", ".join(f"{100 * weight:.0f} %" for weight in weights[:-1])
-    agreement = mean_agreement(result)
+    *shares, last = map(format_percent, weights)
+    agreement = result.comparison.mean_agreement
     runs = (
-        f"; {len(result.runs)} independent runs agree on {100 * agreement:.0f} % of them"
-        if agreement is not None
-        else "; a single run cannot say how reproducible this is"
+        "a single run cannot say how reproducible this is"
+        if agreement is None
+        else f"{len(result.runs)} independent runs agree on {format_percent(agreement)} of them"
     )
     return (
-        f"Found {len(weights)} classes of {shares} and {100 * weights[-1]:.0f} % of the "
-        f"particles, whose highest posterior is {highest:.2f} on average{runs}."
+        f"Found {len(weights)} classes of {', '.join(shares)} and {last} of the particles (mean "
+        f"highest probability {highest:.2f}); {runs}."
     )
 
 
-def log_findings(
-    result: ClassificationResult, inputs: Inputs, settings: ClassifierSettings
-) -> None:
-    """Log everything a user should be warned of; each warning ends in advice."""
-    if not result.classes_found:
-        logger.warning(
-            "no classes were found: posteriors hardly leave those of guessing. Check poses and "
-            "the place and size of the focus region (in Å, not voxels), or accept that the region "
-            "does not vary."
-        )
-    _warn_about_runs(result)
-    _warn_about_images(result, inputs, settings)
-    _warn_about_classes(result, inputs)
-
-
-def warn_about_poses(accuracy: PoseAccuracy) -> None:
-    """Say when images suffer from errors of their poses more than from noise."""
-    if accuracy.is_limiting:
-        logger.warning(
-            "the poses seem to be off by %.1f degrees and %.1f Å (standard deviation of each "
-            "rotation and shift), which costs accuracy. Let them follow with --refine-poses 4, or "
-            "refine them beforehand (cryofocus align refine).",
-            accuracy.angle_sd_degrees,
-            accuracy.shift_sd_angstrom,
-        )
-
-
-def _warn_about_runs(result: ClassificationResult) -> None:
-    for number, run in enumerate(result.runs, start=1):
-        if not run.converged:
-            logger.warning("run %d did not converge: %s.", number, run.reason)
-    agreement = mean_agreement(result)
-    if result.classes_found and agreement is not None and agreement < POOR_AGREEMENT:
-        logger.warning(
-            "the runs agree on %.0f %% of the particles only: different starts lead to different "
-            "classes. Raise --runs, ask for fewer classes, or trust only particles on which runs "
-            "agree (agreement.npy).",
-            100 * agreement,
-        )
-
-
-def _warn_about_images(
-    result: ClassificationResult, inputs: Inputs, settings: ClassifierSettings
-) -> None:
-    skewness = result.consensus.skewness
-    if settings.invert == "auto" and skewness < WEAK_SKEWNESS:
-        logger.warning(
-            "the contrast sign is uncertain (skewness %.2f of the consensus density): look at "
-            "consensus.mrc, and if protein is dark there, force the sign with --invert.",
-            skewness,
-        )
-    particles = inputs.particles
-    has_half_sets = bool((particles.half_set > 0).all())
-    if not has_half_sets and len(np.unique(particles.micrograph_of_particle)) < 2:
-        logger.warning(
-            "half sets were drawn at random, because the table gives neither rlnRandomSubset nor "
-            "several micrographs: the FSC may be too high. Give half sets of the refinement."
-        )
-    smaller = min(np.mean(result.half_set == 1), np.mean(result.half_set == 2))
-    if smaller < SMALL_HALF_SET:
-        logger.warning(
-            "one half set holds only %.0f %% of the particles: the FSC says little. Remove "
-            "rlnRandomSubset from the table to have new half sets made.",
-            100 * smaller,
-        )
-
-
-def _warn_about_classes(result: ClassificationResult, inputs: Inputs) -> None:
-    weights = result.class_weights
-    filled = [k for k, weight in enumerate(weights) if weight >= EMPTY_WEIGHT]
-    for k in sorted(set(range(len(weights))) - set(filled)):
-        logger.warning(
-            "class %d is empty (%.2f %% of the particles): the data show fewer classes than were "
-            "asked for. Ignore it, or ask for fewer classes.",
-            k + 1,
-            100 * weights[k],
-        )
-    if not result.classes_found:
-        return
-    for first, second in near_identical(result, inputs.mask.data, filled):
-        logger.warning(
-            "classes %d and %d are nearly identical inside the focus region: they may be one "
-            "class split in two. Compare their maps, and merge them (cryofocus select --classes "
-            "%d,%d) or ask for fewer classes.",
-            first + 1,
-            second + 1,
-            first + 1,
-            second + 1,
-        )
-
-    _warn_about_symmetry(result, inputs, filled)
-
-
-def _warn_about_symmetry(result: ClassificationResult, inputs: Inputs, classes: list[int]) -> None:
-    """Say when classifying an expanded set has only told its units apart."""
-    expansion, operators = inputs.particles.expansion, inputs.particles.derive_operators()
-    if expansion is None or operators is None:
-        return
-    pixel_size = inputs.particles.pixel_size_angstrom
-    for pair in find_related_classes(
-        result.maps, classes, operators, inputs.mask.data, pixel_size, result.n_shells
-    ):
-        logger.warning(
-            "class %d is the image of class %d under operator %d of the symmetry expansion: the "
-            "same molecules are in both, seen from different units, and the classification has "
-            "undone the expansion. Count them as one state, and ask for fewer classes or classify "
-            "the set that was expanded.",
-            pair.second + 1,
-            pair.first + 1,
-            expansion.operators[pair.operator] + 1,
-        )
-
-
-def near_identical(
-    result: ClassificationResult, mask: Float32[np.ndarray, "box box box"], classes: list[int]
-) -> list[tuple[int, int]]:
-    """Return pairs of classes whose maps cannot be told apart inside a mask.
-
-    Two classes are nearly identical when their deviations from the mean of all classes correlate
-    above 0.98, or when their difference is not the same in both half sets (correlation below
-    0.1), both to the resolution of the classification.
+def judge(
+    result: ClassificationResult, particles: ParticleSet, mask: FocusMask, invert: str
+) -> list[Finding]:
+    """Judge a result by its numbers.
 
     Args:
         result: Of the classifier.
-        mask: Focus mask.
-        classes: Which classes to compare, counted from 0.
+        particles: That were classified.
+        mask: The region in focus.
+        invert: How the contrast sign was chosen, as in the settings.
     """
-    inside = _Inside(mask, result.n_shells)
-    full = np.stack([inside.values(result.maps[k].full) for k in classes])
-    halves = [
-        np.stack([inside.values(result.maps[k].halves[half]) for k in classes]) for half in (0, 1)
-    ]
-    weights = result.class_weights[classes]
-    deviations = full - (weights / weights.sum()) @ full
     return [
-        (classes[i], classes[j])
-        for i, j in combinations(range(len(classes)), 2)
-        if _correlation(deviations[i], deviations[j]) > IDENTICAL_CORRELATION
-        or _correlation(halves[0][i] - halves[0][j], halves[1][i] - halves[1][j])
-        < REPRODUCIBLE_CORRELATION
+        *_judge_posteriors(result),
+        *_judge_runs(result),
+        *_judge_images(result, particles, invert),
+        *_judge_classes(result, particles, mask),
     ]
 
 
-class _Inside:
-    """Takes the masked voxels of a map, to some resolution."""
+def judge_poses(accuracy: PoseAccuracy) -> Iterator[Finding]:
+    """Say when images suffer from errors of their poses more than from noise."""
+    angle, shift = accuracy.angle_sd_degrees, accuracy.shift_sd_angstrom
+    if accuracy.is_limiting:
+        yield _warn(
+            FindingCode.POSES_OFF,
+            f"The poses seem to be off by {angle:.1f}° and {format_angstrom(shift)} (standard "
+            "deviation of each rotation and shift), which costs accuracy. Let them follow with "
+            "--refine-poses 4, or refine them beforehand (cryofocus align refine).",
+            angle_sd_degrees=angle,
+            shift_sd_angstrom=shift,
+            excess=accuracy.excess,
+            threshold=NOTICEABLE,
+        )
 
-    def __init__(self, mask: Float32[np.ndarray, "box box box"], n_shells: int) -> None:
-        self._bounds = mask_bounds(mask)
-        self._mask = mask[self._bounds]
-        self._is_resolved = shell_index_3d(len(mask)) < n_shells
 
-    def values(self, volume: Float32[np.ndarray, "box box box"]) -> Float[np.ndarray, " voxel"]:
-        smooth = inverse_3d(forward_3d(volume) * self._is_resolved, len(volume))
-        return np.asarray((smooth[self._bounds] * self._mask)[self._mask > 0], np.float64)
+def judge_memory(peak_gb: float, bound_gb: float | None) -> Iterator[Finding]:
+    """Say when the memory limit was exceeded: only the statistics can be moved to disk."""
+    if bound_gb is not None and peak_gb > bound_gb:
+        yield _warn(
+            FindingCode.MEMORY_EXCEEDED,
+            f"Memory reached {peak_gb:.2f} GB, more than the {bound_gb:.2f} GB allowed: images "
+            "and whole-box maps need it, whatever the number of particles. Fewer --threads need "
+            "less.",
+            peak_gb=peak_gb,
+            threshold=bound_gb,
+        )
 
 
-def _correlation(first: Float[np.ndarray, " n"], second: Float[np.ndarray, " n"]) -> float:
-    """Return the uncentred correlation; 1 where both are zero, hence the same."""
-    norm = float(np.sqrt((first @ first) * (second @ second)))
-    return float(first @ second) / norm if norm > 0 else 1.0
+def log_findings(findings: Iterable[Finding]) -> None:
+    """Log findings in their own words; what is only noted is kept, not shown on the way."""
+    for finding in findings:
+        if finding.severity is Severity.WARNING:
+            logger.warning("%s", finding.text)
+        else:
+            extra = LOG_ONLY if finding.severity is Severity.NOTE else {}
+            logger.info("%s", finding.text, extra=extra)
+
+
+def _find(severity: Severity, code: FindingCode, text: str, **figures: float) -> Finding:
+    return Finding(code=code, severity=severity, text=text, figures=figures)
+
+
+_note, _advise, _warn = (partial(_find, severity) for severity in Severity)
+
+
+def _judge_posteriors(result: ClassificationResult) -> Iterator[Finding]:
+    highest = result.mean_highest_posterior
+    if not result.classes_found:
+        yield _warn(
+            FindingCode.NO_CLASSES,
+            "Within this region the particles do not differ in a way that the images can prove. "
+            "Check the poses and the place and size of the focus region (in Å, not voxels; "
+            "view.cxc shows it), or accept that the region does not vary.",
+            mean_highest_posterior=highest,
+            threshold=result.guessing_posterior,
+        )
+        return
+    certain = float((result.posteriors.max(axis=1) >= CERTAIN_POSTERIOR).mean())
+    text = (
+        f"If the probabilities are right, {format_percent(highest)} of the particles are in their "
+        f"true class; {format_percent(certain)} have a probability of {CERTAIN_POSTERIOR:g} or "
+        "more."
+    )
+    figures = {"mean_highest_posterior": highest, "certain_fraction": certain}
+    if highest >= CLEAR_POSTERIOR:
+        yield _note(FindingCode.CERTAIN_POSTERIORS, text, **figures, threshold=CLEAR_POSTERIOR)
+        return
+    find, threshold = (
+        (_warn, POOR_POSTERIOR) if highest < POOR_POSTERIOR else (_advise, CLEAR_POSTERIOR)
+    )
+    yield find(
+        FindingCode.UNCERTAIN_POSTERIORS,
+        f"{text} Do not take single assignments as facts: use the posteriors as weights, or keep "
+        f"the certain particles (cryofocus select --min-posterior {CERTAIN_POSTERIOR:g}).",
+        **figures,
+        threshold=threshold,
+    )
+
+
+def _judge_runs(result: ClassificationResult) -> Iterator[Finding]:
+    for number, run in enumerate(result.runs, start=1):
+        if not run.converged:
+            yield _warn(
+                FindingCode.NOT_CONVERGED,
+                f"Run {number} did not converge: {run.reason}.",
+                run=number,
+                cycles=len(run.history),
+            )
+    agreement = result.comparison.mean_agreement
+    if agreement is None:
+        yield _advise(
+            FindingCode.SINGLE_RUN,
+            "With a single run nothing shows whether another random start would lead to the same "
+            "classes. Repeat with --runs 3.",
+        )
+    elif result.classes_found:
+        yield _judge_agreement(agreement)
+
+
+def _judge_agreement(agreement: float) -> Finding:
+    share = f"{format_percent(agreement)} of the particles to the same class"
+    if agreement < POOR_AGREEMENT:
+        return _warn(
+            FindingCode.RUNS_DISAGREE,
+            f"The runs assign only {share}: different random starts lead to different classes, "
+            "and this division is one of several that fit about equally well. Raise --runs, ask "
+            "for fewer classes, or trust only particles on which the runs agree (agreement.npy).",
+            agreement=agreement,
+            threshold=POOR_AGREEMENT,
+        )
+    if agreement < CLOSE_AGREEMENT:
+        return _advise(
+            FindingCode.RUNS_DISAGREE,
+            "Independent random starts led to largely the same classes: the runs assign "
+            f"{share}. Trust most the particles on which they agree (agreement.npy).",
+            agreement=agreement,
+            threshold=CLOSE_AGREEMENT,
+        )
+    return _note(
+        FindingCode.RUNS_AGREE,
+        f"Independent random starts led to the same classes: the runs assign {share}.",
+        agreement=agreement,
+        threshold=CLOSE_AGREEMENT,
+    )
+
+
+def _judge_images(
+    result: ClassificationResult, particles: ParticleSet, invert: str
+) -> Iterator[Finding]:
+    skewness = result.consensus.skewness
+    if invert == "auto" and skewness < WEAK_SKEWNESS:
+        yield _warn(
+            FindingCode.UNCERTAIN_SIGN,
+            f"The contrast sign is uncertain (skewness {skewness:.2f} of the consensus density). "
+            "Look at consensus.mrc, and if protein is dark there, force the sign with --invert.",
+            skewness=skewness,
+            threshold=WEAK_SKEWNESS,
+        )
+    has_half_sets = bool((particles.half_set > 0).all())
+    if not has_half_sets and len(np.unique(particles.micrograph_of_particle)) < 2:
+        yield _warn(
+            FindingCode.RANDOM_HALF_SETS,
+            "Half sets were drawn at random, because the table gives neither rlnRandomSubset nor "
+            "several micrographs: the FSC may be too high. Give half sets of the refinement.",
+        )
+    smaller = float(min(np.mean(result.half_set == 1), np.mean(result.half_set == 2)))
+    if smaller < SMALL_HALF_SET:
+        yield _warn(
+            FindingCode.UNEVEN_HALF_SETS,
+            f"One half set holds only {format_percent(smaller)} of the particles: the FSC says "
+            "little. Remove rlnRandomSubset from the table to have new half sets made.",
+            smaller_fraction=smaller,
+            threshold=SMALL_HALF_SET,
+        )
+
+
+def _judge_classes(
+    result: ClassificationResult, particles: ParticleSet, mask: FocusMask
+) -> Iterator[Finding]:
+    weights = result.class_weights
+    for k in np.flatnonzero(weights < EMPTY_WEIGHT).tolist():
+        yield _warn(
+            FindingCode.EMPTY_CLASS,
+            f"Class {k + 1} is empty ({format_percent(weights[k], 2)} of the particles): the data "
+            "show fewer classes than were asked for. Ignore it, or ask for fewer classes.",
+            class_number=k + 1,
+            weight=weights[k],
+            threshold=EMPTY_WEIGHT,
+        )
+    if not result.classes_found:
+        return
+    filled = np.flatnonzero(weights >= EMPTY_WEIGHT).tolist()
+    for pair in find_identical_classes(result, mask.data, filled):
+        first, second = pair.first + 1, pair.second + 1
+        yield _warn(
+            FindingCode.IDENTICAL_CLASSES,
+            f"Classes {first} and {second} are nearly identical inside the focus region: they may "
+            "be one class split in two. Compare their maps, and merge them (cryofocus select "
+            f"--classes {first},{second}) or ask for fewer classes.",
+            first_class=first,
+            second_class=second,
+            correlation=pair.correlation,
+            correlation_threshold=IDENTICAL,
+            half_set_correlation=pair.half_set_correlation,
+            half_set_threshold=REPRODUCIBLE,
+        )
+    yield from _judge_symmetry(result, particles, mask, filled)
+
+
+def _judge_symmetry(
+    result: ClassificationResult, particles: ParticleSet, mask: FocusMask, classes: list[int]
+) -> Iterator[Finding]:
+    """Say when classifying an expanded set has only told its units apart."""
+    expansion, operators = particles.expansion, particles.derive_operators()
+    if expansion is None or operators is None:
+        return
+    pixel_size = particles.pixel_size_angstrom
+    for pair in find_related_classes(
+        result.maps, classes, operators, mask.data, pixel_size, result.n_shells
+    ):
+        first, second = pair.first + 1, pair.second + 1
+        operator = int(expansion.operators[pair.operator]) + 1
+        yield _warn(
+            FindingCode.UNDONE_EXPANSION,
+            f"Class {second} is the image of class {first} under operator {operator} of the "
+            "symmetry expansion: the same molecules are in both, seen from different units, and "
+            "the classification has undone the expansion. Count them as one state, and ask for "
+            "fewer classes or classify the set that was expanded.",
+            first_class=first,
+            second_class=second,
+            operator=operator,
+            quotient=pair.quotient,
+            threshold=RELATED,
+        )

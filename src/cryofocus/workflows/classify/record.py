@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from cryofocus.consensus.consensus import Consensus
+from cryofocus.data.mask import FocusMask
 from cryofocus.inference.classifier import ClassificationResult
 from cryofocus.version import __version__
-from cryofocus.workflows.classify.findings import describe_findings, mean_agreement
+from cryofocus.workflows.classify.findings import describe_result
 from cryofocus.workflows.classify.inputs import Inputs
 from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.classify.rounds import Round
@@ -17,6 +20,7 @@ from cryofocus.workflows.run.job import (
     Agreement,
     Cluster,
     Contrast,
+    Finding,
     FocusRegion,
     JobRecord,
     PairAgreement,
@@ -40,8 +44,9 @@ def compose_record(
     request: ClassifyRequest,
     inputs: Inputs,
     result: ClassificationResult,
-    circumstances: Circumstances,
     last: Round,
+    findings: Sequence[Finding],
+    circumstances: Circumstances,
 ) -> JobRecord:
     """Compose job.json.
 
@@ -50,6 +55,7 @@ def compose_record(
     """
     best = result.runs[result.comparison.best]
     trace = tuple(record.log_posterior for record in best.history)
+    said = {finding.text for finding in findings}
     return JobRecord(
         version=__version__,
         command=circumstances.command,
@@ -63,21 +69,23 @@ def compose_record(
         n_classes=request.settings.n_classes,
         box=inputs.particles.box,
         pixel_size_angstrom=inputs.particles.pixel_size_angstrom,
-        focus=_focus(inputs),
+        focus=_focus(inputs.mask),
         strategy=request.settings.strategy,
         runs=_runs(result),
         best_run=result.comparison.best + 1,
         agreement=Agreement(
-            mean=mean_agreement(result),
+            mean=result.comparison.mean_agreement,
             per_pair=tuple(
                 PairAgreement(first=first + 1, second=second + 1, agreement=fraction)
                 for first, second, fraction in result.comparison.pairs
             ),
         ),
         classes_found=result.classes_found,
-        verdict=describe_findings(result),
-        warnings=circumstances.warnings,
-        contrast=_contrast(request, result),
+        verdict=describe_result(result),
+        findings=tuple(findings),
+        # The log has the texts of findings, too.
+        warnings=tuple(text for text in circumstances.warnings if text not in said),
+        contrast=_contrast(request.settings.invert, result.consensus),
         poses=_poses(last),
         cycles=len(trace),
         log_likelihood=trace,
@@ -97,8 +105,7 @@ def _poses(last: Round) -> PoseSummary | None:
     )
 
 
-def _focus(inputs: Inputs) -> FocusRegion:
-    mask = inputs.mask
+def _focus(mask: FocusMask) -> FocusRegion:
     if mask.path is not None:
         return FocusRegion(kind="mask", path=str(mask.path))
     return FocusRegion(
@@ -125,9 +132,9 @@ def _runs(result: ClassificationResult) -> tuple[RunSummary, ...]:
     )
 
 
-def _contrast(request: ClassifyRequest, result: ClassificationResult) -> Contrast:
-    if request.settings.invert == "auto":
-        how = f"found from the consensus density (skewness {result.consensus.skewness:.2f})"
+def _contrast(invert: str, consensus: Consensus) -> Contrast:
+    if invert == "auto":
+        how = f"found from the consensus density (skewness {consensus.skewness:.2f})"
     else:
-        how = f"given as invert = {request.settings.invert}"
-    return Contrast(sign=1 if result.consensus.images.treatment.sign > 0 else -1, how=how)
+        how = f"given as invert = {invert}"
+    return Contrast(sign=1 if consensus.images.treatment.sign > 0 else -1, how=how)

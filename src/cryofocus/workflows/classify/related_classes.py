@@ -1,7 +1,7 @@
-"""Classes of a symmetry-expanded set that are one another's image under an operator.
+"""Classes that say nothing new: one class split in two, or images of one another.
 
-Such a pair says nothing new: the same molecules are in both classes, seen once from each unit, and
-the classification has undone the expansion.
+Of a symmetry-expanded set, a class can be another's image under an operator: the same molecules
+are in both, seen once from each unit, and the classification has undone the expansion.
 
 Class b is the image of class a under the operator g when V_b(g x) = V_a(x). Over the focus region
 and its image, the squared difference of V_b from the turned V_a is compared with that from V_a as
@@ -15,31 +15,117 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import combinations, permutations
 
 import numpy as np
 from jaxtyping import Float, Float32
 from scipy.ndimage import map_coordinates, spline_filter
 
 from cryofocus.consensus.reconstruct import MapEstimate
+from cryofocus.inference.classifier import ClassificationResult
 from cryofocus.maths.fourier import forward_3d, inverse_3d
 from cryofocus.maths.grids import shell_index_3d
+from cryofocus.maths.masks import mask_bounds
 from cryofocus.maths.symmetry import OperatorSet
 
-# Quotients below this are reached only by units whose correlation is below -0.5.
-RELATED = 0.1
+# Deviations from the mean of all classes that correlate more than this are the same.
+IDENTICAL = 0.98
 # Differences between classes that correlate less than this between half sets are noise.
 REPRODUCIBLE = 0.1
+# Quotients below this are reached only by units whose correlation is below -0.5.
+RELATED = 0.1
 MAX_POINTS = 10_000
 
 
 @dataclass(frozen=True)
+class IdenticalClasses:
+    """Two classes, counted from 0, that cannot be told apart inside the mask.
+
+    Attributes:
+        first: The one class.
+        second: The other.
+        correlation: Of their deviations from the mean of all classes.
+        half_set_correlation: Of their difference in one half set with that in the other.
+    """
+
+    first: int
+    second: int
+    correlation: float
+    half_set_correlation: float
+
+
+@dataclass(frozen=True)
 class RelatedClasses:
-    """Class `second` is the image of class `first` under an operator; all counted from 0."""
+    """Class `second` is the image of class `first` under an operator; all counted from 0.
+
+    Attributes:
+        first: The one class.
+        second: Its image.
+        operator: That turns the first into the second.
+        quotient: Of the squared differences with and without it.
+    """
 
     first: int
     second: int
     operator: int
+    quotient: float
+
+
+def find_identical_classes(
+    result: ClassificationResult,
+    mask: Float32[np.ndarray, "box box box"],
+    classes: Sequence[int],
+) -> list[IdenticalClasses]:
+    """Find pairs of classes whose maps cannot be told apart inside a mask.
+
+    Their deviations from the mean of all classes correlate above 0.98, or their difference is not
+    the same in both half sets (correlation below 0.1), both to the resolution of the
+    classification.
+
+    Args:
+        result: Of the classifier.
+        mask: Focus mask.
+        classes: Which classes to compare, counted from 0.
+    """
+    inside = _Inside(mask, result.n_shells)
+    maps = [result.maps[k] for k in classes]
+    full = np.stack([inside.values(estimate.full) for estimate in maps])
+    halves = [np.stack([inside.values(m.halves[half]) for m in maps]) for half in (0, 1)]
+    weights = result.class_weights[list(classes)]
+    deviations = full - (weights / weights.sum()) @ full
+    pairs = [
+        IdenticalClasses(
+            classes[i],
+            classes[j],
+            _correlation(deviations[i], deviations[j]),
+            _correlation(halves[0][i] - halves[0][j], halves[1][i] - halves[1][j]),
+        )
+        for i, j in combinations(range(len(classes)), 2)
+    ]
+    return [
+        pair
+        for pair in pairs
+        if pair.correlation > IDENTICAL or pair.half_set_correlation < REPRODUCIBLE
+    ]
+
+
+class _Inside:
+    """Takes the masked voxels of a map, to some resolution."""
+
+    def __init__(self, mask: Float32[np.ndarray, "box box box"], n_shells: int) -> None:
+        self._bounds = mask_bounds(mask)
+        self._mask = mask[self._bounds]
+        self._is_resolved = shell_index_3d(len(mask)) < n_shells
+
+    def values(self, volume: Float32[np.ndarray, "box box box"]) -> Float[np.ndarray, " voxel"]:
+        smooth = inverse_3d(forward_3d(volume) * self._is_resolved, len(volume))
+        return np.asarray((smooth[self._bounds] * self._mask)[self._mask > 0], np.float64)
+
+
+def _correlation(first: Float[np.ndarray, " n"], second: Float[np.ndarray, " n"]) -> float:
+    """Return the uncentred correlation; 1 where both are zero, hence the same."""
+    norm = float(np.sqrt((first @ first) * (second @ second)))
+    return float(first @ second) / norm if norm > 0 else 1.0
 
 
 def find_related_classes(
@@ -75,8 +161,8 @@ def find_related_classes(
             plain = np.hstack([here[b] - here[a], there[b] - there[a]])
             turned = np.hstack([here[b] - origin[a], there[b] - here[a]])
             pair = (min(a, b), max(a, b))
-            if pair not in found and _is_explained(plain, turned):
-                found[pair] = RelatedClasses(a, b, number)
+            if pair not in found and (quotient := _quotient(plain, turned)) < RELATED:
+                found[pair] = RelatedClasses(a, b, number, quotient)
     return list(found.values())
 
 
@@ -110,8 +196,8 @@ def _mask_points(
     return np.asarray((voxels[:, ::-1] - len(mask) // 2) * voxel_size_angstrom)
 
 
-def _is_explained(plain: Float[np.ndarray, "2 n"], turned: Float[np.ndarray, "2 n"]) -> bool:
-    """Whether turning one class takes away its difference from the other.
+def _quotient(plain: Float[np.ndarray, "2 n"], turned: Float[np.ndarray, "2 n"]) -> float:
+    """Return how much of a difference is left by turning one class; infinite where it is noise.
 
     Args:
         plain: Differences of the two half maps without the operator.
@@ -120,5 +206,5 @@ def _is_explained(plain: Float[np.ndarray, "2 n"], turned: Float[np.ndarray, "2 
     signal = float(plain[0] @ plain[1])
     power = float(np.sqrt((plain[0] @ plain[0]) * (plain[1] @ plain[1])))
     if signal <= REPRODUCIBLE * power:
-        return False
-    return bool(turned[0] @ turned[1] < RELATED * signal)
+        return float("inf")
+    return float(turned[0] @ turned[1]) / signal

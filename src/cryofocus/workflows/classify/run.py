@@ -15,7 +15,12 @@ from cryofocus.errors import ClusterError, DeviceError, InputError, Interrupted,
 from cryofocus.inference.classifier import ClassificationResult
 from cryofocus.poses.accuracy import measure_accuracy
 from cryofocus.version import __version__
-from cryofocus.workflows.classify.findings import log_findings, warn_about_poses
+from cryofocus.workflows.classify.findings import (
+    judge,
+    judge_memory,
+    judge_poses,
+    log_findings,
+)
 from cryofocus.workflows.classify.inputs import Inputs, read_inputs
 from cryofocus.workflows.classify.monitor import RunMonitor
 from cryofocus.workflows.classify.outputs import result_bytes, write_poses, write_results
@@ -28,6 +33,7 @@ from cryofocus.workflows.machine.hardware import StageClock, peak_memory_gb
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.checkpoint import fingerprint_run
 from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.job import Finding
 from cryofocus.workflows.run.log import LOG_ONLY, record_log
 from cryofocus.workflows.run.writing import require_free_space
 
@@ -103,7 +109,7 @@ def classify(
                 logger.info("computing on %s", resources.place)
             directory.write_text(directory.config, request.to_yaml())
             directory.write_text(directory.command, command + "\n")
-            result, last = _fit_and_write(request, inputs, directory, monitor, resources)
+            result, last, findings = _fit_and_write(request, inputs, directory, monitor, resources)
             circumstances = Circumstances(
                 command,
                 started.isoformat(timespec="seconds"),
@@ -111,7 +117,7 @@ def classify(
                 tuple(warnings),
                 resources.cluster,
             )
-            record = compose_record(request, inputs, result, circumstances, last)
+            record = compose_record(request, inputs, result, last, findings, circumstances)
             logger.info("%s", record.verdict, extra=LOG_ONLY)
             directory.write_job(record)
             directory.remove_checkpoint()
@@ -124,7 +130,7 @@ def _fit_and_write(
     directory: RunDirectory,
     monitor: RunMonitor,
     resources: Resources,
-) -> tuple[ClassificationResult, Round]:
+) -> tuple[ClassificationResult, Round, list[Finding]]:
     """Do the work; Ctrl-C or a fault at any moment leaves a directory that can be resumed."""
     stores: list[StatisticsStore] = []
 
@@ -143,13 +149,13 @@ def _fit_and_write(
     )
     try:
         result, last = rounds.run()
-        log_findings(result, inputs, request.settings)
+        findings = judge(result, inputs.particles, inputs.mask, request.settings.invert)
         if last.is_only:
-            warn_about_poses(
-                measure_accuracy(result.consensus, result.n_shells, resources.kernels)
-            )
+            accuracy = measure_accuracy(result.consensus, result.n_shells, resources.kernels)
+            findings += judge_poses(accuracy)
         else:
             write_poses(directory, last)
+        log_findings(findings)
         with monitor.stage("writing", request.settings.n_classes) as advance:
             write_results(directory, inputs, result, advance)
     except KeyboardInterrupt as interruption:
@@ -161,22 +167,11 @@ def _fit_and_write(
         monitor.flush()
         raise
     if request.machine.cluster is None:
-        _warn_about_memory(
-            request.machine.memory_gb, max((store.on_disk_gb for store in stores), default=0.0)
-        )
-    return result, last
-
-
-def _warn_about_memory(bound_gb: float | None, on_disk_gb: float) -> None:
-    """Own up to a bound that was not kept: only the statistics can be moved to disk."""
-    peak = peak_memory_gb() - on_disk_gb
-    if bound_gb is not None and peak > bound_gb:
-        logger.warning(
-            "memory reached %.2f GB, more than the %.2f GB allowed: images and whole-box maps "
-            "need it, whatever the number of particles. Fewer --threads need less.",
-            peak,
-            bound_gb,
-        )
+        on_disk_gb = max((store.on_disk_gb for store in stores), default=0.0)
+        exceeded = [*judge_memory(peak_memory_gb() - on_disk_gb, request.machine.memory_gb)]
+        log_findings(exceeded)
+        findings += exceeded
+    return result, last, findings
 
 
 def _require_room(output: Path, request: ClassifyRequest, inputs: Inputs) -> None:

@@ -22,6 +22,7 @@ from rich.progress import Progress as RichProgress
 
 from cryofocus.arrays import AnyArray
 from cryofocus.execution.monitor import Advance
+from cryofocus.formatting import format_seconds
 
 LOG_INTERVAL_SECONDS = 10.0
 
@@ -145,22 +146,3 @@ def choose_progress() -> Progress:
         A fresh display.
     """
     return TerminalProgress() if sys.stderr.isatty() else LogProgress()
-
-
-def format_seconds(seconds: float) -> str:
-    """Say a duration as people do: ``0.4 s``, ``38 s``, ``4 min 05 s``, ``2 h 10 min``.
-
-    Args:
-        seconds: Not negative.
-
-    Returns:
-        With units.
-    """
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

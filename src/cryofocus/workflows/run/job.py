@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+CERTAIN_POSTERIOR = 0.9
+"""A particle counts as certain from this posterior of its most probable class on."""
 
 
 class JobPart(BaseModel):
@@ -117,12 +121,58 @@ class PoseSummary(JobPart):
     shift_error_angstrom: float
 
 
+class FindingCode(StrEnum):
+    """What a run can find out about its own result."""
+
+    NO_CLASSES = "no_classes"
+    NOT_CONVERGED = "not_converged"
+    RUNS_AGREE = "runs_agree"
+    RUNS_DISAGREE = "runs_disagree"
+    SINGLE_RUN = "single_run"
+    CERTAIN_POSTERIORS = "certain_posteriors"
+    UNCERTAIN_POSTERIORS = "uncertain_posteriors"
+    UNCERTAIN_SIGN = "uncertain_sign"
+    RANDOM_HALF_SETS = "random_half_sets"
+    UNEVEN_HALF_SETS = "uneven_half_sets"
+    EMPTY_CLASS = "empty_class"
+    IDENTICAL_CLASSES = "identical_classes"
+    UNDONE_EXPANSION = "undone_expansion"
+    POSES_OFF = "poses_off"
+    MEMORY_EXCEEDED = "memory_exceeded"
+
+
+class Severity(StrEnum):
+    """How much a finding speaks against the result: not, a little, or in earnest."""
+
+    NOTE = "note"
+    ADVICE = "advice"
+    WARNING = "warning"
+
+
+class Finding(JobPart):
+    """One judgement of a run on its result.
+
+    Attributes:
+        code: What was judged.
+        severity: How much it matters.
+        text: Sentences for people; advice and warnings end in what to do.
+        figures: The numbers judged by, and under names that end in `threshold` what they were
+            compared with. Classes, runs and operators count from 1.
+    """
+
+    code: FindingCode
+    severity: Severity
+    text: str
+    figures: dict[str, float] = Field(default_factory=dict)
+
+
 class JobRecord(JobPart):
     """All of job.json.
 
     Seconds and peak memory (GB) are by stage; ``cycles`` and ``log_likelihood`` (one value a
     cycle) are of the best run; ``best_run`` is its number in ``runs``. ``verdict`` is one sentence
-    for people; ``warnings`` are sentences that end in advice. ``cluster`` is None where one
+    for people; ``findings`` are the run's judgements on its result, ``warnings`` sentences that
+    end in advice, logged on the way. ``cluster`` is None where one
     process did the work (on ``machine``, which otherwise directed it), ``poses`` if they were
     kept. ``held_out`` holds whatever was measured on particles kept apart, by name.
     """
@@ -146,6 +196,7 @@ class JobRecord(JobPart):
     agreement: Agreement
     classes_found: bool
     verdict: str
+    findings: tuple[Finding, ...] = ()
     warnings: tuple[str, ...] = ()
     contrast: Contrast
     poses: PoseSummary | None = None
