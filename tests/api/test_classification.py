@@ -82,6 +82,14 @@ def test_summary_says_what_was_found_and_where(run: Classification) -> None:
         assert str(run.path / file) in text
 
 
+def test_findings_judge_the_result(run: Classification) -> None:
+    """What the run says of itself are findings with numbers; two runs agree on so easy a set."""
+    agreed = next(finding for finding in run.findings if finding.code == "runs_agree")
+    assert agreed.severity == "note"
+    assert agreed.text
+    assert agreed.figures
+
+
 def test_report_is_written_when_it_is_missing(run: Classification) -> None:
     """`classify` writes the page; asked for it, a run writes it again if it is gone."""
     page = run.path / "report.html"

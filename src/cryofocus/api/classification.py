@@ -18,7 +18,7 @@ from cryofocus.workflows.classify.request import ClassifyRequest, read_config
 from cryofocus.workflows.classify.run import classify as run_classification
 from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.run.directory import RunDirectory
-from cryofocus.workflows.run.job import JobRecord
+from cryofocus.workflows.run.job import Finding, JobRecord
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,13 @@ class Classification:
 
     @property
     def job(self) -> JobRecord:
-        """Everything about the run: machine, seconds, cycles, verdict, warnings."""
+        """Everything about the run: machine, seconds, cycles, verdict."""
         return self._results.job
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """How the run judges its own result, with the numbers judged by."""
+        return self.job.findings
 
     @property
     def posteriors(self) -> Float32[np.ndarray, "particle n_classes"]:

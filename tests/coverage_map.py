@@ -1,0 +1,141 @@
+"""Which test fails when a module is wrong that has no test file of its own name.
+
+A module at src/cryofocus/ROOM/NAME.py is tested by tests/ROOM/test_NAME.py. Those that are not
+stand here, under the test file that tests them with what they are for. `test_coverage_map.py`
+holds the table to that: each module once, and only by a test that runs it.
+"""
+
+from __future__ import annotations
+
+TESTED_IN: dict[str, tuple[str, ...]] = {
+    "benchmark/test_poses": ("benchmark/pose_tables",),
+    "benchmark/test_run": (
+        *("benchmark/cells", "benchmark/classify", "benchmark/convergence"),
+        *("benchmark/draw_convergence", "benchmark/draw_kappa", "benchmark/draw_reliability"),
+        *("benchmark/draw_slices", "benchmark/figures", "benchmark/plan", "benchmark/slices"),
+        *("benchmark/tables", "benchmark/titration"),
+    ),
+    "cli/test_align_search": ("cli/align",),
+    "cli/test_bad_input": ("errors",),
+    "cli/test_analysis_commands": (
+        *("cli/covary", "cli/variance", "report/analyses/page", "report/analyses/variance"),
+        *("report/analyses/variance_figures", "report/analyses/covary_figures"),
+        *("report/analyses/differences", "report/drawing/section", "report/run/analyses"),
+    ),
+    "cli/test_commands": (
+        *("cli/benchmark", "cli/classify", "cli/console", "cli/convert", "cli/doctor"),
+        *("cli/evaluate", "cli/failures", "cli/main", "cli/options", "cli/particles"),
+        *("cli/report", "cli/simulate", "cli/strategy_options", "cli/symmetry", "version"),
+        *("workflows/machine/kernel_check", "workflows/self_check"),
+    ),
+    "cli/test_map_commands": ("cli/fit", "cli/fsc", "cli/maps", "cli/mask"),
+    "cli/test_relion_external": ("workflows/relion_job",),
+    "consensus/test_consensus": ("consensus/residuals",),
+    "consensus/test_subtraction": ("consensus/residual_power",),
+    "covariance/test_classes": ("covariance/masses",),
+    "covariance/test_cooccurrence": ("covariance/relations",),
+    "covariance/test_normal": ("covariance/particles",),
+    "data/cistem/test_columns": (
+        *("data/cistem/binary", "data/cistem/frealign", "data/cistem/text", "data/formats"),
+        *("data/grouping", "data/particle_table"),
+    ),
+    "data/cryosparc/test_table": (
+        *("data/cryosparc/containers", "data/cryosparc/dataset", "data/cryosparc/fields"),
+        *("data/cryosparc/lz4_block", "data/cryosparc/optics"),
+    ),
+    "data/star/test_document": ("data/star/cells", "data/star/edit", "data/star/scan"),
+    "data/test_bad_particles": ("data/stack_check", "data/stack_paths"),
+    "data/test_expansion": ("data/half_sets",),
+    "data/test_images": ("data/resampling",),
+    "data/test_model_density": ("data/models",),
+    "data/test_mrc": ("data/mrc_write", "data/volume"),
+    "data/test_particles": ("data/optics", "data/relion/columns", "data/relion/table"),
+    "execution/test_serial": ("execution/contract",),
+    "inference/deviations/test_deviation": ("inference/deviations/focus",),
+    "inference/deviations/test_em": (
+        *("inference/checkpoint", "inference/deviations/likelihood"),
+        "inference/deviations/problem",
+        *("inference/deviations/strategy", "inference/strategy"),
+    ),
+    "inference/deviations/test_sharded_statistics": (
+        *("consensus/half_grids", "inference/posterior"),
+    ),
+    "inference/mask2d/test_region_likelihood": ("inference/mask2d/white_images",),
+    "inference/test_classifier": (
+        *("consensus/ground", "consensus/resolution", "execution/monitor", "inference/settings"),
+    ),
+    "inference/test_other_device": ("placement",),
+    "inference/test_strategies": (
+        *("consensus/background", "inference/background", "inference/references"),
+    ),
+    "inference/test_support": ("inference/deviations/prior",),
+    "kernels/test_cuda_compiles": (
+        *("kernels/_cuda_loops", "kernels/_cuda_pose_loops", "kernels/_cuda_sum_loops"),
+    ),
+    "kernels/test_cuda_library": ("kernels/cuda_arrays", "kernels/cuda_lanes"),
+    "kernels/test_select": ("kernels/gpu",),
+    "kernels/test_slices": (
+        *("kernels/_cpu_loops", "kernels/_vector", "kernels/contract", "kernels/cpu"),
+        *("kernels/reference", "arrays"),
+    ),
+    "maths/test_ctf": ("units",),
+    "maps/test_resolution": ("maths/shells",),
+    "poses/test_references": (*("poses/bound", "poses/given_map", "poses/half_maps"),),
+    "poses/test_refine": (
+        "kernels/_pose_loops",
+        "poses/likelihood",
+        "poses/prior",
+        "poses/reference",
+        "poses/result",
+    ),
+    "poses/test_search": (
+        *("poses/calibration", "poses/candidates", "poses/coarse"),
+        *("poses/evidence", "poses/finer", "poses/scope"),
+    ),
+    "report/drawing/test_surfaces": ("report/run/shown_maps", "report/run/surface_section"),
+    "report/run/test_page": (
+        *("report/run/contents", "report/run/map_figures", "report/run/map_sections"),
+    ),
+    "report/run/test_words": ("report/run/tables",),
+    "report/test_figures": ("report/drawing/style", "report/run/charts"),
+    "report/test_subtraction_figure": ("report/analyses/subtraction",),
+    "simulate/test_image_formation": ("simulate/acquisition", "simulate/settings"),
+    "workflows/align/test_combine": ("workflows/align/pose_columns",),
+    "workflows/align/test_refine": ("poses/against_map", "poses/rounds"),
+    "workflows/align/test_search": ("workflows/align/search_inputs",),
+    "workflows/classify/test_rounds": ("poses/by_class",),
+    "workflows/classify/test_run": (
+        *("workflows/classify/inputs", "workflows/classify/monitor"),
+        *("workflows/classify/outputs", "workflows/classify/record"),
+    ),
+    "workflows/covary/test_run": (
+        *("report/analyses/covary", "workflows/covary/inputs", "workflows/covary/levels"),
+        *("workflows/covary/record", "workflows/covary/tables"),
+    ),
+    "workflows/machine/test_cluster": ("workflows/machine/machine",),
+    "workflows/machine/test_progress": ("workflows/machine/hardware", "workflows/run/log"),
+    "workflows/run/test_directory": ("workflows/run/files", "workflows/run/lock"),
+    "workflows/run/test_writing": ("data/atomic",),
+    "workflows/simulate/test_humanoid": ("workflows/simulate/images", "workflows/simulate/tables"),
+    "workflows/subtract/test_run": (
+        *("workflows/subtract/density", "workflows/subtract/inputs"),
+        *("workflows/subtract/record", "workflows/subtract/table"),
+    ),
+    "workflows/test_convert": ("data/cistem/new", "data/cryosparc/new", "data/relion/new"),
+    "workflows/test_diffmap": ("workflows/diffmap_run",),
+    "workflows/test_evaluate": ("workflows/evaluate_tables",),
+    "workflows/test_expand": ("workflows/collapse", "workflows/run/new_names"),
+    "workflows/test_fsc": (
+        *("data/grid_map", "report/analyses/fsc", "workflows/fsc_table"),
+        "workflows/run/new_directory",
+    ),
+    "workflows/test_placed_masks": ("data/markers",),
+    "workflows/test_select": ("workflows/classify/images",),
+    "workflows/variance/test_run": (
+        *("inference/variability/variability", "workflows/machine/progress_monitor"),
+        *("workflows/variance/focus_proposal", "workflows/variance/inputs"),
+        *("workflows/variance/maps", "workflows/variance/outputs", "workflows/variance/peaks"),
+        "workflows/variance/result",
+    ),
+}
+"""Test files, and the modules each of them tests besides the one it is named after."""
