@@ -32,7 +32,7 @@ from cryofocus.covariance.cooccurrence import independence_p_values
 from cryofocus.covariance.relations import find_relations
 from cryofocus.maths.symmetry import OperatorSet
 from cryofocus.simulate.phantom import PARTS, Phantom, humanoid
-from cryofocus.workflows.classify.request import make_request
+from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.covary.inputs import CovaryInputs, CovarySettings, read_covary_inputs
 from cryofocus.workflows.covary.levels import compare_classes, compare_units
 from cryofocus.workflows.covary.record import ClassLevel, ParticleLevel, read_record
@@ -94,8 +94,8 @@ class Plan:
         """Classify a set around its focus sphere."""
         output = self.folder / f"{data.name}_run{seed}"
         sphere = yaml.safe_load((data / "dataset.yaml").read_text())["focus_sphere"]
-        request = make_request(
-            {
+        request = ClassifyRequest(
+            **{
                 "particles": table,
                 "focus": tuple(float(number) for number in sphere.split(",")),
                 "threads": self.threads,

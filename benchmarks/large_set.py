@@ -22,7 +22,7 @@ from whole_job import run_alone
 
 from cryofocus.kernels.select import available_threads
 from cryofocus.simulate.settings import HumanoidSettings
-from cryofocus.workflows.classify.request import make_request
+from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.simulate.humanoid import simulate_humanoid
 
 PIXEL_SIZE, RADIUS_ANGSTROM, RESOLUTION_ANGSTROM, N_CLASSES = 1.32, 40.0, 6.0, 4
@@ -52,8 +52,8 @@ def main() -> None:
         )
         simulate_humanoid(data.folder, settings)
     table = data.repeat(given.particles, given.folder / f"particles{given.particles}.star")
-    request = make_request(
-        {
+    request = ClassifyRequest(
+        **{
             "particles": table,
             "datadir": given.folder,
             "focus": (*data.focus[:3], RADIUS_ANGSTROM),

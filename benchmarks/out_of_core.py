@@ -20,7 +20,7 @@ from pathlib import Path
 from synthetic import SimulatedSet, describe_here
 from whole_job import Measured, run_alone
 
-from cryofocus.workflows.classify.request import make_request
+from cryofocus.workflows.classify.request import ClassifyRequest
 
 BOX, PIXEL_SIZE, IMAGES, N_CLASSES = 32, 13.1, 1000, 2
 # Less than a process of this program takes, so that all statistics go to disk.
@@ -29,8 +29,8 @@ NO_MEMORY_GB, ENOUGH_MEMORY_GB = 0.25, 1000.0
 
 def measure(data: SimulatedSet, folder: Path, n_particles: int, memory_gb: float) -> Measured:
     """Classify so many particles within so much memory."""
-    request = make_request(
-        {
+    request = ClassifyRequest(
+        **{
             "particles": data.repeat(n_particles, folder / f"particles{n_particles}.star"),
             "datadir": folder,
             "focus": data.focus,

@@ -34,7 +34,7 @@ from cryofocus.benchmark.convergence import KappaWatch, read_true_class
 from cryofocus.execution.monitor import Advance, Arrays
 from cryofocus.report.drawing.style import CLASS_COLOURS, drawing, new_figure, write_png
 from cryofocus.simulate.settings import HumanoidSettings
-from cryofocus.workflows.classify.request import make_request
+from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.classify.run import classify
 from cryofocus.workflows.simulate.humanoid import simulate_humanoid
 
@@ -66,8 +66,8 @@ def classify_here(data: Path, threads: int, where: str) -> Course:
     start, cpu_start = time.perf_counter(), cpu_seconds()
     description = yaml.safe_load((data / "dataset.yaml").read_text(encoding="utf-8"))
     n_classes = int(description["n_classes"])
-    request = make_request(
-        {
+    request = ClassifyRequest(
+        **{
             "particles": data / "particles.star",
             "datadir": data,
             "focus": tuple(float(number) for number in description["focus_sphere"].split(",")),

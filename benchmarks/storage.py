@@ -21,7 +21,7 @@ from synthetic import SimulatedSet, describe_here
 
 from cryofocus.data.volume import read_volume
 from cryofocus.simulate.settings import HumanoidSettings
-from cryofocus.workflows.classify.request import make_request
+from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.classify.run import classify
 from cryofocus.workflows.evaluate import evaluate
 from cryofocus.workflows.simulate.humanoid import simulate_humanoid
@@ -38,7 +38,7 @@ def run(data: SimulatedSet, output: Path, storage: str, n_classes: int) -> Path:
         "focus": data.focus,
         "settings": settings,
     }
-    return classify(make_request(values), output / storage).path
+    return classify(ClassifyRequest(**values), output / storage).path
 
 
 def differences(runs: tuple[Path, Path], n_classes: int) -> tuple[float, float, float]:

@@ -33,7 +33,7 @@ WORLD = {
     *("mkdir", "makedirs", "exists", "read_text", "write_text", "set_num_threads", "seed"),
 }
 # Typer collects the commands of an application by calls at module level.
-REGISTRATION = {"command", "add_typer", "callback"}
+REGISTRATION = {"register", "add_typer", "callback", "command"}
 COMPILERS = {"njit", "jit"}
 COMPILER_OPTIONS = {"cache", "fastmath"}
 

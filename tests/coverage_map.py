@@ -25,10 +25,11 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "cli/test_commands": (
         *("cli/benchmark", "cli/classify", "cli/console", "cli/convert", "cli/doctor"),
         *("cli/evaluate", "cli/failures", "cli/main", "cli/options", "cli/particles"),
-        *("cli/report", "cli/simulate", "cli/strategy_options", "cli/symmetry", "version"),
+        *("cli/report", "cli/simulate", "cli/symmetry", "version"),
         *("workflows/machine/kernel_check", "workflows/self_check"),
     ),
     "cli/test_map_commands": ("cli/fit", "cli/fsc", "cli/maps", "cli/mask"),
+    "cli/test_settings_options": ("cli/command", "option", "settings"),
     "cli/test_relion_external": ("workflows/relion_job",),
     "consensus/test_consensus": ("consensus/residuals",),
     "consensus/test_subtraction": ("consensus/residual_power",),
@@ -104,6 +105,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "workflows/align/test_refine": ("poses/against_map", "poses/rounds"),
     "workflows/align/test_search": ("workflows/align/search_inputs",),
     "workflows/classify/test_rounds": ("poses/by_class",),
+    "workflows/classify/test_request": ("data/table_source",),
     "workflows/classify/test_run": (
         *("workflows/classify/inputs", "workflows/classify/monitor"),
         *("workflows/classify/outputs", "workflows/classify/record"),

@@ -18,7 +18,7 @@ from cryofocus.data.particle_table import Supplement
 from cryofocus.data.volume import read_volume
 from cryofocus.errors import CryofocusError
 from cryofocus.maths.ctf import Microscope
-from cryofocus.workflows.classify.request import make_request, read_config
+from cryofocus.workflows.classify.request import ClassifyRequest, read_config
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import (
     Agreement,
@@ -103,7 +103,7 @@ def read_job(path: Path) -> None:
 
 def write_config(path: Path) -> None:
     """A configuration of classify."""
-    path.write_text(make_request(REQUEST).to_yaml())
+    path.write_text(ClassifyRequest(**REQUEST).to_yaml())
 
 
 def read_settings(path: Path) -> None:

@@ -16,7 +16,6 @@ import pytest
 import typer
 
 from cryofocus.cli.main import app
-from cryofocus.cli.options import tidy_arguments
 
 ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"^ *```\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
@@ -95,7 +94,7 @@ LINES = sorted(set(shown_lines()))
 def test_the_command_can_be_typed(place: str, line: str) -> None:
     """Command, options and values are such as the command line takes."""
     program, *words = shlex.split(line)
-    words = tidy_arguments(["relion-external", *words] if "relion" in program else words)
+    words = ["relion-external", *words] if "relion" in program else words
     if words[0] in ("--install-completion", "--show-completion", "--version"):
         return
     n_words = 1 if words[0] in COMMANDS else 2

@@ -10,7 +10,7 @@ import pytest
 
 from cryofocus.simulate.phantom import Phantom, humanoid
 from cryofocus.simulate.settings import HumanoidSettings
-from cryofocus.workflows.classify.request import ClassifyRequest, make_request
+from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.classify.run import classify
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.simulate.humanoid import SimulatedSet, simulate_humanoid
@@ -61,7 +61,7 @@ def ask() -> Callable[..., ClassifyRequest]:
         focus = tuple(float(number) for number in simulated.focus_sphere.split(","))
         table = simulated.directory / "particles.star"
         values = {"particles": table, "focus": focus, "threads": 2, "settings": settings}
-        return make_request({**values, **changes})
+        return ClassifyRequest(**{**values, **changes})
 
     return make
 

@@ -9,8 +9,10 @@ import yaml
 
 from cryofocus.benchmark.cells import Cell
 from cryofocus.benchmark.convergence import KappaWatch, read_true_class
-from cryofocus.workflows.classify.request import make_request
+from cryofocus.inference.settings import ClassifierSettings
+from cryofocus.workflows.classify.request import ClassifyRequest, Sphere
 from cryofocus.workflows.classify.run import classify
+from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.simulate.humanoid import DESCRIPTION
 
 KappaByCycle = tuple[tuple[float, ...], ...]
@@ -32,21 +34,19 @@ def classify_cell(
         Kappa by cycle of every run, the best run first.
     """
     description = yaml.safe_load((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    request = make_request(
-        {
-            "particles": particles,
-            "datadir": folder,
-            "focus": _sphere(cell, description),
-            "threads": threads,
-            "settings": _settings(cell),
-        }
+    request = ClassifyRequest(
+        particles=particles,
+        datadir=folder,
+        focus=_sphere(cell, description),
+        machine=Machine(threads=threads),
+        settings=ClassifierSettings(**_settings(cell)),
     )
     watch = KappaWatch(read_true_class(folder / "truth.star"), cell.n_classes)
     finished = classify(request, run, overwrite=True, progress=watch)
     return watch.by_run(first=finished.read_job().best_run - 1)
 
 
-def _sphere(cell: Cell, description: dict[str, Any]) -> tuple[float, ...] | None:
+def _sphere(cell: Cell, description: dict[str, Any]) -> Sphere | None:
     """Return where the cell looks; nowhere for a strategy without a focus."""
     if cell.strategy == "global":
         return None

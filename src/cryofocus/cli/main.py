@@ -27,6 +27,7 @@ from cryofocus.cli import (
     symmetry,
     variance,
 )
+from cryofocus.cli.command import register
 from cryofocus.cli.console import show_log
 from cryofocus.cli.failures import Commands, UnexpectedErrors
 from cryofocus.version import __version__
@@ -39,30 +40,32 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("classify")(classify.classify)
+register(app, classify.classify, "classify")
 app.add_typer(simulate.app, name="simulate")
-app.command("evaluate")(evaluate.evaluate)
+register(app, evaluate.evaluate, "evaluate")
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(align.app, name="align")
-app.command("select")(particles.select)
-app.command("reconstruct")(particles.reconstruct)
+register(app, particles.select, "select")
+register(app, particles.reconstruct, "reconstruct")
 app.add_typer(mask.app, name="mask")
-app.command("covary")(covary.covary)
-app.command("diffmap")(maps.diffmap)
-app.command("merge")(maps.merge)
-app.command("variance")(variance.variance)
-app.command("fsc")(fsc.fsc)
-app.command("fit")(fit.fit)
-app.command("expand")(symmetry.expand)
-app.command("collapse")(symmetry.collapse)
-app.command("subtract")(subtract.subtract)
-app.command("convert")(convert.convert)
-app.command(
+register(app, covary.covary, "covary")
+register(app, maps.diffmap, "diffmap")
+register(app, maps.merge, "merge")
+register(app, variance.variance, "variance")
+register(app, fsc.fsc, "fsc")
+register(app, fit.fit, "fit")
+register(app, symmetry.expand, "expand")
+register(app, symmetry.collapse, "collapse")
+register(app, subtract.subtract, "subtract")
+register(app, convert.convert, "convert")
+register(
+    app,
+    relion_external.relion_external,
     relion_external.NAME,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-)(relion_external.relion_external)
-app.command("report")(report.report)
-app.command("doctor")(doctor.doctor)
+)
+register(app, report.report, "report")
+register(app, doctor.doctor, "doctor")
 
 
 def _show_version(asked: bool) -> None:

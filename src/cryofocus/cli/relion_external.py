@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-
-from cryofocus.cli.failures import commands_of, name_options
-from cryofocus.errors import SettingError
 
 NAME = "relion-external"
 PARTICLES, REFERENCE, MASK = "--in_parts", "--in_3dref", "--in_mask"
@@ -66,12 +63,10 @@ def relion_external(
             arguments += [option, str(path)] if path is not None else []
         if job.run.is_ours() and "--overwrite" not in context.args:
             arguments.append("--resume")
-        command = commands_of(context.find_root().command)["classify"]
+        program: Any = context.find_root().command
+        command = program.commands["classify"]
         arguments += ["-o", str(job.run.path)]
         with command.make_context("classify", arguments, parent=context) as classify:
             classify.obj = WatchingProgress(choose_progress(), job.abort_marker)
-            try:
-                command.invoke(classify)
-            except SettingError as error:
-                raise SettingError(name_options(str(error), command)) from error
+            command.invoke(classify)
         job.write_nodes()

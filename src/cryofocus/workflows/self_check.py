@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryofocus.errors import CryofocusError
+from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.simulate.settings import HumanoidSettings
-from cryofocus.workflows.classify.request import make_request
+from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.classify.run import classify
 from cryofocus.workflows.evaluate import evaluate
 from cryofocus.workflows.machine.kernel_check import kernel_deviation
+from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.simulate.humanoid import simulate_humanoid
 
 # Compiled kernels sum in another order than NumPy, in single precision.
@@ -100,14 +102,12 @@ def _classify_tiny_set(n_threads: int) -> float:
     """Return kappa of a classification from files to files, in a folder that is removed."""
     with tempfile.TemporaryDirectory() as name, _quiet_log():
         made = simulate_humanoid(Path(name) / "set", TINY_SET)
-        sphere = [float(number) for number in made.focus_sphere.split(",")]
-        request = make_request(
-            {
-                "particles": made.directory / "particles.star",
-                "focus": sphere,
-                "threads": n_threads,
-                "settings": {"n_classes": 2, "n_runs": 1},
-            }
+        x, y, z, radius = (float(number) for number in made.focus_sphere.split(","))
+        request = ClassifyRequest(
+            particles=made.directory / "particles.star",
+            focus=(x, y, z, radius),
+            machine=Machine(threads=n_threads),
+            settings=ClassifierSettings(n_classes=2, n_runs=1),
         )
         run = classify(request, Path(name) / "run")
         scores = evaluate(run.particles, made.directory / "truth.star")

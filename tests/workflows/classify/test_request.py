@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cryofocus.errors import CryofocusError, FormatError, SettingError
-from cryofocus.workflows.classify.request import make_request, read_config
+from cryofocus.workflows.classify.request import ClassifyRequest, read_config
 
 SOUND = {"particles": "p.star", "focus": [1.0, 2.0, 3.0, 4.0], "settings": {"n_classes": 2}}
 
@@ -57,12 +57,12 @@ SOUND = {"particles": "p.star", "focus": [1.0, 2.0, 3.0, 4.0], "settings": {"n_c
 def test_wrong_value_is_named(changes: dict[str, object], message: str) -> None:
     """A wrong value gives its name, what was found and what is expected."""
     with pytest.raises(SettingError, match=message):
-        make_request({**SOUND, **changes})
+        ClassifyRequest(**{**SOUND, **changes})
 
 
 def test_configuration_survives_writing_and_reading(tmp_path: Path) -> None:
     """config.yaml holds the whole request."""
-    request = make_request({**SOUND, "datadir": "images", "memory_gb": 2.5})
+    request = ClassifyRequest(**{**SOUND, "datadir": "images", "memory_gb": 2.5})
     (tmp_path / "config.yaml").write_text(request.to_yaml())
     assert read_config(tmp_path / "config.yaml") == request
 
@@ -70,7 +70,7 @@ def test_configuration_survives_writing_and_reading(tmp_path: Path) -> None:
 def test_options_take_precedence_over_the_configuration(tmp_path: Path) -> None:
     """Given settings replace those of the file one by one, and a mask replaces a sphere."""
     path = tmp_path / "config.yaml"
-    path.write_text(make_request(SOUND).to_yaml())
+    path.write_text(ClassifyRequest(**SOUND).to_yaml())
     changed = read_config(path, {"mask": Path("m.mrc"), "settings": {"seed": 7}})
     assert (changed.mask, changed.focus) == (Path("m.mrc"), None)
     assert (changed.settings.seed, changed.settings.n_classes) == (7, 2)
@@ -79,10 +79,10 @@ def test_options_take_precedence_over_the_configuration(tmp_path: Path) -> None:
 def test_no_cluster_overrides_that_of_the_configuration(tmp_path: Path) -> None:
     """A cluster that the file names, and that is gone, can be given up on the command line."""
     path = tmp_path / "config.yaml"
-    path.write_text(make_request({**SOUND, "cluster": "tcp://gone:8786"}).to_yaml())
+    path.write_text(ClassifyRequest(**{**SOUND, "cluster": "tcp://gone:8786"}).to_yaml())
     assert read_config(path).machine.cluster == "tcp://gone:8786"
     assert read_config(path, {"cluster": "none"}).machine.cluster is None
-    assert make_request({**SOUND, "cluster": "none"}) == make_request(SOUND)
+    assert ClassifyRequest(**{**SOUND, "cluster": "none"}) == ClassifyRequest(**SOUND)
 
 
 @pytest.mark.parametrize("text", [None, "just words", "a: [", "settings: 3", "box: 48"])
@@ -119,7 +119,7 @@ def test_faults_of_the_file_are_told_apart_from_those_of_options(tmp_path: Path)
     assert str(caught.value) == (
         f"{path}: n_classes: missing; give a value; n_clases: unknown; did you mean n_classes?"
     )
-    path.write_text(make_request(SOUND).to_yaml())
+    path.write_text(ClassifyRequest(**SOUND).to_yaml())
     with pytest.raises(SettingError, match=r"^n_runs: found 0, expected greater"):
         read_config(path, {"settings": {"n_runs": 0}})
 

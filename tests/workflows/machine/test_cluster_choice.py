@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cryofocus.errors import FormatError, InputError, SettingError
-from cryofocus.workflows.classify.request import make_request
+from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.machine.cluster_choice import (
     ClusterChoice,
     LocalWorkers,
@@ -155,8 +155,8 @@ def test_whole_images_are_not_spread() -> None:
     """The strategy that keeps whole images is refused before anything starts."""
     settings = {"n_classes": 2, "strategy": "mask2d"}
     with pytest.raises(InputError) as raised:
-        make_request(
-            {
+        ClassifyRequest(
+            **{
                 "particles": "a.star",
                 "focus": (0, 0, 0, 9),
                 "cluster": "local",

@@ -4,74 +4,70 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
-from cryofocus.data.particle_table import Supplement
+from cryofocus.data.table_source import TableSource
 from cryofocus.errors import FormatError, SettingError
-from cryofocus.inference.settings import ClassifierSettings
-from cryofocus.maths.ctf import Microscope
+from cryofocus.inference.settings import REGION, ClassifierSettings
+from cryofocus.option import Option
+from cryofocus.settings import MAX_COMPLAINTS, hint_at
 from cryofocus.workflows.machine.machine import Machine
-from cryofocus.workflows.run.complaints import explain, suggest
 
 Sphere = tuple[float, float, float, float]
-MAX_COMPLAINTS = 5
 SCAFFOLD_EVERY = 10
+POSES = "Poses"
 
 
-class ClassifyRequest(BaseModel):
+class ClassifyRequest(TableSource):
     """Input files, region, settings and resources of a classification.
 
     Attributes:
-        particles: Particle table.
-        focus: x, y, z, radius of a sphere in Å in the map's frame; or give `mask`.
-        mask: Mask file on the particles' grid. Exactly one of the two, and neither with the
-            strategy `global`.
-        solvent_mask: Mask file that the consensus is multiplied by; for `global`, also what
-            classes may differ in.
-        references: Maps the first run starts from, one a class.
-        refine_poses: Refine poses before the first cycle and after every so many; None keeps them.
-        scaffold: Mask file of a region that is the same in all classes, by which class maps are
-            held together; or None.
-        scaffold_every: Cycles after which class maps are brought back onto the scaffold.
-        map: Map whose header origin defines the frame of `focus`; without it voxel (0, 0, 0) lies
-            at 0 Å.
-        datadir: Folder in which image stacks are looked up first.
-        stack: Image stack of a cisTEM or Frealign table.
-        microscope: Voltage (kV), spherical aberration (mm) and amplitude contrast for a Frealign
-            table.
-        pixel_size_angstrom: For a Frealign table whose stack does not say it.
-        passthrough: Further files of a cryoSPARC job.
+        particles: Particle table with poses and CTF: RELION STAR (3.0 to 5), cryoSPARC .cs,
+            cisTEM .star or .cistem, or Frealign .par.
+        focus: Sphere: x, y, z of the centre and radius in Å in the map's frame, as ChimeraX shows
+            it. Exactly one of sphere and mask is given, with the strategy `global` neither.
+        mask: MRC map from 0 to 1 on the particles' grid.
+        map: Map whose header origin defines the frame of the sphere. Without it, voxel (0, 0, 0)
+            lies at 0 Å.
+        solvent_mask: Mask of the whole particle: the consensus and, with `mask2d`, the references
+            are multiplied by it. With `global`, classes may differ inside it.
+        references: Maps that the first run starts from, one per class, in class order. Further
+            runs start as usual, and show whether the maps matter.
+        refine_poses: Refine the poses before the first cycle, against the consensus, and after
+            every so many, each particle against its class, until they stay. 4 is a good choice
+            where poses are off. Default: poses stay as given.
+        scaffold: Mask of a region that is the same in all classes: class maps that drift are
+            fitted back onto it, and the poses of their particles with them.
+        scaffold_every: Cycles after which class maps are fitted to the scaffold.
         settings: Everything that changes the result.
         machine: What computes; its names are those of `Machine`, in config.yaml beside the others.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    particles: Path
-    focus: Sphere | None = None
-    mask: Path | None = None
-    map: Path | None = None
-    solvent_mask: Path | None = None
-    references: tuple[Path, ...] = ()
-    refine_poses: int | None = Field(default=None, ge=1)
-    scaffold: Path | None = None
-    scaffold_every: int = Field(default=SCAFFOLD_EVERY, ge=1)
-    datadir: Path | None = None
-    stack: Path | None = None
-    microscope: tuple[float, float, float] | None = None
-    pixel_size_angstrom: float | None = Field(default=None, gt=0)
-    passthrough: tuple[Path, ...] = ()
-    settings: ClassifierSettings
-    machine: Machine = Machine()
+    particles: Annotated[Path, Option(metavar="PARTICLES", is_argument=True)]
+    focus: Annotated[
+        Sphere | None,
+        Option(
+            metavar="X,Y,Z,R",
+            panel=REGION,
+            expected="four numbers in Å, such as 142,118,97,30",
+        ),
+    ] = None
+    mask: Annotated[Path | None, Option(panel=REGION)] = None
+    map: Annotated[Path | None, Option(panel=REGION)] = None
+    solvent_mask: Annotated[Path | None, Option(panel=REGION)] = None
+    references: Annotated[tuple[Path, ...], Option(metavar="MAP...", panel="Classification")] = ()
+    refine_poses: Annotated[int | None, Option(metavar="CYCLES", panel=POSES)] = Field(
+        default=None, ge=1
+    )
+    scaffold: Annotated[Path | None, Option(panel=POSES)] = None
+    scaffold_every: Annotated[int, Option(metavar="CYCLES", panel=POSES)] = Field(
+        default=SCAFFOLD_EVERY, ge=1
+    )
+    settings: Annotated[ClassifierSettings, Option(panel="Classification")]
+    machine: Annotated[Machine, Option(panel="Machine")] = Machine()
 
     @model_validator(mode="before")
     @classmethod
@@ -148,19 +144,6 @@ class ClassifyRequest(BaseModel):
         given = tuple(path for path in named if path is not None)
         return (*given, *self.references, *self.passthrough)
 
-    @property
-    def supplement(self) -> Supplement:
-        """What the particle table leaves to the user to say.
-
-        Raises:
-            SettingError: When the microscope makes no sense.
-        """
-        try:
-            microscope = None if self.microscope is None else Microscope(*self.microscope)
-        except ValueError as error:
-            raise SettingError(f"microscope: {error}. Correct --microscope.") from error
-        return Supplement(self.stack, microscope, self.pixel_size_angstrom, self.passthrough)
-
     def lasting_settings(self) -> dict[str, object]:
         """Return what decides the result, which a resumed run must not change."""
         return {
@@ -176,32 +159,13 @@ class ClassifyRequest(BaseModel):
 
     def to_yaml(self) -> str:
         """Write as config.yaml."""
-        values = self.model_dump(mode="json")
+        dumped = self.model_dump(mode="json")
+        values = {name: dumped[name] for name in self.describe()}
         return yaml.safe_dump(values | values.pop("machine"), sort_keys=False, allow_unicode=True)
 
 
 # What a configuration may say, beside the settings.
 KNOWN = ClassifyRequest.model_fields.keys() - {"machine"} | Machine.model_fields.keys()
-
-
-def make_request(values: Mapping[str, Any]) -> ClassifyRequest:
-    """Check values and build a request.
-
-    Args:
-        values: By the names of `ClassifyRequest` and `Machine`, the settings as a mapping under
-            `settings`.
-
-    Raises:
-        SettingError: For a value out of range or an unknown name: name, value found, what is
-            expected.
-    """
-    try:
-        return ClassifyRequest.model_validate(dict(values))
-    except ValidationError as error:
-        found = error.errors()
-        text = "; ".join(_explain(entry) for entry in found[:MAX_COMPLAINTS])
-        more = f"; and {len(found) - MAX_COMPLAINTS} more" if len(found) > MAX_COMPLAINTS else ""
-        raise SettingError(text + more) from error
 
 
 def read_config(path: Path, changes: Mapping[str, Any] | None = None) -> ClassifyRequest:
@@ -210,11 +174,11 @@ def read_config(path: Path, changes: Mapping[str, Any] | None = None) -> Classif
     Args:
         path: YAML file with the names of `ClassifyRequest`.
         changes: Values that take precedence over the file's, such as options given on the command
-            line; `settings` is merged setting by setting, and a focus replaces a mask.
+            line; `settings` and `machine` are merged name by name, and a focus replaces a mask.
 
     Raises:
         FormatError: When the file cannot be read or is not YAML with names and values.
-        SettingError: As `make_request`.
+        SettingError: As `ClassifyRequest`.
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -235,31 +199,18 @@ def read_config(path: Path, changes: Mapping[str, Any] | None = None) -> Classif
         )
     if unknown := sorted(map(str, values.keys() - KNOWN)):
         named = "; ".join(
-            f"{name}: unknown, {_suggest(name)}" for name in unknown[:MAX_COMPLAINTS]
+            f"{name}: unknown, {hint_at(name, ClassifyRequest)}"
+            for name in unknown[:MAX_COMPLAINTS]
         )
         raise FormatError(f"{path}: {named}")
     changed = dict(changes or {})
+    changed |= changed.pop("machine", {})
     if "focus" in changed or "mask" in changed:
         values = {k: v for k, v in values.items() if k not in ("focus", "mask", "map")}
     new_settings = changed.pop("settings", {})
     settings = {**values.get("settings", {}), **new_settings}
     try:
-        return make_request({**values, **changed, "settings": settings})
+        return ClassifyRequest(**{**values, **changed, "settings": settings})
     except SettingError as error:
         # What was given beside the file is not the file's fault.
         raise error if changed or new_settings else SettingError(f"{path}: {error}") from error
-
-
-def _explain(entry: Mapping[str, Any]) -> str:
-    """Turn one complaint of the validation into words."""
-    place = [str(part) for part in entry["loc"] if part not in ("settings", "machine")]
-    name = ".".join(place) or "settings"
-    return explain(entry, name, _suggest(name))
-
-
-def _suggest(name: str) -> str:
-    """Say what an unknown name may have been meant to be."""
-    settings = ClassifierSettings.model_fields
-    if name in settings:
-        return "it belongs under settings"
-    return suggest(name, [*KNOWN, *settings])

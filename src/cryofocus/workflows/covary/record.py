@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from cryofocus.complaints import first_fault
 from cryofocus.errors import FormatError
-from cryofocus.workflows.run.complaints import first_fault
 from cryofocus.workflows.run.new_directory import DirectoryKind
 
 CORRELATION, INTERVALS, OCCUPANCY = "correlation.csv", "intervals.csv", "occupancy.csv"

@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from cryofocus.complaints import explain, suggest
 from cryofocus.errors import FormatError, SettingError
-from cryofocus.workflows.run.complaints import explain, suggest
 
 THIS_PROCESS = "none"
 LOCAL = re.compile(r"local(?::([1-9][0-9]*))?")

@@ -2,63 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from cryofocus.errors import SettingError
 from cryofocus.kernels.select import select_kernels
+from cryofocus.option import Option
+from cryofocus.settings import Settings
 from cryofocus.workflows.machine.cluster_choice import THIS_PROCESS, parse_cluster
 
 
-class Machine(BaseModel):
-    """What computes, and how much of it.
+class Machine(Settings):
+    """What computes, and how much of it. The device `reference` is the slow NumPy kernels.
 
     Attributes:
-        device: "cpu", "cuda" (an NVIDIA GPU), or "reference" for the slow NumPy kernels.
-        threads: None takes every processor this process may use.
-        memory_gb: Bound on memory; statistics beyond it are kept on disk, while images and
-            whole-box maps take what they need. None takes most of the machine's memory.
-        memory_gpu_gb: Bound on memory of the GPU; None takes most of what is free there.
-        cluster: Workers that do the work, see `parse_cluster`; threads and memory are then those
-            of each worker. None computes in this process, and so does "none", which overrides the
-            cluster of a configuration file.
+        device: What computes: `cpu`, the processor, or `cuda`, an NVIDIA GPU.
+        threads: Processor threads; all this process may use if left out.
+        memory_gb: Memory to use at most, in GB. Statistics that exceed it are kept on disk, while
+            images and whole-box maps take what they need. Default: most of the machine's. With a
+            cluster, of each worker, as the threads.
+        memory_gpu_gb: Memory of the GPU to use at most, in GB. Default: most of what is free
+            there.
+        cluster: Spread the work over N processes of this machine (local:N), over the workers of a
+            Dask scheduler (tcp://host:8786), or over SLURM jobs that a file describes
+            (FILE.yaml). Default: none, which is this process; `none` sets the cluster of a
+            configuration aside.
 
     Raises:
         SettingError: When the cluster is none that can be asked for, or its processes would share
             a GPU without being told how.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    device: Literal["cpu", "cuda", "reference"] = Field(
-        default="cpu", description="What computes: the processor, or an NVIDIA GPU."
+    device: Annotated[Literal["cpu", "cuda", "reference"], Option(choices=("cpu", "cuda"))] = "cpu"
+    threads: int | None = Field(default=None, ge=1)
+    memory_gb: Annotated[float | None, Option(metavar="GB")] = Field(
+        default=None, gt=0, allow_inf_nan=False
     )
-    threads: int | None = Field(
-        default=None,
-        ge=1,
-        description="Processor threads; all this process may use if left out.",
+    memory_gpu_gb: Annotated[float | None, Option(metavar="GB")] = Field(
+        default=None, gt=0, allow_inf_nan=False
     )
-    memory_gb: float | None = Field(
-        default=None,
-        gt=0,
-        allow_inf_nan=False,
-        description="Memory to use at most, in GB; what exceeds it is kept on disk. Default: most "
-        "of the machine's. With --cluster, of each worker.",
-    )
-    memory_gpu_gb: float | None = Field(
-        default=None,
-        gt=0,
-        allow_inf_nan=False,
-        description="Memory of the GPU to use at most, in GB. Default: most of what is free "
-        "there.",
-    )
-    cluster: str | None = Field(
-        default=None,
-        description="Spread the work over N processes of this machine (local:N), over the workers "
-        "of a Dask scheduler (tcp://host:8786), or over SLURM jobs that a file describes "
-        "(FILE.yaml). Default: none, which is this process.",
-    )
+    cluster: Annotated[str | None, Option(metavar="WHERE")] = None
 
     @field_validator("cluster")
     @classmethod

@@ -25,6 +25,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from cryofocus.arrays import AnyArray
+from cryofocus.complaints import first_fault
 from cryofocus.data.atomic import explain_write_errors
 from cryofocus.errors import FormatError, OutputError, SettingError
 from cryofocus.workflows.run import files as run_files
@@ -35,7 +36,6 @@ from cryofocus.workflows.run.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from cryofocus.workflows.run.complaints import first_fault
 from cryofocus.workflows.run.job import JobRecord
 from cryofocus.workflows.run.lock import hold_lock
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
+from cryofocus.complaints import explain, first_fault, suggest
 from cryofocus.errors import FormatError
 from cryofocus.workflows.covary.record import RECORD, read_record
-from cryofocus.workflows.run.complaints import explain, first_fault, suggest
 
 
 class Lunch(BaseModel):

@@ -1,0 +1,137 @@
+"""A command of the program: reads its options when it is needed, and speaks of settings by them.
+
+A command is a function of the same arguments as the Python function it calls. Its signature is
+read when it is called or asked for help, not before: settings bring NumPy along, for which
+`cryofocus --help` need not wait.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+from cryofocus.cli.settings_options import spread
+from cryofocus.errors import SettingError
+
+# Options of numbers with commas between them are easily typed with blanks instead.
+OF_NUMBERS = re.compile(r"[A-Z]+(,[A-Z]+)+")
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?,?", re.IGNORECASE)
+# `n_runs: found 0 ...; seed: found ...`
+COMPLAINT = re.compile(
+    r"(?P<before>^|; )(?P<names>[a-z_]+(?: and [a-z_]+)*)(?P<after>(?:\.\d+)?: )"
+)
+
+
+class Command(TyperCommand):
+    """A command of the program; made by `register`.
+
+    Attributes:
+        function: What it does.
+        names: What the command line calls settings; None until the function is read.
+    """
+
+    function: Callable[..., None]
+    names: Mapping[str, str] | None = None
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Read arguments and options off the function, once."""
+        if self.names is None:
+            called, self.names = spread(type(self).function)
+            app = typer.Typer(add_completion=False)
+            app.command()(called)
+            command: Any = typer.main.get_command(app)
+            self.params, self.callback = command.params, command.callback
+        return super().get_params(ctx)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Let options take several values in a row."""
+        params = self.get_params(ctx)
+        repeated = [name for p in params if getattr(p, "multiple", False) for name in p.opts]
+        joined = [name for p in params if OF_NUMBERS.fullmatch(p.metavar or "") for name in p.opts]
+        return super().parse_args(ctx, tidy_arguments(args, repeated, joined))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run; call settings in a complaint as the command line calls them."""
+        try:
+            return super().invoke(ctx)
+        except SettingError as error:
+            raise SettingError(name_options(str(error), self.names or {})) from error
+
+
+def register(app: typer.Typer, function: Callable[..., None], name: str, **others: Any) -> None:
+    """Make a function a command.
+
+    Args:
+        app: Program or family that the command belongs to.
+        function: Its docstring is the help. It takes settings, what an `Option` annotates, and
+            what Typer takes.
+        name: Of the command.
+        **others: As `typer.Typer.command` takes them.
+    """
+    kind = type("Command", (Command,), {"function": staticmethod(function)})
+    app.command(name, cls=kind, help=inspect.getdoc(function), **others)(_not_read_yet)
+
+
+def _not_read_yet() -> None:
+    """Stand in for a function until its signature is needed."""
+
+
+def name_options(message: str, names: Mapping[str, str]) -> str:
+    """Call settings at the start of a complaint as the command line calls them.
+
+    Args:
+        message: Complaints as `name: ...`, separated by semicolons, in the words of Python and
+            YAML.
+        names: What the command line calls each setting.
+    """
+    if COMPLAINT.match(message) is None:
+        return message  # about a file, whose own words count
+
+    def rename(match: re.Match[str]) -> str:
+        said = [names.get(name, name) for name in match["names"].split(" and ")]
+        return match["before"] + " and ".join(said) + match["after"]
+
+    return COMPLAINT.sub(rename, message)
+
+
+def tidy_arguments(
+    arguments: Sequence[str], repeated: Sequence[str], joined: Sequence[str]
+) -> list[str]:
+    """Bring a command line into the one form that is parsed.
+
+    Args:
+        arguments: As they were typed.
+        repeated: Options of several values, each of which is given its option: `--o A B` becomes
+            `--o A --o B`.
+        joined: Options of numbers, with blanks or commas between them: `--focus 1 2 3 4` becomes
+            `--focus 1,2,3,4`.
+    """
+    return _repeat_options(_join_numbers(arguments, joined), repeated)
+
+
+def _join_numbers(arguments: Sequence[str], options: Sequence[str]) -> list[str]:
+    joined: list[str] = []
+    for argument in arguments:
+        follows = len(joined) > 1 and joined[-2] in options and NUMBER.fullmatch(argument)
+        if follows and all(NUMBER.fullmatch(part) for part in joined[-1].rstrip(",").split(",")):
+            joined[-1] = f"{joined[-1].rstrip(',')},{argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def _repeat_options(arguments: Sequence[str], options: Sequence[str]) -> list[str]:
+    spread_out: list[str] = []
+    option: str | None = None
+    for argument in arguments:
+        if argument.startswith("-"):
+            option = argument if argument in options else None
+        elif option is not None and spread_out[-1] != option:
+            spread_out.append(option)
+        spread_out.append(argument)
+    return spread_out

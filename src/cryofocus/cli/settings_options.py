@@ -1,0 +1,232 @@
+"""Options made of the fields of settings: name, help, default and bounds are said there, once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from inspect import Parameter, Signature, signature
+from types import GenericAlias, NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
+
+import typer
+
+from cryofocus.option import Option
+
+if TYPE_CHECKING:
+    from cryofocus.settings import Settings
+
+Asked = TypeVar("Asked")
+
+COUNT_OR_UNIT = re.compile(r"^n_|_(angstrom|degrees|gb)$")
+CONTEXT = "context"
+PLAIN = Option()
+
+
+@dataclass(frozen=True)
+class Given(Generic[Asked]):
+    """What the command line says of settings that a file may complete.
+
+    Attributes:
+        settings: The class.
+        values: By the names of its fields; settings inside it are mappings.
+    """
+
+    settings: type[Asked]
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Value:
+    """A value that the command line asks for.
+
+    Attributes:
+        place: Names that lead from the settings to the value.
+        kind: Its type.
+        default: If it is not given; `Parameter.empty` where it has to be.
+        how: What does not follow from that.
+        text: What the help says.
+        bounds: `min` and `max`, where there are any.
+    """
+
+    place: tuple[str, ...]
+    kind: Any
+    default: Any
+    how: Option
+    text: str | None
+    bounds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def option(self) -> str:
+        """How the command line calls it."""
+        if self.how.is_argument:
+            return self.how.metavar or self.place[-1].upper()
+        return self.how.name or option_of(COUNT_OR_UNIT.sub("", self.place[-1]))
+
+    @property
+    def key(self) -> str:
+        """Name of the parameter."""
+        return self.place[-1] if self.how.is_argument else self.option[2:].replace("-", "_")
+
+    @property
+    def is_one_text(self) -> bool:
+        """Whether several values are given as one text."""
+        return self.how.read is not None or (
+            get_origin(self.kind) is tuple and "," in (self.how.metavar or "")
+        )
+
+    @property
+    def parameter(self) -> Parameter:
+        """The parameter that Typer makes an option of."""
+        kind = self.kind
+        if self.is_one_text:
+            kind = str
+        elif self.how.choices:
+            kind = Literal[self.how.choices]
+        elif get_origin(kind) is tuple:
+            kind = GenericAlias(list, get_args(kind)[:1])
+        default = None if self.default == () else self.default
+        words: dict[str, Any] = {
+            "help": self.text,
+            "metavar": self.how.metavar,
+            "rich_help_panel": self.how.panel,
+            **self.bounds,
+        }
+        asks = (
+            typer.Argument(show_default=False, **words)
+            if self.how.is_argument
+            else typer.Option(self.option, **words)
+        )
+        annotation: Any = Annotated[kind if default is not None else kind | None, asks]
+        return Parameter(self.key, Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+
+    def read(self, given: Any) -> Any:
+        """Make the value of what was given."""
+        if not self.is_one_text:
+            return given
+        try:
+            return self.how.read(given) if self.how.read else _split(given, get_args(self.kind))
+        except ValueError as error:
+            raise typer.BadParameter(
+                f"found {given!r}, expected {self.how.expected}", param_hint=self.option
+            ) from error
+
+
+def spread(function: Callable[..., None]) -> tuple[Callable[..., None], dict[str, str]]:
+    """Turn a function of settings into one of options, from which Typer makes a command.
+
+    Returns:
+        The function, and what the command line calls each setting.
+    """
+    taken = signature(function, eval_str=True).parameters
+    values = {name: list(_values_of(parameter)) for name, parameter in taken.items()}
+
+    def called(context: typer.Context, **given: Any) -> None:
+        given[CONTEXT] = context
+        function(
+            **{
+                name: _build(taken[name], _gather(asked, context, given)) if asked else given[name]
+                for name, asked in values.items()
+            }
+        )
+
+    parameters = [Parameter(CONTEXT, Parameter.KEYWORD_ONLY, annotation=typer.Context)]
+    for name, parameter in taken.items():
+        if values[name]:
+            parameters += [value.parameter for value in values[name]]
+        elif name != CONTEXT:
+            parameters.append(parameter.replace(kind=Parameter.KEYWORD_ONLY))
+    called.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # for Typer
+    called.__annotations__ = {}
+    names = {parameter.name: option_of(parameter.name) for parameter in parameters}
+    for value in (value for asked in values.values() for value in asked):
+        names[value.key] = value.option
+        if value.place[-1] != value.key:
+            names[value.place[-1]] = f"{value.option} ({value.place[-1]})"
+    return called, names
+
+
+def option_of(name: str) -> str:
+    """Return the option that gives a parameter."""
+    return f"--{name.replace('_', '-')}"
+
+
+def _values_of(parameter: Parameter) -> Iterator[_Value]:
+    """Yield what is asked for a parameter; nothing where Typer knows what to do."""
+    kind, name, default = parameter.annotation, parameter.name, parameter.default
+    if get_origin(kind) is Given:
+        for value in _fields_of(get_args(kind)[0]):
+            yield replace(value, default=None) if value.default is Parameter.empty else value
+    elif hasattr(kind, "model_fields"):
+        yield from _fields_of(kind)
+    elif get_origin(kind) is Annotated:
+        kind, *notes = get_args(kind)
+        for how in (note for note in notes if isinstance(note, Option)):
+            yield _Value((name,), _without_none(kind), default, how, how.help)
+
+
+def _fields_of(
+    settings: type[Settings], place: tuple[str, ...] = (), within: Option = PLAIN
+) -> Iterator[_Value]:
+    parts = settings.parts()
+    for name, text in settings.describe().items():
+        found = settings.model_fields[name]
+        how = next((note for note in found.metadata if isinstance(note, Option)), PLAIN)
+        if how.is_hidden or (within.only and name not in within.only):
+            continue
+        if name in parts:
+            yield from _fields_of(parts[name], (*place, name), how)
+            continue
+        default = Parameter.empty if found.is_required() else found.default
+        bounds = {
+            bound: getattr(note, sign)
+            for note in found.metadata
+            for bound, sign in (("min", "ge"), ("max", "le"))
+            if hasattr(note, sign)
+        }
+        how = replace(how, panel=how.panel or within.panel)
+        kind = _without_none(found.annotation)
+        yield _Value((*place, name), kind, default, how, text, bounds)
+
+
+def _without_none(kind: Any) -> Any:
+    """Return the type of a value that is there."""
+    if isinstance(kind, UnionType):
+        (kind,) = (one for one in get_args(kind) if one is not NoneType)
+    return kind
+
+
+def _gather(
+    asked: Sequence[_Value], context: typer.Context, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Collect what was given, so that what was not is left to the defaults, or to a file."""
+    found: dict[str, Any] = {}
+    for value in asked:
+        source = context.get_parameter_source(value.key)
+        if source is not None and source.name == "COMMANDLINE":
+            inside = found
+            for name in value.place[:-1]:
+                inside = inside.setdefault(name, {})
+            inside[value.place[-1]] = value.read(given[value.key])
+    return found
+
+
+def _build(parameter: Parameter, found: dict[str, Any]) -> Any:
+    kind = parameter.annotation
+    if get_origin(kind) is Given:
+        return Given(get_args(kind)[0], found)
+    if get_origin(kind) is Annotated:
+        return found.get(parameter.name, parameter.default)
+    return kind(**found)
+
+
+def _split(text: str, kinds: Sequence[Any]) -> tuple[Any, ...]:
+    """Read values with commas between them.
+
+    Raises:
+        ValueError: When they are not as many, or not of these types.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if kinds[-1] is Ellipsis:
+        kinds = [kinds[0]] * len(parts)
+    return tuple(kind(part) for kind, part in zip(kinds, parts, strict=True))

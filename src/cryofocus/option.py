@@ -1,0 +1,36 @@
+"""What the command line has to be told of a setting beside its field; loads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Option:
+    """How the command line takes a setting, where that does not follow from its field.
+
+    Attributes:
+        name: Of the option, such as `--cycles`; by default the field's, without count and unit.
+        help: Of a parameter that is no field; fields are described by their docstring.
+        metavar: What stands for the value in the help. With commas in it, several values are
+            given as one text, such as `X,Y,Z,R`.
+        panel: Heading in the help; of a field that holds settings, the heading of all of them.
+        choices: The values the command line offers, if not all.
+        expected: What the values are, for the message that refuses others.
+        read: Makes the value of a text; raises ValueError.
+        is_argument: Given by its place, without a name.
+        is_hidden: Not offered; a matter of Python and configuration files.
+        only: Of a field that holds settings, those that matter to the command; all by default.
+    """
+
+    name: str | None = None
+    help: str | None = None
+    metavar: str | None = None
+    panel: str | None = None
+    choices: tuple[str, ...] = ()
+    expected: str = ""
+    read: Callable[[str], object] | None = None
+    is_argument: bool = False
+    is_hidden: bool = False
+    only: tuple[str, ...] = ()

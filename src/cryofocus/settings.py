@@ -1,0 +1,90 @@
+"""What a command can be asked: objects that check themselves and are said once.
+
+Name, type, bounds and default of a setting are those of its field, and its description is its
+entry under `Attributes:`. The command line makes its options of these (`cli/command.py`), the
+page of the Python interface its tables, config.yaml its keys. `Option` beside the type says what
+does not follow from them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from cryofocus.complaints import explain, suggest
+from cryofocus.errors import SettingError
+
+MAX_COMPLAINTS = 5
+SECTION = re.compile(r"^Attributes:\n((?: {4}.*\n?|\n)+)", re.MULTILINE)
+ENTRY = re.compile(r"^ {4}(\w+): (.+(?:\n {8}.+)*)", re.MULTILINE)
+
+
+class Settings(BaseModel):
+    """Base of what a command can be asked; frozen.
+
+    Raises:
+        SettingError: For a value out of range or an unknown name: name, value found, what is
+            expected.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise SettingError(_complain(error, type(self))) from error
+
+    # Settings inside others are not built by the above, so that all faults are told at once.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @classmethod
+    def parts(cls) -> dict[str, type[Settings]]:
+        """Return the fields that hold settings."""
+        return {
+            name: field.annotation
+            for name, field in cls.model_fields.items()
+            if isinstance(field.annotation, type) and issubclass(field.annotation, Settings)
+        }
+
+    @classmethod
+    def describe(cls) -> dict[str, str]:
+        """Return what the docstrings say of each field, inherited fields last."""
+        found: dict[str, str] = {}
+        for base in cls.__mro__[: cls.__mro__.index(Settings)]:
+            if section := SECTION.search(inspect.cleandoc(base.__doc__ or "")):
+                for name, text in ENTRY.findall(section[1]):
+                    found.setdefault(name, " ".join(text.split()))
+        return found
+
+
+def _complain(error: ValidationError, model: type[Settings]) -> str:
+    """Turn what is wrong into words: for each fault name, value found, what is expected."""
+    faults = error.errors()
+    text = "; ".join(_explain(fault, model) for fault in faults[:MAX_COMPLAINTS])
+    return text + (f"; and {len(faults) - MAX_COMPLAINTS} more" if faults[MAX_COMPLAINTS:] else "")
+
+
+def _explain(fault: Mapping[str, Any], model: type[Settings]) -> str:
+    place = [str(part) for part in fault["loc"] if part not in model.parts()]
+    name = ".".join(place) or str(fault["loc"][0])
+    return explain(fault, name, hint_at(name, model))
+
+
+def hint_at(name: str, model: type[Settings]) -> str:
+    """Say what an unknown name may have been meant to be."""
+    for part, settings in model.parts().items():
+        if name in settings.model_fields:
+            return f"it belongs under {part}"
+    return suggest(name, _known(model))
+
+
+def _known(model: type[Settings]) -> Iterator[str]:
+    """Yield the names of all fields, those of settings inside as well."""
+    yield from model.model_fields
+    for settings in model.parts().values():
+        yield from settings.model_fields
