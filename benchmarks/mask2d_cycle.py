@@ -26,7 +26,7 @@ from synthetic import SimulatedSet, describe_here
 
 from cryofocus.consensus.consensus import estimate_consensus
 from cryofocus.consensus.ground import Ground
-from cryofocus.consensus.preparation import assign_half_sets, prepare_images
+from cryofocus.consensus.preparation import assign_half_sets, open_images
 from cryofocus.consensus.reconstruct import solve_maps
 from cryofocus.execution.monitor import SilentMonitor
 from cryofocus.inference.mask2d.region_likelihood import particle_weights, update_occupancies
@@ -52,7 +52,7 @@ def prepare(data: SimulatedSet, n_particles: int) -> Mask2dStrategy:
         n_classes=N_CLASSES, strategy="mask2d", max_resolution_angstrom=RESOLUTION_ANGSTROM
     )
     half_set, _ = assign_half_sets(particles, settings.seed)
-    images = prepare_images(particles, reader, "auto", threads)
+    images = open_images(particles, reader=reader, threads=threads)
     return prepare_mask2d(
         Prepared(
             Ground(

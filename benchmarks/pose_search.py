@@ -26,7 +26,7 @@ from cryofocus import HumanoidSettings, simulate_humanoid
 from cryofocus.consensus.consensus import ScalePrior, estimate_consensus
 from cryofocus.consensus.images import ParticleImages
 from cryofocus.consensus.noise import NoiseModel
-from cryofocus.consensus.preparation import prepare_images
+from cryofocus.consensus.preparation import open_images
 from cryofocus.data.half_sets import deal_half_sets
 from cryofocus.data.images import ImageReader
 from cryofocus.data.particles import ParticleSet
@@ -64,7 +64,7 @@ def simulate(folder: Path, snr: float, n: int, seed: int) -> ParticleSet:
 
 def prepare(particles: ParticleSet) -> ParticleImages:
     """Prepare images whose protein is known to be bright."""
-    return prepare_images(particles, ImageReader(particles), "no", 1)
+    return open_images(particles, "no")
 
 
 def make_two_fold(particles: ParticleSet) -> np.ndarray:
@@ -72,7 +72,7 @@ def make_two_fold(particles: ParticleSet) -> np.ndarray:
     half_set, _ = deal_half_sets(
         particles.half_set, particles.micrograph_of_particle, particles.parent_of_particle, 1
     )
-    volume = estimate_consensus(prepare(particles), half_set, KERNELS, sign=1).map.full
+    volume = estimate_consensus(prepare(particles), half_set, KERNELS).map.full
     mate = RigidTransform(C2.rotation[1], np.zeros(3))
     return (volume + mate.move_map(volume, particles.pixel_size_angstrom)) / 2
 
@@ -102,7 +102,7 @@ def errors_by_snr(folder: Path, volume: np.ndarray, n: int) -> Iterator[str]:
         truth = simulate(folder / f"s1_{snr}", snr, n, seed=202)
         images, rows = prepare(truth), np.arange(len(truth))
         scope = choose_scope(volume, truth.pixel_size_angstrom, None)
-        measured = calibrate(images, volume, scope, KERNELS, sign=1)
+        measured = calibrate(images, volume, scope, KERNELS)
         search = measured.prepare(images, volume, scope, KERNELS)
         scaled = np.asarray(volume * np.float32(measured.grey_scale), np.float32)
         found = search.find(images, KERNELS, rows)

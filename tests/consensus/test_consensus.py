@@ -84,7 +84,7 @@ def test_a_forced_sign_is_kept() -> None:
     """A sign that the user forces holds even against the density."""
     particles, images = make_images(0.5)
     prepared = wrap_images(particles, -images)
-    consensus = estimate_consensus(prepared, HALF_SET, CpuKernels(2), sign=1)
+    consensus = estimate_consensus(prepared.settled(), HALF_SET, CpuKernels(2))
     assert consensus.images.treatment.sign == 1
     assert correlation(consensus.map.full, make_beads().volume(BOX)) < -0.8
 
@@ -95,7 +95,7 @@ def test_half_maps_are_independent() -> None:
     changed = images.copy()
     changed[HALF_SET == 2] *= -1
     first, second = (
-        estimate_consensus(wrap_images(particles, i), HALF_SET, CpuKernels(2), sign=1).map
+        estimate_consensus(wrap_images(particles, i).settled(), HALF_SET, CpuKernels(2)).map
         for i in (images, changed)
     )
     assert correlation(first.halves[0], second.halves[0]) > 0.9999

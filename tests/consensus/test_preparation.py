@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cryofocus.consensus.preparation import assign_half_sets, prepare_images
+from cryofocus.consensus.preparation import assign_half_sets, open_images
 from samples import ArrayReader, make_particles
 
 
@@ -60,7 +60,7 @@ def test_only_uneven_backgrounds_are_normalised() -> None:
     even = rng.normal(0, 1, (50, 24, 24)).astype(np.float32)
     scaled = even * np.linspace(0.5, 2, 50, dtype=np.float32)[:, None, None]
     for images, expected in ((even, False), (scaled, True), (even + np.float32(3), True)):
-        prepared = prepare_images(particles, ArrayReader(images), "auto", 1)
+        prepared = open_images(particles, reader=ArrayReader(images))
         assert prepared.treatment.normalise is expected
 
 
@@ -69,5 +69,7 @@ def test_invert_forces_the_sign() -> None:
     rng = np.random.default_rng(2)
     particles = make_particles(5, 16, rng)
     reader = ArrayReader(rng.normal(size=(5, 16, 16)).astype(np.float32))
-    signs = [prepare_images(particles, reader, i, 1).treatment.sign for i in ("yes", "no", "auto")]
+    signs = [
+        open_images(particles, i, reader=reader).treatment.sign for i in ("yes", "no", "auto")
+    ]
     assert signs == [-1, 1, 1]

@@ -56,8 +56,8 @@ def test_errors_are_seen_in_images() -> None:
     """Perturbed poses are noticed, exact ones are not."""
     planted = plant(400, 24, 2.0)
     half_set = (1 + np.arange(400) % 2).astype(np.int8)
-    exact = estimate_consensus(planted.images, half_set, KERNELS, sign=1)
-    off = estimate_consensus(perturb(planted.images, 4.0, 4.0), half_set, KERNELS, sign=1)
+    exact = estimate_consensus(planted.images.settled(), half_set, KERNELS)
+    off = estimate_consensus(perturb(planted.images, 4.0, 4.0).settled(), half_set, KERNELS)
     assert not measure_accuracy(exact, 9, KERNELS).is_limiting
     accuracy = measure_accuracy(off, 9, KERNELS)
     assert accuracy.is_limiting

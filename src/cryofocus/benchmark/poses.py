@@ -10,8 +10,7 @@ import yaml
 
 from cryofocus.arrays import Volume
 from cryofocus.benchmark.cells import PoseSource
-from cryofocus.consensus.preparation import prepare_images
-from cryofocus.data.images import ImageReader
+from cryofocus.consensus.preparation import open_images
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.kernels.select import available_threads, select_kernels
@@ -80,7 +79,7 @@ def measure_bound(folder: Path, threads: int | None) -> tuple[float, float]:
     """
     particles = ParticleSet.read(folder / "particles.star")
     threads = threads or available_threads()
-    images = prepare_images(particles, ImageReader(particles), "no", threads)
+    images = open_images(particles, "no", threads=threads)
     truth = TruthTable.read(folder / "truth.star")
     rotation, shift = truth.rotation(), truth.shift_angstrom()
     assert rotation is not None

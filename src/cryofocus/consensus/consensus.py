@@ -77,17 +77,15 @@ def estimate_consensus(
     half_set: Int8[np.ndarray, " particle"],
     kernels: SliceKernels,
     *,
-    sign: int | None = None,
     solvent: Float32[np.ndarray, "box box box"] | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Consensus:
     """Reconstruct all particles together and measure noise and scale against that map.
 
     Args:
-        images: Prepared images; their treatment's sign is a first guess.
+        images: Prepared images; the density decides their contrast sign unless it is settled.
         half_set: `(particle,)` 1 or 2.
         kernels: Slice kernels of the device.
-        sign: Contrast sign to keep; None lets the density decide.
         solvent: Mask that the map is multiplied by once it is solved, or None.
         advance: Called with the number of particles done.
     """
@@ -99,7 +97,7 @@ def estimate_consensus(
     sums = accumulate_halves(source, ones, kernels, advance=advance)
     (estimate,) = solve_maps(sums, images.particles.box, workers=images.workers)
     skewness = density_skewness(estimate.full)
-    if sign is None and skewness < 0:
+    if skewness < 0 and not images.treatment.is_sign_settled:
         images, estimate, skewness = images.flipped(), _negated(estimate), -skewness
     if solvent is not None:
         first, second = estimate.halves

@@ -53,12 +53,15 @@ class ImageTreatment:
         background_radius_pixels: Pixels farther than this from the centre are background.
         background_edge_pixels: Only within this centred square; beyond, images of optics groups
             with a smaller field of view are padded.
+        is_sign_settled: Whether the sign was given or has been found; otherwise it is a first
+            guess, and whoever knows what the images should show decides.
     """
 
     sign: int
     normalise: bool
     background_radius_pixels: float
     background_edge_pixels: float
+    is_sign_settled: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,12 @@ class ParticleImages:
 
     def flipped(self) -> ParticleImages:
         """Return the same images with the opposite contrast sign."""
-        return replace(self, treatment=replace(self.treatment, sign=-self.treatment.sign))
+        opposite = replace(self.treatment, sign=-self.treatment.sign)
+        return replace(self, treatment=opposite).settled()
+
+    def settled(self) -> ParticleImages:
+        """Return the same images, whose contrast sign is not asked for again."""
+        return replace(self, treatment=replace(self.treatment, is_sign_settled=True))
 
     def chunks(
         self, band: Band, which: Int[np.ndarray, " n"] | None = None, *, send: Send = stay

@@ -15,6 +15,7 @@ from cryofocus.consensus.images import (
     background_moments,
 )
 from cryofocus.data.half_sets import deal_half_sets
+from cryofocus.data.images import ImageReader
 from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import ParticleError
 from cryofocus.execution.contract import Executor
@@ -31,23 +32,25 @@ BACKGROUND_RADIUS = 0.9
 Invert = Literal["auto", "yes", "no"]
 
 
-def prepare_images(
+def open_images(
     particles: ParticleSet,
-    reader: Reader,
-    invert: Invert,
-    workers: int,
+    invert: Invert = "auto",
+    *,
+    reader: Reader | None = None,
+    threads: int = 1,
     executor: Executor = HERE,
 ) -> ParticleImages:
     """Look at a sample of the images and decide how all are treated.
 
     Args:
         particles: The particle set.
-        reader: Gives raw pixels.
-        invert: "yes" for dark protein, "no" for bright protein; "auto" guesses bright and lets the
-            consensus decide (`estimate_consensus`).
-        workers: Threads of the Fourier transforms.
+        invert: "yes" for dark protein, "no" for bright protein; "auto" guesses bright and lets
+            the density decide (`ImageTreatment.is_sign_settled`).
+        reader: Gives raw pixels; those of the particles' own stacks if left out.
+        threads: Threads of the Fourier transforms.
         executor: Where passes over all images are made.
     """
+    reader = reader or ImageReader(particles)
     n_sample = min(SAMPLE_PARTICLES, len(particles))
     sample = np.unique(np.linspace(0, len(particles) - 1, n_sample).astype(np.int64))
     edge = _common_field_pixels(particles)
@@ -72,8 +75,9 @@ def prepare_images(
         offset,
         "normalised one by one" if normalise else "used as they are",
     )
-    treatment = ImageTreatment(-1 if invert == "yes" else 1, normalise, radius, edge)
-    return ParticleImages(particles, reader, treatment, workers, executor)
+    sign = -1 if invert == "yes" else 1
+    treatment = ImageTreatment(sign, normalise, radius, edge, is_sign_settled=invert != "auto")
+    return ParticleImages(particles, reader, treatment, threads, executor)
 
 
 def _common_field_pixels(particles: ParticleSet) -> float:

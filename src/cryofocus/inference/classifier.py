@@ -16,7 +16,7 @@ from jaxtyping import Float32, Float64, Int8, Int64
 from cryofocus.consensus.consensus import Consensus, estimate_consensus
 from cryofocus.consensus.ground import Allocate, Ground
 from cryofocus.consensus.images import Reader
-from cryofocus.consensus.preparation import assign_half_sets, prepare_images
+from cryofocus.consensus.preparation import assign_half_sets, open_images
 from cryofocus.consensus.reconstruct import (
     PADDING,
     MapEstimate,
@@ -234,15 +234,18 @@ class FocusedClassifier:
         monitor: Monitor,
     ) -> Consensus:
         """Decide how images are treated and reconstruct what all classes share."""
-        invert = self.settings.invert
-        images = prepare_images(particles, reader, invert, self._workers, self._executor)
-        sign = None if invert == "auto" else images.treatment.sign
+        images = open_images(
+            particles,
+            self.settings.invert,
+            reader=reader,
+            threads=self._workers,
+            executor=self._executor,
+        )
         with monitor.stage("consensus", len(particles)) as advance:
             return estimate_consensus(
                 images,
                 half_set,
                 self._kernels,
-                sign=sign,
                 solvent=None if self._solvent is None else self._solvent.data,
                 advance=advance,
             )

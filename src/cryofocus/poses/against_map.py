@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float32
@@ -25,45 +25,30 @@ MAX_PASSES = 4
 CLEARLY = 20.0
 
 
-@dataclass(frozen=True)
-class MapPasses:
-    """How to refine against a given map.
-
-    Attributes:
-        sign: Contrast sign to keep; None lets the agreement with the map decide.
-        n_shells: Shells compared at most.
-    """
-
-    sign: int | None
-    n_shells: int
-
-    def choose_shells(self, fit: MapFit) -> int:
-        """Compare as many shells as images show of the map, within limits."""
-        return int(np.clip(fit.n_shells, min(MIN_SHELLS, self.n_shells), self.n_shells))
-
-
 def refine_against_map(
     images: ParticleImages,
     volume: Float32[np.ndarray, "box box box"],
     kernels: SliceKernels,
-    passes: MapPasses,
+    max_shells: int,
     *,
     advance: Callable[[int], None] = lambda _: None,
 ) -> RefinedImages:
     """Refine all poses against one map until they stay.
 
     Args:
-        images: Prepared images at the poses to start from.
+        images: Prepared images at the poses to start from; the agreement with the map decides
+            their contrast sign unless it is settled.
         volume: Map on their grid, in any grey scale; both half sets are compared with it.
         kernels: Slice kernels of the device.
-        passes: Contrast and band.
+        max_shells: Shells compared at most.
         advance: Called with the number of particles done, in each pass all of them.
     """
     fit = fit_map(images, volume, first_noise(images), kernels)
-    if passes.sign is None and fit.is_inverted:
+    if fit.is_inverted and not images.treatment.is_sign_settled:
         images, fit = images.flipped(), replace(fit, linear=-fit.linear)
+    images = images.settled()
     _warn_of_misfit(images, volume, fit, kernels)
-    n_shells, number = passes.choose_shells(fit), 1
+    n_shells, number = _choose_shells(fit, max_shells), 1
     model = model_of_map(images, volume, fit, n_shells, kernels)
     prior = wide_prior(images)
     if fit.n_shells >= MIN_SHELLS:
@@ -80,10 +65,15 @@ def refine_against_map(
         has_settled = moved_share(images.particles, poses) < SETTLED
         images = with_poses(images, poses.rotation, poses.shift_angstrom)
         fit = fit_map(images, volume, model.noise, kernels)
-        if number == MAX_PASSES or (has_settled and passes.choose_shells(fit) <= n_shells):
+        if number == MAX_PASSES or (has_settled and _choose_shells(fit, max_shells) <= n_shells):
             return RefinedImages(images, poses, prior, number)
-        n_shells, number = passes.choose_shells(fit), number + 1
+        n_shells, number = _choose_shells(fit, max_shells), number + 1
         model = model_of_map(images, volume, fit, n_shells, kernels)
+
+
+def _choose_shells(fit: MapFit, max_shells: int) -> int:
+    """Compare as many shells as images show of the map, within limits."""
+    return int(np.clip(fit.n_shells, min(MIN_SHELLS, max_shells), max_shells))
 
 
 def _warn_of_misfit(

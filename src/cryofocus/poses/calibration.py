@@ -80,17 +80,15 @@ def calibrate(
     scope: SearchScope,
     kernels: SliceKernels,
     *,
-    sign: int | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Calibration:
     """Search a sample of the images and measure what the search of all needs.
 
     Args:
-        images: Prepared images; the sign of their treatment is a first guess.
+        images: Prepared images; both contrast signs are tried unless theirs is settled.
         volume: Reference on the images' grid, protein positive, in any grey scale.
         scope: What to search.
         kernels: Slice kernels of the device.
-        sign: Contrast sign to keep; None tries both.
         advance: Called with the number of particles done, `n_searches` times the sample in all.
     """
     sample = choose_sample(len(images))
@@ -98,7 +96,7 @@ def calibrate(
 
     search = PoseSearch.prepare(volume, images, noise, ANY_SCALE, scope, kernels)
     found = search.find(images, kernels, sample, advance=advance)
-    if sign is None:
+    if not images.treatment.is_sign_settled:
         other = search.find(images.flipped(), kernels, sample, advance=advance)
         if other.log_likelihood_gain.mean() > found.log_likelihood_gain.mean():
             images, found = images.flipped(), other
@@ -112,9 +110,9 @@ def calibrate(
     )
 
 
-def n_searches(sign: int | None) -> int:
+def n_searches(images: ParticleImages) -> int:
     """Count the searches of the sample that `calibrate` makes."""
-    return 2 if sign is None else 1
+    return 1 if images.treatment.is_sign_settled else 2
 
 
 def choose_sample(n: int) -> Int[np.ndarray, " m"]:

@@ -44,13 +44,11 @@ class RoundSettings:
     """How to refine in rounds.
 
     Attributes:
-        sign: Contrast sign to keep; None lets the density of the first consensus decide.
         max_resolution_angstrom: Finest detail compared; None takes what the half maps agree on.
         max_rounds: Rounds at most.
         operators: Symmetry that every consensus is given; None for none.
     """
 
-    sign: int | None = None
     max_resolution_angstrom: float | None = None
     max_rounds: int = MAX_ROUNDS
     operators: OperatorSet | None = None
@@ -107,10 +105,9 @@ def refine_in_rounds(
             *(number, n_shells, np.degrees(angle), shift),
         )
         is_last = number == settings.max_rounds or moved_share(images.particles, poses) < SETTLED
-        images = with_poses(images, poses.rotation, poses.shift_angstrom)
+        images = with_poses(images, poses.rotation, poses.shift_angstrom).settled()
         if is_last:
             return RefinedImages(images, poses, prior, number)
-        settings = replace(settings, sign=images.treatment.sign)
         consensus = _reconstruct(images, half_set, settings, kernels)
         n_shells, number = choose_shells(consensus, settings.max_resolution_angstrom), number + 1
 
@@ -122,7 +119,7 @@ def _reconstruct(
     kernels: SliceKernels,
 ) -> Consensus:
     """Reconstruct the consensus, and give it the symmetry there is."""
-    consensus = estimate_consensus(images, half_set, kernels, sign=settings.sign)
+    consensus = estimate_consensus(images, half_set, kernels)
     if settings.operators is None:
         return consensus
     voxel = images.particles.pixel_size_angstrom

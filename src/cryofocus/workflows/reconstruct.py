@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from cryofocus.consensus.consensus import estimate_consensus
-from cryofocus.consensus.preparation import assign_half_sets, prepare_images
-from cryofocus.data.images import ImageReader
+from cryofocus.consensus.preparation import assign_half_sets, open_images
 from cryofocus.data.particle_table import Supplement
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.star.document import write_star
@@ -93,12 +92,10 @@ def reconstruct(
     table.check_images()
     half_set, origin = assign_half_sets(table, settings.seed)
     logger.info("%s", origin)
-    images = prepare_images(
-        table, ImageReader(table), settings.invert, settings.threads or available_threads()
-    )
-    sign = None if settings.invert == "auto" else images.treatment.sign
+    threads = settings.threads or available_threads()
+    images = open_images(table, settings.invert, threads=threads)
     with (progress or SilentProgress()).task("reconstruction", len(table)) as advance:
-        consensus = estimate_consensus(images, half_set, kernels, sign=sign, advance=advance)
+        consensus = estimate_consensus(images, half_set, kernels, advance=advance)
     estimate, grid = consensus.map, (table.box, table.pixel_size_angstrom)
     write_volume(result.path, estimate.full, table.pixel_size_angstrom)
     for path, half in zip(result.halves, estimate.halves, strict=True):

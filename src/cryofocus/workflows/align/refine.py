@@ -13,8 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from cryofocus.arrays import Volume
 from cryofocus.consensus.images import ParticleImages
-from cryofocus.consensus.preparation import assign_half_sets, prepare_images
-from cryofocus.data.images import ImageReader
+from cryofocus.consensus.preparation import assign_half_sets, open_images
 from cryofocus.data.particle_table import Supplement
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import read_volume_on_grid
@@ -23,7 +22,7 @@ from cryofocus.execution.monitor import Advance
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.kernels.select import available_threads, select_kernels
 from cryofocus.maths.symmetry import OperatorSet
-from cryofocus.poses.against_map import MAX_PASSES, MapPasses, refine_against_map
+from cryofocus.poses.against_map import MAX_PASSES, refine_against_map
 from cryofocus.poses.half_maps import symmetrise_map
 from cryofocus.poses.rounds import RefinedImages, RoundSettings, refine_in_rounds
 from cryofocus.workflows.align.pose_columns import (
@@ -185,7 +184,6 @@ class _Inputs:
     images: ParticleImages
     volume: Volume | None
     operators: OperatorSet
-    sign: int | None
 
 
 def _read(particles: Path, output: Path, settings: AlignRefineSettings) -> _Inputs:
@@ -204,9 +202,8 @@ def _read(particles: Path, output: Path, settings: AlignRefineSettings) -> _Inpu
     if settings.reference is not None:
         volume = _read_reference(settings.reference, table, operators)
     threads = settings.threads or available_threads()
-    images = prepare_images(table, ImageReader(table), settings.invert, threads)
-    sign = None if settings.invert == "auto" else images.treatment.sign
-    return _Inputs(table, images, volume, operators, sign)
+    images = open_images(table, settings.invert, threads=threads)
+    return _Inputs(table, images, volume, operators)
 
 
 def _require_band(table: ParticleSet, limit: float | None) -> None:
@@ -239,18 +236,18 @@ def _refine(
     inputs: _Inputs, settings: AlignRefineSettings, kernels: SliceKernels, advance: Advance
 ) -> RefinedImages:
     """Refine against the reference, if there is one, then in rounds, if there are any."""
-    images, sign, refined = inputs.images, inputs.sign, None
+    images, refined = inputs.images, None
     limit, n_rounds = settings.max_resolution_angstrom, settings.n_iterations
     if inputs.volume is not None:
         rough = max(limit or 0.0, FIRST_RESOLUTION_ANGSTROM) if n_rounds else limit
-        passes = MapPasses(sign, _n_shells(images, rough))
-        refined = refine_against_map(images, inputs.volume, kernels, passes, advance=advance)
-        images, sign = refined.images, refined.images.treatment.sign
+        max_shells = _n_shells(images, rough)
+        refined = refine_against_map(images, inputs.volume, kernels, max_shells, advance=advance)
+        images = refined.images
     if n_rounds:
         half_set, origin = assign_half_sets(inputs.particles, settings.seed)
         logger.info("%s", origin)
         operators = inputs.operators if len(inputs.operators) > 1 else None
-        rounds = RoundSettings(sign, limit, n_rounds, operators)
+        rounds = RoundSettings(limit, n_rounds, operators)
         refined = refine_in_rounds(images, half_set, kernels, rounds, advance=advance)
     assert refined is not None
     return refined

@@ -172,12 +172,10 @@ def _search(
     kernels = select_kernels(settings.device, settings.threads, settings.memory_gpu_gb)
     n = len(inputs.images)
     if kept is None:
-        n_steps = n_searches(inputs.sign) * len(choose_sample(n))
+        n_steps = n_searches(inputs.images) * len(choose_sample(n))
         with progress.task("contrast and noise", n_steps) as advance:
             calibration = calibrate(
-                *(inputs.images, inputs.volume, inputs.scope, kernels),
-                sign=inputs.sign,
-                advance=advance,
+                inputs.images, inputs.volume, inputs.scope, kernels, advance=advance
             )
         kept = _UnderWay(calibration, FoundPoses.empty(n), 0)
     calibration, found = kept.calibration, kept.found

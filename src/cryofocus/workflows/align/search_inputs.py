@@ -12,8 +12,7 @@ import numpy as np
 
 from cryofocus.arrays import Volume
 from cryofocus.consensus.images import ParticleImages
-from cryofocus.consensus.preparation import prepare_images
-from cryofocus.data.images import ImageReader
+from cryofocus.consensus.preparation import open_images
 from cryofocus.data.particle_table import Supplement
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import read_volume_on_grid
@@ -107,7 +106,6 @@ class SearchInputs:
         images: Of the particles, prepared.
         volume: Reference on their grid.
         scope: What to search.
-        sign: Contrast that the settings ask for; None if they leave it open.
         files: The table and the reference.
     """
 
@@ -115,7 +113,6 @@ class SearchInputs:
     images: ParticleImages
     volume: Volume
     scope: SearchScope
-    sign: int | None
     files: tuple[Path, Path]
 
 
@@ -141,9 +138,8 @@ def read_search_inputs(
     resolution = scope.max_resolution_angstrom
     require_symmetry(reference, volume, table.pixel_size_angstrom, scope.operators, resolution)
     threads = settings.threads or available_threads()
-    images = prepare_images(table, ImageReader(table), settings.invert, threads)
-    sign = None if settings.invert == "auto" else images.treatment.sign
-    return SearchInputs(table, images, volume, scope, sign, (particles, reference))
+    images = open_images(table, settings.invert, threads=threads)
+    return SearchInputs(table, images, volume, scope, (particles, reference))
 
 
 def _require_format(table: ParticleSet, output: Path) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from cryofocus.consensus.ground import Allocate
-from cryofocus.consensus.preparation import assign_half_sets, prepare_images
+from cryofocus.consensus.preparation import assign_half_sets, open_images
 from cryofocus.data.images import ImageReader
 from cryofocus.data.particles import ParticleSet
 from cryofocus.execution.contract import Executor
@@ -177,16 +177,13 @@ class ClassificationRounds:
             return first
         settings = request.settings
         half_set, _ = assign_half_sets(particles, settings.seed)
-        images = prepare_images(particles, ImageReader(particles), settings.invert, self.workers)
+        images = open_images(particles, settings.invert, threads=self.workers)
         with self.monitor.stage("poses", len(particles)) as advance:
             refined = refine_in_rounds(
                 images,
                 half_set,
                 self.kernels,
-                RoundSettings(
-                    sign=None if settings.invert == "auto" else images.treatment.sign,
-                    max_resolution_angstrom=settings.max_resolution_angstrom,
-                ),
+                RoundSettings(settings.max_resolution_angstrom),
                 advance=advance,
             )
         prior = refined.prior

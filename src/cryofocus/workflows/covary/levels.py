@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float32, Float64
 
 from cryofocus.arrays import Volume
 from cryofocus.consensus.consensus import estimate_consensus
-from cryofocus.consensus.preparation import Invert, assign_half_sets, prepare_images
+from cryofocus.consensus.preparation import Invert, assign_half_sets, open_images
 from cryofocus.covariance.classes import (
     ClassCorrelation,
     correlate_classes,
@@ -32,7 +32,6 @@ from cryofocus.covariance.particles import ParticleCorrelation, correlate_partic
 from cryofocus.covariance.regions import Region
 from cryofocus.covariance.relations import find_relations
 from cryofocus.data.grid_map import GridMap
-from cryofocus.data.images import ImageReader
 from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import RegionError
 from cryofocus.kernels.select import available_threads, select_kernels
@@ -144,11 +143,10 @@ def compare_particles(
     """
     threads = settings.threads or available_threads()
     kernels = select_kernels(settings.device, threads, settings.memory_gpu_gb)
-    images = prepare_images(particles, ImageReader(particles), invert, threads)
+    images = open_images(particles, invert, threads=threads)
     half_set, _ = assign_half_sets(particles, settings.seed)
-    sign = None if invert == "auto" else images.treatment.sign
     with progress.task("consensus", len(images)) as advance:
-        consensus = estimate_consensus(images, half_set, kernels, sign=sign, advance=advance)
+        consensus = estimate_consensus(images, half_set, kernels, advance=advance)
     n_shells = _shells(settings, consensus.map.fsc, particles)
     templates = make_templates(regions, consensus.map.full)
     with progress.task("occupancies", len(images)) as advance:

@@ -13,11 +13,10 @@ import yaml
 from jaxtyping import Float32, Int8
 
 from cryofocus.consensus.images import CHUNK_PARTICLES
-from cryofocus.consensus.preparation import assign_half_sets, prepare_images
+from cryofocus.consensus.preparation import assign_half_sets, open_images
 from cryofocus.consensus.residual_power import measure_residual_power
 from cryofocus.consensus.subparticles import cut_images
 from cryofocus.consensus.subtraction import Subtraction, fit_sample, fit_subtraction
-from cryofocus.data.images import ImageReader
 from cryofocus.data.mrc_write import write_stack
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import InputError
@@ -169,7 +168,7 @@ def _fit(
 ) -> tuple[Subtraction, Density]:
     """Find the density and bring it onto the grey scale of the images."""
     threads = settings.threads or available_threads()
-    images = prepare_images(inputs.particles, ImageReader(inputs.particles), "auto", threads)
+    images = open_images(inputs.particles, threads=threads)
     kernels = select_kernels(settings.device, settings.threads, settings.memory_gpu_gb)
     with clock.stage("maps"), progress.task("half maps", len(images)) as advance:
         density = find_density(images, half_set, inputs, kernels, advance)

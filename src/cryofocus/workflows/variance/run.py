@@ -10,9 +10,8 @@ import numpy as np
 
 from cryofocus.consensus.consensus import estimate_consensus
 from cryofocus.consensus.ground import Ground
-from cryofocus.consensus.preparation import assign_half_sets, prepare_images
+from cryofocus.consensus.preparation import assign_half_sets, open_images
 from cryofocus.consensus.resolution import choose_shells
-from cryofocus.data.images import ImageReader
 from cryofocus.data.mask import FocusMask
 from cryofocus.inference.deviations.problem import state_problem
 from cryofocus.inference.variability.latent import locate_particles
@@ -94,14 +93,13 @@ def _prepare(inputs: VarianceInputs, settings: VarianceSettings, progress: Progr
     kernels = select_kernels(settings.device, settings.threads, settings.memory_gpu_gb)
     half_set, origin = assign_half_sets(table, settings.seed)
     logger.info("%s", origin)
-    images = prepare_images(table, ImageReader(table), settings.invert, threads)
+    images = open_images(table, settings.invert, threads=threads)
     monitor = ProgressMonitor(progress)
     with monitor.stage("consensus", len(table)) as advance:
         consensus = estimate_consensus(
             images,
             half_set,
             kernels,
-            sign=None if settings.invert == "auto" else images.treatment.sign,
             solvent=None if inputs.solvent is None else inputs.solvent.data,
             advance=advance,
         )
