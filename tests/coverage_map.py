@@ -18,7 +18,13 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "cli/test_align_search": ("cli/align",),
     "cli/test_bad_input": ("errors",),
     "cli/test_analysis_commands": (
-        *("cli/covary", "cli/variance", "report/analyses/page", "report/analyses/variance"),
+        *(
+            "api/analyses",
+            "cli/covary",
+            "cli/variance",
+            "report/analyses/page",
+            "report/analyses/variance",
+        ),
         *("report/analyses/variance_figures", "report/analyses/covary_figures"),
         *("report/analyses/differences", "report/drawing/section", "report/run/analyses"),
     ),
@@ -132,7 +138,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
         "workflows/run/new_directory",
     ),
     "workflows/test_placed_masks": ("data/markers",),
-    "workflows/test_select": ("workflows/classify/images",),
+    "workflows/test_select": ("workflows/classify/images", "workflows/run/posteriors"),
     "workflows/variance/test_run": (
         *("inference/variability/variability", "workflows/machine/progress_monitor"),
         *("workflows/variance/focus_proposal", "workflows/variance/inputs"),

@@ -1,4 +1,9 @@
 # The public names, each in one line: what type checkers see, and what `__init__.py` loads.
+from .api.analyses import covary as covary
+from .api.analyses import diffmap_run as diffmap_run
+from .api.analyses import fsc as fsc
+from .api.analyses import subtract as subtract
+from .api.analyses import variance as variance
 from .api.classification import Classification as Classification
 from .api.classification import classify as classify
 from .api.classification import open_run as open_run
@@ -26,9 +31,6 @@ from .maps.variance_regions import join_regions as join_regions
 from .maths.masks import sphere_mask as sphere_mask
 from .maths.statistics import measure_agreement as measure_agreement
 from .maths.symmetry import OperatorSet as OperatorSet
-from .report.analyses.covary import write_covary_report as write_covary_report
-from .report.analyses.subtraction import write_power_figure as write_power_figure
-from .report.analyses.variance_figures import write_variance_figures as write_variance_figures
 from .report.place.page import PlaceSettings as PlaceSettings
 from .report.place.page import place_mask as place_mask
 from .report.run.page import write_report as write_report
@@ -46,17 +48,14 @@ from .workflows.collapse import collapse as collapse
 from .workflows.convert import ConvertSettings as ConvertSettings
 from .workflows.convert import convert as convert
 from .workflows.covary.inputs import CovarySettings as CovarySettings
-from .workflows.covary.run import covary as covary
 from .workflows.diffmap import DiffmapSettings as DiffmapSettings
 from .workflows.diffmap import diffmap as diffmap
 from .workflows.diffmap import merge as merge
-from .workflows.diffmap_run import diffmap_run as diffmap_run
 from .workflows.evaluate import evaluate as evaluate
 from .workflows.expand import choose_operators as choose_operators
 from .workflows.expand import expand as expand
 from .workflows.fit import fit as fit
 from .workflows.fsc import FscSettings as FscSettings
-from .workflows.fsc import fsc as fsc
 from .workflows.machine.cluster_choice import read_slurm_settings as read_slurm_settings
 from .workflows.make_mask import ModelMaskSettings as ModelMaskSettings
 from .workflows.make_mask import ThresholdMaskSettings as ThresholdMaskSettings
@@ -74,7 +73,5 @@ from .workflows.select import select as select
 from .workflows.simulate.humanoid import simulate_humanoid as simulate_humanoid
 from .workflows.simulate.model import simulate_models as simulate_models
 from .workflows.subtract.inputs import SubtractSettings as SubtractSettings
-from .workflows.subtract.run import subtract as subtract
 from .workflows.subtract.table import revert as revert
 from .workflows.variance.inputs import VarianceSettings as VarianceSettings
-from .workflows.variance.run import variance as variance

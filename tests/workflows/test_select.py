@@ -9,7 +9,6 @@ import pytest
 
 from cryofocus.data.star.document import StarDocument
 from cryofocus.errors import CryofocusError, FormatError
-from cryofocus.workflows.classify.images import note_images_of_run
 from cryofocus.workflows.classify.request import read_config
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.select import select
@@ -87,8 +86,7 @@ def test_a_selection_says_where_its_images_are(
 ) -> None:
     """The folder of the images, as the run found them, is named as what --datadir needs."""
     output = tmp_path / "first.star"
-    select(finished.path, [1], output)
     caplog.set_level("INFO", "cryofocus")
-    note_images_of_run(finished.path, output)
+    select(finished.path, [1], output)
     folder = read_config(finished.config).particles.parent
     assert caplog.messages[-1].endswith(f"or add --datadir {folder}")

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import typer
 
+REPORT = "report.html"  # of every directory that has a page
+
 
 class _StandardError(logging.Handler):
     """Log lines on whatever standard error is at the time, so that bars are not torn apart."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cryofocus.cli.console import say, say_table
+from cryofocus.cli.console import REPORT, say, say_table
 from cryofocus.cli.options import (
     DataDirectory,
     Device,
@@ -101,9 +101,8 @@ def covary(
 
     `cryofocus covary particles.star --regions hand=hand.mrc foot=foot.mrc -o together`
     """
-    from cryofocus.report.analyses.covary import write_covary_report
+    from cryofocus.api.analyses import covary as compare
     from cryofocus.workflows.covary.inputs import CovarySettings
-    from cryofocus.workflows.covary.run import covary as compare
     from cryofocus.workflows.machine.progress import choose_progress
 
     supplement = compose_supplement(stack, microscope, pixel_size, passthrough)
@@ -127,9 +126,8 @@ def covary(
         overwrite=overwrite,
         progress=choose_progress(),
     )
-    page = write_covary_report(output)
     _say_results(made.record)
-    say(f"\nReport   {page}")
+    say(f"\nReport   {output / REPORT}")
 
 
 def parse_regions(texts: list[str]) -> dict[str, Path]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cryofocus.cli.console import say
+from cryofocus.cli.console import REPORT, say
 from cryofocus.cli.options import Overwrite, Seed
 
 if TYPE_CHECKING:
@@ -45,11 +45,8 @@ def fsc(
 
     `cryofocus fsc half1.mrc half2.mrc --mask mask.mrc --directional --local -o resolution`
     """
-    from cryofocus.report.analyses.fsc import write_fsc_figures
-    from cryofocus.report.analyses.page import write_page
-    from cryofocus.report.run.analyses import read_resolution
+    from cryofocus.api.analyses import fsc as measure
     from cryofocus.workflows.fsc import FscSettings
-    from cryofocus.workflows.fsc import fsc as measure
     from cryofocus.workflows.machine.progress import choose_progress
 
     if window is not None and not local:
@@ -58,11 +55,10 @@ def fsc(
     result = measure(
         first, second, output, settings, overwrite=overwrite, progress=choose_progress()
     )
-    figures = write_fsc_figures(result)
     _say_result(result)
-    for figure in figures:
+    for figure in sorted(result.folder.glob("*.png")):
         say(f"Figure        {figure}")
-    say(f"Report        {write_page(read_resolution(result.folder))}")
+    say(f"Report        {result.folder / REPORT}")
 
 
 def _say_result(result: FscResult) -> None:

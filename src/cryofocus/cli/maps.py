@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cryofocus.cli.console import say, say_table
+from cryofocus.cli.console import REPORT, say, say_table
 from cryofocus.cli.options import Overwrite
 
 if TYPE_CHECKING:
@@ -124,9 +124,7 @@ def _diffmap_run(
     run: Path, output: Path, against: Against, settings: DiffmapSettings, overwrite: bool
 ) -> None:
     """Compare the maps of a run."""
-    from cryofocus.report.analyses.differences import read_differences, write_difference_figure
-    from cryofocus.report.analyses.page import write_page
-    from cryofocus.workflows.diffmap_run import diffmap_run
+    from cryofocus.api.analyses import diffmap_run
     from cryofocus.workflows.machine.progress import choose_progress
 
     made = diffmap_run(
@@ -137,9 +135,8 @@ def _diffmap_run(
         overwrite=overwrite,
         progress=choose_progress(),
     )
-    write_difference_figure(output)
     _say_differences(made)
-    say(f"Report   {write_page(read_differences(output))}")
+    say(f"Report   {output / REPORT}")
 
 
 def _say_differences(made: RunDifferences) -> None:

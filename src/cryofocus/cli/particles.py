@@ -49,7 +49,6 @@ def select(
 
     `cryofocus select run --classes 1,3 --min-posterior 0.9 -o sure.star`
     """
-    from cryofocus.workflows.classify.images import note_images_of_run
     from cryofocus.workflows.select import select as select_particles
 
     try:
@@ -61,7 +60,6 @@ def select(
     n_kept = select_particles(
         run, numbers, output, min_posterior=min_posterior, overwrite=overwrite
     )
-    note_images_of_run(run, output)
     say(f"{n_kept:,} particles in {output}")
 
 

@@ -104,10 +104,9 @@ def subtract(
         return
     if keep is None:
         raise typer.BadParameter("missing; give the mask of what stays", param_hint="--keep")
-    from cryofocus.report.analyses.subtraction import write_power_figure
+    from cryofocus.api.analyses import subtract as subtract_images
     from cryofocus.workflows.machine.progress import choose_progress
     from cryofocus.workflows.subtract.inputs import SubtractSettings
-    from cryofocus.workflows.subtract.run import subtract as subtract_images
 
     settings = SubtractSettings(
         map=None if map_file == "auto" else Path(map_file),
@@ -124,10 +123,9 @@ def subtract(
     made = subtract_images(
         particles, keep, output, settings, overwrite=overwrite, progress=choose_progress()
     )
-    figure = write_power_figure(output)
     say(f"Particles  {made.table}, {made.n_particles:,} images")
     say(f"Mask       {made.keep_mask}, on their grid")
-    say(f"Fit        {figure}: {100 * made.removed_share:.0f} % of the power outside is gone")
+    say(f"Fit        {made.figure}: {100 * made.removed_share:.0f} % of the power outside is gone")
 
 
 def _revert(particles: Path, output: Path, unused: list[object], *, overwrite: bool) -> None:

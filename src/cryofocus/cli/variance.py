@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cryofocus.cli.console import say, say_table
+from cryofocus.cli.console import REPORT, say, say_table
 from cryofocus.cli.options import (
     DataDirectory,
     Device,
@@ -84,12 +84,9 @@ def variance(
 
     `cryofocus variance particles.star --bootstrap 100 -o variability`
     """
-    from cryofocus.report.analyses.page import write_page
-    from cryofocus.report.analyses.variance import read_variance
-    from cryofocus.report.analyses.variance_figures import write_variance_figures
+    from cryofocus.api.analyses import variance as measure
     from cryofocus.workflows.machine.progress import choose_progress
     from cryofocus.workflows.variance.inputs import VarianceSettings
-    from cryofocus.workflows.variance.run import variance as measure
 
     settings = VarianceSettings(
         datadir=datadir,
@@ -108,11 +105,10 @@ def variance(
         memory_gpu_gb=memory_gpu,
     )
     result = measure(particles, output, settings, overwrite=overwrite, progress=choose_progress())
-    figures = write_variance_figures(result)
     _say_result(result)
-    for figure in figures:
+    for figure in sorted(result.folder.glob("*.png")):
         say(f"Figure       {figure}")
-    say(f"Report       {write_page(read_variance(result.folder))}")
+    say(f"Report       {result.folder / REPORT}")
 
 
 def _say_result(result: VarianceResult) -> None:

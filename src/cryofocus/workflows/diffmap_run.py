@@ -19,7 +19,7 @@ from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run import writing as atomic
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.new_directory import DirectoryKind, new_directory
-from cryofocus.workflows.select import read_posteriors
+from cryofocus.workflows.run.posteriors import read_posteriors
 
 Against = Literal["consensus", "pairs"]
 TABLE, MERGED = "differences.csv", "merged.mrc"
@@ -53,21 +53,7 @@ def diffmap_run(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> RunDifferences:
-    """Write the difference maps of the classes of a run, with their significance.
-
-    Args:
-        run: Finished run directory.
-        output: Directory to write: NAME_minus_NAME.mrc and NAME_minus_NAME_significance.mrc,
-            differences.csv (peak, its place, volume) and merged.mrc, their voxelwise maximum.
-        against: Each class minus the consensus, or every class minus every other.
-        settings: Defaults if left out.
-        overwrite: Replace earlier difference maps.
-        progress: Display; silent by default.
-
-    Raises:
-        FormatError: When the run is none, is unfinished or damaged.
-        OutputError: When the directory exists (without `overwrite`) or cannot be written.
-    """
+    """Do what `cryofocus.diffmap_run` says, but for its figure and page."""
     settings, output = settings or DiffmapSettings(), Path(output)
     directory = RunDirectory.open(Path(run))
     job = directory.read_job()

@@ -99,22 +99,7 @@ def fsc(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> FscResult:
-    """Measure the resolution of two half maps.
-
-    Args:
-        first: Half map, unfiltered and unmasked.
-        second: The other half map, on the same grid.
-        output: Directory to write: fsc.star, and as asked for directional.csv,
-            local_resolution.mrc and locally_filtered.mrc.
-        settings: Defaults if left out.
-        overwrite: Replace an earlier result.
-        progress: Display; silent by default.
-
-    Raises:
-        InputError: When a map or the mask cannot be used, lies on another grid, or the half maps
-            are one map.
-        OutputError: When the directory exists (without `overwrite`) or cannot be written.
-    """
+    """Do what `cryofocus.fsc` says, but for its figures and page."""
     settings, output = settings or FscSettings(), Path(output)
     KIND.require_usable(output, overwrite=overwrite)
     maps = _HalfMaps.read(first, second, settings.mask)

@@ -9,9 +9,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from cryofocus.data.formats import open_table
-from cryofocus.errors import FormatError, OutputError, SettingError
+from cryofocus.errors import OutputError, SettingError
+from cryofocus.workflows.classify.images import note_images_of_run
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.new_names import require_format_of
+from cryofocus.workflows.run.posteriors import read_posteriors
 
 
 def select(
@@ -63,6 +65,7 @@ def select(
             + ". Choose other classes or a smaller --min-posterior."
         )
     table.write(output, {}, rows)
+    note_images_of_run(directory.path, output)
     return len(rows)
 
 
@@ -79,29 +82,6 @@ def _class_columns(classes: Sequence[int], n_classes: int) -> list[int]:
 
 def _listed(numbers: Sequence[int]) -> str:
     return ", ".join(str(number) for number in numbers)
-
-
-def read_posteriors(
-    directory: RunDirectory, shape: tuple[int, int]
-) -> Float[np.ndarray, "particle n_classes"]:
-    """Read the class posteriors of a finished run.
-
-    Raises:
-        FormatError: When the file is missing or damaged, or has another shape than (particle,
-            class).
-    """
-    try:
-        posteriors = np.load(directory.posteriors, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise FormatError(
-            f"{directory.posteriors}: missing or damaged ({error}). Run the classification again."
-        ) from error
-    if posteriors.shape != shape:
-        raise FormatError(
-            f"{directory.posteriors}: shape {posteriors.shape}, but the particle table and "
-            f"job.json say {shape}. Run the classification again with --overwrite."
-        )
-    return np.asarray(posteriors, np.float64)
 
 
 def _is_kept(

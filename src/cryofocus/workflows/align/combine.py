@@ -16,7 +16,7 @@ from cryofocus.workflows.align.pose_columns import pose_columns
 from cryofocus.workflows.classify.images import note_images_of_run
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.new_names import require_new_table
-from cryofocus.workflows.select import read_posteriors
+from cryofocus.workflows.run.posteriors import read_posteriors
 
 Poses = tuple[Float[np.ndarray, "n 3 3"], Float[np.ndarray, "n 2"]]
 

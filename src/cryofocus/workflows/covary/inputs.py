@@ -19,7 +19,7 @@ from cryofocus.errors import InputError, SettingError
 from cryofocus.workflows.classify.request import read_config
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import JobRecord
-from cryofocus.workflows.select import read_posteriors
+from cryofocus.workflows.run.posteriors import read_posteriors
 
 logger = logging.getLogger(__name__)
 

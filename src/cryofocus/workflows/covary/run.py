@@ -47,24 +47,7 @@ def covary(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> CovaryResult:
-    """Correlate the contents of regions over classes, over units and over particles.
-
-    The page is drawn by `cryofocus.report.analyses.covary.write_covary_report`.
-
-    Args:
-        sources: Run directories of classify, at least three from different seeds; or one particle
-            table, of which only single particles are compared.
-        regions: Mask file of each region by its name, on the particles' grid.
-        output: Directory to write; it appears when everything in it is done.
-        settings: Defaults if left out.
-        overwrite: Replace a directory of covary that is there.
-        progress: Display; silent by default.
-
-    Raises:
-        InputError: When runs, particles, regions or settings cannot be used.
-        OutputError: When the directory exists (without `overwrite`), is something else or cannot
-            be written.
-    """
+    """Do what `cryofocus.covary` says, but for its page."""
     settings, output = settings or CovarySettings(), Path(output)
     progress = progress or SilentProgress()
     files.KIND.require_usable(output, overwrite=overwrite)

@@ -38,6 +38,7 @@ from cryofocus.workflows.subtract.inputs import (
 )
 from cryofocus.workflows.subtract.record import (
     DESCRIPTION,
+    FIGURE,
     KEEP_MASK,
     KIND,
     LOG,
@@ -83,6 +84,11 @@ class SubtractedSet:
         return self.directory / TABLE
 
     @property
+    def figure(self) -> Path:
+        """How well the subtraction fits: power before and after, against the noise."""
+        return self.directory / FIGURE
+
+    @property
     def keep_mask(self) -> Path:
         """The mask that was kept, on the grid of the new images."""
         return self.directory / KEEP_MASK
@@ -104,26 +110,7 @@ def subtract(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> SubtractedSet:
-    """Subtract everything outside a mask from the images and write them with their table.
-
-    Each half set is subtracted with its own half map, so that the two stay independent. Images
-    keep sign, normalisation and place, unless they are cut. Memory does not grow with the number
-    of particles. The picture of the residual power is drawn by
-    `cryofocus.report.analyses.subtraction.write_power_figure`.
-
-    Args:
-        particles: Particle table, RELION STAR.
-        keep: Mask from 0 to 1 of what stays in the images, on the particles' grid.
-        output: Directory to write; it appears when everything in it is done.
-        settings: Defaults if left out.
-        overwrite: Replace a directory of subtracted particles that is there.
-        progress: Display; silent by default.
-
-    Raises:
-        InputError: When particles, images, mask, maps or settings cannot be used.
-        OutputError: When the directory exists (without `overwrite`), is something else or cannot
-            be written.
-    """
+    """Do what `cryofocus.subtract` says, but for its figure."""
     settings, output, clock = settings or SubtractSettings(), Path(output), StageClock()
     progress = progress or SilentProgress()
     KIND.require_usable(output, overwrite=overwrite)

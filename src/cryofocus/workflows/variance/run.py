@@ -53,20 +53,7 @@ def variance(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> VarianceResult:
-    """Find where particles differ, propose focus spheres and place the particles in a subspace.
-
-    Args:
-        particles: Particle table.
-        output: Directory to write: variance.mrc, consensus.mrc, regions.csv, masks/, series/,
-            latent.npy, latent_variance.npy, particles.*, and bootstrap_variance.mrc if asked for.
-        settings: Defaults if left out.
-        overwrite: Replace an earlier result.
-        progress: Display; silent by default.
-
-    Raises:
-        InputError: When particles, images, mask or settings cannot be used.
-        OutputError: When the directory exists (without `overwrite`) or cannot be written.
-    """
+    """Do what `cryofocus.variance` says, but for its figures and page."""
     settings, output = settings or VarianceSettings(), Path(output)
     KIND.require_usable(output, overwrite=overwrite)
     inputs = read_variance_inputs(particles, settings)

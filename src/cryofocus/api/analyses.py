@@ -1,0 +1,184 @@
+"""Commands beside `classify` whose results have figures or a page, and these with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cryofocus.report.analyses.covary import write_covary_report
+from cryofocus.report.analyses.differences import read_differences, write_difference_figure
+from cryofocus.report.analyses.fsc import write_fsc_figures
+from cryofocus.report.analyses.page import write_page
+from cryofocus.report.analyses.subtraction import write_power_figure
+from cryofocus.report.analyses.variance import read_variance
+from cryofocus.report.analyses.variance_figures import write_variance_figures
+from cryofocus.report.run.analyses import read_resolution
+from cryofocus.workflows.covary.inputs import CovarySettings
+from cryofocus.workflows.covary.run import CovaryResult
+from cryofocus.workflows.covary.run import covary as _covary
+from cryofocus.workflows.diffmap import DiffmapSettings
+from cryofocus.workflows.diffmap_run import Against, RunDifferences
+from cryofocus.workflows.diffmap_run import diffmap_run as _diffmap_run
+from cryofocus.workflows.fsc import FscResult, FscSettings
+from cryofocus.workflows.fsc import fsc as _fsc
+from cryofocus.workflows.machine.progress import Progress
+from cryofocus.workflows.subtract.inputs import SubtractSettings
+from cryofocus.workflows.subtract.run import SubtractedSet
+from cryofocus.workflows.subtract.run import subtract as _subtract
+from cryofocus.workflows.variance.inputs import VarianceSettings
+from cryofocus.workflows.variance.result import VarianceResult
+from cryofocus.workflows.variance.run import variance as _variance
+
+
+def covary(
+    sources: Sequence[Path | str],
+    regions: Mapping[str, Path | str],
+    output: Path | str,
+    settings: CovarySettings | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> CovaryResult:
+    """Correlate the contents of regions over classes, over units and over particles.
+
+    Args:
+        sources: Run directories of classify, at least three from different seeds; or one particle
+            table, of which only single particles are compared.
+        regions: Mask file of each region by its name, on the particles' grid.
+        output: Directory to write; it appears when everything in it is done.
+        settings: Defaults if left out.
+        overwrite: Replace a directory of covary that is there.
+        progress: Display; silent by default.
+
+    Raises:
+        InputError: When runs, particles, regions or settings cannot be used.
+        OutputError: When the directory exists (without `overwrite`), is something else or cannot
+            be written.
+    """
+    made = _covary(sources, regions, output, settings, overwrite=overwrite, progress=progress)
+    write_covary_report(output)
+    return made
+
+
+def diffmap_run(
+    run: Path | str,
+    output: Path | str,
+    *,
+    against: Against = "consensus",
+    settings: DiffmapSettings | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> RunDifferences:
+    """Write the difference maps of the classes of a run, with their significance.
+
+    Args:
+        run: Finished run directory.
+        output: Directory to write: NAME_minus_NAME.mrc and NAME_minus_NAME_significance.mrc,
+            differences.csv (peak, its place, volume) and merged.mrc, their voxelwise maximum.
+        against: Each class minus the consensus, or every class minus every other.
+        settings: Defaults if left out.
+        overwrite: Replace earlier difference maps.
+        progress: Display; silent by default.
+
+    Raises:
+        FormatError: When the run is none, is unfinished or damaged.
+        OutputError: When the directory exists (without `overwrite`) or cannot be written.
+    """
+    made = _diffmap_run(
+        run, output, against=against, settings=settings, overwrite=overwrite, progress=progress
+    )
+    write_difference_figure(Path(output))
+    write_page(read_differences(Path(output)))
+    return made
+
+
+def fsc(
+    first: Path | str,
+    second: Path | str,
+    output: Path | str,
+    settings: FscSettings | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> FscResult:
+    """Measure the resolution of two half maps.
+
+    Args:
+        first: Half map, unfiltered and unmasked.
+        second: The other half map, on the same grid.
+        output: Directory to write: fsc.star, and as asked for directional.csv,
+            local_resolution.mrc and locally_filtered.mrc.
+        settings: Defaults if left out.
+        overwrite: Replace an earlier result.
+        progress: Display; silent by default.
+
+    Raises:
+        InputError: When a map or the mask cannot be used, lies on another grid, or the half maps
+            are one map.
+        OutputError: When the directory exists (without `overwrite`) or cannot be written.
+    """
+    made = _fsc(first, second, output, settings, overwrite=overwrite, progress=progress)
+    write_fsc_figures(made)
+    write_page(read_resolution(made.folder))
+    return made
+
+
+def subtract(
+    particles: Path | str,
+    keep: Path | str,
+    output: Path | str,
+    settings: SubtractSettings | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> SubtractedSet:
+    """Subtract everything outside a mask from the images and write them with their table.
+
+    Each half set is subtracted with its own half map, so that the two stay independent. Images
+    keep sign, normalisation and place, unless they are cut. Memory does not grow with the number
+    of particles.
+
+    Args:
+        particles: Particle table, RELION STAR.
+        keep: Mask from 0 to 1 of what stays in the images, on the particles' grid.
+        output: Directory to write; it appears when everything in it is done.
+        settings: Defaults if left out.
+        overwrite: Replace a directory of subtracted particles that is there.
+        progress: Display; silent by default.
+
+    Raises:
+        InputError: When particles, images, mask, maps or settings cannot be used.
+        OutputError: When the directory exists (without `overwrite`), is something else or cannot
+            be written.
+    """
+    made = _subtract(particles, keep, output, settings, overwrite=overwrite, progress=progress)
+    write_power_figure(output)
+    return made
+
+
+def variance(
+    particles: Path | str,
+    output: Path | str,
+    settings: VarianceSettings | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> VarianceResult:
+    """Find where particles differ, propose focus spheres and place the particles in a subspace.
+
+    Args:
+        particles: Particle table.
+        output: Directory to write: variance.mrc, consensus.mrc, regions.csv, masks/, series/,
+            latent.npy, latent_variance.npy, particles.*, and bootstrap_variance.mrc if asked for.
+        settings: Defaults if left out.
+        overwrite: Replace an earlier result.
+        progress: Display; silent by default.
+
+    Raises:
+        InputError: When particles, images, mask or settings cannot be used.
+        OutputError: When the directory exists (without `overwrite`) or cannot be written.
+    """
+    made = _variance(particles, output, settings, overwrite=overwrite, progress=progress)
+    write_variance_figures(made)
+    write_page(read_variance(made.folder))
+    return made
