@@ -43,11 +43,12 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "covariance/test_cooccurrence": ("covariance/relations",),
     "covariance/test_normal": ("covariance/particles",),
     "data/cistem/test_columns": (
-        *("data/cistem/binary", "data/cistem/frealign", "data/cistem/text", "data/formats"),
-        *("data/grouping", "data/particle_table"),
+        *("data/cistem/binary", "data/cistem/frealign", "data/cistem/text", "data/cistem/format"),
+        *("data/formats", "data/grouping", "data/labels", "data/particle_table"),
     ),
     "data/cryosparc/test_table": (
         *("data/cryosparc/containers", "data/cryosparc/dataset", "data/cryosparc/fields"),
+        *("data/cryosparc/copies", "data/cryosparc/format"),
         *("data/cryosparc/lz4_block", "data/cryosparc/optics"),
     ),
     "data/star/test_document": ("data/star/cells", "data/star/edit", "data/star/scan"),
@@ -56,7 +57,10 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "data/test_images": ("data/resampling",),
     "data/test_model_density": ("data/models",),
     "data/test_mrc": ("data/mrc_write", "data/volume"),
-    "data/test_particles": ("data/optics", "data/relion/columns", "data/relion/table"),
+    "data/test_particles": (
+        *("data/optics", "data/relion/columns", "data/relion/format", "data/relion/optics"),
+        "data/relion/table",
+    ),
     "execution/test_serial": ("execution/contract",),
     "inference/deviations/test_deviation": ("inference/deviations/focus",),
     "inference/deviations/test_em": (
@@ -107,7 +111,6 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "report/test_figures": ("report/drawing/style", "report/run/charts"),
     "report/test_subtraction_figure": ("report/analyses/subtraction",),
     "simulate/test_image_formation": ("simulate/acquisition", "simulate/settings"),
-    "workflows/align/test_combine": ("workflows/align/pose_columns",),
     "workflows/align/test_refine": ("poses/against_map", "poses/rounds"),
     "workflows/align/test_search": ("workflows/align/search_inputs",),
     "workflows/classify/test_rounds": ("poses/by_class",),
@@ -126,17 +129,21 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "workflows/run/test_writing": ("data/atomic",),
     "workflows/simulate/test_humanoid": ("workflows/simulate/images", "workflows/simulate/tables"),
     "workflows/subtract/test_run": (
-        *("workflows/subtract/density", "workflows/subtract/inputs"),
+        *("data/relion/subtracted", "workflows/subtract/density", "workflows/subtract/inputs"),
         *("workflows/subtract/record", "workflows/subtract/table"),
     ),
     "workflows/test_convert": ("data/cistem/new", "data/cryosparc/new", "data/relion/new"),
     "workflows/test_diffmap": ("workflows/diffmap_run",),
-    "workflows/test_evaluate": ("workflows/evaluate_tables",),
-    "workflows/test_expand": ("workflows/collapse", "workflows/run/new_names"),
+    "workflows/test_evaluate": ("data/relion/rows", "workflows/evaluate_tables"),
+    "workflows/test_expand": (
+        *("data/abilities", "data/relion/copies", "workflows/collapse"),
+        "workflows/run/new_names",
+    ),
     "workflows/test_fsc": (
         *("data/grid_map", "report/analyses/fsc", "workflows/fsc_table"),
         "workflows/run/new_directory",
     ),
+    "workflows/test_new_format": ("data/particle_format",),
     "workflows/test_placed_masks": ("data/markers",),
     "workflows/test_select": ("workflows/classify/images", "workflows/run/posteriors"),
     "workflows/variance/test_run": (

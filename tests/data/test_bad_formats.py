@@ -267,7 +267,7 @@ def test_paths_are_only_looked_up(tmp_path: Path, name: bytes) -> None:
     rows = retype("blob/path", np.array([name] * 4))(cs_rows())
     path = save_cs(tmp_path / "x.cs", rows)
     with pytest.raises(InputError):
-        ParticleSet.read(path).check_images()
+        ParticleSet.read(path)
 
 
 BINARY = np.array([1, 3], "<i4").tobytes() + np.array([1], "<i8").tobytes() + b"\x09" + bytes(12)
@@ -371,7 +371,7 @@ def test_what_a_file_says_itself(tmp_path: Path, option: str, supplement: Supple
     """An option without use for the format is refused, not passed over."""
     path = save_cs(tmp_path / "x.cs", cs_rows())
     assert message_of(path, supplement) == (
-        f"--{option}: has no use for {path}, whose format says it itself. Leave it out."
+        f"--{option} is not needed: {path} already contains it. Leave it out."
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 from cryofocus.data.images import ImageReader
 from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import CryofocusError, FormatError, InputError, ParticleError
+from particle_files import write_stack_file
 
 WRONG_TABLES = [
     pytest.param(
@@ -99,7 +100,7 @@ WRONG_TABLES = [
 def message_of(path: Path, error: type[CryofocusError]) -> str:
     """The text with which reading and checking a file fails."""
     with pytest.raises(error) as caught:
-        ParticleSet.read(path).check_images()
+        ParticleSet.read(path)
     return str(caught.value)
 
 
@@ -198,14 +199,20 @@ def test_pixel_size_of_stack_and_optics_disagree(edit: Callable[..., Path]) -> N
 
 
 def test_stack_with_too_few_images(edit: Callable[..., Path]) -> None:
-    """An image beyond the end of its stack is an error when checked and when read."""
+    """An image beyond the end of its stack is an error when the table is read."""
     path = edit(("000002@", "000005@"))
     expected = f"{path.parent}/stack.mrcs: holds 4 images, but the table asks for image 5. "
     assert message_of(path, ParticleError) == expected + (
         "Give the stack that belongs to the table."
     )
-    with pytest.raises(ParticleError, match="asks for image 5 of 8 x 8 pixels"):
-        ImageReader(ParticleSet.read(path)).read(np.array([1]))
+
+
+def test_stack_that_loses_images_later(particle_file: Path, images: np.ndarray) -> None:
+    """An image beyond the end of a stack that was replaced since is an error when it is read."""
+    particles = ParticleSet.read(particle_file)
+    write_stack_file(particle_file.parent / "stack.mrcs", images[:2])
+    with pytest.raises(ParticleError, match="asks for image 4 of 8 x 8 pixels"):
+        ImageReader(particles).read(np.array([3]))
 
 
 def test_truncated_stack(particle_file: Path) -> None:

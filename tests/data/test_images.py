@@ -45,7 +45,6 @@ def test_many_stacks_of_other_modes_and_byte_orders(
         with mrcfile.new(path.parent / name) as mrc:
             mrc.set_data(data)
     particles = ParticleSet.read(path)
-    particles.check_images()
     found = ImageReader(particles).read(np.array([3, 2, 1, 0]))
     np.testing.assert_array_equal(found[0], images[3])
     np.testing.assert_array_equal(found[1], images[0].astype(np.float16))
@@ -162,7 +161,6 @@ def test_groups_of_other_pixel_size_are_brought_onto_one_grid(
     with mrcfile.new(path.parent / "fine.mrcs") as mrc:
         mrc.set_data(resize_images(smooth, 16))
     particles = ParticleSet.read(path)
-    particles.check_images()
     assert (particles.box, particles.pixel_size_angstrom) == (8, 2.0)
     found = ImageReader(particles).read(np.array([3, 0]))
     np.testing.assert_allclose(found[0], smooth[0], atol=1e-5)

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cryofocus.data.optics import OpticsGroup, read_optics
+from cryofocus.data.optics import OpticsGroup
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.relion.columns import read_particle_table
+from cryofocus.data.relion.optics import read_optics
 from cryofocus.data.star.document import StarDocument
 from cryofocus.maths.ctf import Microscope
 from cryofocus.maths.rotations import rotation_from_euler
@@ -34,7 +35,6 @@ def test_columns_of_a_relion_31_file(particle_file: Path) -> None:
     np.testing.assert_array_equal(particles.micrograph_of_particle, [0, 0, 1, 1])
     assert particles.optics[0].microscope == Microscope(300.0, 2.7, 0.1)
     assert particles.optics[0].name == "opticsGroup1"
-    particles.check_images()
 
 
 def test_optional_ctf_columns_and_premultiplied_images(edit: Callable[..., Path]) -> None:
@@ -80,7 +80,6 @@ def test_relion_30_is_the_same_in_pixels(shared_data: Path) -> None:
     """Before 3.1: magnification instead of pixel size, origins in pixels, optics in every row."""
     path = shared_data / "relion" / "sample_particles_relion30.star"
     particles = ParticleSet.read(path)
-    particles.check_images()
     document = StarDocument.read(path)
     block = document.blocks[0]
     raw = document.numbers(

@@ -19,7 +19,6 @@ from cryofocus.maths.grids import shell_index_2d
 
 def correlations(folder: Path, particles: ParticleSet, sign: float) -> np.ndarray:
     """Correlation of every image with exp(-2 pi i f.(A r + sign * origin)) times its CTF."""
-    particles.check_images()
     box, pixel = particles.box, particles.pixel_size_angstrom
     density = read_volume(folder / "pointmass.mrc").data
     z, y, x = np.unravel_index(density.argmax(), density.shape)

@@ -184,7 +184,7 @@ def test_the_images_that_are_read_are_never_replaced(
 
 REFUSED = {
     "same file": ("plain.star", {}, OutputError, r"is the table to read"),
-    "ending": ("x.txt", {}, SettingError, r"ends in \.star or \.cs or \.cistem or \.par"),
+    "ending": ("x.txt", {}, SettingError, r"ends in \.star or \.par or \.cistem or \.cs"),
     "ending of the format": ("x.cs", {"to": "frealign"}, SettingError, r"ends in \.par"),
     "format": ("x.cs", {"to": "imagic"}, SettingError, r"found 'imagic', expected one of relion"),
     "folder": ("no/x.cs", {}, OutputError, r"no such folder"),

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -98,18 +100,60 @@ def first_repeat(*columns: Int[np.ndarray, " n"]) -> tuple[int, int] | None:
     return int(order[place]), int(order[place + 1])
 
 
-def check_expansion(expansion: Expansion, places: ImagePlaces, name: str) -> None:
+@runtime_checkable
+class NamedRows(Protocol):
+    """A table as messages name it and its rows."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    def row_name(self, row: int) -> str:
+        """Name a row."""
+
+
+def find_copies(
+    table: NamedRows,
+    places: ImagePlaces,
+    pose: tuple[Float[np.ndarray, "n 3 3"], Float[np.ndarray, "n 2"]],
+    half_set: Int[np.ndarray, " n"],
+    marked: Expansion | None,
+) -> tuple[Expansion | None, Int[np.ndarray, " n"]]:
+    """Tell copies under symmetry operators from duplicates, and put them into one half set.
+
+    Args:
+        table: Whose rows they are, for messages.
+        places: Image of each row.
+        pose: Rotation and shift of each row.
+        half_set: As the file says: 1 or 2, 0 if not given.
+        marked: Copies as the file marks them; None if it marks none.
+
+    Returns:
+        The copies, None if every image occurs once; and half sets that no image straddles.
+
+    Raises:
+        ParticleError: If an image occurs twice with one pose, or copies show different images.
+    """
+    images = _images(places)
+    if rows := _find_duplicate(images, *pose):
+        raise ParticleError(
+            f"{table.path}: the image {places.name(rows[0])} stands in {table.row_name(rows[0])} "
+            f"and {table.row_name(rows[1])} with the same pose; expected every image once, or, in "
+            "a symmetry-expanded set, once under each operator. Remove the duplicates."
+        )
+    name = str(table.path)
+    if marked is None:
+        expansion = _infer(images, name)
+    else:
+        expansion = marked
+        _check_marked(marked, places, name)
+    return expansion, half_set if expansion is None else _unite(half_set, expansion, name)
+
+
+def _check_marked(expansion: Expansion, places: ImagePlaces, name: str) -> None:
     """Check that copies of one parent show one image, or every copy its own; log how many.
 
     Images from which density was subtracted at each copy's pose differ from copy to copy.
-
-    Args:
-        expansion: As the file says.
-        places: Of the same rows.
-        name: Of the file, for messages.
-
-    Raises:
-        ParticleError: If they show different images.
     """
     parent, images = expansion.parent_of_particle, _images(places)
     other = np.flatnonzero(images != expansion.of_parent(images))
@@ -127,19 +171,11 @@ def check_expansion(expansion: Expansion, places: ImagePlaces, name: str) -> Non
     )
 
 
-def infer_expansion(places: ImagePlaces, name: str) -> Expansion | None:
+def _infer(images: Int[np.ndarray, " n"], name: str) -> Expansion | None:
     """Find copies in a table that does not mark them: the same image with other poses.
 
-    Rows with the same image and the same pose must have been refused before.
-
-    Args:
-        places: Of every row.
-        name: Of the file, for messages.
-
-    Returns:
-        None if every image occurs once. Parents are numbered by their first row.
+    Parents are numbered by their first row.
     """
-    images = _images(places)
     _, first, index, count = np.unique(
         images, return_index=True, return_inverse=True, return_counts=True
     )
@@ -159,13 +195,12 @@ def infer_expansion(places: ImagePlaces, name: str) -> Expansion | None:
     return Expansion(first[index].astype(np.int64), operator)
 
 
-def find_duplicate(
-    places: ImagePlaces,
+def _find_duplicate(
+    images: Int[np.ndarray, " n"],
     rotation: Float[np.ndarray, "n 3 3"],
     shift_angstrom: Float[np.ndarray, "n 2"],
 ) -> tuple[int, int] | None:
     """Return the first two rows with the same image, pose and shift, or None."""
-    images = _images(places)
     _, index, count = np.unique(images, return_inverse=True, return_counts=True)
     repeated = np.flatnonzero(count[index] > 1)
     if not repeated.size:
@@ -176,18 +211,10 @@ def find_duplicate(
     return None if found is None else (int(repeated[found[0]]), int(repeated[found[1]]))
 
 
-def unite_half_sets(
-    half_set: Int[np.ndarray, " n"], expansion: Expansion | None, name: str
+def _unite(
+    half_set: Int[np.ndarray, " n"], expansion: Expansion, name: str
 ) -> Int[np.ndarray, " n"]:
-    """Give every copy the half set of its parent's first row, with a warning if that changes any.
-
-    Args:
-        half_set: As the file says: 1 or 2, 0 if not given.
-        expansion: None for a set that is not expanded: then nothing changes.
-        name: Of the file, for the warning.
-    """
-    if expansion is None:
-        return half_set
+    """Give every copy the half set of its parent's first row; warn if that changes any."""
     united = expansion.of_parent(half_set)
     n_split = len(np.unique(expansion.parent_of_particle[united != half_set]))
     if n_split:

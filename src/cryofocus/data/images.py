@@ -26,7 +26,7 @@ class ImageReader:
     Images of optics groups with another box or pixel size are resampled to the set's own grid.
 
     Args:
-        particles: Whose images; call its `check_images` before.
+        particles: Whose images.
     """
 
     def __init__(self, particles: ParticleSet) -> None:

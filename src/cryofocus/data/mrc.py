@@ -21,6 +21,8 @@ SIZE, MODE, START, SAMPLING, CELL, AXES, EXTENDED, ORIGIN = 0, 3, 4, 7, 10, 16, 
 # The first byte of the machine stamp: 0x44 little, 0x11 big.
 BYTE_ORDER_STAMP = {0x44: "<", 0x11: ">"}
 STAMP_BYTE = 212
+# What programs write that do not know the pixel size.
+UNSET_PIXEL_SIZES = (0.0, 1.0)
 
 Triple = tuple[float, float, float]
 

@@ -8,7 +8,7 @@ its own words, and returns those for which its format has no place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -16,6 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
+from cryofocus.data.abilities import CopiesInTable, SubtractedInTable
 from cryofocus.data.expansion import Expansion
 from cryofocus.data.optics import OpticsGroup
 from cryofocus.data.stack_paths import ImagePlaces
@@ -57,6 +58,17 @@ class Names:
 
     texts: tuple[str, ...]
     of_particle: Int[np.ndarray, " n"]
+
+    @classmethod
+    def index(cls, column: Iterable[str]) -> Names:
+        """Take the texts of a column, in order of appearance."""
+        number: dict[str, int] = {}
+        of_particle = [number.setdefault(text, len(number)) for text in column]
+        return cls(tuple(number), np.array(of_particle, np.int32))
+
+    def column(self) -> list[str]:
+        """Give the text of each particle."""
+        return [self.texts[i] for i in self.of_particle.tolist()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +114,30 @@ class Classes:
     posterior: Float[np.ndarray, "n k"] | None
 
 
+@dataclass(frozen=True, eq=False)
+class ClassifiedRows:
+    """What a classification found, row by row.
+
+    Attributes:
+        path: The table.
+        names: Image of each row, as RELION writes it; of subtracted images, the intact one.
+        class_index: From 0.
+        max_posterior: Highest class posterior; None if the table holds none.
+        rotation: Poses; None if the table holds none.
+        shift_angstrom: Shifts that belong to the poses; None if the table holds none, or its
+            images were cut out of others.
+        operator: Symmetry operator of each copy, from 0; None if the table does not say.
+    """
+
+    path: Path
+    names: Sequence[str]
+    class_index: Int[np.ndarray, " n"]
+    max_posterior: Float[np.ndarray, " n"] | None
+    rotation: Float[np.ndarray, "n 3 3"] | None
+    shift_angstrom: Float[np.ndarray, "n 2"] | None
+    operator: Int[np.ndarray, " n"] | None
+
+
 @runtime_checkable
 class ParticleTable(Protocol):
     """A particle file of some format, open for reading and for writing its rows elsewhere."""
@@ -118,6 +154,14 @@ class ParticleTable(Protocol):
     def n_rows(self) -> int:
         """Number of rows."""
 
+    @property
+    def copies(self) -> CopiesInTable | None:
+        """Its copies under symmetry operators; None if the format has no place to mark them."""
+
+    @property
+    def subtracted(self) -> SubtractedInTable | None:
+        """Its subtracted images; None if the format has no place to say what they are."""
+
     def columns(self) -> ParticleColumns:
         """Read everything this package understands.
 
@@ -128,6 +172,16 @@ class ParticleTable(Protocol):
 
     def classes(self) -> Classes | None:
         """Read the classes that the file holds, if it does."""
+
+    def classified(self) -> ClassifiedRows | None:
+        """Read the classes and what they are compared with the truth by, if the file holds any.
+
+        Raises:
+            InputError: If the file is damaged or lacks what is needed.
+        """
+
+    def first_stack(self) -> str:
+        """Name the stack of the first row, as the file does."""
 
     def unread(self) -> tuple[str, ...]:
         """Name the columns that this package does not understand, and only keeps."""
@@ -153,6 +207,24 @@ class ParticleTable(Protocol):
             OutputError: Disk full, no permission.
             ValueError: If a column has not m values.
         """
+
+
+def read_classified(table: ParticleTable) -> ClassifiedRows | None:
+    """Read what a classification found, in a table that holds poses and everything else too."""
+    classes = table.classes()
+    if classes is None:
+        return None
+    columns = table.columns()
+    posterior, expansion = classes.posterior, columns.expansion
+    return ClassifiedRows(
+        path=table.path,
+        names=[columns.places.name(row) for row in range(table.n_rows)],
+        class_index=classes.class_index,
+        max_posterior=None if posterior is None else posterior.max(axis=1),
+        rotation=columns.rotation,
+        shift_angstrom=columns.shift_angstrom,
+        operator=None if expansion is None else expansion.operator_of_particle,
+    )
 
 
 def require_lengths(columns: Mapping[str, Column], n_rows: int) -> None:

@@ -9,20 +9,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from cryofocus.data.expansion import (
-    Expansion,
-    check_expansion,
-    find_duplicate,
-    infer_expansion,
-    unite_half_sets,
-)
+from cryofocus.data.expansion import Expansion, find_copies
 from cryofocus.data.formats import open_table
-from cryofocus.data.mrc import read_header
 from cryofocus.data.optics import OpticsGroup
-from cryofocus.data.particle_table import Column, ParticleColumns, ParticleTable, Supplement
+from cryofocus.data.particle_table import Column, ParticleTable, Supplement
 from cryofocus.data.stack_check import check_stacks
-from cryofocus.data.stack_paths import ImagePlaces, locate_stacks
-from cryofocus.errors import ParticleError
+from cryofocus.data.stack_paths import locate_stacks
 from cryofocus.maths.ctf import CtfParameters
 from cryofocus.maths.symmetry import OperatorSet, derive_operators
 
@@ -106,11 +98,13 @@ class ParticleSet:
 
         Raises:
             InputError: If the file or `datadir` cannot be read.
-            FormatError: If the file is damaged.
-            ParticleError: If columns are missing, values make no sense, an image occurs twice, or
-                image stacks are missing.
+            FormatError: If the file or an image stack is damaged.
+            ParticleError: If columns are missing, values make no sense, an image occurs twice,
+                image stacks are missing or contradict the table, or images of different pixel
+                sizes cannot be brought onto one grid.
         """
-        return cls.from_table(open_table(Path(path), supplement), datadir=datadir)
+        table = open_table(Path(path), supplement)
+        return cls.from_table(table, datadir=datadir)
 
     @classmethod
     def from_table(cls, table: ParticleTable, *, datadir: Path | str | None = None) -> ParticleSet:
@@ -124,11 +118,10 @@ class ParticleSet:
             InputError: As `read`.
         """
         columns = table.columns()
-        places = columns.places
-        expansion = _find_expansion(table, columns)
+        places, pose = columns.places, (columns.rotation, columns.shift_angstrom)
+        expansion, half_set = find_copies(table, places, pose, columns.half_set, columns.expansion)
         paths = locate_stacks(places.stacks, table.path, Path(datadir) if datadir else None)
-        optics = fill_boxes(columns.optics, columns.optics_of_particle, places, paths)
-        common = optics[_most_populated(columns.optics_of_particle)]
+        optics, common = check_stacks(columns, paths)
         micrographs = columns.micrographs
         return cls(
             table=table,
@@ -141,7 +134,7 @@ class ParticleSet:
             ctf=columns.ctf,
             optics=optics,
             optics_of_particle=columns.optics_of_particle,
-            half_set=unite_half_sets(columns.half_set, expansion, str(table.path)),
+            half_set=half_set,
             micrograph_of_particle=(
                 micrographs.of_particle if micrographs else places.stack_of_particle
             ),
@@ -153,6 +146,17 @@ class ParticleSet:
     def __len__(self) -> int:
         """Count the particles."""
         return len(self.rotation)
+
+    @property
+    def source(self) -> ParticleTable:
+        """The file they were read from.
+
+        Raises:
+            ValueError: If they were not read from one.
+        """
+        if self.table is None:
+            raise ValueError("these particles were not read from a file; there is none to edit")
+        return self.table
 
     @property
     def parent_of_particle(self) -> Int[np.ndarray, " n"]:
@@ -209,60 +213,5 @@ class ParticleSet:
             OutputError: Disk full, no permission.
             ValueError: If the particles were not read from a file, or a column has not n values.
         """
-        if self.table is None:
-            raise ValueError("these particles were not read from a file; there is none to edit")
-        is_whole = np.array_equal(self.row_of_particle, np.arange(self.table.n_rows))
-        return self.table.write(Path(path), columns, None if is_whole else self.row_of_particle)
-
-    def check_images(self) -> None:
-        """Compare every stack's header with the file's size, the optics and the table.
-
-        Raises:
-            InputError: If a stack cannot be read.
-            FormatError: If a stack is damaged or its header lies about its size.
-            ParticleError: If box, pixel size or number of images disagree with the table, or
-                images of different pixel sizes cannot be brought onto one grid.
-        """
-        check_stacks(
-            self.stack_paths,
-            ImagePlaces((), self.stack_of_particle, self.slice_of_particle),
-            self.optics,
-            self.optics_of_particle,
-            (self.box, self.pixel_size_angstrom),
-        )
-
-
-def _find_expansion(table: ParticleTable, columns: ParticleColumns) -> Expansion | None:
-    """Tell copies under symmetry operators from duplicates, which are refused."""
-    places, pose = columns.places, (columns.rotation, columns.shift_angstrom)
-    if rows := find_duplicate(places, *pose):
-        raise ParticleError(
-            f"{table.path}: the image {places.name(rows[0])} stands in {table.row_name(rows[0])} "
-            f"and {table.row_name(rows[1])} with the same pose; expected every image once, or, in "
-            "a symmetry-expanded set, once under each operator. Remove the duplicates."
-        )
-    if columns.expansion is not None:
-        check_expansion(columns.expansion, places, str(table.path))
-        return columns.expansion
-    return infer_expansion(places, str(table.path))
-
-
-def _most_populated(optics_of_particle: Int[np.ndarray, " n"]) -> int:
-    return int(np.argmax(np.bincount(optics_of_particle)))
-
-
-def fill_boxes(
-    optics: tuple[OpticsGroup, ...],
-    optics_of_particle: Int[np.ndarray, " n"],
-    places: ImagePlaces,
-    paths: tuple[Path, ...],
-) -> tuple[OpticsGroup, ...]:
-    """Take the box of groups that do not give it from the first stack of theirs."""
-    filled = []
-    for index, group in enumerate(optics):
-        members = np.flatnonzero(optics_of_particle == index)
-        if group.box == 0 and members.size:
-            stack = int(places.stack_of_particle[members[0]])
-            group = replace(group, box=read_header(paths[stack]).shape[2])
-        filled.append(group)
-    return tuple(filled)
+        is_whole = np.array_equal(self.row_of_particle, np.arange(self.source.n_rows))
+        return self.source.write(Path(path), columns, None if is_whole else self.row_of_particle)

@@ -3,46 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int
 
-from cryofocus.data.mrc import MrcHeader, read_header
+from cryofocus.data.mrc import UNSET_PIXEL_SIZES, MrcHeader, read_header
 from cryofocus.data.optics import OpticsGroup
+from cryofocus.data.particle_table import ParticleColumns
 from cryofocus.data.resampling import plan_resampling
-from cryofocus.data.stack_paths import ImagePlaces
 from cryofocus.errors import ParticleError
 
 PIXEL_SIZE_TOLERANCE = 0.01
-# What programs write that do not know the pixel size.
-UNSET_PIXEL_SIZES = (0.0, 1.0)
 
 
 def check_stacks(
-    paths: Sequence[Path],
-    places: ImagePlaces,
-    optics: Sequence[OpticsGroup],
-    optics_of_particle: Int[np.ndarray, " n"],
-    grid: tuple[int, float],
-) -> None:
+    columns: ParticleColumns, paths: Sequence[Path]
+) -> tuple[tuple[OpticsGroup, ...], OpticsGroup]:
     """Check the header of every stack that a particle uses.
 
     Args:
+        columns: Of the particles.
         paths: Files of the stacks.
-        places: Stack and slice of each particle.
-        optics: Optics groups.
-        optics_of_particle: Index into `optics`.
-        grid: Box and pixel size (Å) onto which all images are brought.
+
+    Returns:
+        The optics groups with their boxes, and that of most particles, onto whose grid all images
+        are brought.
 
     Raises:
         InputError: If a stack cannot be read.
         FormatError: If a stack is damaged or its header lies about its size.
-        ParticleError: If a stack contradicts the table.
+        ParticleError: If box, pixel size or number of images disagree with the table, or images of
+            different pixel sizes cannot be brought onto one grid.
     """
-    for group in {optics[index] for index in np.unique(optics_of_particle)}:
+    places, group_of_particle = columns.places, columns.optics_of_particle
+    optics = fill_boxes(columns, paths)
+    common = optics[int(np.argmax(np.bincount(group_of_particle)))]
+    for group in {optics[index] for index in np.unique(group_of_particle)}:
         try:
-            plan_resampling(group.box, group.pixel_size_angstrom, *grid)
+            plan_resampling(
+                group.box, group.pixel_size_angstrom, common.box, common.pixel_size_angstrom
+            )
         except ValueError as error:
             raise ParticleError(
                 f"optics group {group.number}: {error}. Resample these particles first, or "
@@ -50,12 +51,30 @@ def check_stacks(
             ) from error
     n_needed = np.zeros(len(paths), np.int64)
     np.maximum.at(n_needed, places.stack_of_particle, places.slice_of_particle + 1)
-    pairs = np.stack([places.stack_of_particle, optics_of_particle], axis=1)
+    pairs = np.stack([places.stack_of_particle, group_of_particle], axis=1)
     headers: dict[int, MrcHeader] = {}
-    for stack, group_index in np.unique(pairs, axis=0).tolist():
+    for stack, index in np.unique(pairs, axis=0).tolist():
         if stack not in headers:
             headers[stack] = read_header(paths[stack])
-        _check_stack(headers[stack], optics[group_index], int(n_needed[stack]))
+        _check_stack(headers[stack], optics[index], int(n_needed[stack]))
+    return optics, common
+
+
+def fill_boxes(columns: ParticleColumns, paths: Sequence[Path]) -> tuple[OpticsGroup, ...]:
+    """Take the box of optics groups whose table does not give it from the first stack of theirs.
+
+    Args:
+        columns: Of the particles.
+        paths: Files of the stacks.
+    """
+    filled = []
+    for index, group in enumerate(columns.optics):
+        members = np.flatnonzero(columns.optics_of_particle == index)
+        if group.box == 0 and members.size:
+            stack = int(columns.places.stack_of_particle[members[0]])
+            group = replace(group, box=read_header(paths[stack]).shape[2])
+        filled.append(group)
+    return tuple(filled)
 
 
 def _check_stack(header: MrcHeader, group: OpticsGroup, n_needed: int) -> None:

@@ -8,16 +8,13 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
-from cryofocus.data.cryosparc.table import EXPANSION_FIELDS, CryosparcTable
 from cryofocus.data.expansion import Expansion
 from cryofocus.data.formats import open_table
-from cryofocus.data.relion.columns import EXPANSION_LABELS
-from cryofocus.data.relion.table import RelionTable
+from cryofocus.data.labels import OPERATOR_CLASSES_LABEL
+from cryofocus.data.particle_table import ParticleTable
 from cryofocus.errors import ParticleError
 from cryofocus.workflows.image_note import note_image_folder
 from cryofocus.workflows.run.new_names import require_format_of, require_new_table
-
-OPERATOR_CLASSES_LABEL = "cryofocusOperatorClasses"
 
 
 @dataclass(frozen=True)
@@ -62,37 +59,27 @@ def collapse(
     expanded, output = Path(expanded), Path(output)
     require_new_table(output, expanded, overwrite=overwrite)
     table = open_table(expanded)
-    if not isinstance(table, RelionTable | CryosparcTable):
+    if table.copies is None:
         raise ParticleError(
             f"{expanded}: found a format that has no place for parents and operators; expected a "
             "RELION STAR table or a cryoSPARC .cs file, as 'cryofocus expand' writes them. Tables "
             "of other programs are converted before they are expanded (cryofocus convert)."
         )
     require_format_of(table, output)
-    expansion = _require_expansion(table)
+    expansion = table.copies.read()
+    if expansion is None:
+        raise ParticleError(
+            f"{expanded}: not an expanded set: {table.copies.unmarked}; expected a table that "
+            "'cryofocus expand' wrote, or its classification. Sets that other programs expanded "
+            "do not say which row is the original."
+        )
     _require_complete(expanded, expansion)
     copies = expansion.complete_parents()  # by parent number, which is the original order
     classes = _operator_classes(table, copies)
     columns = {} if classes is None else {OPERATOR_CLASSES_LABEL: classes}
-    table.write_parents(output, columns, copies[:, 0])
+    table.copies.write_parents(output, columns, copies[:, 0])
     note_image_folder(output, table)
     return CollapsedTable(output, len(copies), copies.shape[1], classes is not None)
-
-
-def _require_expansion(table: RelionTable | CryosparcTable) -> Expansion:
-    expansion = table.expansion()
-    if expansion is None:
-        lacks = (
-            f"data_{table.block.name} has no {' and no '.join(EXPANSION_LABELS)}"
-            if isinstance(table, RelionTable)
-            else f"no {' and '.join(EXPANSION_FIELDS)} that tell copies apart"
-        )
-        raise ParticleError(
-            f"{table.path}: not an expanded set: {lacks}; expected a table that 'cryofocus "
-            "expand' wrote, or its classification. Sets that other programs expanded do not say "
-            "which row is the original."
-        )
-    return expansion
 
 
 def _require_complete(path: Path, expansion: Expansion) -> None:
@@ -115,7 +102,7 @@ def _require_complete(path: Path, expansion: Expansion) -> None:
 
 
 def _operator_classes(
-    table: RelionTable | CryosparcTable, copies: Int[np.ndarray, "particle n_operators"]
+    table: ParticleTable, copies: Int[np.ndarray, "particle n_operators"]
 ) -> Int[np.ndarray, "particle n_operators"] | None:
     """Give the class numbers of each particle's copies; None if no particle has different ones."""
     held = table.classes()

@@ -14,7 +14,8 @@ from cryofocus.data.formats import choose_format, open_table
 from cryofocus.data.images import ImageReader
 from cryofocus.data.mrc_write import write_stack
 from cryofocus.data.particle_table import ParticleColumns, Supplement
-from cryofocus.data.particles import ParticleSet, fill_boxes
+from cryofocus.data.particles import ParticleSet
+from cryofocus.data.stack_check import fill_boxes
 from cryofocus.data.stack_paths import ImagePlaces, locate_stacks
 from cryofocus.errors import OutputError, ParticleError
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
@@ -111,8 +112,7 @@ def _with_boxes(columns: ParticleColumns, source: Path, datadir: Path | None) ->
     except ParticleError as error:
         logger.info("the box of the images stays unknown: %s", str(error).splitlines()[0])
         return columns
-    optics = fill_boxes(columns.optics, columns.optics_of_particle, columns.places, paths)
-    return replace(columns, optics=optics)
+    return replace(columns, optics=fill_boxes(columns, paths))
 
 
 def _require_new_stack(path: Path, source: Path, *, overwrite: bool) -> None:
@@ -124,7 +124,6 @@ def _require_new_stack(path: Path, source: Path, *, overwrite: bool) -> None:
 
 def _gather(particles: ParticleSet, path: Path, progress: Progress) -> None:
     """Write the images into one stack, on one grid."""
-    particles.check_images()
     if any(path.exists() and path.samefile(stack) for stack in particles.stack_paths):
         raise OutputError(
             f"{path}: holds images that are to be read, which are never replaced. Choose another "

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from cryofocus.data.particle_table import ClassifiedRows
 from cryofocus.errors import InputError, ParticleError
 from cryofocus.maths.pose_error import pose_errors
 from cryofocus.maths.rotations import geodesic_degrees
@@ -19,7 +20,7 @@ from cryofocus.maths.statistics import (
     posterior_kappa,
 )
 from cryofocus.maths.symmetry import OperatorSet
-from cryofocus.workflows.evaluate_tables import ClassifiedRows, TruthTable, read_classified
+from cryofocus.workflows.evaluate_tables import TruthTable, read_classified
 
 # The phantom's two operators: the identity, and the two-fold axis along z, which carries the far
 # unit of a particle to the near one's place.

@@ -10,9 +10,7 @@ import logging
 from pathlib import Path
 
 from cryofocus.data.particle_table import ParticleTable
-from cryofocus.data.relion.columns import IMAGE_LABEL
-from cryofocus.data.relion.table import RelionTable
-from cryofocus.data.stack_paths import locate_stacks, parse_image_names
+from cryofocus.data.stack_paths import locate_stacks
 from cryofocus.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -30,7 +28,7 @@ def note_image_folder(
         datadir: Folder in which image stacks were looked up first.
     """
     try:
-        name = _first_stack(table)
+        name = table.first_stack()
         (found,) = locate_stacks([name], source or table.path, datadir)
     except InputError:
         return  # nobody needs images that were not there before
@@ -43,14 +41,6 @@ def note_image_folder(
         "%s: its image names count from %s; start later commands there, or add --datadir %s",
         *(output, folder, folder),
     )
-
-
-def _first_stack(table: ParticleTable) -> str:
-    """Name the stack of the first row, as the table writes it."""
-    if isinstance(table, RelionTable):  # without reading all of its columns
-        names = table.document.texts(table.block, [IMAGE_LABEL])[IMAGE_LABEL][:1]
-        return parse_image_names(names, table.path).stacks[0]
-    return table.columns().places.stacks[0]
 
 
 def _is_found_from(output: Path, name: str, found: Path) -> bool:

@@ -89,7 +89,6 @@ def reconstruct(
         )
     kernels = select_kernels(settings.device, settings.threads, settings.memory_gpu_gb)
     table = ParticleSet.read(particles, datadir=settings.datadir, supplement=settings.supplement)
-    table.check_images()
     half_set, origin = assign_half_sets(table, settings.seed)
     logger.info("%s", origin)
     threads = settings.threads or available_threads()

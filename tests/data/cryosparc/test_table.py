@@ -79,7 +79,6 @@ def test_columns_land_in_our_conventions(cs_file: Path) -> None:
     assert particles.slice_of_particle.tolist() == [0, 1, 2, 3]
     assert particles.stack_paths == (cs_file.parent / "stack.mrcs",)
     assert (particles.box, particles.pixel_size_angstrom) == (8, 2.0)
-    particles.check_images()
 
 
 def test_poses_are_as_another_program_reads_them(shared_data: Path) -> None:

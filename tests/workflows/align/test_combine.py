@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from cryofocus.data.formats import open_table
+from cryofocus.data.labels import pose_columns
 from cryofocus.errors import CryofocusError, FormatError, OutputError, ParticleError, SettingError
 from cryofocus.maths.rotations import geodesic_degrees, random_rotations
 from cryofocus.workflows.align.combine import align_combine
-from cryofocus.workflows.align.pose_columns import pose_columns
 from cryofocus.workflows.run.directory import RunDirectory
 
 
@@ -68,11 +68,10 @@ def test_one_pose_a_particle(run: RunDirectory) -> None:
 def write_class_tables(run: RunDirectory, poses: tuple[np.ndarray, np.ndarray]) -> list[Path]:
     """Write each class's particles, in another order, with poses of that class."""
     table, labels = open_table(run.particles), labels_of(run)
-    pixel = np.full(len(labels), table.columns().optics[0].pixel_size_angstrom)
     paths = []
     for number in range(2):
         rows = np.flatnonzero(labels == number)[::-1]
-        columns = pose_columns(table, pixel, poses[0][:, number], poses[1][:, number])
+        columns = pose_columns(poses[0][:, number], poses[1][:, number])
         path = run.path.parent / f"class{number + 1}.star"
         table.write(path, {label: column[rows] for label, column in columns.items()}, rows)
         paths.append(path)

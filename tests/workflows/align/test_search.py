@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from cryofocus.data.formats import open_table
+from cryofocus.data.labels import ANGLE_LABELS, SHIFT_LABELS
 from cryofocus.data.particles import ParticleSet
-from cryofocus.data.relion.columns import ANGLE_LABELS, SHIFT_LABELS
 from cryofocus.data.star.document import StarDocument
 from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.errors import (

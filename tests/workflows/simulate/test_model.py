@@ -60,7 +60,6 @@ def made(tmp_path_factory: pytest.TempPathFactory, models: list[Path]) -> Simula
 def test_the_set_reads_and_scores(made: SimulatedModels) -> None:
     """Tables, stack and truth belong together; the best classifier beats chance by far."""
     particles = ParticleSet.read(made.directory / "particles.star")
-    particles.check_images()
     assert (len(particles), particles.box, particles.pixel_size_angstrom) == (150, 24, 4.0)
     posteriors = np.load(made.directory / "oracle.npy")
     assert posteriors.shape == (150, 2)

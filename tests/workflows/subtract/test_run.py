@@ -64,7 +64,6 @@ def source(tmp_path_factory: pytest.TempPathFactory, small_set: SimulatedSet) ->
 def pixels_of(table: Path) -> np.ndarray:
     """All images of a table."""
     particles = ParticleSet.read(table)
-    particles.check_images()
     return ImageReader(particles).read(np.arange(len(particles)))
 
 

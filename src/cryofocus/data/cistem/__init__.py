@@ -1,4 +1,4 @@
 """Tables of cisTEM and Frealign.
 
-In reading order: `columns`, `text`, `binary`, `frealign`, `new`.
+In reading order: `columns`, `text`, `binary`, `frealign`, `new`, `format`.
 """

@@ -9,7 +9,7 @@ and `cistem_star_file_reader`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import NoReturn
@@ -21,15 +21,15 @@ from cryofocus.data.atomic import atomic_file
 from cryofocus.data.cistem.columns import (
     MICROGRAPH,
     NUMBERS,
-    POSTERIORS,
     STACK,
     CountedRows,
     as_names,
     class_files,
     say_in_counted_rows,
 )
+from cryofocus.data.labels import POSTERIOR_LABEL
+from cryofocus.data.particle_format import ParticleFile
 from cryofocus.data.particle_table import (
-    Classes,
     Column,
     Names,
     ParticleColumns,
@@ -89,16 +89,20 @@ class CistemBinaryTable:
     n_rows: int
     contents: tuple[BinaryColumn, ...]
     supplement: Supplement
-    suffix: str = field(default=".cistem", init=False)
+
+    suffix = ".cistem"
+    copies = None
+    subtracted = None
 
     @classmethod
-    def open(cls, path: Path, supplement: Supplement) -> CistemBinaryTable:
+    def open(cls, file: ParticleFile, supplement: Supplement) -> CistemBinaryTable:
         """Read a file.
 
         Raises:
             InputError: If it cannot be read.
             FormatError: If it is damaged.
         """
+        path = file.path
         try:
             raw = path.read_bytes()
         except OSError as error:
@@ -118,9 +122,15 @@ class CistemBinaryTable:
         )
         return rows.columns(self.supplement.stack)
 
-    def classes(self) -> Classes | None:
+    def classes(self) -> None:
         """Give none: a file holds the occupancies of one class, and does not say of which."""
-        return None
+
+    def classified(self) -> None:
+        """Give none, as `classes`."""
+
+    def first_stack(self) -> str:
+        """Name the stack of the first row."""
+        return self.columns().places.stacks[0]
 
     def unread(self) -> tuple[str, ...]:
         """Name what is kept without being understood."""
@@ -134,12 +144,12 @@ class CistemBinaryTable:
     def write(
         self, path: Path, columns: Mapping[str, Column], rows: Int[np.ndarray, " m"] | None
     ) -> tuple[str, ...]:
-        """Write rows with columns replaced or added, and one file a class; see `ParticleTable`."""
+        """Write rows with columns changed, and one file per class; see `ParticleTable`."""
         chosen = np.arange(self.n_rows) if rows is None else rows
         said, lost = say_in_counted_rows(columns)
         require_lengths(columns, len(chosen))
         write_binary(path, self._edited(said, chosen), len(chosen))
-        for class_path, occupancy in class_files(path, columns.get(POSTERIORS)):
+        for class_path, occupancy in class_files(path, columns.get(POSTERIOR_LABEL)):
             own = self._edited({**said, "Occupancy": occupancy}, chosen)
             write_binary(class_path, own, len(chosen))
         return lost

@@ -9,7 +9,7 @@ cisTEM 2.0, `cistem_parameters`; Frealign 9, `frealign_parameter_file`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -18,8 +18,18 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from cryofocus.data.grouping import group_rows
+from cryofocus.data.labels import (
+    ANGLE_LABELS,
+    CLASS_LABEL,
+    DEFOCUS_LABELS,
+    HALF_SET_LABEL,
+    MAX_POSTERIOR_LABEL,
+    PHASE_SHIFT_LABEL,
+    POSTERIOR_LABEL,
+    SHIFT_LABELS,
+)
 from cryofocus.data.optics import GroupsOfParticles, OpticsGroup
-from cryofocus.data.particle_table import Column, Names, ParticleColumns
+from cryofocus.data.particle_table import Classes, Column, Names, ParticleColumns
 from cryofocus.data.stack_paths import ImagePlaces
 from cryofocus.errors import ParticleError
 from cryofocus.maths.ctf import CtfParameters, Microscope
@@ -39,20 +49,18 @@ INTEGERS = ("PositionInStack", "ImageActivity", "AssignedSubset")
 STACK, MICROGRAPH, OCCUPANCY = "StackFilename", "OriginalImageFilename", "Occupancy"
 # How RELION's columns are said; what is missing here has no place.
 SAID: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
-    "rlnAngleRot": ("AnglePhi", np.asarray),
-    "rlnAngleTilt": ("AngleTheta", np.asarray),
-    "rlnAnglePsi": ("AnglePsi", np.asarray),
-    "rlnOriginXAngst": ("XShift", np.negative),
-    "rlnOriginYAngst": ("YShift", np.negative),
-    "rlnDefocusU": ("Defocus1", np.asarray),
-    "rlnDefocusV": ("Defocus2", np.asarray),
-    "rlnDefocusAngle": ("DefocusAngle", np.asarray),
-    "rlnPhaseShift": ("PhaseShift", np.radians),
-    "rlnRandomSubset": ("AssignedSubset", np.asarray),
-    "rlnMaxValueProbDistribution": (OCCUPANCY, lambda p: 100.0 * p),
+    ANGLE_LABELS[0]: ("AnglePhi", np.asarray),
+    ANGLE_LABELS[1]: ("AngleTheta", np.asarray),
+    ANGLE_LABELS[2]: ("AnglePsi", np.asarray),
+    SHIFT_LABELS[0]: ("XShift", np.negative),
+    SHIFT_LABELS[1]: ("YShift", np.negative),
+    DEFOCUS_LABELS[0]: ("Defocus1", np.asarray),
+    DEFOCUS_LABELS[1]: ("Defocus2", np.asarray),
+    DEFOCUS_LABELS[2]: ("DefocusAngle", np.asarray),
+    PHASE_SHIFT_LABEL: ("PhaseShift", np.radians),
+    HALF_SET_LABEL: ("AssignedSubset", np.asarray),
+    MAX_POSTERIOR_LABEL: (OCCUPANCY, lambda p: 100.0 * p),
 }
-POSTERIORS, CLASS = "cryofocusClassPosterior", "rlnClassNumber"
-"""Columns that become one file a class."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,7 +266,7 @@ def say_in_counted_rows(
             said[name] = say(np.asarray(values)).astype(
                 np.int64 if name in INTEGERS else np.float64
             )
-        elif label not in (POSTERIORS, CLASS) or POSTERIORS not in columns:
+        elif label not in (POSTERIOR_LABEL, CLASS_LABEL) or POSTERIOR_LABEL not in columns:
             lost.append(label)
     return said, tuple(lost)
 
@@ -276,8 +284,12 @@ def class_files(
     ]
 
 
-def as_names(texts: Sequence[str]) -> Names:
-    """Index a column of texts in order of appearance, without the quotes cisTEM puts around it."""
-    index: dict[str, int] = {}
-    numbers = [index.setdefault(text.strip("'\""), len(index)) for text in texts]
-    return Names(tuple(index), np.array(numbers, np.int32))
+def class_paths(path: Path, classes: Classes | None) -> list[Path]:
+    """Name every file of a new table: where posteriors are known, also one per class."""
+    posteriors = None if classes is None else classes.posterior
+    return [path, *(other for other, _ in class_files(path, posteriors))]
+
+
+def as_names(texts: Iterable[str]) -> Names:
+    """Index a column of texts, without the quotes cisTEM puts around them."""
+    return Names.index(text.strip("'\"") for text in texts)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,21 +20,20 @@ from jaxtyping import Float, Int, Shaped
 from cryofocus.data.atomic import atomic_file
 from cryofocus.data.cistem.columns import (
     NUMBERS,
-    POSTERIORS,
     CountedRows,
     class_files,
     say_in_counted_rows,
 )
-from cryofocus.data.mrc import read_header
+from cryofocus.data.labels import POSTERIOR_LABEL
+from cryofocus.data.mrc import UNSET_PIXEL_SIZES, read_header
+from cryofocus.data.particle_format import ParticleFile
 from cryofocus.data.particle_table import (
-    Classes,
     Column,
     Names,
     ParticleColumns,
     Supplement,
     require_lengths,
 )
-from cryofocus.data.stack_check import UNSET_PIXEL_SIZES
 from cryofocus.errors import FormatError, InputError, ParticleError
 
 COLUMNS = (
@@ -76,16 +75,20 @@ class FrealignTable:
     row_lines: tuple[int, ...]
     cells: Float[np.ndarray, "n width"]
     supplement: Supplement
-    suffix: str = field(default=".par", init=False)
+
+    suffix = ".par"
+    copies = None
+    subtracted = None
 
     @classmethod
-    def open(cls, path: Path, supplement: Supplement) -> FrealignTable:
+    def open(cls, file: ParticleFile, supplement: Supplement) -> FrealignTable:
         """Read a file.
 
         Raises:
             InputError: If it cannot be read.
             FormatError: If a row has not 16 or 17 numbers, or another number than the first row.
         """
+        path = file.path
         try:
             text = path.read_text(encoding="utf-8", errors="surrogateescape")
         except OSError as error:
@@ -116,9 +119,15 @@ class FrealignTable:
         rows = CountedRows(self.path, numbers | self._optics(), None, micrographs, self.row_name)
         return rows.columns(self.supplement.stack)
 
-    def classes(self) -> Classes | None:
+    def classes(self) -> None:
         """Give none: a file holds the occupancies of one class, and does not say of which."""
-        return None
+
+    def classified(self) -> None:
+        """Give none, as `classes`."""
+
+    def first_stack(self) -> str:
+        """Name the stack of the first row."""
+        return self.columns().places.stacks[0]
 
     def unread(self) -> tuple[str, ...]:
         """Name what is kept without being understood."""
@@ -132,7 +141,7 @@ class FrealignTable:
     def write(
         self, path: Path, columns: Mapping[str, Column], rows: Int[np.ndarray, " m"] | None
     ) -> tuple[str, ...]:
-        """Write rows with columns replaced, and one file a class; see `ParticleTable`."""
+        """Write rows with columns replaced, and one file per class; see `ParticleTable`."""
         chosen = np.arange(self.n_rows) if rows is None else rows
         said, lost = say_in_counted_rows(columns)
         require_lengths(columns, len(chosen))
@@ -140,7 +149,7 @@ class FrealignTable:
         nowhere = tuple(label for label in said if label not in labels)
         own = {label: values for label, values in said.items() if label in labels}
         self._write_rows(path, own, chosen)
-        for class_path, occupancy in class_files(path, columns.get(POSTERIORS)):
+        for class_path, occupancy in class_files(path, columns.get(POSTERIOR_LABEL)):
             self._write_rows(class_path, {**own, "Occupancy": occupancy}, chosen)
         return (*lost, *nowhere)
 

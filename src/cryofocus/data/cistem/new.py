@@ -37,7 +37,7 @@ FREALIGN_HEADER = "C" + " ".join(
 
 
 def write_cistem_star(path: Path, columns: ParticleColumns, classes: Classes | None) -> list[str]:
-    """Write particles as cisTEM's text table; with posteriors, also one file a class.
+    """Write particles as cisTEM's text table; with posteriors, also one file per class.
 
     Args:
         path: Where to; replaced atomically.
@@ -78,7 +78,7 @@ def write_cistem_binary(
 
 
 def write_frealign(path: Path, columns: ParticleColumns, classes: Classes | None) -> list[str]:
-    """Write particles as a .par file of 17 columns; with posteriors, also one file a class.
+    """Write particles as a .par file of 17 columns; with posteriors, also one file per class.
 
     Raises:
         ParticleError: If the images are in several stacks.
@@ -130,8 +130,7 @@ def _text_columns(columns: ParticleColumns) -> dict[str, list[str]]:
     places = columns.places
     texts = {STACK: [places.stacks[i] for i in places.stack_of_particle.tolist()]}
     if columns.micrographs is not None:
-        names, index = columns.micrographs.texts, columns.micrographs.of_particle
-        texts[MICROGRAPH] = [names[i] for i in index.tolist()]
+        texts[MICROGRAPH] = columns.micrographs.column()
     return texts
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +12,27 @@ from jaxtyping import Int
 from cryofocus.data.cistem.columns import (
     MICROGRAPH,
     NUMBERS,
-    POSTERIORS,
     STACK,
     CountedRows,
     as_names,
     class_files,
     say_in_counted_rows,
 )
-from cryofocus.data.particle_table import Classes, Column, ParticleColumns, Supplement
+from cryofocus.data.labels import POSTERIOR_LABEL
+from cryofocus.data.particle_format import ParticleFile
+from cryofocus.data.particle_table import Column, ParticleColumns, Supplement
 from cryofocus.data.star.document import StarDocument
 from cryofocus.data.star.scan import StarBlock
 
 PREFIX = "cisTEM"
+
+
+def find_cistem_block(document: StarDocument) -> StarBlock | None:
+    """Return a file's first loop with a column of cisTEM's, or None."""
+    for block in document.blocks:
+        if block.is_loop and any(label.startswith(PREFIX) for label in block.labels):
+            return block
+    return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,15 +48,18 @@ class CistemStarTable:
     document: StarDocument
     block: StarBlock
     supplement: Supplement
-    suffix: str = field(default=".star", init=False)
+
+    suffix = ".star"
+    copies = None
+    subtracted = None
 
     @classmethod
-    def find(cls, document: StarDocument, supplement: Supplement) -> CistemStarTable | None:
-        """Take the file's first loop with a column of cisTEM's; None if it has none."""
-        for block in document.blocks:
-            if block.is_loop and any(label.startswith(PREFIX) for label in block.labels):
-                return cls(document, block, supplement)
-        return None
+    def open(cls, file: ParticleFile, supplement: Supplement) -> CistemStarTable:
+        """Take the table of cisTEM's that a file holds."""
+        block = find_cistem_block(file.star)
+        if block is None:
+            raise ValueError(f"{file.path}: no table of cisTEM's")
+        return cls(file.star, block, supplement)
 
     @property
     def path(self) -> Path:
@@ -74,9 +86,15 @@ class CistemStarTable:
         rows = CountedRows(self.path, numbers, stacks, micrographs, self.row_name)
         return rows.columns(self.supplement.stack)
 
-    def classes(self) -> Classes | None:
+    def classes(self) -> None:
         """Give none: a file holds the occupancies of one class, and does not say of which."""
-        return None
+
+    def classified(self) -> None:
+        """Give none, as `classes`."""
+
+    def first_stack(self) -> str:
+        """Name the stack of the first row."""
+        return self.columns().places.stacks[0]
 
     def unread(self) -> tuple[str, ...]:
         """Name what is kept without being understood."""
@@ -90,11 +108,11 @@ class CistemStarTable:
     def write(
         self, path: Path, columns: Mapping[str, Column], rows: Int[np.ndarray, " m"] | None
     ) -> tuple[str, ...]:
-        """Write rows with columns replaced or added, and one file a class; see `ParticleTable`."""
+        """Write rows with columns changed, and one file per class; see `ParticleTable`."""
         said, lost = say_in_counted_rows(columns)
         named = {PREFIX + label: values for label, values in said.items()}
         self.document.write(path, self.block, named, rows)
-        for class_path, occupancy in class_files(path, columns.get(POSTERIORS)):
+        for class_path, occupancy in class_files(path, columns.get(POSTERIOR_LABEL)):
             own = {**named, PREFIX + "Occupancy": occupancy}
             self.document.write(class_path, self.block, own, rows)
         return lost

@@ -1,4 +1,5 @@
 """cryoSPARC's particle files.
 
-In reading order: `containers`, `lz4_block`, `dataset`, `optics`, `fields`, `table`, `new`.
+In reading order: `containers`, `lz4_block`, `dataset`, `optics`, `fields`, `copies`, `table`,
+`new`, `format`.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from jaxtyping import Float, Int, Shaped
 
 from cryofocus.data.atomic import atomic_file
 from cryofocus.data.cryosparc.containers import read_cs, write_cs_header
+from cryofocus.data.grouping import group_rows
 from cryofocus.errors import FormatError, ParticleError
 
 UID = "uid"
@@ -44,27 +46,41 @@ class CsDataset:
     parts: tuple[Part, ...]
 
     @classmethod
-    def read(cls, path: Path) -> CsDataset:
-        """Read a particle file.
+    def read(
+        cls, path: Path, passthrough: Sequence[Path] = (), needed: Sequence[str] = ()
+    ) -> CsDataset:
+        """Read a particle file and its passthrough files.
+
+        Args:
+            path: The particle file.
+            passthrough: Further files of the job, joined on the particles' uid.
+            needed: If one of these fields is missing and no further files are named, files
+                `*passthrough*.cs` beside the particle file that hold all its particles are joined.
 
         Raises:
-            InputError: If it cannot be read.
-            FormatError: If it is damaged.
-            ParticleError: If it holds no particles, or not every particle has a uid of its own.
+            InputError: If a file cannot be read.
+            FormatError: If one is damaged.
+            ParticleError: If there are no particles, not every particle has a uid of its own, or a
+                passthrough file that was named lacks some.
         """
         rows = _read_with_uids(path)
         if len(rows) == 0:
             raise ParticleError(
                 f"{path}: has no rows, so there are no particles. Check the job that made it."
             )
-        return cls((Part(path, rows, None),))
+        dataset = cls((Part(path, rows, None),))
+        for other in passthrough:
+            dataset = dataset._join(other)
+        if passthrough or all(map(dataset.has, needed)):
+            return dataset
+        for other in sorted(path.absolute().parent.glob("*passthrough*.cs")):
+            if other.name != path.name:
+                with suppress(ParticleError):  # it belongs to another output of the same job
+                    dataset = dataset._join(other)
+        return dataset
 
-    def join(self, path: Path) -> CsDataset:
-        """Add the fields of a passthrough file.
-
-        Raises:
-            ParticleError: If the file lacks particles of this set.
-        """
+    def _join(self, path: Path) -> CsDataset:
+        """Add the fields of a passthrough file; refuse one that lacks particles of this set."""
         rows = _read_with_uids(path)
         order = np.argsort(rows[UID])
         uids, known = self.uids, rows[UID][order]
@@ -145,13 +161,10 @@ class CsDataset:
                 f"{part.path}: {field} holds {part.rows.dtype[field]}, expected a text a "
                 "particle. Export the particles again from cryoSPARC."
             )
-        distinct, first, index = np.unique(column, return_index=True, return_inverse=True)
-        order = np.argsort(first)
-        rank = np.empty_like(order)
-        rank[order] = np.arange(len(order))
-        raw = distinct[order].tolist()
+        first_rows, index = group_rows([column])
+        raw = column[first_rows].tolist()
         decoded = (t if isinstance(t, str) else t.decode("utf-8", "surrogateescape") for t in raw)
-        return tuple(decoded), rank[index].astype(np.int32)
+        return tuple(decoded), index
 
     def write(
         self,

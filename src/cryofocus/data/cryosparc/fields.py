@@ -10,26 +10,37 @@ from jaxtyping import Int, Shaped
 from scipy.spatial.transform import Rotation
 
 from cryofocus.data.cryosparc.dataset import CsDataset
+from cryofocus.data.labels import (
+    ANGLE_LABELS,
+    CLASS_LABEL,
+    DEFOCUS_LABELS,
+    EXPANSION_LABELS,
+    HALF_SET_LABEL,
+    LOG_LIKELIHOOD_LABEL,
+    MAX_POSTERIOR_LABEL,
+    OPERATOR_CLASSES_LABEL,
+    PHASE_SHIFT_LABEL,
+    POSTERIOR_LABEL,
+    SHIFT_LABELS,
+)
 from cryofocus.data.particle_table import Column, require_lengths
 from cryofocus.maths.rotations import rotation_from_euler
 
 Fields = dict[str, Shaped[np.ndarray, "m ..."]]
-ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
-ORIGINS = ("rlnOriginXAngst", "rlnOriginYAngst")
-EXPANSION = ("cryofocusParent", "cryofocusOperator")
+EXPANSION_FIELDS = ("sym_expand/src_uid", "sym_expand/idx")
 # Label, field, type, and how a value is said.
 Say = Callable[[np.ndarray], np.ndarray]
 SIMPLE: dict[str, tuple[str, str, Say]] = {
-    "rlnClassNumber": ("alignments3D/class", "<u4", lambda number: number - 1),
-    "rlnMaxValueProbDistribution": ("alignments3D/class_posterior", "<f4", np.asarray),
-    "rlnRandomSubset": ("alignments3D/split", "<u4", lambda number: number - 1),
-    "rlnLogLikeliContribution": ("cryofocus/log_likelihood", "<f8", np.asarray),
-    "cryofocusClassPosterior": ("cryofocus/class_posterior", "<f4", np.asarray),
-    "cryofocusOperatorClasses": ("cryofocus/operator_classes", "<u4", lambda number: number - 1),
-    "rlnDefocusU": ("ctf/df1_A", "<f4", np.asarray),
-    "rlnDefocusV": ("ctf/df2_A", "<f4", np.asarray),
-    "rlnDefocusAngle": ("ctf/df_angle_rad", "<f4", np.radians),
-    "rlnPhaseShift": ("ctf/phase_shift_rad", "<f4", np.radians),
+    CLASS_LABEL: ("alignments3D/class", "<u4", lambda number: number - 1),
+    MAX_POSTERIOR_LABEL: ("alignments3D/class_posterior", "<f4", np.asarray),
+    HALF_SET_LABEL: ("alignments3D/split", "<u4", lambda number: number - 1),
+    LOG_LIKELIHOOD_LABEL: ("cryofocus/log_likelihood", "<f8", np.asarray),
+    POSTERIOR_LABEL: ("cryofocus/class_posterior", "<f4", np.asarray),
+    OPERATOR_CLASSES_LABEL: ("cryofocus/operator_classes", "<u4", lambda number: number - 1),
+    DEFOCUS_LABELS[0]: ("ctf/df1_A", "<f4", np.asarray),
+    DEFOCUS_LABELS[1]: ("ctf/df2_A", "<f4", np.asarray),
+    DEFOCUS_LABELS[2]: ("ctf/df_angle_rad", "<f4", np.radians),
+    PHASE_SHIFT_LABEL: ("ctf/phase_shift_rad", "<f4", np.radians),
 }
 
 
@@ -62,22 +73,26 @@ def say_in_fields(
         if label in SIMPLE:
             name, dtype, say = SIMPLE[label]
             fields[name] = say(np.asarray(column)).astype(dtype)
-        elif label not in (*ANGLES, *ORIGINS, *EXPANSION):
+        elif label not in (*ANGLE_LABELS, *SHIFT_LABELS, *EXPANSION_LABELS):
             lost.append(label)
-    if all(label in columns for label in ANGLES):
-        angles = np.stack([np.asarray(columns[label], np.float64) for label in ANGLES], axis=1)
+    if all(label in columns for label in ANGLE_LABELS):
+        angles = _stack(columns, ANGLE_LABELS)
         fields["alignments3D/pose"] = rotation_vectors(rotation_from_euler(angles))
-    if all(label in columns for label in ORIGINS):
+    if all(label in columns for label in SHIFT_LABELS):
         has_own_size = dataset.has("alignments3D/psize_A")
         pixel = dataset.numbers("alignments3D/psize_A" if has_own_size else "blob/psize_A")
         pixel = pixel if rows is None else pixel[rows]
-        shift = np.stack([np.asarray(columns[label], np.float64) for label in ORIGINS], axis=1)
+        shift = _stack(columns, SHIFT_LABELS)
         fields["alignments3D/shift"] = (shift / pixel[:, None]).astype("<f4")
-    if all(label in columns for label in EXPANSION):
-        operator = np.asarray(columns[EXPANSION[1]], np.uint64) - np.uint64(1)
+    if all(label in columns for label in EXPANSION_LABELS):
+        operator = np.asarray(columns[EXPANSION_LABELS[1]], np.uint64) - np.uint64(1)
         uids = dataset.uids if rows is None else dataset.uids[rows]
         fields |= mark_copies(uids, operator)
     return SaidFields(fields, tuple(lost))
+
+
+def _stack(columns: Mapping[str, Column], labels: tuple[str, ...]) -> Shaped[np.ndarray, "m k"]:
+    return np.stack([np.asarray(columns[label], np.float64) for label in labels], axis=1)
 
 
 def mark_copies(
@@ -91,8 +106,8 @@ def mark_copies(
     """
     return {
         "uid": mix_uids(source_uid, operator),
-        "sym_expand/src_uid": source_uid,
-        "sym_expand/idx": operator.astype("<u4"),
+        EXPANSION_FIELDS[0]: source_uid,
+        EXPANSION_FIELDS[1]: operator.astype("<u4"),
     }
 
 

@@ -13,25 +13,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 from scipy.spatial.transform import Rotation
 
+from cryofocus.data.cryosparc.copies import CryosparcCopies
 from cryofocus.data.cryosparc.dataset import CsDataset
-from cryofocus.data.cryosparc.fields import say_in_fields
+from cryofocus.data.cryosparc.fields import EXPANSION_FIELDS, say_in_fields
 from cryofocus.data.cryosparc.optics import make_microscope
-from cryofocus.data.expansion import Expansion, first_repeat
 from cryofocus.data.grouping import group_rows
 from cryofocus.data.optics import GroupsOfParticles, OpticsGroup
+from cryofocus.data.particle_format import ParticleFile
 from cryofocus.data.particle_table import (
     Classes,
+    ClassifiedRows,
     Column,
     Names,
     ParticleColumns,
     Supplement,
+    read_classified,
     unposed,
 )
 from cryofocus.data.stack_paths import ImagePlaces
@@ -44,17 +47,17 @@ IMAGE_FIELDS = ("blob/path", "blob/idx", "blob/shape", "blob/psize_A")
 POSE_FIELDS = ("alignments3D/pose", "alignments3D/shift")
 CTF_FIELDS = ("ctf/accel_kv", "ctf/cs_mm", "ctf/amp_contrast")
 DEFOCUS_FIELDS = ("ctf/df1_A", "ctf/df2_A", "ctf/df_angle_rad")
+NEEDED_FIELDS = (*IMAGE_FIELDS, *POSE_FIELDS, *CTF_FIELDS, *DEFOCUS_FIELDS)
 # Their values where a file has no such field.
 OPTIONAL_CTF = {"ctf/phase_shift_rad": 0.0, "ctf/bfactor": 0.0, "ctf/scale": 1.0}
 ABERRATION_FIELDS = {"ctf/tilt_A": 2, "ctf/trefoil_A": 2, "ctf/anisomag": 4}
 UNUSED_ABERRATIONS = ("ctf/tetra_A", "ctf/shift_A")
-EXPANSION_FIELDS = ("sym_expand/src_uid", "sym_expand/idx")
 SIGN_FIELD = "blob/sign"
 MICROGRAPH_FIELDS = ("location/micrograph_path", "location/micrograph_uid")
 CLASS_FIELD, POSTERIOR_FIELD = "alignments3D/class", "cryofocus/class_posterior"
 UNDERSTOOD_FIELDS = {
     *("uid", SIGN_FIELD, "alignments3D/psize_A", "alignments3D/split", "ctf/exp_group_id"),
-    *(*IMAGE_FIELDS, *POSE_FIELDS, *CTF_FIELDS, *DEFOCUS_FIELDS, *OPTIONAL_CTF),
+    *(*NEEDED_FIELDS, *OPTIONAL_CTF),
     *(*ABERRATION_FIELDS, *EXPANSION_FIELDS, *MICROGRAPH_FIELDS, CLASS_FIELD, POSTERIOR_FIELD),
     "alignments3D/class_posterior",
 }
@@ -71,10 +74,12 @@ class CryosparcTable:
 
     dataset: CsDataset
     needs_poses: bool = True
-    suffix: str = field(default=".cs", init=False)
+
+    suffix = ".cs"
+    subtracted = None
 
     @classmethod
-    def open(cls, path: Path, supplement: Supplement) -> CryosparcTable:
+    def open(cls, file: ParticleFile, supplement: Supplement) -> CryosparcTable:
         """Read a particle file and its passthrough files.
 
         If none are named and fields are missing, files `*passthrough*.cs` beside it that hold all
@@ -85,11 +90,7 @@ class CryosparcTable:
             FormatError: If one is damaged.
             ParticleError: If there are no particles, or a passthrough file lacks some.
         """
-        dataset = CsDataset.read(path)
-        for other in supplement.passthrough:
-            dataset = dataset.join(other)
-        if not supplement.passthrough and _missing(dataset):
-            dataset = _join_siblings(dataset)
+        dataset = CsDataset.read(file.path, supplement.passthrough, NEEDED_FIELDS)
         return cls(dataset, supplement.needs_poses)
 
     @property
@@ -101,6 +102,16 @@ class CryosparcTable:
     def n_rows(self) -> int:
         """Number of rows."""
         return self.dataset.n_rows
+
+    @property
+    def copies(self) -> CryosparcCopies:
+        """Its copies under symmetry operators."""
+        return CryosparcCopies(self.dataset)
+
+    def first_stack(self) -> str:
+        """Name the stack of the first row."""
+        _require(self.dataset, IMAGE_FIELDS, "images: {}")
+        return self.dataset.texts("blob/path")[0][0].removeprefix(">")
 
     def columns(self) -> ParticleColumns:
         """Read what this package understands; see `ParticleTable`."""
@@ -126,13 +137,9 @@ class CryosparcTable:
             optics_of_particle=optics_of_particle,
             half_set=_read_half_sets(dataset),
             micrographs=_read_micrographs(dataset),
-            expansion=self.expansion(),
+            expansion=self.copies.read(),
             protein_sign=_read_sign(dataset),
         )
-
-    def expansion(self) -> Expansion | None:
-        """Read which rows are copies of which particle; None where no fields tell them apart."""
-        return _read_expansion(self.dataset)
 
     def classes(self) -> Classes | None:
         """Read alignments3D/class and, as cryofocus writes them, posteriors."""
@@ -144,6 +151,10 @@ class CryosparcTable:
             shape = dataset.column(POSTERIOR_FIELD).shape[1:]
             posterior = dataset.numbers(POSTERIOR_FIELD, *shape[:1])
         return Classes(dataset.numbers(CLASS_FIELD).astype(np.int64), posterior)
+
+    def classified(self) -> ClassifiedRows | None:
+        """Read what a classification found."""
+        return read_classified(self)
 
     def unread(self) -> tuple[str, ...]:
         """Name what is kept without being understood."""
@@ -160,40 +171,6 @@ class CryosparcTable:
         said = say_in_fields(self.dataset, columns, rows)
         self.dataset.write(path, said.fields, rows)
         return said.lost
-
-    def write_parents(
-        self, path: Path, columns: Mapping[str, Column], rows: Int[np.ndarray, " m"]
-    ) -> None:
-        """Write one copy of each particle as the particle itself, with the uid it had.
-
-        Args:
-            path: Where to; replaced atomically.
-            columns: Mapping of RELION's label to m values.
-            rows: The copies to write.
-
-        Raises:
-            OutputError: Disk full, no permission.
-        """
-        fields = say_in_fields(self.dataset, columns, rows).fields
-        fields["uid"] = self.dataset.column(EXPANSION_FIELDS[0])[rows]
-        self.dataset.write(path, fields, rows, drop=EXPANSION_FIELDS)
-
-
-def _missing(dataset: CsDataset) -> list[str]:
-    needed = (*IMAGE_FIELDS, *POSE_FIELDS, *CTF_FIELDS, *DEFOCUS_FIELDS)
-    return [name for name in needed if not dataset.has(name)]
-
-
-def _join_siblings(dataset: CsDataset) -> CsDataset:
-    siblings = sorted(dataset.path.absolute().parent.glob("*passthrough*.cs"))
-    for path in siblings:
-        if path.name == dataset.path.name:
-            continue
-        try:
-            dataset = dataset.join(path)
-        except ParticleError:
-            continue  # of another output of the same job
-    return dataset
 
 
 def _require(dataset: CsDataset, fields: tuple[str, ...], advice: str) -> None:
@@ -253,18 +230,6 @@ def _read_half_sets(dataset: CsDataset) -> Int[np.ndarray, " n"]:
             "1. Refine the particles again."
         )
     return none if (split == split[0]).all() else split.astype(np.int8) + np.int8(1)
-
-
-def _read_expansion(dataset: CsDataset) -> Expansion | None:
-    """Give parents and operators; None where they do not tell copies apart, as for helices."""
-    if not all(map(dataset.has, EXPANSION_FIELDS)):
-        return None
-    source, operator = (dataset.column(name) for name in EXPANSION_FIELDS)
-    parent = group_rows([source])[1].astype(np.int64)
-    operator = operator.astype(np.int64)
-    if (operator < 0).any() or first_repeat(parent, operator) is not None:
-        return None
-    return Expansion(parent, operator)
 
 
 def _read_micrographs(dataset: CsDataset) -> Names | None:

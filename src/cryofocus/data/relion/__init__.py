@@ -1,4 +1,4 @@
 """RELION's particle STAR files.
 
-In reading order: `columns`, `table`, `new`.
+In reading order: `optics`, `columns`, `copies`, `subtracted`, `rows`, `table`, `new`, `format`.
 """

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from cryofocus.data.expansion import Expansion, first_repeat
-from cryofocus.data.optics import OPTICS_LABELS
-from cryofocus.data.particle_table import Names
+from cryofocus.data.labels import (
+    ANGLE_LABELS,
+    DEFOCUS_LABELS,
+    EXPANSION_LABELS,
+    HALF_SET_LABEL,
+    IMAGE_LABEL,
+    MICROGRAPH_LABEL,
+    PHASE_SHIFT_LABEL,
+    SHIFT_LABELS,
+)
+from cryofocus.data.particle_table import Column, Names
+from cryofocus.data.relion.optics import OPTICS_LABELS, read_optics
 from cryofocus.data.star.document import StarDocument, StarTable
 from cryofocus.data.star.scan import StarBlock
 from cryofocus.errors import FormatError, ParticleError
 from cryofocus.maths.ctf import CtfParameters
 from cryofocus.maths.rotations import rotation_from_euler
 
-IMAGE_LABEL = "rlnImageName"
-HALF_SET_LABEL = "rlnRandomSubset"
-MICROGRAPH_LABEL = "rlnMicrographName"
-ANGLE_LABELS = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
-SHIFT_LABELS = ("rlnOriginXAngst", "rlnOriginYAngst")
 # Before 3.1, in pixels.
 SHIFT_PIXEL_LABELS = ("rlnOriginX", "rlnOriginY")
-DEFOCUS_LABELS = ("rlnDefocusU", "rlnDefocusV", "rlnDefocusAngle")
 # Their values where a table has no such column.
-OPTIONAL_CTF = {"rlnPhaseShift": 0.0, "rlnCtfBfactor": 0.0, "rlnCtfScalefactor": 1.0}
-# Row of the parent in the table that was expanded, and number of the operator, both from 1.
-EXPANSION_LABELS = ("cryofocusParent", "cryofocusOperator")
-CLASS_LABEL, POSTERIOR_LABEL = "rlnClassNumber", "cryofocusClassPosterior"
-MAX_POSTERIOR_LABEL = "rlnMaxValueProbDistribution"
+OPTIONAL_CTF = {PHASE_SHIFT_LABEL: 0.0, "rlnCtfBfactor": 0.0, "rlnCtfScalefactor": 1.0}
 NUMERIC_LABELS = (
     *(*ANGLE_LABELS, *SHIFT_LABELS, *SHIFT_PIXEL_LABELS),
     *(*DEFOCUS_LABELS, *OPTIONAL_CTF, HALF_SET_LABEL, *OPTICS_LABELS),
@@ -102,10 +101,37 @@ def read_shifts(
     return shift
 
 
-def shift_labels(labels: Sequence[str]) -> list[str]:
-    """Name the origins of a table with these columns; in Å where it has none."""
-    in_pixels = SHIFT_PIXEL_LABELS[0] in labels and SHIFT_LABELS[0] not in labels
-    return list(SHIFT_PIXEL_LABELS if in_pixels else SHIFT_LABELS)
+def has_pixel_shifts(block: StarBlock) -> bool:
+    """Whether a table has its origins in pixels, as RELION wrote them before 3.1."""
+    return SHIFT_PIXEL_LABELS[0] in block.labels and SHIFT_LABELS[0] not in block.labels
+
+
+def shift_units(document: StarDocument, block: StarBlock) -> Float[np.ndarray, " n"] | None:
+    """Give Å per pixel of each particle, if that is the unit of a table's origins."""
+    if not has_pixel_shifts(block):
+        return None
+    groups, group = read_optics(document.read_table(block, numeric=OPTICS_LABELS))
+    return np.array([g.pixel_size_angstrom for g in groups])[group]
+
+
+def own_shifts(
+    columns: Mapping[str, Column], units: Float[np.ndarray, " m"] | None
+) -> dict[str, Column]:
+    """Say origins in Å, if there are any among the columns, as a table says them.
+
+    Args:
+        columns: By label.
+        units: Of the rows, from `shift_units`.
+    """
+    if units is None:
+        return dict(columns)
+    in_pixels = dict(zip(SHIFT_LABELS, SHIFT_PIXEL_LABELS, strict=True))
+    return {
+        in_pixels.get(label, label): (
+            np.asarray(column, np.float64) / units if label in in_pixels else column
+        )
+        for label, column in columns.items()
+    }
 
 
 def read_ctf(table: StarTable) -> CtfParameters:
@@ -145,45 +171,7 @@ def read_micrographs(table: StarTable) -> Names | None:
     """Give the micrographs in order of appearance; None if the table has no names."""
     if not table.has(MICROGRAPH_LABEL):
         return None
-    index: dict[str, int] = {}
-    names = table.texts[MICROGRAPH_LABEL]
-    numbers = [index.setdefault(name, len(index)) for name in names]
-    return Names(tuple(index), np.array(numbers, dtype=np.int32))
-
-
-def read_expansion(table: StarTable) -> Expansion | None:
-    """Give parents and operators of a symmetry-expanded set; None where a table has none.
-
-    Raises:
-        ParticleError: If only one of the two columns is there, a value is not a whole number from
-            1, or a parent has an operator twice.
-    """
-    missing = [label for label in EXPANSION_LABELS if not table.has(label)]
-    if len(missing) == len(EXPANSION_LABELS):
-        return None
-    if missing:
-        raise ParticleError(
-            f"{table.path}: data_{table.block.name} has no {missing[0]}, but the other column "
-            f"of a symmetry-expanded set; expected {' and '.join(EXPANSION_LABELS)}. Give the "
-            "table as 'cryofocus expand' wrote it."
-        )
-    for label in EXPANSION_LABELS:
-        values = table.numbers[label]
-        wrong = np.flatnonzero(~((values >= 1) & (values == np.rint(values))))
-        if wrong.size:
-            raise ParticleError(
-                f"{table.place(int(wrong[0]))}: {label} is {values[wrong[0]]:g}, expected a whole "
-                "number from 1. Give the table as 'cryofocus expand' wrote it."
-            )
-    parent, operator = (table.numbers[label].astype(np.int64) - 1 for label in EXPANSION_LABELS)
-    if repeat := first_repeat(parent, operator):
-        raise ParticleError(
-            f"{table.place(repeat[1])}: a second copy of particle {parent[repeat[0]] + 1} under "
-            f"operator {operator[repeat[0]] + 1}, the first being on line "
-            f"{table.block.row_lines[repeat[0]] + 1}; expected one. Expanded tables cannot be "
-            "joined: join the tables first, then expand."
-        )
-    return Expansion(parent, operator)
+    return Names.index(table.texts[MICROGRAPH_LABEL])
 
 
 def read_vectors(table: StarTable, label: str) -> Float[np.ndarray, "n k"] | None:

@@ -8,11 +8,21 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Shaped
 
+from cryofocus.data.labels import (
+    CLASS_LABEL,
+    DEFOCUS_LABELS,
+    EXPANSION_LABELS,
+    HALF_SET_LABEL,
+    IMAGE_LABEL,
+    MAX_POSTERIOR_LABEL,
+    MICROGRAPH_LABEL,
+    PHASE_SHIFT_LABEL,
+    POSTERIOR_LABEL,
+    pose_columns,
+)
 from cryofocus.data.optics import OpticsGroup
 from cryofocus.data.particle_table import Classes, ParticleColumns
-from cryofocus.data.relion.columns import EXPANSION_LABELS
 from cryofocus.data.star.document import write_star
-from cryofocus.maths.rotations import euler_from_rotation
 
 Cells = Shaped[np.ndarray, "n ..."] | list[str]
 
@@ -82,36 +92,28 @@ def _vector(coefficients: Sequence[float]) -> str:
 
 
 def _particle_table(columns: ParticleColumns, classes: Classes | None) -> dict[str, Cells]:
-    euler = euler_from_rotation(columns.rotation)
     numbers = np.array([group.number for group in columns.optics])
     ctf, places = columns.ctf, columns.places
     pairs = zip(places.slice_of_particle.tolist(), places.stack_of_particle.tolist(), strict=True)
+    defocus = (ctf.defocus_u_angstrom, ctf.defocus_v_angstrom, ctf.defocus_angle_degrees)
     table: dict[str, Cells] = {
-        "rlnImageName": [f"{image + 1:06d}@{places.stacks[stack]}" for image, stack in pairs],
-        "rlnAngleRot": euler[:, 0],
-        "rlnAngleTilt": euler[:, 1],
-        "rlnAnglePsi": euler[:, 2],
-        "rlnOriginXAngst": columns.shift_angstrom[:, 0],
-        "rlnOriginYAngst": columns.shift_angstrom[:, 1],
-        "rlnDefocusU": ctf.defocus_u_angstrom,
-        "rlnDefocusV": ctf.defocus_v_angstrom,
-        "rlnDefocusAngle": ctf.defocus_angle_degrees,
-        "rlnPhaseShift": ctf.phase_shift_degrees,
+        IMAGE_LABEL: [f"{image + 1:06d}@{places.stacks[stack]}" for image, stack in pairs],
+        **pose_columns(columns.rotation, columns.shift_angstrom),
+        **dict(zip(DEFOCUS_LABELS, defocus, strict=True)),
+        PHASE_SHIFT_LABEL: ctf.phase_shift_degrees,
         "rlnCtfBfactor": ctf.b_factor_square_angstrom,
         "rlnCtfScalefactor": ctf.ctf_scale,
         "rlnOpticsGroup": numbers[columns.optics_of_particle],
     }
     if columns.micrographs is not None:
-        texts = columns.micrographs.texts
-        index = columns.micrographs.of_particle.tolist()
-        table["rlnMicrographName"] = [texts[i] for i in index]
+        table[MICROGRAPH_LABEL] = columns.micrographs.column()
     if columns.half_set.all():
-        table["rlnRandomSubset"] = columns.half_set
+        table[HALF_SET_LABEL] = columns.half_set
     if classes is not None:
-        table["rlnClassNumber"] = classes.class_index + 1
+        table[CLASS_LABEL] = classes.class_index + 1
         if classes.posterior is not None:
-            table["rlnMaxValueProbDistribution"] = classes.posterior.max(axis=1)
-            table["cryofocusClassPosterior"] = classes.posterior
+            table[MAX_POSTERIOR_LABEL] = classes.posterior.max(axis=1)
+            table[POSTERIOR_LABEL] = classes.posterior
     if columns.expansion is not None:
         parent, operator = EXPANSION_LABELS
         table[parent] = columns.expansion.parent_of_particle + 1

@@ -13,26 +13,39 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
-from cryofocus.data.expansion import Expansion
-from cryofocus.data.optics import read_optics
-from cryofocus.data.particle_table import Classes, Column, ParticleColumns, unposed
-from cryofocus.data.relion.columns import (
+from cryofocus.data.labels import (
     CLASS_LABEL,
-    EXPANSION_LABELS,
     IMAGE_LABEL,
     MAX_POSTERIOR_LABEL,
     POSTERIOR_LABEL,
+    SHIFT_LABELS,
+)
+from cryofocus.data.particle_format import ParticleFile
+from cryofocus.data.particle_table import (
+    Classes,
+    ClassifiedRows,
+    Column,
+    ParticleColumns,
+    Supplement,
+    unposed,
+)
+from cryofocus.data.relion.columns import (
     UNDERSTOOD_LABELS,
     find_particles,
+    own_shifts,
     read_ctf,
-    read_expansion,
     read_half_sets,
     read_micrographs,
     read_particle_table,
     read_rotations,
     read_shifts,
     read_vectors,
+    shift_units,
 )
+from cryofocus.data.relion.copies import RelionCopies, read_expansion
+from cryofocus.data.relion.optics import read_optics
+from cryofocus.data.relion.rows import StarRows
+from cryofocus.data.relion.subtracted import RelionSubtracted
 from cryofocus.data.stack_paths import parse_image_names
 from cryofocus.data.star.document import StarDocument
 from cryofocus.data.star.scan import StarBlock
@@ -55,13 +68,13 @@ class RelionTable:
     suffix = ".star"
 
     @classmethod
-    def open(cls, document: StarDocument, *, needs_poses: bool = True) -> RelionTable:
+    def open(cls, file: ParticleFile, supplement: Supplement) -> RelionTable:
         """Find the particles of a file.
 
         Raises:
             ParticleError: If there are none.
         """
-        return cls(document, find_particles(document), needs_poses)
+        return cls(file.star, find_particles(file.star), supplement.needs_poses)
 
     @property
     def path(self) -> Path:
@@ -95,9 +108,20 @@ class RelionTable:
             protein_sign=1,
         )
 
-    def expansion(self) -> Expansion | None:
-        """Read which rows are copies of which particle; None where no columns say so."""
-        return read_expansion(self.document.read_table(self.block, numeric=EXPANSION_LABELS))
+    @property
+    def copies(self) -> RelionCopies:
+        """Its copies under symmetry operators."""
+        return RelionCopies(self.document, self.block)
+
+    @property
+    def subtracted(self) -> RelionSubtracted:
+        """Its images from which density was subtracted."""
+        return RelionSubtracted(self.document, self.block)
+
+    def first_stack(self) -> str:
+        """Name the stack of the first row, without reading the other columns."""
+        names = self.document.texts(self.block, [IMAGE_LABEL])[IMAGE_LABEL][:1]
+        return parse_image_names(names, self.path).stacks[0]
 
     def classes(self) -> Classes | None:
         """Read rlnClassNumber and, as cryofocus writes them, posteriors."""
@@ -108,6 +132,10 @@ class RelionTable:
         if (index < 0).any():
             return None  # 0 stands for no class
         return Classes(index, read_vectors(table, POSTERIOR_LABEL))
+
+    def classified(self) -> ClassifiedRows:
+        """Read what a classification found, whatever else the table lacks."""
+        return StarRows(self.document, self.block).classified()
 
     def unread(self) -> tuple[str, ...]:
         """Name what is kept without being understood."""
@@ -122,20 +150,9 @@ class RelionTable:
         self, path: Path, columns: Mapping[str, Column], rows: Int[np.ndarray, " m"] | None
     ) -> tuple[str, ...]:
         """Write rows with columns replaced or added; see `ParticleTable`."""
-        self.document.write(path, self.block, columns, rows)
+        units = None
+        if any(label in columns for label in SHIFT_LABELS):
+            units = shift_units(self.document, self.block)
+        own = own_shifts(columns, units if units is None or rows is None else units[rows])
+        self.document.write(path, self.block, own, rows)
         return ()
-
-    def write_parents(
-        self, path: Path, columns: Mapping[str, Column], rows: Int[np.ndarray, " m"]
-    ) -> None:
-        """Write one copy of each particle as the particle itself.
-
-        Args:
-            path: Where to; replaced atomically.
-            columns: Mapping of label to m values: to add.
-            rows: The copies to write.
-
-        Raises:
-            OutputError: Disk full, no permission.
-        """
-        self.document.write(path, self.block, columns, rows, drop=EXPANSION_LABELS)

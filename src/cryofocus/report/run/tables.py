@@ -196,9 +196,10 @@ def file_rows(results: RunResults) -> Pairs:
     """List the files that are there, with what each is for."""
     folder = results.directory.path
     listed = [
-        (file.name, file.purpose)
+        (path.name, file.purpose)
         for file in RUN_FILES
-        if (folder / file.name).is_file() and file.name != results.directory.report.name
+        for path in folder.glob(file.name)
+        if path != results.directory.report
     ]
     maps = [
         (path.name, f"map of class {entry.class_number}")

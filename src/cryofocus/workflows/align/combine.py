@@ -10,12 +10,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from cryofocus.data.formats import open_table
+from cryofocus.data.labels import pose_columns
 from cryofocus.data.particle_table import ParticleColumns
 from cryofocus.errors import FormatError, ParticleError, SettingError
-from cryofocus.workflows.align.pose_columns import pose_columns
 from cryofocus.workflows.classify.images import note_images_of_run
 from cryofocus.workflows.run.directory import RunDirectory
-from cryofocus.workflows.run.new_names import require_new_table
+from cryofocus.workflows.run.new_names import require_format_of, require_new_table
 from cryofocus.workflows.run.posteriors import read_posteriors
 
 Poses = tuple[Float[np.ndarray, "n 3 3"], Float[np.ndarray, "n 2"]]
@@ -57,11 +57,7 @@ def align_combine(
     job = directory.read_job()
     table = open_table(directory.particles)
     require_new_table(output, directory.particles, overwrite=overwrite)
-    if output.suffix != table.suffix:
-        raise SettingError(
-            f"{output}: expected a name that ends in {table.suffix}, the format of "
-            f"{directory.particles}. Change the name after -o; cryofocus convert gives others."
-        )
+    require_format_of(table, output)
     columns = table.columns()
     labels = read_posteriors(directory, (table.n_rows, job.n_classes)).argmax(axis=1)
     if tables:
@@ -69,8 +65,7 @@ def align_combine(
         poses = _poses_of_tables(paths, columns, labels, job.n_classes)
     else:
         poses = _poses_of_run(directory, labels, job.n_classes)
-    pixels = np.array([group.pixel_size_angstrom for group in columns.optics])
-    table.write(output, pose_columns(table, pixels[columns.optics_of_particle], *poses), None)
+    table.write(output, pose_columns(*poses), None)
     note_images_of_run(Path(run), output)
     counts = np.bincount(labels, minlength=job.n_classes)
     return CombinedTable(output, tuple(counts.tolist()))

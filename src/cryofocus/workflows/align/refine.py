@@ -14,6 +14,12 @@ from scipy.spatial.transform import Rotation
 from cryofocus.arrays import Volume
 from cryofocus.consensus.images import ParticleImages
 from cryofocus.consensus.preparation import assign_half_sets, open_images
+from cryofocus.data.labels import (
+    ANGLE_ERROR_LABEL,
+    GAIN_LABEL,
+    SHIFT_ERROR_LABEL,
+    pose_columns,
+)
 from cryofocus.data.particle_table import Supplement
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import read_volume_on_grid
@@ -25,16 +31,10 @@ from cryofocus.maths.symmetry import OperatorSet
 from cryofocus.poses.against_map import MAX_PASSES, refine_against_map
 from cryofocus.poses.half_maps import symmetrise_map
 from cryofocus.poses.rounds import RefinedImages, RoundSettings, refine_in_rounds
-from cryofocus.workflows.align.pose_columns import (
-    ANGLE_ERROR_LABEL,
-    GAIN_LABEL,
-    SHIFT_ERROR_LABEL,
-    pose_columns,
-)
 from cryofocus.workflows.align.search_inputs import FEWEST_SHELLS, require_symmetry
 from cryofocus.workflows.image_note import note_image_folder
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
-from cryofocus.workflows.run.new_names import require_new_table
+from cryofocus.workflows.run.new_names import require_format_of, require_new_table
 
 logger = logging.getLogger(__name__)
 
@@ -168,11 +168,10 @@ def align_refine(
     n_passes = settings.n_iterations + (MAX_PASSES if inputs.volume is not None else 0)
     with (progress or SilentProgress()).task("poses", n_passes * len(inputs.particles)) as advance:
         refined = _refine(inputs, settings, kernels, advance)
-    lost = inputs.particles.write(output, _columns(inputs.particles, refined))
+    lost = inputs.particles.write(output, _columns(refined))
     if lost:
         logger.info("%s: the format has no place for %s", output, ", ".join(lost))
-    assert inputs.particles.table is not None
-    note_image_folder(output, inputs.particles.table, datadir=settings.datadir)
+    note_image_folder(output, inputs.particles.source, datadir=settings.datadir)
     return _summarise(output, inputs.particles, refined)
 
 
@@ -190,14 +189,8 @@ def _read(particles: Path, output: Path, settings: AlignRefineSettings) -> _Inpu
     """Read and check everything before any work."""
     operators = OperatorSet.point_group(settings.symmetry)
     table = ParticleSet.read(particles, datadir=settings.datadir, supplement=settings.supplement)
-    assert table.table is not None
-    if output.suffix != table.table.suffix:
-        raise SettingError(
-            f"{output}: expected a name that ends in {table.table.suffix}, the format of "
-            f"{particles}. Change the name after -o; cryofocus convert gives others."
-        )
+    require_format_of(table.source, output)
     _require_band(table, settings.max_resolution_angstrom)
-    table.check_images()
     volume = None
     if settings.reference is not None:
         volume = _read_reference(settings.reference, table, operators)
@@ -261,12 +254,9 @@ def _n_shells(images: ParticleImages, limit: float | None) -> int:
     return min(largest, int(particles.box * particles.pixel_size_angstrom / limit) + 1)
 
 
-def _columns(particles: ParticleSet, refined: RefinedImages) -> dict[str, np.ndarray]:
-    assert particles.table is not None
-    pixels = np.array([group.pixel_size_angstrom for group in particles.optics])
-    pixel, poses = pixels[particles.optics_of_particle], refined.poses
-    columns = pose_columns(particles.table, pixel, poses.rotation, poses.shift_angstrom)
-    return columns | {
+def _columns(refined: RefinedImages) -> dict[str, np.ndarray]:
+    poses = refined.poses
+    return pose_columns(poses.rotation, poses.shift_angstrom) | {
         ANGLE_ERROR_LABEL: poses.angle_error_degrees,
         SHIFT_ERROR_LABEL: poses.shift_error_angstrom,
         GAIN_LABEL: poses.log_likelihood_gain,

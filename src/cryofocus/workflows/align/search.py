@@ -10,11 +10,7 @@ from typing import Literal
 import numpy as np
 
 from cryofocus.data.atomic import explain_write_errors
-from cryofocus.errors import Interrupted
-from cryofocus.kernels.select import select_kernels
-from cryofocus.poses.calibration import Calibration, calibrate, choose_sample, n_searches
-from cryofocus.poses.search import FoundPoses, PoseSearch
-from cryofocus.workflows.align.pose_columns import (
+from cryofocus.data.labels import (
     ANGLE_ERROR_LABEL,
     CONFIDENCE_LABEL,
     GAIN_LABEL,
@@ -22,6 +18,10 @@ from cryofocus.workflows.align.pose_columns import (
     SHIFT_ERROR_LABEL,
     pose_columns,
 )
+from cryofocus.errors import Interrupted
+from cryofocus.kernels.select import select_kernels
+from cryofocus.poses.calibration import Calibration, calibrate, choose_sample, n_searches
+from cryofocus.poses.search import FoundPoses, PoseSearch
 from cryofocus.workflows.align.search_inputs import (
     AlignSearchSettings,
     SearchInputs,
@@ -117,11 +117,10 @@ def align_search(
             "Interrupted. The same command with --resume goes on from the last of the particles "
             "that were kept."
         ) from interruption
-    lost = inputs.particles.write(output, _columns(inputs, found))
+    lost = inputs.particles.write(output, _columns(found))
     if lost:
         logger.info("%s: the format has no place for %s", output, ", ".join(lost))
-    assert inputs.particles.table is not None
-    note_image_folder(output, inputs.particles.table, datadir=settings.datadir)
+    note_image_folder(output, inputs.particles.source, datadir=settings.datadir)
     state.remove()
     return _summarise(output, search, found)
 
@@ -211,13 +210,8 @@ def _log_levels(search: PoseSearch) -> None:
         )
 
 
-def _columns(inputs: SearchInputs, found: FoundPoses) -> dict[str, np.ndarray]:
-    particles = inputs.particles
-    assert particles.table is not None
-    pixels = np.array([group.pixel_size_angstrom for group in particles.optics])
-    pixel = pixels[particles.optics_of_particle]
-    poses = pose_columns(particles.table, pixel, found.rotation, found.shift_angstrom)
-    return poses | {
+def _columns(found: FoundPoses) -> dict[str, np.ndarray]:
+    return pose_columns(found.rotation, found.shift_angstrom) | {
         CONFIDENCE_LABEL: found.confidence,
         MARGIN_LABEL: found.margin,
         ANGLE_ERROR_LABEL: found.angle_error_degrees,

@@ -25,6 +25,7 @@ from cryofocus.maths.shells import fourier_shell_correlation
 from cryofocus.maths.symmetry import OperatorSet
 from cryofocus.poses.scope import SearchScope, measure_diameter
 from cryofocus.poses.search import n_shells
+from cryofocus.workflows.run.new_names import require_format_of
 
 logger = logging.getLogger(__name__)
 
@@ -126,8 +127,7 @@ def read_search_inputs(
     """
     supplement = replace(settings.supplement or Supplement(), needs_poses=False)
     table = ParticleSet.read(particles, datadir=settings.datadir, supplement=supplement)
-    _require_format(table, output)
-    table.check_images()
+    require_format_of(table.source, output)
     volume = read_volume_on_grid(reference, table.box, table.pixel_size_angstrom).data
     if volume.min() == volume.max():
         raise InputError(
@@ -140,16 +140,6 @@ def read_search_inputs(
     threads = settings.threads or available_threads()
     images = open_images(table, settings.invert, threads=threads)
     return SearchInputs(table, images, volume, scope, (particles, reference))
-
-
-def _require_format(table: ParticleSet, output: Path) -> None:
-    """Refuse a name of another format than the table's, whose rows are kept."""
-    assert table.table is not None
-    if output.suffix != table.table.suffix:
-        raise SettingError(
-            f"{output}: expected a name that ends in {table.table.suffix}, the format of "
-            f"{table.table.path}. Change the name after -o; cryofocus convert gives others."
-        )
 
 
 def _choose_scope(

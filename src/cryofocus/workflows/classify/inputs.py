@@ -43,7 +43,6 @@ def read_inputs(request: ClassifyRequest) -> Inputs:
     particles = ParticleSet.read(
         request.particles, datadir=request.datadir, supplement=request.supplement
     )
-    particles.check_images()
     n_classes = request.settings.n_classes
     if len(particles) < 2 * n_classes:
         raise SettingError(

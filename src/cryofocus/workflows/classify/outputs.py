@@ -79,12 +79,11 @@ def _write_particles(
     directory: RunDirectory, particles: ParticleSet, result: ClassificationResult
 ) -> None:
     """Write the user's own rows with the classes, in the user's own format."""
-    suffix = ".star" if particles.table is None else particles.table.suffix
-    lost = particles.write(directory.particles_as(suffix), particle_columns(result))
+    path = directory.particles_as(particles.source.suffix)
+    lost = particles.write(path, particle_columns(result))
     if lost:
-        logger.info("%s: the format has no place for %s", directory.particles, ", ".join(lost))
-    if particles.table is not None:
-        note_image_folder(directory.particles, particles.table)
+        logger.info("%s: the format has no place for %s", path, ", ".join(lost))
+    note_image_folder(path, particles.source)
 
 
 def _write_maps(

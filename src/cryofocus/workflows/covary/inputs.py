@@ -167,7 +167,6 @@ def _from_particles(
     particles = ParticleSet.read(
         sources[0], datadir=settings.datadir, supplement=settings.supplement
     )
-    particles.check_images()
     chosen = read_regions(regions, particles.box, particles.pixel_size_angstrom)
     return CovaryInputs((), particles, chosen, shares_particles=True)
 
@@ -183,7 +182,6 @@ def _read_run(folder: Path, settings: CovarySettings) -> Run:
             datadir=settings.datadir or request.datadir,
             supplement=settings.supplement or request.supplement,
         )
-        particles.check_images()
     except InputError as error:
         logger.warning(
             "%s: its particles cannot be read, so that only its maps are used: %s", folder, error

@@ -27,6 +27,7 @@ from pydantic import ValidationError
 from cryofocus.arrays import AnyArray
 from cryofocus.complaints import first_fault
 from cryofocus.data.atomic import explain_write_errors
+from cryofocus.data.formats import table_suffixes
 from cryofocus.errors import FormatError, OutputError, SettingError
 from cryofocus.workflows.run import files as run_files
 from cryofocus.workflows.run import writing as atomic
@@ -245,12 +246,12 @@ class RunDirectory:
     @property
     def particles(self) -> Path:
         """Particle table with the classes added, in the format of the table that was read."""
-        names = [name for name in run_files.PARTICLE_TABLES if (self.path / name).is_file()]
-        return self.path / (names or run_files.PARTICLE_TABLES)[0]
+        paths = [self.particles_as(suffix) for suffix in table_suffixes()]
+        return next((path for path in paths if path.is_file()), paths[0])
 
     def particles_as(self, suffix: str) -> Path:
         """Particle table of the format whose files end so."""
-        return self.path / f"particles{suffix}"
+        return self.path / run_files.table_name(suffix)
 
     @property
     def posteriors(self) -> Path:

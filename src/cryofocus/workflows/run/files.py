@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from cryofocus.data.atomic import PARTIAL_SUFFIX
+from cryofocus.data.formats import table_suffixes
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,9 @@ class RunFile:
 RUN_FILES = (
     RunFile("report.html", "the page to start with: classes, maps, how sure they are"),
     RunFile("view.cxc", "opens class maps, consensus and mask in ChimeraX"),
-    RunFile("particles.star", "your particle table with class and probability added"),
-    RunFile("particles.cs", "the same for cryoSPARC input"),
-    RunFile("particles.cistem", "the same for cisTEM's binary input, beside one table a class"),
-    RunFile("particles.par", "the same for Frealign input, beside one table a class"),
+    RunFile(
+        "particles.*", "your particle table, in its own format, with class and probability added"
+    ),
     RunFile("posteriors.npy", "probabilities of the classes, float32 (particle, class)"),
     RunFile("poses.npz", "poses that moved; cryofocus align combine makes a table of them"),
     RunFile("agreement.npy", "fraction of runs that agree on a particle, float32 (particle,)"),
@@ -38,25 +38,29 @@ RUN_FILES = (
     RunFile("checkpoint.npz", "state of an unfinished run; --resume continues from it"),
     RunFile("README.txt", "this list"),
 )
-"""Every file with a fixed name; maps of the classes come on top (`class_map_name`)."""
+"""Every file that is there once; those of single classes come on top."""
 
-MAP_FILES = (
+NUMBERED_FILES = (
     RunFile("class001.mrc ...", "map of each class over the whole box, Wiener-filtered"),
     RunFile("class001_half1.mrc ...", "unfiltered, unmasked half maps of each class"),
     RunFile("class001_control.mrc ...", "map of equally many particles drawn at random"),
+    RunFile(
+        "particles_class001.* ...", "table of each class, for programs that want one per class"
+    ),
 )
 """The numbered files, as the README lists them."""
-
-PARTICLE_TABLES = tuple(f"particles{suffix}" for suffix in (".star", ".cs", ".cistem", ".par"))
-"""Names of the particle table, one a format."""
 
 LOCK_NAME = ".cryofocus.lock"
 README_TITLE = "Run directory of cryofocus classify"
 
 _FIXED_NAMES = frozenset(file.name for file in RUN_FILES) | {LOCK_NAME}
-_NUMBERED_NAME = re.compile(
-    r"class\d{3,}(_half[12]|_control)?\.mrc|particles_class\d{3,}\.(star|cistem|par)"
-)
+_MAP_NAME = re.compile(r"class\d{3,}(_half[12]|_control)?\.mrc")
+_TABLE_NAME = re.compile(r"particles(?:_class\d{3,})?(\.\w+)")
+
+
+def table_name(suffix: str) -> str:
+    """Name the particle table of the format whose files end so."""
+    return f"particles{suffix}"
 
 
 def class_map_name(class_number: int) -> str:
@@ -83,8 +87,10 @@ def is_run_file(name: str) -> bool:
     Returns:
         True for the fixed names, the numbered maps and what a killed process left half written.
     """
-    is_known = name in _FIXED_NAMES or _NUMBERED_NAME.fullmatch(name) is not None
-    return is_known or is_partial_file(name)
+    table = _TABLE_NAME.fullmatch(name)
+    is_table = table is not None and table[1] in table_suffixes()
+    is_map = _MAP_NAME.fullmatch(name) is not None
+    return name in _FIXED_NAMES or is_map or is_table or is_partial_file(name)
 
 
 def is_partial_file(name: str) -> bool:
@@ -94,7 +100,7 @@ def is_partial_file(name: str) -> bool:
 
 def readme_text() -> str:
     """Compose README.txt: one line a file."""
-    files = (*RUN_FILES[:9], *MAP_FILES, *RUN_FILES[9:])
+    files = (*RUN_FILES[:6], *NUMBERED_FILES, *RUN_FILES[6:])
     width = max(len(file.name) for file in files) + 2
     lines = [f"{file.name:<{width}}{file.purpose}" for file in files]
     rules = (

@@ -15,12 +15,13 @@ from cryofocus.consensus.subparticles import (
     centre_of_mass_angstrom,
     locate_subparticles,
 )
+from cryofocus.data.formats import open_table
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import read_volume_on_grid
 from cryofocus.errors import OutputError, RegionError, SettingError
 from cryofocus.maths.masks import mask_bounds
-from cryofocus.workflows.subtract.table import open_relion_table, require_editable
+from cryofocus.workflows.subtract.table import require_editable, subtracted_in
 
 logger = logging.getLogger(__name__)
 
@@ -106,10 +107,11 @@ def read_subtract_inputs(
         InputError: When a file cannot be used, or particles, mask, maps and settings disagree.
         OutputError: When the result would replace what it is made from.
     """
-    table = ParticleSet.from_table(open_relion_table(particles), datadir=settings.datadir)
+    opened = open_table(particles)
+    subtracted_in(opened)  # refused before any image is looked at
+    table = ParticleSet.from_table(opened, datadir=settings.datadir)
     require_editable(table)
     _require_elsewhere(output, [particles, keep, *table.stack_paths])
-    table.check_images()
     mask = FocusMask.from_file(keep, table.box, table.pixel_size_angstrom)
     mask.require_outside()
     maps = tuple(

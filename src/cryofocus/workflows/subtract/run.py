@@ -17,6 +17,7 @@ from cryofocus.consensus.preparation import assign_half_sets, open_images
 from cryofocus.consensus.residual_power import measure_residual_power
 from cryofocus.consensus.subparticles import cut_images
 from cryofocus.consensus.subtraction import Subtraction, fit_sample, fit_subtraction
+from cryofocus.data.abilities import SubtractedRows
 from cryofocus.data.mrc_write import write_stack
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import InputError
@@ -49,7 +50,7 @@ from cryofocus.workflows.subtract.record import (
     PowerRecord,
     readme_text,
 )
-from cryofocus.workflows.subtract.table import SubtractedRows, write_subtracted_table
+from cryofocus.workflows.subtract.table import cut_rows, subtracted_in
 
 logger = logging.getLogger(__name__)
 
@@ -129,8 +130,10 @@ def subtract(
         _write_maps(folder, inputs, density, settings.box)
         names = [f"{number:06d}@{output / STACK}" for number in range(1, len(scale) + 1)]
         box = settings.box or inputs.particles.box
-        rows = SubtractedRows(names, half_set, scale, box, inputs.cut)
-        write_subtracted_table(folder / TABLE, inputs.particles, rows)
+        pixel = inputs.particles.pixel_size_angstrom
+        cut = None if inputs.cut is None else cut_rows(inputs.particles, inputs.cut)
+        rows = SubtractedRows(names, half_set, scale, box, pixel, cut)
+        subtracted_in(inputs.particles.source).write(folder / TABLE, rows)
         result = SubtractedSet(
             output,
             len(scale),

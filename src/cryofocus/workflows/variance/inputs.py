@@ -93,7 +93,6 @@ def read_variance_inputs(particles: Path | str, settings: VarianceSettings) -> V
         RegionError: When the mask lies on another grid.
     """
     table = ParticleSet.read(particles, datadir=settings.datadir, supplement=settings.supplement)
-    table.check_images()
     needed = PARTICLES_PER_AXIS * settings.n_dimensions
     if len(table) < needed:
         raise ParticleError(

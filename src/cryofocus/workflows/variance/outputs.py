@@ -111,7 +111,7 @@ def _write_series(
 
 def _write_particles(folder: Path, particles: ParticleSet, result: VarianceResult) -> None:
     """Write the user's own rows with the coordinates, in the user's own format."""
-    suffix = ".star" if particles.table is None else particles.table.suffix
+    suffix = particles.source.suffix
     columns = {
         "cryofocusLatent": result.latent,
         "cryofocusLatentVariance": result.latent_variance,

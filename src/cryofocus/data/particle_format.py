@@ -1,0 +1,89 @@
+"""What a format of particle files is: how its files are known, opened and written anew.
+
+The folder of each format has a `format.py` with its records; `cryofocus.data.formats` lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from cryofocus.data.particle_table import Classes, ParticleColumns, ParticleTable, Supplement
+from cryofocus.data.star.document import StarDocument
+from cryofocus.errors import InputError
+
+START_BYTES = 64
+
+
+@dataclass(frozen=True)
+class ParticleFile:
+    """A file whose format is asked for.
+
+    Attributes:
+        path: The file.
+        start: Its first bytes, in which many formats have a mark.
+    """
+
+    path: Path
+    start: bytes
+
+    @classmethod
+    def read(cls, path: Path) -> ParticleFile:
+        """Read the start of a file.
+
+        Raises:
+            InputError: If it cannot be read.
+        """
+        try:
+            with path.open("rb") as handle:
+                return cls(path, handle.read(START_BYTES))
+        except OSError as error:
+            raise InputError(
+                f"{path}: cannot be read ({error.strerror}). Check the path."
+            ) from error
+
+    @cached_property
+    def star(self) -> StarDocument:
+        """The whole file as STAR, which is the syntax of several formats; read once.
+
+        Raises:
+            FormatError: If it holds no `data_` block.
+        """
+        return StarDocument.read(self.path)
+
+
+def only_the_table(path: Path, classes: Classes | None) -> list[Path]:
+    """Name the one file that most formats write."""
+    del classes
+    return [path]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of particle files.
+
+    Attributes:
+        name: As the user chooses it.
+        title: As messages call it.
+        suffix: Ending of its files.
+        recognises: Whether a file is one of its own: by its content or, where the format has no
+            mark, by its name.
+        open: Opens such a file, given what it leaves to the user to say.
+        write: Writes path, columns, classes; returns what the format cannot hold.
+        files: Names every file that `write` writes.
+        uses: Which attributes of the `Supplement` mean something for it.
+        mistaken: What files of other kinds are that are often given in place of its own, and what
+            to give, by their endings.
+    """
+
+    name: str
+    title: str
+    suffix: str
+    recognises: Callable[[ParticleFile], bool]
+    open: Callable[[ParticleFile, Supplement], ParticleTable]
+    write: Callable[[Path, ParticleColumns, Classes | None], list[str]]
+    files: Callable[[Path, Classes | None], list[Path]] = only_the_table
+    uses: tuple[str, ...] = ()
+    mistaken: Mapping[str, str] = field(default_factory=dict)

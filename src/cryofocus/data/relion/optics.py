@@ -1,0 +1,191 @@
+"""RELION's optics: a table of groups or, before 3.1, columns of every particle."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from cryofocus.data.optics import GroupsOfParticles, OpticsGroup
+from cryofocus.data.star.document import StarTable
+from cryofocus.errors import FormatError, ParticleError
+from cryofocus.maths.ctf import IDENTITY, Microscope
+
+Matrix = tuple[tuple[float, float], tuple[float, float]]
+
+MICROSCOPE_LABELS = ("rlnVoltage", "rlnSphericalAberration", "rlnAmplitudeContrast")
+MAGNIFICATION_LABELS = ("rlnMagMat00", "rlnMagMat01", "rlnMagMat10", "rlnMagMat11")
+TILT_LABELS = ("rlnBeamTiltX", "rlnBeamTiltY")
+ZERNIKE_LABELS = ("rlnOddZernike", "rlnEvenZernike")
+# RELION 3.0 gives the detector's pixel in µm and the magnification.
+DETECTOR_LABELS = ("rlnDetectorPixelSize", "rlnMagnification")
+PIXEL_SIZE_LABEL = "rlnImagePixelSize"
+NUMBER_LABEL = "rlnOpticsGroup"
+BOX_LABEL = "rlnImageSize"
+PREMULTIPLIED_LABEL = "rlnCtfDataAreCtfPremultiplied"
+OPTICS_LABELS = (
+    *(*MICROSCOPE_LABELS, PIXEL_SIZE_LABEL, *DETECTOR_LABELS, *TILT_LABELS),
+    *(*MAGNIFICATION_LABELS, NUMBER_LABEL, BOX_LABEL, PREMULTIPLIED_LABEL),
+)
+"""Numeric columns of an optics table, or of particles before RELION 3.1."""
+ANGSTROM_PER_MICROMETRE = 1.0e4
+
+
+def read_optics(particles: StarTable) -> GroupsOfParticles:
+    """Read the optics groups and to which each particle belongs.
+
+    RELION 3.1 and later have a table of groups. Before, every particle carried its optics: equal
+    ones become a group.
+
+    Args:
+        particles: The particles, with their optics columns if they have any.
+
+    Returns:
+        groups: Optics groups.
+        optics_of_particle: Index into `groups`.
+
+    Raises:
+        ParticleError: If columns or groups are missing, or values make no sense.
+    """
+    document = particles.document
+    block = next((block for block in document.blocks if block.name == "optics"), None)
+    if block is None:
+        return _groups_by_particle(particles)
+    texts = ("rlnOpticsGroupName", *ZERNIKE_LABELS)
+    groups = _groups_of_table(document.read_table(block, numeric=OPTICS_LABELS, text=texts))
+    if not particles.has(NUMBER_LABEL):
+        if len(groups) > 1:
+            raise ParticleError(
+                f"{document.path}: {len(groups)} optics groups, but the particles have no "
+                f"{NUMBER_LABEL}. Add the column."
+            )
+        return groups, np.zeros(particles.n_rows, np.int32)
+    numbers = particles.numbers[NUMBER_LABEL]
+    index = np.full(particles.n_rows, -1, np.int32)
+    for position, group in enumerate(groups):
+        index[numbers == group.number] = position
+    if (index < 0).any():
+        row = int(np.flatnonzero(index < 0)[0])
+        known = ", ".join(str(group.number) for group in groups)
+        raise ParticleError(
+            f"{particles.place(row)}: {NUMBER_LABEL} is {numbers[row]:g}, but the optics table "
+            f"holds {known}. Add the group or correct the number."
+        )
+    return groups, index
+
+
+def _groups_of_table(table: StarTable) -> tuple[OpticsGroup, ...]:
+    where = f"{table.path}, data_optics"
+    columns = _optics_columns(table)
+    numbers = columns.get(NUMBER_LABEL, np.arange(1.0, table.n_rows + 1))
+    if len(set(numbers.tolist())) != table.n_rows:
+        raise ParticleError(f"{where}: an {NUMBER_LABEL} number stands twice. Correct the table.")
+    groups = []
+    for row in range(table.n_rows):
+        values = {label: float(column[row]) for label, column in columns.items()}
+        vectors = [
+            _parse_vector(table.texts[label][row], label, where) if label in table.texts else ()
+            for label in ZERNIKE_LABELS
+        ]
+        name = table.texts.get("rlnOpticsGroupName", [""] * table.n_rows)[row]
+        groups.append(_make_group(int(numbers[row]), name, values, vectors, where))
+    return tuple(groups)
+
+
+def _groups_by_particle(particles: StarTable) -> GroupsOfParticles:
+    columns = _optics_columns(particles)
+    # A group number without a table of groups says nothing: equal optics are one group.
+    columns.pop(NUMBER_LABEL, None)
+    unique, index = np.unique(
+        np.stack(list(columns.values()), axis=1), axis=0, return_inverse=True
+    )
+    groups = tuple(
+        _make_group(
+            number,
+            f"opticsGroup{number}",
+            dict(zip(columns, map(float, row), strict=True)),
+            [(), ()],
+            str(particles.path),
+        )
+        for number, row in enumerate(unique, start=1)
+    )
+    return groups, index.reshape(-1).astype(np.int32)
+
+
+def _optics_columns(table: StarTable) -> dict[str, Float[np.ndarray, " rows"]]:
+    """Take the numeric optics columns of a table, all finite."""
+    missing = [label for label in MICROSCOPE_LABELS if not table.has(label)]
+    if not table.has(PIXEL_SIZE_LABEL) and not all(map(table.has, DETECTOR_LABELS)):
+        missing.append(f"{PIXEL_SIZE_LABEL} (or {' and '.join(DETECTOR_LABELS)})")
+    if missing:
+        raise ParticleError(
+            f"{table.path}: data_{table.block.name} has no CTF: {', '.join(missing)} missing. "
+            "Add the columns."
+        )
+    unused = DETECTOR_LABELS if table.has(PIXEL_SIZE_LABEL) else ()
+    return {
+        label: table.finite(label)
+        for label in OPTICS_LABELS
+        if table.has(label) and label not in unused
+    }
+
+
+def _make_group(
+    number: int,
+    name: str,
+    values: Mapping[str, float],
+    vectors: Sequence[tuple[float, ...]],
+    where: str,
+) -> OpticsGroup:
+    odd_zernike, even_zernike = vectors
+    voltage, spherical_aberration, amplitude_contrast = (values[k] for k in MICROSCOPE_LABELS)
+    tilt_x, tilt_y = (values.get(label, 0.0) for label in TILT_LABELS)
+    pixel_size = values.get(PIXEL_SIZE_LABEL, 0.0)
+    try:
+        if PIXEL_SIZE_LABEL not in values:
+            detector, magnification = (values[label] for label in DETECTOR_LABELS)
+            pixel_size = ANGSTROM_PER_MICROMETRE * detector / magnification
+        microscope = Microscope(
+            voltage_kilovolt=voltage,
+            spherical_aberration_mm=spherical_aberration,
+            amplitude_contrast=amplitude_contrast,
+            beam_tilt_mrad=(tilt_x, tilt_y),
+            odd_zernike=odd_zernike,
+            even_zernike=even_zernike,
+            magnification_matrix=_magnification(values),
+        )
+        return OpticsGroup(
+            number=number,
+            name=name,
+            pixel_size_angstrom=pixel_size,
+            box=int(values.get(BOX_LABEL, 0)),
+            microscope=microscope,
+            ctf_premultiplied=bool(values.get(PREMULTIPLIED_LABEL, 0)),
+        )
+    except (ValueError, ZeroDivisionError) as error:
+        raise ParticleError(f"{where}: optics group {number}: {error}. Correct it.") from error
+
+
+def _magnification(values: Mapping[str, float]) -> Matrix:
+    if not all(label in values for label in MAGNIFICATION_LABELS):
+        return IDENTITY
+    m00, m01, m10, m11 = (values[label] for label in MAGNIFICATION_LABELS)
+    if abs(m00 * m11 - m01 * m10) < 1e-3:
+        raise ValueError(f"magnification matrix {m00} {m01} {m10} {m11} cannot be inverted")
+    return ((m00, m01), (m10, m11))
+
+
+def _parse_vector(text: str, label: str, where: str) -> tuple[float, ...]:
+    """Numbers of `[a,b,...]`; an empty text or `[]` is the empty vector."""
+    inner = text.strip().removeprefix("[").removesuffix("]").strip()
+    try:
+        vector = tuple(float(part) for part in inner.split(",")) if inner else ()
+    except ValueError as error:
+        raise FormatError(
+            f"{where}: {label} is {text!r}, expected numbers as in [0.1,0.2]."
+        ) from error
+    if not all(map(math.isfinite, vector)):
+        raise ParticleError(f"{where}: {label} is {text!r}, expected finite numbers.")
+    return vector
