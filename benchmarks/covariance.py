@@ -258,17 +258,17 @@ def table(plan: Plan) -> str:
     lines = [
         "# Which regions vary together",
         "",
-        "Box 80, 5.24 Å per pixel; `s3`: feet that come with "
-        "the hands of their side, `s2`: feet that are always there, `s2_random_feet`: at random. "
-        "The number at the end of a name is the SNR. Intervals are 95 %.",
+        "Box 80, 5.24 Å per pixel; `s3`: each foot present when "
+        "the hand of its side is, `s2`: feet always present, `s2_random_feet`: at random. "
+        "The number after each name is the SNR. Intervals are 95 %.",
         describe_here(date.today().isoformat()),
     ]
     for question in QUESTIONS:
         path = plan.folder / f"{question}.json"
         if path.exists():
             answer = json.loads(path.read_text())
-            lines += ["", f"## {question}, {answer['particles']:,} particles a set", ""]
-            lines += ["| set | | asked | found |", "| --- " * 4 + "|"]
+            lines += ["", f"## {question}, {answer['particles']:,} particles per set", ""]
+            lines += ["| set | | expected | found |", "| --- " * 4 + "|"]
             lines += [f"| {' | '.join(row)} |" for row in answer["rows"]]
     return "\n".join([*lines, ""])
 

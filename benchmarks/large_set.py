@@ -71,9 +71,9 @@ def main() -> None:
     parts = [
         "# A large set",
         f"{given.particles:,} particles of box {given.box} at {PIXEL_SIZE} Å per pixel, repeated "
-        f"from {given.images:,} simulated images that the file cache holds; sphere of "
+        f"from {given.images:,} simulated images in the file cache; sphere of "
         f"{RADIUS_ANGSTROM:g} Å, K = {N_CLASSES}, one run, compared to {RESOLUTION_ANGSTROM:g} Å; "
-        f"{given.threads} threads, device {given.device}, memory bounded to {given.memory:g} GB.\n"
+        f"{given.threads} threads, device {given.device}, memory limited to {given.memory:g} GB.\n"
         f"{describe_here(time.strftime('%Y-%m-%d'))}",
         measured.table(),
     ]

@@ -184,7 +184,7 @@ def measure(strategy: Mask2dStrategy) -> str:
     published = CISTEM_CPU_SECONDS * len(strategy.images) / CISTEM_PARTICLES
     return "\n".join(
         [
-            "| | CPU s a cycle | wall s a cycle | CPU relative |",
+            "| | CPU s per cycle | wall s per cycle | CPU relative |",
             "| --- | --- | --- | --- |",
             f"| mask2d | {cpu:.2f} | {wall:.2f} | 1 |",
             f"| plain NumPy and SciPy | {plain_cpu:.2f} | {plain_wall:.2f} | "

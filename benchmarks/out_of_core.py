@@ -63,13 +63,13 @@ def main() -> None:
     same = far.job.log_likelihood == near.job.log_likelihood
     parts = [
         "# Statistics larger than memory",
-        f"{given.particles:,} particles of box {BOX}, K = {N_CLASSES}, memory bounded to "
+        f"{given.particles:,} particles of box {BOX}, K = {N_CLASSES}, memory limited to "
         f"{given.memory:g} GB. {describe_here(time.strftime('%Y-%m-%d'))}",
         whole.table(),
         f"The same with {given.control:,} particles: a cycle takes {far.seconds_a_cycle:.3f} s "
-        f"with all statistics on disk (of which the file cache holds what it can) and "
+        f"with all statistics on disk (partly in the file cache) and "
         f"{near.seconds_a_cycle:.3f} s with all in memory; the log-likelihoods of all cycles are "
-        f"{'the same to the last bit' if same else 'NOT the same'}.",
+        f"{'bitwise identical' if same else 'NOT identical'}.",
     ]
     given.output.parent.mkdir(parents=True, exist_ok=True)
     given.output.write_text("\n\n".join(parts) + "\n", encoding="utf-8")

@@ -96,7 +96,10 @@ def lay_out_to_time(
 
 def errors_by_snr(folder: Path, volume: np.ndarray, n: int) -> Iterator[str]:
     """Search and refine sets of several signal-to-noise ratios."""
-    yield "| SNR | search: angle, shift | right | refined: angle, shift | sure, of these right |"
+    yield (
+        "| SNR | search: angle, shift | correct | refined: angle, shift "
+        "| confident, of these correct |"
+    )
     yield "| --- | --- | --- | --- | --- |"
     for snr in SNRS:
         truth = simulate(folder / f"s1_{snr}", snr, n, seed=202)
@@ -138,7 +141,7 @@ def time_search(search: PoseSearch, images: ParticleImages) -> float:
 
 def cost_by_step(images: ParticleImages, volume: np.ndarray) -> Iterator[str]:
     """Time searches of several angular steps."""
-    yield "| first step | views | turns | shifts | first level to | CPU ms a particle |"
+    yield "| first step | views | rotations | shifts | first level to | CPU ms per particle |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for step in STEPS_DEGREES:
         search = lay_out_to_time(images, volume, step)
@@ -152,7 +155,7 @@ def cost_by_step(images: ParticleImages, volume: np.ndarray) -> Iterator[str]:
 
 def cost_by_box(images: ParticleImages, volume: np.ndarray) -> Iterator[str]:
     """Time searches of the same particles in larger boxes, framed with noise."""
-    yield "| box | rings | CPU ms a particle |"
+    yield "| box | rings | CPU ms per particle |"
     yield "| --- | --- | --- |"
     small = images.particles
     for box in (small.box, 3 * small.box // 2, 2 * small.box):
@@ -211,10 +214,10 @@ def main() -> None:
         "Poses compared": rates(images, volume),
         "Time against the angular step": cost_by_step(images, volume),
         "Time against the box": cost_by_box(images, volume),
-        "Poses found from nothing": errors_by_snr(given.folder, volume, given.particles),
+        "Poses without starting poses": errors_by_snr(given.folder, volume, given.particles),
     }
     lines = ["# Global search", "", describe_here(time.strftime("%Y-%m-%d"))]
-    lines += [f"Scenario 1, box 80, 5.24 Å; {given.particles} particles a set, one thread."]
+    lines += [f"Scenario 1, box 80, 5.24 Å; {given.particles} particles per set, one thread."]
     for title, table in parts.items():
         lines += ["", f"## {title}", ""]
         for line in table:

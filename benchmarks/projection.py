@@ -192,8 +192,8 @@ def describe(work: Work) -> str:
     """Return what the work is."""
     return (
         f"{work.name}: {work.n_particles:,} particles, padded small box {work.edge}, "
-        f"{work.n_points:,} points, {work.nodes_a_point:.2f} different nodes a point, "
-        f"K = {work.k}, {work.stored_bytes} bytes a point "
+        f"{work.n_points:,} points, {work.nodes_a_point:.2f} different nodes per point, "
+        f"K = {work.k}, {work.stored_bytes} bytes per point "
         f"({work.statistics / 1e9:,.0f} GB of statistics)."
     )
 
@@ -207,7 +207,7 @@ def roofline_table(works: list[Work]) -> list[str]:
             lines += [f"| {kernel} | {name} | {1e3 * s:.0f} |" for name, s in bounds.items()]
         lines.append(f"| solver | arrays from memory and back | {1e3 * work.solve():.0f} |")
         lines.append(f"| all | copies over the bus | {1e3 * work.cross_bus(1):.0f} |")
-        lines += ["", f"Least time of a cycle: {cycle_seconds(work, 1):.2f} s.", ""]
+        lines += ["", f"Minimum time per cycle: {cycle_seconds(work, 1):.2f} s.", ""]
     return lines
 
 
@@ -230,8 +230,9 @@ def pass_table(works: list[tuple[Work, int]]) -> list[str]:
 def projection_table(works: list[Work]) -> list[str]:
     """Return cycles on several GPUs, one in each host."""
     lines = [
-        "| statistics | GPUs | GB a GPU | E, s | M, s | solver, s | bus, s | network, GB a cycle "
-        "| of it through the first host | network, s | cycle, s | reading the images once, h |",
+        "| statistics | GPUs | GB per GPU | E, s | M, s | solver, s | bus, s "
+        "| network, GB per cycle | of it through the first host | network, s "
+        "| cycle, s | reading the images once, h |",
         "| --- " * 12 + "|",
     ]
     for work in works:
@@ -261,20 +262,20 @@ def main() -> None:
     )
     small = make_work("float32", 100_000, 12, 140)
     text = [
-        "# What cycles on GPUs would take: a calculation",
+        "# Calculated time of cycles on GPUs",
         "",
         "**No card has confirmed any of these numbers.** They are lower bounds from counts and "
         "rates; `benchmarks/projection.py` states both, `docs/derivations/gpu-roofline.md` "
         "explains them.",
         "",
-        "## A cycle on one H200, by what could bound its parts",
+        "## A cycle on one H200, by what could limit its parts",
         "",
         *roofline_table(near),
         "## The pass over the images on one H200",
         "",
         *pass_table([(near[0], 256), (small, 256)]),
         "",
-        "## 5,000,000 particles of box 512 on 1, 8 and 64 GPUs, one in each host",
+        "## 5,000,000 particles of box 512 on 1, 8 and 64 GPUs, one per host",
         "",
         "A sphere of 40 Å at 0.8 Å/px to 3 Å.",
         "",

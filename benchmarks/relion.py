@@ -105,7 +105,7 @@ def measure_cryofocus(data: Path, threads: int, where: str, repeats: int) -> Cou
 def table(relion: Course | None, ours: Course) -> str:
     """Compare two courses."""
     lines = [
-        "| | kappa | CPU s | wall s of all | times cryofocus, settled |",
+        "| | kappa | CPU s | total wall s | times cryofocus, settled |",
         "| --- | --- | --- | --- | --- |",
     ]
     at = ours.settled(MARGIN)
@@ -185,9 +185,9 @@ def main() -> None:
     draw(courses, given.output.with_suffix(".png"))
     version = relion_version() if has_relion else "RELION is not installed"
     parts = [
-        "# Side by side with RELION",
+        "# Comparison with RELION",
         f"{given.particles:,} particles, box 80, 5.24 Å per pixel, SNR {SNR}, true poses, focus "
-        f"sphere of 60 Å; {given.threads} thread each. What each program does: the docstring of "
+        f"sphere of 60 Å; {given.threads} thread each. Method: docstring of "
         f"`benchmarks/relion.py`. cryofocus: the median of {given.repeats}. {version}.",
         f"![Kappa against CPU time]({given.output.with_suffix('.png').name})",
         *tables,

@@ -140,7 +140,7 @@ def table(
     rng = np.random.default_rng(0)
     kernels = select_kernels("cpu", limits.threads)
     lines = [
-        "| kernel | K | ms | ns a point | GB/s streamed | GFLOP/s | roofline, ns | set by | "
+        "| kernel | K | ms | ns per point | GB/s streamed | GFLOP/s | roofline, ns | set by | "
         "share | one view, ns | relative to the first K |",
         "| --- " * 11 + "|",
     ]
@@ -159,8 +159,8 @@ def table(
             lines.append(
                 f"| {kernel} | {k} | {1e3 * taken:.1f} | {per_point:.2f} | "
                 f"{counts.streamed / per_point:.1f} | {counts.operations / per_point:.1f} | "
-                f"{bounds[by]:.2f} | {by} | {bounds[by] / per_point:.0%} | {in_cache:.2f} | "
-                f"{taken / seconds[kernel, classes[0]]:.2f} |"
+                f"{bounds[by]:.2f} | {by} | {100 * bounds[by] / per_point:.0f} % | "
+                f"{in_cache:.2f} | {taken / seconds[kernel, classes[0]]:.2f} |"
             )
             print(lines[-1], flush=True)
     return "\n".join(lines), seconds
@@ -187,10 +187,10 @@ def main() -> None:
     )
     parts = [
         "# Roofline of the kernels",
-        f"{given.particles:,} particles of {case.data.shape[1]} points, {case.bytes_a_point:g} "
-        f"bytes a point, padded small box of {case.geometry.edge}: a sphere of "
+        f"{given.particles:,} particles of {case.data.shape[1]:,} points, {case.bytes_a_point:g} "
+        f"bytes per point, padded small box of {case.geometry.edge}: a sphere of "
         f"{RADIUS_ANGSTROM:g} Å at {PIXEL_SIZE} Å per pixel, {RESOLUTION_ANGSTROM:g} Å. The "
-        "numbers are random; cost does not depend on them. What is counted: the docstring of "
+        "numbers are random; cost does not depend on them. Method: docstring of "
         f"`benchmarks/roofline.py`.\n{describe_here(time.strftime('%Y-%m-%d'))}",
         "## The machine",
         describe_limits(limits),

@@ -285,9 +285,9 @@ def main() -> None:
     parts = [
         "# What time and memory depend on",
         f"{PIXEL_SIZE:g} Å per pixel, resolution limit {RESOLUTION_ANGSTROM:g} Å. Memory is the "
-        "peak of the process up to the end of a stage; `program` is what it takes before the "
+        "peak of the process by the end of a stage; `program` is the memory before the "
         "classification begins. Particles are repetitions of one simulated set of "
-        f"{SEED_PARTICLES}, which costs what other particles would.",
+        f"{SEED_PARTICLES}, which cost the same as other particles.",
         f"![Seconds and memory]({given.output.with_suffix('.png').name})",
         *(table(name, rows) for name, rows in measured.items()),
     ]

@@ -99,9 +99,9 @@ def main() -> None:
                 simulate_humanoid(kept, settings)
             lines.append(row(SimulatedSet(kept), cell))
     parts = [
-        "# Statistics in half the bytes",
+        "# Statistics in 16 bits",
         f"Particles moved: those whose best class differs; maps changed: the class maps' "
-        f"deviations from the consensus inside the mask. What is measured: the docstring of "
+        f"deviations from the consensus inside the mask. Method: docstring of "
         f"`benchmarks/storage.py`.\n{describe_here(time.strftime('%Y-%m-%d'))}",
         "\n".join(lines),
     ]

@@ -198,8 +198,8 @@ def main() -> None:
     costs = {n: measure(f"local:{n}", *size, given.cycles) for n in given.workers}
     alone = min(first, measure(None, *size, given.cycles), key=lambda cost: cost.seconds)
     lines = [
-        "| workers | busiest worker, s | all workers, s | directing process, s | work per worker "
-        "| whole cycle |",
+        "| workers | busiest worker, s | all workers, s | main process, s | worker efficiency "
+        "| cycle efficiency |",
         "| --- " * 6 + "|",
         f"| none: one process | | {alone.working[0]:.2f} | {alone.directing:.2f} | 1 | 1 |",
     ]
@@ -222,7 +222,7 @@ def main() -> None:
             "",
             f"{given.particles:,} particles, K = {given.classes}, small box of "
             f"{small_box()[0].diameter} voxels, {statistics_gb:.2f} GB of statistics (random "
-            f"numbers); least of {given.cycles} cycles, CPU seconds, one thread a process.",
+            f"numbers); minimum of {given.cycles} cycles, CPU seconds, one thread per process.",
             "",
             *lines,
             "",
