@@ -37,6 +37,7 @@ from cryofocus.workflows.covary.inputs import CovaryInputs, CovarySettings, read
 from cryofocus.workflows.covary.levels import compare_classes, compare_units
 from cryofocus.workflows.covary.record import ClassLevel, ParticleLevel, read_record
 from cryofocus.workflows.covary.tables import describe_classes
+from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import SilentProgress
 from cryofocus.workflows.variance.inputs import VarianceSettings
 from cryofocus.workflows.variance.peaks import bootstrap_order
@@ -112,14 +113,15 @@ class Plan:
         if output.exists():
             record = read_record(output)
         else:
-            settings = CovarySettings(threads=self.threads)
-            record = covary([data / "particles.star"], self.masks(), output, settings).record
+            machine = Machine(threads=self.threads)
+            made = covary([data / "particles.star"], self.masks(), output, machine=machine)
+            record = made.record
         assert record.particle_level is not None
         return record.particle_level
 
     def inputs(self, runs: list[Path]) -> tuple[CovaryInputs, CovarySettings]:
         """Read runs, for one level of the comparison alone."""
-        settings = CovarySettings(perfect=self.perfect(), threads=self.threads)
+        settings = CovarySettings(perfect=self.perfect())
         return read_covary_inputs(runs, self.masks(), settings), settings
 
 
@@ -207,8 +209,9 @@ def compare_variances(plan: Plan) -> Iterator[Row]:
     name = "s1_unequal_0.100"
     settings = HumanoidSettings(scenario=1, particles=plan.particles)
     data = plan.simulated(name, settings, unequal)
-    wanted = VarianceSettings(n_bootstrap=N_BOOTSTRAP, threads=plan.threads)
-    result = variance(data / "particles.star", plan.folder / "variance", wanted, overwrite=True)
+    wanted, machine = VarianceSettings(n_bootstrap=N_BOOTSTRAP), Machine(threads=plan.threads)
+    output = plan.folder / "variance"
+    result = variance(data / "particles.star", output, wanted, machine=machine, overwrite=True)
     farthest = max(peak.distance_angstrom or 0.0 for peak in result.peaks)
     yield name, "bootstrap's peaks from the variance's", "same place", f"at most {farthest:.1f} Å"
     ranks = bootstrap_order(result.peaks)

@@ -10,6 +10,7 @@ import pytest
 from cryofocus.data.star.document import StarDocument
 from cryofocus.data.volume import read_volume
 from cryofocus.errors import CryofocusError
+from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.reconstruct import ReconstructSettings, reconstruct
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
@@ -20,7 +21,7 @@ def test_map_is_the_consensus_of_the_run(
 ) -> None:
     """The map equals the run's consensus, and half maps and FSC lie beside it."""
     table = small_set.directory / "particles.star"
-    made = reconstruct(table, tmp_path / "map.mrc", ReconstructSettings(threads=2))
+    made = reconstruct(table, tmp_path / "map.mrc", machine=Machine(threads=2))
     expected = read_volume(finished.consensus)
     np.testing.assert_array_equal(read_volume(made.path).data, expected.data)
     assert [path.name for path in made.halves] == ["map_half1.mrc", "map_half2.mrc"]

@@ -21,6 +21,7 @@ from cryofocus.workflows.diffmap_run import Against, RunDifferences
 from cryofocus.workflows.diffmap_run import diffmap_run as _diffmap_run
 from cryofocus.workflows.fsc import FscResult, FscSettings
 from cryofocus.workflows.fsc import fsc as _fsc
+from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.subtract.inputs import SubtractSettings
 from cryofocus.workflows.subtract.run import SubtractedSet
@@ -30,12 +31,13 @@ from cryofocus.workflows.variance.result import VarianceResult
 from cryofocus.workflows.variance.run import variance as _variance
 
 
-def covary(
+def covary(  # noqa: PLR0913  # three paths, what to do with them and by what means
     sources: Sequence[Path | str],
     regions: Mapping[str, Path | str],
     output: Path | str,
     settings: CovarySettings | None = None,
     *,
+    machine: Machine | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> CovaryResult:
@@ -47,6 +49,7 @@ def covary(
         regions: Mask file of each region by its name, on the particles' grid.
         output: Directory to write; it appears when everything in it is done.
         settings: Defaults if left out.
+        machine: What computes; the processors of this process if left out.
         overwrite: Replace a directory of covary that is there.
         progress: Display; silent by default.
 
@@ -55,7 +58,9 @@ def covary(
         OutputError: When the directory exists (without `overwrite`), is something else or cannot
             be written.
     """
-    made = _covary(sources, regions, output, settings, overwrite=overwrite, progress=progress)
+    made = _covary(
+        sources, regions, output, settings, machine=machine, overwrite=overwrite, progress=progress
+    )
     write_covary_report(output)
     return made
 
@@ -123,12 +128,13 @@ def fsc(
     return made
 
 
-def subtract(
+def subtract(  # noqa: PLR0913  # three paths, what to do with them and by what means
     particles: Path | str,
     keep: Path | str,
     output: Path | str,
     settings: SubtractSettings | None = None,
     *,
+    machine: Machine | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> SubtractedSet:
@@ -143,6 +149,7 @@ def subtract(
         keep: Mask from 0 to 1 of what stays in the images, on the particles' grid.
         output: Directory to write; it appears when everything in it is done.
         settings: Defaults if left out.
+        machine: What computes; the processors of this process if left out.
         overwrite: Replace a directory of subtracted particles that is there.
         progress: Display; silent by default.
 
@@ -151,7 +158,9 @@ def subtract(
         OutputError: When the directory exists (without `overwrite`), is something else or cannot
             be written.
     """
-    made = _subtract(particles, keep, output, settings, overwrite=overwrite, progress=progress)
+    made = _subtract(
+        particles, keep, output, settings, machine=machine, overwrite=overwrite, progress=progress
+    )
     write_power_figure(output)
     return made
 
@@ -161,6 +170,7 @@ def variance(
     output: Path | str,
     settings: VarianceSettings | None = None,
     *,
+    machine: Machine | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> VarianceResult:
@@ -171,6 +181,7 @@ def variance(
         output: Directory to write: variance.mrc, consensus.mrc, regions.csv, masks/, series/,
             latent.npy, latent_variance.npy, particles.*, and bootstrap_variance.mrc if asked for.
         settings: Defaults if left out.
+        machine: What computes; the processors of this process if left out.
         overwrite: Replace an earlier result.
         progress: Display; silent by default.
 
@@ -178,7 +189,9 @@ def variance(
         InputError: When particles, images, mask or settings cannot be used.
         OutputError: When the directory exists (without `overwrite`) or cannot be written.
     """
-    made = _variance(particles, output, settings, overwrite=overwrite, progress=progress)
+    made = _variance(
+        particles, output, settings, machine=machine, overwrite=overwrite, progress=progress
+    )
     write_variance_figures(made)
     write_page(read_variance(made.folder))
     return made

@@ -13,13 +13,14 @@ from cryofocus.benchmark.cells import PoseSource
 from cryofocus.consensus.preparation import open_images
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import read_volume, write_volume
-from cryofocus.kernels.select import available_threads, select_kernels
 from cryofocus.poses.bound import median_errors, pose_bound
 from cryofocus.poses.result import with_poses
 from cryofocus.workflows.align.refine import AlignRefineSettings, align_refine
 from cryofocus.workflows.align.search import align_search
 from cryofocus.workflows.align.search_inputs import AlignSearchSettings
 from cryofocus.workflows.evaluate_tables import TruthTable
+from cryofocus.workflows.machine.machine import Machine
+from cryofocus.workflows.machine.resources import use_process
 from cryofocus.workflows.simulate.humanoid import DESCRIPTION
 
 # The body without its arms is two-fold symmetric, and so is the consensus.
@@ -42,10 +43,12 @@ def make_poses(
         threads: None takes every processor this process may use.
     """
     table, start = folder / "particles.star", time.perf_counter()
+    machine = Machine(threads=threads)
     if source == "refined":
-        settings = AlignRefineSettings(symmetry=SYMMETRY, datadir=folder, threads=threads)
-        made = align_refine(table, scratch / "refined.star", settings, overwrite=True).path
-        return made, time.perf_counter() - start
+        settings = AlignRefineSettings(symmetry=SYMMETRY, datadir=folder)
+        output = scratch / "refined.star"
+        made = align_refine(table, output, settings, machine=machine, overwrite=True)
+        return made.path, time.perf_counter() - start
     reference = scratch / "consensus.mrc"
     voxel = read_volume(_maps(folder)[0]).voxel_size_angstrom
     write_volume(reference, mean_map(folder), voxel or 1.0)
@@ -55,8 +58,8 @@ def make_poses(
             symmetry=SYMMETRY,
             max_resolution_angstrom=SEARCH_ANGSTROM,
             datadir=folder,
-            threads=threads,
         ),
+        machine=machine,
         existing="overwrite",
     ).path
     settings = AlignRefineSettings(
@@ -64,10 +67,10 @@ def make_poses(
         symmetry=SYMMETRY,
         max_resolution_angstrom=REFINE_ANGSTROM,
         datadir=folder,
-        threads=threads,
     )
-    made = align_refine(searched, scratch / "found.star", settings, overwrite=True).path
-    return made, time.perf_counter() - start
+    output = scratch / "found.star"
+    made = align_refine(searched, output, settings, machine=machine, overwrite=True)
+    return made.path, time.perf_counter() - start
 
 
 def measure_bound(folder: Path, threads: int | None) -> tuple[float, float]:
@@ -78,16 +81,16 @@ def measure_bound(folder: Path, threads: int | None) -> tuple[float, float]:
         threads: None takes every processor this process may use.
     """
     particles = ParticleSet.read(folder / "particles.star")
-    threads = threads or available_threads()
-    images = open_images(particles, "no", threads=threads)
+    resources = use_process(Machine(threads=threads))
+    images = open_images(particles, "no", threads=resources.threads)
     truth = TruthTable.read(folder / "truth.star")
     rotation, shift = truth.rotation(), truth.shift_angstrom()
     assert rotation is not None
     assert shift is not None
     n_sample = min(BOUND_PARTICLES, len(particles))
     sample = np.unique(np.linspace(0, len(particles) - 1, n_sample).astype(np.int64))
-    kernels = select_kernels("cpu", threads)
-    covariance = pose_bound(with_poses(images, rotation, shift), mean_map(folder), kernels, sample)
+    posed = with_poses(images, rotation, shift)
+    covariance = pose_bound(posed, mean_map(folder), resources.kernels, sample)
     return median_errors(covariance)
 
 

@@ -102,11 +102,13 @@ def refine(
     """
     from cryofocus.report.analyses.poses import write_moves
     from cryofocus.workflows.align.refine import AlignRefineSettings, align_refine
+    from cryofocus.workflows.machine.machine import Machine
     from cryofocus.workflows.machine.progress import choose_progress
     from cryofocus.workflows.run.new_names import require_new_picture
 
     if figure is not None:
         require_new_picture(figure, overwrite=overwrite)
+    machine = Machine(device=device.value, threads=threads, memory_gpu_gb=memory_gpu)
     settings = AlignRefineSettings(
         reference=reference,
         symmetry=symmetry,
@@ -116,12 +118,14 @@ def refine(
         seed=seed,
         datadir=datadir,
         supplement=compose_supplement(stack, microscope, pixel_size, passthrough),
-        device=device.value,
-        threads=threads,
-        memory_gpu_gb=memory_gpu,
     )
     made = align_refine(
-        particles, output, settings, overwrite=overwrite, progress=choose_progress()
+        particles,
+        output,
+        settings,
+        machine=machine,
+        overwrite=overwrite,
+        progress=choose_progress(),
     )
     if figure is not None:
         write_moves(figure, made.turn_degrees, made.move_angstrom)
@@ -218,8 +222,10 @@ def search(
         )
     from cryofocus.workflows.align.search import align_search
     from cryofocus.workflows.align.search_inputs import AlignSearchSettings
+    from cryofocus.workflows.machine.machine import Machine
     from cryofocus.workflows.machine.progress import choose_progress
 
+    machine = Machine(device=device.value, threads=threads, memory_gpu_gb=memory_gpu)
     settings = AlignSearchSettings(
         symmetry=symmetry,
         max_resolution_angstrom=max_resolution,
@@ -229,15 +235,13 @@ def search(
         invert=invert.value,
         datadir=datadir,
         supplement=compose_supplement(stack, microscope, pixel_size, passthrough),
-        device=device.value,
-        threads=threads,
-        memory_gpu_gb=memory_gpu,
     )
     made = align_search(
         particles,
         reference,
         output,
         settings,
+        machine=machine,
         existing="overwrite" if overwrite else "resume" if resume else "refuse",
         progress=choose_progress(),
     )

@@ -103,9 +103,11 @@ def covary(
     """
     from cryofocus.api.analyses import covary as compare
     from cryofocus.workflows.covary.inputs import CovarySettings
+    from cryofocus.workflows.machine.machine import Machine
     from cryofocus.workflows.machine.progress import choose_progress
 
     supplement = compose_supplement(stack, microscope, pixel_size, passthrough)
+    machine = Machine(device=device.value, threads=threads, memory_gpu_gb=memory_gpu)
     settings = CovarySettings(
         perfect=perfect,
         contour=contour,
@@ -114,15 +116,13 @@ def covary(
         datadir=datadir,
         supplement=supplement if any((stack, microscope, pixel_size, passthrough)) else None,
         seed=seed,
-        device=device.value,
-        threads=threads,
-        memory_gpu_gb=memory_gpu,
     )
     made = compare(
         sources,
         parse_regions(regions),
         output,
         settings,
+        machine=machine,
         overwrite=overwrite,
         progress=choose_progress(),
     )

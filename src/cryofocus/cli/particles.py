@@ -88,22 +88,26 @@ def reconstruct(
 
     `cryofocus reconstruct bound.star -o bound.mrc`
     """
+    from cryofocus.workflows.machine.machine import Machine
     from cryofocus.workflows.machine.progress import choose_progress
     from cryofocus.workflows.reconstruct import ReconstructSettings
     from cryofocus.workflows.reconstruct import reconstruct as reconstruct_map
 
+    machine = Machine(device=device.value, threads=threads, memory_gpu_gb=memory_gpu)
     settings = ReconstructSettings(
         datadir=datadir,
         supplement=compose_supplement(stack, microscope, pixel_size, passthrough),
         symmetry=symmetry,
         invert=invert.value,
         seed=seed,
-        device=device.value,
-        threads=threads,
-        memory_gpu_gb=memory_gpu,
     )
     made = reconstruct_map(
-        particles, output, settings, overwrite=overwrite, progress=choose_progress()
+        particles,
+        output,
+        settings,
+        machine=machine,
+        overwrite=overwrite,
+        progress=choose_progress(),
     )
     say(f"Map         {made.path}, {made.resolution_angstrom:.1f} Å (FSC 0.143)")
     say(f"Half maps   {made.halves[0]}, {made.halves[1].name}")

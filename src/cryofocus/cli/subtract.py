@@ -105,9 +105,11 @@ def subtract(
     if keep is None:
         raise typer.BadParameter("missing; give the mask of what stays", param_hint="--keep")
     from cryofocus.api.analyses import subtract as subtract_images
+    from cryofocus.workflows.machine.machine import Machine
     from cryofocus.workflows.machine.progress import choose_progress
     from cryofocus.workflows.subtract.inputs import SubtractSettings
 
+    machine = Machine(device=device.value, threads=threads, memory_gpu_gb=memory_gpu)
     settings = SubtractSettings(
         map=None if map_file == "auto" else Path(map_file),
         half2=half2,
@@ -116,12 +118,15 @@ def subtract(
         float16=float16,
         datadir=datadir,
         seed=seed,
-        device=device.value,
-        threads=threads,
-        memory_gpu_gb=memory_gpu,
     )
     made = subtract_images(
-        particles, keep, output, settings, overwrite=overwrite, progress=choose_progress()
+        particles,
+        keep,
+        output,
+        settings,
+        machine=machine,
+        overwrite=overwrite,
+        progress=choose_progress(),
     )
     say(f"Particles  {made.table}, {made.n_particles:,} images")
     say(f"Mask       {made.keep_mask}, on their grid")

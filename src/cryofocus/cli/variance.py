@@ -85,9 +85,11 @@ def variance(
     `cryofocus variance particles.star --bootstrap 100 -o variability`
     """
     from cryofocus.api.analyses import variance as measure
+    from cryofocus.workflows.machine.machine import Machine
     from cryofocus.workflows.machine.progress import choose_progress
     from cryofocus.workflows.variance.inputs import VarianceSettings
 
+    machine = Machine(device=device.value, threads=threads, memory_gpu_gb=memory_gpu)
     settings = VarianceSettings(
         datadir=datadir,
         supplement=compose_supplement(stack, microscope, pixel_size, passthrough),
@@ -100,11 +102,15 @@ def variance(
         join_angstrom=join,
         invert=invert.value,
         seed=seed,
-        device=device.value,
-        threads=threads,
-        memory_gpu_gb=memory_gpu,
     )
-    result = measure(particles, output, settings, overwrite=overwrite, progress=choose_progress())
+    result = measure(
+        particles,
+        output,
+        settings,
+        machine=machine,
+        overwrite=overwrite,
+        progress=choose_progress(),
+    )
     _say_result(result)
     for figure in sorted(result.folder.glob("*.png")):
         say(f"Figure       {figure}")

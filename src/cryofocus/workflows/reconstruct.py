@@ -14,9 +14,10 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.data.star.document import write_star
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import OutputError, SettingError
-from cryofocus.kernels.select import available_threads, select_kernels
 from cryofocus.workflows.classify.outputs import fsc_columns, map_resolution_angstrom
+from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.machine.resources import use_process
 
 logger = logging.getLogger(__name__)
 
@@ -31,9 +32,6 @@ class ReconstructSettings:
         symmetry: Point group; C1 so far.
         invert: Whether protein is dark in the images; "auto" looks at the density.
         seed: Of random half sets, where the table gives none.
-        device: As in `ClassifyRequest`.
-        threads: As in `ClassifyRequest`.
-        memory_gpu_gb: As in `ClassifyRequest`.
     """
 
     datadir: Path | None = None
@@ -41,9 +39,6 @@ class ReconstructSettings:
     symmetry: str = "C1"
     invert: Literal["auto", "yes", "no"] = "auto"
     seed: int = 1
-    device: str = "cpu"
-    threads: int | None = None
-    memory_gpu_gb: float | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +56,7 @@ def reconstruct(
     output: Path | str,
     settings: ReconstructSettings | None = None,
     *,
+    machine: Machine | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> ReconstructedMap:
@@ -73,6 +69,7 @@ def reconstruct(
         particles: Particle table.
         output: Map to write, ending in .mrc.
         settings: Defaults if left out.
+        machine: What computes; the processors of this process if left out.
         overwrite: Replace existing files.
         progress: Display; silent by default.
 
@@ -87,14 +84,13 @@ def reconstruct(
             f"symmetry: found {settings.symmetry!r}, expected C1. Expand the particles by their "
             "symmetry first, then reconstruct with C1."
         )
-    kernels = select_kernels(settings.device, settings.threads, settings.memory_gpu_gb)
+    resources = use_process(machine)
     table = ParticleSet.read(particles, datadir=settings.datadir, supplement=settings.supplement)
     half_set, origin = assign_half_sets(table, settings.seed)
     logger.info("%s", origin)
-    threads = settings.threads or available_threads()
-    images = open_images(table, settings.invert, threads=threads)
+    images = open_images(table, settings.invert, threads=resources.threads)
     with (progress or SilentProgress()).task("reconstruction", len(table)) as advance:
-        consensus = estimate_consensus(images, half_set, kernels, advance=advance)
+        consensus = estimate_consensus(images, half_set, resources.kernels, advance=advance)
     estimate, grid = consensus.map, (table.box, table.pixel_size_angstrom)
     write_volume(result.path, estimate.full, table.pixel_size_angstrom)
     for path, half in zip(result.halves, estimate.halves, strict=True):

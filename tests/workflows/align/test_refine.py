@@ -45,7 +45,7 @@ def folder(
 def settings(folder: Path, **changes: object) -> AlignRefineSettings:
     """Settings that refine against the map."""
     return replace(
-        AlignRefineSettings(reference=folder / "map.mrc", threads=1),
+        AlignRefineSettings(reference=folder / "map.mrc"),
         **changes,  # type: ignore[arg-type]
     )
 
@@ -107,7 +107,7 @@ def test_own_half_maps_do_as_well(folder: Path, tmp_path: Path) -> None:
     made = align_refine(
         folder / "particles.star",
         tmp_path / "own.star",
-        AlignRefineSettings(symmetry="C2", iterations=2, threads=1),
+        AlignRefineSettings(symmetry="C2", iterations=2),
     )
     before, after = errors_of(folder, folder / "particles.star"), errors_of(folder, made.path)
     assert np.median(after.shift_angstrom) < 0.35 * np.median(before.shift_angstrom)
@@ -152,7 +152,7 @@ def test_noise_gives_low_confidence(
         table = align_refine(
             made.directory / "particles.star",
             tmp_path / "noise.star",
-            AlignRefineSettings(iterations=1, threads=1),
+            AlignRefineSettings(iterations=1),
         )
     assert table.angle_error_degrees > 10
     document = StarDocument.read(table.path)

@@ -32,7 +32,7 @@ from cryofocus.workflows.expand import expand
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
 
 N, PIXEL = 24, 17.5
-SETTINGS = AlignSearchSettings(max_resolution_angstrom=45.0, angular_step_degrees=12.0, threads=1)
+SETTINGS = AlignSearchSettings(max_resolution_angstrom=45.0, angular_step_degrees=12.0)
 
 
 @pytest.fixture(scope="session")
@@ -147,7 +147,7 @@ def refuse(folder: Path, error: type[CryofocusError], match: str, **changes: obj
     reference = changes.pop("reference", folder / "map.mrc")
     table = changes.pop("table", folder / "particles.star")
     before = output.read_bytes() if output.exists() else None
-    values = {"max_resolution_angstrom": 45.0, "threads": 1, **changes}
+    values = {"max_resolution_angstrom": 45.0, **changes}
 
     def search() -> None:
         align_search(str(table), str(reference), output, AlignSearchSettings(**values))  # type: ignore[arg-type]

@@ -27,7 +27,7 @@ from cryofocus.maths.shells import fourier_shell_correlation
 from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.classify.run import classify
 from cryofocus.workflows.machine.progress import Progress
-from cryofocus.workflows.reconstruct import ReconstructSettings, reconstruct
+from cryofocus.workflows.reconstruct import reconstruct
 from cryofocus.workflows.run import writing as atomic
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
 from cryofocus.workflows.subtract.inputs import SubtractSettings
@@ -36,7 +36,6 @@ from cryofocus.workflows.subtract.table import revert
 from particle_files import cs_rows, save_cs
 
 BOX, PIXEL = 24, 17.5
-TWO_THREADS = SubtractSettings(threads=2)
 MakeRequest = Callable[..., ClassifyRequest]
 
 
@@ -57,7 +56,7 @@ def source(tmp_path_factory: pytest.TempPathFactory, small_set: SimulatedSet) ->
     mask = FocusMask.from_sphere(sphere, BOX, PIXEL, soft_edge_angstrom=20.0)
     write_volume(folder / "keep.mrc", mask.data, PIXEL)
     table = small_set.directory / "particles.star"
-    made = subtract(table, folder / "keep.mrc", folder / "sub", TWO_THREADS)
+    made = subtract(table, folder / "keep.mrc", folder / "sub")
     return Source(table, folder / "keep.mrc", made)
 
 
@@ -77,7 +76,7 @@ def texts_of(table: Path, label: str) -> list[str]:
 
 def reconstructed(table: Path, output: Path) -> np.ndarray:
     """The map of a table."""
-    return read_volume(reconstruct(table, output, ReconstructSettings(threads=2)).path).data
+    return read_volume(reconstruct(table, output).path).data
 
 
 def test_density_outside_goes_and_the_kept_stays(source: Source, tmp_path: Path) -> None:
@@ -113,7 +112,7 @@ def test_table_and_files_are_complete(source: Source) -> None:
 
 def test_cut_images_show_the_cut_map(source: Source, tmp_path: Path) -> None:
     """The map of recentred, cut images is the cut map of the subtracted ones, in its place."""
-    settings = SubtractSettings(recenter=True, box=12, threads=2)
+    settings = SubtractSettings(recenter=True, box=12)
     made = subtract(source.table, source.keep, tmp_path / "cut", settings)
     small = reconstructed(made.table, tmp_path / "small.mrc")
     whole = reconstructed(source.subtracted.table, tmp_path / "whole.mrc")
@@ -134,7 +133,7 @@ def test_cut_images_show_the_cut_map(source: Source, tmp_path: Path) -> None:
 
 def test_cut_pixels_are_those_of_the_whole_image(source: Source, tmp_path: Path) -> None:
     """Cutting interpolates nothing: every pixel is one of the uncut subtracted image."""
-    settings = SubtractSettings(recenter=True, box=12, threads=2)
+    settings = SubtractSettings(recenter=True, box=12)
     made = subtract(source.table, source.keep, tmp_path / "cut", settings)
     whole, small = pixels_of(source.subtracted.table), pixels_of(made.table)
     for image, cut in zip(whole[:20], small[:20], strict=True):
@@ -143,7 +142,7 @@ def test_cut_pixels_are_those_of_the_whole_image(source: Source, tmp_path: Path)
 
 def test_the_way_back(source: Source, tmp_path: Path) -> None:
     """After cutting and subtracting again, revert gives images, poses and box as they were."""
-    settings = SubtractSettings(recenter=True, box=12, threads=2)
+    settings = SubtractSettings(recenter=True, box=12)
     first = subtract(source.table, source.keep, tmp_path / "first", settings)
     second = subtract(first.table, first.keep_mask, tmp_path / "second", settings)
     intact = texts_of(source.table, "rlnImageName")
@@ -163,9 +162,7 @@ def test_subtracting_again_uses_the_next_mask(source: Source, tmp_path: Path) ->
     keep = read_volume(source.keep).data
     nested = keep * (np.arange(BOX) < BOX // 2 + 2)[:, None, None]
     write_volume(tmp_path / "nested.mrc", nested.astype(np.float32), PIXEL)
-    made = subtract(
-        source.subtracted.table, tmp_path / "nested.mrc", tmp_path / "again", TWO_THREADS
-    )
+    made = subtract(source.subtracted.table, tmp_path / "nested.mrc", tmp_path / "again")
     after = reconstructed(made.table, tmp_path / "after.mrc")
     before = reconstructed(source.subtracted.table, tmp_path / "before.mrc")
     gone = (keep > 0.99) & (nested < 0.01)
@@ -176,10 +173,10 @@ def test_subtracting_again_uses_the_next_mask(source: Source, tmp_path: Path) ->
 
 def test_given_maps(source: Source, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """One map of another grey scale does; that half sets share it is said, of two it is not."""
-    made = reconstruct(source.table, tmp_path / "map.mrc", ReconstructSettings(threads=2))
+    made = reconstruct(source.table, tmp_path / "map.mrc")
     volume = read_volume(made.path).data
     write_volume(tmp_path / "other.mrc", -37.0 * volume, PIXEL)
-    shared = SubtractSettings(map=tmp_path / "other.mrc", threads=2)
+    shared = SubtractSettings(map=tmp_path / "other.mrc")
     result = subtract(source.table, source.keep, tmp_path / "one", shared)
     assert result.grey_scale == pytest.approx([-1 / 37] * 2, rel=0.2)
     assert result.grey_scale[0] == result.grey_scale[1]
@@ -187,7 +184,7 @@ def test_given_maps(source: Source, tmp_path: Path, caplog: pytest.LogCaptureFix
     caplog.clear()
     doubled = 2 * read_volume(made.halves[1]).data
     write_volume(tmp_path / "half2.mrc", doubled, PIXEL)
-    halves = SubtractSettings(map=made.halves[0], half2=tmp_path / "half2.mrc", threads=2)
+    halves = SubtractSettings(map=made.halves[0], half2=tmp_path / "half2.mrc")
     result = subtract(source.table, source.keep, tmp_path / "two", halves)
     assert "the same map" not in caplog.text
     assert result.grey_scale[1] == pytest.approx(source.subtracted.grey_scale[1] / 2, rel=1e-3)
@@ -197,9 +194,7 @@ def test_given_maps(source: Source, tmp_path: Path, caplog: pytest.LogCaptureFix
 
 def test_float16_is_half_the_size(source: Source, tmp_path: Path) -> None:
     """Images in MRC mode 12 are those of mode 2, rounded."""
-    made = subtract(
-        source.table, source.keep, tmp_path / "half", SubtractSettings(float16=True, threads=2)
-    )
+    made = subtract(source.table, source.keep, tmp_path / "half", SubtractSettings(float16=True))
     assert read_header(made.directory / "particles.mrcs").dtype == np.dtype("<f2")
     expected = pixels_of(source.subtracted.table)
     np.testing.assert_allclose(pixels_of(made.table), expected, rtol=1e-3, atol=1e-3)
@@ -221,7 +216,7 @@ def test_rows_that_share_an_image(source: Source, tmp_path: Path) -> None:
         copies.append(f"{' '.join(cells)} {number} 2")
     table = source.table.parent / "expanded.star"
     table.write_text(head + "\n".join(copies) + "\n")
-    made = subtract(table, source.keep, tmp_path / "expanded", TWO_THREADS)
+    made = subtract(table, source.keep, tmp_path / "expanded")
     raw, left = pixels_of(table), pixels_of(made.table)
     np.testing.assert_array_equal(raw[0::2], raw[1::2])
     removed = raw - left
@@ -232,7 +227,7 @@ def test_subtracted_sets_can_be_classified(
     source: Source, small_set: SimulatedSet, ask: MakeRequest, tmp_path: Path
 ) -> None:
     """Classes are found in a cut, subtracted set: poses, CTF and mask fit the images."""
-    settings = SubtractSettings(recenter=True, box=12, threads=2)
+    settings = SubtractSettings(recenter=True, box=12)
     made = subtract(source.table, source.keep, tmp_path / "cut", settings)
     request = ask(small_set, particles=made.table, focus=None, mask=made.keep_mask)
     run = classify(request, tmp_path / "RUN")
@@ -255,7 +250,7 @@ def test_memory_does_not_grow_with_the_set(
     for particles in (240, 960):
         table = simulate(particles=particles).directory / "particles.star"
         tracemalloc.start()
-        subtract(table, source.keep, tmp_path / str(particles), TWO_THREADS)
+        subtract(table, source.keep, tmp_path / str(particles))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     stack_bytes = (960 - 240) * BOX**2 * 4
@@ -280,7 +275,7 @@ class Stopper(Progress):
 def test_ctrl_c_leaves_nothing(source: Source, tmp_path: Path) -> None:
     """An interrupted subtraction leaves no directory, under no name."""
     with pytest.raises(KeyboardInterrupt):
-        subtract(source.table, source.keep, tmp_path / "sub", TWO_THREADS, progress=Stopper())
+        subtract(source.table, source.keep, tmp_path / "sub", progress=Stopper())
     assert not list(tmp_path.iterdir())
 
 
@@ -290,11 +285,11 @@ def test_expected_failures_write_nothing(source: Source, tmp_path: Path) -> None
     mine.mkdir()
     (mine / "notes.txt").write_text("mine")
     with pytest.raises(CryofocusError, match="is not a directory of subtracted particles"):
-        subtract(source.table, source.keep, mine, TWO_THREADS, overwrite=True)
+        subtract(source.table, source.keep, mine, overwrite=True)
     assert [path.name for path in mine.iterdir()] == ["notes.txt"]
     made = source.subtracted.directory
     with pytest.raises(CryofocusError, match=r"holds particles\.star, which is read here"):
-        subtract(made / "particles.star", source.keep, made, TWO_THREADS, overwrite=True)
+        subtract(made / "particles.star", source.keep, made, overwrite=True)
     assert (made / "particles.mrcs").is_file()
 
 
@@ -302,7 +297,7 @@ def test_a_map_of_something_else_is_refused(source: Source, tmp_path: Path) -> N
     """A map that the images do not show is not subtracted from them."""
     noise = np.random.default_rng(1).normal(size=(BOX,) * 3).astype(np.float32)
     write_volume(tmp_path / "noise.mrc", noise, PIXEL)
-    settings = SubtractSettings(map=tmp_path / "noise.mrc", threads=2)
+    settings = SubtractSettings(map=tmp_path / "noise.mrc")
     with pytest.raises(CryofocusError, match=r"its projections are not found in the images"):
         subtract(source.table, source.keep, tmp_path / "sub", settings)
     assert not (tmp_path / "sub").exists()
@@ -315,7 +310,7 @@ def test_a_full_disk_is_noticed_before_work(
     usage = SimpleNamespace(free=1000)
     monkeypatch.setattr(atomic.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(CryofocusError, match=r"the results need 1 MB, but 0 MB are free"):
-        subtract(source.table, source.keep, tmp_path / "sub", TWO_THREADS)
+        subtract(source.table, source.keep, tmp_path / "sub")
     assert not list(tmp_path.iterdir())
 
 
@@ -327,7 +322,7 @@ def test_origins_in_pixels_stay_in_pixels(source: Source, tmp_path: Path) -> Non
     older = source.table.parent / "older.star"
     columns = {label.removesuffix("Angst"): shift / PIXEL for label, shift in shifts.items()}
     document.write(older, block, columns, drop=list(shifts))
-    settings = SubtractSettings(recenter=True, box=12, threads=2)
+    settings = SubtractSettings(recenter=True, box=12)
     made, same = (
         subtract(table, source.keep, tmp_path / table.stem, settings)
         for table in (older, source.table)

@@ -33,9 +33,7 @@ def clear_set(simulate: Callable[..., SimulatedSet]) -> SimulatedSet:
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory, clear_set: SimulatedSet) -> VarianceResult:
     """The variance of the clear set; tests must not change it."""
-    settings = VarianceSettings(
-        n_dimensions=3, n_bootstrap=32, max_resolution_angstrom=60.0, threads=2
-    )
+    settings = VarianceSettings(n_dimensions=3, n_bootstrap=32, max_resolution_angstrom=60.0)
     output = tmp_path_factory.mktemp("variance") / "V"
     return variance(clear_set.directory / "particles.star", output, settings)
 
@@ -65,9 +63,7 @@ def test_bootstrap_and_variance_have_the_same_order(tmp_path: Path, few_beads: P
         particles=300, snr=4.0, first_snr=20.0, box=24, pixel_size_angstrom=PIXEL, seed=3
     )
     made = simulate_humanoid(tmp_path / "set", settings, phantom=unequal)
-    asked = VarianceSettings(
-        n_dimensions=3, n_bootstrap=32, max_resolution_angstrom=60.0, threads=2
-    )
+    asked = VarianceSettings(n_dimensions=3, n_bootstrap=32, max_resolution_angstrom=60.0)
     peaks = variance(made.directory / "particles.star", tmp_path / "V", asked).peaks
     ranks = bootstrap_order(peaks)
     assert sorted(ranks[:2]) == [1, 2]
@@ -107,7 +103,7 @@ def test_noise_has_nothing_to_propose(
 ) -> None:
     """Images without a particle give no axis, no region, and a sentence that says so."""
     noise = simulate(noise_only=True, particles=120)
-    settings = VarianceSettings(n_dimensions=2, max_resolution_angstrom=80.0, threads=2)
+    settings = VarianceSettings(n_dimensions=2, max_resolution_angstrom=80.0)
     result = variance(noise.directory / "particles.star", tmp_path / "V", settings)
     assert result.n_axes == 0
     assert result.proposals == ()

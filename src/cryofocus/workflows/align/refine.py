@@ -26,14 +26,15 @@ from cryofocus.data.volume import read_volume_on_grid
 from cryofocus.errors import InputError, SettingError
 from cryofocus.execution.monitor import Advance
 from cryofocus.kernels.contract import SliceKernels
-from cryofocus.kernels.select import available_threads, select_kernels
 from cryofocus.maths.symmetry import OperatorSet
 from cryofocus.poses.against_map import MAX_PASSES, refine_against_map
 from cryofocus.poses.half_maps import symmetrise_map
 from cryofocus.poses.rounds import RefinedImages, RoundSettings, refine_in_rounds
 from cryofocus.workflows.align.search_inputs import FEWEST_SHELLS, require_symmetry
 from cryofocus.workflows.image_note import note_image_folder
+from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.machine.resources import use_process
 from cryofocus.workflows.run.new_names import require_format_of, require_new_table
 
 logger = logging.getLogger(__name__)
@@ -64,9 +65,6 @@ class AlignRefineSettings:
         seed: Of random half sets, where the table gives none.
         datadir: Folder in which image stacks are looked up first.
         supplement: What the particle table leaves to the user to say.
-        device: As in `ClassifyRequest`.
-        threads: As in `ClassifyRequest`.
-        memory_gpu_gb: As in `ClassifyRequest`.
 
     Raises:
         SettingError: When a number is out of its range, or nothing would be done.
@@ -80,9 +78,6 @@ class AlignRefineSettings:
     seed: int = 1
     datadir: Path | None = None
     supplement: Supplement | None = None
-    device: str = "cpu"
-    threads: int | None = None
-    memory_gpu_gb: float | None = None
 
     def __post_init__(self) -> None:
         limit = self.max_resolution_angstrom
@@ -140,6 +135,7 @@ def align_refine(
     output: Path | str,
     settings: AlignRefineSettings | None = None,
     *,
+    machine: Machine | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> RefinedTable:
@@ -154,6 +150,7 @@ def align_refine(
         particles: Particle table with poses.
         output: Table to write, in the format of the one that is read.
         settings: Defaults if left out.
+        machine: What computes; the processors of this process if left out.
         overwrite: Replace an existing table.
         progress: Display; silent by default.
 
@@ -163,11 +160,11 @@ def align_refine(
     """
     settings, output = settings or AlignRefineSettings(), Path(output)
     require_new_table(output, Path(particles), overwrite=overwrite)
-    inputs = _read(Path(particles), output, settings)
-    kernels = select_kernels(settings.device, settings.threads, settings.memory_gpu_gb)
+    resources = use_process(machine)
+    inputs = _read(Path(particles), output, settings, resources.threads)
     n_passes = settings.n_iterations + (MAX_PASSES if inputs.volume is not None else 0)
     with (progress or SilentProgress()).task("poses", n_passes * len(inputs.particles)) as advance:
-        refined = _refine(inputs, settings, kernels, advance)
+        refined = _refine(inputs, settings, resources.kernels, advance)
     lost = inputs.particles.write(output, _columns(refined))
     if lost:
         logger.info("%s: the format has no place for %s", output, ", ".join(lost))
@@ -185,7 +182,7 @@ class _Inputs:
     operators: OperatorSet
 
 
-def _read(particles: Path, output: Path, settings: AlignRefineSettings) -> _Inputs:
+def _read(particles: Path, output: Path, settings: AlignRefineSettings, threads: int) -> _Inputs:
     """Read and check everything before any work."""
     operators = OperatorSet.point_group(settings.symmetry)
     table = ParticleSet.read(particles, datadir=settings.datadir, supplement=settings.supplement)
@@ -194,7 +191,6 @@ def _read(particles: Path, output: Path, settings: AlignRefineSettings) -> _Inpu
     volume = None
     if settings.reference is not None:
         volume = _read_reference(settings.reference, table, operators)
-    threads = settings.threads or available_threads()
     images = open_images(table, settings.invert, threads=threads)
     return _Inputs(table, images, volume, operators)
 

@@ -19,7 +19,7 @@ from cryofocus.data.labels import (
     pose_columns,
 )
 from cryofocus.errors import Interrupted
-from cryofocus.kernels.select import select_kernels
+from cryofocus.kernels.contract import SliceKernels
 from cryofocus.poses.calibration import Calibration, calibrate, choose_sample, n_searches
 from cryofocus.poses.search import FoundPoses, PoseSearch
 from cryofocus.workflows.align.search_inputs import (
@@ -28,7 +28,9 @@ from cryofocus.workflows.align.search_inputs import (
     read_search_inputs,
 )
 from cryofocus.workflows.image_note import note_image_folder
+from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.machine.resources import use_process
 from cryofocus.workflows.run.checkpoint import (
     Fingerprint,
     fingerprint_run,
@@ -68,12 +70,13 @@ class SearchedTable:
     shift_error_angstrom: float
 
 
-def align_search(
+def align_search(  # noqa: PLR0913  # three paths, what to do with them and by what means
     particles: Path | str,
     reference: Path | str,
     output: Path | str,
     settings: AlignSearchSettings | None = None,
     *,
+    machine: Machine | None = None,
     existing: Existing = "refuse",
     progress: Progress | None = None,
 ) -> SearchedTable:
@@ -91,6 +94,7 @@ def align_search(
         reference: Map on the particles' grid, protein positive, in any grey scale.
         output: Table to write, in the format of the one that is read.
         settings: Defaults if left out.
+        machine: What computes; the processors of this process if left out.
         existing: "overwrite" replaces an existing table, "resume" continues a search that was
             interrupted, to the same result.
         progress: Display; silent by default.
@@ -103,7 +107,10 @@ def align_search(
     settings, output = settings or AlignSearchSettings(), Path(output)
     progress = progress or SilentProgress()
     require_new_table(output, Path(particles), overwrite=existing == "overwrite")
-    inputs = read_search_inputs(Path(particles), Path(reference), output, settings)
+    resources = use_process(machine)
+    inputs = read_search_inputs(
+        Path(particles), Path(reference), output, settings, resources.threads
+    )
     stacks = inputs.particles.stack_paths[:1]
     state = _StateFile(
         output.with_name(f".{output.name}.search.npz"),
@@ -111,7 +118,7 @@ def align_search(
     )
     kept = state.load() if existing == "resume" else None
     try:
-        search, found = _search(inputs, settings, state, kept, progress)
+        search, found = _search(inputs, resources.kernels, state, kept, progress)
     except KeyboardInterrupt as interruption:
         raise Interrupted(
             "Interrupted. The same command with --resume goes on from the last of the particles "
@@ -162,13 +169,12 @@ class _StateFile:
 
 def _search(
     inputs: SearchInputs,
-    settings: AlignSearchSettings,
+    kernels: SliceKernels,
     state: _StateFile,
     kept: _UnderWay | None,
     progress: Progress,
 ) -> tuple[PoseSearch, FoundPoses]:
     """Calibrate and search, or go on where an interrupted search stopped."""
-    kernels = select_kernels(settings.device, settings.threads, settings.memory_gpu_gb)
     n = len(inputs.images)
     if kept is None:
         n_steps = n_searches(inputs.images) * len(choose_sample(n))

@@ -17,7 +17,6 @@ from cryofocus.data.particle_table import Supplement
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import read_volume_on_grid
 from cryofocus.errors import InputError, SettingError
-from cryofocus.kernels.select import available_threads
 from cryofocus.maps.rigid import RigidTransform
 from cryofocus.maths.fourier import forward_3d, resize_volume
 from cryofocus.maths.grids import coarse_box
@@ -37,8 +36,6 @@ SHIFT_SHARE = 0.1
 OUTLINE_ANGSTROM = 30.0
 # A map that is symmetric correlates with itself, turned, by nearly 1 in all shells.
 LEAST_CORRELATION = 0.6
-# Settings that do not change the result.
-WITHOUT_EFFECT = ("datadir", "threads", "memory_gpu_gb")
 
 
 @dataclass(frozen=True)
@@ -55,9 +52,6 @@ class AlignSearchSettings:
         invert: Whether protein is dark in the images; "auto" tries both.
         datadir: Folder in which image stacks are looked up first.
         supplement: What the particle table leaves to the user to say.
-        device: As in `ClassifyRequest`.
-        threads: As in `ClassifyRequest`.
-        memory_gpu_gb: As in `ClassifyRequest`.
 
     Raises:
         SettingError: When a number is out of its range.
@@ -71,9 +65,6 @@ class AlignSearchSettings:
     invert: Literal["auto", "yes", "no"] = "auto"
     datadir: Path | None = None
     supplement: Supplement | None = None
-    device: str = "cpu"
-    threads: int | None = None
-    memory_gpu_gb: float | None = None
 
     def __post_init__(self) -> None:
         lengths: Mapping[str, float | None] = {
@@ -95,7 +86,7 @@ class AlignSearchSettings:
 
     def deciding(self) -> dict[str, object]:
         """Return the settings that change the result."""
-        return {k: v for k, v in asdict(self).items() if k not in WITHOUT_EFFECT}
+        return {k: v for k, v in asdict(self).items() if k != "datadir"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +109,7 @@ class SearchInputs:
 
 
 def read_search_inputs(
-    particles: Path, reference: Path, output: Path, settings: AlignSearchSettings
+    particles: Path, reference: Path, output: Path, settings: AlignSearchSettings, threads: int
 ) -> SearchInputs:
     """Read and check everything.
 
@@ -137,7 +128,6 @@ def read_search_inputs(
     scope = _choose_scope(table, volume, settings)
     resolution = scope.max_resolution_angstrom
     require_symmetry(reference, volume, table.pixel_size_angstrom, scope.operators, resolution)
-    threads = settings.threads or available_threads()
     images = open_images(table, settings.invert, threads=threads)
     return SearchInputs(table, images, volume, scope, (particles, reference))
 

@@ -28,9 +28,10 @@ from cryofocus.workflows.classify.record import Circumstances, compose_record
 from cryofocus.workflows.classify.request import ClassifyRequest, read_config
 from cryofocus.workflows.classify.rounds import ClassificationRounds, Round
 from cryofocus.workflows.classify.statistics_store import StatisticsStore
-from cryofocus.workflows.machine.cluster import Resources, open_machine
+from cryofocus.workflows.machine.cluster import open_machine
 from cryofocus.workflows.machine.hardware import StageClock, peak_memory_gb
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.machine.resources import Resources, use_process
 from cryofocus.workflows.run.checkpoint import fingerprint_run
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import Finding
@@ -79,7 +80,8 @@ def classify(
         Interrupted: On Ctrl-C, after the state was saved for `resume`.
     """
     started, clock = datetime.now(UTC), StageClock()
-    request.machine.require_device()
+    # Refuses a device that is missing, before anything is read.
+    use_process(request.machine.here)
     RunDirectory.require_usable(Path(output), overwrite=overwrite, resume=resume)
     with clock.stage("reading"):
         inputs = read_inputs(request)

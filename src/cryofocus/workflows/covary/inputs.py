@@ -44,9 +44,6 @@ class CovarySettings:
         datadir: For a particle table, where stacks are.
         supplement: For a particle table, what it leaves out.
         seed: Of bootstrap and permutations.
-        device: As in `ClassifyRequest`.
-        threads: As in `ClassifyRequest`.
-        memory_gpu_gb: As in `ClassifyRequest`.
     """
 
     perfect: Path | None = None
@@ -56,9 +53,6 @@ class CovarySettings:
     datadir: Path | None = None
     supplement: Supplement | None = None
     seed: int = 1
-    device: str = "cpu"
-    threads: int | None = None
-    memory_gpu_gb: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,10 +34,10 @@ from cryofocus.covariance.relations import find_relations
 from cryofocus.data.grid_map import GridMap
 from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import RegionError
-from cryofocus.kernels.select import available_threads, select_kernels
 from cryofocus.maths.shells import FSC_LIMIT, first_shell_below, shell_resolution_angstrom
 from cryofocus.workflows.covary.inputs import CovaryInputs, CovarySettings, Run
 from cryofocus.workflows.machine.progress import Progress
+from cryofocus.workflows.machine.resources import Resources
 
 logger = logging.getLogger(__name__)
 
@@ -127,6 +127,7 @@ def compare_particles(
     regions: Sequence[Region],
     invert: Invert,
     settings: CovarySettings,
+    resources: Resources,
     progress: Progress,
 ) -> ParticleLevel:
     """Measure the regions in every particle and correlate them.
@@ -136,14 +137,14 @@ def compare_particles(
         regions: On their grid.
         invert: Whether protein is dark in the images.
         settings: Settings of the command.
+        resources: What computes.
         progress: Progress display of the command.
 
     Raises:
         RegionError: When a region holds no density of the particles' own consensus.
     """
-    threads = settings.threads or available_threads()
-    kernels = select_kernels(settings.device, threads, settings.memory_gpu_gb)
-    images = open_images(particles, invert, threads=threads)
+    kernels = resources.kernels
+    images = open_images(particles, invert, threads=resources.threads)
     half_set, _ = assign_half_sets(particles, settings.seed)
     with progress.task("consensus", len(images)) as advance:
         consensus = estimate_consensus(images, half_set, kernels, advance=advance)

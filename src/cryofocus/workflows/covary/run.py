@@ -22,7 +22,9 @@ from cryofocus.workflows.covary.tables import (
     describe_unit,
     write_tables,
 )
+from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.machine.resources import Resources, use_process
 from cryofocus.workflows.run.log import record_log
 from cryofocus.workflows.run.new_directory import new_directory
 from cryofocus.workflows.run.writing import write_json, write_text
@@ -38,18 +40,20 @@ class CovaryResult:
     record: files.CovaryRecord
 
 
-def covary(
+def covary(  # noqa: PLR0913  # three paths, what to do with them and by what means
     sources: Sequence[Path | str],
     regions: Mapping[str, Path | str],
     output: Path | str,
     settings: CovarySettings | None = None,
     *,
+    machine: Machine | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> CovaryResult:
     """Do what `cryofocus.covary` says, but for its page."""
     settings, output = settings or CovarySettings(), Path(output)
     progress = progress or SilentProgress()
+    resources = use_process(machine)
     files.KIND.require_usable(output, overwrite=overwrite)
     masks = {name: Path(path) for name, path in regions.items()}
     with (
@@ -62,7 +66,7 @@ def covary(
             describe_unit(run.name, number, entry)
             for run, number, entry in compare_units(inputs, settings)
         ]
-        particles = _particle_level(inputs, settings, progress)
+        particles = _particle_level(inputs, settings, resources, progress)
         record = files.CovaryRecord(
             version=__version__,
             sources=tuple(str(source) for source in sources),
@@ -80,9 +84,11 @@ def covary(
 
 
 def _particle_level(
-    inputs: CovaryInputs, settings: CovarySettings, progress: Progress
+    inputs: CovaryInputs, settings: CovarySettings, resources: Resources, progress: Progress
 ) -> ParticleLevel | None:
     if inputs.particles is None:
         return None
     invert = inputs.runs[0].invert if inputs.runs else settings.invert
-    return compare_particles(inputs.particles, inputs.regions, invert, settings, progress)
+    return compare_particles(
+        inputs.particles, inputs.regions, invert, settings, resources, progress
+    )

@@ -1,5 +1,5 @@
 """What computes, and what people see of it.
 
-In reading order: `machine`, `cluster_choice`, `cluster`, `slurm_jobs`, `hardware`, `progress`,
-`progress_monitor`, `kernel_check`.
+In reading order: `machine`, `hardware`, `resources`, `cluster_choice`, `slurm_jobs`, `cluster`,
+`progress`, `progress_monitor`, `kernel_check`.
 """

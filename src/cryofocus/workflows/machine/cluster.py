@@ -7,14 +7,10 @@ import signal
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from cryofocus.errors import ClusterError
-from cryofocus.execution.contract import Executor
-from cryofocus.execution.serial import HERE
-from cryofocus.kernels.contract import SliceKernels
-from cryofocus.kernels.select import available_threads, select_kernels
+from cryofocus.kernels.select import available_threads
 from cryofocus.workflows.machine.cluster_choice import (
     ClusterChoice,
     LocalWorkers,
@@ -22,8 +18,8 @@ from cryofocus.workflows.machine.cluster_choice import (
     SlurmSettings,
     parse_cluster,
 )
-from cryofocus.workflows.machine.hardware import memory_bound_gb
 from cryofocus.workflows.machine.machine import Machine
+from cryofocus.workflows.machine.resources import Resources, choose_kernels, use_process
 from cryofocus.workflows.machine.slurm_jobs import submit_jobs
 from cryofocus.workflows.run.job import Cluster, Worker
 
@@ -64,27 +60,6 @@ SCHEDULER_CONFIGURATION: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Resources:
-    """What computes, open for as long as it is needed.
-
-    Attributes:
-        kernels: Slice kernels of the device.
-        threads: Of each process.
-        memory_gb: Bound on each process's memory; None takes most of the machine's.
-        executor: Where passes over the images are made and statistics stay.
-        place: Where that is, for people.
-        cluster: The workers, for the record; None in this process.
-    """
-
-    kernels: SliceKernels
-    threads: int
-    memory_gb: float | None
-    executor: Executor = HERE
-    place: str = "this process"
-    cluster: Cluster | None = None
-
-
 @contextmanager
 def open_machine(machine: Machine | None = None) -> Iterator[Resources]:
     """Choose the device, start or reach what computes, and end what was started.
@@ -98,18 +73,11 @@ def open_machine(machine: Machine | None = None) -> Iterator[Resources]:
         ClusterError: When Dask is missing, nothing answers or starts, or workers run other
             versions.
     """
-    machine = machine or Machine()
-    if machine.cluster is None:
-        threads = machine.threads or available_threads()
-        yield Resources(_select(machine, threads, machine.memory_gb), threads, machine.memory_gb)
+    if machine is None or machine.cluster is None:
+        yield use_process(machine)
         return
     with _open_workers(machine) as found:
         yield found
-
-
-def _select(machine: Machine, threads: int, memory_gb: float | None) -> SliceKernels:
-    bound_gb = memory_bound_gb(memory_gb)
-    return select_kernels(machine.device, threads, machine.memory_gpu_gb, memory_gb=bound_gb)
 
 
 @contextmanager
@@ -149,7 +117,7 @@ def _open_workers(machine: Machine) -> Iterator[Resources]:
             memory_gb = STATISTICS_SHARE * min(limits)
         patience = 60 * choice.wait_minutes if isinstance(choice, SlurmSettings) else WAIT_SECONDS
         yield Resources(
-            _select(machine, found.threads, memory_gb),
+            choose_kernels(machine, found.threads, memory_gb),
             found.threads,
             memory_gb,
             Dask(client, patience),

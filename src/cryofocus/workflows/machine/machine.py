@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from cryofocus.errors import SettingError
-from cryofocus.kernels.select import select_kernels
 from cryofocus.option import Option
 from cryofocus.settings import Settings
 from cryofocus.workflows.machine.cluster_choice import THIS_PROCESS, parse_cluster
@@ -67,12 +66,3 @@ class Machine(Settings):
     def here(self) -> Machine:
         """The same without other processes."""
         return self.model_copy(update={"cluster": None})
-
-    def require_device(self) -> None:
-        """Refuse a device that is missing, before anything is read.
-
-        Raises:
-            DeviceError: When this machine cannot compute on a GPU.
-            SettingError: For too many threads, or memory of a GPU that is not used.
-        """
-        select_kernels(self.device, self.threads, self.memory_gpu_gb)

@@ -41,9 +41,6 @@ class SubtractSettings:
         float16: Write half the bytes (MRC mode 12).
         datadir: Folder in which image stacks are looked up first.
         seed: Of random half sets, where the table gives none.
-        device: As in `ClassifyRequest`.
-        threads: As in `ClassifyRequest`.
-        memory_gpu_gb: As in `ClassifyRequest`.
     """
 
     map: Path | None = None
@@ -53,9 +50,6 @@ class SubtractSettings:
     float16: bool = False
     datadir: Path | None = None
     seed: int = 1
-    device: str = "cpu"
-    threads: int | None = None
-    memory_gpu_gb: float | None = None
 
     def __post_init__(self) -> None:
         """Check that the options fit together."""

@@ -21,11 +21,12 @@ from cryofocus.data.abilities import SubtractedRows
 from cryofocus.data.mrc_write import write_stack
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import InputError
-from cryofocus.kernels.select import available_threads, select_kernels
 from cryofocus.maths.grids import cut_cube
 from cryofocus.version import __version__
 from cryofocus.workflows.machine.hardware import StageClock
+from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.machine.resources import Resources, use_process
 from cryofocus.workflows.run.log import record_log
 from cryofocus.workflows.run.new_directory import new_directory
 from cryofocus.workflows.run.writing import require_free_space, write_text
@@ -102,18 +103,20 @@ class SubtractedSet:
         return min((before - after) / (before - perfect), 1.0) if before > perfect else 1.0
 
 
-def subtract(
+def subtract(  # noqa: PLR0913  # three paths, what to do with them and by what means
     particles: Path | str,
     keep: Path | str,
     output: Path | str,
     settings: SubtractSettings | None = None,
     *,
+    machine: Machine | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> SubtractedSet:
     """Do what `cryofocus.subtract` says, but for its figure."""
     settings, output, clock = settings or SubtractSettings(), Path(output), StageClock()
-    progress = progress or SilentProgress()
+    progress, machine = progress or SilentProgress(), machine or Machine()
+    resources = use_process(machine)
     KIND.require_usable(output, overwrite=overwrite)
     with clock.stage("reading"):
         inputs = read_subtract_inputs(Path(particles), Path(keep), output, settings)
@@ -121,7 +124,7 @@ def subtract(
     with new_directory(output, KIND, overwrite=overwrite) as folder, record_log(folder / LOG):
         half_set, origin = assign_half_sets(inputs.particles, settings.seed)
         logger.info("%s", origin)
-        subtraction, density = _fit(inputs, half_set, settings, clock, progress)
+        subtraction, density = _fit(inputs, half_set, settings, resources, clock, progress)
         with clock.stage("subtraction"):
             scale = _write_images(folder / STACK, subtraction, inputs, settings, progress)
         with clock.stage("residual power"):
@@ -142,7 +145,7 @@ def subtract(
             tuple(power.outside.tolist()),
         )
         write_text(folder / README, readme_text())
-        record = _describe(inputs, settings, density, result, clock)
+        record = _describe(inputs, settings, density, result, clock) | machine.model_dump()
         sources = {"particles": str(particles), "keep": str(keep)}
         text = yaml.safe_dump(sources | record, sort_keys=False, allow_unicode=True)
         write_text(folder / DESCRIPTION, text)
@@ -153,13 +156,12 @@ def _fit(
     inputs: SubtractInputs,
     half_set: Int8[np.ndarray, " particle"],
     settings: SubtractSettings,
+    resources: Resources,
     clock: StageClock,
     progress: Progress,
 ) -> tuple[Subtraction, Density]:
     """Find the density and bring it onto the grey scale of the images."""
-    threads = settings.threads or available_threads()
-    images = open_images(inputs.particles, threads=threads)
-    kernels = select_kernels(settings.device, settings.threads, settings.memory_gpu_gb)
+    images, kernels = open_images(inputs.particles, threads=resources.threads), resources.kernels
     with clock.stage("maps"), progress.task("half maps", len(images)) as advance:
         density = find_density(images, half_set, inputs, kernels, advance)
     for volume in density.maps:

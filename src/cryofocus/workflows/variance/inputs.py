@@ -34,9 +34,6 @@ class VarianceSettings:
         join_angstrom: Gap across which places that vary together are one region.
         invert: Whether protein is dark in the images; "auto" looks at the density.
         seed: Of everything random.
-        device: As in `ClassifyRequest`.
-        threads: As in `ClassifyRequest`.
-        memory_gpu_gb: As in `ClassifyRequest`.
 
     Raises:
         SettingError: When a number is out of its range.
@@ -53,9 +50,6 @@ class VarianceSettings:
     join_angstrom: float = 40.0
     invert: Literal["auto", "yes", "no"] = "auto"
     seed: int = 1
-    device: str = "cpu"
-    threads: int | None = None
-    memory_gpu_gb: float | None = None
 
     def __post_init__(self) -> None:
         if self.n_dimensions < 1:

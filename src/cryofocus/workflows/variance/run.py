@@ -17,10 +17,11 @@ from cryofocus.inference.deviations.problem import state_problem
 from cryofocus.inference.variability.latent import locate_particles
 from cryofocus.inference.variability.resampling import BootstrapVariance, bootstrap_variance
 from cryofocus.inference.variability.variability import Variability, explore_region
-from cryofocus.kernels.select import available_threads, select_kernels
 from cryofocus.maths.shells import shell_resolution_angstrom
+from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.progress_monitor import ProgressMonitor
+from cryofocus.workflows.machine.resources import Resources, use_process
 from cryofocus.workflows.run.new_directory import DirectoryKind, new_directory
 from cryofocus.workflows.variance.focus_proposal import find_basins, propose_focus
 from cryofocus.workflows.variance.inputs import (
@@ -50,14 +51,16 @@ def variance(
     output: Path | str,
     settings: VarianceSettings | None = None,
     *,
+    machine: Machine | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> VarianceResult:
     """Do what `cryofocus.variance` says, but for its figures and page."""
     settings, output = settings or VarianceSettings(), Path(output)
+    resources = use_process(machine)
     KIND.require_usable(output, overwrite=overwrite)
     inputs = read_variance_inputs(particles, settings)
-    ground = _prepare(inputs, settings, progress or SilentProgress())
+    ground = _prepare(inputs, settings, resources, progress or SilentProgress())
     found = explore_region(ground, settings.n_dimensions, settings.seed)
     proposals = tuple(propose_focus(ground, found, Path(particles), settings))
     bootstrap = _bootstrap(ground, found, settings)
@@ -73,27 +76,27 @@ def variance(
     return result
 
 
-def _prepare(inputs: VarianceInputs, settings: VarianceSettings, progress: Progress) -> Ground:
+def _prepare(
+    inputs: VarianceInputs, settings: VarianceSettings, resources: Resources, progress: Progress
+) -> Ground:
     """Reconstruct the consensus and choose the resolution at which differences are looked for."""
     table = inputs.particles
-    threads = settings.threads or available_threads()
-    kernels = select_kernels(settings.device, settings.threads, settings.memory_gpu_gb)
     half_set, origin = assign_half_sets(table, settings.seed)
     logger.info("%s", origin)
-    images = open_images(table, settings.invert, threads=threads)
+    images = open_images(table, settings.invert, threads=resources.threads)
     monitor = ProgressMonitor(progress)
     with monitor.stage("consensus", len(table)) as advance:
         consensus = estimate_consensus(
             images,
             half_set,
-            kernels,
+            resources.kernels,
             solvent=None if inputs.solvent is None else inputs.solvent.data,
             advance=advance,
         )
     n_shells = choose_shells(consensus, settings.max_resolution_angstrom)
     if settings.max_resolution_angstrom is None:
         n_shells = min(n_shells, BOX_PER_RESOLUTION)
-    return Ground(consensus, inputs.region, half_set, n_shells, kernels, monitor)
+    return Ground(consensus, inputs.region, half_set, n_shells, resources.kernels, monitor)
 
 
 def _bootstrap(
