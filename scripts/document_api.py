@@ -12,9 +12,9 @@ import cryofocus
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "api.md"
 HEAD = """# Python
 
-Every name below is imported from `cryofocus`. Commands are functions of the same name; what a
-command takes as options is a settings object here. The page is written by
-`scripts/document_api.py` and filled from the code when the site is built.
+Every name below is imported from `cryofocus`. Commands are functions of the same name. `classify`
+takes the options of its command as keywords; the others take a settings object. This page is
+written by `scripts/document_api.py` and filled from the code when the site is built.
 """
 ROOMS = {
     "api": "Classification",

@@ -1,9 +1,12 @@
-"""What the command line has to be told of a setting beside its field; loads nothing."""
+"""What the command line has to be told of a setting beside its field; loads nothing else."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+
+COUNT_OR_UNIT = re.compile(r"^n_|_(angstrom|degrees|gb)$")
 
 
 @dataclass(frozen=True)
@@ -34,3 +37,12 @@ class Option:
     is_argument: bool = False
     is_hidden: bool = False
     only: tuple[str, ...] = ()
+
+    def word(self, field: str) -> str:
+        """Return what command line and Python call a field: `cycles` for `--cycles`."""
+        name = self.name or COUNT_OR_UNIT.sub("", field)
+        return name.removeprefix("--").replace("-", "_")
+
+
+PLAIN = Option()
+"""Of a field that says everything itself."""

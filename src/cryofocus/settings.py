@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cryofocus.complaints import explain, suggest
 from cryofocus.errors import SettingError
+from cryofocus.option import PLAIN, Option
 
 MAX_COMPLAINTS = 5
 SECTION = re.compile(r"^Attributes:\n((?: {4}.*\n?|\n)+)", re.MULTILINE)
@@ -50,6 +51,44 @@ class Settings(BaseModel):
             for name, field in cls.model_fields.items()
             if isinstance(field.annotation, type) and issubclass(field.annotation, Settings)
         }
+
+    @classmethod
+    def option(cls, name: str) -> Option:
+        """Return what stands beside the type of a field."""
+        notes = cls.model_fields[name].metadata
+        return next((note for note in notes if isinstance(note, Option)), PLAIN)
+
+    @classmethod
+    def places(cls) -> dict[str, tuple[str, ...]]:
+        """Return which field each word of the command line is for, from the outermost in."""
+        parts, found = cls.parts(), dict[str, tuple[str, ...]]()
+        for name in cls.model_fields:
+            how = cls.option(name)
+            inside = parts[name].places() if name in parts else {how.word(name): ()}
+            found |= {
+                word: (name, *place)
+                for word, place in inside.items()
+                if not (how.only and place) or place[0] in how.only
+            }
+        return found
+
+    @classmethod
+    def sort_words(cls, words: Mapping[str, Any]) -> dict[str, Any]:
+        """Put values given by the words of the command line where the fields are.
+
+        Raises:
+            SettingError: For a word that is none.
+        """
+        places, values = cls.places(), dict[str, Any]()
+        for word, value in words.items():
+            if word not in places:
+                raise SettingError(f"{word}: unknown, {suggest(word, places)}")
+            *parts, name = places[word]
+            inside = values
+            for part in parts:
+                inside = inside.setdefault(part, {})
+            inside[name] = value
+        return values
 
     @classmethod
     def describe(cls) -> dict[str, str]:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
+import typer
 
 import cryofocus
 from cryofocus import Classification, ClassifyRequest, HumanoidSettings
+from cryofocus.api import classification
+from cryofocus.cli.main import app
 from cryofocus.data.volume import read_volume
-from cryofocus.errors import FormatError
+from cryofocus.errors import FormatError, Interrupted, SettingError
 from cryofocus.simulate.phantom import humanoid
 
 SETTINGS = HumanoidSettings(
     particles=160, snr=0.5, first_snr=20.0, box=24, pixel_size_angstrom=17.5, seed=3
 )
+
+SPHERE = (279.6, 209.6, 259.6, 60)
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +40,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Classification:
     """The set in two classes."""
-    request = ClassifyRequest(
-        particles=table,
-        focus=(279.6, 209.6, 259.6, 60),
-        settings=cryofocus.ClassifierSettings(n_classes=2, n_runs=2),
-    )
-    return cryofocus.classify(request, tmp_path_factory.mktemp("run") / "run")
+    output = tmp_path_factory.mktemp("run") / "run"
+    return cryofocus.classify(table, output, focus=SPHERE, classes=2, runs=2, threads=2)
 
 
 def test_arrays_have_a_row_per_particle(run: Classification) -> None:
@@ -116,3 +118,76 @@ def test_open_run_refuses_what_is_no_run(tmp_path: Path, table: Path) -> None:
     unfinished = cryofocus.RunDirectory.create(tmp_path / "begun")
     with pytest.raises(FormatError, match="unfinished"):
         cryofocus.open_run(unfinished.path)
+
+
+def test_every_option_of_the_command_is_a_word() -> None:
+    """`classify` takes every option that the command has, by its name."""
+    command = typer.main.get_command(app).commands["classify"]
+    options = {parameter.name for parameter in command.get_params(typer.Context(command))}
+    own = {"output", "overwrite", "resume", "config", "particles", "help"}
+    assert options - own == ClassifyRequest.places().keys() - {"particles", "tolerance"}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[ClassifyRequest]:
+    """What would have been classified."""
+    requests: list[ClassifyRequest] = []
+
+    def record(request: ClassifyRequest, *_: object, **__: object) -> NoReturn:
+        requests.append(request)
+        raise Interrupted("enough")
+
+    monkeypatch.setattr(classification, "run_classification", record)
+    return requests
+
+
+def test_words_and_request_say_the_same(
+    run: Classification, asked: list[ClassifyRequest], tmp_path: Path
+) -> None:
+    """Options by name, an equal request and a configuration with changes ask for the same."""
+    table, config = Path("a.star"), run.path / "config.yaml"
+    settings = cryofocus.ClassifierSettings(n_classes=2, n_runs=2, max_cycles=9)
+    machine = {"threads": 2, "memory_gb": 4}
+    request = ClassifyRequest(particles=table, focus=SPHERE, settings=settings, machine=machine)
+    words: dict[str, Any] = {"cycles": 9, "memory": 4}
+    for particles, options in (
+        ("a.star", {"focus": SPHERE, "classes": 2, "runs": 2, "threads": 2, **words}),
+        (table, {"config": config, **words}),
+        (request, {}),
+    ):
+        with pytest.raises(Interrupted):
+            cryofocus.classify(particles, tmp_path / "run", **options)
+        assert asked[-1] == request
+
+
+def test_references_say_how_many_classes_there_are(
+    asked: list[ClassifyRequest], tmp_path: Path
+) -> None:
+    """Without a number of classes there is one for each map to start from."""
+    maps = ("a.mrc", "b.mrc", "c.mrc")
+    with pytest.raises(Interrupted):
+        cryofocus.classify("a.star", tmp_path / "run", focus=SPHERE, references=maps)
+    assert asked[0].settings.n_classes == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"clases": 2}, "clases: unknown, did you mean classes\\?"),
+        ({"focus": SPHERE}, "n_classes: missing; give a value"),
+        ({"focus": SPHERE, "classes": 1}, "n_classes: found 1, expected"),
+        ({"classes": 2}, "focus and mask: found neither"),
+    ],
+)
+def test_wrong_options_are_refused(options: dict[str, Any], message: str, tmp_path: Path) -> None:
+    """What cannot be asked for is refused before anything is read or written."""
+    with pytest.raises(SettingError, match=message):
+        cryofocus.classify("a.star", tmp_path / "run", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_request_stands_alone(run: Classification, tmp_path: Path) -> None:
+    """Options beside a request are refused rather than ignored."""
+    request = cryofocus.read_config(run.path / "config.yaml")
+    with pytest.raises(SettingError, match="seed: found beside a request"):
+        cryofocus.classify(request, tmp_path / "run", seed=2)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int
@@ -12,6 +14,7 @@ from jaxtyping import Float32, Int
 from cryofocus.data.formats import open_table
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import Volume, read_volume
+from cryofocus.errors import SettingError
 from cryofocus.report.run.page import write_report
 from cryofocus.report.run.results import ClassSummary, RunResults, read_results
 from cryofocus.workflows.classify.request import ClassifyRequest, read_config
@@ -160,23 +163,26 @@ def open_run(path: Path | str) -> Classification:
 
 
 def classify(
-    request: ClassifyRequest,
+    particles: ClassifyRequest | Path | str | None,
     output: Path | str,
     *,
     overwrite: bool = False,
     resume: bool = False,
     command: str = "cryofocus.classify (Python)",
     progress: Progress | None = None,
+    **options: Any,
 ) -> Classification:
     """Classify particles by what a focus region shows; write the run directory and its page.
 
     Args:
-        request: Input files, region, settings and resources.
+        particles: Particle table; or a request that says everything. None if `config` names it.
         output: Run directory.
         overwrite: Replace the run that is there.
         resume: Finish the run that is there, to the result it would have had uninterrupted.
         command: What the user typed, for command.txt.
         progress: Display; silent by default.
+        **options: Those of the command, such as `focus=(142, 118, 97, 30)`, `classes=2`,
+            `max_resolution=8`, `threads=4` or `config="run/config.yaml"`.
 
     Returns:
         What was found.
@@ -187,7 +193,7 @@ def classify(
         Interrupted: On Ctrl-C, after the state was saved for `resume`.
     """
     run_classification(
-        request,
+        _compose_request(particles, options),
         output,
         overwrite=overwrite,
         resume=resume,
@@ -196,3 +202,23 @@ def classify(
     )
     write_report(Path(output))
     return open_run(output)
+
+
+def _compose_request(
+    particles: ClassifyRequest | Path | str | None, options: Mapping[str, Any]
+) -> ClassifyRequest:
+    """Put together what was given by name, and what a configuration says."""
+    if isinstance(particles, ClassifyRequest):
+        if options:
+            raise SettingError(
+                f"{', '.join(options)}: found beside a request, which says everything. Give the "
+                "particle table and options, or a request alone."
+            )
+        return particles
+    words = {word: value for word, value in options.items() if word != "config"}
+    given = ClassifyRequest.sort_words(words)
+    if particles is not None:
+        given["particles"] = particles
+    if (config := options.get("config")) is not None:
+        return read_config(Path(config), given)
+    return ClassifyRequest(**{"settings": {}, **given})

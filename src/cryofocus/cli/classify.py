@@ -77,12 +77,11 @@ def _complete(
             param_hint="PARTICLES",
         )
     settings = given.setdefault("settings", {})
-    if references := given.get("references"):
-        if len(references) == 1:
-            raise typer.BadParameter(
-                "found 1 map, expected one for each class, at least 2", param_hint="--references"
-            )
-        settings.setdefault("n_classes", len(references))
-    if "n_classes" not in settings:
+    references = given.get("references", ())
+    if len(references) == 1:
+        raise typer.BadParameter(
+            "found 1 map, expected one for each class, at least 2", param_hint="--references"
+        )
+    if not references and "n_classes" not in settings:
         raise typer.BadParameter("missing; give a number of classes", param_hint="--classes")
     return request.settings(**given)

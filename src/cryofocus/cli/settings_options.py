@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from inspect import Parameter, Signature, signature
@@ -11,16 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar, get
 
 import typer
 
-from cryofocus.option import Option
+from cryofocus.option import PLAIN, Option
 
 if TYPE_CHECKING:
     from cryofocus.settings import Settings
 
 Asked = TypeVar("Asked")
 
-COUNT_OR_UNIT = re.compile(r"^n_|_(angstrom|degrees|gb)$")
 CONTEXT = "context"
-PLAIN = Option()
 
 
 @dataclass(frozen=True)
@@ -61,12 +58,12 @@ class _Value:
         """How the command line calls it."""
         if self.how.is_argument:
             return self.how.metavar or self.place[-1].upper()
-        return self.how.name or option_of(COUNT_OR_UNIT.sub("", self.place[-1]))
+        return option_of(self.how.word(self.place[-1]))
 
     @property
     def key(self) -> str:
         """Name of the parameter."""
-        return self.place[-1] if self.how.is_argument else self.option[2:].replace("-", "_")
+        return self.place[-1] if self.how.is_argument else self.how.word(self.place[-1])
 
     @property
     def is_one_text(self) -> bool:
@@ -171,7 +168,7 @@ def _fields_of(
     parts = settings.parts()
     for name, text in settings.describe().items():
         found = settings.model_fields[name]
-        how = next((note for note in found.metadata if isinstance(note, Option)), PLAIN)
+        how = settings.option(name)
         if how.is_hidden or (within.only and name not in within.only):
             continue
         if name in parts:

@@ -79,6 +79,17 @@ class ClassifyRequest(TableSource):
         others = {name: value for name, value in values.items() if name not in machine}
         return others | {"machine": machine}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_many_classes_as_references(cls, values: object) -> object:
+        """Let maps to start from say how many classes there are, where nobody does."""
+        match values:
+            case {"references": [_, _, *_] as maps, "settings": dict(settings), **others}:
+                settings = {"n_classes": len(maps), **settings}
+                return {**others, "references": maps, "settings": settings}
+            case _:
+                return values
+
     @model_validator(mode="after")
     def _one_region(self) -> ClassifyRequest:
         """Require a sphere or a mask, not both; and no region where there is no focus."""
