@@ -96,6 +96,7 @@ def test_report_is_written_when_it_is_missing(run: Classification) -> None:
     """`classify` writes the page; asked for it, a run writes it again if it is gone."""
     page = run.path / "report.html"
     assert page.is_file()
+    assert cryofocus.write_report(str(run.path)) == page
     page.unlink()
     assert run.report == page
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")

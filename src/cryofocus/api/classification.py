@@ -200,7 +200,7 @@ def classify(
         command=command,
         progress=progress,
     )
-    write_report(Path(output))
+    write_report(output)
     return open_run(output)
 
 

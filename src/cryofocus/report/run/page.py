@@ -18,7 +18,7 @@ from cryofocus.report.run.results import RunResults, read_results
 from cryofocus.workflows.run.directory import RunDirectory
 
 
-def write_report(run_directory: Path) -> Path:
+def write_report(run_directory: Path | str) -> Path:
     """Write report.html and view.cxc of a finished run.
 
     Reads the run directory and nothing else, so that it can be repeated at any time.
@@ -34,7 +34,7 @@ def write_report(run_directory: Path) -> Path:
             damaged.
         OutputError: When the page cannot be written.
     """
-    directory = RunDirectory.open(run_directory)
+    directory = RunDirectory.open(Path(run_directory))
     results = read_results(directory)
     directory.write_text(directory.view, chimerax_script(results))
     directory.write_text(directory.report, render_page(results))
