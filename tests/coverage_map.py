@@ -107,6 +107,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "report/run/test_page": (
         *("report/run/contents", "report/run/map_figures", "report/run/map_sections"),
     ),
+    "report/run/test_results": ("workflows/classify/tables", "workflows/run/reading"),
     "report/run/test_words": ("report/run/tables",),
     "report/test_figures": ("report/drawing/style", "report/run/charts"),
     "report/test_subtraction_figure": ("report/analyses/subtraction",),
@@ -125,6 +126,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     ),
     "workflows/machine/test_cluster": ("workflows/machine/machine",),
     "workflows/machine/test_progress": ("workflows/machine/hardware", "workflows/run/log"),
+    "workflows/run/test_job": ("workflows/run/record",),
     "workflows/run/test_directory": ("workflows/run/files", "workflows/run/lock"),
     "workflows/run/test_writing": ("data/atomic",),
     "workflows/simulate/test_humanoid": ("workflows/simulate/images", "workflows/simulate/tables"),
@@ -145,12 +147,12 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     ),
     "workflows/test_new_format": ("data/particle_format",),
     "workflows/test_placed_masks": ("data/markers",),
-    "workflows/test_select": ("workflows/classify/images", "workflows/run/posteriors"),
+    "workflows/test_select": ("workflows/classify/images",),
     "workflows/variance/test_run": (
         *("inference/variability/variability", "workflows/machine/progress_monitor"),
         *("workflows/variance/focus_proposal", "workflows/variance/inputs"),
         *("workflows/variance/maps", "workflows/variance/outputs", "workflows/variance/peaks"),
-        "workflows/variance/result",
+        *("workflows/variance/result", "workflows/variance/tables"),
     ),
 }
 """Test files, and the modules each of them tests besides the one it is named after."""

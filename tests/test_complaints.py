@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from cryofocus.complaints import explain, first_fault, suggest
 from cryofocus.errors import FormatError
-from cryofocus.workflows.covary.record import RECORD, read_record
+from cryofocus.workflows.covary.record import RECORD, CovaryRecord
 
 
 class Lunch(BaseModel):
@@ -69,5 +69,5 @@ def test_a_record_of_covariances_that_is_damaged(
     if text is not None:
         (tmp_path / RECORD).write_text(text)
     with pytest.raises(FormatError, match=rf"missing or damaged \({fault}.*\)\. Give") as raised:
-        read_record(tmp_path)
+        CovaryRecord.read(tmp_path / RECORD)
     assert "\n" not in str(raised.value)

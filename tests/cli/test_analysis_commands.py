@@ -120,6 +120,6 @@ def test_a_damaged_analysis_is_named(analysed: Path, tmp_path: Path) -> None:
     """The message names the directory and the command that makes it again."""
     copied = Path(shutil.copytree(analysed, tmp_path / "RUN"))
     (copied / "variability" / "regions.csv").unlink()
-    message = r"variability: missing or damaged files .* Measure it again with cryofocus variance"
+    message = r"variability/.*: missing or damaged .* Measure it again with cryofocus variance"
     with pytest.raises(FormatError, match=message):
         list(find_analyses(copied))

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cryofocus.data.star.document import write_star
 from cryofocus.data.volume import write_volume
+from cryofocus.workflows.classify.tables import ClassSummary, CycleRow, fsc_block
+from cryofocus.workflows.fsc_table import write_fsc
 from cryofocus.workflows.run import job
 from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.writing import write_array, write_text
 
 BOX = 32
 VOXEL_ANGSTROM = 4.0
@@ -72,51 +74,44 @@ def write_tables(directory: RunDirectory, plan: RunPlan, rng: np.random.Generato
     logits = rng.standard_normal((plan.n_particles, plan.n_classes))
     logits[np.arange(plan.n_particles), labels] += plan.certainty
     posteriors = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    directory.write_array(directory.posteriors, posteriors.astype(np.float32))
+    write_array(directory.posteriors, posteriors.astype(np.float32))
     hard = np.bincount(posteriors.argmax(axis=1), minlength=plan.n_classes)
-    numbers = np.arange(1, plan.n_classes + 1)
-    directory.write_table(
+    ClassSummary.write(
         directory.classes,
-        {
-            "class": numbers,
-            "particles": hard,
-            "weight": posteriors.mean(axis=0),
-            "resolution_angstrom": 9.0 + 0.6 * numbers,
-            "mean_posterior": [float(posteriors.max(axis=1).mean())] * plan.n_classes,
-            "fraction_of_run_spread": [0.012] * plan.n_classes
-            if plan.n_runs > 1
-            else [""] * plan.n_classes,
-        },
+        [
+            ClassSummary(
+                class_number=k + 1,
+                n_particles=hard[k],
+                weight=weight,
+                resolution_angstrom=9.6 + 0.6 * k,
+                mean_posterior=posteriors.max(axis=1).mean(),
+                run_spread=0.012 if plan.n_runs > 1 else None,
+            )
+            for k, weight in enumerate(posteriors.mean(axis=0))
+        ],
     )
     shell = np.arange(BOX // 2 + 1)
-    frequency = shell / (BOX * VOXEL_ANGSTROM)
-    write_star(
-        directory.fsc,
-        {
-            f"class_{number:03d}": {
-                "rlnSpectralIndex": shell,
-                "rlnResolution": frequency,
-                "rlnAngstromResolution": np.divide(
-                    1, frequency, where=shell > 0, out=shell + 999.0
-                ),
-                "rlnFourierShellCorrelation": 1 / (1 + np.exp((shell - 13 + number) / 0.8)),
-            }
-            for number in numbers
-        },
-    )
-    cycles = np.tile(np.arange(1, 16), plan.n_runs)
-    runs = np.repeat(np.arange(1, plan.n_runs + 1), 15)
-    directory.write_table(
+    curves = {
+        fsc_block(number): 1 / (1 + np.exp((shell - 13 + number) / 0.8))
+        for number in range(1, plan.n_classes + 1)
+    }
+    write_fsc(directory.fsc, curves, BOX, VOXEL_ANGSTROM)
+    CycleRow.write(
         directory.convergence,
-        {
-            "run": runs,
-            "cycle": cycles,
-            "log_likelihood": -5000.0 - 40 * runs - 900 * np.exp(-cycles / 2.5),
-            "posterior_change": 0.3 * np.exp(-cycles / (1.5 + 0.3 * runs)),
-        },
+        [
+            CycleRow(
+                run=run,
+                cycle=cycle,
+                log_likelihood=-5000.0 - 40 * run - 900 * np.exp(-cycle / 2.5),
+                posterior_change=0.3 * np.exp(-cycle / (1.5 + 0.3 * run)),
+                weight=tuple(shares / shares.sum()),
+            )
+            for run in range(1, plan.n_runs + 1)
+            for cycle in range(1, 16)
+        ],
     )
     agreeing = rng.choice(plan.n_runs, size=plan.n_particles, p=_skewed(plan.n_runs)) + 1
-    directory.write_array(directory.agreement, (agreeing / plan.n_runs).astype(np.float32))
+    write_array(directory.agreement, (agreeing / plan.n_runs).astype(np.float32))
 
 
 def _skewed(n_runs: int) -> np.ndarray:
@@ -204,9 +199,9 @@ def build_run(tmp_path: Path) -> Callable[..., RunDirectory]:
         write_maps(directory, plan.n_classes, rng)
         write_tables(directory, plan, rng)
         record = make_record(plan)
-        directory.write_text(directory.command, record.command + "\n")
-        directory.write_text(directory.config, plan.settings or SETTINGS.format(plan.n_classes))
-        directory.write_text(directory.log, "2026-01-02 10:20:30Z  INFO    started\n")
+        write_text(directory.command, record.command + "\n")
+        write_text(directory.config, plan.settings or SETTINGS.format(plan.n_classes))
+        write_text(directory.log, "2026-01-02 10:20:30Z  INFO    started\n")
         directory.write_job(record)
         for name in plan.left_out:
             (directory.path / name).unlink()

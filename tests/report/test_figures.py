@@ -100,9 +100,3 @@ def test_convergence_ends_at_the_best_log_likelihood(build_run: Build) -> None:
     ends = [float(np.asarray(line.get_ydata())[-1]) for line in lines]
     assert ends[0] == pytest.approx(0.0, abs=0.01)
     assert ends[2] - ends[0] == pytest.approx(-80 / 600)
-
-
-@pytest.mark.parametrize(("resolution", "text"), [(8.04, "8.0 Å"), (float("inf"), "–")])
-def test_resolution_is_said_or_left_out(resolution: float, text: str) -> None:
-    """A class whose half maps never agree has a dash for its resolution."""
-    assert charts.say_angstrom(resolution) == text

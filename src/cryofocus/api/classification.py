@@ -16,9 +16,10 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import Volume, read_volume
 from cryofocus.errors import SettingError
 from cryofocus.report.run.page import write_report
-from cryofocus.report.run.results import ClassSummary, RunResults, read_results
+from cryofocus.report.run.results import RunResults, read_results
 from cryofocus.workflows.classify.request import ClassifyRequest, read_config
 from cryofocus.workflows.classify.run import classify as run_classification
+from cryofocus.workflows.classify.tables import ClassSummary
 from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import Finding, JobRecord

@@ -16,14 +16,37 @@ from cryofocus.data.grid_map import GridMap
 from cryofocus.maps.difference import Halves, merge_maxima, subtract_map
 from cryofocus.workflows.diffmap import DiffmapSettings, WrittenDifference, write_difference
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
-from cryofocus.workflows.run import writing as atomic
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.new_directory import DirectoryKind, new_directory
-from cryofocus.workflows.run.posteriors import read_posteriors
+from cryofocus.workflows.run.tables import Row
 
 Against = Literal["consensus", "pairs"]
 TABLE, MERGED = "differences.csv", "merged.mrc"
 KIND = DirectoryKind("set of difference maps", TABLE)
+
+
+class DifferenceRow(Row):
+    """One difference map of a run: a row of differences.csv.
+
+    Attributes:
+        map: Its file.
+        resolution_angstrom: Of the difference.
+        peak_density: At its highest peak.
+        peak_significance: The same in standard errors; None without half maps.
+        peak_x_angstrom: Place of the peak in the map's frame, with y and z.
+        volume_cubic_angstrom: Of what is significant.
+    """
+
+    remedy = "Make them again with cryofocus diffmap."
+
+    map: str
+    resolution_angstrom: float
+    peak_density: float
+    peak_significance: float | None
+    peak_x_angstrom: float
+    peak_y_angstrom: float
+    peak_z_angstrom: float
+    volume_cubic_angstrom: float
 
 
 @dataclass(frozen=True)
@@ -60,7 +83,7 @@ def diffmap_run(
     KIND.require_usable(output, overwrite=overwrite)
     grid = GridMap.read(directory.consensus)
     mask = None if settings.mask is None else grid.read_mask(settings.mask)
-    weights = read_posteriors(directory, (job.n_particles, job.n_classes)).mean(axis=0)
+    weights = directory.read_posteriors(job.n_particles).astype(np.float64).mean(axis=0)
     pairs = _pairs(directory, grid, against, weights)
     n_pairs = job.n_classes * (1 if against == "consensus" else job.n_classes - 1)
     written, merged = [], np.zeros_like(grid.data)
@@ -78,29 +101,24 @@ def diffmap_run(
             merged = merge_maxima((merged, difference.data))
             advance()
         grid.write(folder / MERGED, merged)
-        atomic.write_table(folder / TABLE, difference_table(written))
+        DifferenceRow.write(folder / TABLE, [_row(entry) for entry in written])
     return RunDifferences(
         tuple(entry.moved_to(output) for entry in written), output / TABLE, output / MERGED
     )
 
 
-def difference_table(written: list[WrittenDifference]) -> dict[str, list[atomic.Cell]]:
-    """Return the columns of differences.csv, one row a difference map of a run."""
-    return {
-        "map": [entry.path.name for entry in written],
-        "resolution_angstrom": [entry.resolution_angstrom for entry in written],
-        "peak_density": [entry.peak.density for entry in written],
-        "peak_significance": [_or_empty(entry.peak.significance) for entry in written],
-        **{
-            f"peak_{axis}_angstrom": [entry.peak_angstrom[i] for entry in written]
-            for i, axis in enumerate("xyz")
-        },
-        "volume_cubic_angstrom": [entry.peak.volume_cubic_angstrom for entry in written],
-    }
-
-
-def _or_empty(value: float | None) -> atomic.Cell:
-    return "" if value is None else value
+def _row(entry: WrittenDifference) -> DifferenceRow:
+    x, y, z = entry.peak_angstrom
+    return DifferenceRow(
+        map=entry.path.name,
+        resolution_angstrom=entry.resolution_angstrom,
+        peak_density=entry.peak.density,
+        peak_significance=entry.peak.significance,
+        peak_x_angstrom=x,
+        peak_y_angstrom=y,
+        peak_z_angstrom=z,
+        volume_cubic_angstrom=entry.peak.volume_cubic_angstrom,
+    )
 
 
 def _pairs(

@@ -9,7 +9,7 @@ import numpy as np
 
 from cryofocus.arrays import Volume
 from cryofocus.data.grid_map import GridMap
-from cryofocus.data.star.document import write_star
+from cryofocus.data.star.document import StarDocument, write_star
 from cryofocus.errors import InputError, SettingError
 from cryofocus.maps.directional import DirectionalFsc, directional_fsc, sphericity
 from cryofocus.maps.local_resolution import (
@@ -24,12 +24,15 @@ from cryofocus.maths.sampling import hemisphere_directions
 from cryofocus.maths.shells import FSC_LIMIT, crossing_shell, shell_resolution_angstrom
 from cryofocus.workflows.fsc_table import shell_columns
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
-from cryofocus.workflows.run import writing as atomic
 from cryofocus.workflows.run.new_directory import DirectoryKind, new_directory
+from cryofocus.workflows.run.reading import explain_damage
+from cryofocus.workflows.run.tables import Row
 
 FSC_HALF = 0.5
 N_DIRECTIONS = 500
 CURVES, DIRECTIONS = "fsc.star", "directional.csv"
+FINAL_RESOLUTION = "rlnFinalResolution"
+MEASURE_AGAIN = "Measure it again with cryofocus fsc."
 KIND = DirectoryKind("result of cryofocus fsc", CURVES)
 LOCAL, FILTERED = "local_resolution.mrc", "locally_filtered.mrc"
 
@@ -123,6 +126,31 @@ def fsc(
         return _measure_more(result, maps, folder, settings, progress or SilentProgress())
 
 
+class DirectionRow(Row):
+    """Resolution along a unit vector, at FSC 0.143 and 0.5: a row of directional.csv."""
+
+    remedy = MEASURE_AGAIN
+
+    x: float
+    y: float
+    z: float
+    resolution_angstrom: float
+    resolution_half_angstrom: float
+
+
+def read_resolution(folder: Path) -> float:
+    """Read the resolution in Å at FSC 0.143 of a directory that `fsc` wrote.
+
+    Raises:
+        FormatError: When fsc.star is missing or damaged.
+    """
+    path = folder / CURVES
+    with explain_damage(path, MEASURE_AGAIN):
+        document = StarDocument.read(path)
+        general = document.numbers(document.block("general"), (FINAL_RESOLUTION,))
+        return float(general[FINAL_RESOLUTION][0])
+
+
 @dataclass(frozen=True, eq=False)
 class _HalfMaps:
     """Two half maps and the mask, on one grid."""
@@ -154,7 +182,7 @@ def _measure_more(
     """Measure and write what was asked for beyond the curves."""
     if settings.directional:
         directional = _measure_directions(maps, progress)
-        atomic.write_table(folder / DIRECTIONS, _directional_table(maps, directional))
+        DirectionRow.write(folder / DIRECTIONS, _direction_rows(maps, directional))
         result = replace(
             result, directional=directional, anisotropy=_describe_anisotropy(maps, directional)
         )
@@ -180,14 +208,17 @@ def _describe_anisotropy(maps: _HalfMaps, directional: DirectionalFsc) -> Anisot
     )
 
 
-def _directional_table(maps: _HalfMaps, directional: DirectionalFsc) -> dict[str, np.ndarray]:
-    """Return the columns of directional.csv, one row a direction."""
+def _direction_rows(maps: _HalfMaps, directional: DirectionalFsc) -> list[DirectionRow]:
     extent = maps.first.box * maps.first.voxel_size_angstrom
-    return {
-        **dict(zip("xyz", directional.direction.T, strict=True)),
-        "resolution_angstrom": extent / directional.crossings(FSC_LIMIT),
-        "resolution_half_angstrom": extent / directional.crossings(FSC_HALF),
-    }
+    return [
+        DirectionRow(x=x, y=y, z=z, resolution_angstrom=usual, resolution_half_angstrom=half)
+        for (x, y, z), usual, half in zip(
+            directional.direction,
+            extent / directional.crossings(FSC_LIMIT),
+            extent / directional.crossings(FSC_HALF),
+            strict=True,
+        )
+    ]
 
 
 def _window(result: FscResult, window_angstrom: float | None) -> int:
@@ -236,7 +267,7 @@ def _star_blocks(
         table["rlnFourierShellCorrelationMaskedMaps"] = curves.masked
         table["rlnCorrectedFourierShellCorrelationPhaseRandomizedMaskedMaps"] = curves.randomised
     general: dict[str, np.ndarray | list[str] | list[float]] = {
-        "rlnFinalResolution": [result.resolution_angstrom],
+        FINAL_RESOLUTION: [result.resolution_angstrom],
         "rlnUnfilteredMapHalf1": [str(maps.first.path)],
         "rlnUnfilteredMapHalf2": [str(maps.second.path)],
     }

@@ -11,10 +11,9 @@ from cryofocus.consensus.consensus import estimate_consensus
 from cryofocus.consensus.preparation import assign_half_sets, open_images
 from cryofocus.data.particle_table import Supplement
 from cryofocus.data.particles import ParticleSet
-from cryofocus.data.star.document import write_star
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import OutputError, SettingError
-from cryofocus.workflows.classify.outputs import fsc_columns, map_resolution_angstrom
+from cryofocus.workflows.fsc_table import fsc_resolution_angstrom, write_fsc
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.resources import use_process
@@ -95,8 +94,8 @@ def reconstruct(
     write_volume(result.path, estimate.full, table.pixel_size_angstrom)
     for path, half in zip(result.halves, estimate.halves, strict=True):
         write_volume(path, half, table.pixel_size_angstrom)
-    write_star(result.fsc, {"fsc": fsc_columns(estimate.fsc, *grid)})
-    resolution = map_resolution_angstrom(estimate, table.pixel_size_angstrom)
+    write_fsc(result.fsc, {"fsc": estimate.fsc}, *grid)
+    resolution = fsc_resolution_angstrom(estimate.fsc, *grid)
     return ReconstructedMap(result.path, result.halves, result.fsc, resolution)
 
 

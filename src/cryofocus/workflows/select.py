@@ -13,7 +13,6 @@ from cryofocus.errors import OutputError, SettingError
 from cryofocus.workflows.classify.images import note_images_of_run
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.new_names import require_format_of
-from cryofocus.workflows.run.posteriors import read_posteriors
 
 
 def select(
@@ -56,7 +55,7 @@ def select(
         )
     table = open_table(directory.particles)
     require_format_of(table, output)
-    posteriors = read_posteriors(directory, (table.n_rows, job.n_classes))
+    posteriors = directory.read_posteriors(table.n_rows).astype(np.float64)
     rows = np.flatnonzero(_is_kept(posteriors, chosen, min_posterior))
     if len(rows) == 0:
         raise SettingError(

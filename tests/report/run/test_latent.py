@@ -58,5 +58,5 @@ def test_damaged_coordinates_are_named(build_run: Build) -> None:
     """A file that is no array is named with what to do."""
     directory = build_run()
     write_latent(directory, "a", (600, 2)).write_bytes(b"nonsense")
-    with pytest.raises(FormatError, match=r"a/latent\.npy: damaged .*Measure it again"):
+    with pytest.raises(FormatError, match=r"a/latent\.npy: missing or damaged .*Measure it again"):
         read_latent(read_results(directory))

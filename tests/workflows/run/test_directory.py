@@ -15,11 +15,13 @@ import pytest
 from cryofocus.errors import FormatError, OutputError, SettingError
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.files import RUN_FILES, is_run_file
+from cryofocus.workflows.run.writing import write_text
 
 HOLD_LOCK = """
 import sys, time
 from pathlib import Path
 from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.writing import write_text
 with RunDirectory(Path(sys.argv[1])).locked():
     print("held", flush=True)
     time.sleep(60)
@@ -37,7 +39,7 @@ def test_new_directory_explains_itself(tmp_path: Path) -> None:
 def test_existing_run_is_refused_with_the_ways_out(tmp_path: Path) -> None:
     """An existing run is left alone and the message names both options."""
     directory = RunDirectory.create(tmp_path / "RUN")
-    directory.write_text(directory.command, "cryofocus classify")
+    write_text(directory.command, "cryofocus classify")
     with pytest.raises(OutputError) as failure:
         RunDirectory.create(tmp_path / "RUN")
     assert str(failure.value) == (
@@ -76,7 +78,7 @@ def test_overwrite_deletes_our_files_and_keeps_foreign_ones(tmp_path: Path) -> N
 def test_resume_keeps_everything(tmp_path: Path) -> None:
     """Resuming deletes half-written files only, and where nothing is it starts a new run."""
     directory = RunDirectory.create(tmp_path / "RUN", resume=True)
-    directory.write_text(directory.log, "history")
+    write_text(directory.log, "history")
     half_written = directory.path / ".checkpoint.npz.4711.partial"
     half_written.write_bytes(b"half")
     RunDirectory.create(directory.path, resume=True)

@@ -63,7 +63,7 @@ def write_covary_report(folder: Path | str) -> Path:
         OutputError: Disk full, no permission.
     """
     folder = Path(folder)
-    record = files.read_record(folder)
+    record = CovaryRecord.read(folder / files.RECORD)
     write_text(folder / files.REPORT, render_page(record, folder))
     with style.drawing():
         figure = covary_figures.draw_matrices(record)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +10,11 @@ from jaxtyping import Float32
 from matplotlib.figure import Figure
 
 from cryofocus.data.volume import read_volume
-from cryofocus.errors import CryofocusError, FormatError
+from cryofocus.formatting import format_count
 from cryofocus.report.analyses.page import Analysis, Picture, Table, present_files
 from cryofocus.report.drawing import style
 from cryofocus.workflows.diffmap import significance_path
-from cryofocus.workflows.diffmap_run import MERGED, TABLE
+from cryofocus.workflows.diffmap_run import MERGED, TABLE, DifferenceRow
 
 FIGURE = "differences.png"
 DOTS_PER_INCH = 120
@@ -43,7 +43,7 @@ def write_difference_figure(folder: Path) -> Path:
 
 def draw_differences(folder: Path) -> Figure:
     """Draw the strongest difference along every line of sight, a row a difference map."""
-    names = [row["map"] for row in _read_rows(folder)][:MOST_ROWS]
+    names = [row.map for row in DifferenceRow.read(folder / TABLE)][:MOST_ROWS]
     figure = style.new_figure(ROW_INCHES * len(names), gap=0.03)
     panels = figure.subplots(len(names), len(VIEWS), squeeze=False)
     image = None
@@ -79,54 +79,45 @@ def read_differences(folder: Path) -> Analysis:
     Raises:
         FormatError: When a file is missing or damaged.
     """
-    try:
-        rows = _read_rows(folder)
-        sure = [row for row in rows if float(row["volume_cubic_angstrom"]) > 0]
-        figure = folder / FIGURE
-        note = "The strongest difference along every line of sight, in standard errors."
-        return Analysis(
-            folder=folder,
-            title="Differences of class maps",
-            headline=f"{len(sure)} of {len(rows)} difference maps are significant somewhere",
-            verdict=_verdict(rows),
-            pictures=(Picture.from_png(figure, "Significance of every difference", note),)
-            if figure.is_file()
-            else (),
-            table=_table(rows),
-            files=present_files(folder, FILES),
-        )
-    except (OSError, ValueError, KeyError, CryofocusError) as error:
-        raise FormatError(
-            f"{folder}: missing or damaged files ({error}). Make them again with cryofocus "
-            "diffmap."
-        ) from error
-
-
-def _verdict(rows: list[dict[str, str]]) -> str:
-    strongest_row = max(rows, key=lambda row: float(row["peak_significance"] or 0))
-    place = ", ".join(f"{float(strongest_row[f'peak_{axis}_angstrom']):.0f}" for axis in "xyz")
-    return (
-        f"The strongest, {float(strongest_row['peak_significance'] or 0):.0f} standard errors, is "
-        f"at {place} Å in {strongest_row['map']}."
+    rows, figure = DifferenceRow.read(folder / TABLE), folder / FIGURE
+    n_sure = sum(row.volume_cubic_angstrom > 0 for row in rows)
+    note = "The strongest difference along every line of sight, in standard errors."
+    return Analysis(
+        folder=folder,
+        title="Differences of class maps",
+        headline=f"{n_sure} of {len(rows)} difference maps are significant somewhere",
+        verdict=_verdict(rows),
+        pictures=(Picture.from_png(figure, "Significance of every difference", note),)
+        if figure.is_file()
+        else (),
+        table=_table(rows),
+        files=present_files(folder, FILES),
     )
 
 
-def _table(rows: list[dict[str, str]]) -> Table:
+def _verdict(rows: Sequence[DifferenceRow]) -> str:
+    highest = max(rows, key=lambda row: row.peak_significance or 0.0)
+    return (
+        f"The strongest, {highest.peak_significance or 0.0:.0f} standard errors, is at "
+        f"{_place(highest)} Å in {highest.map}."
+    )
+
+
+def _table(rows: Sequence[DifferenceRow]) -> Table:
     header = ("Map", "Peak / error", "At x, y, z (Å)", "Significant volume (Å³)")
     return Table(
         header,
         tuple(
             (
-                row["map"],
-                f"{float(row['peak_significance'] or 0):.1f}",
-                ", ".join(f"{float(row[f'peak_{axis}_angstrom']):.0f}" for axis in "xyz"),
-                f"{float(row['volume_cubic_angstrom']):,.0f}",
+                row.map,
+                f"{row.peak_significance or 0.0:.1f}",
+                _place(row),
+                format_count(round(row.volume_cubic_angstrom)),
             )
             for row in rows
         ),
     )
 
 
-def _read_rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / TABLE).open(encoding="utf-8", newline="") as handle:
-        return list(csv.DictReader(handle))
+def _place(row: DifferenceRow) -> str:
+    return f"{row.peak_x_angstrom:.0f}, {row.peak_y_angstrom:.0f}, {row.peak_z_angstrom:.0f}"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from cryofocus.errors import FormatError
 from cryofocus.formatting import format_angstrom, format_count, format_percent
 from cryofocus.report.analyses.page import Analysis, Picture, Table, present_files
 from cryofocus.report.analyses.variance_figures import LATENT_FIGURE, VARIANCE_FIGURE
 from cryofocus.workflows.variance.result import PEAKS, REGIONS, SUMMARY
+from cryofocus.workflows.variance.tables import SPHERE, PeakRow, RegionRow, VarianceSummary
 
 FILES = (
     ("variance.mrc", "variance of the density over the particles, noise removed"),
@@ -31,44 +29,37 @@ def read_variance(folder: Path) -> Analysis:
     Raises:
         FormatError: When a file of it is missing or damaged.
     """
-    try:
-        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-        regions, peaks = (_read_rows(folder / name) for name in (REGIONS, PEAKS))
-        return Analysis(
-            folder=folder,
-            title="Where particles differ",
-            headline=_headline(summary),
-            verdict=_verdict(summary, peaks),
-            pictures=tuple(_pictures(folder)),
-            table=_table(regions) if regions else None,
-            files=present_files(folder, FILES),
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise FormatError(
-            f"{folder}: missing or damaged files ({error}). Measure it again with cryofocus "
-            "variance."
-        ) from error
+    summary = VarianceSummary.read(folder / SUMMARY)
+    regions, peaks = RegionRow.read(folder / REGIONS), PeakRow.read(folder / PEAKS)
+    return Analysis(
+        folder=folder,
+        title="Where particles differ",
+        headline=_headline(summary.axes),
+        verdict=_verdict(summary, peaks),
+        pictures=_pictures(folder),
+        table=_table(regions) if regions else None,
+        files=present_files(folder, FILES),
+    )
 
 
-def _headline(summary: dict[str, Any]) -> str:
-    n_axes = summary["axes"]
+def _headline(n_axes: int) -> str:
     if n_axes == 0:
         return "Nothing was found to vary"
     return f"{n_axes} ax{'e' if n_axes > 1 else 'i'}s of variation"
 
 
-def _verdict(summary: dict[str, Any], peaks: list[dict[str, str]]) -> str:
+def _verdict(summary: VarianceSummary, peaks: Sequence[PeakRow]) -> str:
     told = (
-        f"Over {format_count(summary['particles'])} particles, at "
-        f"{format_angstrom(summary['resolution_angstrom'])}."
+        f"Over {format_count(summary.particles)} particles, at "
+        f"{format_angstrom(summary.resolution_angstrom)}."
     )
-    if summary["axes"] == 0:
+    if summary.axes == 0:
         return f"{told} No axis was confirmed by the half set that had no part in finding it."
-    told += f" Variance maps of the half sets correlate by {summary['half_set_correlation']:.2f}."
+    told += f" Variance maps of the half sets correlate by {summary.half_set_correlation:.2f}."
     distances = [
-        float(row["bootstrap_distance_angstrom"])
+        row.bootstrap_distance_angstrom
         for row in peaks
-        if row.get("bootstrap_distance_angstrom")
+        if row.bootstrap_distance_angstrom is not None
     ]
     if distances:
         told += (
@@ -78,7 +69,7 @@ def _verdict(summary: dict[str, Any], peaks: list[dict[str, str]]) -> str:
     return told
 
 
-def _pictures(folder: Path) -> list[Picture]:
+def _pictures(folder: Path) -> tuple[Picture, ...]:
     shown = (
         (
             VARIANCE_FIGURE,
@@ -94,29 +85,22 @@ def _pictures(folder: Path) -> list[Picture]:
             "states, one smear is motion.",
         ),
     )
-    return [
+    return tuple(
         Picture.from_png(folder / name, alternative, note)
         for name, alternative, note in shown
         if (folder / name).is_file()
-    ]
+    )
 
 
-def _table(regions: list[dict[str, str]]) -> Table:
+def _table(regions: Sequence[RegionRow]) -> Table:
     rows = tuple(
         (
-            row["region"],
-            ",".join(
-                f"{float(row[f'{name}_angstrom']):.1f}" for name in ("x", "y", "z", "radius")
-            ),
-            format_percent(float(row["variance_share"])),
-            row["states_text"],
-            row["command"],
+            str(row.region),
+            ",".join(f"{getattr(row, name):.1f}" for name in SPHERE),
+            format_percent(row.variance_share),
+            row.states_text,
+            row.command,
         )
         for row in regions
     )
     return Table(("Region", "Sphere X,Y,Z,R (Å)", "Of variance", "States", "Command"), rows)
-
-
-def _read_rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as handle:
-        return list(csv.DictReader(handle))

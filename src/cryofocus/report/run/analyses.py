@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from cryofocus.data.star.document import StarDocument
 from cryofocus.formatting import format_angstrom
 from cryofocus.report.analyses import covary
 from cryofocus.report.analyses.differences import read_differences
@@ -49,7 +48,7 @@ def find_analyses(run: Path) -> Iterator[Analysis]:
 
 def read_covariance(folder: Path) -> Analysis:
     """Read a result of `covary` for the page of a run; it has a page of its own."""
-    record = covary_files.read_record(folder)
+    record = covary_files.CovaryRecord.read(folder / covary_files.RECORD)
     figure = folder / covary_files.FIGURE
     note = "Grey fields with a question mark are undetermined: a region does not vary."
     return Analysis(
@@ -69,9 +68,6 @@ def read_resolution(folder: Path) -> Analysis:
     Raises:
         FormatError: When fsc.star is damaged.
     """
-    document = StarDocument.read(folder / fsc.CURVES)
-    general = document.numbers(document.block("general"), ("rlnFinalResolution",))
-    resolution = float(general["rlnFinalResolution"][0])
     shown = (
         (FSC_FIGURE, "Fourier shell correlation of the half maps", "Circles: FSC 0.143 and 0.5."),
         (
@@ -83,7 +79,7 @@ def read_resolution(folder: Path) -> Analysis:
     return Analysis(
         folder=folder,
         title="Resolution",
-        headline=f"{format_angstrom(resolution)} at FSC 0.143",
+        headline=f"{format_angstrom(fsc.read_resolution(folder))} at FSC 0.143",
         verdict="From the half maps, with the effect of the mask taken out where there is one.",
         pictures=tuple(
             Picture.from_png(folder / name, alternative, note)

@@ -73,9 +73,9 @@ def draw_fsc(results: RunResults) -> Figure:
         panel.plot(
             curve.spatial_frequency,
             curve.fsc,
-            color=style.class_colour(curve.class_number),
-            linestyle=style.line_style(curve.class_number),
-            label=f"class {curve.class_number}:  {format_angstrom(summary.resolution_angstrom)}",
+            color=style.class_colour(summary.class_number),
+            linestyle=style.line_style(summary.class_number),
+            label=f"class {summary.class_number}:  {format_angstrom(summary.resolution_angstrom)}",
         )
     nyquist = 0.5 / results.job.pixel_size_angstrom
     panel.axhline(FSC_LIMIT, color=style.MUTED, linewidth=1.0, linestyle=(0, (4, 3)))

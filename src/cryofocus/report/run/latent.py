@@ -7,11 +7,12 @@ from jaxtyping import Float32
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cryofocus.errors import FormatError
 from cryofocus.report.drawing import style
 from cryofocus.report.drawing.section import Section
 from cryofocus.report.run.results import RunResults
+from cryofocus.workflows.run.reading import explain_damage
 from cryofocus.workflows.variance.result import LATENT
+from cryofocus.workflows.variance.tables import MEASURE_AGAIN
 
 HEIGHT_INCHES = 4.2
 MAX_POINTS = 6000
@@ -42,12 +43,8 @@ def read_latent(results: RunResults) -> Float32[np.ndarray, "n q"] | None:
         FormatError: When a file is damaged.
     """
     for path in sorted(results.directory.path.glob(f"*/{LATENT}")):
-        try:
+        with explain_damage(path, MEASURE_AGAIN):
             latent = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise FormatError(
-                f"{path}: damaged ({error}). Measure it again with cryofocus variance."
-            ) from error
         if latent.ndim == 2 and len(latent) == results.job.n_particles and latent.shape[1]:
             return np.asarray(latent, np.float32)
     return None

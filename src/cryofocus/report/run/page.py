@@ -16,6 +16,7 @@ from cryofocus.report.run.chimerax import chimerax_script
 from cryofocus.report.run.contents import compose_sections
 from cryofocus.report.run.results import RunResults, read_results
 from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.writing import write_text
 
 
 def write_report(run_directory: Path | str) -> Path:
@@ -36,8 +37,8 @@ def write_report(run_directory: Path | str) -> Path:
     """
     directory = RunDirectory.open(Path(run_directory))
     results = read_results(directory)
-    directory.write_text(directory.view, chimerax_script(results))
-    directory.write_text(directory.report, render_page(results))
+    write_text(directory.view, chimerax_script(results))
+    write_text(directory.report, render_page(results))
     return directory.report
 
 

@@ -76,11 +76,10 @@ def class_rows(results: RunResults) -> list[ClassRow]:
     Returns:
         In class order; the longest bar with its spread is 100 % wide.
     """
-    spreads = np.nan_to_num([entry.run_spread for entry in results.classes])
-    full = max(float(np.max(spreads + [entry.weight for entry in results.classes])), 1e-9)
+    full = max(*(entry.weight + (entry.run_spread or 0.0) for entry in results.classes), 1e-9)
     certain = results.max_posterior >= CERTAIN_POSTERIOR
     rows = []
-    for entry, spread in zip(results.classes, spreads.tolist(), strict=True):
+    for entry in results.classes:
         own = results.class_index == entry.class_number - 1
         rows.append(
             ClassRow(
@@ -88,9 +87,9 @@ def class_rows(results: RunResults) -> list[ClassRow]:
                 colour=class_colour(entry.class_number),
                 n_particles=format_count(entry.n_particles),
                 percent=f"{100 * entry.weight:.1f}",
-                spread=f"{100 * spread:.1f}" if np.isfinite(entry.run_spread) else "–",
+                spread="–" if entry.run_spread is None else f"{100 * entry.run_spread:.1f}",
                 bar_percent=100 * entry.weight / full,
-                spread_percent=100 * spread / full,
+                spread_percent=100 * (entry.run_spread or 0.0) / full,
                 resolution=format_angstrom(entry.resolution_angstrom),
                 mean_posterior=f"{entry.mean_posterior:.2f}",
                 certain=format_count(int(np.count_nonzero(certain & own))),

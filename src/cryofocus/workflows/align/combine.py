@@ -16,7 +16,7 @@ from cryofocus.errors import FormatError, ParticleError, SettingError
 from cryofocus.workflows.classify.images import note_images_of_run
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.new_names import require_format_of, require_new_table
-from cryofocus.workflows.run.posteriors import read_posteriors
+from cryofocus.workflows.run.reading import CLASSIFY_AGAIN, explain_damage
 
 Poses = tuple[Float[np.ndarray, "n 3 3"], Float[np.ndarray, "n 2"]]
 
@@ -59,7 +59,7 @@ def align_combine(
     require_new_table(output, directory.particles, overwrite=overwrite)
     require_format_of(table, output)
     columns = table.columns()
-    labels = read_posteriors(directory, (table.n_rows, job.n_classes)).argmax(axis=1)
+    labels = directory.read_posteriors(table.n_rows).argmax(axis=1)
     if tables:
         paths = [Path(path) for path in tables]
         poses = _poses_of_tables(paths, columns, labels, job.n_classes)
@@ -80,13 +80,12 @@ def _poses_of_run(directory: RunDirectory, labels: Int[np.ndarray, " n"], n_clas
             "there is nothing to combine. Give --poses a table for each class, refined against "
             "the map of that class."
         )
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            rotation, shift = stored["rotation"], stored["shift_angstrom"]
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise FormatError(
-            f"{path}: missing or damaged ({error}). Run the classification again."
-        ) from error
+    with (
+        explain_damage(path, CLASSIFY_AGAIN),
+        path.open("rb") as file,
+        np.load(file, allow_pickle=False) as stored,
+    ):
+        rotation, shift = stored["rotation"], stored["shift_angstrom"]
     n = len(labels)
     if (rotation.shape, shift.shape) == ((n, 3, 3), (n, 2)):
         return rotation, shift

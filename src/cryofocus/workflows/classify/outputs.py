@@ -5,22 +5,20 @@ from __future__ import annotations
 import logging
 
 import numpy as np
-from jaxtyping import Float, Float64
 
-from cryofocus.consensus.reconstruct import MapEstimate
 from cryofocus.data.atomic import atomic_file
 from cryofocus.data.particles import ParticleSet
-from cryofocus.data.star.document import write_star
 from cryofocus.data.volume import write_volume
 from cryofocus.execution.monitor import Advance
 from cryofocus.inference.classifier import ClassificationResult
 from cryofocus.inference.settings import ClassifierSettings
-from cryofocus.maths.shells import FSC_LIMIT, first_shell_below, shell_resolution_angstrom
 from cryofocus.workflows.classify.inputs import Inputs
 from cryofocus.workflows.classify.rounds import Round
-from cryofocus.workflows.fsc_table import shell_columns
+from cryofocus.workflows.classify.tables import ClassSummary, CycleRow, fsc_block
+from cryofocus.workflows.fsc_table import fsc_resolution_angstrom, write_fsc
 from cryofocus.workflows.image_note import note_image_folder
 from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.writing import write_array
 
 logger = logging.getLogger(__name__)
 
@@ -51,11 +49,11 @@ def write_results(
     Raises:
         OutputError: Disk full, no permission.
     """
-    directory.write_array(directory.posteriors, result.posteriors.astype(np.float32))
-    directory.write_array(directory.agreement, result.comparison.agreement)
+    write_array(directory.posteriors, result.posteriors.astype(np.float32))
+    write_array(directory.agreement, result.comparison.agreement)
     _write_particles(directory, inputs.particles, result)
-    directory.write_table(directory.classes, class_table(inputs.particles, result))
-    directory.write_table(directory.convergence, convergence_table(result))
+    ClassSummary.write(directory.classes, class_rows(inputs.particles, result))
+    CycleRow.write(directory.convergence, cycle_rows(result))
     _write_maps(directory, inputs, result, advance)
 
 
@@ -101,11 +99,8 @@ def _write_maps(
         advance()
     for number, control in enumerate(result.controls, start=1):
         write_volume(directory.control_map(number), control.full, *place)
-    curves = {
-        f"class_{number:03d}": fsc_columns(estimate.fsc, *grid)
-        for number, estimate in enumerate(result.maps, start=1)
-    }
-    write_star(directory.fsc, curves)
+    curves = {fsc_block(number): m.fsc for number, m in enumerate(result.maps, start=1)}
+    write_fsc(directory.fsc, curves, *grid)
 
 
 def particle_columns(result: ClassificationResult) -> dict[str, np.ndarray]:
@@ -118,65 +113,40 @@ def particle_columns(result: ClassificationResult) -> dict[str, np.ndarray]:
     }
 
 
-def fsc_columns(
-    fsc: Float[np.ndarray, " n_shells"], box: int, pixel_size_angstrom: float
-) -> dict[str, np.ndarray]:
-    """Return the columns of one FSC curve as RELION names them."""
-    columns = shell_columns(len(fsc), box, pixel_size_angstrom)
-    return {**columns, "rlnFourierShellCorrelation": np.asarray(fsc, np.float64)}
-
-
-def map_resolution_angstrom(estimate: MapEstimate, pixel_size_angstrom: float) -> float:
-    """Return where the half maps' FSC falls below 0.143, at best Nyquist."""
-    box = len(estimate.full)
-    shell = min(first_shell_below(estimate.fsc, FSC_LIMIT), box // 2)
-    return shell_resolution_angstrom(shell, box, pixel_size_angstrom)
-
-
-def class_table(
-    particles: ParticleSet, result: ClassificationResult
-) -> dict[str, np.ndarray | list[float] | list[str]]:
-    """Return the columns of classes.csv."""
+def class_rows(particles: ParticleSet, result: ClassificationResult) -> list[ClassSummary]:
+    """Return the rows of classes.csv."""
     labels, highest = result.labels, result.posteriors.max(axis=1)
     n_classes = result.posteriors.shape[1]
     counts = np.bincount(labels, minlength=n_classes)
     sums = np.bincount(labels, weights=highest, minlength=n_classes)
-    pixel = particles.pixel_size_angstrom
-    return {
-        "class": np.arange(1, n_classes + 1),
-        "particles": counts,
-        "weight": result.class_weights,
-        "resolution_angstrom": [map_resolution_angstrom(m, pixel) for m in result.maps],
-        # A class that holds no particle is the most probable one of none.
-        "mean_posterior": sums / np.maximum(counts, 1),
-        "fraction_of_run_spread": _run_spread(result),
-    }
+    by_run = np.stack([run.posteriors.mean(axis=0) for run in result.runs])
+    grid = (particles.box, particles.pixel_size_angstrom)
+    is_single = len(by_run) == 1
+    spread = [None] * n_classes if is_single else by_run.std(axis=0, ddof=1).tolist()
+    return [
+        ClassSummary(
+            class_number=k + 1,
+            n_particles=counts[k],
+            weight=result.class_weights[k],
+            resolution_angstrom=fsc_resolution_angstrom(estimate.fsc, *grid),
+            # A class that holds no particle is the most probable one of none.
+            mean_posterior=sums[k] / max(counts[k], 1),
+            run_spread=spread[k],
+        )
+        for k, estimate in enumerate(result.maps)
+    ]
 
 
-def _run_spread(result: ClassificationResult) -> Float64[np.ndarray, " n_classes"] | list[str]:
-    """Return the standard deviation of each class's weight over the runs; empty for one run."""
-    weights = np.stack([run.posteriors.mean(axis=0) for run in result.runs])
-    if len(weights) == 1:
-        return [""] * weights.shape[1]
-    return np.asarray(weights.std(axis=0, ddof=1))
-
-
-def convergence_table(result: ClassificationResult) -> dict[str, list[float] | list[int]]:
-    """Return the columns of convergence.csv, one row a cycle of each run.
-
-    Classes are numbered as in the best run at its end.
-    """
-    rows = [
-        (run, cycle, record)
+def cycle_rows(result: ClassificationResult) -> list[CycleRow]:
+    """Return the rows of convergence.csv."""
+    return [
+        CycleRow(
+            run=run,
+            cycle=cycle,
+            log_likelihood=record.log_posterior,
+            posterior_change=record.posterior_change,
+            weight=record.class_weights,
+        )
         for run, outcome in enumerate(result.runs, start=1)
         for cycle, record in enumerate(outcome.history, start=1)
     ]
-    table: dict[str, list[float] | list[int]] = {
-        "run": [run for run, _, _ in rows],
-        "cycle": [cycle for _, cycle, _ in rows],
-        "log_likelihood": [record.log_posterior for _, _, record in rows],
-        "posterior_change": [record.posterior_change for _, _, record in rows],
-    }
-    for k in range(result.posteriors.shape[1]):
-        table[f"weight_{k + 1}"] = [record.class_weights[k] for _, _, record in rows]
-    return table

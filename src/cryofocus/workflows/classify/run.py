@@ -36,7 +36,7 @@ from cryofocus.workflows.run.checkpoint import fingerprint_run
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import Finding
 from cryofocus.workflows.run.log import LOG_ONLY, record_log
-from cryofocus.workflows.run.writing import require_free_space
+from cryofocus.workflows.run.writing import require_free_space, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -109,8 +109,8 @@ def classify(
             logger.info("cryofocus %s: %s", __version__, command)
             if request.machine.cluster is not None:
                 logger.info("computing on %s", resources.place)
-            directory.write_text(directory.config, request.to_yaml())
-            directory.write_text(directory.command, command + "\n")
+            write_text(directory.config, request.to_yaml())
+            write_text(directory.command, command + "\n")
             result, last, findings = _fit_and_write(request, inputs, directory, monitor, resources)
             circumstances = Circumstances(
                 command,

@@ -19,7 +19,6 @@ from cryofocus.errors import InputError, SettingError
 from cryofocus.workflows.classify.request import read_config
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import JobRecord
-from cryofocus.workflows.run.posteriors import read_posteriors
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +167,7 @@ def _from_particles(
 def _read_run(folder: Path, settings: CovarySettings) -> Run:
     directory = RunDirectory.open(folder)
     job = directory.read_job()
-    posteriors = read_posteriors(directory, (job.n_particles, job.n_classes))
+    posteriors = directory.read_posteriors(job.n_particles).astype(np.float64)
     request = read_config(directory.config)
     try:
         particles = ParticleSet.read(

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cryofocus.complaints import first_fault
-from cryofocus.errors import FormatError
 from cryofocus.workflows.run.new_directory import DirectoryKind
+from cryofocus.workflows.run.record import Record, RecordPart
 
 CORRELATION, INTERVALS, OCCUPANCY = "correlation.csv", "intervals.csv", "occupancy.csv"
 PARTICLE_CORRELATION, P_VALUES = "particle_correlation.csv", "pvalues.csv"
@@ -44,13 +40,7 @@ Numbers = tuple[float | None, ...]
 Matrix = tuple[Numbers, ...]
 
 
-class Part(BaseModel):
-    """Base of all parts of the record."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class ClassLevel(Part):
+class ClassLevel(RecordPart):
     """Correlation over classes and runs; None stands for what is undetermined."""
 
     correlation: Matrix
@@ -69,7 +59,7 @@ class ClassLevel(Part):
     errors: Matrix
 
 
-class ParticleLevel(Part):
+class ParticleLevel(RecordPart):
     """Correlation over particles; None stands for what is undetermined."""
 
     correlation: Matrix
@@ -86,7 +76,7 @@ class ParticleLevel(Part):
     resolution_angstrom: float
 
 
-class UnitLevel(Part):
+class UnitLevel(RecordPart):
     """Classes of the units that lie to each other in one way, in one run."""
 
     run: str
@@ -106,7 +96,7 @@ class UnitLevel(Part):
     adjusted_p_value: float
 
 
-class CovaryRecord(Part):
+class CovaryRecord(Record):
     """All of covary.json.
 
     Attributes:
@@ -120,6 +110,8 @@ class CovaryRecord(Part):
         warnings: Sentences that end in advice.
     """
 
+    remedy = "Give a directory that 'cryofocus covary' wrote, or compute it again."
+
     version: str
     sources: tuple[str, ...]
     regions: tuple[str, ...]
@@ -128,23 +120,6 @@ class CovaryRecord(Part):
     particle_level: ParticleLevel | None = None
     unit_level: tuple[UnitLevel, ...] = ()
     warnings: tuple[str, ...] = ()
-
-
-def read_record(directory: Path) -> CovaryRecord:
-    """Read covary.json.
-
-    Raises:
-        FormatError: When the file is missing or damaged.
-    """
-    path = directory / RECORD
-    try:
-        return CovaryRecord.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        fault = first_fault(error) if isinstance(error, ValidationError) else error.strerror
-        raise FormatError(
-            f"{path}: missing or damaged ({fault}). Give a directory that 'cryofocus covary' "
-            "wrote, or compute it again."
-        ) from error
 
 
 def as_numbers(values: Float[np.ndarray, " n"]) -> Numbers:

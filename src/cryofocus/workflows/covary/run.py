@@ -27,7 +27,7 @@ from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.resources import Resources, use_process
 from cryofocus.workflows.run.log import record_log
 from cryofocus.workflows.run.new_directory import new_directory
-from cryofocus.workflows.run.writing import write_json, write_text
+from cryofocus.workflows.run.writing import write_text
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def covary(  # noqa: PLR0913  # three paths, what to do with them and by what me
             warnings=tuple(warnings),
         )
         write_tables(folder, record, particles)
-        write_json(folder / files.RECORD, record.model_dump(mode="json"))
+        record.write(folder / files.RECORD)
         write_text(folder / files.README, files.readme_text())
     return CovaryResult(output, record)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations, product
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from cryofocus.workflows.covary import record as files
 from cryofocus.workflows.covary.inputs import Run
 from cryofocus.workflows.covary.levels import ClassLevel, ParticleLevel
 from cryofocus.workflows.covary.record import UNDETERMINED, as_matrix, as_numbers
+from cryofocus.workflows.run.tables import Row
 from cryofocus.workflows.run.writing import Cell, write_array, write_table
 
 # A normal variable stays within so many standard deviations in 95 % of all cases.
@@ -97,7 +100,7 @@ def write_tables(
     names = record.regions
     if (classes := record.class_level) is not None:
         write_table(folder / files.CORRELATION, _square(names, classes.correlation))
-        write_table(folder / files.OCCUPANCY, _masses(names, classes))
+        MassRow.write(folder / files.OCCUPANCY, _masses(names, classes))
     if (level := record.particle_level) is not None and particles is not None:
         write_table(folder / files.PARTICLE_CORRELATION, _square(names, level.correlation))
         write_table(folder / files.NULL_CORRELATION, _square(names, level.null))
@@ -106,76 +109,134 @@ def write_tables(
         variance = np.diagonal(occupancies.noise, axis1=1, axis2=2)
         write_array(folder / files.PARTICLE_OCCUPANCIES, occupancies.values.astype(np.float32))
         write_array(folder / files.PARTICLE_ERRORS, np.sqrt(variance).astype(np.float32))
-    write_table(folder / files.INTERVALS, _intervals(record))
-    if record.unit_level:
-        write_table(folder / files.COOCCURRENCE, _combinations(record.unit_level))
-        write_table(folder / files.RELATIONS, _relations(record.unit_level))
+    IntervalRow.write(folder / files.INTERVALS, _intervals(record))
+    if units := record.unit_level:
+        rows = [row for level in units for row in _combinations(level)]
+        CombinationRow.write(folder / files.COOCCURRENCE, rows)
+        RelationRow.write(folder / files.RELATIONS, [_relation(level) for level in units])
 
 
 def _square(names: Sequence[str], matrix: files.Matrix) -> dict[str, list[Cell]]:
     """Return a square table: names as header and in the first column."""
     columns: dict[str, list[Cell]] = {"": list(names)}
     for column, name in enumerate(names):
-        columns[name] = [_cell(row[column]) for row in matrix]
+        values = [row[column] for row in matrix]
+        columns[name] = [UNDETERMINED if value is None else value for value in values]
     return columns
 
 
-def _cell(value: float | None) -> Cell:
-    return UNDETERMINED if value is None else value
+class CovaryRow(Row):
+    """Base of the rows of these tables."""
+
+    remedy = files.CovaryRecord.remedy
+    nothing = UNDETERMINED
 
 
-def _masses(names: Sequence[str], level: files.ClassLevel) -> dict[str, list[Cell]]:
-    rows = [
-        (level.runs[run], number, name, _cell(masses[i]), _cell(errors[i]))
+class MassRow(CovaryRow):
+    """Mass of a region in a class map: a row of occupancy.csv."""
+
+    columns: ClassVar = {"class_number": "class"}
+
+    run: str
+    class_number: int
+    region: str
+    mass: float | None
+    mass_error: float | None
+
+
+class IntervalRow(CovaryRow):
+    """A correlation with its 95 % interval, over classes or particles: a row of intervals.csv."""
+
+    over: str
+    first: str
+    second: str
+    correlation: float | None
+    low: float | None
+    high: float | None
+
+
+class CombinationRow(CovaryRow):
+    """Classes of two units of one particle: a row of cooccurrence.csv."""
+
+    run: str
+    relation: int
+    first_class: int
+    second_class: int
+    counted: float | None
+    observed: float | None
+    expected: float | None
+    p_value: float | None
+
+
+class RelationRow(CovaryRow):
+    """How units that lie to each other in one way choose their classes: a row of relations.csv."""
+
+    nothing = ""
+
+    run: str
+    relation: int
+    units: str
+    angle_degrees: float | None
+    shift_angstrom: float | None
+    pairs: int
+    coupling: float
+    coupling_error: float
+    information_bits: float
+    p_value: float
+    adjusted_p_value: float
+
+
+def _masses(names: Sequence[str], level: files.ClassLevel) -> list[MassRow]:
+    return [
+        MassRow(
+            run=level.runs[run],
+            class_number=number,
+            region=name,
+            mass=masses[i],
+            mass_error=errors[i],
+        )
         for (run, number), masses, errors in zip(
             level.class_of_row, level.masses, level.errors, strict=True
         )
         for i, name in enumerate(names)
     ]
-    return _columns(("run", "class", "region", "mass", "mass_error"), rows)
 
 
-def _intervals(record: files.CovaryRecord) -> dict[str, list[Cell]]:
-    rows: list[tuple[Cell, ...]] = []
-    for kind, level in (("classes", record.class_level), ("particles", record.particle_level)):
-        if level is None:
-            continue
-        for i, first in enumerate(record.regions):
-            for j in range(i + 1, len(record.regions)):
-                numbers = (level.correlation[i][j], level.low[i][j], level.high[i][j])
-                rows.append((kind, first, record.regions[j], *map(_cell, numbers)))
-    return _columns(("over", "first", "second", "correlation", "low", "high"), rows)
-
-
-def _combinations(levels: Sequence[files.UnitLevel]) -> dict[str, list[Cell]]:
-    rows = [
-        (
-            *(level.run, level.relation, k + 1, m + 1, _cell(level.counts[k][m])),
-            *(_cell(table[k][m]) for table in (level.joint, level.expected, level.p_values)),
+def _intervals(record: files.CovaryRecord) -> list[IntervalRow]:
+    return [
+        IntervalRow(
+            over=kind,
+            first=record.regions[i],
+            second=record.regions[j],
+            correlation=level.correlation[i][j],
+            low=level.low[i][j],
+            high=level.high[i][j],
         )
-        for level in levels
-        for k in range(len(level.joint))
-        for m in range(len(level.joint))
+        for kind, level in (("classes", record.class_level), ("particles", record.particle_level))
+        if level is not None
+        for i, j in combinations(range(len(record.regions)), 2)
     ]
-    names = ("run", "relation", "first_class", "second_class", "counted", "observed")
-    return _columns((*names, "expected", "p_value"), rows)
 
 
-def _relations(levels: Sequence[files.UnitLevel]) -> dict[str, list[Cell]]:
-    rows = [
-        (
-            *(level.run, level.relation, " ".join(f"{u}-{v}" for u, v in level.units)),
-            "" if level.angle_degrees is None else level.angle_degrees,
-            "" if level.shift_angstrom is None else level.shift_angstrom,
-            *(level.n_pairs, level.coupling, level.coupling_error, level.information_bits),
-            *(level.p_value, level.adjusted_p_value),
+def _combinations(level: files.UnitLevel) -> list[CombinationRow]:
+    return [
+        CombinationRow(
+            run=level.run,
+            relation=level.relation,
+            first_class=k + 1,
+            second_class=m + 1,
+            counted=level.counts[k][m],
+            observed=level.joint[k][m],
+            expected=level.expected[k][m],
+            p_value=level.p_values[k][m],
         )
-        for level in levels
+        for k, m in product(range(len(level.joint)), repeat=2)
     ]
-    names = ("run", "relation", "units", "angle_degrees", "shift_angstrom", "pairs", "coupling")
-    more = ("coupling_error", "information_bits", "p_value", "adjusted_p_value")
-    return _columns((*names, *more), rows)
 
 
-def _columns(names: Sequence[str], rows: Sequence[Sequence[Cell]]) -> dict[str, list[Cell]]:
-    return {name: [row[i] for row in rows] for i, name in enumerate(names)}
+def _relation(level: files.UnitLevel) -> RelationRow:
+    return RelationRow(
+        **level.model_dump(include=set(RelationRow.model_fields) - {"units"}),
+        units=" ".join(f"{u}-{v}" for u, v in level.units),
+        pairs=level.n_pairs,
+    )

@@ -9,28 +9,26 @@ A workflow uses it like this, after all input has been validated::
         ...
         directory.save_checkpoint(arrays, fingerprint)      # every cycle
         ...
-        directory.write_array(directory.posteriors, posteriors)
+        write_array(directory.posteriors, posteriors)
         directory.write_job(record)                         # last: marks the run as finished
         directory.remove_checkpoint()
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
+from jaxtyping import Float32
 
 from cryofocus.arrays import AnyArray
-from cryofocus.complaints import first_fault
 from cryofocus.data.atomic import explain_write_errors
 from cryofocus.data.formats import table_suffixes
 from cryofocus.errors import FormatError, OutputError, SettingError
 from cryofocus.workflows.run import files as run_files
-from cryofocus.workflows.run import writing as atomic
 from cryofocus.workflows.run.checkpoint import (
     Arrays,
     Fingerprint,
@@ -39,6 +37,8 @@ from cryofocus.workflows.run.checkpoint import (
 )
 from cryofocus.workflows.run.job import JobRecord
 from cryofocus.workflows.run.lock import hold_lock
+from cryofocus.workflows.run.reading import read_probabilities
+from cryofocus.workflows.run.writing import write_text
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class RunDirectory:
         with explain_write_errors(path):
             path.mkdir(parents=True, exist_ok=True)
         directory._delete(run_files.is_partial_file if resume else run_files.is_run_file)
-        atomic.write_text(directory.readme, run_files.readme_text())
+        write_text(directory.readme, run_files.readme_text())
         return directory
 
     @classmethod
@@ -166,23 +166,9 @@ class RunDirectory:
 
     # ------------------------------------------------------------ writing
 
-    def write_text(self, path: Path, text: str) -> None:
-        """Write UTF-8 text to one of the paths of this directory."""
-        atomic.write_text(path, text)
-
-    def write_array(self, path: Path, array: AnyArray) -> None:
-        """Write an array of any shape as ``.npy``."""
-        atomic.write_array(path, array)
-
-    def write_table(
-        self, path: Path, columns: Mapping[str, Sequence[atomic.Cell] | np.ndarray]
-    ) -> None:
-        """Write named columns of equal length as CSV."""
-        atomic.write_table(path, columns)
-
     def write_job(self, record: JobRecord) -> None:
         """Write job.json; its presence says that the run is finished, so write it last."""
-        atomic.write_json(self.job, record.model_dump(mode="json"))
+        record.write(self.job)
 
     def read_job(self) -> JobRecord:
         """Read job.json back.
@@ -199,13 +185,16 @@ class RunDirectory:
                 f"{self.path}: this run is unfinished ({self.job.name} is missing). Finish it "
                 "with cryofocus classify --resume."
             )
-        try:
-            return JobRecord.model_validate_json(self.job.read_bytes())
-        except ValidationError as error:
-            raise FormatError(
-                f"{self.job}: {first_fault(error)}. The file was changed by hand or written by "
-                "another version; run the classification again with --overwrite."
-            ) from error
+        return JobRecord.read(self.job)
+
+    def read_posteriors(self, n_particles: int) -> Float32[np.ndarray, "particle n_classes"]:
+        """Read the class posteriors of a finished run, of so many particles.
+
+        Raises:
+            FormatError: When the run is unfinished, or the file is missing, damaged or contradicts
+                job.json or this number.
+        """
+        return read_probabilities(self.posteriors, (n_particles, self.read_job().n_classes))
 
     # ------------------------------------------------------------ checkpoint
 

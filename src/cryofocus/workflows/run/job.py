@@ -1,41 +1,20 @@
-"""The schema of job.json: one definition for the workflow that writes it and all who read it."""
+"""The schema of job.json."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Literal
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
+
+from cryofocus.workflows.run.reading import CLASSIFY_AGAIN
+from cryofocus.workflows.run.record import Record, RecordPart
 
 CERTAIN_POSTERIOR = 0.9
 """A particle counts as certain from this posterior of its most probable class on."""
 
 
-class JobPart(BaseModel):
-    """Base of all parts: frozen, tolerant of newer fields, and taking NumPy numbers as numbers."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _unwrap_numpy(cls, value: object) -> object:
-        """Turn NumPy scalars and arrays into the plain numbers and lists JSON knows."""
-        return _plain(value)
-
-
-def _plain(value: object) -> object:
-    """Strip NumPy from a value."""
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    return value
-
-
-class Hardware(JobPart):
+class Hardware(RecordPart):
     """Where the run was made; ``gpu`` is None where the processor did the work."""
 
     processor: str
@@ -46,7 +25,7 @@ class Hardware(JobPart):
     gpu: str | None = None
 
 
-class Worker(JobPart):
+class Worker(RecordPart):
     """A process that did the work, as the scheduler knew it; without a memory limit, None."""
 
     host: str
@@ -54,7 +33,7 @@ class Worker(JobPart):
     memory_limit_gb: float | None = None
 
 
-class Cluster(JobPart):
+class Cluster(RecordPart):
     """The workers there were when the run began, and how many threads each of them was given."""
 
     kind: Literal["local", "scheduler", "slurm"]
@@ -63,7 +42,7 @@ class Cluster(JobPart):
     workers: tuple[Worker, ...]
 
 
-class FocusRegion(JobPart):
+class FocusRegion(RecordPart):
     """The region in focus: a sphere (Å, the map's frame), a mask file or the whole particle."""
 
     kind: Literal["sphere", "mask", "whole"]
@@ -72,7 +51,7 @@ class FocusRegion(JobPart):
     path: str | None = None
 
 
-class RunSummary(JobPart):
+class RunSummary(RecordPart):
     """One of the independent runs; ``run`` counts from 1."""
 
     run: int
@@ -84,7 +63,7 @@ class RunSummary(JobPart):
     agreement_with_best: float | None = None
 
 
-class PairAgreement(JobPart):
+class PairAgreement(RecordPart):
     """Fraction of particles that two runs put into the same class, after matching the classes."""
 
     first: int
@@ -92,21 +71,21 @@ class PairAgreement(JobPart):
     agreement: float
 
 
-class Agreement(JobPart):
+class Agreement(RecordPart):
     """How well the runs agree; ``mean`` is over all pairs, None for a single run."""
 
     mean: float | None = None
     per_pair: tuple[PairAgreement, ...] = ()
 
 
-class Contrast(JobPart):
+class Contrast(RecordPart):
     """Sign of the protein in the images as read (+1 bright, -1 dark) and how it was found."""
 
     sign: Literal[-1, 1]
     how: str
 
 
-class PoseSummary(JobPart):
+class PoseSummary(RecordPart):
     """What became of poses that were allowed to move.
 
     The errors that the given poses seem to have had (standard deviation of each rotation and
@@ -149,7 +128,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-class Finding(JobPart):
+class Finding(RecordPart):
     """One judgement of a run on its result.
 
     Attributes:
@@ -166,7 +145,7 @@ class Finding(JobPart):
     figures: dict[str, float] = Field(default_factory=dict)
 
 
-class JobRecord(JobPart):
+class JobRecord(Record):
     """All of job.json.
 
     Seconds and peak memory (GB) are by stage; ``cycles`` and ``log_likelihood`` (one value a
@@ -176,6 +155,8 @@ class JobRecord(JobPart):
     process did the work (on ``machine``, which otherwise directed it), ``poses`` if they were
     kept. ``held_out`` holds whatever was measured on particles kept apart, by name.
     """
+
+    remedy = CLASSIFY_AGAIN
 
     version: str
     command: str

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float64
 
 from cryofocus.data.atomic import atomic_file
-from cryofocus.errors import FormatError
 from cryofocus.workflows.run.new_directory import DirectoryKind
+from cryofocus.workflows.run.reading import explain_damage
 
 TABLE, STACK = "particles.star", "particles.mrcs"
 KEEP_MASK = "keep_mask.mrc"
@@ -78,14 +77,13 @@ class PowerRecord:
             FormatError: When the file is missing or damaged.
         """
         path = folder / POWER
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                arrays = {field.name: stored[field.name] for field in fields(cls)}
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-            raise FormatError(
-                f"{path}: missing or damaged ({error}). Give a directory that 'cryofocus "
-                "subtract' wrote, or subtract again."
-            ) from error
+        remedy = "Give a directory that 'cryofocus subtract' wrote, or subtract again."
+        with (
+            explain_damage(path, remedy),
+            path.open("rb") as file,
+            np.load(file, allow_pickle=False) as stored,
+        ):
+            arrays = {field.name: stored[field.name] for field in fields(cls)}
         values = {name: a if a.ndim else a.item() for name, a in arrays.items()}
         return cls(**values)
 

@@ -12,10 +12,10 @@ from cryofocus.data.volume import write_volume
 from cryofocus.inference.variability.resampling import BootstrapVariance
 from cryofocus.inference.variability.variability import Variability
 from cryofocus.maths.masks import Vector
-from cryofocus.workflows.run import writing as atomic
+from cryofocus.workflows.run.writing import write_array
 from cryofocus.workflows.variance.inputs import VarianceInputs
 from cryofocus.workflows.variance.maps import sample_axis, sample_bootstrap, sample_variance
-from cryofocus.workflows.variance.peaks import peak_table
+from cryofocus.workflows.variance.peaks import peak_rows
 from cryofocus.workflows.variance.result import (
     BOOTSTRAP,
     CONSENSUS,
@@ -28,6 +28,7 @@ from cryofocus.workflows.variance.result import (
     VARIANCE,
     VarianceResult,
 )
+from cryofocus.workflows.variance.tables import SPHERE, PeakRow, RegionRow, VarianceSummary
 
 logger = logging.getLogger(__name__)
 
@@ -62,35 +63,33 @@ def write_variability(
     for number, proposal in enumerate(result.proposals, start=1):
         write_volume(folder / "masks" / f"region_{number}.mrc", proposal.mask.data, *place)
     _write_series(folder / "series", found, result, place)
-    atomic.write_array(folder / LATENT, result.latent.astype(np.float32))
-    atomic.write_array(folder / LATENT_VARIANCE, result.latent_variance.astype(np.float32))
+    write_array(folder / LATENT, result.latent.astype(np.float32))
+    write_array(folder / LATENT_VARIANCE, result.latent_variance.astype(np.float32))
     _write_particles(folder, inputs.particles, result)
     middle = box // 2 * result.pixel_size_angstrom
     x, y, z = (middle + first for first in inputs.region.origin_angstrom)
-    atomic.write_table(folder / PEAKS, peak_table(result.peaks, (x, y, z)))
-    atomic.write_table(folder / REGIONS, region_table(result))
-    atomic.write_json(folder / SUMMARY, _summary(result))
+    PeakRow.write(folder / PEAKS, peak_rows(result.peaks, (x, y, z)))
+    RegionRow.write(folder / REGIONS, region_rows(result))
+    _summary(result).write(folder / SUMMARY)
 
 
-def region_table(result: VarianceResult) -> dict[str, list[atomic.Cell]]:
-    """Return the columns of regions.csv, one row a proposed sphere."""
-    proposals = result.proposals
-    numbers = range(1, len(proposals) + 1)
-    return {
-        "region": list(numbers),
-        **{
-            f"{name}_angstrom": [proposal.sphere[i] for proposal in proposals]
-            for i, name in enumerate(("x", "y", "z", "radius"))
-        },
-        "variance_share": [proposal.variance_share for proposal in proposals],
-        "axes": [proposal.n_axes for proposal in proposals],
-        "states": [proposal.states for proposal in proposals],
-        "states_lowest": [proposal.states_lowest for proposal in proposals],
-        "states_highest": [proposal.states_highest for proposal in proposals],
-        "states_text": [proposal.states_text for proposal in proposals],
-        "mask": [f"masks/region_{number}.mrc" for number in numbers],
-        "command": [proposal.command for proposal in proposals],
-    }
+def region_rows(result: VarianceResult) -> list[RegionRow]:
+    """Return the rows of regions.csv."""
+    return [
+        RegionRow(
+            region=number,
+            **dict(zip(SPHERE, proposal.sphere, strict=True)),
+            variance_share=proposal.variance_share,
+            axes=proposal.n_axes,
+            states=proposal.states,
+            states_lowest=proposal.states_lowest,
+            states_highest=proposal.states_highest,
+            states_text=proposal.states_text,
+            mask=f"masks/region_{number}.mrc",
+            command=proposal.command,
+        )
+        for number, proposal in enumerate(result.proposals, start=1)
+    ]
 
 
 def _write_series(
@@ -121,15 +120,15 @@ def _write_particles(folder: Path, particles: ParticleSet, result: VarianceResul
         logger.info("particles%s: the format has no place for %s", suffix, ", ".join(lost))
 
 
-def _summary(result: VarianceResult) -> dict[str, object]:
+def _summary(result: VarianceResult) -> VarianceSummary:
     """Say the numbers that belong to the whole result."""
-    return {
-        "particles": len(result.latent),
-        "axes": result.n_axes,
-        "axes_looked_for": result.latent.shape[1],
-        "axis_variance_shares": result.axis_shares.tolist(),
-        "information_per_particle": result.information.tolist(),
-        "half_set_correlation": result.half_set_correlation,
-        "resolution_angstrom": result.resolution_angstrom,
-        "series_percentiles": list(SERIES_PERCENTILES),
-    }
+    return VarianceSummary(
+        particles=len(result.latent),
+        axes=result.n_axes,
+        axes_looked_for=result.latent.shape[1],
+        axis_variance_shares=tuple(result.axis_shares),
+        information_per_particle=tuple(result.information),
+        half_set_correlation=result.half_set_correlation,
+        resolution_angstrom=result.resolution_angstrom,
+        series_percentiles=SERIES_PERCENTILES,
+    )

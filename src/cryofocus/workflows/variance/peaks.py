@@ -10,7 +10,7 @@ import numpy as np
 from cryofocus.arrays import Volume
 from cryofocus.maps.variance_regions import VariableRegion
 from cryofocus.maths.masks import Vector
-from cryofocus.workflows.run import writing as atomic
+from cryofocus.workflows.variance.tables import PeakRow
 
 
 @dataclass(frozen=True)
@@ -75,15 +75,22 @@ def bootstrap_order(peaks: Sequence[VariancePeak]) -> list[int]:
     return [1 + sum(other > value for other in values) for value in values]
 
 
-def peak_table(peaks: Sequence[VariancePeak], centre: Vector) -> dict[str, list[atomic.Cell]]:
-    """Return the columns of peaks.csv, places in the frame in which the box centre is given."""
-    table: dict[str, list[atomic.Cell]] = {"peak": list(range(1, len(peaks) + 1))}
-    for i, axis in enumerate("xyz"):
-        table[f"{axis}_angstrom"] = [peak.place_angstrom[i] + centre[i] for peak in peaks]
-    table["variance"] = [peak.variance for peak in peaks]
-    ranks = bootstrap_order(peaks)
-    if ranks:
-        table["bootstrap_variance"] = [peak.bootstrap_variance or 0.0 for peak in peaks]
-        table["bootstrap_rank"] = list(ranks)
-        table["bootstrap_distance_angstrom"] = [peak.distance_angstrom or 0.0 for peak in peaks]
-    return table
+def peak_rows(peaks: Sequence[VariancePeak], centre: Vector) -> list[PeakRow]:
+    """Return the rows of peaks.csv, places in the frame in which the box centre is given."""
+    ranks: Sequence[int | None] = bootstrap_order(peaks) or [None] * len(peaks)
+    rows = []
+    for number, (peak, rank) in enumerate(zip(peaks, ranks, strict=True), start=1):
+        x, y, z = np.add(peak.place_angstrom, centre).tolist()
+        rows.append(
+            PeakRow(
+                peak=number,
+                x_angstrom=x,
+                y_angstrom=y,
+                z_angstrom=z,
+                variance=peak.variance,
+                bootstrap_variance=peak.bootstrap_variance,
+                bootstrap_rank=rank,
+                bootstrap_distance_angstrom=peak.distance_angstrom,
+            )
+        )
+    return rows

@@ -1,0 +1,60 @@
+"""The tables of a classification's run directory."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from cryofocus.workflows.run.reading import CLASSIFY_AGAIN
+from cryofocus.workflows.run.tables import Row
+
+
+def fsc_block(class_number: int) -> str:
+    """Name the block of fsc.star that holds the curve of a class, counted from 1."""
+    return f"class_{class_number:03d}"
+
+
+class ClassSummary(Row):
+    """One class: a row of classes.csv.
+
+    Attributes:
+        class_number: From 1.
+        n_particles: Particles of which it is the most probable class.
+        weight: Share of all particles, summed over posteriors.
+        resolution_angstrom: Where the half maps reach FSC 0.143.
+        mean_posterior: Of these particles.
+        run_spread: Standard deviation of the weight over the runs; None for a single run.
+    """
+
+    remedy = CLASSIFY_AGAIN
+    columns: ClassVar = {
+        "class_number": "class",
+        "n_particles": "particles",
+        "run_spread": "fraction_of_run_spread",
+    }
+
+    class_number: int
+    n_particles: int
+    weight: float
+    resolution_angstrom: float
+    mean_posterior: float
+    run_spread: float | None
+
+
+class CycleRow(Row):
+    """One cycle of one run: a row of convergence.csv.
+
+    Attributes:
+        run: From 1.
+        cycle: From 1.
+        log_likelihood: What the strategy maximises.
+        posterior_change: Mean change of the posteriors by this cycle.
+        weight: Of the classes, numbered as in the best run at its end.
+    """
+
+    remedy = CLASSIFY_AGAIN
+
+    run: int
+    cycle: int
+    log_likelihood: float
+    posterior_change: float
+    weight: tuple[float, ...]
