@@ -136,7 +136,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     ),
     "workflows/test_convert": ("data/cistem/new", "data/cryosparc/new", "data/relion/new"),
     "workflows/test_diffmap": ("workflows/diffmap_run",),
-    "workflows/test_evaluate": ("data/relion/rows", "workflows/evaluate_tables"),
+    "workflows/test_evaluate": ("data/relion/rows",),
     "workflows/test_expand": (
         *("data/abilities", "data/relion/copies", "workflows/collapse"),
         "workflows/run/new_names",

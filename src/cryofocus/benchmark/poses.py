@@ -12,13 +12,13 @@ from cryofocus.arrays import Volume
 from cryofocus.benchmark.cells import PoseSource
 from cryofocus.consensus.preparation import open_images
 from cryofocus.data.particles import ParticleSet
+from cryofocus.data.relion.rows import read_truth
 from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.poses.bound import median_errors, pose_bound
 from cryofocus.poses.result import with_poses
 from cryofocus.workflows.align.refine import AlignRefineSettings, align_refine
 from cryofocus.workflows.align.search import align_search
 from cryofocus.workflows.align.search_inputs import AlignSearchSettings
-from cryofocus.workflows.evaluate_tables import TruthTable
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.resources import use_process
 from cryofocus.workflows.simulate.humanoid import DESCRIPTION
@@ -83,8 +83,8 @@ def measure_bound(folder: Path, threads: int | None) -> tuple[float, float]:
     particles = ParticleSet.read(folder / "particles.star")
     resources = use_process(Machine(threads=threads))
     images = open_images(particles, "no", threads=resources.threads)
-    truth = TruthTable.read(folder / "truth.star")
-    rotation, shift = truth.rotation(), truth.shift_angstrom()
+    truth = read_truth(folder / "truth.star")
+    rotation, shift = truth.rotation, truth.shift_angstrom
     assert rotation is not None
     assert shift is not None
     n_sample = min(BOUND_PARTICLES, len(particles))

@@ -104,21 +104,6 @@ class CopiesInTable(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class CutImages:
-    """What changes where images were cut around a part of the particle.
-
-    Attributes:
-        shift_angstrom: x, y of the shift that centres the part.
-        defocus_u_angstrom: Of the part.
-        defocus_v_angstrom: Of the part.
-    """
-
-    shift_angstrom: Float[np.ndarray, "particle 2"]
-    defocus_u_angstrom: Float[np.ndarray, " particle"]
-    defocus_v_angstrom: Float[np.ndarray, " particle"]
-
-
-@dataclass(frozen=True, eq=False)
 class SubtractedRows:
     """What is new in a table, row by row.
 
@@ -128,7 +113,8 @@ class SubtractedRows:
         scale: Intensity with which the density was subtracted.
         box: Edge of the new images in pixels.
         pixel_size_angstrom: Of the new images.
-        cut: How poses and defocus change; None where images stay whole.
+        moved: By label, shifts (Å) and defoci of the part that images were cut around; empty where
+            images stay whole.
     """
 
     names: Sequence[str]
@@ -136,7 +122,7 @@ class SubtractedRows:
     scale: Float32[np.ndarray, " particle"]
     box: int
     pixel_size_angstrom: float
-    cut: CutImages | None
+    moved: Mapping[str, Float[np.ndarray, " particle"]]
 
 
 @runtime_checkable

@@ -116,7 +116,7 @@ class Classes:
 
 @dataclass(frozen=True, eq=False)
 class ClassifiedRows:
-    """What a classification found, row by row.
+    """Classes that were found, or the true ones, row by row.
 
     Attributes:
         path: The table.
@@ -127,6 +127,7 @@ class ClassifiedRows:
         shift_angstrom: Shifts that belong to the poses; None if the table holds none, or its
             images were cut out of others.
         operator: Symmetry operator of each copy, from 0; None if the table does not say.
+        mate_class_index: In a truth, class of the other unit of each particle.
     """
 
     path: Path
@@ -136,6 +137,7 @@ class ClassifiedRows:
     rotation: Float[np.ndarray, "n 3 3"] | None
     shift_angstrom: Float[np.ndarray, "n 2"] | None
     operator: Int[np.ndarray, " n"] | None
+    mate_class_index: Int[np.ndarray, " n"] | None = None
 
 
 @runtime_checkable

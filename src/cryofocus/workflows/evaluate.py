@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from cryofocus.data.formats import open_table
+from cryofocus.data.labels import CLASS_LABEL
 from cryofocus.data.particle_table import ClassifiedRows
+from cryofocus.data.relion.rows import read_truth
 from cryofocus.errors import InputError, ParticleError
 from cryofocus.maths.pose_error import pose_errors
 from cryofocus.maths.rotations import geodesic_degrees
@@ -20,7 +23,6 @@ from cryofocus.maths.statistics import (
     posterior_kappa,
 )
 from cryofocus.maths.symmetry import OperatorSet
-from cryofocus.workflows.evaluate_tables import TruthTable, read_classified
 
 # The phantom's two operators: the identity, and the two-fold axis along z, which carries the far
 # unit of a particle to the near one's place.
@@ -58,14 +60,14 @@ def evaluate(
         InputError: If a file cannot be read or lacks what is needed, or the particles do not
             match.
     """
-    found, true = read_classified(Path(classified)), TruthTable.read(Path(truth))
+    found, true = _read_classified(Path(classified)), read_truth(Path(truth))
     row = _match_rows(found, true)
-    near_class = true.class_index()
+    near_class = true.class_index
     mates = _shows_mate(found, true, row)
     _require_units_once(found, row, mates)
     true_class = near_class[row]
-    if mates.any():
-        true_class = np.where(mates, true.mate_class_index()[row], true_class)
+    if true.mate_class_index is not None and mates.any():
+        true_class = np.where(mates, true.mate_class_index[row], true_class)
     n_classes = 1 + max(1, *(int(c.max()) for c in (near_class, true_class, found.class_index)))
     agreement = measure_agreement(found.class_index, true_class, n_classes)
     result = _describe(agreement) | {"mates": int(mates.sum())}
@@ -81,9 +83,26 @@ def evaluate(
     return result
 
 
-def _match_rows(found: ClassifiedRows, true: TruthTable) -> Int[np.ndarray, " n"]:
+def _read_classified(path: Path) -> ClassifiedRows:
+    """Read the classes that were found.
+
+    Raises:
+        InputError: If the file cannot be read, or does not say the class of each particle.
+    """
+    found = open_table(path).classified()
+    if found is None:
+        raise ParticleError(
+            f"{path}: does not say the class of each particle; expected a RELION STAR file with "
+            f"{CLASS_LABEL} or a cryoSPARC .cs file with alignments3D/class. Give the table of a "
+            "run directory; to score a set of cisTEM or Frealign, convert it before it is "
+            "classified (cryofocus convert)."
+        )
+    return found
+
+
+def _match_rows(found: ClassifiedRows, true: ClassifiedRows) -> Int[np.ndarray, " n"]:
     """Row of the truth that belongs to each classified row."""
-    true_names = true.names()
+    true_names = true.names
     row_of = {name: row for row, name in enumerate(true_names)}
     if len(row_of) != len(true_names):
         raise ParticleError(
@@ -100,11 +119,11 @@ def _match_rows(found: ClassifiedRows, true: TruthTable) -> Int[np.ndarray, " n"
 
 
 def _shows_mate(
-    found: ClassifiedRows, true: TruthTable, row: Int[np.ndarray, " n"]
+    found: ClassifiedRows, true: ClassifiedRows, row: Int[np.ndarray, " n"]
 ) -> Bool[np.ndarray, " n"]:
     """Whether the given pose brings the other unit to where the near one should be."""
-    exact = true.rotation()
-    if not true.has_mates or (found.rotation is None and found.operator is None):
+    exact = true.rotation
+    if true.mate_class_index is None or (found.rotation is None and found.operator is None):
         return np.zeros(len(row), dtype=bool)
     if found.rotation is None or exact is None:
         return np.zeros(len(row), dtype=bool) if found.operator is None else found.operator == 1
@@ -114,10 +133,10 @@ def _shows_mate(
 
 
 def _measure_poses(
-    found: ClassifiedRows, true: TruthTable, row: Int[np.ndarray, " n"]
+    found: ClassifiedRows, true: ClassifiedRows, row: Int[np.ndarray, " n"]
 ) -> dict[str, float] | None:
     """Median errors of the poses, up to the two-fold axis of the body; None without poses."""
-    rotation, shift = true.rotation(), true.shift_angstrom()
+    rotation, shift = true.rotation, true.shift_angstrom
     if found.rotation is None or found.shift_angstrom is None or rotation is None or shift is None:
         return None
     pose, true_pose = (found.rotation, found.shift_angstrom), (rotation[row], shift[row])

@@ -1,12 +1,12 @@
-"""Rows of a STAR file that has a few columns only, such as the truth of a simulated set."""
+"""Classes and what they are scored by, in a STAR file that may lack everything else."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from cryofocus.data.labels import (
     ANGLE_LABELS,
@@ -20,107 +20,79 @@ from cryofocus.data.labels import (
 from cryofocus.data.particle_table import ClassifiedRows
 from cryofocus.data.relion.columns import read_vectors
 from cryofocus.data.relion.subtracted import intact_label
-from cryofocus.data.star.document import StarDocument
+from cryofocus.data.star.document import StarDocument, StarTable
 from cryofocus.data.star.scan import StarBlock
 from cryofocus.errors import ParticleError
 from cryofocus.maths.rotations import rotation_from_euler
 
 # Images from which density was subtracted have new names, and keep that of the intact one.
-INTACT_NAME = intact_label(IMAGE_LABEL)
+INTACT_LABEL = intact_label(IMAGE_LABEL)
+MATE_LABEL = "cryofocusClassMate"
+NUMERIC_LABELS = (
+    *(CLASS_LABEL, MATE_LABEL, MAX_POSTERIOR_LABEL, EXPANSION_LABELS[1]),
+    *(*ANGLE_LABELS, *SHIFT_LABELS),
+)
 
 
-@dataclass(frozen=True, eq=False)
-class StarRows:
-    """The one table of a STAR file that lists particles; only what is asked for need be there.
+def read_truth(path: Path) -> ClassifiedRows:
+    """Read the truth of a simulated set.
 
-    Attributes:
-        document: The file.
-        block: Its table of particles.
+    Raises:
+        InputError: If it cannot be read or does not say the classes of particles.
     """
-
-    document: StarDocument
-    block: StarBlock
-
-    @classmethod
-    def read(cls, path: Path) -> StarRows:
-        """Read a file.
-
-        Raises:
-            InputError: If it cannot be read or lists no particles.
-        """
-        document = StarDocument.read(path)
-        block = document.block_with(IMAGE_LABEL)
-        if block is None or block.n_rows == 0:
-            raise ParticleError(
-                f"{path}: no particles found; expected a table with the column {IMAGE_LABEL}"
-            )
-        return cls(document, block)
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self.document.path
-
-    def has(self, *labels: str) -> bool:
-        """Whether the table has columns."""
-        return all(label in self.block.labels for label in labels)
-
-    def numbers(self, *labels: str) -> Float[np.ndarray, "n labels"]:
-        """Read columns of numbers."""
-        self._require(labels)
-        columns = self.document.numbers(self.block, labels)
-        return np.stack([columns[label] for label in labels], axis=1)
-
-    def texts(self, label: str) -> list[str]:
-        """Read a column of texts."""
-        self._require((label,))
-        return self.document.texts(self.block, [label])[label]
-
-    def rotation(self) -> Float[np.ndarray, "n 3 3"] | None:
-        """Read the poses, if the table holds them."""
-        return (
-            rotation_from_euler(self.numbers(*ANGLE_LABELS)) if self.has(*ANGLE_LABELS) else None
+    document = StarDocument.read(path)
+    block = document.block_with(IMAGE_LABEL)
+    if block is None or block.n_rows == 0:
+        raise ParticleError(
+            f"{path}: no particles found; expected a table with the column {IMAGE_LABEL}"
         )
+    return read_rows(document, block)
 
-    def shift_angstrom(self) -> Float[np.ndarray, "n 2"] | None:
-        """Read the shifts, if the table holds them."""
-        return self.numbers(*SHIFT_LABELS) if self.has(*SHIFT_LABELS) else None
 
-    def counted(self, label: str) -> Int[np.ndarray, " n"]:
-        """Read a column of whole numbers from 1, and count them from 0."""
-        numbers = self.numbers(label)[:, 0]
-        wrong: Bool[np.ndarray, " n"] = (numbers < 1) | (numbers != np.round(numbers))
-        if wrong.any():
-            raise ParticleError(f"{self.path}: {label} must hold whole numbers from 1")
-        return np.asarray(numbers.astype(np.int64) - 1)
+def read_rows(document: StarDocument, block: StarBlock) -> ClassifiedRows:
+    """Read the classes of a table of particles, and what there is beside them.
 
-    def classified(self) -> ClassifiedRows:
-        """Read what a classification found."""
-        is_subtracted, operator = self.has(INTACT_NAME), EXPANSION_LABELS[1]
-        return ClassifiedRows(
-            path=self.path,
-            names=self.texts(INTACT_NAME if is_subtracted else IMAGE_LABEL),
-            class_index=self.counted(CLASS_LABEL),
-            max_posterior=self._max_posterior(),
-            rotation=self.rotation(),
-            shift_angstrom=None if is_subtracted else self.shift_angstrom(),
-            operator=self.counted(operator) if self.has(operator) else None,
+    Raises:
+        FormatError: If a row is damaged.
+        ParticleError: If there are no classes, or they are not whole numbers from 1.
+    """
+    texts = (IMAGE_LABEL, INTACT_LABEL, POSTERIOR_LABEL)
+    table = document.read_table(block, numeric=NUMERIC_LABELS, text=texts)
+    classes, is_subtracted = _counted(table, CLASS_LABEL), table.has(INTACT_LABEL)
+    if classes is None:
+        raise ParticleError(
+            f"{table.path}: the particle table has no column {CLASS_LABEL}; give a classified "
+            "STAR file first and the set's truth.star second"
         )
+    posteriors, euler = read_vectors(table, POSTERIOR_LABEL), _stack(table, ANGLE_LABELS)
+    return ClassifiedRows(
+        path=table.path,
+        names=table.texts[INTACT_LABEL if is_subtracted else IMAGE_LABEL],
+        class_index=classes,
+        mate_class_index=_counted(table, MATE_LABEL),
+        max_posterior=(
+            table.numbers.get(MAX_POSTERIOR_LABEL)
+            if posteriors is None
+            else np.asarray(posteriors.max(axis=1))
+        ),
+        rotation=None if euler is None else rotation_from_euler(euler),
+        shift_angstrom=None if is_subtracted else _stack(table, SHIFT_LABELS),
+        operator=_counted(table, EXPANSION_LABELS[1]),
+    )
 
-    def _max_posterior(self) -> Float[np.ndarray, " n"] | None:
-        """Highest class posterior of each particle, if the table holds posteriors."""
-        table = self.document.read_table(self.block, text=[POSTERIOR_LABEL])
-        posteriors = read_vectors(table, POSTERIOR_LABEL)
-        if posteriors is not None:
-            return np.asarray(posteriors.max(axis=1))
-        if self.has(MAX_POSTERIOR_LABEL):
-            return self.numbers(MAX_POSTERIOR_LABEL)[:, 0]
+
+def _stack(table: StarTable, labels: Sequence[str]) -> Float[np.ndarray, "n labels"] | None:
+    """Stack columns of numbers; None unless all are there."""
+    if not all(map(table.has, labels)):
         return None
+    return np.stack([table.numbers[label] for label in labels], axis=1)
 
-    def _require(self, labels: tuple[str, ...]) -> None:
-        missing = [label for label in labels if not self.has(label)]
-        if missing:
-            raise ParticleError(
-                f"{self.path}: the particle table has no column {', '.join(missing)}; "
-                "give a classified STAR file first and the set's truth.star second"
-            )
+
+def _counted(table: StarTable, label: str) -> Int[np.ndarray, " n"] | None:
+    """Count a column of whole numbers from 0 instead of 1; None if it is not there."""
+    numbers = table.numbers.get(label)
+    if numbers is None:
+        return None
+    if not ((numbers >= 1) & (numbers == np.round(numbers))).all():
+        raise ParticleError(f"{table.path}: {label} must hold whole numbers from 1")
+    return numbers.astype(np.int64) - 1

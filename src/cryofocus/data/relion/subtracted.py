@@ -16,15 +16,20 @@ from typing import Any
 
 import numpy as np
 
-from cryofocus.data.abilities import CutImages, SubtractedRows
+from cryofocus.data.abilities import SubtractedRows
 from cryofocus.data.labels import (
     ANGLE_LABELS,
-    DEFOCUS_LABELS,
     HALF_SET_LABEL,
     IMAGE_LABEL,
     SHIFT_LABELS,
 )
-from cryofocus.data.relion.columns import SHIFT_PIXEL_LABELS, find_particles, has_pixel_shifts
+from cryofocus.data.particle_table import Column
+from cryofocus.data.relion.columns import (
+    SHIFT_PIXEL_LABELS,
+    find_particles,
+    has_pixel_shifts,
+    own_shifts,
+)
 from cryofocus.data.relion.optics import BOX_LABEL, PIXEL_SIZE_LABEL
 from cryofocus.data.star.document import StarDocument
 from cryofocus.data.star.scan import StarBlock
@@ -78,7 +83,7 @@ class RelionSubtracted:
         columns: Columns = {IMAGE_LABEL: rows.names, SCALE_LABEL: rows.scale}
         if HALF_SET_LABEL not in labels:
             columns[HALF_SET_LABEL] = rows.half_set
-        moved = {} if rows.cut is None else self._moved(rows.cut, rows.pixel_size_angstrom)
+        moved = self._moved(rows)
         kept = [IMAGE_LABEL]
         if moved:
             kept += [*(label for label in ANGLE_LABELS if label in labels), *moved]
@@ -121,17 +126,17 @@ class RelionSubtracted:
         }
         return back, [*intact, *(label for label in dropped if label in block.labels)]
 
-    def _moved(self, cut: CutImages, pixel_size_angstrom: float) -> dict[str, np.ndarray]:
+    def _moved(self, rows: SubtractedRows) -> dict[str, Column]:
         """Return shifts and defocus of sub-particles, in the table's own columns."""
-        own, unit = SHIFT_LABELS, 1.0
+        units = None
         if has_pixel_shifts(self.block):
-            own, unit = SHIFT_PIXEL_LABELS, pixel_size_angstrom
-        moved = dict(zip(own, (cut.shift_angstrom / unit).T, strict=True))
-        for axis, label in enumerate(PRIOR_LABELS):
-            if label in self.block.labels:
-                moved[label] = cut.shift_angstrom[:, axis]
-        defoci = (cut.defocus_u_angstrom, cut.defocus_v_angstrom)
-        return moved | dict(zip(DEFOCUS_LABELS, defoci, strict=False))
+            units = np.full(len(rows.names), rows.pixel_size_angstrom)
+        priors = zip(PRIOR_LABELS, SHIFT_LABELS, strict=True)
+        return own_shifts(rows.moved, units) | {
+            prior: rows.moved[label]
+            for prior, label in priors
+            if label in rows.moved and prior in self.block.labels
+        }
 
     def _optics_columns(self, box: int, pixel_size_angstrom: float) -> Columns:
         """Return box and pixel size of every optics group, where they are not as they were."""

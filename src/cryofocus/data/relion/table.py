@@ -44,7 +44,7 @@ from cryofocus.data.relion.columns import (
 )
 from cryofocus.data.relion.copies import RelionCopies, read_expansion
 from cryofocus.data.relion.optics import read_optics
-from cryofocus.data.relion.rows import StarRows
+from cryofocus.data.relion.rows import read_rows
 from cryofocus.data.relion.subtracted import RelionSubtracted
 from cryofocus.data.stack_paths import parse_image_names
 from cryofocus.data.star.document import StarDocument
@@ -135,7 +135,7 @@ class RelionTable:
 
     def classified(self) -> ClassifiedRows:
         """Read what a classification found, whatever else the table lacks."""
-        return StarRows(self.document, self.block).classified()
+        return read_rows(self.document, self.block)
 
     def unread(self) -> tuple[str, ...]:
         """Name what is kept without being understood."""

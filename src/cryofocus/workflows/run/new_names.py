@@ -20,18 +20,9 @@ def require_new_maps(paths: Sequence[Path], *, overwrite: bool) -> None:
         SettingError: When the first does not end in .mrc.
         OutputError: When its folder does not exist, or a file does (without `overwrite`).
     """
-    first = paths[0]
-    if first.suffix != ".mrc":
-        raise SettingError(
-            f"{first}: expected a name that ends in .mrc. Change the name after -o."
-        )
-    if not first.parent.is_dir():
-        raise OutputError(f"{first.parent}: no such folder. Make it, or choose another with -o.")
+    _require_ending(paths[0], ".mrc", "-o")
     for path in paths:
-        if path.exists() and not overwrite:
-            raise OutputError(
-                f"{path}: exists. Choose another name with -o, or replace it with --overwrite."
-            )
+        _require_free(path, "-o", overwrite=overwrite)
 
 
 def require_new_table(path: Path, source: Path, *, overwrite: bool) -> None:
@@ -48,12 +39,7 @@ def require_new_table(path: Path, source: Path, *, overwrite: bool) -> None:
     """
     if path.resolve() == source.resolve():
         raise OutputError(f"{path}: is the table to read. Choose another name with -o.")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path.parent}: no such folder. Make it, or choose another with -o.")
-    if path.exists() and not overwrite:
-        raise OutputError(
-            f"{path}: exists. Choose another name with -o, or replace it with --overwrite."
-        )
+    _require_free(path, "-o", overwrite=overwrite)
 
 
 def require_new_picture(path: Path, *, overwrite: bool) -> None:
@@ -67,18 +53,8 @@ def require_new_picture(path: Path, *, overwrite: bool) -> None:
         SettingError: When it does not end in .png.
         OutputError: When its folder does not exist, or it exists (without `overwrite`).
     """
-    if path.suffix != ".png":
-        raise SettingError(
-            f"{path}: expected a name that ends in .png. Change the name after --figure."
-        )
-    if not path.parent.is_dir():
-        raise OutputError(
-            f"{path.parent}: no such folder. Make it, or choose another with --figure."
-        )
-    if path.exists() and not overwrite:
-        raise OutputError(
-            f"{path}: exists. Choose another name with --figure, or replace it with --overwrite."
-        )
+    _require_ending(path, ".png", "--figure")
+    _require_free(path, "--figure", overwrite=overwrite)
 
 
 def require_format_of(table: ParticleTable, output: Path) -> None:
@@ -95,4 +71,22 @@ def require_format_of(table: ParticleTable, output: Path) -> None:
         raise SettingError(
             f"{output}: expected a name that ends in {table.suffix}, the format of {table.path}. "
             "Change the name after -o; cryofocus convert gives others."
+        )
+
+
+def _require_ending(path: Path, ending: str, option: str) -> None:
+    if path.suffix != ending:
+        raise SettingError(
+            f"{path}: expected a name that ends in {ending}. Change the name after {option}."
+        )
+
+
+def _require_free(path: Path, option: str, *, overwrite: bool) -> None:
+    if not path.parent.is_dir():
+        raise OutputError(
+            f"{path.parent}: no such folder. Make it, or choose another with {option}."
+        )
+    if path.exists() and not overwrite:
+        raise OutputError(
+            f"{path}: exists. Choose another name with {option}, or replace it with --overwrite."
         )

@@ -51,7 +51,7 @@ from cryofocus.workflows.subtract.record import (
     PowerRecord,
     readme_text,
 )
-from cryofocus.workflows.subtract.table import cut_rows, subtracted_in
+from cryofocus.workflows.subtract.table import moved_columns, subtracted_in
 
 logger = logging.getLogger(__name__)
 
@@ -134,8 +134,8 @@ def subtract(  # noqa: PLR0913  # three paths, what to do with them and by what 
         names = [f"{number:06d}@{output / STACK}" for number in range(1, len(scale) + 1)]
         box = settings.box or inputs.particles.box
         pixel = inputs.particles.pixel_size_angstrom
-        cut = None if inputs.cut is None else cut_rows(inputs.particles, inputs.cut)
-        rows = SubtractedRows(names, half_set, scale, box, pixel, cut)
+        moved = moved_columns(inputs.particles, inputs.cut)
+        rows = SubtractedRows(names, half_set, scale, box, pixel, moved)
         subtracted_in(inputs.particles.source).write(folder / TABLE, rows)
         result = SubtractedSet(
             output,

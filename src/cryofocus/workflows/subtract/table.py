@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from cryofocus.consensus.subparticles import SubParticles
-from cryofocus.data.abilities import CutImages, SubtractedInTable
+from cryofocus.data.abilities import SubtractedInTable
 from cryofocus.data.formats import open_table
+from cryofocus.data.labels import DEFOCUS_LABELS, SHIFT_LABELS
 from cryofocus.data.particle_table import ParticleTable
 from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import ParticleError
@@ -40,13 +41,15 @@ def require_editable(particles: ParticleSet) -> None:
         subtracted_in(particles.source).require_place_for_pixel_size()
 
 
-def cut_rows(particles: ParticleSet, cut: SubParticles) -> CutImages:
-    """Give shifts and defoci of images that are cut around a part."""
-    change = cut.defocus_change_angstrom
-    ctf = particles.ctf
-    return CutImages(
-        cut.shift_angstrom, ctf.defocus_u_angstrom + change, ctf.defocus_v_angstrom + change
-    )
+def moved_columns(particles: ParticleSet, cut: SubParticles | None) -> dict[str, np.ndarray]:
+    """Give shifts and defoci, by label, of what images are cut around; none if they stay whole."""
+    if cut is None:
+        return {}
+    defoci = (particles.ctf.defocus_u_angstrom, particles.ctf.defocus_v_angstrom)
+    moved = dict(zip(SHIFT_LABELS, cut.shift_angstrom.T, strict=True))
+    for label, defocus in zip(DEFOCUS_LABELS, defoci, strict=False):
+        moved[label] = defocus + cut.defocus_change_angstrom
+    return moved
 
 
 def revert(particles: Path | str, output: Path | str, *, overwrite: bool = False) -> int:
