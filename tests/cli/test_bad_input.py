@@ -179,7 +179,7 @@ BAD: dict[str, tuple[Callable[[Case], object], str]] = {
     "mask of other voxels": (
         lambda c: c.use_mask(ball(BOX), 8.0),
         "{set}/mask.mrc: voxels of 8.0000 Å, but the particles have pixels of 17.5000 Å. Resample "
-        "the mask onto the particles' grid, or correct the pixel size in its header.",
+        "the mask onto the particles' grid, or correct the voxel size in its header.",
     ),
     "empty mask": (
         lambda c: c.use_mask(ball(BOX, 0.0)),

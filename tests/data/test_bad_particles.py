@@ -240,10 +240,11 @@ def test_pixels_that_are_not_finite(particle_file: Path, images: np.ndarray, val
     )
 
 
-def test_pixel_sizes_that_cannot_be_matched(edit: Callable[..., Path]) -> None:
+def test_pixel_sizes_that_cannot_be_matched(edit: Callable[..., Path], images: np.ndarray) -> None:
     """Groups whose pixel sizes no resampling brings together are an error with advice."""
     row = "1 opticsGroup1 300.0 2.7 0.1 2.0 8\n"
     path = edit((row, row + "2 b 300.0 2.7 0.1 99 8\n"), ("45.0 1 2", "45.0 2 2"))
+    write_stack_file(path.parent / "stack.mrcs", images, pixel_size=1.0)  # which says nothing
     assert message_of(path, ParticleError) == (
         "optics group 2: images of 8 pixels of 99 Å cannot be brought to 2 Å per pixel. "
         "Resample these particles first, or classify the optics groups apart."

@@ -97,5 +97,7 @@ def test_mask_in_memory_must_lie_on_the_grid() -> None:
     """A mask made for other particles is refused too."""
     mask = sphere(16.0, 16.0, 16.0, 6.0)
     mask.require_grid(BOX, VOXEL)
-    with pytest.raises(RegionError, match="a box of 16 voxels, but the particles have 20"):
+    with pytest.raises(
+        RegionError, match="a mask of 16 x 16 x 16 voxels, but the particles have 20 x 20"
+    ):
         mask.require_grid(20, VOXEL)

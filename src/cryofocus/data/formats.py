@@ -17,12 +17,6 @@ from cryofocus.errors import FormatError, InputError, SettingError
 # Asked in this order whose a file is: the last takes what the others of its syntax leave. Of two
 # formats with one suffix, the last is meant where a new file names none.
 FORMATS = (CRYOSPARC, CISTEM, FREALIGN, CISTEM_STAR, RELION)
-OPTION_OF_SUPPLEMENT = {
-    "stack": "--stack",
-    "microscope": "--microscope",
-    "pixel_size_angstrom": "--pixel-size",
-    "passthrough": "--passthrough",
-}
 
 
 def open_table(path: Path, supplement: Supplement | None = None) -> ParticleTable:
@@ -42,8 +36,7 @@ def open_table(path: Path, supplement: Supplement | None = None) -> ParticleTabl
     _refuse_other_kinds(path)
     file = ParticleFile.read(path)
     chosen = next(known for known in FORMATS if known.recognises(file))
-    _refuse_idle(chosen, path, supplement)
-    return chosen.open(file, supplement)
+    return chosen.open_file(file, supplement)
 
 
 def choose_format(path: Path, name: str | None = None) -> Format:
@@ -79,12 +72,3 @@ def _refuse_other_kinds(path: Path) -> None:
     for known in FORMATS:
         if path.suffix in known.mistaken:
             raise FormatError(f"{path}: {known.mistaken[path.suffix]}")
-
-
-def _refuse_idle(chosen: Format, path: Path, supplement: Supplement) -> None:
-    """Refuse what would be given in vain: the user believes that it counts."""
-    for name, option in OPTION_OF_SUPPLEMENT.items():
-        if getattr(supplement, name) not in (None, ()) and name not in chosen.uses:
-            raise SettingError(
-                f"{option} is not needed: {path} already contains it. Leave it out."
-            )

@@ -31,11 +31,6 @@ class ImageReader:
 
     def __init__(self, particles: ParticleSet) -> None:
         self._particles = particles
-        grid = (particles.box, particles.pixel_size_angstrom)
-        self._plans = [
-            plan_resampling(group.box, group.pixel_size_angstrom, *grid) if group.box else None
-            for group in particles.optics
-        ]
         self._stacks: OrderedDict[int, Shaped[np.ndarray, "sections box box"]] = OrderedDict()
         self._lock = Lock()
 
@@ -82,7 +77,7 @@ class ImageReader:
         particles = self._particles
         data = self._open(stack)
         slices = particles.slice_of_particle[chosen]
-        box = particles.optics[group].box
+        box, pixel = particles.optics[group].box, particles.optics[group].pixel_size_angstrom
         if data.shape[1:] != (box, box) or slices.max() >= len(data):
             raise ParticleError(
                 f"{particles.stack_paths[stack]}: a stack of shape {data.shape}, but the table "
@@ -101,7 +96,7 @@ class ImageReader:
                 f"{particles.stack_paths[stack]}: image {first + 1} has pixels that are NaN or "
                 "infinite. Remove this particle or extract it again."
             )
-        plan = self._plans[group]
+        plan = plan_resampling(box, pixel, particles.box, particles.pixel_size_angstrom)
         images[where] = (pixels if plan is None else plan.apply(pixels))[copy]
 
     def _open(self, stack: int) -> Shaped[np.ndarray, "sections box box"]:

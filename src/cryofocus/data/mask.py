@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from cryofocus.data.volume import VOXEL_TOLERANCE, read_volume
+from cryofocus.data.volume import read_volume_on_grid, require_grid
 from cryofocus.errors import RegionError
 from cryofocus.maths.masks import sphere_mask
 
@@ -141,23 +141,11 @@ class FocusMask:
 
         Raises:
             InputError: When the file cannot be read or is damaged.
-            FormatError: When the file cannot be read or is damaged.
             RegionError: When box or voxel size differ, values leave [0, 1], or the mask is empty.
         """
-        path = Path(path)
-        volume = read_volume(path)
-        if volume.data.shape != (box,) * 3:
-            shape = " x ".join(str(n) for n in reversed(volume.data.shape))
-            raise RegionError(
-                f"{path}: a mask of {shape} voxels, but the particles have {box} x {box} pixels; "
-                f"expected {box} voxels along each axis. Resample the mask onto the particles' "
-                "grid. In ChimeraX: volume resample #2 onGrid #1, with a map of these particles "
-                "as #1."
-            )
-        voxel = volume.voxel_size_angstrom or voxel_size_angstrom
-        mask = cls(volume.data, voxel, volume.origin_angstrom, path=path)
-        mask.require_grid(box, voxel_size_angstrom)
-        return mask
+        volume = read_volume_on_grid(path, box, voxel_size_angstrom, kind="mask")
+        voxel = volume.voxel_size_angstrom
+        return cls(volume.data, voxel, volume.origin_angstrom, path=Path(path))
 
     def require_outside(self) -> None:
         """Check that something lies outside the mask, which can then be subtracted.
@@ -177,15 +165,5 @@ class FocusMask:
         Raises:
             RegionError: When box or voxel size differ.
         """
-        if self.data.shape != (box,) * 3:
-            raise RegionError(
-                f"{self.name}: a box of {self.data.shape[0]} voxels, but the particles have {box} "
-                "pixels. Resample the mask onto the particles' grid."
-            )
-        allowed = VOXEL_TOLERANCE * voxel_size_angstrom
-        if abs(self.voxel_size_angstrom - voxel_size_angstrom) > allowed:
-            raise RegionError(
-                f"{self.name}: voxels of {self.voxel_size_angstrom:.4f} Å, but the particles have "
-                f"pixels of {voxel_size_angstrom:.4f} Å. Resample the mask onto the particles' "
-                "grid, or correct the pixel size in its header."
-            )
+        found = (self.data.shape, self.voxel_size_angstrom)
+        require_grid(found, (box, voxel_size_angstrom), self.name, "mask")

@@ -12,9 +12,15 @@ from pathlib import Path
 
 from cryofocus.data.particle_table import Classes, ParticleColumns, ParticleTable, Supplement
 from cryofocus.data.star.document import StarDocument
-from cryofocus.errors import InputError
+from cryofocus.errors import InputError, SettingError
 
 START_BYTES = 64
+OPTION_OF_SUPPLEMENT = {
+    "stack": "--stack",
+    "microscope": "--microscope",
+    "pixel_size_angstrom": "--pixel-size",
+    "passthrough": "--passthrough",
+}
 
 
 @dataclass(frozen=True)
@@ -87,3 +93,18 @@ class Format:
     files: Callable[[Path, Classes | None], list[Path]] = only_the_table
     uses: tuple[str, ...] = ()
     mistaken: Mapping[str, str] = field(default_factory=dict)
+
+    def open_file(self, file: ParticleFile, supplement: Supplement) -> ParticleTable:
+        """Open a file of this format.
+
+        Raises:
+            SettingError: If the supplement says what the file says itself: the user would believe
+                that it counts.
+            InputError: If the file cannot be used.
+        """
+        for name, option in OPTION_OF_SUPPLEMENT.items():
+            if getattr(supplement, name) not in (None, ()) and name not in self.uses:
+                raise SettingError(
+                    f"{option} is not needed: {file.path} already contains it. Leave it out."
+                )
+        return self.open(file, supplement)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,9 +37,18 @@ def check_stacks(
             different pixel sizes cannot be brought onto one grid.
     """
     places, group_of_particle = columns.places, columns.optics_of_particle
-    optics = fill_boxes(columns, paths)
+    headers = {
+        stack: read_header(paths[stack]) for stack in np.unique(places.stack_of_particle).tolist()
+    }
+    optics = fill_boxes(columns, headers.__getitem__)
+    n_needed = np.zeros(len(paths), np.int64)
+    np.maximum.at(n_needed, places.stack_of_particle, places.slice_of_particle + 1)
+    pairs = np.stack([places.stack_of_particle, group_of_particle], axis=1)
+    for stack, index in np.unique(pairs, axis=0).tolist():
+        _check_stack(headers[stack], optics[index], int(n_needed[stack]))
     common = optics[int(np.argmax(np.bincount(group_of_particle)))]
-    for group in {optics[index] for index in np.unique(group_of_particle)}:
+    for index in np.unique(group_of_particle).tolist():
+        group = optics[index]
         try:
             plan_resampling(
                 group.box, group.pixel_size_angstrom, common.box, common.pixel_size_angstrom
@@ -49,30 +58,24 @@ def check_stacks(
                 f"optics group {group.number}: {error}. Resample these particles first, or "
                 "classify the optics groups apart."
             ) from error
-    n_needed = np.zeros(len(paths), np.int64)
-    np.maximum.at(n_needed, places.stack_of_particle, places.slice_of_particle + 1)
-    pairs = np.stack([places.stack_of_particle, group_of_particle], axis=1)
-    headers: dict[int, MrcHeader] = {}
-    for stack, index in np.unique(pairs, axis=0).tolist():
-        if stack not in headers:
-            headers[stack] = read_header(paths[stack])
-        _check_stack(headers[stack], optics[index], int(n_needed[stack]))
     return optics, common
 
 
-def fill_boxes(columns: ParticleColumns, paths: Sequence[Path]) -> tuple[OpticsGroup, ...]:
+def fill_boxes(
+    columns: ParticleColumns, header_of: Callable[[int], MrcHeader]
+) -> tuple[OpticsGroup, ...]:
     """Take the box of optics groups whose table does not give it from the first stack of theirs.
 
     Args:
         columns: Of the particles.
-        paths: Files of the stacks.
+        header_of: Gives the header of a stack, by its number.
     """
     filled = []
     for index, group in enumerate(columns.optics):
         members = np.flatnonzero(columns.optics_of_particle == index)
         if group.box == 0 and members.size:
             stack = int(columns.places.stack_of_particle[members[0]])
-            group = replace(group, box=read_header(paths[stack]).shape[2])
+            group = replace(group, box=header_of(stack).shape[2])
         filled.append(group)
     return tuple(filled)
 

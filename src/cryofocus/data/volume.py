@@ -65,34 +65,57 @@ def read_volume(path: Path | str) -> Volume:
     return Volume(data, known[0] if known else 0.0, header.origin_angstrom)
 
 
-def read_volume_on_grid(path: Path | str, box: int, voxel_size_angstrom: float) -> Volume:
+def read_volume_on_grid(
+    path: Path | str, box: int, voxel_size_angstrom: float, kind: str = "map"
+) -> Volume:
     """Read a map that lies on the particles' grid.
 
     Args:
         path: MRC file.
         box: Edge of the particles' images in pixels.
         voxel_size_angstrom: Å per pixel; holds too for a file that does not give its own.
+        kind: What messages call it.
 
     Raises:
         InputError: As `read_volume`.
         FormatError: As `read_volume`.
         RegionError: When box or voxel size differ.
     """
-    path, volume = Path(path), read_volume(path)
-    if volume.data.shape != (box,) * 3:
-        shape = " x ".join(str(n) for n in reversed(volume.data.shape))
-        raise RegionError(
-            f"{path}: a map of {shape} voxels, but the particles have {box} x {box} pixels; "
-            f"expected {box} voxels along each axis. Resample the map onto the particles' grid."
-        )
+    volume = read_volume(path)
     voxel = volume.voxel_size_angstrom or voxel_size_angstrom
-    if abs(voxel - voxel_size_angstrom) > VOXEL_TOLERANCE * voxel_size_angstrom:
-        raise RegionError(
-            f"{path}: voxels of {voxel:.4f} Å, but the particles have pixels of "
-            f"{voxel_size_angstrom:.4f} Å. Resample the map onto the particles' grid, or correct "
-            "the voxel size in its header."
-        )
+    require_grid((volume.data.shape, voxel), (box, voxel_size_angstrom), str(path), kind)
     return replace(volume, voxel_size_angstrom=voxel)
+
+
+def require_grid(
+    found: tuple[tuple[int, ...], float], grid: tuple[int, float], name: str, kind: str
+) -> None:
+    """Check that a map or mask lies on the particles' grid.
+
+    Args:
+        found: Shape and voxel size (Å) of the map.
+        grid: Box and pixel size (Å) of the particles' images.
+        name: Of the file, for messages.
+        kind: What messages call it.
+
+    Raises:
+        RegionError: When box or voxel size differ.
+    """
+    (shape, voxel), (box, pixel) = found, grid
+    if shape != (box,) * 3:
+        edges = " x ".join(str(n) for n in reversed(shape))
+        raise RegionError(
+            f"{name}: a {kind} of {edges} voxels, but the particles have {box} x {box} pixels; "
+            f"expected {box} voxels along each axis. Resample the {kind} onto the particles' "
+            "grid. In ChimeraX: volume resample #2 onGrid #1, with a map of these particles as "
+            "#1."
+        )
+    if abs(voxel - pixel) > VOXEL_TOLERANCE * pixel:
+        raise RegionError(
+            f"{name}: voxels of {voxel:.4f} Å, but the particles have pixels of {pixel:.4f} Å. "
+            f"Resample the {kind} onto the particles' grid, or correct the voxel size in its "
+            "header."
+        )
 
 
 def write_volume(

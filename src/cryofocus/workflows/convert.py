@@ -12,6 +12,7 @@ from jaxtyping import Float32
 
 from cryofocus.data.formats import choose_format, open_table
 from cryofocus.data.images import ImageReader
+from cryofocus.data.mrc import read_header
 from cryofocus.data.mrc_write import write_stack
 from cryofocus.data.particle_table import ParticleColumns, Supplement
 from cryofocus.data.particles import ParticleSet
@@ -112,7 +113,7 @@ def _with_boxes(columns: ParticleColumns, source: Path, datadir: Path | None) ->
     except ParticleError as error:
         logger.info("the box of the images stays unknown: %s", str(error).splitlines()[0])
         return columns
-    return replace(columns, optics=fill_boxes(columns, paths))
+    return replace(columns, optics=fill_boxes(columns, lambda stack: read_header(paths[stack])))
 
 
 def _require_new_stack(path: Path, source: Path, *, overwrite: bool) -> None:
