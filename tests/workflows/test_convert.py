@@ -15,6 +15,7 @@ from cryofocus.errors import CryofocusError, OutputError, ParticleError, Setting
 from cryofocus.maths.ctf import Microscope
 from cryofocus.maths.rotations import geodesic_degrees
 from cryofocus.workflows.convert import ConvertSettings, convert
+from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.reconstruct import ReconstructSettings, reconstruct
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
 from particle_files import cs_rows, save_cs
@@ -129,10 +130,8 @@ def make_map(
     table: Path, output: Path, small_set: SimulatedSet, supplement: Supplement | None = None
 ) -> np.ndarray:
     """Reconstruct and read the unfiltered half map."""
-    settings = ReconstructSettings(
-        datadir=small_set.directory, supplement=supplement, invert="no", threads=2
-    )
-    made = reconstruct(table, output, settings)
+    settings = ReconstructSettings(datadir=small_set.directory, supplement=supplement, invert="no")
+    made = reconstruct(table, output, settings, machine=Machine(threads=2))
     with mrcfile.open(made.halves[0]) as mrc:
         return np.array(mrc.data)
 
