@@ -149,7 +149,7 @@ def plain_compare(strategy: Mask2dStrategy, grids: list[np.ndarray], rows: slice
     for grid in grids:
         slices = map_coordinates(grid, there, order=1)
         difference = images.transforms[rows] - images.response[rows] * slices
-        half = images.band.spread(difference * images.low_pass)
+        half = images.band.scatter(difference * images.low_pass)
         pixels = scipy.fft.fftshift(scipy.fft.irfft2(half, s=(BOX, BOX)), axes=(1, 2))
         mean_square = (pixels**2 * inside).sum(axis=(1, 2)) / inside.sum(axis=(1, 2))
         found.append(-0.5 * (mean_square + np.log(2 * np.pi)) * np.pi * circle.radius**2)

@@ -27,10 +27,10 @@ from roofline import BOX, PIXEL_SIZE, RADIUS_ANGSTROM, RESOLUTION_ANGSTROM
 from synthetic import describe_here
 
 from cryofocus.data.mask import FocusMask
-from cryofocus.execution.contract import Executor, Spread
+from cryofocus.execution.contract import Executor, Sharded
 from cryofocus.inference.deviations.deviation import DeviationPrior, DeviationSpace
 from cryofocus.inference.deviations.focus import FocusBox, FocusStatistics
-from cryofocus.inference.deviations.sharded_statistics import SpreadStatistics
+from cryofocus.inference.deviations.sharded_statistics import ShardedStatistics
 from cryofocus.inference.posterior import class_posteriors, random_posteriors
 from cryofocus.kernels.contract import SliceGeometry
 from cryofocus.kernels.select import select_kernels
@@ -44,26 +44,28 @@ class InTurns:
 
     executor: Executor
 
-    def map(self, function: Any, spread: Spread[Any], common: Any, parts: list[Any]) -> list[Any]:
+    def map(
+        self, function: Any, sharded: Sharded[Any], common: Any, parts: list[Any]
+    ) -> list[Any]:
         """Return the results of all ranges, in order."""
-        made = self._make(function, spread, common, parts)
+        made = self._make(function, sharded, common, parts)
         return self.executor.map(unchanged, made, None, [None] * len(parts))
 
-    def reduce(self, function: Any, spread: Spread[Any], common: Any, parts: list[Any]) -> Any:
+    def reduce(self, function: Any, sharded: Sharded[Any], common: Any, parts: list[Any]) -> Any:
         """Return the sum of the results of all ranges."""
-        made = self._make(function, spread, common, parts)
+        made = self._make(function, sharded, common, parts)
         return self.executor.reduce(unchanged, made, None, [None] * len(parts))
 
     def _make(
-        self, function: Any, spread: Spread[Any], common: Any, parts: list[Any]
-    ) -> Spread[Any]:
+        self, function: Any, sharded: Sharded[Any], common: Any, parts: list[Any]
+    ) -> Sharded[Any]:
         made = [
             self.executor.build(
-                function, Spread((slice(0, rows.stop - rows.start),), (held,)), common, [part]
+                function, Sharded((slice(0, rows.stop - rows.start),), (held,)), common, [part]
             ).parts[0]
-            for rows, held, part in zip(spread.ranges, spread.parts, parts, strict=True)
+            for rows, held, part in zip(sharded.ranges, sharded.parts, parts, strict=True)
         ]
-        return Spread(spread.ranges, tuple(made))
+        return Sharded(sharded.ranges, tuple(made))
 
 
 def unchanged(made: Any, common: None, part: Any) -> Any:
@@ -107,22 +109,22 @@ def draw(rows: slice, common: tuple[FocusBox, int], part: None) -> FocusStatisti
     return FocusStatistics(box, band, geometry, data, data, precision, np.ones(n, np.float32))
 
 
-def prepare(executor: Executor, n_particles: int) -> SpreadStatistics:
-    """Spread statistics of so many particles."""
+def prepare(executor: Executor, n_particles: int) -> ShardedStatistics:
+    """Shard statistics of so many particles."""
     box, n_shells = small_box()
     ranges = executor.ranges(n_particles)
     nothing = [None] * len(ranges)
     shards = executor.build(draw, executor.place(ranges, ranges), (box, n_shells), nothing)
     scale, kernels = np.ones(n_particles, np.float32), select_kernels("cpu", 1)
     turns = InTurns(executor)
-    return SpreadStatistics(box, box.band(n_shells), scale, shards, kernels, turns)
+    return ShardedStatistics(box, box.band(n_shells), scale, shards, kernels, turns)
 
 
 @dataclass
 class Cycle:
     """A cycle that skips nothing, and how long its passes over the statistics took here."""
 
-    statistics: SpreadStatistics
+    statistics: ShardedStatistics
     space: DeviationSpace
     prior: DeviationPrior
     passes: float = 0.0

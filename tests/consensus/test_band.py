@@ -24,13 +24,13 @@ def full_radius(box: int) -> np.ndarray:
 
 @pytest.mark.parametrize("box", [15, 16])
 def test_pick_and_spread_are_inverse(box: int) -> None:
-    """Points picked from a spread band are the same points, and nothing else is filled."""
+    """Points picked from a scattered band are the same points, and nothing else is filled."""
     half, _ = random_half(box)
     band = Band.disc(box, 6)
     packed = band.pick(half)
-    spread = band.spread(packed)
-    np.testing.assert_array_equal(band.pick(spread), packed)
-    assert np.count_nonzero(spread) == packed.size
+    half = band.scatter(packed)
+    np.testing.assert_array_equal(band.pick(half), packed)
+    assert np.count_nonzero(half) == packed.size
 
 
 @pytest.mark.parametrize("box", [15, 16])

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from cryofocus.errors import ClusterError, ParticleError
-from cryofocus.execution.contract import Count, Spread
+from cryofocus.execution.contract import Count, Sharded
 from cryofocus.execution.dask import Dask, Held
 from cryofocus.execution.serial import Serial
 
@@ -87,13 +87,13 @@ def dying_once(held: np.ndarray, common: tuple[Path, np.ndarray], part: None) ->
     return held
 
 
-def ask(dask: Dask, function: Any, common: Any = None, **how: Spread[np.ndarray]) -> list[Any]:
+def ask(dask: Dask, function: Any, common: Any = None, **how: Sharded[np.ndarray]) -> list[Any]:
     """Call a function with every range, of the numbers unless others are given."""
-    spread = how.get("spread") or spread_of(dask)
-    return dask.map(function, spread, common, [None] * len(spread.ranges))
+    sharded = how.get("sharded") or shard(dask)
+    return dask.map(function, sharded, common, [None] * len(sharded.ranges))
 
 
-def spread_of(executor: Dask | Serial) -> Spread[np.ndarray]:
+def shard(executor: Dask | Serial) -> Sharded[np.ndarray]:
     """Lay numbers out."""
     ranges = executor.ranges(len(ITEMS))
     return executor.place([ITEMS[rows] for rows in ranges], ranges)
@@ -103,9 +103,9 @@ def test_same_numbers_as_serial(dask: Dask) -> None:
     """Order and rounding are those of one process with as many ranges."""
     results = []
     for executor in (dask, Serial(3)):
-        spread = spread_of(executor)
-        parts = [np.ones(rows.stop - rows.start, np.float32) for rows in spread.ranges]
-        made = executor.build(scaled, spread, np.float32(1.7), parts)
+        sharded = shard(executor)
+        parts = [np.ones(rows.stop - rows.start, np.float32) for rows in sharded.ranges]
+        made = executor.build(scaled, sharded, np.float32(1.7), parts)
         mapped = np.concatenate(executor.map(scaled, made, np.float32(0.3), parts))
         results.append((mapped, executor.reduce(summed, made, np.float32(0.3), parts)))
     (first, first_sum), (second, second_sum) = results
@@ -115,8 +115,8 @@ def test_same_numbers_as_serial(dask: Dask) -> None:
 
 def test_work_goes_to_the_objects(dask: Dask) -> None:
     """Every range stays with one worker, and each worker has one."""
-    spread = spread_of(dask)
-    first, second = (ask(dask, whereabouts, spread=spread) for _ in range(2))
+    sharded = shard(dask)
+    first, second = (ask(dask, whereabouts, sharded=sharded) for _ in range(2))
     assert first == second
     assert len(set(first)) == 3
 
@@ -125,12 +125,12 @@ def test_large_arguments_do_not_attract_work(dask: Dask) -> None:
     """Work and what it builds stay with the range, even if what all ranges share is larger."""
     large = np.zeros(10**6)
     for _ in range(5):
-        spread = spread_of(dask)
-        there = ask(dask, whereabouts, spread=spread)
+        sharded = shard(dask)
+        there = ask(dask, whereabouts, sharded=sharded)
         assert len(set(there)) == 3
-        assert ask(dask, whereabouts, large, spread=spread) == there
-        made = dask.build(kept, spread, large, [None] * len(spread.ranges))
-        assert ask(dask, whereabouts, spread=made) == there
+        assert ask(dask, whereabouts, large, sharded=sharded) == there
+        made = dask.build(kept, sharded, large, [None] * len(sharded.ranges))
+        assert ask(dask, whereabouts, sharded=made) == there
 
 
 def test_items_are_counted_here(dask: Dask) -> None:
@@ -153,34 +153,34 @@ def test_the_scheduler_knows_how_large_objects_are() -> None:
 
 def test_a_lost_worker_is_replaced(dask: Dask) -> None:
     """Objects of a killed worker are made anew, to the same numbers."""
-    spread = spread_of(dask)
-    parts = [np.ones(rows.stop - rows.start, np.float32) for rows in spread.ranges]
-    made = dask.build(scaled, spread, np.float32(2), parts)
+    sharded = shard(dask)
+    parts = [np.ones(rows.stop - rows.start, np.float32) for rows in sharded.ranges]
+    made = dask.build(scaled, sharded, np.float32(2), parts)
     before = np.concatenate(dask.map(scaled, made, np.float32(1), parts))
-    victim = ask(dask, whereabouts, spread=made)[1]
+    victim = ask(dask, whereabouts, sharded=made)[1]
     os.kill(victim, signal.SIGKILL)
     after = np.concatenate(dask.map(scaled, made, np.float32(1), parts))
     np.testing.assert_array_equal(after, before)
-    assert victim not in ask(dask, whereabouts, spread=made)
+    assert victim not in ask(dask, whereabouts, sharded=made)
 
 
 def test_a_worker_is_lost_while_it_builds(dask: Dask, tmp_path: Path) -> None:
     """What it was making is made elsewhere, large shared arguments and all."""
-    spread = spread_of(dask)
+    sharded = shard(dask)
     common = (tmp_path / "died", np.zeros(10**6))
-    made = dask.build(dying_once, spread, common, [None] * len(spread.ranges))
+    made = dask.build(dying_once, sharded, common, [None] * len(sharded.ranges))
     assert common[0].is_file()
-    results = ask(dask, kept, spread=made)
+    results = ask(dask, kept, sharded=made)
     np.testing.assert_array_equal(np.concatenate(results), ITEMS)
 
 
 def test_errors_say_where(dask: Dask) -> None:
     """A deliberate error arrives as itself, with the name of the machine."""
-    spread = spread_of(dask)
+    sharded = shard(dask)
     with pytest.raises(ParticleError, match=r"^stack\.mrcs: gone \(on worker .+\)$"):
         ask(dask, failing, "stack.mrcs: gone")
     with pytest.raises(ParticleError, match=r"^stack\.mrcs: gone \(on worker .+\)$"):
-        dask.build(failing, spread, "stack.mrcs: gone", [None] * len(spread.ranges))
+        dask.build(failing, sharded, "stack.mrcs: gone", [None] * len(sharded.ranges))
 
 
 def test_a_worker_without_memory(dask: Dask) -> None:
@@ -204,10 +204,10 @@ def test_all_workers_are_lost(lonely: Any, caplog: pytest.LogCaptureFixture) -> 
     """After the time it is told to wait, it ends with what to do; nobody waits without limit."""
     with distributed.Client(lonely) as client:
         dask = Dask(client, wait_seconds=0.6)
-        spread = spread_of(dask)
+        sharded = shard(dask)
         lonely.scale(0)
         with pytest.raises(ClusterError) as raised:
-            ask(dask, whereabouts, spread=spread)
+            ask(dask, whereabouts, sharded=sharded)
     assert str(raised.value) == (
         f"{lonely.scheduler_address}: all workers were lost, and none came back within 0.01 "
         "minutes. The last cycle is kept: start workers, and finish the run with --resume."
@@ -229,9 +229,9 @@ def test_all_workers_are_lost_before_anything_is_placed(
         monkeypatch.setattr(Dask, "_workers", lambda _: gone)
         later = threading.Timer(1, lonely.scale, (1,))
         later.start()
-        spread = dask.place([ITEMS], [slice(0, len(ITEMS))])
+        sharded = dask.place([ITEMS], [slice(0, len(ITEMS))])
         later.join()
-        (found,) = ask(dask, kept, spread=spread)
+        (found,) = ask(dask, kept, sharded=sharded)
     np.testing.assert_array_equal(found, ITEMS)
 
 
@@ -242,11 +242,11 @@ def test_a_worker_comes_after_all_were_lost(
     monkeypatch.setattr("cryofocus.execution.dask.LOOK_SECONDS", 0.2)
     with distributed.Client(lonely) as client:
         dask = Dask(client, wait_seconds=120)
-        spread = spread_of(dask)
+        sharded = shard(dask)
         lonely.scale(0)
         later = threading.Timer(2, lonely.scale, (1,))
         later.start()
-        (found,) = ask(dask, kept, spread=spread)
+        (found,) = ask(dask, kept, sharded=sharded)
         later.join()
     np.testing.assert_array_equal(found, ITEMS)
     assert "no worker is left; waiting 2 minutes for one." in caplog.text

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cryofocus.execution.contract import Executor, Spread, add_in_pairs, divide
+from cryofocus.execution.contract import Executor, Sharded, add_in_pairs, divide
 from cryofocus.execution.serial import Serial
 
 
@@ -23,7 +23,7 @@ def summed(held: np.ndarray, common: float, part: np.ndarray) -> float:
     return float(scaled(held, common, part).sum())
 
 
-def spread_of(items: np.ndarray, executor: Executor) -> Spread[np.ndarray]:
+def shard(items: np.ndarray, executor: Executor) -> Sharded[np.ndarray]:
     """Lay numbers out."""
     ranges = executor.ranges(len(items))
     return executor.place([items[rows] for rows in ranges], ranges)
@@ -54,14 +54,14 @@ def test_adding_in_pairs_keeps_neighbours_in_order() -> None:
 def test_any_division_gives_the_same(n_ranges: int) -> None:
     """Results come in the order of the ranges, sums are those of one range."""
     items, executor = np.arange(11.0), Serial(n_ranges)
-    spread = spread_of(items, executor)
-    parts = [np.ones(rows.stop - rows.start) for rows in spread.ranges]
-    assert len(spread) == 11
-    assert len(spread.ranges) == n_ranges
+    sharded = shard(items, executor)
+    parts = [np.ones(rows.stop - rows.start) for rows in sharded.ranges]
+    assert len(sharded) == 11
+    assert len(sharded.ranges) == n_ranges
     expected = 2.0 * items + 1.0
-    assert np.concatenate(executor.map(scaled, spread, 2.0, parts)).tolist() == expected.tolist()
-    assert executor.reduce(summed, spread, 2.0, parts) == expected.sum()
-    made = executor.build(scaled, spread, 2.0, parts)
+    assert np.concatenate(executor.map(scaled, sharded, 2.0, parts)).tolist() == expected.tolist()
+    assert executor.reduce(summed, sharded, 2.0, parts) == expected.sum()
+    made = executor.build(scaled, sharded, 2.0, parts)
     assert np.concatenate(executor.map(scaled, made, 1.0, parts)).tolist() == (
         (expected + 1).tolist()
     )
@@ -70,9 +70,9 @@ def test_any_division_gives_the_same(n_ranges: int) -> None:
 def test_ranges_with_gaps_are_refused() -> None:
     """Objects whose ranges do not follow each other are a mistake, found at once."""
     with pytest.raises(ValueError, match="do not follow each other"):
-        Spread((slice(0, 2), slice(3, 4)), (1, 2))
+        Sharded((slice(0, 2), slice(3, 4)), (1, 2))
     with pytest.raises(ValueError, match="1 objects for 2 ranges"):
-        Spread((slice(0, 2), slice(2, 4)), (1,))
+        Sharded((slice(0, 2), slice(2, 4)), (1,))
 
 
 def test_serial_is_an_executor() -> None:

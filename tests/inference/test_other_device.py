@@ -68,7 +68,7 @@ def test_images_are_prepared_where_kernels_work(*, normalise: bool) -> None:
     assert_close(fetch(ours.transforms), theirs.transforms)
     assert_close(fetch(ours.ctf), theirs.ctf)
     np.testing.assert_array_equal(ours.is_premultiplied, theirs.is_premultiplied)
-    assert_close(fetch(band.spread(ours.ctf)), band.spread(theirs.ctf))
+    assert_close(fetch(band.scatter(ours.ctf)), band.scatter(theirs.ctf))
 
 
 def test_host_arrays_stay_where_they_are() -> None:

@@ -65,7 +65,7 @@ class Band:
         lines = xp.reshape(half, (half.shape[0], -1))
         return xp.take(lines, beside(self.places, half), axis=1)
 
-    def spread(self, packed: Shaped[Array, "n point"]) -> Shaped[Array, "n box half"]:
+    def scatter(self, packed: Shaped[Array, "n point"]) -> Shaped[Array, "n box half"]:
         """Put packed points back into half transforms that are zero elsewhere."""
         shape = (packed.shape[0], self.box, self.box // 2 + 1)
         if is_on_host(packed):

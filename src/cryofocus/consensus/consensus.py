@@ -95,7 +95,7 @@ def estimate_consensus(
     scale = np.ones(len(images), np.float32)
     source = MapSource(images, first_noise, scale, half_set)
     sums = accumulate_halves(source, ones, kernels, advance=advance)
-    (estimate,) = solve_maps(sums, images.particles.box, workers=images.workers)
+    (estimate,) = solve_maps(sums, images.particles.box, threads=images.threads)
     skewness = density_skewness(estimate.full)
     if skewness < 0 and not images.treatment.is_sign_settled:
         images, estimate, skewness = images.flipped(), _negated(estimate), -skewness
@@ -104,7 +104,7 @@ def estimate_consensus(
         estimate = replace(
             estimate, full=estimate.full * solvent, halves=(first * solvent, second * solvent)
         )
-    grid = map_to_grid(estimate.full, PADDING * images.particles.box, workers=images.workers)
+    grid = map_to_grid(estimate.full, PADDING * images.particles.box, threads=images.threads)
     noise, scale_prior = fit_residuals(images, first_noise, grid, sample, kernels)
     return Consensus(images, estimate, noise, scale_prior, skewness)
 
@@ -114,7 +114,7 @@ def refit_noise(
 ) -> Consensus:
     """Return the consensus with the noise that images show beyond another map."""
     images = consensus.images
-    grid = map_to_grid(volume, PADDING * images.particles.box, workers=images.workers)
+    grid = map_to_grid(volume, PADDING * images.particles.box, threads=images.threads)
     noise, _ = fit_residuals(images, consensus.noise, grid, noise_sample(images), kernels)
     return replace(consensus, noise=noise)
 

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Complex64, Float32, Float64, Int, Int32
 from cryofocus.consensus.band import Band
 from cryofocus.data.optics import OpticsGroup
 from cryofocus.data.particles import ParticleSet
-from cryofocus.execution.contract import Executor, Spread
+from cryofocus.execution.contract import Executor, Sharded
 from cryofocus.execution.serial import HERE
 from cryofocus.kernels.contract import SliceGeometry
 from cryofocus.maths.ctf import aberration_phase, evaluate_ctf
@@ -91,14 +91,14 @@ class ParticleImages:
         particles: The particle set.
         reader: Gives raw pixels.
         treatment: What is done to them.
-        workers: Threads of the Fourier transforms.
+        threads: Threads of the Fourier transforms.
         executor: Where passes over all images are made.
     """
 
     particles: ParticleSet
     reader: Reader
     treatment: ImageTreatment
-    workers: int = 1
+    threads: int = 1
     executor: Executor = HERE
 
     def __len__(self) -> int:
@@ -112,7 +112,7 @@ class ParticleImages:
         return max(1.0, float(np.linalg.norm(matrices, ord=2, axis=(1, 2)).max()))
 
     @cached_property
-    def shards(self) -> Spread[ParticleImages]:
+    def shards(self) -> Sharded[ParticleImages]:
         """The images of each range of particles, to be read where the range's work is done."""
         ranges = self.executor.ranges(len(self))
         return self.executor.place([self._take(rows) for rows in ranges], ranges)
@@ -180,7 +180,7 @@ class ParticleImages:
         """Prepare raw pixels of some particles; see `chunks`."""
         particles = self.particles
         shape = (particles.box, particles.pixel_size_angstrom)
-        half = forward_2d(treat(send(pixels), self.treatment), workers=self.workers)
+        half = forward_2d(treat(send(pixels), self.treatment), threads=self.threads)
         half *= shift_phases(*shape, particles.shift_angstrom[chosen], send=send)
         transforms = band.pick(half)
         groups = particles.optics_of_particle[chosen].astype(np.int32)
@@ -212,7 +212,7 @@ class ParticleImages:
         The inverse of `prepare` but for contrast sign and normalisation (`grey_scale`).
         """
         particles = self.particles
-        half = band.spread(transforms)
+        half = band.scatter(transforms)
         shift = particles.shift_angstrom[chosen]
         half *= shift_phases(particles.box, particles.pixel_size_angstrom, -shift)
         groups = particles.optics_of_particle[chosen]
@@ -221,7 +221,7 @@ class ParticleImages:
             phase = aberration_phase(microscope, particles.box, particles.pixel_size_angstrom)
             if phase is not None:
                 half[groups == group] *= phase
-        return np.asarray(inverse_2d(half, particles.box, workers=self.workers))
+        return np.asarray(inverse_2d(half, particles.box, threads=self.threads))
 
     def geometry(
         self, band: Band, padding: int | float, edge: int, which: Int[np.ndarray, " n"]

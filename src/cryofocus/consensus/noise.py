@@ -99,10 +99,10 @@ def fit_noise(sums: PowerSums) -> NoiseModel:
     ones, squares, fourths, power, cross = np.moveaxis(sums.moments, 1, 0)
     counts = np.maximum(ones, 1.0)
     mean_square, mean_power = squares / counts, power / counts
-    spread = fourths / counts - mean_square**2
+    contrast = fourths / counts - mean_square**2
     covariance = cross / counts - mean_square * mean_power
-    is_determined = spread > 1e-3 * np.maximum(mean_square, 1e-12) ** 2
-    slope = np.where(is_determined, covariance / np.where(is_determined, spread, 1.0), 0.0)
+    is_determined = contrast > 1e-3 * np.maximum(mean_square, 1e-12) ** 2
+    slope = np.where(is_determined, covariance / np.where(is_determined, contrast, 1.0), 0.0)
     ceiling = 0.999 * mean_power / np.maximum(mean_square, 1e-12)
     transmitted = np.clip(slope, 0.0, ceiling)
     additive = np.maximum(mean_power - transmitted * mean_square, np.finfo(np.float32).tiny)

@@ -140,7 +140,7 @@ def accumulate_halves(
 
 
 def solve_maps(
-    halves: tuple[SliceSums, SliceSums], box: int, *, workers: int = 1
+    halves: tuple[SliceSums, SliceSums], box: int, *, threads: int = 1
 ) -> list[MapEstimate]:
     """Turn the sums of both half sets into one map estimate a column."""
     first, second = halves
@@ -149,7 +149,7 @@ def solve_maps(
             (first.data[..., k], second.data[..., k]),
             (first.precision[..., k], second.precision[..., k]),
             box,
-            workers,
+            threads,
         )
         for k in range(first.data.shape[3])
     ]
@@ -159,7 +159,7 @@ def _solve_map(
     data: tuple[Complex64[np.ndarray, "e e h"], Complex64[np.ndarray, "e e h"]],
     precision: tuple[Float32[np.ndarray, "e e h"], Float32[np.ndarray, "e e h"]],
     box: int,
-    workers: int,
+    threads: int,
 ) -> MapEstimate:
     edge = data[0].shape[0]
     means = [shell_mean_3d(one, edge) for one in precision]
@@ -169,10 +169,10 @@ def _solve_map(
         # a shell that holds nothing at all (odd boxes, a class without particles) has no mean.
         floor = np.maximum(1e-3 * mean, np.finfo(np.float32).tiny)
         grid = _divide((numerator,), (denominator,), floor)
-        halves.append(grid_to_map(grid, box, workers=workers))
+        halves.append(grid_to_map(grid, box, threads=threads))
     fsc = fourier_shell_correlation(forward_3d(halves[0]), forward_3d(halves[1]), box)
     grid = _divide(data, precision, wiener_term(means[0] + means[1], fsc, edge / box))
-    full = grid_to_map(grid, box, workers=workers)
+    full = grid_to_map(grid, box, threads=threads)
     return MapEstimate(full, (halves[0], halves[1]), fsc)
 
 
@@ -216,21 +216,21 @@ def _divide(
 
 
 def grid_to_map(
-    grid: Complex64[np.ndarray, "edge edge half"], box: int, *, workers: int = 1
+    grid: Complex64[np.ndarray, "edge edge half"], box: int, *, threads: int = 1
 ) -> Float32[np.ndarray, "box box box"]:
     """Transform a padded grid back and divide out the trilinear kernel."""
     edge = grid.shape[0]
-    volume = inverse_3d_cropped(grid, edge, box, workers=workers)
+    volume = inverse_3d_cropped(grid, edge, box, threads=threads)
     return np.asarray(volume / gridding_kernel(box, edge), np.float32)
 
 
 def map_to_grid(
-    volume: Float32[np.ndarray, "box box box"], edge: int, *, workers: int = 1
+    volume: Float32[np.ndarray, "box box box"], edge: int, *, threads: int = 1
 ) -> Complex64[np.ndarray, "edge edge half"]:
     """Transform a map onto a padded grid such that its trilinear slices are its projections."""
     box = volume.shape[0]
     corrected = (volume / gridding_kernel(box, edge)).astype(np.float32)
-    return np.asarray(forward_3d_padded(corrected, edge, workers=workers))
+    return np.asarray(forward_3d_padded(corrected, edge, threads=threads))
 
 
 def gridding_kernel(box: int, edge: int) -> Float32[np.ndarray, "box box box"]:

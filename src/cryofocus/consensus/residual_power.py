@@ -120,7 +120,7 @@ def _inside_mask(
 ) -> Bool[np.ndarray, "n box box"]:
     """Return the pixels of each centred image whose lines of sight pass through the mask."""
     geometry = subtraction.images.geometry(band, PADDING, mask_grid.shape[0], chunk.particles)
-    half = band.spread(subtraction.density.kernels.gather(mask_grid, geometry)[..., 0])
+    half = band.scatter(subtraction.density.kernels.gather(mask_grid, geometry)[..., 0])
     return np.asarray(inverse_2d(half * centring, band.box) > INSIDE_VOXELS)
 
 
@@ -134,6 +134,6 @@ def _pixel_power(
     passing = band.shells < n_shells
     # Noise of unit variance in so many coefficients, by an inverse transform over box^2 points.
     variance = float(band.hermitian[passing].sum()) / band.box**4
-    half = band.spread(np.where(passing, whitened, np.complex64(0)))
+    half = band.scatter(np.where(passing, whitened, np.complex64(0)))
     images = inverse_2d(half * centring, band.box)
     return np.asarray(images**2 / np.float32(variance), np.float32)

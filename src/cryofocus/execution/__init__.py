@@ -1,1 +1,1 @@
-"""How work is spread over processes and machines; knows nothing of images."""
+"""How work is shared out among processes and machines; knows nothing of images."""

@@ -1,10 +1,10 @@
-"""What spreading work asks for, and nothing else: ranges, objects that stay, and sums.
+"""What sharing work out asks for, and nothing else: ranges, objects that stay, and sums.
 
 Items (particles, say) are numbered from 0 and divided into ranges of neighbours. For each range
 there is one object, large perhaps, which stays where it was made; functions go to it. Serial,
 threads, GPU and Dask differ only in where that is and who adds.
 
-A function that is spread is called as `function(object, common, part)`: with the object of its
+Such a function is called as `function(object, common, part)`: with the object of its
 range, with what all ranges share, and with the range's own part of the arguments. It must be
 importable by name, must not change what it is given, and must give the same result whenever it is
 called again: what a lost worker held is made anew.
@@ -39,8 +39,8 @@ Count = Callable[[int], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Spread(Generic[T]):
-    """One object a range of items, wherever the objects are.
+class Sharded(Generic[T]):
+    """One object per range of items (a shard), wherever the objects are.
 
     Attributes:
         ranges: First item of each range, and the one past its last.
@@ -71,24 +71,24 @@ class Executor(Protocol):
         """Divide so many items into ranges of nearly equal length, at least one."""
         ...
 
-    def place(self, objects: Sequence[T], ranges: Sequence[slice]) -> Spread[T]:
+    def place(self, objects: Sequence[T], ranges: Sequence[slice]) -> Sharded[T]:
         """Bring one small object a range to where the range's work will be done."""
         ...
 
     def build(
-        self, function: Callable[[T, C, P], R], spread: Spread[T], common: C, parts: Sequence[P]
-    ) -> Spread[R]:
+        self, function: Callable[[T, C, P], R], sharded: Sharded[T], common: C, parts: Sequence[P]
+    ) -> Sharded[R]:
         """Make an object of every range's object; it stays where it is made."""
         ...
 
     def map(
-        self, function: Callable[[T, C, P], R], spread: Spread[T], common: C, parts: Sequence[P]
+        self, function: Callable[[T, C, P], R], sharded: Sharded[T], common: C, parts: Sequence[P]
     ) -> list[R]:
         """Return the results of all ranges, in order."""
         ...
 
     def reduce(
-        self, function: Callable[[T, C, P], S], spread: Spread[T], common: C, parts: Sequence[P]
+        self, function: Callable[[T, C, P], S], sharded: Sharded[T], common: C, parts: Sequence[P]
     ) -> S:
         """Return the sum of the results of all ranges, added in pairs where they are."""
         ...

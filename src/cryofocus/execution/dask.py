@@ -26,7 +26,7 @@ from distributed import CancelledError, Client, Future, KilledWorker, get_worker
 from distributed.comm import CommClosedError
 
 from cryofocus.errors import ClusterError, CryofocusError
-from cryofocus.execution.contract import C, Count, P, R, S, Spread, T, add_in_pairs, divide
+from cryofocus.execution.contract import C, Count, P, R, S, Sharded, T, add_in_pairs, divide
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class Dask:
         with self._explained():
             return divide(n_items, len(self._workers()))
 
-    def place(self, objects: Sequence[T], ranges: Sequence[slice]) -> Spread[T]:
+    def place(self, objects: Sequence[T], ranges: Sequence[slice]) -> Sharded[T]:
         """Bring one object to each worker."""
         with self._explained():
             workers = self._workers()
@@ -126,30 +126,30 @@ class Dask:
             # successor has another name.
             anywhere = dict.fromkeys((future.key for future in futures), None)
             self.client.sync(self.client.scheduler.set_restrictions, worker=anywhere)
-            return Spread(tuple(ranges), tuple(futures))
+            return Sharded(tuple(ranges), tuple(futures))
 
     def build(
-        self, function: Callable[[T, C, P], R], spread: Spread[T], common: C, parts: Sequence[P]
-    ) -> Spread[R]:
+        self, function: Callable[[T, C, P], R], sharded: Sharded[T], common: C, parts: Sequence[P]
+    ) -> Sharded[R]:
         """Make an object of every range's object; it stays on the worker that made it."""
         with self._explained():
-            futures = self._call(function, spread, common, parts)
+            futures = self._call(function, sharded, common, parts)
             self._finish(futures)
-            return Spread(spread.ranges, tuple(futures))
+            return Sharded(sharded.ranges, tuple(futures))
 
     def map(
-        self, function: Callable[[T, C, P], R], spread: Spread[T], common: C, parts: Sequence[P]
+        self, function: Callable[[T, C, P], R], sharded: Sharded[T], common: C, parts: Sequence[P]
     ) -> list[R]:
         """Return the results of all ranges, in order."""
         with self._explained():
-            return self._fetch(self._call(function, spread, common, parts))
+            return self._fetch(self._call(function, sharded, common, parts))
 
     def reduce(
-        self, function: Callable[[T, C, P], S], spread: Spread[T], common: C, parts: Sequence[P]
+        self, function: Callable[[T, C, P], S], sharded: Sharded[T], common: C, parts: Sequence[P]
     ) -> S:
         """Return the sum of the results of all ranges; workers add."""
         with self._explained():
-            terms = self._call(function, spread, common, parts)
+            terms = self._call(function, sharded, common, parts)
             result: S = self._fetch([add_in_pairs(terms, self._add)])[0]
             return result
 
@@ -179,13 +179,13 @@ class Dask:
         return str(self.client.scheduler.address) if self.client.scheduler else "the cluster"
 
     def _call(
-        self, function: Callable[[T, C, P], R], spread: Spread[T], common: C, parts: Sequence[P]
+        self, function: Callable[[T, C, P], R], sharded: Sharded[T], common: C, parts: Sequence[P]
     ) -> list[Future]:
         """Call a function with every range's object; what they share travels once a worker."""
         shared = self._submit(_keep, Shared(common))
         return [
             self._submit(_apply, function, held, shared, Held(part))
-            for held, part in zip(spread.parts, parts, strict=True)
+            for held, part in zip(sharded.parts, parts, strict=True)
         ]
 
     def _finish(self, futures: Sequence[Future]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cryofocus.execution.contract import C, Count, P, R, S, Spread, T, add_in_pairs, divide
+from cryofocus.execution.contract import C, Count, P, R, S, Sharded, T, add_in_pairs, divide
 
 
 @dataclass(frozen=True)
@@ -24,29 +24,29 @@ class Serial:
         """Divide items into ranges."""
         return divide(n_items, self.n_ranges)
 
-    def place(self, objects: Sequence[T], ranges: Sequence[slice]) -> Spread[T]:
+    def place(self, objects: Sequence[T], ranges: Sequence[slice]) -> Sharded[T]:
         """Keep the objects."""
-        return Spread(tuple(ranges), tuple(objects))
+        return Sharded(tuple(ranges), tuple(objects))
 
     def build(
-        self, function: Callable[[T, C, P], R], spread: Spread[T], common: C, parts: Sequence[P]
-    ) -> Spread[R]:
+        self, function: Callable[[T, C, P], R], sharded: Sharded[T], common: C, parts: Sequence[P]
+    ) -> Sharded[R]:
         """Make an object of every range's object."""
-        return Spread(spread.ranges, tuple(self.map(function, spread, common, parts)))
+        return Sharded(sharded.ranges, tuple(self.map(function, sharded, common, parts)))
 
     def map(
-        self, function: Callable[[T, C, P], R], spread: Spread[T], common: C, parts: Sequence[P]
+        self, function: Callable[[T, C, P], R], sharded: Sharded[T], common: C, parts: Sequence[P]
     ) -> list[R]:
         """Return the results of all ranges, in order."""
         return [
-            function(held, common, part) for held, part in zip(spread.parts, parts, strict=True)
+            function(held, common, part) for held, part in zip(sharded.parts, parts, strict=True)
         ]
 
     def reduce(
-        self, function: Callable[[T, C, P], S], spread: Spread[T], common: C, parts: Sequence[P]
+        self, function: Callable[[T, C, P], S], sharded: Sharded[T], common: C, parts: Sequence[P]
     ) -> S:
         """Return the sum of the results of all ranges."""
-        return add_in_pairs(self.map(function, spread, common, parts), operator.add)
+        return add_in_pairs(self.map(function, sharded, common, parts), operator.add)
 
     @contextmanager
     def counting(self, count: Count) -> Iterator[Count]:

@@ -141,7 +141,7 @@ class FocusedClassifier:
     Args:
         settings: Every setting that changes the result.
         kernels: Slice kernels of the device, from `select_kernels`.
-        workers: Threads of the Fourier transforms.
+        threads: Threads of the Fourier transforms.
         executor: Where passes over the images are made and statistics stay.
         solvent: Mask, on the particles' grid, that the consensus is multiplied by; or None.
         references: Maps that the first run starts from, one a class, on the particles' grid in any
@@ -155,7 +155,7 @@ class FocusedClassifier:
         self,
         settings: ClassifierSettings,
         kernels: SliceKernels,
-        workers: int = 1,
+        threads: int = 1,
         *,
         executor: Executor = HERE,
         solvent: FocusMask | None = None,
@@ -169,7 +169,7 @@ class FocusedClassifier:
             raise SettingError(message)
         self.settings = settings
         self._kernels = kernels
-        self._workers = workers
+        self._threads = threads
         self._executor = executor
         self._solvent = solvent
         self._references = tuple(references)
@@ -238,7 +238,7 @@ class FocusedClassifier:
             particles,
             self.settings.invert,
             reader=reader,
-            threads=self._workers,
+            threads=self._threads,
             executor=self._executor,
         )
         with monitor.stage("consensus", len(particles)) as advance:
@@ -301,7 +301,7 @@ class FocusedClassifier:
                 columns = weights[:, start : start + at_once].astype(np.float32)
                 count = _times(advance, columns.shape[1])
                 sums = accumulate_halves(source, columns, self._kernels, advance=count)
-                maps.extend(solve_maps(sums, images.particles.box, workers=self._workers))
+                maps.extend(solve_maps(sums, images.particles.box, threads=self._threads))
         return tuple(maps)
 
 

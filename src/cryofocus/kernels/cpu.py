@@ -26,11 +26,11 @@ class CpuKernels:
     """`SliceKernels` by Numba; private accumulators of the threads are added up in fixed order.
 
     Attributes:
-        n_threads: Threads.
+        threads: Threads.
         memory_gb: Of which grids that grow with the threads take a part; None sets no bound.
     """
 
-    n_threads: int = 1
+    threads: int = 1
     memory_gb: float | None = None
 
     def send(self, array: AnyArray) -> AnyArray:
@@ -46,7 +46,7 @@ class CpuKernels:
         """Return every component's slice at every point."""
         shape = (len(geometry.matrices), len(geometry.points), grid.shape[3])
         slices = np.empty(shape, np.complex64)
-        _use_threads(self.n_threads)
+        _use_threads(self.threads)
         _cpu_loops.gather_slices(
             _floats(grid),
             geometry.edge,
@@ -54,7 +54,7 @@ class CpuKernels:
             geometry.order,
             geometry.matrices,
             _planes(geometry),
-            self.n_threads,
+            self.threads,
             slices.view(np.float32).reshape(len(slices), -1),
         )
         return slices
@@ -101,7 +101,7 @@ class CpuKernels:
     ) -> tuple[Float64[np.ndarray, "particle 6"], Float64[np.ndarray, "particle 6 6"]]:
         """Return moments of the slice of a map and of its derivatives by the pose."""
         linear, quadratic = np.empty((len(data), 6)), np.empty((len(data), 6, 6))
-        _use_threads(self.n_threads)
+        _use_threads(self.threads)
         _pose_loops.pose_moments(
             _floats(grid),
             geometry.edge,
@@ -111,7 +111,7 @@ class CpuKernels:
             shifts,
             _rows(data),
             precision,
-            self.n_threads,
+            self.threads,
             linear,
             quadratic,
         )
@@ -123,13 +123,13 @@ class CpuKernels:
         shape = (edge, edge, edge // 2 + 1, stride)
         n_fitting = self._grids_within(4 * math.prod(shape))
         return CpuAccumulator(
-            np.zeros((min(self.n_threads, n_fitting), *shape), np.float32), n_data, n_precision
+            np.zeros((min(self.threads, n_fitting), *shape), np.float32), n_data, n_precision
         )
 
     def columns_at_once(self, edge: int) -> int:
         """Return how many maps to accumulate in one pass on a grid of `edge`, within memory."""
         # Beside the threads' own grids, the sums of both half sets.
-        n_fitting = self._grids_within(12 * edge * edge * (edge // 2 + 1) * (self.n_threads + 2))
+        n_fitting = self._grids_within(12 * edge * edge * (edge // 2 + 1) * (self.threads + 2))
         return min(COLUMNS_AT_ONCE, n_fitting)
 
     def _grids_within(self, n_bytes: int) -> int:
@@ -146,7 +146,7 @@ class CpuKernels:
         statistics: tuple[Data, Precision],
         out: tuple[np.ndarray, np.ndarray],
     ) -> None:
-        _use_threads(self.n_threads)
+        _use_threads(self.threads)
         data, precision = statistics
         loops(
             _floats(grid),
@@ -156,7 +156,7 @@ class CpuKernels:
             _planes(geometry),
             _rows(data),
             precision,
-            self.n_threads,
+            self.threads,
             *out,
         )
 
@@ -211,10 +211,10 @@ class CpuAccumulator:
         return SliceSums(data, precision)
 
 
-def _use_threads(n_threads: int) -> None:
+def _use_threads(threads: int) -> None:
     # The configuration's names are set at run time.
     most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-    numba.set_num_threads(min(n_threads, most))
+    numba.set_num_threads(min(threads, most))
 
 
 def _floats(grid: Complex64[np.ndarray, "edge edge half component"]) -> Float32[np.ndarray, " n"]:

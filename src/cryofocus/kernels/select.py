@@ -17,7 +17,7 @@ MOST_THREADS = 1024
 
 def select_kernels(
     device: str,
-    n_threads: int | None = None,
+    threads: int | None = None,
     memory_gpu_gb: float | None = None,
     *,
     memory_gb: float | None = None,
@@ -26,7 +26,7 @@ def select_kernels(
 
     Args:
         device: "cpu" (Numba threads), "cuda" (an NVIDIA GPU) or "reference" (NumPy, slow).
-        n_threads: Threads for "cpu"; None takes every processor this process may use.
+        threads: Threads for "cpu"; None takes every processor this process may use.
         memory_gpu_gb: Memory of the GPU to use at most, in GB; None takes most of what is free.
         memory_gb: Bound on the memory of the process, of which grids for "cpu" take a part.
 
@@ -38,8 +38,8 @@ def select_kernels(
     if device not in DEVICES:
         message = f"device: found {device!r}, expected one of {', '.join(DEVICES)}."
         raise SettingError(message)
-    if n_threads is not None and not 1 <= n_threads <= MOST_THREADS:
-        message = f"threads: found {n_threads}, expected 1 to {MOST_THREADS}; give what you have."
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        message = f"threads: found {threads}, expected 1 to {MOST_THREADS}; give what you have."
         raise SettingError(message)
     if memory_gpu_gb is not None and device != "cuda":
         message = f"memory-gpu: bounds the GPU, but the device is {device}; add --device cuda."
@@ -48,7 +48,7 @@ def select_kernels(
         return _select_gpu(memory_gpu_gb)
     if device == "reference":
         return ReferenceKernels()
-    return CpuKernels(n_threads or available_threads(), memory_gb)
+    return CpuKernels(threads or available_threads(), memory_gb)
 
 
 def _select_gpu(memory_gb: float | None) -> SliceKernels:

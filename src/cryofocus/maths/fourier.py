@@ -22,34 +22,34 @@ SPACE = (-3, -2, -1)
 
 
 def forward_2d(
-    images: Float[Array, "*batch box box"], *, workers: int = 1
+    images: Float[Array, "*batch box box"], *, threads: int = 1
 ) -> Complex[Array, "*batch box half"]:
     """Half transforms of square images.
 
     Args:
         images: Real images, centre at `box//2`.
-        workers: Threads used over the leading axes.
+        threads: Threads used over the leading axes.
 
     Returns:
         Origin at the corner, phase origin at the image centre.
     """
-    return _forward(images, PLANE, workers)
+    return _forward(images, PLANE, threads)
 
 
 def inverse_2d(
-    half: Complex[Array, "*batch box half"], box: int, *, workers: int = 1
+    half: Complex[Array, "*batch box half"], box: int, *, threads: int = 1
 ) -> Float[Array, "*batch box box"]:
     """Images of half transforms; the inverse of `forward_2d`.
 
     Args:
         half: Half transforms.
         box: Edge of the images; the half transform alone cannot tell an even from an odd box.
-        workers: Threads used over the leading axes.
+        threads: Threads used over the leading axes.
 
     Returns:
         Real images, centre at `box//2`.
     """
-    return _inverse(half, box, PLANE, workers)
+    return _inverse(half, box, PLANE, threads)
 
 
 def inverse_2d_rows(
@@ -57,7 +57,7 @@ def inverse_2d_rows(
     box: int,
     rows: Int[np.ndarray, "n row"],
     *,
-    workers: int = 1,
+    threads: int = 1,
 ) -> Float[np.ndarray, "n row box component"]:
     """Return some rows of the images of half transforms: the numbers of `inverse_2d`, sooner.
 
@@ -66,11 +66,11 @@ def inverse_2d_rows(
             particle.
         box: Edge of the images.
         rows: Rows of each particle's images, from 0 to box-1; the image centre is `box//2`.
-        workers: Threads.
+        threads: Threads.
     """
-    columns = scipy.fft.ifft(half, axis=1, workers=workers)
+    columns = scipy.fft.ifft(half, axis=1, workers=threads)
     chosen = columns[np.arange(len(half))[:, None], (rows - box // 2) % box]
-    lines = scipy.fft.irfft(chosen, n=box, axis=2, workers=workers)
+    lines = scipy.fft.irfft(chosen, n=box, axis=2, workers=threads)
     return np.fft.fftshift(lines, axes=2)
 
 
@@ -87,38 +87,38 @@ def sum_harmonics(
 
 
 def forward_3d(
-    volume: Float[Array, "*batch box box box"], *, workers: int = 1
+    volume: Float[Array, "*batch box box box"], *, threads: int = 1
 ) -> Complex[Array, "*batch box box half"]:
     """Half transforms of cubic volumes `(z, y, x)`.
 
     Args:
         volume: Real volumes, centre at `box//2`.
-        workers: Threads.
+        threads: Threads.
 
     Returns:
         Origin at the corner, phase origin at the volume's centre.
     """
-    return _forward(volume, SPACE, workers)
+    return _forward(volume, SPACE, threads)
 
 
 def inverse_3d(
-    half: Complex[Array, "*batch box box half"], box: int, *, workers: int = 1
+    half: Complex[Array, "*batch box box half"], box: int, *, threads: int = 1
 ) -> Float[Array, "*batch box box box"]:
     """Volumes of half transforms; the inverse of `forward_3d`.
 
     Args:
         half: Half transforms.
         box: Edge of the volumes.
-        workers: Threads.
+        threads: Threads.
 
     Returns:
         Real volumes, centre at `box//2`.
     """
-    return _inverse(half, box, SPACE, workers)
+    return _inverse(half, box, SPACE, threads)
 
 
 def forward_3d_padded(
-    volume: Float[Array, "*batch d d d"], box: int, *, workers: int = 1
+    volume: Float[Array, "*batch d d d"], box: int, *, threads: int = 1
 ) -> Complex[Array, "*batch box box half"]:
     """Half transforms of volumes in the middle of an empty box: `forward_3d` of that, sooner.
 
@@ -127,16 +127,16 @@ def forward_3d_padded(
     Args:
         volume: Real volumes, centre at `d//2`.
         box: Edge of the box, at least d.
-        workers: Threads.
+        threads: Threads.
     """
-    half = _transform("rfft", _wrap(volume, -1, box), -1, workers)
+    half = _transform("rfft", _wrap(volume, -1, box), -1, threads)
     for axis in (-2, -3):
-        half = _transform("fft", _wrap(half, axis, box), axis, workers, overwrite=True)
+        half = _transform("fft", _wrap(half, axis, box), axis, threads, overwrite=True)
     return half
 
 
 def inverse_3d_cropped(
-    half: Complex[Array, "*batch box box half"], box: int, cropped: int, *, workers: int = 1
+    half: Complex[Array, "*batch box box half"], box: int, cropped: int, *, threads: int = 1
 ) -> Float[Array, "*batch d d d"]:
     """Middle parts of the volumes of half transforms: `inverse_3d` cropped, sooner.
 
@@ -144,14 +144,14 @@ def inverse_3d_cropped(
         half: Half transforms.
         box: Edge of the volumes.
         cropped: Edge d of what is wanted of them, at most `box`.
-        workers: Threads.
+        threads: Threads.
 
     Returns:
         Real volumes, centre at `d//2`.
     """
-    half = _unwrap(_transform("ifft", half, -3, workers), -3, cropped)
-    half = _unwrap(_transform("ifft", half, -2, workers, overwrite=True), -2, cropped)
-    return _unwrap(_transform("irfft", half, -1, workers, n=box), -1, cropped)
+    half = _unwrap(_transform("ifft", half, -3, threads), -3, cropped)
+    half = _unwrap(_transform("ifft", half, -2, threads, overwrite=True), -2, cropped)
+    return _unwrap(_transform("irfft", half, -1, threads, n=box), -1, cropped)
 
 
 def next_fast_len(at_least: int) -> int:
@@ -233,29 +233,29 @@ def resize_half_3d(
 
 
 def resize_images(
-    images: Float[np.ndarray, "*batch old_box old_box"], new_box: int, *, workers: int = 1
+    images: Float[np.ndarray, "*batch old_box old_box"], new_box: int, *, threads: int = 1
 ) -> Float[np.ndarray, "*batch new_box new_box"]:
     """Resample images by Fourier cropping or padding; the field of view and grey values stay.
 
     The pixel size becomes `pixel_size * old_box / new_box`; the centre stays the centre.
     """
     box = images.shape[-1]
-    half = resize_half_2d(forward_2d(images, workers=workers), box, new_box)
+    half = resize_half_2d(forward_2d(images, threads=threads), box, new_box)
     factor = images.dtype.type((new_box / box) ** 2)
-    return np.asarray(inverse_2d(half, new_box, workers=workers) * factor)
+    return np.asarray(inverse_2d(half, new_box, threads=threads) * factor)
 
 
 def resize_volume(
-    volume: Float[np.ndarray, "old_box old_box old_box"], new_box: int, *, workers: int = 1
+    volume: Float[np.ndarray, "old_box old_box old_box"], new_box: int, *, threads: int = 1
 ) -> Float[np.ndarray, "new_box new_box new_box"]:
     """Resample a volume by Fourier cropping or padding; extent and grey values stay.
 
     The voxel size becomes `voxel_size * old_box / new_box`; the centre stays the centre.
     """
     box = volume.shape[-1]
-    half = resize_half_3d(forward_3d(volume, workers=workers), box, new_box)
+    half = resize_half_3d(forward_3d(volume, threads=threads), box, new_box)
     factor = volume.dtype.type((new_box / box) ** 3)
-    return np.asarray(inverse_3d(half, new_box, workers=workers) * factor)
+    return np.asarray(inverse_3d(half, new_box, threads=threads) * factor)
 
 
 def _shared_coefficients(box: int, new_box: int) -> tuple[np.ndarray, np.ndarray, slice]:
@@ -269,22 +269,22 @@ def _shared_coefficients(box: int, new_box: int) -> tuple[np.ndarray, np.ndarray
     return k % box, k % new_box, slice(0, columns)
 
 
-def _forward(array: Array, axes: tuple[int, ...], workers: int) -> Array:
+def _forward(array: Array, axes: tuple[int, ...], threads: int) -> Array:
     """Return half transforms over the last axes."""
     if not is_on_host(array):
         fft = namespace(array).fft
         return fft.rfftn(fft.ifftshift(array, axes=axes), axes=axes)
     shifted = np.fft.ifftshift(array, axes=axes)
-    return np.asarray(scipy.fft.rfftn(shifted, axes=axes, workers=workers, overwrite_x=True))
+    return np.asarray(scipy.fft.rfftn(shifted, axes=axes, workers=threads, overwrite_x=True))
 
 
-def _inverse(half: Array, box: int, axes: tuple[int, ...], workers: int) -> Array:
+def _inverse(half: Array, box: int, axes: tuple[int, ...], threads: int) -> Array:
     """Return what half transforms over the last axes stand for."""
     shape = (box,) * len(axes)
     if not is_on_host(half):
         fft = namespace(half).fft
         return fft.fftshift(fft.irfftn(half, s=shape, axes=axes), axes=axes)
-    whole = scipy.fft.irfftn(half, s=shape, axes=axes, workers=workers)
+    whole = scipy.fft.irfftn(half, s=shape, axes=axes, workers=threads)
     return np.fft.fftshift(whole, axes=axes)
 
 
@@ -292,7 +292,7 @@ def _transform(
     kind: Literal["fft", "ifft", "rfft", "irfft"],
     array: Array,
     axis: int,
-    workers: int,
+    threads: int,
     *,
     n: int | None = None,
     overwrite: bool = False,
@@ -301,7 +301,7 @@ def _transform(
     if not is_on_host(array):
         return getattr(namespace(array).fft, kind)(array, n=n, axis=axis)
     transform = getattr(scipy.fft, kind)
-    return transform(array, n=n, axis=axis, workers=workers, overwrite_x=overwrite)
+    return transform(array, n=n, axis=axis, workers=threads, overwrite_x=overwrite)
 
 
 def _wrap(array: Array, axis: int, length: int) -> Array:

@@ -110,7 +110,7 @@ class CoarseGrid:
         prior: ScalePrior,
         operators: OperatorSet,
         n_candidates: int,
-        workers: int = 1,
+        threads: int = 1,
     ) -> Candidates:
         """Compare images with everything, and keep the best few poses of each.
 
@@ -119,7 +119,7 @@ class CoarseGrid:
             prior: Of the intensities.
             operators: Symmetry of the reference; equivalent poses count as one.
             n_candidates: Poses to keep of each particle.
-            workers: Threads.
+            threads: Threads.
         """
         samples = self._sample(data)
         quadratic = self._ring_precision(data) @ self.power.T
@@ -130,7 +130,7 @@ class CoarseGrid:
             )
             return found.distinct(operators, self._separation_degrees, n_candidates)
 
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
             return join(list(pool.map(one, range(len(samples)))))
 
     @cached_property
@@ -146,7 +146,7 @@ class CoarseGrid:
         few = Band.disc(polar.box, n_shells)
         enters = data.band.shells < n_shells
         packed = data.data[:, enters] / data.band.hermitian[enters]
-        images = inverse_2d(few.spread(packed), polar.box)[:, polar.inside]
+        images = inverse_2d(few.scatter(packed), polar.box)[:, polar.inside]
         real, imaginary = np.split(images @ polar.sampling_matrix, 2, axis=1)
         samples = real + np.complex64(1j) * imaginary
         return samples.reshape(len(images), len(polar.rings), len(polar.angle))

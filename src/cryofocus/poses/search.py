@@ -155,7 +155,7 @@ class PoseSearch:
         data = PoseData.of_chunk(chunk, band, images, self.model.noise)
         first, *finer = self.scope.levels
         prior, operators = self.model.scale_prior, self.scope.operators
-        candidates = self.coarse.search(data, prior, operators, first.n_candidates, images.workers)
+        candidates = self.coarse.search(data, prior, operators, first.n_candidates, images.threads)
         dropped: list[Candidates] = []
         step = GridStep(first.degrees, first.shift_angstrom)
         for level in finer:

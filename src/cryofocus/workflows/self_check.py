@@ -46,16 +46,16 @@ class Check:
     text: str
 
 
-def check_kernels(n_threads: int, device: str = "cpu") -> Check:
+def check_kernels(threads: int, device: str = "cpu") -> Check:
     """Compile the kernels, run them and compare them with the plain NumPy ones.
 
     Args:
-        n_threads: Threads of the compiled kernels.
+        threads: Threads of the compiled kernels.
         device: "cpu" or "cuda".
     """
     start = time.perf_counter()
-    deviation = kernel_deviation(n_threads, device)
-    where = f"{n_threads} threads" if device == "cpu" else "the GPU"
+    deviation = kernel_deviation(threads, device)
+    where = f"{threads} threads" if device == "cpu" else "the GPU"
     seconds = time.perf_counter() - start
     return Check(
         deviation <= LARGEST_DEVIATION,
@@ -64,15 +64,15 @@ def check_kernels(n_threads: int, device: str = "cpu") -> Check:
     )
 
 
-def check_classification(n_threads: int) -> Check:
+def check_classification(threads: int) -> Check:
     """Simulate particles, classify them from their files and score the result.
 
     Args:
-        n_threads: Processor threads.
+        threads: Processor threads.
     """
     start = time.perf_counter()
     try:
-        kappa = _classify_tiny_set(n_threads)
+        kappa = _classify_tiny_set(threads)
     except CryofocusError as error:
         return Check(passed=False, text=f"stopped: {error}")
     seconds = time.perf_counter() - start
@@ -98,7 +98,7 @@ def find_gpus() -> list[str]:
     return [line.strip() for line in ended.stdout.splitlines() if line.strip()]
 
 
-def _classify_tiny_set(n_threads: int) -> float:
+def _classify_tiny_set(threads: int) -> float:
     """Return kappa of a classification from files to files, in a folder that is removed."""
     with tempfile.TemporaryDirectory() as name, _quiet_log():
         made = simulate_humanoid(Path(name) / "set", TINY_SET)
@@ -106,7 +106,7 @@ def _classify_tiny_set(n_threads: int) -> float:
         request = ClassifyRequest(
             particles=made.directory / "particles.star",
             focus=(x, y, z, radius),
-            machine=Machine(threads=n_threads),
+            machine=Machine(threads=threads),
             settings=ClassifierSettings(n_classes=2, n_runs=1),
         )
         run = classify(request, Path(name) / "run")

@@ -18,7 +18,7 @@ from cryofocus.inference.classifier import ClassificationResult, FocusedClassifi
 from cryofocus.inference.deviations import em
 from cryofocus.inference.deviations.focus import FocusBox, FocusPlan, FocusStatistics
 from cryofocus.inference.deviations.sharded_statistics import (
-    SpreadStatistics,
+    ShardedStatistics,
     measure_statistics,
 )
 from cryofocus.inference.posterior import random_posteriors
@@ -29,13 +29,13 @@ from planted import KERNELS, N_SHELLS, plant, prepare
 from samples import PIXEL_SIZE, ArrayReader
 
 
-def divided(n_ranges: int) -> SpreadStatistics:
+def divided(n_ranges: int) -> ShardedStatistics:
     """Return the planted statistics in so many ranges."""
     held = prepare(plant())[0].statistics
     executor = Serial(n_ranges)
     ranges = executor.ranges(len(held))
     shards = [held.whole().take(np.arange(rows.start, rows.stop)) for rows in ranges]
-    return SpreadStatistics(
+    return ShardedStatistics(
         held.box, held.band, held.scale, executor.place(shards, ranges), held.kernels, executor
     )
 
@@ -167,7 +167,7 @@ def test_a_background_may_differ_from_particle_to_particle() -> None:
     assert np.abs(alone[0].data - alone[1].data).max() > 0
 
 
-def join(statistics: SpreadStatistics) -> FocusStatistics:
+def join(statistics: ShardedStatistics) -> FocusStatistics:
     """Return the statistics of all ranges as one."""
     parts = statistics.shards.parts
     names = ("data", "compared", "precision", "scale")

@@ -16,7 +16,7 @@ def test_all_processors_unless_told() -> None:
     """Without a word the processors of this process compute, within most of the memory."""
     found = use_process()
     assert isinstance(found.kernels, CpuKernels)
-    assert found.threads == found.kernels.n_threads == available_threads()
+    assert found.threads == found.kernels.threads == available_threads()
     assert found.kernels.memory_gb is not None
     assert found.memory_gb is None
 

@@ -58,7 +58,7 @@ class DeviationSpace:
     Args:
         box: The small box.
         n_shells: Shells of the padded small box on which the prior may have power.
-        workers: Threads of the Fourier transforms.
+        threads: Threads of the Fourier transforms.
         send: Brings arrays to where coefficients, sums and grids lie (`SliceKernels.send`).
     """
 
@@ -66,12 +66,12 @@ class DeviationSpace:
         self,
         box: FocusBox,
         n_shells: int,
-        workers: int = 1,
+        threads: int = 1,
         send: Send = stay,
     ) -> None:
         self.box = box
         self.n_shells = n_shells
-        self._workers = workers
+        self._threads = threads
         self._send = send
         self._shells = np.minimum(shell_index_3d(box.edge), n_shells)
         self._shell_of_point = send(self._shells.ravel())
@@ -199,10 +199,10 @@ class DeviationSpace:
 
     def _to_box(self, half: Complex64[Array, "*n e e h"]) -> Float32[Array, "*n d d d"]:
         box = self.box
-        return self._unit * inverse_3d_cropped(half, box.edge, box.diameter, workers=self._workers)
+        return self._unit * inverse_3d_cropped(half, box.edge, box.diameter, threads=self._threads)
 
     def _from_box(self, volumes: Float32[Array, "*n d d d"]) -> Complex64[Array, "*n e e h"]:
-        return forward_3d_padded(volumes / self._unit, self.box.edge, workers=self._workers)
+        return forward_3d_padded(volumes / self._unit, self.box.edge, threads=self._threads)
 
     def _back(self, sums: SliceSums) -> Float32[Array, "component d d d"]:
         """Adjoint of `to_grid` applied to the summed residuals."""

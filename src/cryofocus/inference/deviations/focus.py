@@ -236,7 +236,7 @@ def measure_focus(
     for residual in matched_residuals(background, model, full_band):
         which = residual.particles
         scale[which] = residual.scale
-        small = to_small_box(residual, box, (n_shells, band), centres[which], images.workers)
+        small = to_small_box(residual, box, (n_shells, band), centres[which], images.threads)
         for column, array in zip((*columns, precision), (*small[0], small[1]), strict=True):
             weighted = fetch(array * weight)
             column[which] = encode(weighted) if in_half else weighted
@@ -249,7 +249,7 @@ def to_small_box(
     box: FocusBox,
     bands: tuple[int, Band],
     centres_angstrom: Float[np.ndarray, "n 2"],
-    workers: int = 1,
+    threads: int = 1,
 ) -> tuple[tuple[Complex64[Array, "n small_point"], ...], Float32[Array, "n small_point"]]:
     """Cut residuals and kernel to the small box and return their transforms on its band.
 
@@ -261,7 +261,7 @@ def to_small_box(
         box: The small box.
         bands: How many shells these are, and the band of the small box to return.
         centres_angstrom: `(n, 2)` where the small box's centre lands in each image.
-        workers: Threads.
+        threads: Threads.
     """
     n_shells, band = bands
     if box.is_whole:
@@ -276,14 +276,14 @@ def to_small_box(
     )
     data = []
     for column in residual.data:
-        half = sampled.spread(column)
+        half = sampled.scatter(column)
         half *= phases
-        cut = fit_box_2d(inverse_2d(half, box.sampled_box, workers=workers), box.diameter)
-        data.append(band.pick(forward_2d(fit_box_2d(cut, box.edge), workers=workers)))
+        cut = fit_box_2d(inverse_2d(half, box.sampled_box, threads=threads), box.diameter)
+        data.append(band.pick(forward_2d(fit_box_2d(cut, box.edge), threads=threads)))
     xp = namespace(precision)
-    kernel_half = sampled.spread(xp.astype(precision, xp.complex64))
-    lags = inverse_2d(kernel_half, box.sampled_box, workers=workers)
-    kernel = band.pick(forward_2d(_fit_lags(lags, box.edge), workers=workers))
+    kernel_half = sampled.scatter(xp.astype(precision, xp.complex64))
+    lags = inverse_2d(kernel_half, box.sampled_box, threads=threads)
+    kernel = band.pick(forward_2d(_fit_lags(lags, box.edge), threads=threads))
     return tuple(data), xp.real(kernel)
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from cryofocus.inference.deviations.sharded_statistics import SpreadStatistics
+from cryofocus.inference.deviations.sharded_statistics import ShardedStatistics
 from cryofocus.kernels.contract import SliceSums
 
 NEGLIGIBLE = 1e-6
@@ -39,7 +39,7 @@ class InsertedSums:
 
 
 def insert(
-    statistics: SpreadStatistics,
+    statistics: ShardedStatistics,
     posteriors: Float64[np.ndarray, "particle n_classes"],
     before: InsertedSums | None = None,
 ) -> InsertedSums:

@@ -18,7 +18,7 @@ from cryofocus.inference.deviations.prior import (
     consensus_spectrum,
     consensus_support,
 )
-from cryofocus.inference.deviations.sharded_statistics import SpreadStatistics, measure_statistics
+from cryofocus.inference.deviations.sharded_statistics import ShardedStatistics, measure_statistics
 from cryofocus.inference.settings import Storage
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class FocusProblem:
         spectrum: The prior's spectrum before any is known.
     """
 
-    statistics: SpreadStatistics
+    statistics: ShardedStatistics
     space: DeviationSpace
     support: Float32[np.ndarray, "d d d"]
     spectrum: SpectrumModel
@@ -66,7 +66,7 @@ def state_problem(
             background, consensus.image_model, plan, allocate=ground.allocate, advance=advance
         )
     reach = min(statistics.band.n_shells, _prior_shells(n_shells, box))
-    space = DeviationSpace(box, reach, images.workers, ground.kernels.send)
+    space = DeviationSpace(box, reach, images.threads, ground.kernels.send)
     inside = box.cut(consensus.map.full)
     return FocusProblem(
         statistics, space, consensus_support(space, inside), consensus_spectrum(space, inside)

@@ -18,7 +18,7 @@ from cryofocus.consensus.background import Background
 from cryofocus.consensus.band import Band
 from cryofocus.consensus.consensus import ImageModel
 from cryofocus.consensus.images import ParticleImages
-from cryofocus.execution.contract import Count, Executor, Spread
+from cryofocus.execution.contract import Count, Executor, Sharded
 from cryofocus.execution.serial import HERE
 from cryofocus.inference.deviations.focus import (
     FocusBox,
@@ -39,7 +39,7 @@ Weights = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
-class SpreadStatistics:
+class ShardedStatistics:
     """The sufficient statistics of all particles for the small box, in ranges.
 
     Attributes:
@@ -54,7 +54,7 @@ class SpreadStatistics:
     box: FocusBox
     band: Band
     scale: Float32[np.ndarray, " particle"]
-    shards: Spread[FocusStatistics]
+    shards: Sharded[FocusStatistics]
     kernels: SliceKernels
     executor: Executor
 
@@ -107,17 +107,17 @@ class SpreadStatistics:
         """Return the statistics of all particles; only where they are in one range here.
 
         Raises:
-            ValueError: When they are spread.
+            ValueError: When they are sharded.
         """
         if len(self.shards.parts) > 1 or not isinstance(self.shards.parts[0], FocusStatistics):
-            raise ValueError("the statistics are spread and larger than one process may hold")
+            raise ValueError("the statistics are sharded and larger than one process may hold")
         return self.shards.parts[0]
 
 
-def hold(statistics: FocusStatistics, kernels: SliceKernels) -> SpreadStatistics:
+def hold(statistics: FocusStatistics, kernels: SliceKernels) -> ShardedStatistics:
     """Offer statistics that this process holds as one range."""
-    shards: Spread[Any] = Spread((slice(0, len(statistics)),), (statistics,))
-    return SpreadStatistics(
+    shards: Sharded[Any] = Sharded((slice(0, len(statistics)),), (statistics,))
+    return ShardedStatistics(
         statistics.box, statistics.band, statistics.scale, shards, kernels, HERE
     )
 
@@ -129,7 +129,7 @@ def measure_statistics(
     *,
     allocate: Callable[..., np.ndarray] = np.empty,
     advance: Count = lambda _: None,
-) -> SpreadStatistics:
+) -> ShardedStatistics:
     """Take the small-box statistics of every particle, where its image is read.
 
     Args:
@@ -148,7 +148,7 @@ def measure_statistics(
         shards = executor.build(_measure, images.shards, pass_, range(len(ranges)))
     scale = _join(executor.map(_scale, shards, None, [None] * len(ranges)))
     band = plan.box.band(plan.n_shells, images.stretch)
-    return SpreadStatistics(plan.box, band, scale, shards, background.kernels, executor)
+    return ShardedStatistics(plan.box, band, scale, shards, background.kernels, executor)
 
 
 @dataclass(frozen=True, eq=False)

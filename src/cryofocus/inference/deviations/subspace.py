@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from cryofocus.inference.deviations.deviation import Coefficients, DeviationPrior, DeviationSpace
-from cryofocus.inference.deviations.sharded_statistics import SpreadStatistics
+from cryofocus.inference.deviations.sharded_statistics import ShardedStatistics
 from cryofocus.placement import beside, namespace
 
 # Out of random coordinates, information grows slowly before it settles.
@@ -45,7 +45,7 @@ class Subspace:
 
 
 def fit_subspace(
-    statistics: SpreadStatistics,
+    statistics: ShardedStatistics,
     space: DeviationSpace,
     prior: DeviationPrior,
     generator: np.random.Generator,

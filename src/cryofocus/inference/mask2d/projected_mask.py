@@ -154,7 +154,7 @@ def project_mask(
     for start in range(0, len(images), CHUNK_PARTICLES):
         which = np.arange(start, min(start + CHUNK_PARTICLES, len(images)))
         slices = kernels.gather(grid, images.geometry(band, PADDING, PADDING * box, which))
-        thickness = inverse_2d(band.spread(slices[..., 0]), box, workers=images.workers)
+        thickness = inverse_2d(band.scatter(slices[..., 0]), box, threads=images.threads)
         largest = thickness.max(axis=(1, 2), keepdims=True)
         if largest.min() < LEAST_THICKNESS:
             raise RegionError(

@@ -225,4 +225,4 @@ def _window(
     n_columns = int(band.columns.max()) + 1
     half = np.zeros((len(packed), band.box, n_columns, packed.shape[2]), np.complex64)
     half[:, band.rows, band.columns] = packed
-    return inverse_2d_rows(half, band.box, rows, workers=images.workers)
+    return inverse_2d_rows(half, band.box, rows, threads=images.threads)

@@ -51,7 +51,7 @@ class WhiteImages:
         extent_angstrom: Edge of the particle's box.
         reference_box: Edge of the references: the particle's box, sampled as coarsely as the band
             allows.
-        workers: Threads of the Fourier transforms.
+        threads: Threads of the Fourier transforms.
     """
 
     particles: Int[np.ndarray, " particle"]
@@ -63,7 +63,7 @@ class WhiteImages:
     full_variance: Float64[np.ndarray, " particle"]
     extent_angstrom: float
     reference_box: int
-    workers: int
+    threads: int
 
     def __len__(self) -> int:
         """Return the number of particles."""
@@ -131,7 +131,7 @@ def whiten_images(
         full_variance=full_variance,
         extent_angstrom=extent,
         reference_box=reference_box,
-        workers=images.workers,
+        threads=images.threads,
     )
 
 

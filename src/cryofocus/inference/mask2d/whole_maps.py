@@ -37,7 +37,7 @@ def reconstruct_classes(
         columns = np.ascontiguousarray(weights[:, start : start + at_once])
         first, second = (_insert(images, half_set == half, columns, kernels) for half in (1, 2))
         sums = (first, second)
-        maps.extend(solve_maps(sums, images.reference_box, workers=images.workers))
+        maps.extend(solve_maps(sums, images.reference_box, threads=images.threads))
     return maps
 
 

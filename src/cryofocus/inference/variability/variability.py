@@ -14,7 +14,7 @@ from jaxtyping import Float32, Int
 from cryofocus.consensus.ground import Ground
 from cryofocus.inference.deviations.deviation import DeviationPrior
 from cryofocus.inference.deviations.problem import FocusProblem, state_problem
-from cryofocus.inference.deviations.sharded_statistics import SpreadStatistics, hold
+from cryofocus.inference.deviations.sharded_statistics import ShardedStatistics, hold
 from cryofocus.inference.deviations.subspace import Subspace, fit_subspace
 from cryofocus.inference.variability.latent import (
     count_real_axes,
@@ -103,6 +103,6 @@ def _moments(
     return Subspace(deviations, linear, quadratic, information, 0)
 
 
-def _take(statistics: SpreadStatistics, rows: Int[np.ndarray, " m"]) -> SpreadStatistics:
+def _take(statistics: ShardedStatistics, rows: Int[np.ndarray, " m"]) -> ShardedStatistics:
     """Return the statistics of some of the particles."""
     return hold(statistics.whole().take(rows), statistics.kernels)

@@ -125,7 +125,7 @@ class ClassificationRounds:
         request: Settings; how often poses follow.
         inputs: Particles at the given poses, region and maps.
         kernels: Slice kernels.
-        workers: Threads.
+        threads: Threads.
         executor: Where passes over the images are made and statistics stay.
         monitor: Progress and checkpoints.
         allocate: Called once a round, returns what makes the round's large arrays.
@@ -134,7 +134,7 @@ class ClassificationRounds:
     request: ClassifyRequest
     inputs: Inputs
     kernels: SliceKernels
-    workers: int
+    threads: int
     executor: Executor
     monitor: Monitor
     allocate: Callable[[], Allocate]
@@ -177,7 +177,7 @@ class ClassificationRounds:
             return first
         settings = request.settings
         half_set, _ = assign_half_sets(particles, settings.seed)
-        images = open_images(particles, settings.invert, threads=self.workers)
+        images = open_images(particles, settings.invert, threads=self.threads)
         with self.monitor.stage("poses", len(particles)) as advance:
             refined = refine_in_rounds(
                 images,
@@ -201,7 +201,7 @@ class ClassificationRounds:
         classifier = FocusedClassifier(
             settings,
             self.kernels,
-            self.workers,
+            self.threads,
             executor=self.executor,
             solvent=inputs.solvent,
             references=inputs.references,

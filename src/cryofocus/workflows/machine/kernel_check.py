@@ -16,11 +16,11 @@ from cryofocus.placement import Send, fetch
 _EDGE, _PARTICLES, _CLASSES = 16, 20, 2
 
 
-def kernel_deviation(n_threads: int, device: str = "cpu") -> float:
+def kernel_deviation(threads: int, device: str = "cpu") -> float:
     """Run what a classification computes on random numbers, on a device and in plain NumPy.
 
     Args:
-        n_threads: Threads of the compiled kernels.
+        threads: Threads of the compiled kernels.
         device: "cpu" or "cuda".
 
     Returns:
@@ -39,7 +39,7 @@ def kernel_deviation(n_threads: int, device: str = "cpu") -> float:
     precision = generator.random(data.shape, dtype=np.float32)
     weights = generator.random((_PARTICLES, _CLASSES), dtype=np.float32)
     results: list[list[np.ndarray]] = []
-    for kernels in (select_kernels(device, n_threads), ReferenceKernels()):
+    for kernels in (select_kernels(device, threads), ReferenceKernels()):
         accumulator = kernels.accumulator(_EDGE, _CLASSES, _CLASSES)
         accumulator.add(geometry, data, precision, weights, weights)
         total = accumulator.total()
