@@ -29,10 +29,10 @@ from cryofocus.consensus.ground import Ground
 from cryofocus.consensus.preparation import assign_half_sets, open_images
 from cryofocus.consensus.reconstruct import solve_maps
 from cryofocus.execution.monitor import SilentMonitor
+from cryofocus.inference.driver import prepare_comparison
+from cryofocus.inference.mask2d.comparison import Mask2dComparison, Mask2dState
 from cryofocus.inference.mask2d.region_likelihood import particle_weights, update_occupancies
-from cryofocus.inference.mask2d.strategy import Mask2dState, Mask2dStrategy, prepare_mask2d
 from cryofocus.inference.settings import ClassifierSettings
-from cryofocus.inference.strategy import Prepared
 from cryofocus.kernels.contract import SliceSums
 from cryofocus.kernels.select import available_threads, select_kernels
 from cryofocus.maths.masks import sphere_mask
@@ -43,7 +43,7 @@ MEASURED_CYCLES, PARTICLES_AT_ONCE = 3, 1024
 CISTEM_CPU_SECONDS, CISTEM_PARTICLES = 52.0, 5000
 
 
-def prepare(data: SimulatedSet, n_particles: int) -> Mask2dStrategy:
+def prepare(data: SimulatedSet, n_particles: int) -> Mask2dComparison:
     """Whiten the images of a simulated set."""
     particles, reader, mask = data.enlarge(n_particles, BOX)
     threads = available_threads()
@@ -53,22 +53,20 @@ def prepare(data: SimulatedSet, n_particles: int) -> Mask2dStrategy:
     )
     half_set, _ = assign_half_sets(particles, settings.seed)
     images = open_images(particles, reader=reader, threads=threads)
-    return prepare_mask2d(
-        Prepared(
-            Ground(
-                estimate_consensus(images, half_set, kernels),
-                mask,
-                half_set,
-                int(BOX * PIXEL_SIZE / RESOLUTION_ANGSTROM) + 1,
-                kernels,
-                SilentMonitor(),
-            ),
-            settings,
-        )
+    return prepare_comparison(
+        Ground(
+            estimate_consensus(images, half_set, kernels),
+            mask,
+            half_set,
+            int(BOX * PIXEL_SIZE / RESOLUTION_ANGSTROM) + 1,
+            kernels,
+            SilentMonitor(),
+        ),
+        settings,
     )
 
 
-def plain_cycle(strategy: Mask2dStrategy, state: Mask2dState) -> np.ndarray:
+def plain_cycle(strategy: Mask2dComparison, state: Mask2dState) -> np.ndarray:
     """Do one cycle with NumPy and SciPy alone; return the posteriors."""
     images = strategy.images
     weights = particle_weights(state.posteriors, state.sigma)[images.particles]
@@ -96,14 +94,14 @@ def plain_cycle(strategy: Mask2dStrategy, state: Mask2dState) -> np.ndarray:
     return update_occupancies(log_likelihood, state.posteriors.mean(axis=0))[0]
 
 
-def places(strategy: Mask2dStrategy, rows: slice) -> np.ndarray:
+def places(strategy: Mask2dComparison, rows: slice) -> np.ndarray:
     """Return z, y, x on the shifted grid of every point of some slices."""
     geometry = strategy.images.geometry
     xyz = np.einsum("nij,pi->jnp", geometry.matrices[rows], geometry.points)
     return np.asarray(xyz[::-1] + geometry.edge // 2)
 
 
-def plain_insert(strategy: Mask2dStrategy, weights: np.ndarray) -> SliceSums:
+def plain_insert(strategy: Mask2dComparison, weights: np.ndarray) -> SliceSums:
     """Insert all images and their mates, weighted, with eight neighbours each."""
     images, edge = strategy.images, strategy.images.geometry.edge
     total = np.zeros((3 * N_CLASSES, edge**3))
@@ -137,7 +135,7 @@ def plain_insert(strategy: Mask2dStrategy, weights: np.ndarray) -> SliceSums:
     )
 
 
-def plain_compare(strategy: Mask2dStrategy, grids: list[np.ndarray], rows: slice) -> np.ndarray:
+def plain_compare(strategy: Mask2dComparison, grids: list[np.ndarray], rows: slice) -> np.ndarray:
     """Return the log-likelihood of some particles for every class."""
     images, which = strategy.images, strategy.images.particles[rows]
     there = places(strategy, rows)
@@ -163,15 +161,15 @@ def timed(work: Callable[[], object]) -> tuple[object, float, float]:
     return result, time.process_time() - cpu, time.perf_counter() - wall
 
 
-def measure(strategy: Mask2dStrategy) -> str:
+def measure(strategy: Mask2dComparison) -> str:
     """Let the two take turns and return the table."""
     ours: list[tuple[float, float]] = []
     plain: list[tuple[float, float]] = []
-    state = strategy.step(strategy.start(0))
+    state, _ = strategy.step(strategy.start(0))
     apart = 0.0
     for _ in range(MEASURED_CYCLES):
         posteriors, *theirs = timed(lambda before=state: plain_cycle(strategy, before))
-        state, *mine = timed(lambda before=state: strategy.step(before))
+        state, *mine = timed(lambda before=state: strategy.step(before)[0])
         apart = max(apart, float(np.abs(posteriors - state.posteriors).mean()))
         plain.append((theirs[0], theirs[1]))
         ours.append((mine[0], mine[1]))

@@ -64,20 +64,21 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "execution/test_serial": ("execution/contract",),
     "inference/deviations/test_deviation": ("inference/deviations/focus",),
     "inference/deviations/test_em": (
-        *("inference/checkpoint", "inference/deviations/likelihood"),
-        "inference/deviations/problem",
-        *("inference/deviations/strategy", "inference/strategy"),
+        *("inference/comparison", "inference/cycles", "inference/deviations/comparison"),
+        *("inference/deviations/likelihood", "inference/deviations/problem", "inference/driver"),
     ),
     "inference/deviations/test_sharded_statistics": (
-        *("consensus/half_grids", "inference/posterior"),
+        *("consensus/background", "consensus/half_grids", "inference/posterior"),
     ),
     "inference/mask2d/test_region_likelihood": ("inference/mask2d/white_images",),
+    "inference/mask2d/test_strategy": ("inference/mask2d/comparison",),
     "inference/test_classifier": (
         *("consensus/ground", "consensus/resolution", "execution/monitor", "inference/settings"),
     ),
     "inference/test_other_device": ("placement",),
     "inference/test_strategies": (
-        *("consensus/background", "inference/background", "inference/references"),
+        *("inference/background", "inference/deviations/mask3d", "inference/deviations/residual"),
+        *("inference/deviations/subtract", "inference/references"),
     ),
     "inference/test_support": ("inference/deviations/prior",),
     "kernels/test_cuda_compiles": (
@@ -114,6 +115,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "simulate/test_image_formation": ("simulate/acquisition", "simulate/settings"),
     "workflows/align/test_refine": ("poses/against_map", "poses/rounds"),
     "workflows/align/test_search": ("workflows/align/search_inputs",),
+    "workflows/classify/test_new_strategy": ("inference/strategy",),
     "workflows/classify/test_rounds": ("poses/by_class",),
     "workflows/classify/test_request": ("data/table_source",),
     "workflows/classify/test_run": (

@@ -15,7 +15,7 @@ class Option:
 
     Attributes:
         name: Of the option, such as `--cycles`; by default the field's, without count and unit.
-        help: Of a parameter that is no field; fields are described by their docstring.
+        help: Of a parameter that is no field; of a field, what follows its docstring.
         metavar: What stands for the value in the help. With commas in it, several values are
             given as one text, such as `X,Y,Z,R`.
         panel: Heading in the help; of a field that holds settings, the heading of all of them.

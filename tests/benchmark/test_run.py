@@ -6,7 +6,7 @@ import csv
 import itertools
 import json
 from pathlib import Path
-from typing import NoReturn, get_args
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ from cryofocus.benchmark.cells import (
 from cryofocus.benchmark.draw_reliability import pooled_reliability
 from cryofocus.benchmark.draw_slices import choose_rows
 from cryofocus.benchmark.figures import write_figures
-from cryofocus.benchmark.plan import STRATEGIES, plan_cells
+from cryofocus.benchmark.plan import plan_cells
 from cryofocus.benchmark.run import BenchmarkDirectory, run_benchmark
 from cryofocus.benchmark.slices import ClassSlices
 from cryofocus.benchmark.tables import markdown, write_tables
@@ -35,7 +35,8 @@ from cryofocus.benchmark.titration import (
     usual_angstrom,
 )
 from cryofocus.errors import FormatError, Interrupted, OutputError
-from cryofocus.inference.settings import ClassifierSettings, StrategyName
+from cryofocus.inference.settings import ClassifierSettings
+from cryofocus.inference.strategies import STRATEGIES
 
 CELL = Cell(
     kind="focus",
@@ -84,7 +85,7 @@ def test_plan() -> None:
 
 def test_plan_of_strategies() -> None:
     """Strategies share each set, which can go after its last cell; global has no leg."""
-    cells = plan_cells([1, 2], SNRS, range(1, 3), STRATEGIES, particles=100, n_runs=3)
+    cells = plan_cells([1, 2], SNRS, range(1, 3), list(STRATEGIES), particles=100, n_runs=3)
     names = [cell.set_name for cell in cells]
     assert len({*names}) == 1 + sum(a != b for a, b in itertools.pairwise(names))
     assert len({cell.name for cell in cells}) == len(cells)
@@ -105,8 +106,7 @@ def test_plan_of_titration() -> None:
 
 
 def test_same_as_the_classifier() -> None:
-    """Strategies and edges, which are said twice, are those of the classifier's settings."""
-    assert get_args(StrategyName) == STRATEGIES
+    """Edges are the defaults of the classifier's settings."""
     settings = ClassifierSettings(n_classes=2)
     assert usual_angstrom("edge", "residual") == settings.soft_edge_angstrom
     assert usual_angstrom("edge", "mask2d") == settings.circle_edge_angstrom
@@ -256,7 +256,7 @@ def test_strategies_share_a_row_whatever_their_runs() -> None:
 def test_figures(tmp_path: Path) -> None:
     """Every figure is drawn that there is something for; without a cell in focus none."""
     results = [make_result(0.7), make_result(0.5, snr=0.05), make_result(0.4, scenario=2)]
-    results += [make_result(0.6, strategy=strategy) for strategy in STRATEGIES[1:]]
+    results += [make_result(0.6, strategy=strategy) for strategy in list(STRATEGIES)[1:]]
     paths = write_figures(tmp_path, results, [(results[0], make_slices())])
     names = ["kappa", "reliability", "kappa_by_cycle", "class_slices"]
     assert [path.name for path in paths] == [f"{name}.png" for name in names]

@@ -46,10 +46,10 @@ JOB = JobRecord(
     seconds={"reading": 1.0},
     peak_memory_gb={"reading": 0.1},
     focus=FocusRegion(kind="mask", path="mask.mrc"),
-    runs=(RunSummary(run=1, seed=1, cycles=1, log_likelihood=0, converged=True, reason="r"),),
+    runs=(RunSummary(run=1, seed=1, cycles=1, objective=0, converged=True, reason="r"),),
     agreement=Agreement(),
     contrast=Contrast(sign=1, how="h"),
-    log_likelihood=(0.0,),
+    objective=(0.0,),
 )
 REQUEST = {"particles": "a.star", "focus": (1.0, 2.0, 3.0, 4.0), "settings": {"n_classes": 2}}
 CISTEM_STAR = (

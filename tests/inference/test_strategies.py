@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cryofocus.consensus.band import Band
-from cryofocus.consensus.consensus import Consensus
+from cryofocus.consensus.consensus import Consensus, refit_noise
 from cryofocus.consensus.ground import Ground
 from cryofocus.consensus.half_grids import HalfGrids
 from cryofocus.consensus.residuals import whole_consensus
@@ -24,12 +24,12 @@ from cryofocus.inference.deviations.focus import (
     FocusStatistics,
     measure_focus,
 )
-from cryofocus.inference.mask2d.strategy import Mask2dStrategy
+from cryofocus.inference.driver import prepare_comparison
+from cryofocus.inference.mask2d.comparison import Mask2dComparison
 from cryofocus.inference.mask2d.whole_maps import sample_map
 from cryofocus.inference.references import scale_references
-from cryofocus.inference.settings import ClassifierSettings, StrategyName
-from cryofocus.inference.strategies import STRATEGIES, prepare_mask3d
-from cryofocus.inference.strategy import Prepared
+from cryofocus.inference.settings import ClassifierSettings
+from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.maths.filters import lowpass
 from cryofocus.maths.statistics import posterior_kappa
 from planted import BOX, KERNELS, N_SHELLS, SOFT_EDGE, plant, prepare
@@ -49,14 +49,11 @@ def with_map(consensus: Consensus, volume: np.ndarray) -> Consensus:
     return replace(consensus, map=replace(consensus.map, full=volume.astype(np.float32)))
 
 
-def make_prepared(settings: ClassifierSettings, mask: FocusMask | None = None) -> Prepared:
+def make_ground(mask: FocusMask | None = None) -> Ground:
     """Prepare the planted set for a strategy."""
-    return Prepared(
-        Ground(
-            prepare(plant())[1], mask or plant().mask, HALF_SET, N_SHELLS, KERNELS, SilentMonitor()
-        ),
-        settings,
-    )
+    consensus = prepare(plant())[1]
+    region = mask or plant().mask
+    return Ground(consensus, region, HALF_SET, N_SHELLS, KERNELS, SilentMonitor())
 
 
 def class_maps() -> list[np.ndarray]:
@@ -66,7 +63,7 @@ def class_maps() -> list[np.ndarray]:
 
 
 @cache
-def classify(strategy: StrategyName) -> ClassificationResult:
+def classify(strategy: str) -> ClassificationResult:
     """Classify the planted set by one of the strategies."""
     planted = plant()
     settings = ClassifierSettings(n_classes=2, n_runs=1, strategy=strategy, seed=2)
@@ -86,7 +83,7 @@ def classify(strategy: StrategyName) -> ClassificationResult:
 
 
 @pytest.mark.parametrize("strategy", list(STRATEGIES))
-def test_every_strategy_finds_the_planted_classes(strategy: StrategyName) -> None:
+def test_every_strategy_finds_the_planted_classes(strategy: str) -> None:
     """Each strategy tells the planted classes apart nearly as well as who knows the maps."""
     labels = plant().labels
     oracle = plant().oracle
@@ -122,8 +119,8 @@ def test_a_reference_that_holds_everything_is_the_residual_strategy() -> None:
 
 def test_missing_density_counts_as_noise() -> None:
     """mask3d measures its noise against masked references, so it is larger at low frequency."""
-    prepared = make_prepared(ClassifierSettings(n_classes=2, strategy="mask3d"))
-    precision = prepare_mask3d(prepared).problem.statistics.whole().precision
+    settings = ClassifierSettings(n_classes=2, strategy="mask3d")
+    precision = prepare_comparison(make_ground(), settings).problem.statistics.whole().precision
     residual = prepare(plant())[0].statistics.whole().precision
     assert precision.mean() < 0.95 * residual.mean()
 
@@ -173,12 +170,11 @@ def test_given_maps_start_the_first_run_and_name_the_classes(factor: float) -> N
 
 
 @pytest.mark.parametrize("strategy", ["residual", "mask2d"])
-def test_given_maps_tell_particles_apart_before_any_cycle(strategy: StrategyName) -> None:
+def test_given_maps_tell_particles_apart_before_any_cycle(strategy: str) -> None:
     """The first posteriors are those under the maps given; later runs start elsewhere."""
     settings = ClassifierSettings(n_classes=2, strategy=strategy, start="random")
-    mask = classify_mask()
-    prepared = replace(make_prepared(settings, mask), references=tuple(class_maps()))
-    runs = STRATEGIES[strategy](prepared)
+    ground = make_ground(classify_mask())
+    runs = prepare_comparison(ground, settings, tuple(class_maps()))
     labels = plant().labels
     assert posterior_kappa(runs.start(0).posteriors, labels) > 0.7
     assert abs(posterior_kappa(runs.start(1).posteriors, labels)) < 0.3
@@ -226,22 +222,20 @@ def test_a_solvent_mask_empties_the_consensus_outside() -> None:
 def test_a_solvent_mask_bounds_the_references_of_mask2d() -> None:
     """Whole maps are multiplied by the solvent mask before they are compared."""
     settings = ClassifierSettings(n_classes=2, strategy="mask2d")
-    prepared = make_prepared(settings, classify_mask())
+    ground = make_ground(classify_mask())
     solvent = classify_mask().data
-    bounded = STRATEGIES["mask2d"](
-        replace(prepared, ground=replace(prepared.ground, solvent=solvent))
-    )
-    free = STRATEGIES["mask2d"](prepared)
+    bounded = prepare_comparison(replace(ground, solvent=solvent), settings)
+    free = prepare_comparison(ground, settings)
     maps = tuple(bounded.envelope * volume for volume in sampled(class_maps(), bounded))
     equal = np.full((300, 2), 0.5)
-    with_solvent = bounded.judge(bounded.begin(equal), sampled(class_maps(), bounded))
-    same = free.judge(free.begin(equal), maps)
+    with_solvent = bounded.e_step(bounded.begin(equal), sampled(class_maps(), bounded))[0]
+    same = free.e_step(free.begin(equal), maps)[0]
     np.testing.assert_allclose(with_solvent.log_evidence, same.log_evidence, rtol=1e-3)
-    without = free.judge(free.begin(equal), sampled(class_maps(), free))
+    without = free.e_step(free.begin(equal), sampled(class_maps(), free))[0]
     assert np.abs(without.log_evidence - same.log_evidence).max() > 1
 
 
-def sampled(maps: list[np.ndarray], strategy: Mask2dStrategy) -> list[np.ndarray]:
+def sampled(maps: list[np.ndarray], strategy: Mask2dComparison) -> list[np.ndarray]:
     """Sample maps as a strategy's references are."""
     return [sample_map(volume, strategy.images.reference_box) for volume in maps]
 
@@ -257,9 +251,8 @@ def test_starts_by_strategy() -> None:
 
 def test_a_random_start_knows_nothing() -> None:
     """Posteriors drawn at random agree with no class, and differ from run to run."""
-    strategy = STRATEGIES["residual"](
-        make_prepared(ClassifierSettings(n_classes=2, start="random"))
-    )
+    settings = ClassifierSettings(n_classes=2, start="random")
+    strategy = prepare_comparison(make_ground(), settings)
     first, second = (strategy.start(run).posteriors for run in (0, 1))
     assert abs(posterior_kappa(first, plant().labels)) < 0.25
     assert np.abs(first - second).mean() > 0.1
@@ -291,9 +284,15 @@ def test_options_of_other_strategies_are_refused(options: dict[str, object], mes
 
 def test_outside_weight_follows_the_filter() -> None:
     """A low-pass filter alone keeps the outside at full weight; neither leaves nothing there."""
-    base = {"n_classes": 2, "strategy": "mask3d"}
-    weights = [
-        ClassifierSettings.model_validate({**base, **more}).resolved_outside_weight
-        for more in ({}, {"outside_lowpass_angstrom": 30.0}, {"outside_weight": 0.3})
-    ]
-    assert weights == [0.0, 1.0, 0.3]
+    consensus, mask = prepare(plant())[1], plant().mask.data
+    for options, weight in (
+        ({}, 0.0),
+        ({"outside_lowpass_angstrom": 30.0}, 1.0),
+        ({"outside_weight": 0.3}, 0.3),
+    ):
+        settings = ClassifierSettings(n_classes=2, strategy="mask3d", **options)
+        found = prepare_comparison(make_ground(), settings).problem.statistics.whole()
+        lowpass_angstrom = settings.outside_lowpass_angstrom
+        background = masked_reference(consensus, mask, lowpass_angstrom, weight, KERNELS)
+        refitted = refit_noise(consensus, background.volumes[0][1], KERNELS)
+        np.testing.assert_array_equal(found.compared, measure(refitted, background).compared)

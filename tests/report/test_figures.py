@@ -94,9 +94,10 @@ def test_agreement_bars_add_up(build_run: Build) -> None:
     assert len(figure.axes[0].texts) == 12
 
 
-def test_convergence_ends_at_the_best_log_likelihood(build_run: Build) -> None:
+def test_convergence_ends_at_the_best_objective(build_run: Build) -> None:
     """The best run ends near zero, the others below, all counted per particle."""
     lines = charts.draw_convergence(read_results(build_run())).axes[0].get_lines()
+    assert lines[0].axes.get_title() == "Log-posterior"
     ends = [float(np.asarray(line.get_ydata())[-1]) for line in lines]
     assert ends[0] == pytest.approx(0.0, abs=0.01)
     assert ends[2] - ends[0] == pytest.approx(-80 / 600)

@@ -49,7 +49,7 @@ def assert_same(run: RunDirectory, reference: RunDirectory) -> None:
     """Compare everything a run finds, bit for bit, and look for left-overs."""
     for name in RESULTS:
         assert (run.path / name).read_bytes() == (reference.path / name).read_bytes(), name
-    assert run.read_job().log_likelihood == reference.read_job().log_likelihood
+    assert run.read_job().objective == reference.read_job().objective
     assert {p.name for p in run.path.iterdir()} == {p.name for p in reference.path.iterdir()}
 
 

@@ -8,12 +8,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cryofocus.errors import FormatError
+from cryofocus.inference.settings import StrategyName
+from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.simulate.settings import HumanoidSettings
 from cryofocus.workflows.run.writing import write_text
 
 Kind = Literal["focus", "leg", "noise"]
-# `inference.settings.StrategyName` again: figures are drawn without loading the algorithm.
-Strategy = Literal["residual", "mask2d", "mask3d", "subtract", "global"]
 PoseSource = Literal["exact", "perturbed", "refined", "searched"]
 
 SNRS = (0.100, 0.050, 0.025, 0.013, 0.006)
@@ -115,7 +115,7 @@ class Cell(BaseModel):
     n_runs: int
     box: int = 80
     pixel_size_angstrom: float = 5.24
-    strategy: Strategy = "residual"
+    strategy: StrategyName = "residual"
     max_cycles: int = STANDARD_CYCLES
     poses: PoseSource = "exact"
     radius_angstrom: float | None = None
@@ -291,3 +291,9 @@ def read_results(folder: Path) -> list[CellResult]:
                 "Delete it, and the cell is run again."
             ) from error
     return results
+
+
+def edge_option(strategy: str) -> str:
+    """Name the setting that is the edge of a strategy's sphere: the circle's where it has one."""
+    option = "circle_edge_angstrom"
+    return option if option in STRATEGIES[strategy].options else "soft_edge_angstrom"

@@ -7,9 +7,10 @@ from typing import Any
 
 import yaml
 
-from cryofocus.benchmark.cells import Cell
+from cryofocus.benchmark.cells import Cell, edge_option
 from cryofocus.benchmark.convergence import KappaWatch, read_true_class
 from cryofocus.inference.settings import ClassifierSettings
+from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.workflows.classify.request import ClassifyRequest, Sphere
 from cryofocus.workflows.classify.run import classify
 from cryofocus.workflows.machine.machine import Machine
@@ -48,7 +49,7 @@ def classify_cell(
 
 def _sphere(cell: Cell, description: dict[str, Any]) -> Sphere | None:
     """Return where the cell looks; nowhere for a strategy without a focus."""
-    if cell.strategy == "global":
+    if not STRATEGIES[cell.strategy].needs_region:
         return None
     text = description["control_sphere" if cell.kind == "leg" else "focus_sphere"]
     x, y, z, radius = (float(number) for number in text.split(","))
@@ -65,7 +66,5 @@ def _settings(cell: Cell) -> dict[str, Any]:
         "max_cycles": cell.max_cycles,
     }
     if cell.edge_angstrom is not None:
-        # mask2d compares inside a circle, and its edge is the circle's.
-        edge = "circle_edge" if cell.strategy == "mask2d" else "soft_edge"
-        settings[f"{edge}_angstrom"] = cell.edge_angstrom
+        settings[edge_option(cell.strategy)] = cell.edge_angstrom
     return settings

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from cryofocus.benchmark.cells import CellResult
 from cryofocus.benchmark.draw_kappa import KAPPA_LIMITS, strategy_look
-from cryofocus.benchmark.plan import STRATEGIES
+from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.report.drawing import style
 
 HEIGHT_INCHES = 2.3

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cryofocus.benchmark.cells import PUBLISHED, SNRS, CellResult
-from cryofocus.benchmark.plan import STRATEGIES
 from cryofocus.benchmark.titration import SPHERE_RADIUS_ANGSTROM, TitrationPoint
+from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.report.drawing import style
 
 HEIGHT_INCHES = 4.8
@@ -27,7 +27,7 @@ Placed = Sequence[tuple[float, CellResult]]
 
 def strategy_look(strategy: str) -> dict[str, Any]:
     """Colour, marker and order of a strategy, the same in every figure."""
-    number = STRATEGIES.index(strategy)
+    number = list(STRATEGIES).index(strategy)
     look: dict[str, Any] = {"color": style.CLASS_COLOURS[number], "marker": style.MARKERS[number]}
     # The default lies on top of what it coincides with.
     return look | {"markersize": 5, "linewidth": 1.6, "zorder": 4 - 0.1 * number}

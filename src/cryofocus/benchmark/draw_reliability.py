@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cryofocus.benchmark.cells import CellResult
-from cryofocus.benchmark.plan import STRATEGIES
+from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.report.drawing import style
 
 HEIGHT_INCHES = 3.4

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cryofocus.benchmark.cells import CellResult
-from cryofocus.benchmark.plan import STRATEGIES
 from cryofocus.benchmark.slices import ClassSlices
+from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.report.drawing import style
 from cryofocus.report.run.map_figures import DENSITY_PERCENTILES, DIFFERENCE_COLOURS
 
@@ -86,7 +86,7 @@ def draw_slices(rows: Sequence[Row]) -> Figure:
 
 
 def _rank(result: CellResult) -> tuple[int, int, int]:
-    return STRATEGIES.index(result.cell.strategy), result.cell.scenario, result.cell.seed
+    return list(STRATEGIES).index(result.cell.strategy), result.cell.scenario, result.cell.seed
 
 
 def _crop(rows: Sequence[Row]) -> tuple[slice, slice]:

@@ -11,21 +11,20 @@ from cryofocus.benchmark.cells import (
     Cell,
     Kind,
     PoseSource,
-    Strategy,
 )
+from cryofocus.inference.strategies import STRATEGIES
 
-STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 POSE_SOURCES: tuple[PoseSource, ...] = get_args(PoseSource)
 QUICK_SNRS = (0.100, 0.025, 0.006)
 # mask2d starts from random occupancies and has no search before its cycles.
-MAX_CYCLES: Mapping[Strategy, int] = {"mask2d": 60}
+MAX_CYCLES: Mapping[str, int] = {"mask2d": 60}
 
 
 def plan_cells(
     scenarios: Sequence[int],
     snrs: Sequence[float],
     seeds: Iterable[int],
-    strategies: Sequence[Strategy] = ("residual",),
+    strategies: Sequence[str] = ("residual",),
     **common: int | float | str,
 ) -> list[Cell]:
     """List the cells of a benchmark: every scenario and SNR, and the two controls.
@@ -39,7 +38,7 @@ def plan_cells(
 
     Returns:
         Cells on the same images follow each other; scenario 1 brings the leg, and one set a seed
-            is noise only. The strategy `global` has no region that could lie on the leg. With
+            is noise only. A strategy without a region has none that could lie on the leg. With
             poses that are not exact there are no controls.
     """
     cells: list[Cell] = []
@@ -50,7 +49,7 @@ def plan_cells(
         cells.extend(
             make_cell(strategy, values)
             for strategy in strategies
-            if not (kind == "leg" and strategy == "global")
+            if kind != "leg" or STRATEGIES[strategy].needs_region
         )
 
     for seed in seeds:
@@ -64,7 +63,7 @@ def plan_cells(
     return cells
 
 
-def make_cell(strategy: Strategy, values: Mapping[str, Any]) -> Cell:
+def make_cell(strategy: str, values: Mapping[str, Any]) -> Cell:
     """Make a cell with the strategy's own bound on cycles."""
     max_cycles = MAX_CYCLES.get(strategy, STANDARD_CYCLES)
     return Cell.model_validate({"strategy": strategy, "max_cycles": max_cycles, **values})

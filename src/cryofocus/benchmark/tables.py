@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
-from cryofocus.benchmark.cells import Cell, CellResult, Strategy
-from cryofocus.benchmark.plan import STRATEGIES
+from cryofocus.benchmark.cells import Cell, CellResult
 from cryofocus.benchmark.pose_tables import pose_rows, pose_tables
 from cryofocus.benchmark.titration import titration_points
+from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.workflows.run.writing import write_table, write_text
 
 HEAD = """# Humanoid benchmark
@@ -218,7 +218,7 @@ def _limit(results: Sequence[CellResult], value: Callable[[CellResult], float]) 
     return f"{median({r.cell.seed: value(r) for r in results}.values()):.3f}"
 
 
-def _kappa_by_seed(results: Sequence[CellResult], strategy: Strategy) -> list[float]:
+def _kappa_by_seed(results: Sequence[CellResult], strategy: str) -> list[float]:
     """Kappa of a strategy on each set, of the cell with the most runs."""
     mine = [result for result in results if result.cell.strategy == strategy]
     mine.sort(key=lambda result: result.cell.n_runs)
@@ -233,7 +233,7 @@ def _set_key(cell: Cell) -> tuple[int, int, int, int, float]:
 
 def _line_key(cell: Cell) -> tuple[int, int, int, int, int, float, int, int]:
     """Order of the details; cells that differ only in their seed are equal."""
-    return STRATEGIES.index(cell.strategy), *_set_key(cell), cell.n_runs, cell.max_cycles
+    return list(STRATEGIES).index(cell.strategy), *_set_key(cell), cell.n_runs, cell.max_cycles
 
 
 def _line(cells: Iterable[str]) -> str:

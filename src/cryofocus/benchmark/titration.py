@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cryofocus.benchmark.cells import Cell, CellResult, Strategy
+from cryofocus.benchmark.cells import Cell, CellResult, edge_option
 from cryofocus.benchmark.plan import make_cell
+from cryofocus.inference.settings import ClassifierSettings
+from cryofocus.inference.strategies import STRATEGIES
 
 Titration = Literal["radius", "edge"]
 
@@ -19,8 +21,6 @@ TITRATION_ANGSTROM: Mapping[Titration, tuple[float, ...]] = {
 }
 SPHERE_RADIUS_ANGSTROM = 60.0
 """Of the benchmark's own sphere, which holds one arm and hand in both positions."""
-SOFT_EDGE_ANGSTROM, CIRCLE_EDGE_ANGSTROM = 8.0, 0.0
-"""The defaults of `ClassifierSettings`, which a cell without an edge of its own has."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class TitrationPoint:
     result: CellResult
 
 
-def usual_angstrom(swept: Titration, strategy: Strategy) -> float:
+def usual_angstrom(swept: Titration, strategy: str) -> float:
     """Return the benchmark's own radius or edge: those of the set and of the strategy."""
     if swept == "radius":
         return SPHERE_RADIUS_ANGSTROM
-    return CIRCLE_EDGE_ANGSTROM if strategy == "mask2d" else SOFT_EDGE_ANGSTROM
+    return float(ClassifierSettings.model_fields[edge_option(strategy)].default)
 
 
 def plan_titration(
@@ -44,7 +44,7 @@ def plan_titration(
     scenarios: Sequence[int],
     snrs: Sequence[float],
     seeds: Iterable[int],
-    strategies: Sequence[Strategy] = ("residual",),
+    strategies: Sequence[str] = ("residual",),
     **common: int | float,
 ) -> list[Cell]:
     """List the cells that sweep the focus sphere's radius or soft edge.
@@ -58,10 +58,10 @@ def plan_titration(
         **common: As for `plan_cells`.
 
     Returns:
-        Without the strategy `global`, which has no sphere. Where a value is the benchmark's own,
+        Without strategies that have no sphere. Where a value is the benchmark's own,
             its cell is the one that the benchmark itself has.
     """
-    chosen = [strategy for strategy in strategies if strategy != "global"]
+    chosen = [strategy for strategy in strategies if STRATEGIES[strategy].needs_region]
     values = TITRATION_ANGSTROM[swept]
     cells = []
     for seed, scenario, snr, strategy, value in itertools.product(

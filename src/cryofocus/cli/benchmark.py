@@ -14,9 +14,10 @@ import typer
 from cryofocus.cli.console import say
 from cryofocus.cli.options import Threads
 from cryofocus.errors import InputError
+from cryofocus.inference.strategies import STRATEGIES
 
 if TYPE_CHECKING:
-    from cryofocus.benchmark.cells import Cell, CellResult, PoseSource, Strategy
+    from cryofocus.benchmark.cells import Cell, CellResult, PoseSource
 
 app = typer.Typer(no_args_is_help=True, help="Measure accuracy, time and memory.")
 
@@ -75,7 +76,7 @@ def humanoid(
         str,
         typer.Option(
             metavar="NAME,NAME,...",
-            help="Of residual, mask2d, mask3d, subtract, global; or all. They share the images.",
+            help=f"Of {', '.join(STRATEGIES)}; or all. They share the images.",
         ),
     ] = "residual",
     poses: Annotated[
@@ -177,10 +178,8 @@ def _describe(result: CellResult) -> str:
     )
 
 
-def _strategies(text: str) -> tuple[Strategy, ...]:
+def _strategies(text: str) -> tuple[str, ...]:
     """Read a list of strategies, each once, in the order of the tables."""
-    from cryofocus.benchmark.plan import STRATEGIES
-
     names = [part.strip() for part in text.split(",")]
     unknown = [name for name in names if name not in (*STRATEGIES, "all")]
     if unknown:
@@ -188,7 +187,7 @@ def _strategies(text: str) -> tuple[Strategy, ...]:
             f"found {unknown[0]!r}, expected some of {', '.join(STRATEGIES)}, or all",
             param_hint="--strategies",
         )
-    return STRATEGIES if "all" in names else tuple(s for s in STRATEGIES if s in names)
+    return tuple(name for name in STRATEGIES if name in names or "all" in names)
 
 
 def _pose_sources(text: str) -> tuple[PoseSource, ...]:

@@ -182,6 +182,7 @@ def _fields_of(
             if hasattr(note, sign)
         }
         how = replace(how, panel=how.panel or within.panel)
+        text = f"{text} {how.help}" if how.help else text
         kind = _without_none(found.annotation)
         yield _Value((*place, name), kind, default, how, text, bounds)
 

@@ -1,5 +1,6 @@
 """Focused classification.
 
-In reading order: `settings`, `runs`, `posterior`, `strategy`, `references`, `background`,
-`deviations`, `mask2d`, `variability`, `strategies`, `checkpoint`, `classifier`.
+In reading order: `strategy` (one record), `cycles`, `posterior`, `comparison`, `references`,
+`background`, `deviations`, `mask2d`, `variability`, `strategies`, `settings`, `driver`, `runs`,
+`classifier`.
 """

@@ -31,17 +31,11 @@ from cryofocus.errors import SettingError
 from cryofocus.execution.contract import Executor
 from cryofocus.execution.monitor import Monitor, SilentMonitor
 from cryofocus.execution.serial import HERE
-from cryofocus.inference.checkpoint import pack_runs, unpack_runs
+from cryofocus.inference.comparison import State
+from cryofocus.inference.cycles import CycleRecord, Outcome
+from cryofocus.inference.driver import Run, prepare_comparison, run_all
 from cryofocus.inference.runs import RunComparison, compare_runs
 from cryofocus.inference.settings import ClassifierSettings
-from cryofocus.inference.strategies import STRATEGIES
-from cryofocus.inference.strategy import (
-    CycleRecord,
-    Prepared,
-    State,
-    Strategy,
-    has_converged,
-)
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.shells import shell_resolution_angstrom
 
@@ -59,15 +53,13 @@ class RunResult:
         seed: Seed of the settings and number of the run (from 0), the run's random stream.
         posteriors: `(particle, n_classes)` float64, classes in the best run's order.
         history: One record a cycle.
-        reason: Why it ended.
-        converged: Whether posteriors had settled.
+        outcome: How it ended.
     """
 
     seed: tuple[int, int]
     posteriors: Float64[np.ndarray, "particle n_classes"]
     history: tuple[CycleRecord, ...]
-    reason: str
-    converged: bool
+    outcome: Outcome
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +118,7 @@ class ClassificationResult:
 
 
 @dataclass(frozen=True, eq=False)
-class _Outcome:
+class _Found:
     """What the runs found: scales, how the runs agree, the runs, and the best one's evidence."""
 
     scale: Float32[np.ndarray, " particle"]
@@ -197,7 +189,8 @@ class FocusedClassifier:
                 under other poses; the strategy starts the others.
 
         Raises:
-            SettingError: When there are fewer particles than classes, or the band is too narrow.
+            SettingError: When there are fewer than two particles per class, or an option does
+                nothing with this kind of mask.
             RegionError: When the mask does not fit the particles.
         """
         settings, monitor = self.settings, monitor or SilentMonitor()
@@ -252,19 +245,18 @@ class FocusedClassifier:
 
     def _run(
         self, ground: Ground, starts: Sequence[Float64[np.ndarray, "particle n_classes"]]
-    ) -> _Outcome:
+    ) -> _Found:
         """Make all runs; what they worked on, large perhaps, is gone with the return."""
-        prepared = Prepared(ground, self.settings, self._references)
-        strategy = STRATEGIES[self.settings.strategy](prepared)
-        states = run_all(strategy, self.settings.n_runs, ground.monitor, starts)
-        ordered = _order_runs(strategy, states, self.settings, is_ordered=bool(self._references))
-        return _Outcome(strategy.scale, *ordered)
+        comparison = prepare_comparison(ground, self.settings, self._references)
+        runs = run_all(comparison, self.settings, ground.monitor, starts)
+        ordered = _order_runs(runs, self.settings, is_ordered=bool(self._references))
+        return _Found(comparison.scale, *ordered)
 
     def _conclude(
-        self, ground: Ground, outcome: _Outcome, half_set_origin: str
+        self, ground: Ground, found: _Found, half_set_origin: str
     ) -> ClassificationResult:
         """Reconstruct the best run's classes from the intact images."""
-        comparison, runs, scale = outcome.comparison, outcome.runs, outcome.scale
+        comparison, runs, scale = found.comparison, found.runs, found.scale
         posteriors = runs[comparison.best].posteriors
         maps = self._reconstruct(ground, scale, posteriors, "class maps")
         controls: tuple[MapEstimate, ...] = ()
@@ -273,7 +265,7 @@ class FocusedClassifier:
             controls = self._reconstruct(ground, scale, drawn, "control maps")
         return ClassificationResult(
             posteriors=posteriors,
-            log_evidence=outcome.log_evidence,
+            log_evidence=found.log_evidence,
             runs=runs,
             comparison=comparison,
             maps=maps,
@@ -305,27 +297,6 @@ class FocusedClassifier:
         return tuple(maps)
 
 
-def run_all(
-    strategy: Strategy[State],
-    n_runs: int,
-    monitor: Monitor,
-    starts: Sequence[Float64[np.ndarray, "particle n_classes"]] = (),
-) -> list[State]:
-    """Finish every run, from where a checkpoint left it, or from given posteriors."""
-    kept = monitor.load()
-    states = unpack_runs(strategy, kept) if kept is not None else []
-    for run in range(n_runs):
-        if run == len(states):
-            given = run < len(starts)
-            states.append(strategy.begin(starts[run]) if given else strategy.start(run))
-        with monitor.stage(f"run {run + 1} of {n_runs}", strategy.n_cycles) as advance:
-            while strategy.terminate(states[run]) is None:
-                states[run] = strategy.step(states[run])
-                monitor.save(pack_runs(strategy, states))
-                advance(note=strategy.describe(states[run]))
-    return states
-
-
 def _log_plan(ground: Ground) -> None:
     consensus = ground.consensus
     particles = consensus.images.particles
@@ -342,34 +313,30 @@ def _log_plan(ground: Ground) -> None:
 
 
 def _order_runs(
-    strategy: Strategy[State],
-    states: list[State],
-    settings: ClassifierSettings,
-    *,
-    is_ordered: bool,
+    runs: list[Run[State]], settings: ClassifierSettings, *, is_ordered: bool
 ) -> tuple[RunComparison, tuple[RunResult, ...], Float64[np.ndarray, " particle"]]:
     """Match the runs and number the classes.
 
     By falling population in the best run, or, where the first run's classes have an order from
     the maps given, in that order.
     """
-    scores = [state.history[-1].log_posterior for state in states]
+    states = [run.state for run in runs]
+    scores = [run.history[-1].objective for run in runs]
     comparison = compare_runs([state.posteriors for state in states], scores)
     best = states[comparison.best]
     numbering = np.argsort(-best.posteriors.sum(axis=0), kind="stable")
     if is_ordered:
         numbering = np.argsort(comparison.orders[0])
-    runs = tuple(
+    results = tuple(
         RunResult(
             seed=(settings.seed, index),
-            posteriors=state.posteriors[:, order[numbering]],
-            history=tuple(record.reordered(order[numbering]) for record in state.history),
-            reason=strategy.terminate(state) or "unfinished",
-            converged=has_converged(state.history, settings.tolerance),
+            posteriors=run.state.posteriors[:, order[numbering]],
+            history=tuple(record.reordered(order[numbering]) for record in run.history),
+            outcome=run.outcome(settings),
         )
-        for index, (state, order) in enumerate(zip(states, comparison.orders, strict=True))
+        for index, (run, order) in enumerate(zip(runs, comparison.orders, strict=True))
     )
-    return comparison, runs, best.log_evidence
+    return comparison, results, best.log_evidence
 
 
 def _random_subsets(

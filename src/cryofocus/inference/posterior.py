@@ -1,4 +1,4 @@
-"""Class posteriors from log-likelihoods, and class weights from posteriors."""
+"""The E-step over classes and the M-step over their weights, whatever classes are."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def class_posteriors(
     log_likelihood: Float64[np.ndarray, "particle n_classes"],
     class_weights: Float64[np.ndarray, " n_classes"],
 ) -> tuple[Float64[np.ndarray, "particle n_classes"], Float64[np.ndarray, " particle"]]:
-    """Return the posteriors and each particle's log evidence, in float64 throughout."""
+    """E-step: return the posteriors and each particle's log evidence, in float64 throughout."""
     joint = log_likelihood + np.log(class_weights)
     largest = joint.max(axis=1, keepdims=True)
     joint -= largest
@@ -26,7 +26,7 @@ def class_posteriors(
 def estimate_class_weights(
     posteriors: Float64[np.ndarray, "particle n_classes"],
 ) -> Float64[np.ndarray, " n_classes"]:
-    """Return the most probable class weights under a Dirichlet prior of `PRIOR_PARTICLES`."""
+    """M-step: return the most probable weights under a Dirichlet prior of `PRIOR_PARTICLES`."""
     counts = posteriors.sum(axis=0) + PRIOR_PARTICLES
     return np.asarray(counts / counts.sum())
 

@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from cryofocus.data.table_source import IMAGES
 from cryofocus.errors import SettingError
+from cryofocus.inference.strategies import STRATEGIES
+from cryofocus.inference.strategy import Region, Start, Storage
 from cryofocus.option import Option
 from cryofocus.settings import Settings
 
-Storage = Literal["float32", "bfloat16"]
-StrategyName = Literal["residual", "mask2d", "mask3d", "subtract", "global"]
 REGION = "Region in focus"
 MASK2D, MASK3D = Option(panel="Strategy mask2d"), Option(panel="Strategy mask3d")
-# Options that mean something with one strategy only.
-OPTIONS_OF = {
-    "mask2d": ("circle_edge_angstrom", "projection_threshold", "fitted_scale"),
-    "mask3d": ("outside_lowpass_angstrom", "outside_weight"),
-}
+
+
+def _require_strategy(name: str) -> str:
+    """Refuse a name that no strategy has, and say which there are."""
+    if name not in STRATEGIES:
+        *names, last = (repr(known) for known in STRATEGIES)
+        raise ValueError(f"{', '.join(names)} or {last}")
+    return name
+
+
+def _list_strategies() -> str:
+    """Say what each strategy does."""
+    return " ".join(f"`{one.name}`: {one.summary}" for one in STRATEGIES.values())
+
+
+def _list_starts() -> str:
+    """Say where strategies start."""
+    usual = STRATEGIES["residual"].start
+    others = [one for one in STRATEGIES.values() if one.start != usual]
+    starts = [f"`{usual}`", *(f"`{one.start}` with `{one.name}`" for one in others)]
+    return f"Default: {', but '.join(starts)}."
+
+
+StrategyName = Annotated[
+    str,
+    AfterValidator(_require_strategy),
+    Option(choices=tuple(STRATEGIES), help=_list_strategies()),
+]
 
 
 class ClassifierSettings(Settings):
@@ -27,14 +50,9 @@ class ClassifierSettings(Settings):
 
     Attributes:
         n_classes: Number of classes.
-        strategy: How classes are focused. `residual`: the consensus explains everything outside
-            the mask, classes compete for what is left inside. `mask2d`: whole class maps,
-            compared inside the projected region only, as Frealign and cisTEM do. `mask3d`: whole
-            images with masked references. `subtract`: `residual`, with each half set's own map
-            outside the mask. `global`: no focus.
+        strategy: How classes are focused.
         start: Where runs start: `subspace`, classes in the main deviations among the images;
-            `random`, posteriors drawn at random. Default: `subspace`, but `random` with `mask2d`.
-            Maps given to start from replace the first start.
+            `random`, posteriors drawn at random. Maps given to start from replace the first start.
         n_runs: Independent runs, from different random starts, to compare.
         max_cycles: Most cycles of a run; it ends earlier once posteriors have settled.
         tolerance: A run has converged when posteriors move less than this, on average, per cycle.
@@ -62,7 +80,7 @@ class ClassifierSettings(Settings):
 
     n_classes: int = Field(ge=2)
     strategy: StrategyName = "residual"
-    start: Literal["subspace", "random"] | None = None
+    start: Annotated[Start | None, Option(help=_list_starts())] = None
     n_runs: int = Field(default=3, ge=1)
     max_cycles: Annotated[int, Option("--cycles")] = Field(default=30, ge=1)
     tolerance: Annotated[float, Option(is_hidden=True)] = Field(default=1e-3, gt=0, lt=1)
@@ -81,14 +99,14 @@ class ClassifierSettings(Settings):
     @model_validator(mode="after")
     def _refuse_options_of_others(self) -> ClassifierSettings:
         """Refuse an option that the chosen strategy would ignore."""
-        for strategy, options in OPTIONS_OF.items():
-            if self.strategy != strategy:
-                for option in options:
-                    self._require_default(
-                        option, f"the strategy is {self.strategy}", f"--strategy {strategy}"
-                    )
-        if self.strategy == "mask2d":
-            self._require_default("storage", "the strategy is mask2d", "another --strategy")
+        users: dict[str, list[str]] = {}
+        for strategy in STRATEGIES.values():
+            for option in strategy.options:
+                users.setdefault(option, []).append(strategy.name)
+        for option, names in users.items():
+            if self.strategy not in names:
+                remedy = f"--strategy {names[0]}" if len(names) == 1 else "another --strategy"
+                self._require_default(option, f"the strategy is {self.strategy}", remedy)
         if self.outside_lowpass_angstrom is not None and self.outside_weight == 0:
             raise SettingError(
                 "outside_weight: found 0 with a low-pass filter outside the mask, which then has "
@@ -97,28 +115,26 @@ class ClassifierSettings(Settings):
         return self
 
     @property
-    def resolved_start(self) -> Literal["subspace", "random"]:
+    def resolved_start(self) -> Start:
         """Where runs start."""
-        return self.start or ("random" if self.strategy == "mask2d" else "subspace")
+        return self.start or STRATEGIES[self.strategy].start
 
     @property
-    def resolved_outside_weight(self) -> float:
-        """Weight of the reference outside the mask."""
-        if self.outside_weight is not None:
-            return self.outside_weight
-        return 0.0 if self.outside_lowpass_angstrom is None else 1.0
+    def options(self) -> dict[str, Any]:
+        """The chosen strategy's own options."""
+        return {name: getattr(self, name) for name in STRATEGIES[self.strategy].options}
 
-    def require_region(self, region: Literal["sphere", "mask file"]) -> None:
+    def require_region(self, region: Region) -> None:
         """Refuse an option that the kind of region would ignore.
 
         Raises:
             SettingError: For a circle's edge with a mask file or a projection threshold with a
                 sphere.
         """
-        if region == "sphere":
-            self._require_default("projection_threshold", "the region is a sphere", "--mask")
-        else:
-            self._require_default("circle_edge_angstrom", "the region is a mask file", "--focus")
+        for option, needed in STRATEGIES[self.strategy].options.items():
+            if needed not in (None, region):
+                remedy = "--focus" if needed == "sphere" else "--mask"
+                self._require_default(option, f"the region is a {region}", remedy)
 
     def _require_default(self, option: str, reason: str, remedy: str) -> None:
         value = getattr(self, option)

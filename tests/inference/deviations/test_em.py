@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from cryofocus.inference.checkpoint import pack_runs, unpack_runs
+from cryofocus.errors import FormatError
+from cryofocus.inference.comparison import RunPlan
+from cryofocus.inference.cycles import CycleRecord, Outcome, judge
 from cryofocus.inference.deviations import em
+from cryofocus.inference.deviations.comparison import ResidualComparison
 from cryofocus.inference.deviations.deviation import DeviationPrior
 from cryofocus.inference.deviations.likelihood import sum_slices
 from cryofocus.inference.deviations.mixture import fit_mixture
-from cryofocus.inference.deviations.strategy import ResidualStrategy
 from cryofocus.inference.deviations.subspace import fit_subspace
-from cryofocus.inference.settings import ClassifierSettings
-from cryofocus.inference.strategy import has_converged
+from cryofocus.inference.driver import Run, pack_runs, unpack_runs
 from cryofocus.maths.statistics import posterior_kappa
 from planted import KERNELS, Planted, plant, prepare
 
@@ -30,42 +31,53 @@ def random_posteriors(n: int, n_classes: int, seed: int) -> np.ndarray:
 
 
 @cache
-def run(planted: Planted, seed: int, n_classes: int = 2, n_climbs: int = 8) -> em.EmState:
+def run(planted: Planted, seed: int, n_classes: int = 2, n_climbs: int = 8) -> Run[em.EmState]:
     """Start at random and go through the prior's cycles and a few more."""
     problem, _ = prepare(planted)
     state = em.init(problem, random_posteriors(len(planted.labels), n_classes, seed))
-    while state.learns_prior or len(state.history) < n_climbs:
-        state = em.step(problem, state)
-    return state
+    return cycle(problem, Run(state), em.PRIOR_CYCLES + n_climbs)
 
 
-def classify(planted: Planted, seed: int = 0) -> em.EmState:
+def cycle(problem: em.FocusProblem, run: Run[em.EmState], n_cycles: int) -> Run[em.EmState]:
+    """Do some cycles."""
+    for _ in range(n_cycles):
+        state, record = em.step(problem, run.state)
+        run = Run(state, run.history if record is None else (*run.history, record))
+    return run
+
+
+def outcome(run: Run[em.EmState], max_cycles: int, tolerance: float) -> Outcome:
+    """Judge a run."""
+    return judge(run.history, run.state.posteriors, max_cycles, tolerance)
+
+
+def classify(planted: Planted, seed: int = 0) -> Run[em.EmState]:
     """Subspace, mixture and EM until it ends, as the classifier does."""
     problem, _ = prepare(planted)
     generator = np.random.default_rng(seed)
     prior = DeviationPrior(problem.spectrum.spectrum, problem.support, np.eye(1))
     subspace = fit_subspace(problem.statistics, problem.space, prior, generator)
-    state = em.init(problem, fit_mixture(subspace, 2, generator).posteriors)
-    while em.terminate(state, 60, TOLERANCE) is None:
-        state = em.step(problem, state)
-    return state
+    run = Run(em.init(problem, fit_mixture(subspace, 2, generator).posteriors))
+    while outcome(run, 60, TOLERANCE) is Outcome.UNFINISHED:
+        run = cycle(problem, run, 1)
+    return run
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_log_posterior_never_falls(seed: int, n_classes: int) -> None:
     """With the prior fixed no cycle lowers the log-posterior, from any start."""
-    scores = [record.log_posterior for record in run(plant(), seed, n_classes).history]
+    scores = [record.objective for record in run(plant(), seed, n_classes).history]
     assert (np.diff(scores) >= -1e-6 * np.abs(scores[-1])).all()
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_posteriors_sum_to_one(n_classes: int) -> None:
     """Every particle is somewhere, in every cycle's records too."""
-    state = run(plant(), 0, n_classes)
-    np.testing.assert_allclose(state.posteriors.sum(axis=1), 1)
-    assert (state.posteriors >= 0).all()
-    for record in state.history:
+    found = run(plant(), 0, n_classes)
+    np.testing.assert_allclose(found.state.posteriors.sum(axis=1), 1)
+    assert (found.state.posteriors >= 0).all()
+    for record in found.history:
         np.testing.assert_allclose(sum(record.class_weights), 1)
 
 
@@ -75,7 +87,7 @@ def test_permuting_classes_permutes_the_result() -> None:
     start = random_posteriors(len(plant().labels), 2, 0)
     first, second = (em.init(problem, p) for p in (start, start[:, ::-1].copy()))
     for _ in range(3):
-        first, second = em.step(problem, first), em.step(problem, second)
+        first, second = (em.step(problem, state)[0] for state in (first, second))
     np.testing.assert_allclose(first.posteriors, second.posteriors[:, ::-1], atol=0.01)
 
 
@@ -96,47 +108,68 @@ def test_sums_over_parts_of_the_data_add_up() -> None:
         np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 
-def test_convergence_has_a_reason() -> None:
-    """A run that has settled says by which criterion, one that was cut off says that."""
-    state = classify(plant())
-    reason = em.terminate(state, 60, TOLERANCE)
-    assert reason == "posteriors changed by less than 0.001 for 2 cycles"
-    assert has_converged(state.history, TOLERANCE)
+def test_a_run_says_how_it_ended() -> None:
+    """A run that has settled is told apart from one that was cut off."""
+    assert outcome(classify(plant()), 60, TOLERANCE) is Outcome.CONVERGED
     early = run(plant(), 0, n_climbs=1)
-    assert em.terminate(early, 60, 1e-9) is None
-    assert "limit of 1 cycles" in str(em.terminate(early, 1, 1e-9))
-    assert not has_converged(early.history, 1e-9)
+    assert outcome(early, 60, 1e-9) is Outcome.UNFINISHED
+    assert outcome(early, 1, 1e-9) is Outcome.AT_THE_LIMIT
+    assert not Outcome.AT_THE_LIMIT.is_converged
+
+
+def test_a_run_that_settled_in_one_class_has_collapsed() -> None:
+    """Posteriors at rest with all particles in one class have converged to none."""
+    history = (CycleRecord(0.0, 0.0, (0.6, 0.2, 0.2)),) * 2
+    for weights, expected in (
+        ((0.99, 0.005, 0.005), Outcome.COLLAPSED),
+        ((0.5, 0.495, 0.005), Outcome.CONVERGED),
+    ):
+        found = judge(history, np.tile(weights, (4, 1)), 30, TOLERANCE)
+        assert found is expected
+        assert found.is_converged
 
 
 def test_the_prior_is_learnt_before_a_run_can_end() -> None:
-    """While the prior still changes, posteriors at rest are no convergence."""
+    """Cycles that still change the prior leave nothing by which a run could have converged."""
     problem, _ = prepare(plant())
-    state = em.init(problem, random_posteriors(len(plant().labels), 2, 0))
-    assert em.terminate(state, 1, 0.99) is None
-    assert "learning the prior" in em.describe(state)
+    start = em.init(problem, random_posteriors(len(plant().labels), 2, 0))
+    learnt = cycle(problem, Run(start), em.PRIOR_CYCLES)
+    assert learnt.history == ()
+    assert outcome(learnt, 1, 0.99) is Outcome.UNFINISHED
+    assert len(cycle(problem, learnt, 1).history) == 1
 
 
 @pytest.mark.parametrize("n_steps", [0, 3, em.PRIOR_CYCLES + 1])
 def test_a_checkpoint_continues_bit_for_bit(n_steps: int) -> None:
     """A run packed and unpacked at any point goes on exactly as it would have."""
     problem, _ = prepare(plant())
-    state = em.init(problem, random_posteriors(len(plant().labels), 2, 0))
-    for _ in range(n_steps):
-        state = em.step(problem, state)
-    strategy = ResidualStrategy(problem, ClassifierSettings(n_classes=2))
-    _, resumed = unpack_runs(strategy, pack_runs(strategy, [run(plant(), 1), state]))
-    state, resumed = em.step(problem, state), em.step(problem, resumed)
+    start = em.init(problem, random_posteriors(len(plant().labels), 2, 0))
+    going = cycle(problem, Run(start), n_steps)
+    comparison = ResidualComparison(problem, RunPlan(2, "subspace", 1))
+    _, resumed = unpack_runs(comparison, pack_runs(comparison, [run(plant(), 1), going]))
+    going, resumed = cycle(problem, going, 1), cycle(problem, resumed, 1)
     for name in FIELDS:
-        np.testing.assert_array_equal(getattr(resumed, name), getattr(state, name))
-    assert resumed.history == state.history
-    assert resumed.n_prior_cycles == state.n_prior_cycles
-    np.testing.assert_array_equal(resumed.spectrum.spectrum, state.spectrum.spectrum)
+        np.testing.assert_array_equal(getattr(resumed.state, name), getattr(going.state, name))
+    assert resumed.history == going.history
+    assert resumed.state.n_prior_cycles == going.state.n_prior_cycles
+    assert resumed.state.objective == going.state.objective
+    np.testing.assert_array_equal(resumed.state.spectrum.spectrum, going.state.spectrum.spectrum)
+
+
+def test_a_checkpoint_of_another_version_is_refused() -> None:
+    """What is missing is named, and what to do."""
+    problem, _ = prepare(plant())
+    comparison = ResidualComparison(problem, RunPlan(2, "subspace", 1))
+    arrays = pack_runs(comparison, [run(plant(), 1)])
+    del arrays["run0_history_objective"]
+    with pytest.raises(FormatError, match="found no 'objective'; expected one of this version"):
+        unpack_runs(comparison, arrays)
 
 
 def test_a_cycle_leaves_its_state_alone() -> None:
     """A cycle returns a new state and writes into no array of the old one."""
     problem, _ = prepare(plant())
-    state = run(plant(), 0)
+    state = run(plant(), 0).state
     before = {name: getattr(state, name).copy() for name in FIELDS}
     em.step(problem, state)
     for name, array in before.items():
@@ -149,7 +182,7 @@ def test_the_planted_classes_are_found(noise_sd: float, share: float) -> None:
     planted = plant(noise_sd=noise_sd)
     known = expit(planted.oracle)
     limit = posterior_kappa(np.stack([1 - known, known], axis=1), planted.labels)
-    posteriors = classify(planted).posteriors
+    posteriors = classify(planted).state.posteriors
     found = abs(posterior_kappa(posteriors, planted.labels))  # Either class may come first.
     assert found > share * limit
     assert abs(posteriors.max(axis=1).mean() - (1 + found) / 2) < 0.05
@@ -160,10 +193,10 @@ def test_the_planted_classes_are_found(noise_sd: float, share: float) -> None:
 def test_noise_has_no_classes(seed: int, n_classes: int) -> None:
     """Images without signal leave every particle near even odds, however many classes."""
     planted = plant(noise_sd=1.0, seed=seed, signal=0.0)
-    posteriors = run(planted, 0, n_classes).posteriors
+    posteriors = run(planted, 0, n_classes).state.posteriors
     assert posteriors.max(axis=1).mean() <= 1 / n_classes + 0.05
 
 
 def test_a_subspace_of_noise_has_no_classes() -> None:
     """Nor do the subspace and the mixture, which look for the largest deviations, find any."""
-    assert classify(plant(noise_sd=1.0, signal=0.0)).posteriors.max(axis=1).mean() <= 0.55
+    assert classify(plant(noise_sd=1.0, signal=0.0)).state.posteriors.max(axis=1).mean() <= 0.55

@@ -13,16 +13,11 @@ from cryofocus.consensus.ground import Ground
 from cryofocus.data.mask import FocusMask
 from cryofocus.errors import SettingError
 from cryofocus.execution.monitor import SilentMonitor
-from cryofocus.inference.checkpoint import pack_runs, unpack_runs
 from cryofocus.inference.classifier import FocusedClassifier
+from cryofocus.inference.driver import Run, pack_runs, prepare_comparison, unpack_runs
 from cryofocus.inference.mask2d import white_images
-from cryofocus.inference.mask2d.strategy import (
-    Mask2dState,
-    Mask2dStrategy,
-    prepare_mask2d,
-)
+from cryofocus.inference.mask2d.comparison import Mask2dComparison, Mask2dState
 from cryofocus.inference.settings import ClassifierSettings
-from cryofocus.inference.strategy import Prepared
 from cryofocus.maths.statistics import posterior_kappa
 from planted import BOX, CENTRE, KERNELS, N_SHELLS, RADIUS, Planted, plant
 from samples import PIXEL_SIZE, ArrayReader, wrap_images
@@ -33,23 +28,21 @@ SPHERE_MASK = FocusMask.from_sphere(SPHERE, BOX, PIXEL_SIZE, soft_edge_angstrom=
 
 
 @cache
-def prepare(planted: Planted, mask: FocusMask, **options: object) -> Mask2dStrategy:
+def prepare(planted: Planted, mask: FocusMask, **options: object) -> Mask2dComparison:
     """Whiten a planted set and project its region."""
     half_set = (1 + np.arange(len(planted.labels)) // 2 % 2).astype(np.int8)
     images = wrap_images(planted.particles, planted.images)
     settings = ClassifierSettings(n_classes=2, strategy="mask2d", **options)
-    return prepare_mask2d(
-        Prepared(
-            Ground(
-                estimate_consensus(images, half_set, KERNELS),
-                mask,
-                half_set,
-                N_SHELLS,
-                KERNELS,
-                SilentMonitor(),
-            ),
-            settings,
-        )
+    return prepare_comparison(
+        Ground(
+            estimate_consensus(images, half_set, KERNELS),
+            mask,
+            half_set,
+            N_SHELLS,
+            KERNELS,
+            SilentMonitor(),
+        ),
+        settings,
     )
 
 
@@ -58,11 +51,11 @@ def kappa_of(state: Mask2dState, planted: Planted) -> float:
     return abs(posterior_kappa(state.posteriors, planted.labels))
 
 
-def run(strategy: Mask2dStrategy, n_cycles: int, seed: int = 0) -> Mask2dState:
+def run(strategy: Mask2dComparison, n_cycles: int, seed: int = 0) -> Mask2dState:
     """Go through some cycles from a random start."""
     state = strategy.start(seed)
     for _ in range(n_cycles):
-        state = strategy.step(state)
+        state, _ = strategy.step(state)
     return state
 
 
@@ -91,7 +84,7 @@ def test_posteriors_sum_to_one() -> None:
     for _ in range(3):
         np.testing.assert_allclose(state.posteriors.sum(axis=1), 1)
         assert (state.posteriors >= 0).all()
-        state = strategy.step(state)
+        state, _ = strategy.step(state)
 
 
 def test_runs_start_differently_and_reproducibly() -> None:
@@ -108,7 +101,7 @@ def test_permuting_classes_permutes_the_result() -> None:
     start = strategy.start(0).posteriors
     first, second = (strategy.begin(p) for p in (start, start[:, ::-1].copy()))
     for _ in range(2):
-        first, second = strategy.step(first), strategy.step(second)
+        first, second = (strategy.step(state)[0] for state in (first, second))
     np.testing.assert_allclose(first.posteriors, second.posteriors[:, ::-1], atol=0.01)
 
 
@@ -122,7 +115,7 @@ def test_given_posteriors_are_the_start() -> None:
 def test_identical_classes_stay_identical() -> None:
     """Equal occupancies make equal maps, and equal maps equal occupancies."""
     strategy = prepare(plant(noise_sd=NOISE), SPHERE_MASK)
-    state = strategy.step(strategy.begin(np.full((len(strategy.images), 2), 0.5)))
+    state, _ = strategy.step(strategy.begin(np.full((len(strategy.images), 2), 0.5)))
     np.testing.assert_allclose(state.posteriors, 0.5, atol=1e-6)
 
 
@@ -130,19 +123,19 @@ def test_a_checkpoint_continues_bit_for_bit() -> None:
     """Packed, unpacked and continued, a run is the same in every bit."""
     strategy = prepare(plant(noise_sd=NOISE), SPHERE_MASK)
     state = run(strategy, 2)
-    (resumed,) = unpack_runs(strategy, pack_runs(strategy, [state]))
-    ours, theirs = strategy.step(state), strategy.step(resumed)
+    (resumed,) = unpack_runs(strategy, pack_runs(strategy, [Run(state)]))
+    (ours, record), (theirs, same) = strategy.step(state), strategy.step(resumed.state)
     for name in ("posteriors", "sigma", "log_evidence"):
         np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
-    assert ours.history == theirs.history
+    assert record == same
 
 
 def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cycle in small portions ends where one in large portions does."""
     strategy = prepare(plant(noise_sd=NOISE), SPHERE_MASK)
-    together = strategy.step(strategy.start(0))
+    together, _ = strategy.step(strategy.start(0))
     monkeypatch.setattr(white_images, "CHUNK_PARTICLES", 17)
-    apart = strategy.step(strategy.start(0))
+    apart, _ = strategy.step(strategy.start(0))
     np.testing.assert_allclose(apart.posteriors, together.posteriors, atol=1e-3)
 
 
@@ -162,7 +155,8 @@ def test_the_circle_decides_what_counts() -> None:
     right, wrong = (prepare(planted, mask) for mask in (SPHERE_MASK, other))
     truth = np.stack([planted.labels == 0, planted.labels == 1], axis=1).astype(np.float64)
     kappas = [
-        posterior_kappa(s.step(s.begin(truth)).posteriors, planted.labels) for s in (right, wrong)
+        posterior_kappa(s.step(s.begin(truth))[0].posteriors, planted.labels)
+        for s in (right, wrong)
     ]
     assert kappas[0] > kappas[1] + 0.1
 

@@ -113,9 +113,9 @@ def test_single_run_shows_no_spread(build_run: Build) -> None:
 
 
 def test_other_runs_are_measured_from_the_best(build_run: Build) -> None:
-    """Log-likelihoods of other runs appear as their distance to the best."""
+    """The objective of other runs appears as their distance to the best."""
     rows = tables.run_rows(read_results(build_run()))
-    assert [row.log_likelihood for row in rows] == ["-5,040.0", "-40.0", "-80.0"]
+    assert [row.objective for row in rows] == ["-5,040.0", "-40.0", "-80.0"]
     assert [row.is_best for row in rows] == [True, False, False]
 
 

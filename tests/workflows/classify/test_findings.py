@@ -12,6 +12,7 @@ import pytest
 
 from cryofocus.data.images import ImageReader
 from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
+from cryofocus.inference.cycles import Outcome
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.kernels.select import select_kernels
 from cryofocus.poses.accuracy import PoseAccuracy
@@ -126,7 +127,7 @@ def test_runs_that_disagree_or_do_not_converge_are_named(
     result: ClassificationResult, inputs: Inputs
 ) -> None:
     """Agreement that is poor or not close, and a run that was cut short, are found with advice."""
-    cut = replace(result.runs[1], converged=False, reason="stopped at the limit of 3 cycles")
+    cut = replace(result.runs[1], outcome=Outcome.AT_THE_LIMIT)
     poor = replace(
         result,
         comparison=replace(result.comparison, pairs=((0, 1, 0.6),)),
@@ -135,7 +136,9 @@ def test_runs_that_disagree_or_do_not_converge_are_named(
     found = judged(poor, inputs)
     assert found[FindingCode.NOT_CONVERGED].figures["run"] == 2
     text = found[FindingCode.NOT_CONVERGED].text
-    assert text == "Run 2 did not converge: stopped at the limit of 3 cycles."
+    assert (
+        text == "Run 2 did not converge: stopped at the limit of cycles; raise --cycles to go on."
+    )
     assert found[FindingCode.RUNS_DISAGREE].text.startswith(
         "The runs assign only 60 % of the particles to the same class"
     )

@@ -60,10 +60,11 @@ def test_classes_are_the_true_ones(finished: RunDirectory, small_set: SimulatedS
 
 
 def test_job_says_how_the_run_went(finished: RunDirectory) -> None:
-    """The log-likelihood never falls, and stages, region, contrast and agreement are recorded."""
+    """The log-posterior never falls, and stages, region, contrast and agreement are recorded."""
     job = finished.read_job()
-    assert np.all(np.diff(job.log_likelihood) >= 0)
-    assert len(job.log_likelihood) == job.cycles > 0
+    assert np.all(np.diff(job.objective) >= 0)
+    assert len(job.objective) == job.cycles > 0
+    assert job.objective_name == "log-posterior"
     stages = {"reading", "consensus", "statistics", "run 1 of 2", "class maps", "writing"}
     assert stages <= job.seconds.keys() == job.peak_memory_gb.keys()
     assert job.focus.kind == "sphere"

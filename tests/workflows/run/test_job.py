@@ -39,7 +39,7 @@ def record() -> job.JobRecord:
                 run=1,
                 seed=1,
                 cycles=3,
-                log_likelihood=np.float64(-10.5),
+                objective=np.float64(-10.5),
                 converged=np.bool_(1),
                 reason="settled",
             )
@@ -50,7 +50,7 @@ def record() -> job.JobRecord:
         verdict="Two classes.",
         contrast=job.Contrast(sign=np.int8(-1), how="measured"),
         cycles=3,
-        log_likelihood=np.array([-20.0, -11.0, -10.5]),
+        objective=np.array([-20.0, -11.0, -10.5]),
     )
 
 
@@ -61,8 +61,19 @@ def test_round_trip(tmp_path: Path, record: job.JobRecord) -> None:
     assert directory.read_job() == record
     raw = json.loads(directory.job.read_text())
     assert raw["pixel_size_angstrom"] == 1.25
-    assert raw["log_likelihood"] == [-20.0, -11.0, -10.5]
+    assert raw["objective"] == [-20.0, -11.0, -10.5]
     assert raw["focus"]["centre_angstrom"] == [1.0, 2.0, 3.0]
+
+
+def test_older_files_are_read(tmp_path: Path, record: job.JobRecord) -> None:
+    """What was called the log-likelihood, whatever it was, is read as the objective."""
+    directory = RunDirectory.create(tmp_path / "RUN")
+    directory.write_job(record)
+    content = json.loads(directory.job.read_text())
+    for part in (content, *content["runs"]):
+        part["log_likelihood"] = part.pop("objective")
+    directory.job.write_text(json.dumps(content))
+    assert directory.read_job() == record
 
 
 def test_newer_fields_are_tolerated(tmp_path: Path, record: job.JobRecord) -> None:

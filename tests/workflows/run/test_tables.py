@@ -17,6 +17,7 @@ class Soup(Row):
 
     remedy = "Cook it again."
     columns: ClassVar = {"class_number": "class"}
+    former: ClassVar = {"salt": "brine"}
 
     class_number: int
     salt: float | None
@@ -34,6 +35,13 @@ def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
     Soup.write(path, rows)
     assert path.read_text() == "class,salt,weight_1,weight_2\n1,0.25,0.5,0.125\n2,,1,0\n"
     assert Soup.read(path) == tuple(rows)
+
+
+def test_former_names_of_columns_are_read(tmp_path: Path) -> None:
+    """A table of an earlier version is read under the names of now."""
+    path = tmp_path / "soup.csv"
+    path.write_text("class,brine\n1,0.5\n")
+    assert Soup.read(path) == (Soup(class_number=1, salt=0.5),)
 
 
 def test_columns_that_may_be_missing_are_written_where_a_row_has_them(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Expectation maximisation over classes: init, step, terminate, result.
+"""Expectation maximisation over classes: a start, and a cycle of M-step and E-step.
 
 The first cycles also learn the prior (spectrum, support, mixing). Then the prior is fixed, and
 every further cycle raises the log-posterior of maps and weights given the images:
@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from cryofocus.inference.cycles import CycleRecord
 from cryofocus.inference.deviations.deviation import Coefficients, DeviationPrior
 from cryofocus.inference.deviations.incremental import InsertedSums, insert
 from cryofocus.inference.deviations.prior import (
@@ -29,7 +30,6 @@ from cryofocus.inference.posterior import (
     estimate_class_weights,
     posterior_change,
 )
-from cryofocus.inference.strategy import CycleRecord, reason_to_stop
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class EmState:
         mixing: Mixing of the prior.
         log_evidence: `(particle,)` log-likelihood over all classes, relative to the consensus.
         n_prior_cycles: Cycles done that learnt the prior.
-        history: Cycles done since.
+        objective: Log-posterior after the last cycle under the fixed prior.
         inserted: Sums of slices the last maps were made from.
     """
 
@@ -62,7 +62,7 @@ class EmState:
     mixing: Float64[np.ndarray, "n_classes field"]
     log_evidence: Float64[np.ndarray, " particle"]
     n_prior_cycles: int = 0
-    history: tuple[CycleRecord, ...] = ()
+    objective: float = -np.inf
     inserted: InsertedSums | None = None
 
     @property
@@ -83,35 +83,25 @@ def init(problem: FocusProblem, posteriors: Float64[np.ndarray, "particle n_clas
     return EmState(posteriors, None, problem.spectrum, problem.support, mixing, nothing)
 
 
-def step(problem: FocusProblem, state: EmState) -> EmState:
-    """Do one cycle: maximise over maps and weights, then take new posteriors."""
-    return _learn_prior(problem, state) if state.learns_prior else _climb(problem, state)
+def step(problem: FocusProblem, state: EmState) -> tuple[EmState, CycleRecord | None]:
+    """Do one cycle: an M-step from the state's posteriors, then an E-step to new ones.
 
-
-def terminate(state: EmState, max_cycles: int, tolerance: float) -> str | None:
-    """Return why the run is over, or None while it is not."""
+    Returns:
+        The new state and, where the prior was fixed, what the cycle brought.
+    """
     if state.learns_prior:
-        return None
-    return reason_to_stop(state.history, max_cycles, tolerance)
-
-
-def describe(state: EmState) -> str:
-    """Say where a run is, in a few words."""
-    if not state.history:
-        return f"learning the prior, {state.n_prior_cycles} of {PRIOR_CYCLES}"
-    last = state.history[-1]
-    return f"log-posterior {last.log_posterior:.2f}, change {last.posterior_change:.4f}"
+        return _learn_prior(problem, state), None
+    return _climb(problem, state)
 
 
 def _learn_prior(problem: FocusProblem, state: EmState) -> EmState:
     """One cycle after which the prior is corrected."""
     mixing = contrasts(estimate_class_weights(state.posteriors))
     state = replace(state, mixing=mixing)
-    inserted = insert(problem.statistics, state.posteriors, state.inserted)
-    space, prior, sums = problem.space, state.prior, inserted.sums
-    coefficients = space.solve(sums, prior, start=state.coefficients).coefficients
-    expected = _expect(problem, state, coefficients)
-    spectrum = correct_spectrum(space, state.spectrum, prior, sums, coefficients)
+    inserted, coefficients = _m_step(problem, state)
+    expected = _e_step(problem, state, coefficients)
+    space, prior = problem.space, state.prior
+    spectrum = correct_spectrum(space, state.spectrum, prior, inserted.sums, coefficients)
     n_done = state.n_prior_cycles + 1
     support = state.support
     if n_done in SUPPORT_AFTER:
@@ -135,38 +125,43 @@ def _learn_prior(problem: FocusProblem, state: EmState) -> EmState:
     )
 
 
-def _climb(problem: FocusProblem, state: EmState) -> EmState:
+def _climb(problem: FocusProblem, state: EmState) -> tuple[EmState, CycleRecord]:
     """One cycle under the fixed prior; the log-posterior never falls.
 
-    The maximisation treats interpolation as diagonal (docs/derivations/maximisation.md), so its
+    The M-step treats interpolation as diagonal (docs/derivations/maximisation.md), so its
     step may, close to the top, overshoot by a trifle; half the step then does not.
     """
-    inserted = insert(problem.statistics, state.posteriors, state.inserted)
-    solution = problem.space.solve(inserted.sums, state.prior, start=state.coefficients)
-    before = state.history[-1].log_posterior if state.history else -np.inf
-    coefficients = solution.coefficients
+    inserted, coefficients = _m_step(problem, state)
     for _ in range(MAX_HALVINGS):
-        expected = _expect(problem, state, coefficients)
-        if expected.log_posterior >= before or state.coefficients is None:
+        expected = _e_step(problem, state, coefficients)
+        if expected.log_posterior >= state.objective or state.coefficients is None:
             break
         coefficients = 0.5 * (coefficients + state.coefficients)
     else:
         assert state.coefficients is not None
         coefficients = state.coefficients
-        expected = _Expectation(state.posteriors, state.log_evidence, before)
+        expected = _Expectation(state.posteriors, state.log_evidence, state.objective)
     record = CycleRecord(
         expected.log_posterior,
         posterior_change(state.posteriors, expected.posteriors),
         tuple(float(w) for w in estimate_class_weights(state.posteriors)),
     )
-    return replace(
+    state = replace(
         state,
         posteriors=expected.posteriors,
         log_evidence=expected.log_evidence,
         coefficients=coefficients,
-        history=(*state.history, record),
+        objective=expected.log_posterior,
         inserted=inserted,
     )
+    return state, record
+
+
+def _m_step(problem: FocusProblem, state: EmState) -> tuple[InsertedSums, Coefficients]:
+    """Return the most probable maps under the state's posteriors, and the sums they are from."""
+    inserted = insert(problem.statistics, state.posteriors, state.inserted)
+    solution = problem.space.solve(inserted.sums, state.prior, start=state.coefficients)
+    return inserted, solution.coefficients
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +173,7 @@ class _Expectation:
     log_posterior: float
 
 
-def _expect(problem: FocusProblem, state: EmState, coefficients: Coefficients) -> _Expectation:
+def _e_step(problem: FocusProblem, state: EmState, coefficients: Coefficients) -> _Expectation:
     """Return what follows from new maps and from the weights of the state's posteriors."""
     deviations = problem.space.expand(coefficients, state.prior)
     weights = estimate_class_weights(state.posteriors)

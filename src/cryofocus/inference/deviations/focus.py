@@ -19,7 +19,7 @@ from cryofocus.consensus.background import Background
 from cryofocus.consensus.band import Band
 from cryofocus.consensus.consensus import ImageModel
 from cryofocus.consensus.residuals import MatchedResidual, matched_residuals
-from cryofocus.inference.settings import Storage
+from cryofocus.inference.strategy import Storage
 from cryofocus.kernels.bfloat16 import encode
 from cryofocus.kernels.contract import Data, Precision, SliceGeometry
 from cryofocus.maths.fourier import (

@@ -61,20 +61,20 @@ class _Packed:
         """Return equal classes at random coordinates."""
         centres = generator.standard_normal((n_classes, self._linear.shape[1]))
         weights = np.full(n_classes, 1.0 / n_classes)
-        return self._expect(centres, weights)
+        return self._e_step(centres, weights)
 
     def cycle(self, mixture: Mixture, n_cycles: int) -> Mixture:
         """Run EM for so many cycles, or until it gains nothing."""
         for _ in range(n_cycles):
             weights = estimate_class_weights(mixture.posteriors)
-            better = self._expect(self._maximise(mixture.posteriors), weights)
+            better = self._e_step(self._m_step(mixture.posteriors), weights)
             gain = better.log_posterior - mixture.log_posterior
             mixture = better
             if gain < TOLERANCE * len(self._linear):
                 break
         return mixture
 
-    def _expect(
+    def _e_step(
         self, centres: Float64[np.ndarray, "n_classes q"], weights: Float64[np.ndarray, " n"]
     ) -> Mixture:
         products = centres[:, self._rows] * centres[:, self._columns] * self._twice
@@ -82,7 +82,7 @@ class _Packed:
         posteriors, evidence = class_posteriors(log_likelihood, weights)
         return Mixture(centres, posteriors, float(evidence.sum() - 0.5 * (centres**2).sum()))
 
-    def _maximise(
+    def _m_step(
         self, posteriors: Float64[np.ndarray, "particle n_classes"]
     ) -> Float64[np.ndarray, "n_classes q"]:
         linear = posteriors.T @ self._linear

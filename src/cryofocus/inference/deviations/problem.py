@@ -19,7 +19,7 @@ from cryofocus.inference.deviations.prior import (
     consensus_support,
 )
 from cryofocus.inference.deviations.sharded_statistics import ShardedStatistics, measure_statistics
-from cryofocus.inference.settings import Storage
+from cryofocus.inference.strategy import Storage
 
 logger = logging.getLogger(__name__)
 

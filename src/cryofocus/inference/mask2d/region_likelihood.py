@@ -27,7 +27,7 @@ SIGMA_FACTOR = 3.0
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Compared:
     """All particles against all classes.
 
     Attributes:
@@ -46,7 +46,7 @@ def compare(
     references: Complex64[np.ndarray, "edge edge half n_classes"],
     kernels: SliceKernels,
     running_sigma: Float64[np.ndarray, " particle"] | None,
-) -> Comparison:
+) -> Compared:
     """Compare every image with every class inside the region, a chunk at a time.
 
     Args:
@@ -78,7 +78,7 @@ def compare(
             log_likelihood[which], sigma[which] = fitted_scale_likelihood(
                 _window(images, both, rows), weights, variance
             )
-    return Comparison(log_likelihood, sigma)
+    return Compared(log_likelihood, sigma)
 
 
 def unit_variance_likelihood(

@@ -24,7 +24,7 @@ MAX_WRITTEN_RUNS = 12
 
 
 def draw_convergence(results: RunResults) -> Figure:
-    """Draw log-likelihood and posterior change of every run by cycle; the best run stands out.
+    """Draw objective and posterior change of every run by cycle; the best run stands out.
 
     Args:
         results: With at least one trace.
@@ -34,7 +34,7 @@ def draw_convergence(results: RunResults) -> Figure:
     """
     figure, (left, right) = _two_charts()
     n_particles = results.job.n_particles
-    best = results.best_run.log_likelihood
+    best = results.best_run.objective
     for trace in results.traces:
         is_best = trace.run == results.job.best_run
         look: dict[str, Any] = {
@@ -45,10 +45,12 @@ def draw_convergence(results: RunResults) -> Figure:
             "marker": "o",
             "markersize": 3.0,
         }
-        left.plot(trace.cycle, (trace.log_likelihood - best) / n_particles, **look)
+        left.plot(trace.cycle, (trace.objective - best) / n_particles, **look)
         changing = trace.posterior_change > 0
         right.plot(trace.cycle[changing], trace.posterior_change[changing], **look)
-    left.set(title="Log-likelihood", ylabel="per particle, best run’s end = 0")
+    left.set(
+        title=results.job.objective_name.capitalize(), ylabel="per particle, best run’s end = 0"
+    )
     right.set(title="Posterior change", ylabel="mean change per cycle", yscale="log")
     for panel in (left, right):
         panel.set_xlabel("cycle")

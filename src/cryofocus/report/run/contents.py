@@ -73,6 +73,7 @@ def compare_runs(results: RunResults) -> tuple[Section, ...]:
     """Compare the independent runs, and show how each converged."""
     content = {
         "runs": tables.run_rows(results),
+        "objective_name": results.job.objective_name,
         "agreement": None
         if results.agreement is None
         else style.as_svg(charts.draw_agreement(results)),

@@ -21,11 +21,11 @@ from cryofocus.workflows.run.reading import CLASSIFY_AGAIN, explain_damage, read
 
 @dataclass(frozen=True)
 class RunTrace:
-    """Course of one run: log-likelihood and mean posterior change by cycle."""
+    """Course of one run: objective and mean posterior change by cycle."""
 
     run: int
     cycle: Int[np.ndarray, " n_cycles"]
-    log_likelihood: Float[np.ndarray, " n_cycles"]
+    objective: Float[np.ndarray, " n_cycles"]
     posterior_change: Float[np.ndarray, " n_cycles"]
 
 
@@ -107,7 +107,7 @@ def _read_traces(path: Path) -> tuple[RunTrace, ...]:
             RunTrace(
                 run=run,
                 cycle=np.array([row.cycle for row in own]),
-                log_likelihood=np.array([row.log_likelihood for row in own]),
+                objective=np.array([row.objective for row in own]),
                 posterior_change=np.array([row.posterior_change for row in own]),
             )
         )

@@ -52,7 +52,7 @@ class RunRow:
     number: int
     is_best: bool
     cycles: int
-    log_likelihood: str
+    objective: str
     agreement: str
     end: str
 
@@ -102,15 +102,15 @@ def class_rows(results: RunResults) -> list[ClassRow]:
 def run_rows(results: RunResults) -> list[RunRow]:
     """Build the table of independent runs."""
     job = results.job
-    best = results.best_run.log_likelihood
+    best = results.best_run.objective
     return [
         RunRow(
             number=run.run,
             is_best=run.run == job.best_run,
             cycles=run.cycles,
-            log_likelihood=f"{run.log_likelihood:,.1f}"
+            objective=f"{run.objective:,.1f}"
             if run.run == job.best_run
-            else f"{round(run.log_likelihood - best, 1) + 0.0:+,.1f}",
+            else f"{round(run.objective - best, 1) + 0.0:+,.1f}",
             agreement="–"
             if run.agreement_with_best is None or run.run == job.best_run
             else format_percent(run.agreement_with_best, 1),

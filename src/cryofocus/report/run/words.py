@@ -111,7 +111,7 @@ def sentences(results: RunResults) -> list[str]:
     told += [finding.text for finding in job.findings if finding.severity is Severity.NOTE]
     run = (
         f"The reported classes are those of run {best.run}, the best of {len(job.runs)} by "
-        "log-likelihood. It"
+        f"{job.objective_name}. It"
         if len(job.runs) > 1
         else "The run"
     )

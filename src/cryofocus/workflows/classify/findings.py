@@ -157,10 +157,10 @@ def _judge_posteriors(result: ClassificationResult) -> Iterator[Finding]:
 
 def _judge_runs(result: ClassificationResult) -> Iterator[Finding]:
     for number, run in enumerate(result.runs, start=1):
-        if not run.converged:
+        if not run.outcome.is_converged:
             yield _warn(
                 FindingCode.NOT_CONVERGED,
-                f"Run {number} did not converge: {run.reason}.",
+                f"Run {number} did not converge: {run.outcome.value}.",
                 run=number,
                 cycles=len(run.history),
             )

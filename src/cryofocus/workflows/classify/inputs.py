@@ -12,6 +12,7 @@ from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import read_volume, read_volume_on_grid
 from cryofocus.errors import RegionError, SettingError
+from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.workflows.classify.request import ClassifyRequest
 
 
@@ -21,7 +22,7 @@ class Inputs:
 
     Attributes:
         particles: The particle set.
-        mask: The region in focus; for the strategy `global`, the region of the particle.
+        mask: The region in focus; for a strategy without one, that of the particle.
         solvent: Mask that the consensus is multiplied by, or None.
         references: Maps to start from, one a class, or none.
         scaffold: Region that class maps are held together by, or None.
@@ -56,12 +57,13 @@ def read_inputs(request: ClassifyRequest) -> Inputs:
         for path in (request.solvent_mask, request.scaffold)
     )
     references = tuple(read_reference(path, *grid) for path in request.references)
-    if request.settings.strategy == "global":
+    strategy = STRATEGIES[request.settings.strategy]
+    if not strategy.needs_region:
         soft_edge_angstrom = request.settings.soft_edge_angstrom
         mask = solvent or FocusMask.whole(*grid, soft_edge_angstrom=soft_edge_angstrom)
     else:
         mask = read_mask(request, particles)
-    if request.settings.strategy == "subtract":
+    if strategy.needs_outside:
         mask.require_outside()
     return Inputs(particles, mask, solvent, references, scaffold)
 

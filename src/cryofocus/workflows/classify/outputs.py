@@ -143,7 +143,7 @@ def cycle_rows(result: ClassificationResult) -> list[CycleRow]:
         CycleRow(
             run=run,
             cycle=cycle,
-            log_likelihood=record.log_posterior,
+            objective=record.objective,
             posterior_change=record.posterior_change,
             weight=record.class_weights,
         )

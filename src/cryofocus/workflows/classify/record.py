@@ -10,6 +10,7 @@ import numpy as np
 from cryofocus.consensus.consensus import Consensus
 from cryofocus.data.mask import FocusMask
 from cryofocus.inference.classifier import ClassificationResult
+from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.version import __version__
 from cryofocus.workflows.classify.findings import describe_result
 from cryofocus.workflows.classify.inputs import Inputs
@@ -50,11 +51,10 @@ def compose_record(
 ) -> JobRecord:
     """Compose job.json.
 
-    Its log-likelihood by cycle is that of the best run's posterior maximisation, which never
-    falls.
+    Its objective by cycle is that of the best run.
     """
     best = result.runs[result.comparison.best]
-    trace = tuple(record.log_posterior for record in best.history)
+    trace = tuple(record.objective for record in best.history)
     said = {finding.text for finding in findings}
     return JobRecord(
         version=__version__,
@@ -88,7 +88,8 @@ def compose_record(
         contrast=_contrast(request.settings.invert, result.consensus),
         poses=_poses(last),
         cycles=len(trace),
-        log_likelihood=trace,
+        objective=trace,
+        objective_name=STRATEGIES[request.settings.strategy].objective,
     )
 
 
@@ -123,9 +124,9 @@ def _runs(result: ClassificationResult) -> tuple[RunSummary, ...]:
             run=number,
             seed=run.seed[0],
             cycles=len(run.history),
-            log_likelihood=run.history[-1].log_posterior,
-            converged=run.converged,
-            reason=run.reason,
+            objective=run.history[-1].objective,
+            converged=run.outcome.is_converged,
+            reason=run.outcome.value,
             agreement_with_best=float(np.mean(run.posteriors.argmax(axis=1) == best)),
         )
         for number, run in enumerate(result.runs, start=1)

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from cryofocus.data.table_source import TableSource
 from cryofocus.errors import FormatError, SettingError
 from cryofocus.inference.settings import REGION, ClassifierSettings
+from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.option import Option
 from cryofocus.settings import MAX_COMPLAINTS, hint_at
 from cryofocus.workflows.machine.machine import Machine
@@ -93,7 +94,7 @@ class ClassifyRequest(TableSource):
     @model_validator(mode="after")
     def _one_region(self) -> ClassifyRequest:
         """Require a sphere or a mask, not both; and no region where there is no focus."""
-        if self.settings.strategy == "global":
+        if not STRATEGIES[self.settings.strategy].needs_region:
             self._refuse_a_region()
             return self
         if (self.focus is None) == (self.mask is None):
@@ -114,8 +115,8 @@ class ClassifyRequest(TableSource):
         given = [name for name in ("focus", "mask", "map") if getattr(self, name) is not None]
         if given:
             raise SettingError(
-                f"{' and '.join(given)}: the strategy global compares whole maps and has no "
-                "focus. Leave it out, or bound the particle with --solvent-mask."
+                f"{' and '.join(given)}: the strategy {self.settings.strategy} compares whole "
+                "maps and has no focus. Leave it out, or bound the particle with --solvent-mask."
             )
 
     @model_validator(mode="after")
@@ -141,10 +142,11 @@ class ClassifyRequest(TableSource):
     @model_validator(mode="after")
     def _a_cluster_that_helps(self) -> ClassifyRequest:
         """Refuse workers that would have nothing to do."""
-        if self.machine.cluster is not None and self.settings.strategy == "mask2d":
+        can_be_sharded = STRATEGIES[self.settings.strategy].can_be_sharded
+        if self.machine.cluster is not None and not can_be_sharded:
             raise SettingError(
-                "cluster: the strategy mask2d keeps whole images, which are not spread over "
-                "workers. Choose another strategy, or leave --cluster out."
+                f"cluster: the strategy {self.settings.strategy} keeps whole images, which are "
+                "not spread over workers. Choose another strategy, or leave --cluster out."
             )
         return self
 

@@ -23,6 +23,7 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.execution.contract import Executor
 from cryofocus.execution.monitor import Advance, Arrays, Monitor
 from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
+from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.shells import shell_resolution_angstrom
 from cryofocus.poses.by_class import ClassReferences, Membership, refine_by_class
@@ -235,7 +236,7 @@ class ClassificationRounds:
     def _refine(self, current: Round, result: ClassificationResult) -> Poses:
         """Refine every particle against its class."""
         particles, settings = self.inputs.particles, self.request.settings
-        is_whole = settings.strategy in ("global", "mask2d")
+        is_whole = STRATEGIES[settings.strategy].compares_whole_maps
         references = ClassReferences.around_consensus(
             result.consensus,
             result.maps,

@@ -46,15 +46,16 @@ class CycleRow(Row):
     Attributes:
         run: From 1.
         cycle: From 1.
-        log_likelihood: What the strategy maximises.
+        objective: What the strategy maximises.
         posterior_change: Mean change of the posteriors by this cycle.
         weight: Of the classes, numbered as in the best run at its end.
     """
 
     remedy = CLASSIFY_AGAIN
+    former: ClassVar = {"objective": "log_likelihood"}
 
     run: int
     cycle: int
-    log_likelihood: float
+    objective: float
     posterior_change: float
     weight: tuple[float, ...]

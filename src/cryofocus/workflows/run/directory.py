@@ -279,7 +279,7 @@ class RunDirectory:
 
     @property
     def convergence(self) -> Path:
-        """Log-likelihood and posterior change by run and cycle."""
+        """Objective and posterior change by run and cycle."""
         return self.path / "convergence.csv"
 
     @property

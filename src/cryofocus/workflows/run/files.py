@@ -30,7 +30,7 @@ RUN_FILES = (
     RunFile("consensus.mrc", "map from all particles together"),
     RunFile("focus_mask.mrc", "the region in focus, from 0 to 1, on the particles' grid"),
     RunFile("fsc.star", "Fourier shell correlation of the half maps of each class"),
-    RunFile("convergence.csv", "log-likelihood and posterior change by run and cycle"),
+    RunFile("convergence.csv", "objective and posterior change by run and cycle"),
     RunFile("job.json", "everything about this run for programs: results, machine, time, memory"),
     RunFile("config.yaml", "every setting as it was used; repeat the run with --config"),
     RunFile("command.txt", "the command that started this run"),

@@ -5,10 +5,13 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from cryofocus.workflows.run.reading import CLASSIFY_AGAIN
 from cryofocus.workflows.run.record import Record, RecordPart
+
+# Runs of version 0.1 called it the log-likelihood, which it is with one strategy only.
+OBJECTIVE = AliasChoices("objective", "log_likelihood")
 
 CERTAIN_POSTERIOR = 0.9
 """A particle counts as certain from this posterior of its most probable class on."""
@@ -57,7 +60,7 @@ class RunSummary(RecordPart):
     run: int
     seed: int
     cycles: int
-    log_likelihood: float
+    objective: float = Field(validation_alias=OBJECTIVE)
     converged: bool
     reason: str
     agreement_with_best: float | None = None
@@ -148,7 +151,7 @@ class Finding(RecordPart):
 class JobRecord(Record):
     """All of job.json.
 
-    Seconds and peak memory (GB) are by stage; ``cycles`` and ``log_likelihood`` (one value a
+    Seconds and peak memory (GB) are by stage; ``cycles`` and ``objective`` (one value a
     cycle) are of the best run; ``best_run`` is its number in ``runs``. ``verdict`` is one sentence
     for people; ``findings`` are the run's judgements on its result, ``warnings`` sentences that
     end in advice, logged on the way. ``cluster`` is None where one
@@ -182,5 +185,6 @@ class JobRecord(Record):
     contrast: Contrast
     poses: PoseSummary | None = None
     cycles: int
-    log_likelihood: tuple[float, ...]
+    objective: tuple[float, ...] = Field(validation_alias=OBJECTIVE)
+    objective_name: str = "objective"
     held_out: dict[str, float | str | bool | None] = Field(default_factory=dict)

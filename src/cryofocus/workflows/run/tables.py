@@ -27,11 +27,13 @@ class Row(RecordPart):
         remedy: What to do when the file is missing or damaged.
         nothing: How None is written.
         columns: Names of columns that are not those of their fields.
+        former: Names that columns had in earlier versions, by field.
     """
 
     remedy: ClassVar[str]
     nothing: ClassVar[str] = ""
     columns: ClassVar[Mapping[str, str]] = {}
+    former: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
     def write(cls: type[SomeRow], path: Path, rows: Sequence[SomeRow]) -> None:
@@ -76,6 +78,8 @@ class Row(RecordPart):
         values: dict[str, object] = {}
         for name in cls.model_fields:
             column = cls._column(name)
+            if column not in texts:
+                column = cls.former.get(name, column)
             if cls._is_numbered(name):
                 values[name] = [t for c, t in texts.items() if f"{c}".startswith(f"{column}_")]
             elif column in texts:

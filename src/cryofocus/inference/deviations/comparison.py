@@ -1,7 +1,7 @@
-"""The default strategy: classes are deviations from the consensus, compared with residuals.
+"""Classes as deviations from the consensus, compared with residuals: the default path.
 
 Prepared images -> small-box statistics -> a random subspace -> a mixture in it -> full cycles.
-What is taken out of the images (`background`) makes other strategies of it.
+What is taken out of the images (`background`) makes several strategies of it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from jaxtyping import Float32, Float64
 
 from cryofocus.arrays import AnyArray
 from cryofocus.consensus.background import Background
-from cryofocus.consensus.residuals import whole_consensus
+from cryofocus.consensus.ground import Ground
+from cryofocus.inference.comparison import RunPlan
+from cryofocus.inference.cycles import CycleRecord
 from cryofocus.inference.deviations import em
 from cryofocus.inference.deviations.deviation import DeviationPrior
 from cryofocus.inference.deviations.incremental import InsertedSums
@@ -25,25 +27,24 @@ from cryofocus.inference.deviations.problem import FocusProblem, state_problem
 from cryofocus.inference.deviations.subspace import fit_subspace
 from cryofocus.inference.posterior import class_posteriors, random_posteriors
 from cryofocus.inference.references import scale_references
-from cryofocus.inference.settings import ClassifierSettings
-from cryofocus.inference.strategy import Prepared, pack_history, unpack_history
+from cryofocus.inference.strategy import Storage
 from cryofocus.kernels.contract import SliceSums
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class ResidualStrategy:
-    """`Strategy` on the small-box statistics of residuals.
+class ResidualComparison:
+    """`Comparison` on the small-box statistics of residuals.
 
     Attributes:
         problem: Statistics, space of deviations, and what is expected of them.
-        settings: Of the classification.
+        plan: Where runs start.
         references: `(n_classes, d, d, d)` deviations the first run starts from, or None.
     """
 
     problem: FocusProblem
-    settings: ClassifierSettings
+    plan: RunPlan
     references: Float32[np.ndarray, "n_classes d d d"] | None = None
 
     @property
@@ -52,18 +53,17 @@ class ResidualStrategy:
         return self.problem.statistics.scale
 
     @property
-    def n_cycles(self) -> int:
-        """Cycles a run may take at most."""
-        return em.PRIOR_CYCLES + self.settings.max_cycles
+    def n_prior_cycles(self) -> int:
+        """Cycles at the beginning of a run that learn the prior."""
+        return em.PRIOR_CYCLES
 
     def start(self, run: int) -> em.EmState:
         """Start the first run from given maps, others (or all) from the run's random stream."""
         if run == 0 and self.references is not None:
             posteriors = self.judge(self.references)
-        elif self.settings.resolved_start == "random":
-            generator = np.random.default_rng([self.settings.seed, run])
+        elif self.plan.start == "random":
             n = len(self.problem.statistics)
-            posteriors = random_posteriors(n, self.settings.n_classes, generator)
+            posteriors = random_posteriors(n, self.plan.n_classes, self.plan.generator(run))
         else:
             posteriors = self.search(run)
         return self.begin(posteriors)
@@ -75,7 +75,7 @@ class ResidualStrategy:
     def judge(
         self, deviations: Float32[np.ndarray, "n_classes d d d"]
     ) -> Float64[np.ndarray, "particle n_classes"]:
-        """Return the posteriors under given deviations and equal class weights."""
+        """Return the posteriors of an E-step under given deviations and equal class weights."""
         problem, n_classes = self.problem, len(deviations)
         grid = problem.space.to_grid(deviations)
         log_likelihood = problem.statistics.class_log_likelihoods(grid)
@@ -83,13 +83,13 @@ class ResidualStrategy:
 
     def search(self, run: int) -> Float64[np.ndarray, "particle n_classes"]:
         """Find starting posteriors: a random subspace, and a mixture in it."""
-        n_classes = self.settings.n_classes
-        generator = np.random.default_rng([self.settings.seed, run])
+        n_classes, generator = self.plan.n_classes, self.plan.generator(run)
         # K classes span K - 1 dimensions; one more lets the mixture choose.
         n_dimensions = 1 if n_classes == 2 else n_classes
         problem = self.problem
-        spectrum = problem.spectrum.for_search()
-        prior = DeviationPrior(spectrum, problem.support, np.eye(n_dimensions))
+        prior = DeviationPrior(
+            problem.spectrum.for_search(), problem.support, np.eye(n_dimensions)
+        )
         subspace = fit_subspace(problem.statistics, problem.space, prior, generator)
         logger.info(
             "run %d: subspace after %d cycles, information per image %s",
@@ -99,19 +99,13 @@ class ResidualStrategy:
         )
         return fit_mixture(subspace, n_classes, generator).posteriors
 
-    def step(self, state: em.EmState) -> em.EmState:
-        """Do one cycle."""
-        state = em.step(self.problem, state)
-        # Nobody asks for the sums of a run that is over; they may be large.
-        return state if self.terminate(state) is None else replace(state, inserted=None)
+    def step(self, state: em.EmState) -> tuple[em.EmState, CycleRecord | None]:
+        """Do one cycle, an M-step and an E-step."""
+        return em.step(self.problem, state)
 
-    def terminate(self, state: em.EmState) -> str | None:
-        """Return why the run is over, or None while it is not."""
-        return em.terminate(state, self.settings.max_cycles, self.settings.tolerance)
-
-    def describe(self, state: em.EmState) -> str:
-        """Say where a run is, in a few words."""
-        return em.describe(state)
+    def finish(self, state: em.EmState) -> em.EmState:
+        """Return a state without its sums, which may be large."""
+        return replace(state, inserted=None)
 
     def pack(self, state: em.EmState) -> dict[str, AnyArray]:
         """Return a state as plain arrays, nothing rounded, where they lie."""
@@ -123,7 +117,7 @@ class ResidualStrategy:
             "mixing": state.mixing,
             "log_evidence": state.log_evidence,
             "n_prior_cycles": np.array(state.n_prior_cycles),
-            "history": pack_history(state.history),
+            "objective": np.array(state.objective),
         }
         if state.coefficients is not None:
             arrays["coefficients"] = state.coefficients
@@ -148,28 +142,29 @@ class ResidualStrategy:
             mixing=arrays["mixing"],
             log_evidence=arrays["log_evidence"],
             n_prior_cycles=int(arrays["n_prior_cycles"]),
-            history=unpack_history(arrays["history"]),
+            objective=float(arrays["objective"]),
             inserted=inserted,
         )
 
 
-def prepare_residual(prepared: Prepared) -> ResidualStrategy:
-    """Compare residuals from the consensus (strategies residual and global)."""
-    ground = prepared.ground
-    return prepare_deviations(prepared, whole_consensus(ground.consensus, ground.kernels))
-
-
-def prepare_deviations(prepared: Prepared, background: Background) -> ResidualStrategy:
+def compare_deviations(
+    ground: Ground,
+    plan: RunPlan,
+    background: Background | None = None,
+    *,
+    storage: Storage = "float32",
+) -> ResidualComparison:
     """Take the statistics of every particle, and scale the maps given to start from.
 
     Args:
-        prepared: What every strategy starts from.
-        background: What is taken out of the images.
+        ground: Particles, consensus and region; classes are compared under its noise.
+        plan: Where runs start.
+        background: What is taken out of the images; the consensus if left out.
+        storage: How the statistics are kept.
     """
-    settings, volume = prepared.settings, prepared.ground.consensus.map.full
-    problem = state_problem(prepared.ground, background, settings.storage)
+    problem, volume = state_problem(ground, background, storage), ground.consensus.map.full
     box, references = problem.space.box, None
-    if prepared.references:
-        inside, scaled = box.cut(volume), scale_references(prepared.references, volume)
+    if plan.references:
+        inside, scaled = box.cut(volume), scale_references(plan.references, volume)
         references = np.stack([box.mask * (box.cut(one) - inside) for one in scaled])
-    return ResidualStrategy(problem, settings, references)
+    return ResidualComparison(problem, plan, references)

@@ -1,0 +1,102 @@
+"""What the driver asks of a strategy that is ready to run: how a run starts, what a cycle does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from cryofocus.arrays import AnyArray
+from cryofocus.inference.cycles import CycleRecord
+from cryofocus.inference.strategy import Start
+
+
+@dataclass(frozen=True, eq=False)
+class RunPlan:
+    """Where the runs of a classification start.
+
+    Attributes:
+        n_classes: Classes to find.
+        start: `subspace`, or `random` posteriors.
+        seed: Of everything random; each run has its own stream.
+        references: Maps that the first run starts from, one per class, in any grey scale; or
+            none.
+    """
+
+    n_classes: int
+    start: Start
+    seed: int
+    references: tuple[Float32[np.ndarray, "box box box"], ...] = ()
+
+    def generator(self, run: int) -> np.random.Generator:
+        """Return the random stream of a run."""
+        return np.random.default_rng([self.seed, run])
+
+
+@runtime_checkable
+class RunState(Protocol):
+    """Everything a cycle starts from; a run resumed from it goes on as if never stopped."""
+
+    @property
+    def posteriors(self) -> Float64[np.ndarray, "particle n_classes"]:
+        """Class posteriors."""
+        ...
+
+    @property
+    def log_evidence(self) -> Float64[np.ndarray, " particle"]:
+        """Log-likelihood of each image over all classes."""
+        ...
+
+
+State = TypeVar("State", bound=RunState)
+
+
+@runtime_checkable
+class Comparison(Protocol[State]):
+    """Images to be compared with classes, cycle by cycle: a strategy on one particle set.
+
+    It holds the data of one classification; the state of a run is a frozen object that only it
+    looks into, beyond what `RunState` promises.
+    """
+
+    @property
+    def scale(self) -> Float32[np.ndarray, " particle"]:
+        """Intensity scale of each particle, for class maps."""
+        ...
+
+    @property
+    def n_prior_cycles(self) -> int:
+        """Cycles at the beginning of a run that learn the prior."""
+        ...
+
+    def start(self, run: int) -> State:
+        """Return the start of a run, random in the run's own stream."""
+        ...
+
+    def begin(self, posteriors: Float64[np.ndarray, "particle n_classes"]) -> State:
+        """Return the state that starts from given posteriors."""
+        ...
+
+    def step(self, state: State) -> tuple[State, CycleRecord | None]:
+        """Do one cycle, an M-step and an E-step.
+
+        Returns:
+            The new state and what the cycle brought; None for a cycle that still learnt the
+            prior, after which nothing can be said of convergence.
+        """
+        ...
+
+    def finish(self, state: State) -> State:
+        """Return the state of a run that is over without what only a further cycle needs."""
+        ...
+
+    def pack(self, state: State) -> dict[str, AnyArray]:
+        """Return a state as plain arrays, nothing rounded, where they lie."""
+        ...
+
+    def unpack(self, arrays: Mapping[str, AnyArray]) -> State:
+        """Return the state that `pack` packed."""
+        ...
