@@ -13,7 +13,7 @@ from jaxtyping import Float32, Int
 
 from cryofocus.data.formats import open_table
 from cryofocus.data.particles import ParticleSet
-from cryofocus.data.volume import Volume, read_volume
+from cryofocus.data.volume import DensityMap, read_volume
 from cryofocus.errors import SettingError
 from cryofocus.report.run.page import write_report
 from cryofocus.report.run.results import RunResults, read_results
@@ -82,23 +82,23 @@ class Classification:
         return self._results.classes
 
     @cached_property
-    def maps(self) -> tuple[Volume, ...]:
+    def maps(self) -> tuple[DensityMap, ...]:
         """Map of each class over the whole box, unmasked."""
         return tuple(read_volume(self.directory.class_map(n)) for n in self._numbers)
 
     @cached_property
-    def half_maps(self) -> tuple[tuple[Volume, Volume], ...]:
+    def half_maps(self) -> tuple[tuple[DensityMap, DensityMap], ...]:
         """Unfiltered maps of each class from its two half sets."""
         half = self.directory.half_map
         return tuple((read_volume(half(n, 1)), read_volume(half(n, 2))) for n in self._numbers)
 
     @cached_property
-    def consensus(self) -> Volume:
+    def consensus(self) -> DensityMap:
         """Map of all particles together."""
         return read_volume(self.directory.consensus)
 
     @cached_property
-    def focus_mask(self) -> Volume:
+    def focus_mask(self) -> DensityMap:
         """The region in focus, from 0 to 1."""
         return read_volume(self.directory.focus_mask)
 

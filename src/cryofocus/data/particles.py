@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from cryofocus.data.stack_check import check_stacks
 from cryofocus.data.stack_paths import locate_stacks
 from cryofocus.maths.ctf import CtfParameters
 from cryofocus.maths.symmetry import OperatorSet, derive_operators
+
+logger = logging.getLogger(__name__)
 
 ORTHOGONALITY_TOLERANCE = 1e-6
 # Enough to average out what a refinement after the expansion did to the poses of copies.
@@ -207,11 +210,15 @@ class ParticleSet:
             columns: Mapping of RELION's label (without underscore) to n texts, numbers or vectors.
 
         Returns:
-            Labels for which the format has no place.
+            Labels for which the format has no place, which the log says.
 
         Raises:
             OutputError: Disk full, no permission.
             ValueError: If the particles were not read from a file, or a column has not n values.
         """
         is_whole = np.array_equal(self.row_of_particle, np.arange(self.source.n_rows))
-        return self.source.write(Path(path), columns, None if is_whole else self.row_of_particle)
+        rows = None if is_whole else self.row_of_particle
+        lost = self.source.write(Path(path), columns, rows)
+        if lost:
+            logger.info("%s: the format has no place for %s", path, ", ".join(lost))
+        return lost

@@ -16,7 +16,7 @@ VOXEL_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class Volume:
+class DensityMap:
     """A map on a grid of cubic voxels.
 
     Attributes:
@@ -30,7 +30,7 @@ class Volume:
     origin_angstrom: Triple
 
 
-def read_volume(path: Path | str) -> Volume:
+def read_volume(path: Path | str) -> DensityMap:
     """Read a map.
 
     Args:
@@ -62,12 +62,12 @@ def read_volume(path: Path | str) -> Volume:
             f"{path}: {np.count_nonzero(~np.isfinite(data))} voxels are NaN or infinite. "
             "Write the map again without them."
         )
-    return Volume(data, known[0] if known else 0.0, header.origin_angstrom)
+    return DensityMap(data, known[0] if known else 0.0, header.origin_angstrom)
 
 
 def read_volume_on_grid(
     path: Path | str, box: int, voxel_size_angstrom: float, kind: str = "map"
-) -> Volume:
+) -> DensityMap:
     """Read a map that lies on the particles' grid.
 
     Args:

@@ -12,11 +12,12 @@ from cryofocus.consensus.preparation import assign_half_sets, open_images
 from cryofocus.data.particle_table import Supplement
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import write_volume
-from cryofocus.errors import OutputError, SettingError
+from cryofocus.errors import SettingError
 from cryofocus.workflows.fsc_table import fsc_resolution_angstrom, write_fsc
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.resources import use_process
+from cryofocus.workflows.run.new_names import require_new_maps
 
 logger = logging.getLogger(__name__)
 
@@ -101,19 +102,9 @@ def reconstruct(
 
 def _plan_outputs(output: Path, *, overwrite: bool) -> ReconstructedMap:
     """Name the files and refuse those that exist."""
-    if output.suffix != ".mrc":
-        raise SettingError(
-            f"{output}: expected a name that ends in .mrc. Change the name after -o."
-        )
     beside = [output.with_name(f"{output.stem}_{rest}") for rest in ("half1.mrc", "half2.mrc")]
     result = ReconstructedMap(
         output, (beside[0], beside[1]), output.with_name(f"{output.stem}_fsc.star"), float("inf")
     )
-    if not output.parent.is_dir():
-        raise OutputError(f"{output.parent}: no such folder. Make it, or choose another with -o.")
-    for path in (result.path, *result.halves, result.fsc):
-        if path.exists() and not overwrite:
-            raise OutputError(
-                f"{path}: exists. Choose another name with -o, or replace it with --overwrite."
-            )
+    require_new_maps([result.path, *result.halves, result.fsc], overwrite=overwrite)
     return result

@@ -24,17 +24,14 @@ from cryofocus.data.cistem.columns import (
     STACK,
     CountedRows,
     as_names,
-    class_files,
-    say_in_counted_rows,
+    say_in_files,
 )
-from cryofocus.data.labels import POSTERIOR_LABEL
 from cryofocus.data.particle_format import ParticleFile
 from cryofocus.data.particle_table import (
     Column,
     Names,
     ParticleColumns,
     Supplement,
-    require_lengths,
 )
 from cryofocus.errors import FormatError, InputError
 
@@ -146,12 +143,9 @@ class CistemBinaryTable:
     ) -> tuple[str, ...]:
         """Write rows with columns changed, and one file per class; see `ParticleTable`."""
         chosen = np.arange(self.n_rows) if rows is None else rows
-        said, lost = say_in_counted_rows(columns)
-        require_lengths(columns, len(chosen))
-        write_binary(path, self._edited(said, chosen), len(chosen))
-        for class_path, occupancy in class_files(path, columns.get(POSTERIOR_LABEL)):
-            own = self._edited({**said, "Occupancy": occupancy}, chosen)
-            write_binary(class_path, own, len(chosen))
+        files, lost = say_in_files(path, columns, len(chosen))
+        for own_path, said in files:
+            write_binary(own_path, self._edited(said, chosen), len(chosen))
         return lost
 
     def _names(self, label: str) -> Names | None:

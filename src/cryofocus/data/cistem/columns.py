@@ -29,7 +29,7 @@ from cryofocus.data.labels import (
     SHIFT_LABELS,
 )
 from cryofocus.data.optics import GroupsOfParticles, OpticsGroup
-from cryofocus.data.particle_table import Classes, Column, Names, ParticleColumns
+from cryofocus.data.particle_table import Classes, Column, Names, ParticleColumns, require_lengths
 from cryofocus.data.stack_paths import ImagePlaces
 from cryofocus.errors import ParticleError
 from cryofocus.maths.ctf import CtfParameters, Microscope
@@ -61,6 +61,8 @@ SAID: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
     HALF_SET_LABEL: ("AssignedSubset", np.asarray),
     MAX_POSTERIOR_LABEL: (OCCUPANCY, lambda p: 100.0 * p),
 }
+
+Said = dict[str, Shaped[np.ndarray, " m"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,21 +256,33 @@ def describe_losses(columns: ParticleColumns) -> list[str]:
     return lost
 
 
-def say_in_counted_rows(
-    columns: Mapping[str, Column],
-) -> tuple[dict[str, Shaped[np.ndarray, " m"]], tuple[str, ...]]:
-    """Translate columns named as RELION's; return cisTEM's, and the labels without a place."""
-    said: dict[str, np.ndarray] = {}
+def say_in_files(
+    path: Path, columns: Mapping[str, Column], n_rows: int
+) -> tuple[list[tuple[Path, Said]], tuple[str, ...]]:
+    """Translate columns named as RELION's into cisTEM's.
+
+    Returns:
+        Each file to write with its columns, that of all classes first; and the labels for which
+        there is no place.
+
+    Raises:
+        ValueError: If a column has not `n_rows` values.
+    """
+    require_lengths(columns, n_rows)
+    said: Said = {}
     lost = []
     for label, values in columns.items():
         if label in SAID:
             name, say = SAID[label]
-            said[name] = say(np.asarray(values)).astype(
-                np.int64 if name in INTEGERS else np.float64
-            )
+            dtype = np.int64 if name in INTEGERS else np.float64
+            said[name] = say(np.asarray(values)).astype(dtype)
         elif label not in (POSTERIOR_LABEL, CLASS_LABEL) or POSTERIOR_LABEL not in columns:
             lost.append(label)
-    return said, tuple(lost)
+    of_classes = [
+        (class_path, said | {OCCUPANCY: occupancy})
+        for class_path, occupancy in class_files(path, columns.get(POSTERIOR_LABEL))
+    ]
+    return [(path, said), *of_classes], tuple(lost)
 
 
 def class_files(

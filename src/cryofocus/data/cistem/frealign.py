@@ -21,10 +21,8 @@ from cryofocus.data.atomic import atomic_file
 from cryofocus.data.cistem.columns import (
     NUMBERS,
     CountedRows,
-    class_files,
-    say_in_counted_rows,
+    say_in_files,
 )
-from cryofocus.data.labels import POSTERIOR_LABEL
 from cryofocus.data.mrc import UNSET_PIXEL_SIZES, read_header
 from cryofocus.data.particle_format import ParticleFile
 from cryofocus.data.particle_table import (
@@ -32,7 +30,6 @@ from cryofocus.data.particle_table import (
     Names,
     ParticleColumns,
     Supplement,
-    require_lengths,
 )
 from cryofocus.errors import FormatError, InputError, ParticleError
 
@@ -143,15 +140,12 @@ class FrealignTable:
     ) -> tuple[str, ...]:
         """Write rows with columns replaced, and one file per class; see `ParticleTable`."""
         chosen = np.arange(self.n_rows) if rows is None else rows
-        said, lost = say_in_counted_rows(columns)
-        require_lengths(columns, len(chosen))
+        files, lost = say_in_files(path, columns, len(chosen))
         labels = COLUMNS_OF_WIDTH[self.cells.shape[1]]
-        nowhere = tuple(label for label in said if label not in labels)
-        own = {label: values for label, values in said.items() if label in labels}
-        self._write_rows(path, own, chosen)
-        for class_path, occupancy in class_files(path, columns.get(POSTERIOR_LABEL)):
-            self._write_rows(class_path, {**own, "Occupancy": occupancy}, chosen)
-        return (*lost, *nowhere)
+        for own_path, said in files:
+            own = {label: values for label, values in said.items() if label in labels}
+            self._write_rows(own_path, own, chosen)
+        return (*lost, *(label for label in files[0][1] if label not in labels))
 
     def _optics(self) -> dict[str, Float[np.ndarray, " n"]]:
         """Give what the user says of microscope and pixel size, for every row."""

@@ -15,10 +15,8 @@ from cryofocus.data.cistem.columns import (
     STACK,
     CountedRows,
     as_names,
-    class_files,
-    say_in_counted_rows,
+    say_in_files,
 )
-from cryofocus.data.labels import POSTERIOR_LABEL
 from cryofocus.data.particle_format import ParticleFile
 from cryofocus.data.particle_table import Column, ParticleColumns, Supplement
 from cryofocus.data.star.document import StarDocument
@@ -109,10 +107,9 @@ class CistemStarTable:
         self, path: Path, columns: Mapping[str, Column], rows: Int[np.ndarray, " m"] | None
     ) -> tuple[str, ...]:
         """Write rows with columns changed, and one file per class; see `ParticleTable`."""
-        said, lost = say_in_counted_rows(columns)
-        named = {PREFIX + label: values for label, values in said.items()}
-        self.document.write(path, self.block, named, rows)
-        for class_path, occupancy in class_files(path, columns.get(POSTERIOR_LABEL)):
-            own = {**named, PREFIX + "Occupancy": occupancy}
-            self.document.write(class_path, self.block, own, rows)
+        n_rows = self.n_rows if rows is None else len(rows)
+        files, lost = say_in_files(path, columns, n_rows)
+        for own_path, said in files:
+            named = {PREFIX + label: values for label, values in said.items()}
+            self.document.write(own_path, self.block, named, rows)
         return lost

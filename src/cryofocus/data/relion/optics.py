@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from cryofocus.data.optics import GroupsOfParticles, OpticsGroup
-from cryofocus.data.star.document import StarTable
+from cryofocus.data.star.document import StarDocument, StarTable
+from cryofocus.data.star.scan import StarBlock
 from cryofocus.errors import FormatError, ParticleError
 from cryofocus.maths.ctf import IDENTITY, Microscope
 
@@ -33,6 +34,11 @@ OPTICS_LABELS = (
 ANGSTROM_PER_MICROMETRE = 1.0e4
 
 
+def find_optics(document: StarDocument) -> StarBlock | None:
+    """Return the table of optics groups; None before RELION 3.1."""
+    return next((block for block in document.blocks if block.name == "optics"), None)
+
+
 def read_optics(particles: StarTable) -> GroupsOfParticles:
     """Read the optics groups and to which each particle belongs.
 
@@ -50,7 +56,7 @@ def read_optics(particles: StarTable) -> GroupsOfParticles:
         ParticleError: If columns or groups are missing, or values make no sense.
     """
     document = particles.document
-    block = next((block for block in document.blocks if block.name == "optics"), None)
+    block = find_optics(document)
     if block is None:
         return _groups_by_particle(particles)
     texts = ("rlnOpticsGroupName", *ZERNIKE_LABELS)

@@ -30,7 +30,7 @@ from cryofocus.data.relion.columns import (
     has_pixel_shifts,
     own_shifts,
 )
-from cryofocus.data.relion.optics import BOX_LABEL, PIXEL_SIZE_LABEL
+from cryofocus.data.relion.optics import BOX_LABEL, PIXEL_SIZE_LABEL, find_optics
 from cryofocus.data.star.document import StarDocument
 from cryofocus.data.star.scan import StarBlock
 from cryofocus.errors import ParticleError
@@ -69,7 +69,7 @@ class RelionSubtracted:
 
     def require_place_for_pixel_size(self) -> None:
         """Check that the optics table can say a new pixel size; see `SubtractedInTable`."""
-        optics = self._optics
+        optics = find_optics(self.document)
         if optics is None or PIXEL_SIZE_LABEL not in optics.labels:
             raise ParticleError(
                 f"{self.document.path}: images of several pixel sizes, but no optics table to say "
@@ -106,14 +106,9 @@ class RelionSubtracted:
                 "which intact particles these images were made from. Give a table that "
                 "'cryofocus subtract' wrote, or one made from it."
             )
-        optics = self._optics
+        optics = find_optics(self.document)
         edit = self._intact_columns(self.block, (SCALE_LABEL,))
         self._write_both(path, edit, self._intact_columns(optics) if optics else ({}, ()))
-
-    @property
-    def _optics(self) -> StarBlock | None:
-        blocks = self.document.blocks
-        return next((block for block in blocks if block.name == "optics"), None)
 
     def _intact_columns(
         self, block: StarBlock, dropped: Sequence[str] = ()
@@ -140,7 +135,7 @@ class RelionSubtracted:
 
     def _optics_columns(self, box: int, pixel_size_angstrom: float) -> Columns:
         """Return box and pixel size of every optics group, where they are not as they were."""
-        block = self._optics
+        block = find_optics(self.document)
         if block is None or not block.is_loop:
             return {}
         columns: Columns = {}
@@ -161,7 +156,7 @@ class RelionSubtracted:
         optics: tuple[Mapping[str, Any], Sequence[str]],
     ) -> None:
         """Write a document with columns replaced and left out in both of its tables."""
-        document, block = self.document, self._optics
+        document, block = self.document, find_optics(self.document)
         with tempfile.TemporaryDirectory() as folder:
             if block is not None and any(optics):
                 halfway = Path(folder) / "optics.star"

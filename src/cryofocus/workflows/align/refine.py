@@ -165,9 +165,7 @@ def align_refine(
     n_passes = settings.n_iterations + (MAX_PASSES if inputs.volume is not None else 0)
     with (progress or SilentProgress()).task("poses", n_passes * len(inputs.particles)) as advance:
         refined = _refine(inputs, settings, resources.kernels, advance)
-    lost = inputs.particles.write(output, _columns(refined))
-    if lost:
-        logger.info("%s: the format has no place for %s", output, ", ".join(lost))
+    inputs.particles.write(output, _columns(refined))
     note_image_folder(output, inputs.particles.source, datadir=settings.datadir)
     return _summarise(output, inputs.particles, refined)
 

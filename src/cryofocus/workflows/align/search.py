@@ -124,9 +124,7 @@ def align_search(  # noqa: PLR0913  # three paths, what to do with them and by w
             "Interrupted. The same command with --resume goes on from the last of the particles "
             "that were kept."
         ) from interruption
-    lost = inputs.particles.write(output, _columns(found))
-    if lost:
-        logger.info("%s: the format has no place for %s", output, ", ".join(lost))
+    inputs.particles.write(output, _columns(found))
     note_image_folder(output, inputs.particles.source, datadir=settings.datadir)
     state.remove()
     return _summarise(output, search, found)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 
 from cryofocus.data.atomic import atomic_file
@@ -19,8 +17,6 @@ from cryofocus.workflows.fsc_table import fsc_resolution_angstrom, write_fsc
 from cryofocus.workflows.image_note import note_image_folder
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.writing import write_array
-
-logger = logging.getLogger(__name__)
 
 # A row of particles.star with the columns added, and the rest of the directory, generously.
 BYTES_PER_PARTICLE = 1000
@@ -78,9 +74,7 @@ def _write_particles(
 ) -> None:
     """Write the user's own rows with the classes, in the user's own format."""
     path = directory.particles_as(particles.source.suffix)
-    lost = particles.write(path, particle_columns(result))
-    if lost:
-        logger.info("%s: the format has no place for %s", path, ", ".join(lost))
+    particles.write(path, particle_columns(result))
     note_image_folder(path, particles.source)
 
 

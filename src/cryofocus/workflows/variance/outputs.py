@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +28,6 @@ from cryofocus.workflows.variance.result import (
     VarianceResult,
 )
 from cryofocus.workflows.variance.tables import SPHERE, PeakRow, RegionRow, VarianceSummary
-
-logger = logging.getLogger(__name__)
 
 
 def write_variability(
@@ -110,14 +107,11 @@ def _write_series(
 
 def _write_particles(folder: Path, particles: ParticleSet, result: VarianceResult) -> None:
     """Write the user's own rows with the coordinates, in the user's own format."""
-    suffix = particles.source.suffix
     columns = {
         "cryofocusLatent": result.latent,
         "cryofocusLatentVariance": result.latent_variance,
     }
-    lost = particles.write(folder / f"particles{suffix}", columns)
-    if lost:
-        logger.info("particles%s: the format has no place for %s", suffix, ", ".join(lost))
+    particles.write(folder / f"particles{particles.source.suffix}", columns)
 
 
 def _summary(result: VarianceResult) -> VarianceSummary:
