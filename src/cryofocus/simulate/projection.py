@@ -15,19 +15,49 @@ The density is band-limited below Nyquist: on even boxes the Nyquist row and col
 from __future__ import annotations
 
 import itertools
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Complex64, Float, Float32
+from jaxtyping import Complex64, Float, Float32, Int
 
 from cryofocus.maths.fourier import inverse_3d
-from cryofocus.simulate.phantom import PARTS, Phantom
 
 # Images projected at once: their factors should stay in the processor's cache.
 _BLOCK = 8
 
 
+@runtime_checkable
+class BeadParts(Protocol):
+    """Gaussian beads, sorted by the part they belong to; x, y, z in Å from the box centre."""
+
+    @property
+    def centre_angstrom(self) -> Float[np.ndarray, "n 3"]:
+        """Centres of the beads."""
+        ...
+
+    @property
+    def sigma_angstrom(self) -> Float[np.ndarray, " n"]:
+        """Standard deviation of each bead's Gaussian."""
+        ...
+
+    @property
+    def weight(self) -> Float[np.ndarray, " n"]:
+        """Integrated density of each bead."""
+        ...
+
+    @property
+    def part(self) -> Int[np.ndarray, " n"]:
+        """Number of each bead's part."""
+        ...
+
+    @property
+    def part_bounds(self) -> Int[np.ndarray, " parts_plus_1"]:
+        """Where each part starts, and the number of beads."""
+        ...
+
+
 def project_parts(
-    phantom: Phantom,
+    phantom: BeadParts,
     rotation: Float[np.ndarray, "n 3 3"],
     shift_angstrom: Float[np.ndarray, "n 2"],
     box: int,
@@ -45,10 +75,11 @@ def project_parts(
 
     Returns:
         Half transforms (rfft layout, origin at the corner, unnormalised forward convention), one
-            for each of `phantom.PARTS`.
+            for each part.
     """
-    parts = np.zeros((len(rotation), len(PARTS), box, box // 2 + 1), dtype=np.complex64)
     bounds, weight = phantom.part_bounds, phantom.weight[None].astype(np.float32)
+    shape = (len(rotation), len(bounds) - 1, box, box // 2 + 1)
+    parts = np.zeros(shape, dtype=np.complex64)
     for start in range(0, len(rotation), _BLOCK):
         rows = slice(start, start + _BLOCK)
         x, y = _image_factors(
@@ -61,7 +92,7 @@ def project_parts(
 
 
 def project_states(
-    phantom: Phantom,
+    phantom: BeadParts,
     amplitudes: Float32[np.ndarray, "n parts"],
     pose: tuple[Float[np.ndarray, "n 3 3"], Float[np.ndarray, "n 2"]],
     box: int,
@@ -92,7 +123,7 @@ def project_states(
 
 
 def density_map(
-    phantom: Phantom,
+    phantom: BeadParts,
     amplitudes: Float[np.ndarray, " parts"],
     box: int,
     pixel_size_angstrom: float,
@@ -101,7 +132,7 @@ def density_map(
 
     Args:
         phantom: Beads grouped by part.
-        amplitudes: Multiplier of each of `phantom.PARTS`; zero leaves a part out.
+        amplitudes: Multiplier of each part; zero leaves it out.
         box: Edge in voxels.
         pixel_size_angstrom: Å per voxel.
 
@@ -122,7 +153,7 @@ def density_map(
 
 
 def _image_factors(
-    phantom: Phantom,
+    phantom: BeadParts,
     rotation: Float[np.ndarray, "n 3 3"],
     shift_angstrom: Float[np.ndarray, "n 2"],
     box: int,

@@ -28,7 +28,7 @@ from cryofocus.simulate.image_formation import (
     unit_noise,
 )
 from cryofocus.simulate.oracle import oracle_posteriors, part_statistics
-from cryofocus.simulate.phantom import MOVING_REGIONS, PARTS, Phantom, Sphere, humanoid
+from cryofocus.simulate.phantom import MOVING_REGIONS, PARTS, Phantom, humanoid
 from cryofocus.simulate.projection import density_map
 from cryofocus.simulate.settings import HumanoidSettings
 from cryofocus.simulate.states import part_amplitudes, state_name
@@ -36,7 +36,7 @@ from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.new_directory import DirectoryKind, new_directory
 from cryofocus.workflows.run.writing import require_free_space, write_array, write_text
 from cryofocus.workflows.simulate.images import in_order
-from cryofocus.workflows.simulate.tables import STACK, humanoid_truth, write_tables
+from cryofocus.workflows.simulate.tables import STACK, humanoid_truth, in_map_frame, write_tables
 
 DESCRIPTION = "dataset.yaml"
 KIND = DirectoryKind("simulated set", DESCRIPTION)
@@ -108,13 +108,13 @@ def simulate_humanoid(
         truth = settings.states().unit_class(specimens.states)
         result = SimulatedSet(
             directory=Path(output),
-            focus_sphere=_in_map_frame(phantom.focus, camera),
+            focus_sphere=in_map_frame(phantom.focus, camera),
             oracle_kappa=posterior_kappa(full, truth),
             oracle_focused_kappa=posterior_kappa(focused, truth),
         )
         description = asdict(settings) | {
             "focus_sphere": result.focus_sphere,
-            "control_sphere": _in_map_frame(phantom.control, camera),
+            "control_sphere": in_map_frame(phantom.control, camera),
             "n_classes": settings.states().n_classes,
             "noise_variance_before_ctf": noise.before_ctf,
             "noise_variance_after_ctf": noise.after_ctf,
@@ -235,10 +235,3 @@ def _write_masks(folder: Path, phantom: Phantom, settings: HumanoidSettings) -> 
         names.append(f"{name}.mrc")
         write_volume(folder / names[-1], mask, settings.pixel_size_angstrom)
     return names
-
-
-def _in_map_frame(sphere: Sphere, camera: Camera) -> str:
-    """Return "x,y,z,r" with voxel (0, 0, 0) at 0 Å."""
-    corner = (camera.box // 2) * camera.pixel_size_angstrom
-    numbers = [*(c + corner for c in sphere.centre_angstrom), sphere.radius_angstrom]
-    return ",".join(f"{round(number, 3):g}" for number in numbers)

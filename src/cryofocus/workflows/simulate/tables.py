@@ -11,7 +11,8 @@ from jaxtyping import Float
 
 from cryofocus.data.star.document import write_star
 from cryofocus.simulate.acquisition import AcquisitionSettings
-from cryofocus.simulate.image_formation import Specimens, Views
+from cryofocus.simulate.image_formation import Camera, Specimens, Views
+from cryofocus.simulate.phantom import Sphere
 from cryofocus.simulate.settings import HumanoidSettings
 
 STACK = "particles.mrcs"
@@ -44,6 +45,13 @@ def write_tables(
     write_star(folder / "particles.star", {"optics": optics, "particles": particles})
     poses = _pose_columns(views.euler_degrees, views.shift_angstrom)
     write_star(folder / "truth.star", {"particles": {"rlnImageName": names, **poses, **truth}})
+
+
+def in_map_frame(sphere: Sphere, camera: Camera) -> str:
+    """Return "x,y,z,r" with voxel (0, 0, 0) at 0 Å."""
+    corner = (camera.box // 2) * camera.pixel_size_angstrom
+    numbers = [*(c + corner for c in sphere.centre_angstrom), sphere.radius_angstrom]
+    return ",".join(f"{round(number, 3):g}" for number in numbers)
 
 
 def humanoid_truth(specimens: Specimens, settings: HumanoidSettings) -> dict[str, np.ndarray]:
