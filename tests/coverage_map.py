@@ -112,6 +112,8 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "report/run/test_words": ("report/run/tables",),
     "report/test_figures": ("report/drawing/style", "report/run/charts"),
     "report/test_subtraction_figure": ("report/analyses/subtraction",),
+    "simulate/assembly/test_imaging": ("simulate/assembly/densities",),
+    "simulate/assembly/test_specimens": ("simulate/assembly/settings",),
     "simulate/test_image_formation": ("simulate/acquisition", "simulate/settings"),
     "workflows/align/test_refine": ("poses/against_map", "poses/rounds"),
     "workflows/align/test_search": ("workflows/align/search_inputs",),
@@ -131,6 +133,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "workflows/run/test_job": ("workflows/run/record",),
     "workflows/run/test_directory": ("workflows/run/files", "workflows/run/lock"),
     "workflows/run/test_writing": ("data/atomic",),
+    "workflows/simulate/test_assembly": ("workflows/simulate/assembly_tables",),
     "workflows/simulate/test_humanoid": ("workflows/simulate/images", "workflows/simulate/tables"),
     "workflows/subtract/test_run": (
         *("data/relion/subtracted", "workflows/subtract/density", "workflows/subtract/inputs"),

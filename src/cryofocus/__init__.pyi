@@ -34,6 +34,7 @@ from .maths.symmetry import OperatorSet as OperatorSet
 from .report.place.page import PlaceSettings as PlaceSettings
 from .report.place.page import place_mask as place_mask
 from .report.run.page import write_report as write_report
+from .simulate.assembly.settings import AssemblySettings as AssemblySettings
 from .simulate.model_states import ModelSettings as ModelSettings
 from .simulate.settings import HumanoidSettings as HumanoidSettings
 from .version import __version__ as __version__
@@ -70,6 +71,7 @@ from .workflows.reconstruct import ReconstructSettings as ReconstructSettings
 from .workflows.reconstruct import reconstruct as reconstruct
 from .workflows.run.directory import RunDirectory as RunDirectory
 from .workflows.select import select as select
+from .workflows.simulate.assembly import simulate_assembly as simulate_assembly
 from .workflows.simulate.humanoid import simulate_humanoid as simulate_humanoid
 from .workflows.simulate.model import simulate_models as simulate_models
 from .workflows.subtract.inputs import SubtractSettings as SubtractSettings

@@ -48,6 +48,7 @@ RUN_BY = {
     "relion-external": "tests/cli/test_relion_external.py",
     "report": "tests/cli/test_commands.py",
     "select": "tests/cli/test_commands.py",
+    "simulate assembly": "tests/workflows/simulate/test_assembly.py",
     "simulate humanoid": "tests/cli/test_commands.py",
     "simulate model": "tests/workflows/simulate/test_model.py",
     "subtract": "tests/cli/test_subtract.py",

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+import cryofocus
+from cryofocus.cli.command import register
 from cryofocus.cli.console import say
 from cryofocus.cli.options import Overwrite, Seed, Threads
 
@@ -190,6 +192,50 @@ def model(
     say(f"Best possible kappa on these images: {made.oracle_kappa:.3f}")
     say("\nNext:")
     say(f"  cryofocus variance {output}/particles.star -o {output}_variance")
+
+
+def assembly(
+    output: Output,
+    settings: cryofocus.AssemblySettings,
+    threads: Threads = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Simulate ribosomes that assemble, turn and bind, imaged as real ones are.
+
+    Writes particles.star and particles.mrcs, the truth, the maps of all states, masks of all
+    regions, and what three classifiers say that know the truth (oracle.npy, oracle_focused.npy,
+    oracle_model.npy). Example:
+
+    `cryofocus simulate assembly --particles 5000 --box 128 -o set`
+    """
+    from cryofocus.kernels.select import available_threads
+    from cryofocus.workflows.machine.progress import choose_progress
+
+    made = cryofocus.simulate_assembly(
+        output,
+        settings,
+        overwrite=overwrite,
+        threads=threads or available_threads(),
+        progress=choose_progress(),
+    )
+    say(f"{settings.particles:,} particles of {made.n_states} states in {output}")
+    say(
+        f"Best possible kappa of {settings.focus_region}, junk left out: "
+        f"{made.oracle_kappa:.3f} all states known, {made.oracle_focused_kappa:.3f} what is "
+        f"outside known, {made.oracle_model_kappa:.3f} by our model with the true class means"
+    )
+    say("\nNext:")
+    say(
+        f"  cryofocus classify {output}/particles.star --focus={made.focus_sphere} "
+        "--classes 2 -o RUN"
+    )
+    say(
+        f"  cryofocus evaluate RUN/particles.star {output}/truth_focused.star "
+        f"--oracle {output}/oracle_focused.npy"
+    )
+
+
+register(app, assembly, "assembly")
 
 
 def _parse_shares(text: str | None) -> tuple[float, ...]:

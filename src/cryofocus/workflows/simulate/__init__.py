@@ -1,4 +1,5 @@
 """`cryofocus simulate`: particles whose truth is known.
 
-In reading order: `tables`, `images`, `humanoid`, `model`.
+In reading order: `tables`, `images`, `humanoid`, `model`, `assembly_tables`,
+`assembly`.
 """
