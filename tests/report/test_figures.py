@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cryofocus.report.drawing import style
-from cryofocus.report.run import charts, map_figures
+from cryofocus.report.run import charts, planes
 from cryofocus.report.run.results import read_results
 from cryofocus.workflows.run.directory import RunDirectory
 
@@ -57,7 +57,7 @@ def test_drawing_gives_the_settings_back(build_run: Build) -> None:
 )
 def test_scale_bars_have_round_lengths(length: float, rounded: float) -> None:
     """A scale bar is 1, 2 or 5 times a power of ten and never longer than asked."""
-    assert map_figures.round_length(length) == pytest.approx(rounded)
+    assert planes.round_length(length) == pytest.approx(rounded)
 
 
 def test_fsc_shows_threshold_and_all_classes(build_run: Build) -> None:

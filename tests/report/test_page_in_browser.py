@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cryofocus.report.drawing import surfaces
-from cryofocus.report.run import map_sections
+from cryofocus.report.run import planes
 from cryofocus.report.run.page import write_report
 from cryofocus.workflows.run.directory import RunDirectory
 
@@ -51,7 +51,7 @@ def wait_until(page: Page, expression: str) -> None:
 @pytest.fixture
 def opened(build_run: Build, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Give a function that opens the page of a run and collects what goes wrong in it."""
-    monkeypatch.setattr(map_sections, "MAX_DOTS_PER_INCH", 30.0)
+    monkeypatch.setattr(planes, "MAX_DOTS_PER_INCH", 30.0)
     monkeypatch.setattr(surfaces, "MAX_SHOWN_EDGE", 16)
     pages = []
 

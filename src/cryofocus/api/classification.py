@@ -15,6 +15,7 @@ from cryofocus.data.formats import open_table
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import DensityMap, read_volume
 from cryofocus.errors import SettingError
+from cryofocus.formatting import format_angstrom, format_count, format_percent
 from cryofocus.report.run.page import write_report
 from cryofocus.report.run.results import RunResults, read_results
 from cryofocus.workflows.classify.request import ClassifyRequest, read_config
@@ -123,9 +124,9 @@ class Classification:
         rows = [
             (
                 f"class {entry.class_number}",
-                f"{entry.n_particles:,}",
-                f"{100 * entry.weight:.1f} %",
-                f"{entry.resolution_angstrom:.1f} Å",
+                format_count(entry.n_particles),
+                format_percent(entry.weight, 1),
+                format_angstrom(entry.resolution_angstrom),
                 f"{entry.mean_posterior:.2f}",
             )
             for entry in self.classes

@@ -18,7 +18,7 @@ import pytest
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import FormatError, InputError
 from cryofocus.report.drawing import surfaces
-from cryofocus.report.run import map_figures, map_sections, shown_maps
+from cryofocus.report.run import planes, shown_maps
 from cryofocus.report.run.page import write_report
 from cryofocus.report.run.results import read_results
 from cryofocus.workflows.run.directory import RunDirectory
@@ -69,7 +69,7 @@ class PageReader(HTMLParser):
 @pytest.fixture(autouse=True)
 def coarse_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw maps coarsely, for speed."""
-    monkeypatch.setattr(map_sections, "MAX_DOTS_PER_INCH", 40.0)
+    monkeypatch.setattr(planes, "MAX_DOTS_PER_INCH", 40.0)
     monkeypatch.setattr(surfaces, "MAX_SHOWN_EDGE", 12)
 
 
@@ -213,16 +213,7 @@ def test_large_maps_are_drawn_at_screen_size(
         monkeypatch.setattr(shown_maps, "MAX_DRAWN_BOX", drawn_box)
         maps = shown_maps.read_maps(results)
         assert maps.consensus.planes[0].shape[0] <= drawn_box
-        scales.append(
-            map_figures.choose_scale(
-                maps.view,
-                maps.voxel_size_angstrom,
-                maps.origin_angstrom,
-                maps.mask.planes,
-                maps.consensus.planes,
-                [difference.planes for difference in maps.differences.values()],
-            )
-        )
+        scales.append(planes.choose_scale(maps))
     fine, coarse = scales
     assert coarse.voxel_size_angstrom == pytest.approx(4.0 * 32 / 20)
     assert coarse.positions_angstrom == pytest.approx(fine.positions_angstrom, abs=3.5)
@@ -239,11 +230,11 @@ def test_missing_consensus_is_named(build_run: Build) -> None:
 def test_many_maps_lower_the_resolution(build_run: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures of the planes keep within their budget of bytes, down to a resolution to read."""
     maps = shown_maps.read_maps(read_results(build_run(n_classes=3)))
-    fine = map_sections.draw_rows(maps)
+    fine = planes.draw_rows(maps)
     n_bytes = len(fine.consensus) + sum(map(len, fine.classes.values()))
-    monkeypatch.setattr(map_sections, "IMAGE_BYTES_BUDGET", 0.8 * n_bytes)
-    monkeypatch.setattr(map_sections, "MIN_DOTS_PER_INCH", 20.0)
-    coarse = map_sections.draw_rows(maps)
+    monkeypatch.setattr(planes, "IMAGE_BYTES_BUDGET", 0.8 * n_bytes)
+    monkeypatch.setattr(planes, "MIN_DOTS_PER_INCH", 20.0)
+    coarse = planes.draw_rows(maps)
     assert len(coarse.consensus) + sum(map(len, coarse.classes.values())) < 0.8 * n_bytes
 
 

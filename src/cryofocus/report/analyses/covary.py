@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from cryofocus.formatting import format_angstrom, format_count
 from cryofocus.report.analyses import covary_figures
 from cryofocus.report.drawing import style
+from cryofocus.report.drawing.section import environment
 from cryofocus.workflows.covary import record as files
 from cryofocus.workflows.covary.record import CovaryRecord, Matrix, UnitLevel
 from cryofocus.workflows.run.writing import write_text
@@ -73,13 +72,6 @@ def write_covary_report(folder: Path | str) -> Path:
 
 def render_page(record: CovaryRecord, folder: Path) -> str:
     """Compose the page; every text from outside is escaped."""
-    environment = Environment(
-        loader=PackageLoader("cryofocus.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     with style.drawing():
         figures = {"matrices": style.as_svg(covary_figures.draw_matrices(record))}
         if record.class_level is not None:
@@ -88,18 +80,24 @@ def render_page(record: CovaryRecord, folder: Path) -> str:
             )
         if record.unit_level:
             figures["units"] = style.as_svg(covary_figures.draw_units(record.unit_level))
-    return environment.get_template("covary.html.jinja").render(
-        record=record,
-        title=folder.resolve().name,
-        place=str(folder.resolve()),
-        headline=headline(record),
-        verdict=verdict(record),
-        regions=region_rows(record),
-        pairs=pair_rows(record),
-        units=[_unit_row(entry) for entry in record.unit_level],
-        figures=figures,
-        facts=_facts(record),
-        files=[(name, why) for name, why in files.PURPOSES.items() if (folder / name).is_file()],
+    return (
+        environment()
+        .get_template("covary.html.jinja")
+        .render(
+            record=record,
+            title=folder.resolve().name,
+            place=str(folder.resolve()),
+            headline=headline(record),
+            verdict=verdict(record),
+            regions=region_rows(record),
+            pairs=pair_rows(record),
+            units=[_unit_row(entry) for entry in record.unit_level],
+            figures=figures,
+            facts=_facts(record),
+            files=[
+                (name, why) for name, why in files.PURPOSES.items() if (folder / name).is_file()
+            ],
+        )
     )
 
 

@@ -6,9 +6,12 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from plotly.offline import get_plotlyjs
 
 
 @dataclass(frozen=True)
@@ -75,3 +78,14 @@ def script_policy(scripts: Sequence[str]) -> str:
     """
     sums = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
     return "script-src " + (" ".join(f"'sha256-{digest}'" for digest in sums) or "'none'")
+
+
+@cache
+def plotly_script() -> str:
+    """Give plotly.js (MIT licence, kept in its head) as one script."""
+    return str(get_plotlyjs())
+
+
+def viewer_script(name: str) -> str:
+    """Read a script of our own."""
+    return files("cryofocus.report").joinpath("templates", name).read_text("utf-8")

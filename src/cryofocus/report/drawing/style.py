@@ -35,6 +35,7 @@ LINE_STYLES = ("-", "--", ":", "-.")
 INK = "#1f2933"
 MUTED = "#7b8794"
 RULE = "#d9dee4"
+CONSENSUS_COLOUR = "#9aa5b1"
 MASK_COLOUR = "#F0B429"
 PAGE_WIDTH_INCHES = 10.8
 

@@ -17,9 +17,11 @@ from cryofocus.arrays import Volume
 from cryofocus.data.grid_map import GridMap
 from cryofocus.data.markers import Ellipsoid
 from cryofocus.errors import InputError, SettingError
+from cryofocus.formatting import format_percent
 from cryofocus.maths.fourier import resize_volume
-from cryofocus.report.drawing.section import environment
+from cryofocus.report.drawing.section import environment, plotly_script, viewer_script
 from cryofocus.report.drawing.slices import View
+from cryofocus.report.drawing.style import CONSENSUS_COLOUR
 from cryofocus.report.drawing.surfaces import (
     Layer,
     Part,
@@ -28,7 +30,6 @@ from cryofocus.report.drawing.surfaces import (
     frame_of_view,
 )
 from cryofocus.report.place.local_server import Asset, LocalServer
-from cryofocus.report.run.surface_section import CONSENSUS_COLOUR, plotly_script, viewer_script
 from cryofocus.workflows.make_mask import SOFT_EDGE_ANGSTROM
 from cryofocus.workflows.placed_masks import make_ellipsoid_mask
 from cryofocus.workflows.run.new_names import require_new_maps
@@ -228,5 +229,5 @@ def _write_mask(ellipsoid: Ellipsoid, map_file: Path, settings: PlaceSettings) -
     )
     return (
         f"Wrote {made.path}: {made.content.volume_cubic_angstrom:,.0f} Å³, "
-        f"{100 * made.content.density_fraction:.1f} % of the map’s positive density."
+        f"{format_percent(made.content.density_fraction, 1)} of the map’s positive density."
     )

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from cryofocus.data.volume import read_volume
 from cryofocus.report.drawing.slices import contour_level
-from cryofocus.report.drawing.style import MASK_COLOUR, class_colour
+from cryofocus.report.drawing.style import CONSENSUS_COLOUR, MASK_COLOUR, class_colour
 from cryofocus.report.run.results import RunResults
-
-CONSENSUS_COLOUR = "#9aa5b1"
 
 
 def chimerax_script(results: RunResults) -> str:

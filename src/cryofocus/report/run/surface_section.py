@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 
 import numpy as np
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from cryofocus.formatting import format_percent
-from cryofocus.report.drawing.section import Section
+from cryofocus.report.drawing.section import Section, plotly_script, viewer_script
 from cryofocus.report.drawing.slices import DENSITY_SIGMAS
-from cryofocus.report.drawing.style import MASK_COLOUR, class_colour
+from cryofocus.report.drawing.style import CONSENSUS_COLOUR, MASK_COLOUR, class_colour
 from cryofocus.report.drawing.surfaces import Layer, Part, describe_layers
 from cryofocus.report.run.shown_maps import ShownMaps
 
-CONSENSUS_COLOUR = "#9aa5b1"
 MORE_COLOUR, LESS_COLOUR = "#b2182b", "#2166ac"
 """Ends of the colours of differences in the planes."""
 MASK_OPACITY = 0.22
@@ -133,14 +129,3 @@ def compose_layers(
         Layer("Consensus", "density", (consensus,)),
         Layer("Focus mask", "mask", (mask,), opacity=MASK_OPACITY, is_shown=True),
     ]
-
-
-@cache
-def plotly_script() -> str:
-    """Give plotly.js (MIT licence, kept in its head) as one script."""
-    return str(get_plotlyjs())
-
-
-def viewer_script(name: str) -> str:
-    """Read a script of our own."""
-    return files("cryofocus.report").joinpath("templates", name).read_text("utf-8")

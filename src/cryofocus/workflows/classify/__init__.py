@@ -1,5 +1,5 @@
 """`cryofocus classify`, from table to run directory.
 
 In reading order: `request`, `inputs`, `images`, `statistics_store`, `monitor`, `rounds`,
-`findings`, `related_classes`, `outputs`, `record`, `run`.
+`related_classes`, `findings`, `tables`, `outputs`, `record`, `run`.
 """

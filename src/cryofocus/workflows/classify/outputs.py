@@ -32,7 +32,11 @@ def result_bytes(particles: ParticleSet, settings: ClassifierSettings) -> int:
 
 
 def write_results(
-    directory: RunDirectory, inputs: Inputs, result: ClassificationResult, advance: Advance
+    directory: RunDirectory,
+    inputs: Inputs,
+    result: ClassificationResult,
+    last: Round,
+    advance: Advance,
 ) -> None:
     """Write everything but the job record.
 
@@ -40,6 +44,7 @@ def write_results(
         directory: Where to.
         inputs: Particles and mask.
         result: Of the classifier.
+        last: The round that it is the result of.
         advance: Called after each class.
 
     Raises:
@@ -47,18 +52,16 @@ def write_results(
     """
     write_array(directory.posteriors, result.posteriors.astype(np.float32))
     write_array(directory.agreement, result.comparison.agreement)
+    if not last.is_only:
+        _write_poses(directory, last)
     _write_particles(directory, inputs.particles, result)
     ClassSummary.write(directory.classes, class_rows(inputs.particles, result))
     CycleRow.write(directory.convergence, cycle_rows(result))
     _write_maps(directory, inputs, result, advance)
 
 
-def write_poses(directory: RunDirectory, last: Round) -> None:
-    """Keep the poses of the last round; the table of particles keeps those it was given.
-
-    Raises:
-        OutputError: Disk full, no permission.
-    """
+def _write_poses(directory: RunDirectory, last: Round) -> None:
+    """Keep the poses of the last round; the table of particles keeps those it was given."""
     arrays = {
         "rotation": last.rotation,
         "shift_angstrom": last.shift_angstrom,

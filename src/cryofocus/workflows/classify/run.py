@@ -23,7 +23,7 @@ from cryofocus.workflows.classify.findings import (
 )
 from cryofocus.workflows.classify.inputs import Inputs, read_inputs
 from cryofocus.workflows.classify.monitor import RunMonitor
-from cryofocus.workflows.classify.outputs import result_bytes, write_poses, write_results
+from cryofocus.workflows.classify.outputs import result_bytes, write_results
 from cryofocus.workflows.classify.record import Circumstances, compose_record
 from cryofocus.workflows.classify.request import ClassifyRequest, read_config
 from cryofocus.workflows.classify.rounds import ClassificationRounds, Round
@@ -155,11 +155,9 @@ def _fit_and_write(
         if last.is_only:
             accuracy = measure_accuracy(result.consensus, result.n_shells, resources.kernels)
             findings += judge_poses(accuracy)
-        else:
-            write_poses(directory, last)
         log_findings(findings)
         with monitor.stage("writing", request.settings.n_classes) as advance:
-            write_results(directory, inputs, result, advance)
+            write_results(directory, inputs, result, last, advance)
     except KeyboardInterrupt as interruption:
         monitor.flush()
         raise Interrupted(

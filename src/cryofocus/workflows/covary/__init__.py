@@ -1,4 +1,4 @@
 """`cryofocus covary`: which regions vary together.
 
-In reading order: `inputs`, `levels`, `tables`, `record`, `run`.
+In reading order: `inputs`, `levels`, `record`, `tables`, `run`.
 """

@@ -1,4 +1,5 @@
 """`cryofocus variance`: where particles differ.
 
-In reading order: `inputs`, `maps`, `peaks`, `focus_proposal`, `result`, `outputs`, `run`.
+In reading order: `inputs`, `maps`, `tables`, `peaks`, `focus_proposal`, `result`, `outputs`,
+`run`.
 """

@@ -1,4 +1,4 @@
-"""Figures of maps: planes through the focus, class by class, and what differs."""
+"""Planes through the focus, class by class, and what differs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cryofocus.report.drawing import style
+from cryofocus.report.drawing.section import Section
 from cryofocus.report.drawing.slices import Planes, View
+from cryofocus.report.drawing.surfaces import Point
+from cryofocus.report.run import tables
+from cryofocus.report.run.results import RunResults
+from cryofocus.report.run.shown_maps import ShownMaps
 
-Point = tuple[float, float, float]
-
+IMAGE_BYTES_BUDGET = 4_500_000
+MAX_DOTS_PER_INCH = 220.0
+MIN_DOTS_PER_INCH = 70.0
 PLANE_NAMES = ("xy", "xz", "zy")
 DIFFERENCE_COLOURS = "RdBu_r"
 DENSITY_PERCENTILES = (1.0, 99.8)
@@ -23,6 +29,14 @@ GAP_INCHES = 0.05
 MIDDLE_GAP_INCHES = 0.16
 TITLE_INCHES = 0.26
 PANEL_INCHES = (style.PAGE_WIDTH_INCHES - 4 * GAP_INCHES - MIDDLE_GAP_INCHES) / 6
+
+
+@dataclass(frozen=True)
+class MapImages:
+    """Encoded rows of maps: the consensus, and each class that has a map."""
+
+    consensus: str
+    classes: dict[int, str]
 
 
 @dataclass(frozen=True)
@@ -56,43 +70,67 @@ class MapScale:
         return z, y, x
 
 
-def choose_scale(
-    view: View,
-    voxel_size_angstrom: float,
-    origin_angstrom: Point,
-    mask: Planes,
-    consensus: Planes,
-    differences: list[Planes],
-) -> MapScale:
-    """Choose grey and colour ranges once for all rows.
+def show_planes(results: RunResults, maps: ShownMaps) -> Section:
+    """Show the planes of all maps."""
+    content = {"classes": tables.class_rows(results), "maps": draw_rows(maps)}
+    return Section("maps", "Planes through the focus", "Planes", content)
+
+
+def draw_rows(maps: ShownMaps) -> MapImages:
+    """Draw the planes of all maps.
 
     Args:
-        view: Where the planes were cut.
-        voxel_size_angstrom: Å per voxel.
-        origin_angstrom: x, y, z of voxel (0, 0, 0) in the map's frame.
-        mask: Planes of the mask.
-        consensus: Planes of the consensus.
-        differences: Planes of every class's difference to the consensus.
+        maps: From `read_maps`.
+
+    Returns:
+        With resolution lowered for many classes, so that the page stays small.
+    """
+    scale = choose_scale(maps)
+    resolution = MAX_DOTS_PER_INCH
+    while True:
+        images = _draw_rows(maps, scale, resolution)
+        n_bytes = len(images.consensus) + sum(map(len, images.classes.values()))
+        if n_bytes <= IMAGE_BYTES_BUDGET or resolution <= MIN_DOTS_PER_INCH:
+            return images
+        fitting = 0.95 * resolution * (IMAGE_BYTES_BUDGET / n_bytes) ** 0.5
+        resolution = max(fitting, MIN_DOTS_PER_INCH)
+
+
+def _draw_rows(maps: ShownMaps, scale: MapScale, resolution: float) -> MapImages:
+    return MapImages(
+        consensus=style.as_png(draw_consensus_row(maps.consensus.planes, scale), resolution),
+        classes={
+            number: style.as_png(
+                draw_class_row(shown.planes, maps.differences[number].planes, scale),
+                resolution,
+            )
+            for number, shown in maps.classes.items()
+        },
+    )
+
+
+def choose_scale(maps: ShownMaps) -> MapScale:
+    """Choose grey and colour ranges once for all rows.
 
     Returns:
         Ranges by percentile, so that single hot voxels do not wash out the rest; the difference
             range is taken inside the mask, where classes may differ.
     """
-    values = np.concatenate([plane.ravel() for plane in consensus])
+    values = np.concatenate([plane.ravel() for plane in maps.consensus.planes])
     darkest, brightest = (float(v) for v in np.percentile(values, DENSITY_PERCENTILES))
     inside = [
         np.abs(plane[outline > 0.5])
-        for planes in differences
-        for plane, outline in zip(planes, mask, strict=True)
+        for difference in maps.differences.values()
+        for plane, outline in zip(difference.planes, maps.mask.planes, strict=True)
     ]
     magnitudes = np.concatenate([*inside, np.zeros(1)])
     largest = float(np.percentile(magnitudes, DIFFERENCE_PERCENTILE))
     tiny = float(np.finfo(np.float32).tiny)
     return MapScale(
-        voxel_size_angstrom=voxel_size_angstrom,
-        origin_angstrom=origin_angstrom,
-        view=view,
-        mask=mask,
+        voxel_size_angstrom=maps.voxel_size_angstrom,
+        origin_angstrom=maps.origin_angstrom,
+        view=maps.view,
+        mask=maps.mask.planes,
         darkest=darkest,
         brightest=max(brightest, darkest + tiny),
         largest_difference=max(largest, tiny),
