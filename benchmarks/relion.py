@@ -30,7 +30,7 @@ from relion_steps import Course, measure_relion, relion_version
 from stage_watch import ELSEWHERE, StageWatch, cpu_seconds
 from synthetic import describe_here
 
-from cryofocus.benchmark.convergence import KappaWatch, read_true_class
+from cryofocus.benchmark.classify import KappaWatch, read_true_class
 from cryofocus.execution.monitor import Advance, Arrays
 from cryofocus.report.drawing.style import CLASS_COLOURS, drawing, new_figure, write_png
 from cryofocus.simulate.settings import HumanoidSettings

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from cryofocus.benchmark.convergence import read_true_class
+from cryofocus.benchmark.classify import read_true_class
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.star.document import StarDocument
 from cryofocus.data.volume import write_volume

@@ -8,12 +8,9 @@ holds the table to that: each module once, and only by a test that runs it.
 from __future__ import annotations
 
 TESTED_IN: dict[str, tuple[str, ...]] = {
-    "benchmark/test_poses": ("benchmark/pose_tables",),
     "benchmark/test_run": (
-        *("benchmark/cells", "benchmark/classify", "benchmark/convergence"),
-        *("benchmark/draw_convergence", "benchmark/draw_kappa", "benchmark/draw_reliability"),
-        *("benchmark/draw_slices", "benchmark/figures", "benchmark/plan", "benchmark/slices"),
-        *("benchmark/tables", "benchmark/titration"),
+        *("benchmark/cells", "benchmark/classify", "benchmark/draw_curves", "benchmark/figures"),
+        *("benchmark/plan", "benchmark/slices", "benchmark/tables"),
     ),
     "cli/test_align_search": ("cli/align",),
     "cli/test_bad_input": ("errors",),

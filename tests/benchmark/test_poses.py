@@ -11,8 +11,8 @@ from cryofocus.benchmark import run as benchmark
 from cryofocus.benchmark.cells import PUBLISHED_REFINED, SNRS, Cell, CellResult
 from cryofocus.benchmark.figures import write_figures
 from cryofocus.benchmark.plan import POSE_SOURCES, plan_cells
-from cryofocus.benchmark.pose_tables import pose_tables
 from cryofocus.benchmark.run import BenchmarkDirectory, run_benchmark
+from cryofocus.benchmark.tables import pose_tables
 
 CELL = Cell(
     kind="focus",

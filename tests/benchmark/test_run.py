@@ -22,18 +22,17 @@ from cryofocus.benchmark.cells import (
     read_results,
     write_result,
 )
-from cryofocus.benchmark.draw_reliability import pooled_reliability
-from cryofocus.benchmark.draw_slices import choose_rows
-from cryofocus.benchmark.figures import write_figures
-from cryofocus.benchmark.plan import plan_cells
-from cryofocus.benchmark.run import BenchmarkDirectory, run_benchmark
-from cryofocus.benchmark.slices import ClassSlices
-from cryofocus.benchmark.tables import markdown, write_tables
-from cryofocus.benchmark.titration import (
+from cryofocus.benchmark.draw_curves import pooled_reliability
+from cryofocus.benchmark.figures import choose_rows, write_figures
+from cryofocus.benchmark.plan import (
+    plan_cells,
     plan_titration,
     titration_points,
     usual_angstrom,
 )
+from cryofocus.benchmark.run import BenchmarkDirectory, run_benchmark
+from cryofocus.benchmark.slices import ClassSlices
+from cryofocus.benchmark.tables import markdown, write_tables
 from cryofocus.errors import FormatError, Interrupted, OutputError
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.inference.strategies import STRATEGIES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,32 +45,22 @@ def make_poses(
     """
     table, start = folder / "particles.star", time.perf_counter()
     machine = Machine(threads=threads)
-    if source == "refined":
-        settings = AlignRefineSettings(symmetry=SYMMETRY, datadir=folder)
-        output = scratch / "refined.star"
-        made = align_refine(table, output, settings, machine=machine, overwrite=True)
-        return made.path, time.perf_counter() - start
-    reference = scratch / "consensus.mrc"
-    voxel = read_volume(_maps(folder)[0]).voxel_size_angstrom
-    write_volume(reference, mean_map(folder), voxel or 1.0)
-    searched = align_search(
-        *(table, reference, scratch / "searched.star"),
-        AlignSearchSettings(
-            symmetry=SYMMETRY,
-            max_resolution_angstrom=SEARCH_ANGSTROM,
-            datadir=folder,
-        ),
-        machine=machine,
-        existing="overwrite",
-    ).path
-    settings = AlignRefineSettings(
-        reference=reference,
-        symmetry=SYMMETRY,
-        max_resolution_angstrom=REFINE_ANGSTROM,
-        datadir=folder,
-    )
-    output = scratch / "found.star"
-    made = align_refine(searched, output, settings, machine=machine, overwrite=True)
+    settings = AlignRefineSettings(symmetry=SYMMETRY, datadir=folder)
+    if source == "searched":
+        reference = scratch / "consensus.mrc"
+        voxel = read_volume(_maps(folder)[0]).voxel_size_angstrom
+        write_volume(reference, mean_map(folder), voxel or 1.0)
+        table = align_search(
+            *(table, reference, scratch / "searched.star"),
+            AlignSearchSettings(
+                symmetry=SYMMETRY, max_resolution_angstrom=SEARCH_ANGSTROM, datadir=folder
+            ),
+            machine=machine,
+            existing="overwrite",
+        ).path
+        settings = replace(settings, reference=reference, max_resolution_angstrom=REFINE_ANGSTROM)
+    output = scratch / "refined.star"
+    made = align_refine(table, output, settings, machine=machine, overwrite=True)
     return made.path, time.perf_counter() - start
 
 

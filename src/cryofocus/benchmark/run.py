@@ -17,21 +17,10 @@ from typing import Any, TypeVar
 
 import yaml
 
-from cryofocus.benchmark.cells import (
-    Cell,
-    CellResult,
-    PoseFigures,
-    read_results,
-    write_result,
-)
+from cryofocus.benchmark.cells import Cell, CellResult, PoseFigures, read_results, write_result
 from cryofocus.benchmark.classify import KappaByCycle, classify_cell
 from cryofocus.benchmark.poses import make_poses, measure_bound
-from cryofocus.benchmark.slices import (
-    ClassSlices,
-    cut_class_slices,
-    read_slices,
-    write_slices,
-)
+from cryofocus.benchmark.slices import ClassSlices, cut_class_slices, read_slices, write_slices
 from cryofocus.benchmark.tables import write_tables
 from cryofocus.errors import Interrupted, OutputError
 from cryofocus.simulate.states import Scenario
@@ -175,24 +164,17 @@ def _run_cell(
     result = _summarise(cell, run, scores, limit, (kappa_by_cycle, seconds))
     if cell.poses != "exact":
         bound = _in_new_process(measure_bound, folder, threads)
-        figures = _pose_figures(scores["pose_errors"], bound, pose_seconds)
+        figures = PoseFigures(
+            **scores["pose_errors"],
+            bound_angle_degrees=bound[0],
+            bound_shift_angstrom=bound[1],
+            seconds=pose_seconds,
+        )
         result = result.model_copy(update={"poses": figures})
     if not keep:
         shutil.rmtree(run)
         shutil.rmtree(scratch, ignore_errors=True)
     return result
-
-
-def _pose_figures(
-    errors: dict[str, float], bound: tuple[float, float], seconds: float
-) -> PoseFigures:
-    return PoseFigures(
-        angle_degrees=errors["angle_degrees"],
-        shift_angstrom=errors["shift_angstrom"],
-        bound_angle_degrees=bound[0],
-        bound_shift_angstrom=bound[1],
-        seconds=seconds,
-    )
 
 
 def _in_new_process(function: Callable[..., Result], *arguments: Any) -> Result:
@@ -209,20 +191,15 @@ def _summarise(
     oracle_focused_kappa: float,
     measured: tuple[KappaByCycle, float],
 ) -> CellResult:
-    """Collect the figures of a cell."""
+    """Collect the figures of a cell; what a result has no field for is left out."""
     job = RunDirectory.open(run).read_job()
-    calibration = scores["calibration"]
     kappa_by_cycle, seconds = measured
     return CellResult(
         cell=cell,
         kappa=scores["kappa"],
         oracle_kappa=scores["oracle_kappa"],
         oracle_focused_kappa=oracle_focused_kappa,
-        mean_posterior=calibration["mean_posterior"],
-        fraction_correct=calibration["fraction_correct"],
-        bin_posterior=calibration["bin_posterior"],
-        bin_fraction_correct=calibration["bin_fraction_correct"],
-        bin_particles=calibration["bin_particles"],
+        **scores["calibration"],
         classes_found=job.classes_found,
         run_agreement=job.agreement.mean,
         cycles=job.cycles,

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
-from cryofocus.benchmark.cells import Cell, CellResult
-from cryofocus.benchmark.pose_tables import pose_rows, pose_tables
-from cryofocus.benchmark.titration import titration_points
+from cryofocus.benchmark.cells import Cell, CellResult, PoseSource
+from cryofocus.benchmark.plan import POSE_SOURCES, titration_points
 from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.workflows.run.writing import write_table, write_text
 
@@ -36,6 +35,28 @@ COLUMNS = (
     *("runs agree", "cycles", "at most", "seconds", "peak GB"),
 )
 REGIONS = {"focus": "arm and hand", "leg": "leg (control)", "noise": "noise only (control)"}
+POSES_HEAD = """# Humanoid benchmark: poses
+
+Kappa of the residual strategy, or of the one named, as in table.md; the oracle still knows the
+poses. Errors of the poses are medians over the particles, up to the two-fold axis of the body;
+beside each, the Cramér-Rao bound: what noise leaves open to one who knows map, noise and CTF."""
+POSES_TITLES: dict[PoseSource, str] = {
+    "perturbed": "Perturbed by 4 degrees and 13.1 Å (2.5 pixels), not refined",
+    "refined": "Perturbed, then refined (Supplementary Table 1)",
+    "searched": "Searched to 20 Å and refined to 10 Å (Supplementary Table 2, whose published "
+    "figures are not at hand: ours alone)",
+}
+POSES_COLUMNS = (
+    *("strategy", "scenario", "SNR", "particles", "seeds", "kappa", "oracle"),
+    *("published, 2-D mask", "published, 3-D mask"),
+    *("error, degrees", "bound, degrees", "error, Å", "bound, Å", "seconds for the poses"),
+)
+MEASURED = (
+    *("kappa", "oracle_kappa", "oracle_focused_kappa", "ratio", "published_2d", "published_3d"),
+    *("mean_posterior", "fraction_correct", "classes_found", "run_agreement", "cycles"),
+    *("max_cycles", "seconds", "peak_memory_gb", "machine", "date"),
+)
+"""Columns of table.csv that follow those that name the cell."""
 Row = dict[str, str | int | float]
 
 
@@ -84,7 +105,6 @@ def markdown(results: Sequence[CellResult]) -> str:
     Returns:
         With the machines and dates on which the cells were run.
     """
-    machines = sorted({f"{result.machine} ({result.date})" for result in results})
     focus = [result for result in results if result.cell.kind == "focus"]
     controls = [result for result in results if result.cell.kind != "focus"]
     lines = [HEAD]
@@ -92,10 +112,10 @@ def markdown(results: Sequence[CellResult]) -> str:
         lines += [ARM, *kappa_table(focus)]
     if controls:
         lines += [CONTROLS, *kappa_table(controls)]
-    lines += [DETAILS, _line(COLUMNS), _line(["---"] * len(COLUMNS))]
+    lines += [DETAILS, *_head(COLUMNS)]
     for _, group in itertools.groupby(results, key=lambda result: _line_key(result.cell)):
         lines.append(_line(detail_row(list(group))))
-    return "\n".join([*lines, "", "Measured on: " + "; ".join(machines) + ".", ""])
+    return "\n".join([*lines, "", _measured_on(results), ""])
 
 
 def kappa_table(results: Sequence[CellResult]) -> list[str]:
@@ -109,7 +129,7 @@ def kappa_table(results: Sequence[CellResult]) -> list[str]:
     limits = ["oracle", "focused oracle"] if results[0].cell.kind == "focus" else []
     head = ["region", "scenario", "SNR", "particles", *limits, *strategies]
     head += ["published, 2-D mask", "published, 3-D mask"]
-    lines = [_line(head), _line(["---"] * len(head))]
+    lines = _head(head)
     ordered = sorted(results, key=lambda result: _set_key(result.cell))
     for _, rows in itertools.groupby(ordered, key=lambda result: _set_key(result.cell)):
         group = list(rows)
@@ -120,7 +140,7 @@ def kappa_table(results: Sequence[CellResult]) -> list[str]:
             words.append(_limit(group, lambda r: r.oracle_focused_kappa))
         for strategy in strategies:
             words.append(describe_kappas(_kappa_by_seed(group, strategy)))
-        words += [f"{kappa:.2f}" for kappa in cell.published] if cell.published else ["", ""]
+        words += _published(cell)
         lines.append(_line(words))
     return lines
 
@@ -169,28 +189,15 @@ def detail_row(results: Sequence[CellResult]) -> list[str]:
 
 def _csv_row(result: CellResult) -> Row:
     """One row of table.csv; what does not exist is empty."""
-    cell = result.cell
-    two_d, three_d = cell.published or ("", "")
-    values: dict[str, str | int | float | None] = {
-        **_csv_place(cell),
-        "kappa": result.kappa,
-        "oracle_kappa": result.oracle_kappa,
-        "oracle_focused_kappa": result.oracle_focused_kappa,
-        "ratio": result.ratio,
+    two_d, three_d = result.cell.published or ("", "")
+    named = {
         "published_2d": two_d,
         "published_3d": three_d,
-        "mean_posterior": result.mean_posterior,
-        "fraction_correct": result.fraction_correct,
         "classes_found": int(result.classes_found),
-        "run_agreement": result.run_agreement,
-        "cycles": result.cycles,
-        "max_cycles": cell.max_cycles,
-        "seconds": result.seconds,
-        "peak_memory_gb": result.peak_memory_gb,
-        "machine": result.machine,
-        "date": result.date,
+        "max_cycles": result.cell.max_cycles,
     }
-    return {name: "" if value is None else value for name, value in values.items()}
+    values = {name: named[name] if name in named else getattr(result, name) for name in MEASURED}
+    return _csv_place(result.cell) | {k: "" if v is None else v for k, v in values.items()}
 
 
 def _cycle_rows(result: CellResult) -> Iterator[Row]:
@@ -236,5 +243,80 @@ def _line_key(cell: Cell) -> tuple[int, int, int, int, int, float, int, int]:
     return list(STRATEGIES).index(cell.strategy), *_set_key(cell), cell.n_runs, cell.max_cycles
 
 
+def _measured_on(results: Sequence[CellResult]) -> str:
+    machines = sorted({f"{result.machine} ({result.date})" for result in results})
+    return f"Measured on: {'; '.join(machines)}."
+
+
+def _published(cell: Cell) -> list[str]:
+    return [f"{kappa:.2f}" for kappa in cell.published] if cell.published else ["", ""]
+
+
+def _head(columns: Sequence[str]) -> list[str]:
+    return [_line(columns), _line(["---"] * len(columns))]
+
+
 def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def pose_tables(results: Sequence[CellResult]) -> str:
+    """Text of poses.md.
+
+    Args:
+        results: Of cells whose poses are not exact; at least one.
+    """
+    lines, ordered = [POSES_HEAD], sorted(results, key=lambda r: (*_pose_key(r.cell), r.cell.seed))
+    for source, group in itertools.groupby(ordered, key=lambda r: r.cell.poses):
+        lines += ["", f"## {POSES_TITLES[source]}", "", *_head(POSES_COLUMNS)]
+        for _, rows in itertools.groupby(group, key=lambda r: _pose_key(r.cell)):
+            lines.append(_line(_pose_words(list(rows))))
+    return "\n".join([*lines, "", _measured_on(results), ""])
+
+
+def pose_rows(results: Sequence[CellResult]) -> list[Row]:
+    """Rows of poses.csv, one a cell."""
+    rows = []
+    for result in sorted(results, key=lambda r: (*_pose_key(r.cell), r.cell.seed)):
+        cell, (two_d, three_d) = result.cell, result.cell.published or ("", "")
+        row: Row = {
+            "poses": cell.poses,
+            "strategy": cell.strategy,
+            "scenario": cell.scenario,
+            "snr": cell.snr,
+            "particles": cell.particles,
+            "seed": cell.seed,
+            "runs": cell.n_runs,
+            "kappa": result.kappa,
+            "oracle_kappa": result.oracle_kappa,
+            "published_2d": two_d,
+            "published_3d": three_d,
+        }
+        rows.append(row | (result.poses.model_dump() if result.poses else {}))
+    return rows
+
+
+def _pose_words(results: Sequence[CellResult]) -> list[str]:
+    """One row: medians over cells that differ only in their seed."""
+    cell, figures = results[0].cell, [result.poses for result in results if result.poses]
+    return [
+        cell.strategy,
+        str(cell.scenario),
+        f"{cell.snr:.3f}",
+        f"{cell.particles:,}",
+        str(len(results)),
+        f"{median(result.kappa for result in results):.3f}",
+        f"{median(result.oracle_kappa for result in results):.3f}",
+        *_published(cell),
+        f"{median(f.angle_degrees for f in figures):.2f}",
+        f"{median(f.bound_angle_degrees for f in figures):.2f}",
+        f"{median(f.shift_angstrom for f in figures):.2f}",
+        f"{median(f.bound_shift_angstrom for f in figures):.2f}",
+        f"{median(f.seconds for f in figures):.0f}",
+    ]
+
+
+def _pose_key(cell: Cell) -> tuple[int, str, int, int, int, float]:
+    """Order of the rows; cells that differ only in their seed are equal."""
+    source = POSE_SOURCES.index(cell.poses)
+    return source, cell.strategy, cell.scenario, cell.particles, cell.n_runs, -cell.snr

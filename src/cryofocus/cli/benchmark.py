@@ -110,9 +110,8 @@ def humanoid(
     """
     from cryofocus.benchmark.cells import SNRS
     from cryofocus.benchmark.figures import write_figures
-    from cryofocus.benchmark.plan import QUICK_SNRS, plan_cells
+    from cryofocus.benchmark.plan import QUICK_SNRS, TITRATION_SNR, plan_cells, plan_titration
     from cryofocus.benchmark.run import BenchmarkDirectory, run_benchmark
-    from cryofocus.benchmark.titration import TITRATION_SNR, plan_titration
     from cryofocus.simulate.states import SCENARIOS
     from cryofocus.workflows.machine.progress import choose_progress
 

@@ -42,9 +42,7 @@ class NormalFit:
         return correlation_matrix(self.covariance)
 
 
-def correlation_matrix(
-    covariance: Float64[np.ndarray, "r r"],
-) -> Float64[np.ndarray, "r r"]:
+def correlation_matrix(covariance: Float64[np.ndarray, "r r"]) -> Float64[np.ndarray, "r r"]:
     """Scale a covariance to unit variances; NaN where a variance is not positive."""
     variance = np.diag(covariance)
     deviation = np.sqrt(np.where(variance > 0, variance, np.nan))

@@ -148,10 +148,7 @@ def measure_occupancies(
     for residual in matched_residuals(background, unscaled, band):
         geometry = images.geometry(band, PADDING, grid.shape[0], residual.particles)
         linear[residual.particles], quadratic[residual.particles] = kernels.latent_moments(
-            grid,
-            geometry,
-            residual.data[0] * hermitian,
-            residual.precision * hermitian,
+            grid, geometry, residual.data[0] * hermitian, residual.precision * hermitian
         )
         advance(len(residual.particles))
     contrast = occupancy_contrast(templates, linear, quadratic)

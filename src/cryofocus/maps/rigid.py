@@ -82,9 +82,7 @@ class RigidTransform:
         return np.asarray(moved, np.float32)
 
     def move_poses(
-        self,
-        rotation: Float[np.ndarray, "n 3 3"],
-        shift_angstrom: Float[np.ndarray, "n 2"],
+        self, rotation: Float[np.ndarray, "n 3 3"], shift_angstrom: Float[np.ndarray, "n 2"]
     ) -> tuple[Float64[np.ndarray, "n 3 3"], Float64[np.ndarray, "n 2"]]:
         """Poses under which the moved map has the projections that the map had under the old ones.
 

@@ -109,10 +109,7 @@ def join_regions(
 
 
 def _basins(
-    variance: Volume,
-    level: float,
-    voxel_size_angstrom: float,
-    separation_angstrom: float | None,
+    variance: Volume, level: float, voxel_size_angstrom: float, separation_angstrom: float | None
 ) -> Int[np.ndarray, "box box box"]:
     """Give every voxel above a level the number of its region, all others 0."""
     pieces, _ = label(variance >= level, structure=TOUCHING)

@@ -90,10 +90,7 @@ def region_rows(result: VarianceResult) -> list[RegionRow]:
 
 
 def _write_series(
-    folder: Path,
-    found: Variability,
-    result: VarianceResult,
-    place: tuple[float, Vector],
+    folder: Path, found: Variability, result: VarianceResult, place: tuple[float, Vector]
 ) -> None:
     """Write, for every real axis, the consensus moved along it."""
     folder.mkdir()
@@ -107,10 +104,7 @@ def _write_series(
 
 def _write_particles(folder: Path, particles: ParticleSet, result: VarianceResult) -> None:
     """Write the user's own rows with the coordinates, in the user's own format."""
-    columns = {
-        "cryofocusLatent": result.latent,
-        "cryofocusLatentVariance": result.latent_variance,
-    }
+    columns = {"cryofocusLatent": result.latent, "cryofocusLatentVariance": result.latent_variance}
     particles.write(folder / f"particles{particles.source.suffix}", columns)
 
 

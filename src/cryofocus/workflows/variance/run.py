@@ -30,11 +30,7 @@ from cryofocus.workflows.variance.inputs import (
     VarianceSettings,
     read_variance_inputs,
 )
-from cryofocus.workflows.variance.maps import (
-    fine_edge,
-    sample_bootstrap,
-    sample_variance,
-)
+from cryofocus.workflows.variance.maps import fine_edge, sample_bootstrap, sample_variance
 from cryofocus.workflows.variance.outputs import write_variability
 from cryofocus.workflows.variance.peaks import measure_peaks
 from cryofocus.workflows.variance.result import SUMMARY, ProposedFocus, VarianceResult
@@ -114,11 +110,7 @@ def _bootstrap(
     generator = np.random.default_rng([settings.seed, settings.n_bootstrap])
     with ground.monitor.stage("bootstrap", settings.n_bootstrap) as advance:
         return bootstrap_variance(
-            statistics,
-            settings.n_bootstrap,
-            ground.kernels,
-            generator,
-            advance=advance,
+            statistics, settings.n_bootstrap, ground.kernels, generator, advance=advance
         )
 
 

@@ -1,4 +1,4 @@
-"""Kappa by strategy, against the SNR and against the size of the focus sphere."""
+"""Curves of the humanoid benchmark: kappa by SNR, sphere and cycle, and what posteriors mean."""
 
 from __future__ import annotations
 
@@ -7,19 +7,26 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from cryofocus.benchmark.cells import PUBLISHED, SNRS, CellResult
-from cryofocus.benchmark.titration import SPHERE_RADIUS_ANGSTROM, TitrationPoint
+from cryofocus.benchmark.plan import SPHERE_RADIUS_ANGSTROM, TitrationPoint
 from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.report.drawing import style
 
-HEIGHT_INCHES = 4.8
+HEIGHT_INCHES, RELIABILITY_INCHES, CYCLES_INCHES = 4.8, 3.4, 2.3
+"""Of a row of charts against SNR or sphere, of posteriors, and against cycles."""
+LEGEND_INCHES = 0.5
 KAPPA_LIMITS = (-0.06, 1.03)
 REGION_TITLES = {"focus": "Scenario", "leg": "Leg (control), scenario"}
 SWEPT_NAMES = {"radius": "radius of the sphere (Å)", "edge": "soft edge of the sphere (Å)"}
 LEGEND_COLUMNS = 5
+OTHER_RUNS: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.35}
+# So many particles tell a fraction to 0.05; fewer in a bin only scatter.
+LEAST_PARTICLES = 100
 
 Placed = Sequence[tuple[float, CellResult]]
 """Results, each with its position on the x axis."""
@@ -144,3 +151,107 @@ def _finish(figure: Figure, axes: Sequence[Axes]) -> None:
     figure.legend(
         entries.values(), entries.keys(), loc="outside lower center", ncols=LEGEND_COLUMNS
     )
+
+
+def draw_convergence(results: Sequence[CellResult]) -> Figure:
+    """Draw kappa after every cycle: a row an SNR, a chart a scenario.
+
+    Args:
+        results: Of cells in focus that recorded their cycles. The run chosen by likelihood is
+            drawn strongly, the others faintly; every seed has its own lines.
+
+    Returns:
+        As wide as the page; the dashed line is the best possible.
+    """
+    scenarios = sorted({result.cell.scenario for result in results})
+    snrs = sorted({result.cell.snr for result in results}, reverse=True)
+    figure = style.new_figure(CYCLES_INCHES * len(snrs) + LEGEND_INCHES, gap=0.04)
+    axes = figure.subplots(len(snrs), len(scenarios), squeeze=False, sharex=True, sharey=True)
+    for row, snr in zip(axes, snrs, strict=True):
+        for panel, scenario in zip(row, scenarios, strict=True):
+            own = [r for r in results if (r.cell.snr, r.cell.scenario) == (snr, scenario)]
+            _draw_cycles(panel, own)
+            panel.set_title(f"Scenario {scenario}, SNR {snr:.3f}")
+        row[0].set_ylabel("kappa")
+    axes[0][0].set(xscale="log", ylim=KAPPA_LIMITS)
+    for panel in axes[-1]:
+        panel.set_xlabel("cycle")
+        panel.set_xticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
+        panel.minorticks_off()
+    present = [s for s in STRATEGIES if any(r.cell.strategy == s for r in results)]
+    handles = [Line2D([], [], color=strategy_look(s)["color"], label=s) for s in present]
+    handles.append(Line2D([], [], color=style.INK, linestyle="--", label="best possible"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    return figure
+
+
+def _draw_cycles(panel: Axes, results: Sequence[CellResult]) -> None:
+    if not results:
+        return
+    limit = median({result.cell.seed: result.oracle_kappa for result in results}.values())
+    panel.axhline(limit, color=style.INK, linestyle="--", linewidth=1.2)
+    for result in results:
+        look = strategy_look(result.cell.strategy)
+        shown = {"color": look["color"], "zorder": look["zorder"]}
+        best, *others = result.kappa_by_cycle
+        for kappas in others:
+            panel.plot(range(1, len(kappas) + 1), kappas, **shown, **OTHER_RUNS)
+        panel.plot(range(1, len(best) + 1), best, **shown, linewidth=1.6)
+        panel.plot(len(best), best[-1], **shown, marker=look["marker"], markersize=4)
+
+
+def draw_reliability(results: Sequence[CellResult]) -> Figure:
+    """Draw how often a posterior is right: a row a strategy, a chart a scenario, a curve an SNR.
+
+    Args:
+        results: Of cells in focus; seeds are pooled.
+
+    Returns:
+        As wide as the page.
+    """
+    strategies = [s for s in STRATEGIES if any(r.cell.strategy == s for r in results)]
+    scenarios = sorted({result.cell.scenario for result in results})
+    snrs = sorted({result.cell.snr for result in results}, reverse=True)
+    figure = style.new_figure(RELIABILITY_INCHES * len(strategies), gap=0.05)
+    axes = figure.subplots(len(strategies), len(scenarios), squeeze=False)
+    for row, strategy in zip(axes, strategies, strict=True):
+        for panel, scenario in zip(row, scenarios, strict=True):
+            place = (strategy, scenario)
+            own = [r for r in results if (r.cell.strategy, r.cell.scenario) == place]
+            _draw_posteriors(panel, own, snrs)
+            panel.set(title=f"{strategy}, scenario {scenario}")
+        row[0].set_ylabel("fraction correct")
+    for panel in axes[-1]:
+        panel.set_xlabel("highest posterior")
+    axes[0][0].legend(loc="upper left")
+    return figure
+
+
+def _draw_posteriors(panel: Axes, results: Sequence[CellResult], snrs: Sequence[float]) -> None:
+    panel.plot([0, 1], [0, 1], color=style.MUTED, linewidth=1.0)
+    for number, snr in enumerate(snrs):
+        marker, colour = style.MARKERS[number % len(style.MARKERS)], style.class_colour(number + 1)
+        own = [result for result in results if result.cell.snr == snr]
+        posterior, correct = pooled_reliability(own) if own else np.zeros((2, 0))
+        label = f"SNR {snr:.3f}"
+        panel.plot(posterior, correct, marker=marker, markersize=5, color=colour, label=label)
+    panel.set(xlim=(0.2, 1.0), ylim=(0.2, 1.02))
+
+
+def pooled_reliability(results: Sequence[CellResult]) -> tuple[np.ndarray, np.ndarray]:
+    """Average the bins of several reliability curves, weighted by their particles.
+
+    Args:
+        results: With the same bins.
+
+    Returns:
+        Mean posterior and fraction correct of the bins that hold enough particles.
+    """
+    counts = np.array([result.bin_particles for result in results], dtype=float)
+    filled = counts.sum(axis=0) >= LEAST_PARTICLES
+    curves = []
+    for name in ("bin_posterior", "bin_fraction_correct"):
+        values = np.array([getattr(result, name) for result in results], dtype=float)
+        sums = (np.nan_to_num(values) * counts).sum(axis=0)
+        curves.append(sums[filled] / counts.sum(axis=0)[filled])
+    return curves[0], curves[1]
