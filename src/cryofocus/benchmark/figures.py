@@ -25,7 +25,7 @@ from cryofocus.benchmark.plan import titration_points
 from cryofocus.benchmark.slices import ClassSlices
 from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.report.drawing import style
-from cryofocus.report.run.map_figures import DENSITY_PERCENTILES, DIFFERENCE_COLOURS
+from cryofocus.report.run.planes import DENSITY_PERCENTILES, DIFFERENCE_COLOURS
 
 Row = tuple[CellResult, ClassSlices]
 
