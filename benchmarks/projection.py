@@ -1,10 +1,10 @@
 """What would cycles on GPUs take that nobody has run yet? A calculation, not a measurement.
 
 Bytes, atomic additions and operations are counted from the loops as they are written
-(`kernels/_cuda_loops.py`, `_cuda_sum_loops.py`) and divided by rates: those of the data sheet of
-an H200, and assumptions about its caches that are marked as such. The largest term
-is the least time the kernel can take; docs/derivations/gpu-roofline.md says how the counts come
-about. `benchmarks/gpu.py` measures the same on a real card.
+(`kernels/_cuda_loops.py`) and divided by rates: those of the data sheet of an H200, and
+assumptions about its caches that are marked as such. The largest term is the least time the
+kernel can take; docs/derivations/gpu-roofline.md says how the counts come about.
+`benchmarks/gpu.py` measures the same on a real card.
 
 Usage: ``python benchmarks/projection.py [-o benchmarks/results/projection.md]`` (seconds).
 """

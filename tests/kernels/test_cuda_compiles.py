@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from numba import cuda, float32, float64, int32, int64, types, uint16
 
-from cryofocus.kernels import _cuda_loops, _cuda_pose_loops, _cuda_sum_loops
+from cryofocus.kernels import _cuda_loops, _cuda_pose_loops
 from cryofocus.kernels.gpu import IS_SIMULATED
 
 pytestmark = [
@@ -42,10 +42,10 @@ def test_loops_compile(name: str, stored: types.Type, monkeypatch: pytest.Monkey
         ),
         "pose": (_cuda_pose_loops.pose_moments, (*grid, *POSES, PAIRS, *statistics, SUMS)),
         "accumulate": (
-            _cuda_sum_loops.accumulate,
+            _cuda_loops.accumulate,
             (int64, PAIRS, FLOATS, *POSES, PAIRS, PAIRS, *statistics),
         ),
-        "fold": (_cuda_sum_loops.fold, (FLOATS, int64, MATRICES, PAIRS)),
+        "fold": (_cuda_loops.fold, (FLOATS, int64, MATRICES, PAIRS)),
     }[name]
     code, _ = cuda.compile_ptx(loop.py_func, signature, cc=HOPPER)
     # Only the last sums are of doubles; sine and cosine reduce large angles by one each.

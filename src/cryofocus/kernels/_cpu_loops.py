@@ -241,10 +241,8 @@ def gather_slices(
     stride = 2 * n_components
     n = matrices.shape[0]
     for thread in nb.prange(n_threads):
-        places, values = (
-            np.empty((N_PLACES, TILE), np.int32),
-            np.empty((N_VALUES, TILE), np.float32),
-        )
+        places = np.empty((N_PLACES, TILE), np.int32)
+        values = np.empty((N_VALUES, TILE), np.float32)
         for i in order[thread * n // n_threads : (thread + 1) * n // n_threads]:
             for start in range(0, points.shape[1], TILE):
                 m = min(TILE, points.shape[1] - start)
@@ -273,10 +271,8 @@ def class_moments(
     n, n_components = linear.shape
     stride = 2 * n_components
     for thread in nb.prange(n_threads):
-        places, values = (
-            np.empty((N_PLACES, TILE), np.int32),
-            np.empty((N_VALUES, TILE), np.float32),
-        )
+        places = np.empty((N_PLACES, TILE), np.int32)
+        values = np.empty((N_VALUES, TILE), np.float32)
         once, twice = np.empty(stride, np.float32), np.empty(stride, np.float32)
         for i in order[thread * n // n_threads : (thread + 1) * n // n_threads]:
             once[:] = 0
@@ -308,10 +304,8 @@ def latent_moments(
     n, n_components = linear.shape
     stride = 2 * n_components
     for thread in nb.prange(n_threads):
-        places, values = (
-            np.empty((N_PLACES, TILE), np.int32),
-            np.empty((N_VALUES, TILE), np.float32),
-        )
+        places = np.empty((N_PLACES, TILE), np.int32)
+        values = np.empty((N_VALUES, TILE), np.float32)
         nodes, pairs = np.empty(TILE * stride, np.float32), np.empty((2, TILE), np.float32)
         once, twice = np.empty(stride, np.float32), np.empty((n_components, stride), np.float32)
         for i in order[thread * n // n_threads : (thread + 1) * n // n_threads]:
@@ -353,10 +347,8 @@ def accumulate(
     n_data, n_precision = data_weights.shape[1], precision_weights.shape[1]
     n = order.shape[0]
     for thread in nb.prange(n_threads):
-        places, values = (
-            np.empty((N_PLACES, TILE), np.int32),
-            np.empty((N_VALUES, TILE), np.float32),
-        )
+        places = np.empty((N_PLACES, TILE), np.int32)
+        values = np.empty((N_VALUES, TILE), np.float32)
         # What each float of a node takes of a point's data and of its precision.
         of_data, of_precision = np.zeros(stride, np.float32), np.zeros(stride, np.float32)
         for i in order[thread * n // n_threads : (thread + 1) * n // n_threads]:
@@ -368,14 +360,5 @@ def accumulate(
                 locate_tile(matrices[i], points, start, m, edge, places, values)
                 fetch_tile(sums[thread], places, m, edge, stride)
                 read_tile(data[i], precision[i], start, m, values)
-                _spread(
-                    stride,
-                    of_data,
-                    of_precision,
-                    places,
-                    values,
-                    m,
-                    edge // 2 + 1,
-                    stride,
-                    sums[thread],
-                )
+                half, own = edge // 2 + 1, sums[thread]
+                _spread(stride, of_data, of_precision, places, values, m, half, stride, own)

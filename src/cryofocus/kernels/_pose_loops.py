@@ -41,10 +41,8 @@ def pose_moments(
 ):
     n = matrices.shape[0]
     for thread in nb.prange(n_threads):
-        places, values = (
-            np.empty((N_PLACES, TILE), np.int32),
-            np.empty((N_VALUES, TILE), np.float32),
-        )
+        places = np.empty((N_PLACES, TILE), np.int32)
+        values = np.empty((N_VALUES, TILE), np.float32)
         nodes = np.empty(8 * TILE, np.float32)
         for i in order[thread * n // n_threads : (thread + 1) * n // n_threads]:
             matrix = matrices[i]

@@ -29,6 +29,12 @@ from cryofocus.placement import Array, Send, fetch
 
 Data = Complex64[Array, "particle point"] | UInt16[np.ndarray, "particle point 2"]
 Precision = Float32[Array, "particle point"] | UInt16[np.ndarray, "particle point"]
+Grid = Complex64[Array, "edge edge half component"]
+Slices = Complex64[Array, "particle point component"]
+OfComponents = Float64[np.ndarray, "particle component"]
+ClassMoments = tuple[OfComponents, OfComponents]
+LatentMoments = tuple[OfComponents, Float64[np.ndarray, "particle component component"]]
+PoseMoments = tuple[Float64[np.ndarray, "particle 6"], Float64[np.ndarray, "particle 6 6"]]
 
 # Maps accumulated in one pass over the images where memory allows: more cost time in the cache.
 COLUMNS_AT_ONCE = 4
@@ -122,34 +128,19 @@ class SliceKernels(Protocol):
         """
         ...
 
-    def gather(
-        self, grid: Complex64[Array, "edge edge half component"], geometry: SliceGeometry
-    ) -> Complex64[Array, "particle point component"]:
+    def gather(self, grid: Grid, geometry: SliceGeometry) -> Slices:
         """Return every component's slice at every point."""
         ...
 
     def class_moments(
-        self,
-        grid: Complex64[Array, "edge edge half component"],
-        geometry: SliceGeometry,
-        data: Data,
-        precision: Precision,
-    ) -> tuple[
-        Float64[np.ndarray, "particle component"], Float64[np.ndarray, "particle component"]
-    ]:
+        self, grid: Grid, geometry: SliceGeometry, data: Data, precision: Precision
+    ) -> ClassMoments:
         """Return Re<data, slice_k> and <slice_k, precision slice_k> of every particle."""
         ...
 
     def latent_moments(
-        self,
-        grid: Complex64[Array, "edge edge half component"],
-        geometry: SliceGeometry,
-        data: Data,
-        precision: Precision,
-    ) -> tuple[
-        Float64[np.ndarray, "particle component"],
-        Float64[np.ndarray, "particle component component"],
-    ]:
+        self, grid: Grid, geometry: SliceGeometry, data: Data, precision: Precision
+    ) -> LatentMoments:
         """Return Re<data, slice_k> and Re<slice_k, precision slice_l> of every particle."""
         ...
 
@@ -160,7 +151,7 @@ class SliceKernels(Protocol):
         shifts: Float32[np.ndarray, "particle 2"],
         data: Data,
         precision: Precision,
-    ) -> tuple[Float64[np.ndarray, "particle 6"], Float64[np.ndarray, "particle 6 6"]]:
+    ) -> PoseMoments:
         """Return moments of the slice of a map V and of its derivatives by the pose.
 
         Components of the grid are V and x V, y V, z V, with coordinates from the centre in units

@@ -9,11 +9,22 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
-from jaxtyping import Complex64, Float32, Float64
+from jaxtyping import Complex64, Float32
 
 from cryofocus.arrays import AnyArray
 from cryofocus.kernels import _cpu_loops, _pose_loops
-from cryofocus.kernels.contract import COLUMNS_AT_ONCE, Data, Precision, SliceGeometry, SliceSums
+from cryofocus.kernels.contract import (
+    COLUMNS_AT_ONCE,
+    ClassMoments,
+    Data,
+    Grid,
+    LatentMoments,
+    PoseMoments,
+    Precision,
+    SliceGeometry,
+    Slices,
+    SliceSums,
+)
 
 # Floats that are added at once to a node of an accumulator.
 ALIGNED = 4
@@ -40,56 +51,35 @@ class CpuKernels:
     def keep(self, *arrays: np.ndarray) -> None:
         """Do nothing: arrays are read where they are."""
 
-    def gather(
-        self, grid: Complex64[np.ndarray, "edge edge half component"], geometry: SliceGeometry
-    ) -> Complex64[np.ndarray, "particle point component"]:
+    def gather(self, grid: Grid, geometry: SliceGeometry) -> Slices:
         """Return every component's slice at every point."""
         shape = (len(geometry.matrices), len(geometry.points), grid.shape[3])
         slices = np.empty(shape, np.complex64)
         _use_threads(self.threads)
         _cpu_loops.gather_slices(
-            _floats(grid),
-            geometry.edge,
-            grid.shape[3],
-            geometry.order,
-            geometry.matrices,
-            _planes(geometry),
-            self.threads,
+            *(_floats(grid), geometry.edge, grid.shape[3], geometry.order, geometry.matrices),
+            *(_planes(geometry), self.threads),
             slices.view(np.float32).reshape(len(slices), -1),
         )
         return slices
 
     def class_moments(
-        self,
-        grid: Complex64[np.ndarray, "edge edge half component"],
-        geometry: SliceGeometry,
-        data: Data,
-        precision: Precision,
-    ) -> tuple[
-        Float64[np.ndarray, "particle component"], Float64[np.ndarray, "particle component"]
-    ]:
+        self, grid: Grid, geometry: SliceGeometry, data: Data, precision: Precision
+    ) -> ClassMoments:
         """Return Re<data, slice_k> and <slice_k, precision slice_k> of every particle."""
         linear, quadratic = np.empty((2, len(data), grid.shape[3]))
-        moments = _cpu_loops.class_moments
-        self._moments(moments, grid, geometry, (data, precision), (linear, quadratic))
-        return linear, quadratic
+        out = (linear, quadratic)
+        self._run(_cpu_loops.class_moments, grid, geometry, (_rows(data), precision), out)
+        return out
 
     def latent_moments(
-        self,
-        grid: Complex64[np.ndarray, "edge edge half component"],
-        geometry: SliceGeometry,
-        data: Data,
-        precision: Precision,
-    ) -> tuple[
-        Float64[np.ndarray, "particle component"],
-        Float64[np.ndarray, "particle component component"],
-    ]:
+        self, grid: Grid, geometry: SliceGeometry, data: Data, precision: Precision
+    ) -> LatentMoments:
         """Return Re<data, slice_k> and Re<slice_k, precision slice_l> of every particle."""
-        linear = np.empty((len(data), grid.shape[3]))
-        quadratic = np.empty((len(data), grid.shape[3], grid.shape[3]))
-        moments = _cpu_loops.latent_moments
-        self._moments(moments, grid, geometry, (data, precision), (linear, quadratic))
-        return linear, quadratic
+        shape = (len(data), grid.shape[3])
+        out = np.empty(shape), np.empty((*shape, grid.shape[3]))
+        self._run(_cpu_loops.latent_moments, grid, geometry, (_rows(data), precision), out)
+        return out
 
     def pose_moments(
         self,
@@ -98,24 +88,12 @@ class CpuKernels:
         shifts: Float32[np.ndarray, "particle 2"],
         data: Data,
         precision: Precision,
-    ) -> tuple[Float64[np.ndarray, "particle 6"], Float64[np.ndarray, "particle 6 6"]]:
+    ) -> PoseMoments:
         """Return moments of the slice of a map and of its derivatives by the pose."""
-        linear, quadratic = np.empty((len(data), 6)), np.empty((len(data), 6, 6))
-        _use_threads(self.threads)
-        _pose_loops.pose_moments(
-            _floats(grid),
-            geometry.edge,
-            geometry.order,
-            geometry.matrices,
-            _planes(geometry),
-            shifts,
-            _rows(data),
-            precision,
-            self.threads,
-            linear,
-            quadratic,
-        )
-        return linear, quadratic
+        out = np.empty((len(data), 6)), np.empty((len(data), 6, 6))
+        statistics = (shifts, _rows(data), precision)
+        self._run(_pose_loops.pose_moments, grid, geometry, statistics, out)
+        return out
 
     def accumulator(self, edge: int, n_data: int, n_precision: int) -> CpuAccumulator:
         """Return an empty sum over particles on a grid of `edge`, with so many columns."""
@@ -138,27 +116,18 @@ class CpuKernels:
             return sys.maxsize
         return max(1, int(GRIDS_SHARE * self.memory_gb * 1e9 / n_bytes))
 
-    def _moments(
+    def _run(
         self,
         loops: Callable[..., None],
-        grid: Complex64[np.ndarray, "edge edge half component"],
+        grid: Grid,
         geometry: SliceGeometry,
-        statistics: tuple[Data, Precision],
-        out: tuple[np.ndarray, np.ndarray],
+        statistics: tuple[np.ndarray, ...],
+        out: tuple[np.ndarray, ...],
     ) -> None:
+        """Let loops over particles read a grid and statistics, and fill what comes out."""
         _use_threads(self.threads)
-        data, precision = statistics
-        loops(
-            _floats(grid),
-            geometry.edge,
-            geometry.order,
-            geometry.matrices,
-            _planes(geometry),
-            _rows(data),
-            precision,
-            self.threads,
-            *out,
-        )
+        place = (geometry.edge, geometry.order, geometry.matrices, _planes(geometry))
+        loops(_floats(grid), *place, *statistics, self.threads, *out)
 
 
 @dataclass(frozen=True)
@@ -185,16 +154,9 @@ class CpuAccumulator:
         counts = np.logical_or(data_weights.any(axis=1), precision_weights.any(axis=1))
         _use_threads(len(self.sums))
         _cpu_loops.accumulate(
-            geometry.order[counts[geometry.order]],
-            geometry.matrices,
-            _planes(geometry),
-            _rows(data),
-            precision,
-            data_weights,
-            precision_weights,
-            geometry.edge,
-            self.sums.shape[-1],
-            self.sums.reshape(len(self.sums), -1),
+            *(geometry.order[counts[geometry.order]], geometry.matrices, _planes(geometry)),
+            *(_rows(data), precision, data_weights, precision_weights),
+            *(geometry.edge, self.sums.shape[-1], self.sums.reshape(len(self.sums), -1)),
         )
 
     def total(self) -> SliceSums:
@@ -217,7 +179,7 @@ def _use_threads(threads: int) -> None:
     numba.set_num_threads(min(threads, most))
 
 
-def _floats(grid: Complex64[np.ndarray, "edge edge half component"]) -> Float32[np.ndarray, " n"]:
+def _floats(grid: Grid) -> Float32[np.ndarray, " n"]:
     """View a grid as the run of real and imaginary parts it is; a copy only if it is strided."""
     return np.ascontiguousarray(grid).view(np.float32).reshape(-1)
 

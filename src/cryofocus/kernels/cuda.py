@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Complex64, Float32, Float64, Int32, Int64, Shaped
+from jaxtyping import Complex64, Float32, Float64, Int64, Shaped
 from numba.cuda.cudadrv.driver import device_memset
 
-from cryofocus.kernels import _cuda_loops, _cuda_pose_loops, _cuda_sum_loops
-from cryofocus.kernels.contract import COLUMNS_AT_ONCE, Data, Precision, SliceGeometry, SliceSums
+from cryofocus.kernels import _cuda_loops, _cuda_pose_loops
+from cryofocus.kernels.contract import (
+    COLUMNS_AT_ONCE,
+    ClassMoments,
+    Data,
+    Grid,
+    LatentMoments,
+    PoseMoments,
+    Precision,
+    SliceGeometry,
+    Slices,
+    SliceSums,
+)
 from cryofocus.kernels.cuda_arrays import DeviceArray
-from cryofocus.kernels.cuda_lanes import CudaDevice, open_device
+from cryofocus.kernels.cuda_lanes import CudaDevice, Launch, open_device
 from cryofocus.kernels.cuda_memory import plain
 from cryofocus.placement import Array, is_on_host
 
@@ -55,33 +67,21 @@ class CudaKernels:
         for array in arrays:
             self.device.memory.promise(array)
 
-    def gather(
-        self, grid: Complex64[Array, "edge edge half component"], geometry: SliceGeometry
-    ) -> Complex64[Array, "particle point component"]:
+    def gather(self, grid: Grid, geometry: SliceGeometry) -> Slices:
         """Return every component's slice at every point."""
         n_points, n_components = len(geometry.points), grid.shape[3]
-        shape = (len(geometry.matrices), n_points, n_components)
+        size = (len(geometry.matrices), n_points, n_components)
         is_here = is_on_host(grid)
         memory = self.device.memory
-        slices = np.empty(shape, np.complex64) if is_here else memory.claim((*shape, 2))
-        common = (self._send_grid(grid), geometry.edge, self._send(geometry.points))
-
-        def launch(stream: Any, order: DeviceArray, *arrays: DeviceArray) -> None:
-            shape = (order.shape[0], _parts(n_points, _cuda_loops.POINTS))
-            _cuda_loops.gather_slices[shape, _block(n_components), stream](*common, order, *arrays)
-
+        slices = np.empty(size, np.complex64) if is_here else memory.claim((*size, 2))
+        shape = (_parts(n_points, _cuda_loops.POINTS), _block(n_components))
+        launch = _launcher(_cuda_loops.gather_slices, shape, self._place(grid, geometry))
         self.device.run(geometry, (), (slices,), launch)
         return slices if is_here else memory.library.adopt(slices, is_complex=True)
 
     def class_moments(
-        self,
-        grid: Complex64[Array, "edge edge half component"],
-        geometry: SliceGeometry,
-        data: Data,
-        precision: Precision,
-    ) -> tuple[
-        Float64[np.ndarray, "particle component"], Float64[np.ndarray, "particle component"]
-    ]:
+        self, grid: Grid, geometry: SliceGeometry, data: Data, precision: Precision
+    ) -> ClassMoments:
         """Return Re<data, slice_k> and <slice_k, precision slice_k> of every particle."""
         component = np.arange(grid.shape[3])
         moments = self._moments(grid, geometry, (data, precision), (component, component))
@@ -89,15 +89,8 @@ class CudaKernels:
         return np.ascontiguousarray(linear), np.ascontiguousarray(quadratic)
 
     def latent_moments(
-        self,
-        grid: Complex64[Array, "edge edge half component"],
-        geometry: SliceGeometry,
-        data: Data,
-        precision: Precision,
-    ) -> tuple[
-        Float64[np.ndarray, "particle component"],
-        Float64[np.ndarray, "particle component component"],
-    ]:
+        self, grid: Grid, geometry: SliceGeometry, data: Data, precision: Precision
+    ) -> LatentMoments:
         """Return Re<data, slice_k> and Re<slice_k, precision slice_l> of every particle."""
         n_components = grid.shape[3]
         pairs = np.tril_indices(n_components)
@@ -113,15 +106,11 @@ class CudaKernels:
         shifts: Float32[np.ndarray, "particle 2"],
         data: Data,
         precision: Precision,
-    ) -> tuple[Float64[np.ndarray, "particle 6"], Float64[np.ndarray, "particle 6 6"]]:
+    ) -> PoseMoments:
         """Return moments of the slice of a map and of its derivatives by the pose."""
         moments = np.empty((len(geometry.matrices), _POSE.max() + 1))
-        common = (self._send_grid(grid), geometry.edge, self._send(geometry.points))
-
-        def launch(stream: Any, order: DeviceArray, *arrays: DeviceArray) -> None:
-            block = _cuda_loops.THREADS
-            _cuda_pose_loops.pose_moments[order.shape[0], block, stream](*common, order, *arrays)
-
+        shape = (1, (_cuda_loops.THREADS, 1))
+        launch = _launcher(_cuda_pose_loops.pose_moments, shape, self._place(grid, geometry))
         inputs = (shifts, self.lend(data), self.lend(precision))
         self.device.run(geometry, inputs, (moments,), launch)
         quadratic = np.where(_POSE < 0, 0.0, moments[:, _POSE])
@@ -141,7 +130,7 @@ class CudaKernels:
 
     def _moments(
         self,
-        grid: Complex64[Array, "edge edge half component"],
+        grid: Grid,
         geometry: SliceGeometry,
         statistics: tuple[Data, Precision],
         pairs: tuple[Int64[np.ndarray, " pair"], Int64[np.ndarray, " pair"]],
@@ -153,16 +142,9 @@ class CudaKernels:
         linear = np.stack([np.arange(n_components), np.full(n_components, -1)], axis=1)
         products = np.concatenate([linear, np.stack(pairs, axis=1)]).astype(np.int32)
         moments = np.empty((len(geometry.matrices), len(products)))
-        common = (
-            *(self._send_grid(grid), geometry.edge, self._send(geometry.points)),
-            *(self._send(products), n_components),
-        )
-
-        def launch(stream: Any, order: DeviceArray, *arrays: DeviceArray) -> None:
-            shape = (order.shape[0], _parts(len(products), _cuda_loops.SUMS))
-            loops = _cuda_loops.quadratic_moments[shape, _block(n_components), stream]
-            loops(*common, order, *arrays)
-
+        shape = (_parts(len(products), _cuda_loops.SUMS), _block(n_components))
+        common = (*self._place(grid, geometry), self.device.memory.upload(products), n_components)
+        launch = _launcher(_cuda_loops.quadratic_moments, shape, common)
         inputs = [self.lend(array) for array in statistics]
         self.device.run(geometry, inputs, (moments,), launch)
         return moments
@@ -171,16 +153,11 @@ class CudaKernels:
         """Return an array of the device's library as loops know it, one of the host as it is."""
         return array if is_on_host(array) else self.device.memory.library.lend(array)
 
-    def _send_grid(self, grid: Complex64[Array, "edge edge half component"]) -> DeviceArray:
-        """Return a grid on the device as the run of real and imaginary parts it is."""
-        if is_on_host(grid):
-            return self._send(plain(grid).reshape(-1))
-        return self.lend(grid).reshape(-1)
-
-    def _send(
-        self, array: Float32[np.ndarray, "*shape"] | Int32[np.ndarray, "*shape"]
-    ) -> DeviceArray:
-        return self.device.memory.upload(array)
+    def _place(self, grid: Grid, geometry: SliceGeometry) -> tuple[DeviceArray, int, DeviceArray]:
+        """Return, on the device, a grid as the run of floats it is, its edge, and the points."""
+        upload = self.device.memory.upload
+        flat = upload(plain(grid).reshape(-1)) if is_on_host(grid) else self.lend(grid).reshape(-1)
+        return flat, geometry.edge, upload(geometry.points)
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,13 +187,9 @@ class CudaAccumulator:
         """Insert the weighted slices of some particles."""
         device, n_points = self.kernels.device, len(geometry.points)
         n_data, n_precision = self.n_columns
-        points = device.memory.upload(geometry.points)
-
-        def launch(stream: Any, order: DeviceArray, *arrays: DeviceArray) -> None:
-            shape = (order.shape[0], _parts(n_points, _cuda_loops.POINTS))
-            loops = _cuda_sum_loops.accumulate[shape, _block(2 * n_data + n_precision), stream]
-            loops(self.edge, points, self.sums, order, *arrays)
-
+        shape = (_parts(n_points, _cuda_loops.POINTS), _block(2 * n_data + n_precision))
+        common = (self.edge, device.memory.upload(geometry.points), self.sums)
+        launch = _launcher(_cuda_loops.accumulate, shape, common)
         lend = self.kernels.lend
         inputs = (data_weights, precision_weights, lend(data), lend(precision))
         device.run(geometry, inputs, (), launch)
@@ -228,11 +201,21 @@ class CudaAccumulator:
         n_nodes = int(np.prod(shape))
         data, precision = memory.claim((*shape, n_data, 2)), memory.claim((*shape, n_precision))
         flat = data.reshape(n_nodes, n_data, 2), precision.reshape(n_nodes, n_precision)
-        _cuda_sum_loops.fold[_spread(n_nodes)](self.sums, self.edge, *flat)
+        _cuda_loops.fold[_spread(n_nodes)](self.sums, self.edge, *flat)
         return SliceSums(
             memory.library.adopt(data, is_complex=True),
             memory.library.adopt(precision, is_complex=False),
         )
+
+
+def _launcher(loops: Any, shape: tuple[int, tuple[int, int]], common: Sequence[Any]) -> Launch:
+    """Return what starts loops on a chunk, in so many blocks of a shape for every particle."""
+    n_parts, block = shape
+
+    def launch(stream: Any, order: DeviceArray, *arrays: DeviceArray) -> None:
+        loops[(order.shape[0], n_parts), block, stream](*common, order, *arrays)
+
+    return launch
 
 
 def _block(n_columns: int) -> tuple[int, int]:

@@ -9,7 +9,18 @@ from jaxtyping import Complex64, Complex128, Float32, Float64, Int64
 
 from cryofocus.arrays import AnyArray
 from cryofocus.kernels.bfloat16 import decode, decode_complex
-from cryofocus.kernels.contract import COLUMNS_AT_ONCE, Data, Precision, SliceGeometry, SliceSums
+from cryofocus.kernels.contract import (
+    COLUMNS_AT_ONCE,
+    ClassMoments,
+    Data,
+    Grid,
+    LatentMoments,
+    PoseMoments,
+    Precision,
+    SliceGeometry,
+    Slices,
+    SliceSums,
+)
 
 _CORNERS = np.array([[dz, dy, dx] for dz in (0, 1) for dy in (0, 1) for dx in (0, 1)])
 
@@ -24,13 +35,10 @@ class ReferenceKernels:
     def keep(self, *arrays: np.ndarray) -> None:
         """Do nothing: arrays are read where they are."""
 
-    def gather(
-        self, grid: Complex64[np.ndarray, "edge edge half component"], geometry: SliceGeometry
-    ) -> Complex64[np.ndarray, "particle point component"]:
+    def gather(self, grid: Grid, geometry: SliceGeometry) -> Slices:
         """Return every component's slice at every point."""
-        slices = np.zeros(
-            (len(geometry.matrices), len(geometry.points), grid.shape[3]), np.complex64
-        )
+        shape = (len(geometry.matrices), len(geometry.points), grid.shape[3])
+        slices = np.zeros(shape, np.complex64)
         for i, matrix in enumerate(geometry.matrices):
             for node, is_mate, weight in _neighbours(matrix, geometry):
                 values = grid[tuple(node)]
@@ -39,34 +47,17 @@ class ReferenceKernels:
         return slices
 
     def class_moments(
-        self,
-        grid: Complex64[np.ndarray, "edge edge half component"],
-        geometry: SliceGeometry,
-        data: Data,
-        precision: Precision,
-    ) -> tuple[
-        Float64[np.ndarray, "particle component"], Float64[np.ndarray, "particle component"]
-    ]:
+        self, grid: Grid, geometry: SliceGeometry, data: Data, precision: Precision
+    ) -> ClassMoments:
         """Return Re<data, slice_k> and <slice_k, precision slice_k> of every particle."""
         linear, quadratic = self.latent_moments(grid, geometry, data, precision)
         return linear, np.ascontiguousarray(np.diagonal(quadratic, axis1=1, axis2=2))
 
     def latent_moments(
-        self,
-        grid: Complex64[np.ndarray, "edge edge half component"],
-        geometry: SliceGeometry,
-        data: Data,
-        precision: Precision,
-    ) -> tuple[
-        Float64[np.ndarray, "particle component"],
-        Float64[np.ndarray, "particle component component"],
-    ]:
+        self, grid: Grid, geometry: SliceGeometry, data: Data, precision: Precision
+    ) -> LatentMoments:
         """Return Re<data, slice_k> and Re<slice_k, precision slice_l> of every particle."""
-        data, precision = _as_numbers(data, precision)
-        slices = self.gather(grid, geometry).astype(np.complex128)
-        linear = np.einsum("ip,ipk->ik", data.conj(), slices).real
-        quadratic = np.einsum("ipk,ip,ipl->ikl", slices.conj(), precision, slices).real
-        return np.ascontiguousarray(linear), np.ascontiguousarray(quadratic)
+        return _moments(self.gather(grid, geometry).astype(np.complex128), data, precision)
 
     def pose_moments(
         self,
@@ -75,18 +66,15 @@ class ReferenceKernels:
         shifts: Float32[np.ndarray, "particle 2"],
         data: Data,
         precision: Precision,
-    ) -> tuple[Float64[np.ndarray, "particle 6"], Float64[np.ndarray, "particle 6 6"]]:
+    ) -> PoseMoments:
         """Return moments of the slice of a map and of its derivatives by the pose."""
-        data, precision = _as_numbers(data, precision)
         slices = self.gather(grid, geometry).astype(np.complex128)
         place = np.einsum("pa,iak->ipk", geometry.points, geometry.matrices)
         turns = 1j * np.cross(place, slices[..., 1:])
         shifted = 1j * geometry.points * slices[..., :1]
         columns = np.concatenate([slices[..., :1], turns, shifted], axis=2)
         columns *= np.exp(1j * shifts @ geometry.points.T)[..., None]
-        linear = np.einsum("ip,ipk->ik", data.conj(), columns).real
-        quadratic = np.einsum("ipk,ip,ipl->ikl", columns.conj(), precision, columns).real
-        return np.ascontiguousarray(linear), np.ascontiguousarray(quadratic)
+        return _moments(columns, data, precision)
 
     def columns_at_once(self, edge: int) -> int:
         """Return how many maps to accumulate in one pass: no bound is kept."""
@@ -137,6 +125,16 @@ class ReferenceAccumulator:
             self.data_sum[:, :, :half].astype(np.complex64),
             self.precision_sum[:, :, :half].astype(np.float32),
         )
+
+
+def _moments(
+    columns: Complex128[np.ndarray, "particle point column"], data: Data, precision: Precision
+) -> LatentMoments:
+    """Return Re<data, column> and Re<column, precision column> of every particle."""
+    data, precision = _as_numbers(data, precision)
+    linear = np.einsum("ip,ipk->ik", data.conj(), columns).real
+    quadratic = np.einsum("ipk,ip,ipl->ikl", columns.conj(), precision, columns).real
+    return np.ascontiguousarray(linear), np.ascontiguousarray(quadratic)
 
 
 def _as_numbers(
