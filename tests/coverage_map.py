@@ -45,8 +45,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     ),
     "data/cryosparc/test_table": (
         *("data/cryosparc/containers", "data/cryosparc/dataset", "data/cryosparc/fields"),
-        *("data/cryosparc/copies", "data/cryosparc/format"),
-        *("data/cryosparc/lz4_block", "data/cryosparc/optics"),
+        *("data/cryosparc/format", "data/cryosparc/lz4_block", "data/cryosparc/optics"),
     ),
     "data/star/test_document": ("data/star/cells", "data/star/edit", "data/star/scan"),
     "data/test_bad_particles": ("data/stack_check", "data/stack_paths"),

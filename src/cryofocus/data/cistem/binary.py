@@ -23,16 +23,12 @@ from cryofocus.data.cistem.columns import (
     NUMBERS,
     STACK,
     CountedRows,
+    CountedTable,
     as_names,
     say_in_files,
 )
 from cryofocus.data.particle_format import ParticleFile
-from cryofocus.data.particle_table import (
-    Column,
-    Names,
-    ParticleColumns,
-    Supplement,
-)
+from cryofocus.data.particle_table import Column, Names, ParticleColumns, Supplement
 from cryofocus.errors import FormatError, InputError
 
 LABEL_OF_BIT = dict(
@@ -79,7 +75,7 @@ class BinaryColumn:
 
 
 @dataclass(frozen=True, eq=False)
-class CistemBinaryTable:
+class CistemBinaryTable(CountedTable):
     """The particles of a .cistem file; a `ParticleTable`."""
 
     path: Path
@@ -88,8 +84,6 @@ class CistemBinaryTable:
     supplement: Supplement
 
     suffix = ".cistem"
-    copies = None
-    subtracted = None
 
     @classmethod
     def open(cls, file: ParticleFile, supplement: Supplement) -> CistemBinaryTable:
@@ -118,16 +112,6 @@ class CistemBinaryTable:
             self.path, numbers, self._names(STACK), self._names(MICROGRAPH), self.row_name
         )
         return rows.columns(self.supplement.stack)
-
-    def classes(self) -> None:
-        """Give none: a file holds the occupancies of one class, and does not say of which."""
-
-    def classified(self) -> None:
-        """Give none, as `classes`."""
-
-    def first_stack(self) -> str:
-        """Name the stack of the first row."""
-        return self.columns().places.stacks[0]
 
     def unread(self) -> tuple[str, ...]:
         """Name what is kept without being understood."""

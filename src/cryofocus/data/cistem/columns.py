@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
 from cryofocus.data.grouping import group_rows
 from cryofocus.data.labels import (
@@ -29,7 +29,14 @@ from cryofocus.data.labels import (
     SHIFT_LABELS,
 )
 from cryofocus.data.optics import GroupsOfParticles, OpticsGroup
-from cryofocus.data.particle_table import Classes, Column, Names, ParticleColumns, require_lengths
+from cryofocus.data.particle_table import (
+    Classes,
+    Column,
+    Names,
+    ParticleColumns,
+    ParticleTable,
+    require_lengths,
+)
 from cryofocus.data.stack_paths import ImagePlaces
 from cryofocus.errors import ParticleError
 from cryofocus.maths.ctf import CtfParameters, Microscope
@@ -63,6 +70,23 @@ SAID: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
 }
 
 Said = dict[str, Shaped[np.ndarray, " m"]]
+
+
+class CountedTable:
+    """What `ParticleTable` asks for and no table of cisTEM's or Frealign's holds."""
+
+    copies = None
+    subtracted = None
+
+    def classes(self) -> None:
+        """Give none: a file holds the occupancies of one class, and does not say of which."""
+
+    def classified(self) -> None:
+        """Give none, as `classes`."""
+
+    def first_stack(self: ParticleTable) -> str:
+        """Name the stack of the first row."""
+        return self.columns().places.stacks[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,24 +155,15 @@ class CountedRows:
     def _finite(self, label: str, n: int) -> Float[np.ndarray, " n"]:
         if label not in self.numbers:
             return np.full(n, OPTIONAL[label])
-        values = self.numbers[label]
-        wrong = np.flatnonzero(~np.isfinite(values))
-        if wrong.size:
-            self._refuse(
-                int(wrong[0]),
-                f"{label} is {values[wrong[0]]}, expected a finite number (rows like this: "
-                f"{wrong.size}). Correct or remove these rows",
-            )
+        values, good = self.numbers[label], np.isfinite(self.numbers[label])
+        like_this = f"a finite number (rows like this: {np.count_nonzero(~good)})"
+        self._require(label, values, good, f"{like_this}. Correct or remove these rows")
         return values
 
     def _places(self, position: Float[np.ndarray, " n"], stack: Path | None) -> ImagePlaces:
-        wrong = np.flatnonzero((position < 1) | (position != np.rint(position)))
-        if wrong.size:
-            self._refuse(
-                int(wrong[0]),
-                f"PositionInStack is {position[wrong[0]]:g}, expected images counted from 1. "
-                "Correct the table",
-            )
+        good = (position >= 1) & (position == np.rint(position))
+        expected = "images counted from 1. Correct the table"
+        self._require("PositionInStack", position, good, expected)
         stacks = self.stacks
         if stack is not None:
             stacks = Names((str(stack),), np.zeros(len(position), np.int32))
@@ -165,13 +180,8 @@ class CountedRows:
         return ImagePlaces(stacks.texts, stacks.of_particle, position.astype(np.int64) - 1)
 
     def _half_sets(self, subset: Float[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-        wrong = np.flatnonzero(~np.isin(subset, (0, 1, 2)))
-        if wrong.size:
-            self._refuse(
-                int(wrong[0]),
-                f"AssignedSubset is {subset[wrong[0]]:g}, expected 1 or 2, or 0 for none. Correct "
-                "the table",
-            )
+        expected = "1 or 2, or 0 for none. Correct the table"
+        self._require("AssignedSubset", subset, np.isin(subset, (0, 1, 2)), expected)
         return subset.astype(np.int8)
 
     def _optics(self, values: Mapping[str, Float[np.ndarray, " n"]]) -> GroupsOfParticles:
@@ -192,6 +202,18 @@ class CountedRows:
             except ValueError as error:
                 self._refuse(row, f"{error}. Correct the table")
         return tuple(groups), index
+
+    def _require(
+        self,
+        label: str,
+        values: Float[np.ndarray, " n"],
+        good: Bool[np.ndarray, " n"],
+        expected: str,
+    ) -> None:
+        """Refuse the first row whose value is not good."""
+        if not good.all():
+            row = int(np.argmin(good))
+            self._refuse(row, f"{label} is {values[row]:g}, expected {expected}")
 
     def _refuse(self, row: int, what: str) -> NoReturn:
         raise ParticleError(f"{self.path}, {self.row_name(row)}: {what}.")

@@ -18,19 +18,10 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from cryofocus.data.atomic import atomic_file
-from cryofocus.data.cistem.columns import (
-    NUMBERS,
-    CountedRows,
-    say_in_files,
-)
+from cryofocus.data.cistem.columns import NUMBERS, CountedRows, CountedTable, say_in_files
 from cryofocus.data.mrc import UNSET_PIXEL_SIZES, read_header
 from cryofocus.data.particle_format import ParticleFile
-from cryofocus.data.particle_table import (
-    Column,
-    Names,
-    ParticleColumns,
-    Supplement,
-)
+from cryofocus.data.particle_table import Column, Names, ParticleColumns, Supplement
 from cryofocus.errors import FormatError, InputError, ParticleError
 
 COLUMNS = (
@@ -56,7 +47,7 @@ NUMBER = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, eq=False)
-class FrealignTable:
+class FrealignTable(CountedTable):
     """The particles of a .par file; a `ParticleTable`.
 
     Attributes:
@@ -74,8 +65,6 @@ class FrealignTable:
     supplement: Supplement
 
     suffix = ".par"
-    copies = None
-    subtracted = None
 
     @classmethod
     def open(cls, file: ParticleFile, supplement: Supplement) -> FrealignTable:
@@ -115,16 +104,6 @@ class FrealignTable:
         micrographs = Names(tuple(f"{f:g}" for f in films), index.astype(np.int32))
         rows = CountedRows(self.path, numbers | self._optics(), None, micrographs, self.row_name)
         return rows.columns(self.supplement.stack)
-
-    def classes(self) -> None:
-        """Give none: a file holds the occupancies of one class, and does not say of which."""
-
-    def classified(self) -> None:
-        """Give none, as `classes`."""
-
-    def first_stack(self) -> str:
-        """Name the stack of the first row."""
-        return self.columns().places.stacks[0]
 
     def unread(self) -> tuple[str, ...]:
         """Name what is kept without being understood."""

@@ -14,6 +14,7 @@ from cryofocus.data.cistem.columns import (
     NUMBERS,
     STACK,
     CountedRows,
+    CountedTable,
     as_names,
     say_in_files,
 )
@@ -34,7 +35,7 @@ def find_cistem_block(document: StarDocument) -> StarBlock | None:
 
 
 @dataclass(frozen=True, eq=False)
-class CistemStarTable:
+class CistemStarTable(CountedTable):
     """The particles of a cisTEM STAR file; a `ParticleTable`.
 
     Attributes:
@@ -48,8 +49,6 @@ class CistemStarTable:
     supplement: Supplement
 
     suffix = ".star"
-    copies = None
-    subtracted = None
 
     @classmethod
     def open(cls, file: ParticleFile, supplement: Supplement) -> CistemStarTable:
@@ -83,16 +82,6 @@ class CistemStarTable:
         )
         rows = CountedRows(self.path, numbers, stacks, micrographs, self.row_name)
         return rows.columns(self.supplement.stack)
-
-    def classes(self) -> None:
-        """Give none: a file holds the occupancies of one class, and does not say of which."""
-
-    def classified(self) -> None:
-        """Give none, as `classes`."""
-
-    def first_stack(self) -> str:
-        """Name the stack of the first row."""
-        return self.columns().places.stacks[0]
 
     def unread(self) -> tuple[str, ...]:
         """Name what is kept without being understood."""

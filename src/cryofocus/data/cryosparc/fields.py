@@ -1,15 +1,19 @@
-"""Columns named as RELION's, said in cryoSPARC's fields."""
+"""Columns named as RELION's, said in cryoSPARC's fields; copies, marked as its expansion does."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int, Shaped
 from scipy.spatial.transform import Rotation
 
+from cryofocus.data.abilities import CopiedRows
 from cryofocus.data.cryosparc.dataset import CsDataset
+from cryofocus.data.expansion import Expansion, first_repeat
+from cryofocus.data.grouping import group_rows
 from cryofocus.data.labels import (
     ANGLE_LABELS,
     CLASS_LABEL,
@@ -44,23 +48,18 @@ SIMPLE: dict[str, tuple[str, str, Say]] = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class SaidFields:
-    """Fields to write, and the labels for which there is none."""
-
-    fields: Fields
-    lost: tuple[str, ...]
-
-
 def say_in_fields(
     dataset: CsDataset, columns: Mapping[str, Column], rows: Int[np.ndarray, " m"] | None
-) -> SaidFields:
+) -> tuple[Fields, tuple[str, ...]]:
     """Translate columns.
 
     Args:
         dataset: The particles' own fields.
         columns: Mapping of RELION's label to m values.
         rows: Whose columns they are.
+
+    Returns:
+        Fields to write, and the labels for which there is none.
 
     Raises:
         ValueError: If a column has not m values.
@@ -88,7 +87,7 @@ def say_in_fields(
         operator = np.asarray(columns[EXPANSION_LABELS[1]], np.uint64) - np.uint64(1)
         uids = dataset.uids if rows is None else dataset.uids[rows]
         fields |= mark_copies(uids, operator)
-    return SaidFields(fields, tuple(lost))
+    return fields, tuple(lost)
 
 
 def _stack(columns: Mapping[str, Column], labels: tuple[str, ...]) -> Shaped[np.ndarray, "m k"]:
@@ -136,3 +135,48 @@ def rotation_vectors(rotation: Shaped[np.ndarray, "m 3 3"]) -> Shaped[np.ndarray
     """Give `alignments3D/pose` of rotations A."""
     vectors = Rotation.from_matrix(np.swapaxes(rotation, 1, 2)).as_rotvec()
     return np.asarray(vectors).astype("<f4")
+
+
+@dataclass(frozen=True, eq=False)
+class CryosparcCopies:
+    """The copies among the particles of a job; a `CopiesInTable`.
+
+    Attributes:
+        dataset: The particles.
+    """
+
+    dataset: CsDataset
+
+    @property
+    def unmarked(self) -> str:
+        """Name the fields that are not there."""
+        return f"no {' and '.join(EXPANSION_FIELDS)} that tell copies apart"
+
+    def read(self) -> Expansion | None:
+        """Read parents and operators; None where they do not tell copies apart, as for helices."""
+        if not all(map(self.dataset.has, EXPANSION_FIELDS)):
+            return None
+        source, operator = (self.dataset.column(name) for name in EXPANSION_FIELDS)
+        parent = group_rows([source])[1].astype(np.int64)
+        operator = operator.astype(np.int64)
+        if (operator < 0).any() or first_repeat(parent, operator) is not None:
+            return None
+        return Expansion(parent, operator)
+
+    def write(self, path: Path, parts: Iterable[CopiedRows]) -> None:
+        """Write copies, all in one piece: numbers are small; see `CopiesInTable`."""
+        pieces = [(part.rows, part.poses() | part.marks()) for part in parts]
+        rows = np.concatenate([rows for rows, _ in pieces])
+        columns = {
+            label: np.concatenate([columns[label] for _, columns in pieces])
+            for label in pieces[0][1]
+        }
+        self.dataset.write(path, say_in_fields(self.dataset, columns, rows)[0], rows)
+
+    def write_parents(
+        self, path: Path, columns: Mapping[str, np.ndarray], rows: Int[np.ndarray, " m"]
+    ) -> None:
+        """Write one copy of each particle, with the uid it had; see `CopiesInTable`."""
+        fields = say_in_fields(self.dataset, columns, rows)[0]
+        fields["uid"] = self.dataset.column(EXPANSION_FIELDS[0])[rows]
+        self.dataset.write(path, fields, rows, drop=EXPANSION_FIELDS)

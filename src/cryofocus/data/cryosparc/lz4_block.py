@@ -57,9 +57,5 @@ def _copy_back(output: bytearray, offset: int, length: int, n_bytes: int) -> Non
     if not 0 < offset <= len(output) or len(output) + length > n_bytes:
         raise ValueError("a compressed column refers to bytes that are not there")
     start = len(output) - offset
-    if length <= offset:
-        output += output[start : start + length]
-        return
-    pattern = bytes(output[start:])
-    n_repeats = -(-length // offset)
-    output += (pattern * n_repeats)[:length]
+    pattern = bytes(output[start : start + length])
+    output += (pattern * -(-length // offset))[:length]

@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from scipy.spatial.transform import Rotation
 
-from cryofocus.data.cryosparc.copies import CryosparcCopies
 from cryofocus.data.cryosparc.dataset import CsDataset
-from cryofocus.data.cryosparc.fields import EXPANSION_FIELDS, say_in_fields
+from cryofocus.data.cryosparc.fields import EXPANSION_FIELDS, CryosparcCopies, say_in_fields
 from cryofocus.data.cryosparc.optics import make_microscope
 from cryofocus.data.grouping import group_rows
 from cryofocus.data.optics import GroupsOfParticles, OpticsGroup
@@ -168,9 +167,9 @@ class CryosparcTable:
         self, path: Path, columns: Mapping[str, Column], rows: Int[np.ndarray, " m"] | None
     ) -> tuple[str, ...]:
         """Write rows with columns replaced or added; see `ParticleTable`."""
-        said = say_in_fields(self.dataset, columns, rows)
-        self.dataset.write(path, said.fields, rows)
-        return said.lost
+        fields, lost = say_in_fields(self.dataset, columns, rows)
+        self.dataset.write(path, fields, rows)
+        return lost
 
 
 def _require(dataset: CsDataset, fields: tuple[str, ...], advice: str) -> None:
@@ -183,14 +182,24 @@ def _require(dataset: CsDataset, fields: tuple[str, ...], advice: str) -> None:
         )
 
 
+def _require_rows(
+    dataset: CsDataset,
+    field: str,
+    values: Float[np.ndarray, " n"],
+    good: Bool[np.ndarray, " n"],
+    expected: str,
+) -> None:
+    """Refuse the first row whose value is not good."""
+    if not good.all():
+        row = int(np.argmin(good))
+        what = f"{field} is {values[row]:g}{expected}"
+        raise ParticleError(f"{dataset.path}, row {row + 1}: {what}")
+
+
 def _image_index(dataset: CsDataset) -> Int[np.ndarray, " n"]:
     index = dataset.numbers("blob/idx")
-    if (index < 0).any():
-        row = int(np.argmax(index < 0))
-        raise ParticleError(
-            f"{dataset.path}, row {row + 1}: blob/idx is {index[row]:g}; expected images counted "
-            "from 0. Correct the file."
-        )
+    expected = "; expected images counted from 0. Correct the file."
+    _require_rows(dataset, "blob/idx", index, index >= 0, expected)
     return index.astype(np.int64)
 
 
@@ -222,13 +231,8 @@ def _read_half_sets(dataset: CsDataset) -> Int[np.ndarray, " n"]:
     if not dataset.has("alignments3D/split"):
         return none
     split = dataset.numbers("alignments3D/split")
-    wrong = ~np.isin(split, (0, 1))
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise ParticleError(
-            f"{dataset.path}, row {row + 1}: alignments3D/split is {split[row]:g}, expected 0 or "
-            "1. Refine the particles again."
-        )
+    expected = ", expected 0 or 1. Refine the particles again."
+    _require_rows(dataset, "alignments3D/split", split, np.isin(split, (0, 1)), expected)
     return none if (split == split[0]).all() else split.astype(np.int8) + np.int8(1)
 
 
@@ -316,10 +320,7 @@ def _read_sign(dataset: CsDataset) -> int:
     if not dataset.has(SIGN_FIELD):
         return -1
     sign = dataset.numbers(SIGN_FIELD)
-    if (sign != sign[0]).any():
-        row = int(np.argmax(sign != sign[0]))
-        raise ParticleError(
-            f"{dataset.path}, row {row + 1}: {SIGN_FIELD} is {sign[row]:g}, but {sign[0]:g} in "
-            "row 1; expected images of one contrast. Split the particles by it."
-        )
+    expected = "expected images of one contrast. Split the particles by it."
+    first = f", but {sign[0]:g} in row 1; "
+    _require_rows(dataset, SIGN_FIELD, sign, sign == sign[0], first + expected)
     return 1 if sign[0] > 0 else -1

@@ -87,10 +87,7 @@ class _RowEditor:
     """Put new cells into a row, take cells out, and leave every other byte of it alone."""
 
     def __init__(
-        self,
-        labels: Sequence[str],
-        cells: Mapping[str, Sequence[bytes]],
-        dropped: Collection[str],
+        self, labels: Sequence[str], cells: Mapping[str, Sequence[bytes]], dropped: Collection[str]
     ) -> None:
         edited = [i for i, label in enumerate(labels) if label in cells or label in dropped]
         self._indices = edited
