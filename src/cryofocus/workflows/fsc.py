@@ -26,7 +26,7 @@ from cryofocus.workflows.fsc_table import shell_columns
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.new_directory import DirectoryKind, new_directory
 from cryofocus.workflows.run.reading import explain_damage
-from cryofocus.workflows.run.tables import Row
+from cryofocus.workflows.run.writing import write_table
 
 FSC_HALF = 0.5
 N_DIRECTIONS = 500
@@ -126,18 +126,6 @@ def fsc(
         return _measure_more(result, maps, folder, settings, progress or SilentProgress())
 
 
-class DirectionRow(Row):
-    """Resolution along a unit vector, at FSC 0.143 and 0.5: a row of directional.csv."""
-
-    remedy = MEASURE_AGAIN
-
-    x: float
-    y: float
-    z: float
-    resolution_angstrom: float
-    resolution_half_angstrom: float
-
-
 def read_resolution(folder: Path) -> float:
     """Read the resolution in Å at FSC 0.143 of a directory that `fsc` wrote.
 
@@ -182,7 +170,7 @@ def _measure_more(
     """Measure and write what was asked for beyond the curves."""
     if settings.directional:
         directional = _measure_directions(maps, progress)
-        DirectionRow.write(folder / DIRECTIONS, _direction_rows(maps, directional))
+        write_table(folder / DIRECTIONS, _directional_table(maps, directional))
         result = replace(
             result, directional=directional, anisotropy=_describe_anisotropy(maps, directional)
         )
@@ -208,17 +196,14 @@ def _describe_anisotropy(maps: _HalfMaps, directional: DirectionalFsc) -> Anisot
     )
 
 
-def _direction_rows(maps: _HalfMaps, directional: DirectionalFsc) -> list[DirectionRow]:
+def _directional_table(maps: _HalfMaps, directional: DirectionalFsc) -> dict[str, np.ndarray]:
+    """Return the columns of directional.csv, one row a direction."""
     extent = maps.first.box * maps.first.voxel_size_angstrom
-    return [
-        DirectionRow(x=x, y=y, z=z, resolution_angstrom=usual, resolution_half_angstrom=half)
-        for (x, y, z), usual, half in zip(
-            directional.direction,
-            extent / directional.crossings(FSC_LIMIT),
-            extent / directional.crossings(FSC_HALF),
-            strict=True,
-        )
-    ]
+    return {
+        **dict(zip("xyz", directional.direction.T, strict=True)),
+        "resolution_angstrom": extent / directional.crossings(FSC_LIMIT),
+        "resolution_half_angstrom": extent / directional.crossings(FSC_HALF),
+    }
 
 
 def _window(result: FscResult, window_angstrom: float | None) -> int:

@@ -42,7 +42,7 @@ from cryofocus.workflows.run.writing import write_text
 
 
 @dataclass(frozen=True)
-class RunDirectory:
+class RunDirectory(run_files.RunFiles):
     """Paths and writers of one run directory.
 
     Build it with `create` (to fill it) or `open` (to read it). Every writer replaces its file in
@@ -241,86 +241,6 @@ class RunDirectory:
     def particles_as(self, suffix: str) -> Path:
         """Particle table of the format whose files end so."""
         return self.path / run_files.table_name(suffix)
-
-    @property
-    def posteriors(self) -> Path:
-        """Class posteriors, float32 (particle, class)."""
-        return self.path / "posteriors.npy"
-
-    @property
-    def agreement(self) -> Path:
-        """Fraction of runs that agree on a particle's class, float32 (particle,)."""
-        return self.path / "agreement.npy"
-
-    @property
-    def poses(self) -> Path:
-        """Poses of the last round, where poses have moved."""
-        return self.path / "poses.npz"
-
-    @property
-    def classes(self) -> Path:
-        """Table of the classes."""
-        return self.path / "classes.csv"
-
-    @property
-    def consensus(self) -> Path:
-        """Map from all particles."""
-        return self.path / "consensus.mrc"
-
-    @property
-    def focus_mask(self) -> Path:
-        """Focus mask on the particles' grid."""
-        return self.path / "focus_mask.mrc"
-
-    @property
-    def fsc(self) -> Path:
-        """Fourier shell correlation, one block a class."""
-        return self.path / "fsc.star"
-
-    @property
-    def convergence(self) -> Path:
-        """Objective and posterior change by run and cycle."""
-        return self.path / "convergence.csv"
-
-    @property
-    def job(self) -> Path:
-        """Everything about the run, for programs."""
-        return self.path / "job.json"
-
-    @property
-    def config(self) -> Path:
-        """Every setting as used."""
-        return self.path / "config.yaml"
-
-    @property
-    def command(self) -> Path:
-        """The command that started the run."""
-        return self.path / "command.txt"
-
-    @property
-    def log(self) -> Path:
-        """Log file."""
-        return self.path / "run.log"
-
-    @property
-    def readme(self) -> Path:
-        """What every file is."""
-        return self.path / "README.txt"
-
-    @property
-    def report(self) -> Path:
-        """The page for people."""
-        return self.path / "report.html"
-
-    @property
-    def view(self) -> Path:
-        """ChimeraX script."""
-        return self.path / "view.cxc"
-
-    @property
-    def checkpoint(self) -> Path:
-        """State of an unfinished run."""
-        return self.path / "checkpoint.npz"
 
     @property
     def lock_file(self) -> Path:

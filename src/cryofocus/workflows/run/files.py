@@ -4,41 +4,70 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, overload, runtime_checkable
 
 from cryofocus.data.atomic import PARTIAL_SUFFIX
 from cryofocus.data.formats import table_suffixes
 
 
+@runtime_checkable
+class _Directory(Protocol):
+    @property
+    def path(self) -> Path: ...
+
+
 @dataclass(frozen=True)
 class RunFile:
-    """One file of a run directory and its purpose in a line."""
+    """One file of a run directory and its purpose in a line; of a directory, its path there."""
 
     name: str
     purpose: str
 
+    @overload
+    def __get__(self, directory: None, owner: type) -> RunFile: ...
+    @overload
+    def __get__(self, directory: _Directory, owner: type) -> Path: ...
+    def __get__(self, directory: _Directory | None, owner: type) -> RunFile | Path:
+        """Give the path in a directory."""
+        return self if directory is None else directory.path / self.name
 
-RUN_FILES = (
-    RunFile("report.html", "the page to start with: classes, maps, how sure they are"),
-    RunFile("view.cxc", "opens class maps, consensus and mask in ChimeraX"),
-    RunFile(
+
+class RunFiles:
+    """Every file that is there once; those of single classes come on top."""
+
+    report = RunFile("report.html", "the page to start with: classes, maps, how sure they are")
+    view = RunFile("view.cxc", "opens class maps, consensus and mask in ChimeraX")
+    _table = RunFile(
         "particles.*", "your particle table, in its own format, with class and probability added"
-    ),
-    RunFile("posteriors.npy", "probabilities of the classes, float32 (particle, class)"),
-    RunFile("poses.npz", "poses that moved; cryofocus align combine makes a table of them"),
-    RunFile("agreement.npy", "fraction of runs that agree on a particle, float32 (particle,)"),
-    RunFile("classes.csv", "particles, weight, resolution and certainty of each class"),
-    RunFile("consensus.mrc", "map from all particles together"),
-    RunFile("focus_mask.mrc", "the region in focus, from 0 to 1, on the particles' grid"),
-    RunFile("fsc.star", "Fourier shell correlation of the half maps of each class"),
-    RunFile("convergence.csv", "objective and posterior change by run and cycle"),
-    RunFile("job.json", "everything about this run for programs: results, machine, time, memory"),
-    RunFile("config.yaml", "every setting as it was used; repeat the run with --config"),
-    RunFile("command.txt", "the command that started this run"),
-    RunFile("run.log", "what happened, line by line"),
-    RunFile("checkpoint.npz", "state of an unfinished run; --resume continues from it"),
-    RunFile("README.txt", "this list"),
-)
-"""Every file that is there once; those of single classes come on top."""
+    )
+    posteriors = RunFile(
+        "posteriors.npy", "probabilities of the classes, float32 (particle, class)"
+    )
+    poses = RunFile("poses.npz", "poses that moved; cryofocus align combine makes a table of them")
+    agreement = RunFile(
+        "agreement.npy", "fraction of runs that agree on a particle, float32 (particle,)"
+    )
+    classes = RunFile("classes.csv", "particles, weight, resolution and certainty of each class")
+    consensus = RunFile("consensus.mrc", "map from all particles together")
+    focus_mask = RunFile(
+        "focus_mask.mrc", "the region in focus, from 0 to 1, on the particles' grid"
+    )
+    fsc = RunFile("fsc.star", "Fourier shell correlation of the half maps of each class")
+    convergence = RunFile("convergence.csv", "objective and posterior change by run and cycle")
+    job = RunFile(
+        "job.json", "everything about this run for programs: results, machine, time, memory"
+    )
+    config = RunFile("config.yaml", "every setting as it was used; repeat the run with --config")
+    command = RunFile("command.txt", "the command that started this run")
+    log = RunFile("run.log", "what happened, line by line")
+    checkpoint = RunFile(
+        "checkpoint.npz", "state of an unfinished run; --resume continues from it"
+    )
+    readme = RunFile("README.txt", "this list")
+
+
+RUN_FILES = tuple(file for file in vars(RunFiles).values() if isinstance(file, RunFile))
 
 NUMBERED_FILES = (
     RunFile("class001.mrc ...", "map of each class over the whole box, Wiener-filtered"),
