@@ -22,8 +22,9 @@ from cryofocus.workflows.machine.cluster import (
     find_version_faults,
     open_machine,
 )
-from cryofocus.workflows.machine.cluster_choice import LocalWorkers, SlurmSettings
+from cryofocus.workflows.machine.cluster_choice import LocalWorkers
 from cryofocus.workflows.machine.machine import Machine
+from cryofocus.workflows.machine.slurm_jobs import SlurmSettings
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import Cluster, Worker
 from cryofocus.workflows.run.writing import require_free_space

@@ -13,9 +13,9 @@ from cryofocus.workflows.machine.cluster_choice import (
     ClusterChoice,
     LocalWorkers,
     SchedulerAddress,
-    SlurmSettings,
     parse_cluster,
 )
+from cryofocus.workflows.machine.slurm_jobs import SlurmSettings
 
 
 @pytest.mark.parametrize(

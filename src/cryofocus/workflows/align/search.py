@@ -31,12 +31,7 @@ from cryofocus.workflows.image_note import note_image_folder
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.resources import use_process
-from cryofocus.workflows.run.checkpoint import (
-    Fingerprint,
-    fingerprint_run,
-    load_checkpoint,
-    save_checkpoint,
-)
+from cryofocus.workflows.run.checkpoint import Arrays, Checkpoint, fingerprint_run
 from cryofocus.workflows.run.new_names import require_new_table
 
 logger = logging.getLogger(__name__)
@@ -112,13 +107,13 @@ def align_search(  # noqa: PLR0913  # three paths, what to do with them and by w
         Path(particles), Path(reference), output, settings, resources.threads
     )
     stacks = inputs.particles.stack_paths[:1]
-    state = _StateFile(
+    checkpoint = Checkpoint(
         output.with_name(f".{output.name}.search.npz"),
         fingerprint_run(settings.deciding(), [*inputs.files, *stacks]),
     )
-    kept = state.load() if existing == "resume" else None
+    kept = _resume(checkpoint) if existing == "resume" else None
     try:
-        search, found = _search(inputs, resources.kernels, state, kept, progress)
+        search, found = _search(inputs, resources.kernels, checkpoint, kept, progress)
     except KeyboardInterrupt as interruption:
         raise Interrupted(
             "Interrupted. The same command with --resume goes on from the last of the particles "
@@ -126,7 +121,7 @@ def align_search(  # noqa: PLR0913  # three paths, what to do with them and by w
         ) from interruption
     inputs.particles.write(output, _columns(found))
     note_image_folder(output, inputs.particles.source, datadir=settings.datadir)
-    state.remove()
+    checkpoint.remove()
     return _summarise(output, search, found)
 
 
@@ -139,36 +134,25 @@ class _UnderWay:
     n_done: int
 
 
-@dataclass(frozen=True)
-class _StateFile:
-    """The checkpoint of a search, beside the table it will write."""
+def _pack(state: _UnderWay) -> Arrays:
+    arrays = {field.name: getattr(state.found, field.name) for field in fields(FoundPoses)}
+    return state.calibration.as_arrays() | arrays | {"n_done": np.array(state.n_done)}
 
-    path: Path
-    fingerprint: Fingerprint
 
-    def save(self, state: _UnderWay) -> None:
-        arrays = {field.name: getattr(state.found, field.name) for field in fields(FoundPoses)}
-        done = {"n_done": np.array(state.n_done)}
-        save_checkpoint(self.path, state.calibration.as_arrays() | arrays | done, self.fingerprint)
-
-    def load(self) -> _UnderWay | None:
-        """Return what an interrupted search left; None if it left nothing."""
-        if not self.path.is_file():
-            logger.info("no unfinished search beside the output; starting with the first particle")
-            return None
-        arrays = load_checkpoint(self.path, self.fingerprint)
-        found = FoundPoses(*(arrays[field.name] for field in fields(FoundPoses)))
-        return _UnderWay(Calibration.from_arrays(arrays), found, int(arrays["n_done"]))
-
-    def remove(self) -> None:
-        with explain_write_errors(self.path):
-            self.path.unlink(missing_ok=True)
+def _resume(checkpoint: Checkpoint) -> _UnderWay | None:
+    """Return what an interrupted search left; None if it left nothing."""
+    arrays = checkpoint.load()
+    if arrays is None:
+        logger.info("no unfinished search beside the output; starting with the first particle")
+        return None
+    found = FoundPoses(*(arrays[field.name] for field in fields(FoundPoses)))
+    return _UnderWay(Calibration.from_arrays(arrays), found, int(arrays["n_done"]))
 
 
 def _search(
     inputs: SearchInputs,
     kernels: SliceKernels,
-    state: _StateFile,
+    checkpoint: Checkpoint,
     kept: _UnderWay | None,
     progress: Progress,
 ) -> tuple[PoseSearch, FoundPoses]:

@@ -7,20 +7,12 @@ import signal
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from cryofocus.errors import ClusterError
-from cryofocus.kernels.select import available_threads
-from cryofocus.workflows.machine.cluster_choice import (
-    ClusterChoice,
-    LocalWorkers,
-    SchedulerAddress,
-    SlurmSettings,
-    parse_cluster,
-)
+from cryofocus.workflows.machine.cluster_choice import ClusterChoice, parse_cluster
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.resources import Resources, choose_kernels, use_process
-from cryofocus.workflows.machine.slurm_jobs import submit_jobs
 from cryofocus.workflows.run.job import Cluster, Worker
 
 if TYPE_CHECKING:
@@ -30,12 +22,6 @@ logger = logging.getLogger(__name__)
 
 # A scheduler that is there answers at once.
 CONNECT_SECONDS = 10
-# What job.json calls them.
-KINDS: dict[type[ClusterChoice], Literal["local", "scheduler", "slurm"]] = {
-    LocalWorkers: "local",
-    SchedulerAddress: "scheduler",
-    SlurmSettings: "slurm",
-}
 # What decides whether functions and what they return mean the same at both ends.
 PACKAGES = ("cryofocus", "numpy", "numba", "distributed")
 # Of a worker's memory, what statistics may take: images and maps need room as well, and a worker
@@ -98,7 +84,7 @@ def _open_workers(machine: Machine) -> Iterator[Resources]:
         ) from error
     with (
         dask.config.set({**WORKER_CONFIGURATION, **SCHEDULER_CONFIGURATION}),
-        _open_cluster(choice, threads) as cluster_or_address,
+        choice.open(threads, WORKER_CONFIGURATION) as cluster_or_address,
         _connect(Client, cluster_or_address) as client,
     ):
         _require_workers(client, choice)
@@ -107,7 +93,7 @@ def _open_workers(machine: Machine) -> Iterator[Resources]:
                 f"{machine.cluster}: {'; '.join(faults)}. Workers must run the same versions: "
                 "start them from the environment of this program."
             )
-        if isinstance(choice, LocalWorkers):
+        if choice.kind == "local":
             client.run(_leave_interrupts)
         # Some versions tell of five workers unless asked for all.
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
@@ -115,12 +101,11 @@ def _open_workers(machine: Machine) -> Iterator[Resources]:
         limits = [one.memory_limit_gb for one in found.workers if one.memory_limit_gb is not None]
         if memory_gb is None and limits:
             memory_gb = STATISTICS_SHARE * min(limits)
-        patience = 60 * choice.wait_minutes if isinstance(choice, SlurmSettings) else WAIT_SECONDS
         yield Resources(
             choose_kernels(machine, found.threads, memory_gb),
             found.threads,
             memory_gb,
-            Dask(client, patience),
+            Dask(client, choice.wait_seconds or WAIT_SECONDS),
             f"{found.n_workers} workers of {client.scheduler.address}, {found.threads} threads "
             "each",
             found,
@@ -146,7 +131,7 @@ def describe_cluster(
         for one in workers
     ]
     return Cluster(
-        kind=KINDS[type(choice)],
+        kind=choice.kind,
         n_workers=len(found),
         threads=threads or min(one.threads for one in found),
         workers=tuple(sorted(found, key=lambda one: one.host)),
@@ -186,29 +171,6 @@ def _versions(answer: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 @contextmanager
-def _open_cluster(choice: ClusterChoice, threads: int | None) -> Iterator[Any]:
-    """Start what is to be started; yield a cluster of Dask's, or an address."""
-    if isinstance(choice, SchedulerAddress):
-        yield choice.address
-    elif isinstance(choice, LocalWorkers):
-        from distributed import LocalCluster
-
-        n = choice.n_workers
-        if threads is None and n is not None:
-            threads = max(1, available_threads() // n)
-        with LocalCluster(
-            n_workers=n,
-            threads_per_worker=threads,
-            dashboard_address=":0",
-            silence_logs=logging.CRITICAL,
-        ) as cluster:
-            yield cluster
-    else:
-        with submit_jobs(choice, WORKER_CONFIGURATION) as cluster:
-            yield cluster
-
-
-@contextmanager
 def _connect(make: type[Client], target: Any) -> Iterator[Client]:
     with warnings.catch_warnings():
         # Versions are compared below, to one message.
@@ -226,10 +188,7 @@ def _connect(make: type[Client], target: Any) -> Iterator[Client]:
 
 def _require_workers(client: Client, choice: ClusterChoice) -> None:
     """Wait until there are workers."""
-    if isinstance(choice, SlurmSettings):
-        n, seconds = choice.workers, 60 * choice.wait_minutes
-    else:
-        n, seconds = 1, CONNECT_SECONDS
+    n, seconds = choice.workers or 1, choice.wait_seconds or CONNECT_SECONDS
     try:
         client.wait_for_workers(n, timeout=seconds)
     except TimeoutError as error:
@@ -238,10 +197,5 @@ def _require_workers(client: Client, choice: ClusterChoice) -> None:
             logger.warning("only %d of %d workers started; going on with these", found, n)
             return
         raise ClusterError(
-            f"{client.scheduler.address}: no worker within {seconds:g} seconds. "
-            + (
-                "See squeue, and what the jobs wrote to log_directory; or raise wait_minutes."
-                if isinstance(choice, SlurmSettings)
-                else "Start some with 'dask worker ADDRESS'."
-            )
+            f"{client.scheduler.address}: no worker within {seconds:g} seconds. {choice.advice}"
         ) from error

@@ -1,67 +1,175 @@
-"""Workers as jobs of SLURM, submitted by dask-jobqueue from this machine."""
+"""Workers as jobs of SLURM: what it is asked for, and how dask-jobqueue submits them from here."""
 
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from cryofocus.errors import ClusterError
-from cryofocus.workflows.machine.cluster_choice import SlurmSettings
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from cryofocus.complaints import explain, suggest
+from cryofocus.errors import ClusterError, FormatError
 
 if TYPE_CHECKING:
     from dask_jobqueue import JobQueueCluster
 
+# Times as sbatch takes them: minutes, minutes:seconds, hours:minutes:seconds, days-hours ...
+WALLTIME = re.compile(r"(\d+-)?\d+(:\d+){0,2}|unlimited|infinite", re.IGNORECASE)
+# Sizes as dask-jobqueue takes them, but not in bytes, which nobody means.
+MEMORY = re.compile(r"(\d+(\.\d*)?) *[kmgtp]i?b?", re.IGNORECASE)
 
-@contextmanager
-def submit_jobs(
-    settings: SlurmSettings, worker_configuration: Mapping[str, Any]
-) -> Iterator[JobQueueCluster]:
-    """Submit a job a worker; they are cancelled at the end.
 
-    Args:
-        settings: What SLURM is asked for.
-        worker_configuration: Settings of Dask's for the workers.
+class SlurmSettings(BaseModel):
+    """What SLURM is asked for; names and meaning are those of dask-jobqueue's `SLURMCluster`.
+
+    Attributes:
+        workers: Jobs to submit, one worker each.
+        cores: Processors of a job.
+        memory: Of a job, such as 64GB or 64G (10^9 bytes each) or 64GiB (2^30).
+        walltime: As sbatch takes it, such as 12:00:00 or 2-12; in quotes.
+        queue: Partition; the site's default if left out.
+        account: Account; the site's default if left out.
+        interface: Network interface by which jobs reach this machine, such as ib0.
+        job_extra_directives: Further lines of the job's header, such as --gres=gpu:1.
+        job_script_prologue: Commands before the worker starts.
+        python: Interpreter of the jobs; the one that runs now if left out.
+        local_directory: Scratch folder of the jobs.
+        log_directory: Where jobs write what they say.
+        wait_minutes: How long jobs may wait for their start, and the run for a worker when all are
+            lost.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workers: int = Field(ge=1, strict=True)
+    cores: int = Field(ge=1, strict=True)
+    memory: str
+    walltime: str = "24:00:00"
+    queue: str | None = None
+    account: str | None = None
+    interface: str | None = None
+    job_extra_directives: list[str] = []
+    job_script_prologue: list[str] = []
+    python: str | None = None
+    local_directory: str | None = None
+    log_directory: str | None = None
+    wait_minutes: float = Field(default=60.0, gt=0, allow_inf_nan=False)
+
+    @field_validator("walltime", mode="before")
+    @classmethod
+    def _is_a_time(cls, value: object) -> object:
+        """Refuse what sbatch would, and numbers: YAML reads times without quotes as such."""
+        if isinstance(value, str) and WALLTIME.fullmatch(value):
+            return value
+        raise ValueError(
+            'hours:minutes:seconds or another time of sbatch in quotes, such as "12:00:00" '
+            "(without quotes YAML reads 1:00:00 as the number 3600)"
+        )
+
+    @field_validator("memory", mode="before")
+    @classmethod
+    def _is_a_size(cls, value: object) -> object:
+        """Refuse what dask-jobqueue would, nothing, and sizes without a unit."""
+        match = MEMORY.fullmatch(value) if isinstance(value, str) else None
+        if match and float(match[1]) > 0:
+            return value
+        raise ValueError("a size with its unit, such as 64GB, 64G or 64GiB")
+
+    kind: ClassVar[Literal["slurm"]] = "slurm"
+    advice: ClassVar[str] = (
+        "See squeue, and what the jobs wrote to log_directory; or raise wait_minutes."
+    )
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long workers may take to come, or to come back."""
+        return 60 * self.wait_minutes
+
+    @contextmanager
+    def open(
+        self, threads: int | None, configuration: Mapping[str, Any]
+    ) -> Iterator[JobQueueCluster]:
+        """Submit one job per worker; they are cancelled at the end.
+
+        Args:
+            threads: Not asked: jobs have `cores`.
+            configuration: Dask's settings for the workers.
+
+        Raises:
+            ClusterError: When dask-jobqueue is missing, the settings do not fit this machine, or
+                SLURM refuses.
+        """
+        del threads
+        try:
+            from dask_jobqueue.slurm import SLURMCluster
+        except ImportError as error:
+            raise ClusterError(
+                "cluster: SLURM needs dask-jobqueue, which is not installed. Install it with "
+                "'pip install cryofocus[cluster]'."
+            ) from error
+        exports = [
+            f"export DASK_{name.replace('.', '__').replace('-', '_').upper()}={value}"
+            for name, value in configuration.items()
+        ]
+        options = self.model_dump(exclude={"workers", "wait_minutes", "job_script_prologue"})
+        if self.log_directory:
+            _make_folder(Path(self.log_directory))
+        try:
+            jobs = SLURMCluster(
+                **{**options, "python": self.python or sys.executable},
+                processes=1,
+                job_script_prologue=[*exports, *self.job_script_prologue],
+                scheduler_options={"dashboard_address": ":0"},
+                silence_logs=logging.CRITICAL,
+            )
+        except RuntimeError as error:
+            raise ClusterError(
+                f"cluster: the scheduler of the jobs cannot start ({error}). Correct interface in "
+                "the file about SLURM, or leave it out."
+            ) from error
+        with jobs as cluster:
+            _require_acceptance(cluster.job_script())
+            cluster.scale(jobs=self.workers)
+            yield cluster
+
+
+def read_slurm_settings(path: Path) -> SlurmSettings:
+    """Read and check a SLURM file.
 
     Raises:
-        ClusterError: When dask-jobqueue is missing, the settings do not fit this machine, or SLURM
-            refuses.
+        FormatError: When it cannot be read, is no YAML, or names or values are not those of
+            `SlurmSettings`.
     """
     try:
-        from dask_jobqueue.slurm import SLURMCluster
-    except ImportError as error:
-        raise ClusterError(
-            "cluster: SLURM needs dask-jobqueue, which is not installed. Install it with "
-            "'pip install cryofocus[cluster]'."
-        ) from error
-    exports = [
-        f"export DASK_{name.replace('.', '__').replace('-', '_').upper()}={value}"
-        for name, value in worker_configuration.items()
-    ]
-    options = settings.model_dump(exclude={"workers", "wait_minutes", "job_script_prologue"})
-    if settings.log_directory:
-        _make_folder(Path(settings.log_directory))
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
+    # Dates and numbers that are none are ValueErrors to the parser.
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise FormatError(f"{path}: cannot be read as YAML ({error}). Correct it.") from error
+    known = ", ".join(SlurmSettings.model_fields)
+    if not isinstance(values, dict):
+        raise FormatError(f"{path}: holds no names and values; expected some of {known}.")
     try:
-        jobs = SLURMCluster(
-            **{**options, "python": settings.python or sys.executable},
-            processes=1,
-            job_script_prologue=[*exports, *settings.job_script_prologue],
-            scheduler_options={"dashboard_address": ":0"},
-            silence_logs=logging.CRITICAL,
-        )
-    except RuntimeError as error:
-        raise ClusterError(
-            f"cluster: the scheduler of the jobs cannot start ({error}). Correct interface in the "
-            "file about SLURM, or leave it out."
+        return SlurmSettings.model_validate(values)
+    except ValidationError as error:
+        faults = "; ".join(_explain(entry) for entry in error.errors())
+        end = "" if faults.endswith("?") else "."
+        raise FormatError(
+            f"{path}: {faults}{end} Correct the file; it may hold {known}."
         ) from error
-    with jobs as cluster:
-        _require_acceptance(cluster.job_script())
-        cluster.scale(jobs=settings.workers)
-        yield cluster
+
+
+def _explain(entry: Mapping[str, Any]) -> str:
+    name = ".".join(map(str, entry["loc"]))
+    return explain(entry, name, suggest(name, SlurmSettings.model_fields))
 
 
 def _make_folder(path: Path) -> None:

@@ -6,12 +6,13 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from cryofocus.arrays import AnyArray
-from cryofocus.data.atomic import atomic_file
+from cryofocus.data.atomic import atomic_file, explain_write_errors
 from cryofocus.errors import FormatError, SettingError
 from cryofocus.placement import fetch
 
@@ -32,7 +33,7 @@ def fingerprint_run(settings: Mapping[str, object], inputs: Sequence[Path]) -> F
             last mebibyte are, so that a moved project resumes and large stacks cost nothing.
 
     Returns:
-        One line a setting or file, so that a difference can be named.
+        One line per setting or file, so that a difference can be named.
 
     Raises:
         FormatError: When an input file cannot be read.
@@ -54,56 +55,74 @@ def _describe_file(path: Path) -> str:
     return f"{size} bytes, {digest.hexdigest()[:16]}"
 
 
-def save_checkpoint(path: Path, arrays: Mapping[str, AnyArray], fingerprint: Fingerprint) -> None:
-    """Write a checkpoint atomically; a process killed at any moment leaves the previous one.
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of an unfinished run, in a file that proves which job it belongs to.
 
-    Args:
+    Attributes:
         path: The ``.npz`` file.
-        arrays: The state, by name; numeric or text arrays, scalars as arrays of no dimension.
-        fingerprint: From `fingerprint_run`.
-
-    Raises:
-        OutputError: Disk full, no permission.
-    """
-    proof = np.array(json.dumps(fingerprint))
-    with atomic_file(path) as handle:
-        on_host = {name: fetch(array) for name, array in arrays.items()}
-        np.savez(handle, allow_pickle=False, **on_host, **{_FINGERPRINT_KEY: proof})
-
-
-def load_checkpoint(path: Path, fingerprint: Fingerprint) -> Arrays:
-    """Read a checkpoint back after checking that it belongs to this job.
-
-    Args:
-        path: The ``.npz`` file; it exists.
         fingerprint: From `fingerprint_run` with the settings and files of now.
-
-    Returns:
-        What was saved.
-
-    Raises:
-        SettingError: When a setting or an input file has changed, naming each with old and new
-            value.
-        FormatError: When the file is damaged.
     """
-    try:
-        # Opened here because NumPy leaves the file open when the archive in it is damaged.
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        saved: Fingerprint = json.loads(str(arrays.pop(_FINGERPRINT_KEY)))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise FormatError(
-            f"{path}: not a readable checkpoint ({error}). Start the run afresh with --overwrite."
-        ) from error
-    changes = [
-        f"{name} was {saved.get(name, 'not given')}, now {fingerprint.get(name, 'not given')}"
-        for name in sorted(saved.keys() | fingerprint.keys())
-        if saved.get(name) != fingerprint.get(name)
-    ]
-    if changes:
-        raise SettingError(
-            f"{path.parent}: --resume continues a run exactly as it was started, but "
-            f"{'; '.join(changes)}. Resume with the old settings, or start afresh with "
-            "--overwrite or another -o."
-        )
-    return arrays
+
+    path: Path
+    fingerprint: Fingerprint
+
+    def save(self, arrays: Mapping[str, AnyArray]) -> None:
+        """Write the state atomically; a process killed at any moment leaves the previous one.
+
+        Args:
+            arrays: The state, by name; numeric or text arrays, scalars as arrays of no dimension.
+
+        Raises:
+            OutputError: Disk full, no permission.
+        """
+        proof = np.array(json.dumps(self.fingerprint))
+        with atomic_file(self.path) as handle:
+            on_host = {name: fetch(array) for name, array in arrays.items()}
+            np.savez(handle, allow_pickle=False, **on_host, **{_FINGERPRINT_KEY: proof})
+
+    def load(self) -> Arrays | None:
+        """Read the state back after checking that it belongs to this job; None if there is none.
+
+        Raises:
+            SettingError: When a setting or an input file has changed, naming each with old and new
+                value.
+            FormatError: When the file is damaged.
+        """
+        if not self.path.is_file():
+            return None
+        try:
+            # Opened here because NumPy leaves the file open when the archive in it is damaged.
+            with self.path.open("rb") as handle, np.load(handle, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+            saved: Fingerprint = json.loads(str(arrays.pop(_FINGERPRINT_KEY)))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise FormatError(
+                f"{self.path}: not a readable checkpoint ({error}). Start the run afresh with "
+                "--overwrite."
+            ) from error
+        self._require_same(saved)
+        return arrays
+
+    def _require_same(self, saved: Fingerprint) -> None:
+        now = self.fingerprint
+        changes = [
+            f"{name} was {saved.get(name, 'not given')}, now {now.get(name, 'not given')}"
+            for name in sorted(saved.keys() | now.keys())
+            if saved.get(name) != now.get(name)
+        ]
+        if changes:
+            raise SettingError(
+                f"{self.path.parent}: --resume continues a run exactly as it was started, but "
+                f"{'; '.join(changes)}. Resume with the old settings, or start afresh with "
+                "--overwrite or another -o."
+            )
+
+    def remove(self) -> None:
+        """Delete the file, once the run has finished.
+
+        Raises:
+            OutputError: No permission.
+        """
+        with explain_write_errors(self.path):
+            self.path.unlink(missing_ok=True)

@@ -4,14 +4,14 @@ A workflow uses it like this, after all input has been validated::
 
     directory = RunDirectory.create(path, overwrite=overwrite, resume=resume)
     with directory.locked(), record_log(directory.log) as warnings:
-        fingerprint = fingerprint_run(settings, inputs)
-        state = directory.load_checkpoint(fingerprint)      # None for a new run
+        checkpoint = Checkpoint(directory.checkpoint, fingerprint_run(settings, inputs))
+        state = checkpoint.load()                           # None for a new run
         ...
-        directory.save_checkpoint(arrays, fingerprint)      # every cycle
+        checkpoint.save(arrays)                             # every cycle
         ...
         write_array(directory.posteriors, posteriors)
         directory.write_job(record)                         # last: marks the run as finished
-        directory.remove_checkpoint()
+        checkpoint.remove()
 """
 
 from __future__ import annotations
@@ -29,12 +29,6 @@ from cryofocus.data.atomic import explain_write_errors
 from cryofocus.data.formats import table_suffixes
 from cryofocus.errors import FormatError, OutputError, SettingError
 from cryofocus.workflows.run import files as run_files
-from cryofocus.workflows.run.checkpoint import (
-    Arrays,
-    Fingerprint,
-    load_checkpoint,
-    save_checkpoint,
-)
 from cryofocus.workflows.run.job import JobRecord
 from cryofocus.workflows.run.lock import hold_lock
 from cryofocus.workflows.run.reading import read_probabilities
@@ -195,28 +189,6 @@ class RunDirectory(run_files.RunFiles):
                 job.json or this number.
         """
         return read_probabilities(self.posteriors, (n_particles, self.read_job().n_classes))
-
-    # ------------------------------------------------------------ checkpoint
-
-    def save_checkpoint(self, arrays: Mapping[str, AnyArray], fingerprint: Fingerprint) -> None:
-        """Save the state of an unfinished run; see `checkpoint.save_checkpoint`."""
-        save_checkpoint(self.checkpoint, arrays, fingerprint)
-
-    def load_checkpoint(self, fingerprint: Fingerprint) -> Arrays | None:
-        """State of an unfinished run, None when there is none.
-
-        Raises:
-            SettingError: When settings or input files differ from those of the checkpoint.
-            FormatError: When the checkpoint is damaged.
-        """
-        if not self.checkpoint.is_file():
-            return None
-        return load_checkpoint(self.checkpoint, fingerprint)
-
-    def remove_checkpoint(self) -> None:
-        """Delete the checkpoint of a run that has finished."""
-        with explain_write_errors(self.checkpoint):
-            self.checkpoint.unlink(missing_ok=True)
 
     # ------------------------------------------------------------ paths
 
