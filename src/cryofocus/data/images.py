@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -18,6 +19,8 @@ from cryofocus.errors import ParticleError
 
 # Mapped stacks kept at a time; operating systems limit the number of mappings.
 MAX_OPEN_STACKS = 512
+# Read together when all are looked at.
+IMAGES_AT_ONCE = 256
 
 
 class ImageReader:
@@ -137,3 +140,20 @@ def _gather(
     if np.array_equal(slices, np.arange(first, first + len(slices))):
         return np.asarray(data[first : first + len(slices)]).astype(np.float32)
     return np.asarray(data[slices]).astype(np.float32)
+
+
+def check_pixels(particles: ParticleSet, advance: Callable[[int], None]) -> None:
+    """Read every image once.
+
+    Args:
+        particles: Whose images are read.
+        advance: Called with the number of images read.
+
+    Raises:
+        InputError: When one cannot be read or holds values that are not finite.
+    """
+    reader, everything = ImageReader(particles), np.arange(len(particles))
+    for start in range(0, len(particles), IMAGES_AT_ONCE):
+        chosen = everything[start : start + IMAGES_AT_ONCE]
+        reader.read(chosen)
+        advance(len(chosen))

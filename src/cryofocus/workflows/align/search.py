@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 
-from cryofocus.data.atomic import explain_write_errors
 from cryofocus.data.labels import (
     ANGLE_ERROR_LABEL,
     CONFIDENCE_LABEL,

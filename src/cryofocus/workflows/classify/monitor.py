@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from cryofocus.errors import CryofocusError, Interrupted
 from cryofocus.execution.monitor import Advance, Arrays
 from cryofocus.workflows.machine.hardware import StageClock
 from cryofocus.workflows.machine.progress import Progress
-from cryofocus.workflows.run.checkpoint import Fingerprint
-from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.checkpoint import Checkpoint
 
 # Checkpoints may take at most this part of the time; a cycle of a small set is done sooner than
 # its state is on disk.
@@ -24,8 +25,7 @@ class RunMonitor:
     then repeats a few cycles when it is resumed, to the same result.
 
     Args:
-        directory: Where the checkpoint lies.
-        fingerprint: Proof that a checkpoint belongs to the same job.
+        checkpoint: Where the state is kept.
         progress: Display.
         timer: Takes time and memory of the stages.
         clock: Returns seconds; tests bring their own.
@@ -33,14 +33,12 @@ class RunMonitor:
 
     def __init__(
         self,
-        directory: RunDirectory,
-        fingerprint: Fingerprint,
+        checkpoint: Checkpoint,
         progress: Progress,
         timer: StageClock,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._directory = directory
-        self._fingerprint = fingerprint
+        self._checkpoint = checkpoint
         self._progress = progress
         self._timer = timer
         self._clock = clock
@@ -64,6 +62,27 @@ class RunMonitor:
         if self._clock() >= self._next_save:
             self.flush()
 
+    @contextmanager
+    def keeping(self, run: Path) -> Iterator[None]:
+        """Bring the last state to disk when the block is stopped or fails, for `--resume`.
+
+        Args:
+            run: The run directory, for the message.
+
+        Raises:
+            Interrupted: For Ctrl-C.
+        """
+        try:
+            yield
+        except KeyboardInterrupt as interruption:
+            self.flush()
+            raise Interrupted(
+                f"{run}: stopped; run the same command with --resume to finish it."
+            ) from interruption
+        except CryofocusError:
+            self.flush()
+            raise
+
     def flush(self) -> None:
         """Bring the last state to disk.
 
@@ -73,7 +92,7 @@ class RunMonitor:
         if self._unsaved is None:
             return
         start = self._clock()
-        self._directory.save_checkpoint(self._unsaved, self._fingerprint)
+        self._checkpoint.save(self._unsaved)
         end = self._clock()
         self._next_save = end + (end - start) / CHECKPOINT_SHARE
         self._unsaved = None
@@ -85,4 +104,4 @@ class RunMonitor:
             SettingError: When settings or input files have changed.
             FormatError: When the checkpoint is damaged.
         """
-        return self._directory.load_checkpoint(self._fingerprint)
+        return self._checkpoint.load()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from cryofocus.data.atomic import atomic_file
@@ -16,19 +18,24 @@ from cryofocus.workflows.classify.tables import ClassSummary, CycleRow, fsc_bloc
 from cryofocus.workflows.fsc_table import fsc_resolution_angstrom, write_fsc
 from cryofocus.workflows.image_note import note_image_folder
 from cryofocus.workflows.run.directory import RunDirectory
-from cryofocus.workflows.run.writing import write_array
+from cryofocus.workflows.run.writing import require_free_space, write_array
 
 # A row of particles.star with the columns added, and the rest of the directory, generously.
 BYTES_PER_PARTICLE = 1000
 BYTES_FOR_TEXTS = 10_000_000
 
 
-def result_bytes(particles: ParticleSet, settings: ClassifierSettings) -> int:
-    """Estimate the disk space of a run directory."""
+def require_room(output: Path, particles: ParticleSet, settings: ClassifierSettings) -> None:
+    """Refuse before any work a result that would not fit on the disk.
+
+    Raises:
+        OutputError: When less is free than a run directory takes, estimated generously.
+    """
+    existing = next(folder for folder in (output, *output.absolute().parents) if folder.is_dir())
     n_maps = 2 + settings.n_classes * (4 if settings.control_maps else 3)
     states = 8 * settings.n_classes * settings.n_runs
     rows = len(particles) * (BYTES_PER_PARTICLE + states)
-    return 4 * n_maps * particles.box**3 + rows + BYTES_FOR_TEXTS
+    require_free_space(existing, 4 * n_maps * particles.box**3 + rows + BYTES_FOR_TEXTS)
 
 
 def write_results(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +16,7 @@ from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.option import Option
 from cryofocus.settings import MAX_COMPLAINTS, hint_at
 from cryofocus.workflows.machine.machine import Machine
+from cryofocus.workflows.run.checkpoint import Fingerprint, fingerprint_run
 
 Sphere = tuple[float, float, float, float]
 SCAFFOLD_EVERY = 10
@@ -169,6 +170,38 @@ class ClassifyRequest(TableSource):
             "scaffold_every": self.scaffold_every,
             **self.settings.model_dump(mode="json"),
         }
+
+    def fingerprint(self, stacks: Sequence[Path]) -> Fingerprint:
+        """Collect what must be the same when a run is resumed; see `fingerprint_run`.
+
+        Args:
+            stacks: Image stacks whose content counts; the table names them all.
+
+        Raises:
+            FormatError: When an input file cannot be read.
+        """
+        return fingerprint_run(self.lasting_settings(), [*self.input_files, *stacks])
+
+    def require_same(self, config: Path) -> None:
+        """Refuse to take a finished run for the result of other settings.
+
+        Args:
+            config: Its config.yaml.
+
+        Raises:
+            SettingError: When it was asked for something else.
+        """
+        before = read_config(config).lasting_settings()
+        changes = [
+            f"{name} was {before.get(name)}, now {value}"
+            for name, value in self.lasting_settings().items()
+            if before.get(name) != value
+        ]
+        if changes:
+            raise SettingError(
+                f"{config.parent}: this run is finished, but {'; '.join(changes)}. Replace it with "
+                "--overwrite, or choose another place with -o."
+            )
 
     def to_yaml(self) -> str:
         """Write as config.yaml."""

@@ -6,12 +6,8 @@ import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from cryofocus.consensus.ground import Allocate
-from cryofocus.data.images import ImageReader
-from cryofocus.data.particles import ParticleSet
-from cryofocus.errors import ClusterError, DeviceError, InputError, Interrupted, SettingError
+from cryofocus.data.images import check_pixels
 from cryofocus.inference.classifier import ClassificationResult
 from cryofocus.poses.accuracy import measure_accuracy
 from cryofocus.version import __version__
@@ -23,26 +19,25 @@ from cryofocus.workflows.classify.findings import (
 )
 from cryofocus.workflows.classify.inputs import Inputs, read_inputs
 from cryofocus.workflows.classify.monitor import RunMonitor
-from cryofocus.workflows.classify.outputs import result_bytes, write_results
+from cryofocus.workflows.classify.outputs import require_room, write_results
 from cryofocus.workflows.classify.record import Circumstances, compose_record
-from cryofocus.workflows.classify.request import ClassifyRequest, read_config
+from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.classify.rounds import ClassificationRounds, Round
 from cryofocus.workflows.classify.statistics_store import StatisticsStore
 from cryofocus.workflows.machine.cluster import open_machine
 from cryofocus.workflows.machine.hardware import StageClock, peak_memory_gb
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.resources import Resources, use_process
-from cryofocus.workflows.run.checkpoint import fingerprint_run
+from cryofocus.workflows.run.checkpoint import Checkpoint
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import Finding
 from cryofocus.workflows.run.log import LOG_ONLY, record_log
-from cryofocus.workflows.run.writing import require_free_space, write_text
+from cryofocus.workflows.run.writing import write_text
 
 logger = logging.getLogger(__name__)
 
 # Stacks whose content proves that a resumed run reads the same images; the table names them all.
 STACKS_IN_FINGERPRINT = 8
-IMAGES_AT_ONCE = 256
 
 
 def classify(
@@ -85,31 +80,34 @@ def classify(
     RunDirectory.require_usable(Path(output), overwrite=overwrite, resume=resume)
     with clock.stage("reading"):
         inputs = read_inputs(request)
-        stacks = inputs.particles.stack_paths[:STACKS_IN_FINGERPRINT]
-        fingerprint = fingerprint_run(request.lasting_settings(), [*request.input_files, *stacks])
-    _require_room(Path(output), request, inputs)
-    progress = progress or SilentProgress()
+        config = request.to_yaml()
+        fingerprint = request.fingerprint(inputs.particles.stack_paths[:STACKS_IN_FINGERPRINT])
+    require_room(Path(output), inputs.particles, request.settings)
+    progress, reading = progress or SilentProgress(), "checking images"
     if overwrite and Path(output).exists():
-        with clock.stage("checking images"):
-            _require_sound_pixels(inputs.particles, progress)
+        # A former run is not deleted for a set that cannot be classified.
+        n = len(inputs.particles)
+        with clock.stage(reading), progress.task(reading, n) as advance:
+            check_pixels(inputs.particles, advance)
     is_finished = resume and RunDirectory(Path(output)).job.is_file()
     # A finished run needs no workers.
     machine = request.machine.here if is_finished else request.machine
     with open_machine(machine) as resources:
         directory = RunDirectory.create(Path(output), overwrite=overwrite, resume=resume)
+        checkpoint = Checkpoint(directory.checkpoint, fingerprint)
         with directory.locked(), record_log(directory.log) as warnings:
             if directory.job.is_file():
-                _require_same(directory, request)
-                directory.remove_checkpoint()
+                request.require_same(directory.config)
+                checkpoint.remove()
                 logger.info("%s: this run is finished already; nothing was done", directory.path)
                 return directory
-            monitor = RunMonitor(directory, fingerprint, progress, clock)
+            monitor = RunMonitor(checkpoint, progress, clock)
             # Refuses changed settings before hours of reading, and before config.yaml says them.
             monitor.load()
             logger.info("cryofocus %s: %s", __version__, command)
             if request.machine.cluster is not None:
                 logger.info("computing on %s", resources.place)
-            write_text(directory.config, request.to_yaml())
+            write_text(directory.config, config)
             write_text(directory.command, command + "\n")
             result, last, findings = _fit_and_write(request, inputs, directory, monitor, resources)
             circumstances = Circumstances(
@@ -122,7 +120,7 @@ def classify(
             record = compose_record(request, inputs, result, last, findings, circumstances)
             logger.info("%s", record.verdict, extra=LOG_ONLY)
             directory.write_job(record)
-            directory.remove_checkpoint()
+            checkpoint.remove()
     return directory
 
 
@@ -149,7 +147,7 @@ def _fit_and_write(
         monitor,
         allocate,
     )
-    try:
+    with monitor.keeping(directory.path):
         result, last = rounds.run()
         findings = judge(result, inputs.particles, inputs.mask, request.settings.invert)
         if last.is_only:
@@ -158,48 +156,9 @@ def _fit_and_write(
         log_findings(findings)
         with monitor.stage("writing", request.settings.n_classes) as advance:
             write_results(directory, inputs, result, last, advance)
-    except KeyboardInterrupt as interruption:
-        monitor.flush()
-        raise Interrupted(
-            f"{directory.path}: stopped; run the same command with --resume to finish it."
-        ) from interruption
-    except (ClusterError, DeviceError, InputError):
-        monitor.flush()
-        raise
     if request.machine.cluster is None:
         on_disk_gb = max((store.on_disk_gb for store in stores), default=0.0)
         exceeded = [*judge_memory(peak_memory_gb() - on_disk_gb, request.machine.memory_gb)]
         log_findings(exceeded)
         findings += exceeded
     return result, last, findings
-
-
-def _require_room(output: Path, request: ClassifyRequest, inputs: Inputs) -> None:
-    """Refuse before any work what would not fit on the disk."""
-    existing = next(folder for folder in (output, *output.absolute().parents) if folder.is_dir())
-    require_free_space(existing, result_bytes(inputs.particles, request.settings))
-
-
-def _require_sound_pixels(particles: ParticleSet, progress: Progress) -> None:
-    """Read every image before a former run is deleted for a set that cannot be classified."""
-    reader, everything = ImageReader(particles), np.arange(len(particles))
-    with progress.task("checking images", len(particles)) as advance:
-        for start in range(0, len(particles), IMAGES_AT_ONCE):
-            chosen = everything[start : start + IMAGES_AT_ONCE]
-            reader.read(chosen)
-            advance(len(chosen))
-
-
-def _require_same(directory: RunDirectory, request: ClassifyRequest) -> None:
-    """Refuse to take a finished run for the result of other settings."""
-    before = read_config(directory.config).lasting_settings()
-    changes = [
-        f"{name} was {before.get(name)}, now {value}"
-        for name, value in request.lasting_settings().items()
-        if before.get(name) != value
-    ]
-    if changes:
-        raise SettingError(
-            f"{directory.path}: this run is finished, but {'; '.join(changes)}. Replace it with "
-            "--overwrite, or choose another place with -o."
-        )

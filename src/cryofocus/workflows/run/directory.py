@@ -16,7 +16,7 @@ A workflow uses it like this, after all input has been validated::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from cryofocus.arrays import AnyArray
 from cryofocus.data.atomic import explain_write_errors
 from cryofocus.data.formats import table_suffixes
 from cryofocus.errors import FormatError, OutputError, SettingError
