@@ -8,12 +8,12 @@ takes `namespace(array)` instead of NumPy, brings host arrays `beside` those it 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import ModuleType
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, is_cupy_array
+from array_api_compat import array_namespace as namespace
 from array_api_compat import device as device
+from array_api_compat import is_cupy_array
 
 __all__ = [
     "Array",
@@ -32,12 +32,6 @@ Array = Any
 
 Send = Callable[[np.ndarray], Array]
 """Brings an array of the host to where a device, or the host, works with it."""
-
-
-def namespace(array: Array) -> ModuleType:
-    """Return the standard's operations for the library of an array."""
-    found: ModuleType = array_namespace(array)
-    return found
 
 
 def is_on_host(array: Array) -> bool:

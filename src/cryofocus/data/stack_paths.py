@@ -5,16 +5,20 @@ Names come from a file that others wrote. They are looked up and opened as MRC, 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Int
 
 from cryofocus.errors import InputError, ParticleError
+
+logger = logging.getLogger(__name__)
 
 N_REPORTED = 3
 
@@ -111,6 +115,55 @@ def locate_stacks(stacks: Sequence[str], table: Path, datadir: Path | None) -> t
     if missing:
         raise ParticleError(_describe_missing(table, missing, len(stacks)))
     return tuple(found)
+
+
+class NamesImages(Protocol):
+    """A table that names the stacks of its images."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    def first_stack(self) -> str:
+        """Name the stack of the first image, as the file does."""
+
+
+def note_image_folder(
+    output: Path, table: NamesImages, source: Path | None = None, datadir: Path | None = None
+) -> None:
+    """Say which `--datadir` a table that was written needs, if it needs one.
+
+    Rows keep the image names they had, byte for byte, and such names count from a folder: RELION's
+    project, or that of the table.
+
+    Args:
+        output: The table that was written.
+        table: The table its rows are from.
+        source: Table beside which the images lie; `table` itself if left out.
+        datadir: Folder in which image stacks were looked up first.
+    """
+    try:
+        name = table.first_stack()
+        (found,) = locate_stacks([name], source or table.path, datadir)
+    except InputError:
+        return  # nobody needs images that were not there before
+    if Path(name).is_absolute() or _leads_to(name, output, found):
+        return
+    folder = found.parents[len(Path(name).parts) - 1]
+    if not (folder / name).is_file():  # found by its bare name
+        folder = found.parent
+    logger.info(
+        "%s: its image names count from %s; start later commands there, or add --datadir %s",
+        *(output, folder, folder),
+    )
+
+
+def _leads_to(name: str, table: Path, stack: Path) -> bool:
+    try:
+        (path,) = locate_stacks([name], table, None)
+    except InputError:
+        return False
+    return path.samefile(stack)
 
 
 def _search_folders(table: Path, datadir: Path | None) -> list[Path]:

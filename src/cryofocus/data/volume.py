@@ -87,6 +87,26 @@ def read_volume_on_grid(
     return replace(volume, voxel_size_angstrom=voxel)
 
 
+def read_density_on_grid(
+    path: Path, box: int, voxel_size_angstrom: float
+) -> Float32[np.ndarray, "box box box"]:
+    """Read a map that lies on the particles' grid and is not empty.
+
+    Args:
+        path: MRC file.
+        box: Edge of the particles' images in pixels.
+        voxel_size_angstrom: Å per pixel.
+
+    Raises:
+        FormatError: When the file is no map or holds values that are not finite.
+        RegionError: When it is empty or its grid is not the particles'.
+    """
+    volume = read_volume_on_grid(path, box, voxel_size_angstrom)
+    if not volume.data.any():
+        raise RegionError(f"{path}: empty; expected a map of a class to start from.")
+    return volume.data
+
+
 def require_grid(
     found: tuple[tuple[int, ...], float], grid: tuple[int, float], name: str, kind: str
 ) -> None:

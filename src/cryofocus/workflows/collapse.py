@@ -12,8 +12,8 @@ from cryofocus.data.expansion import Expansion
 from cryofocus.data.formats import open_table
 from cryofocus.data.labels import OPERATOR_CLASSES_LABEL
 from cryofocus.data.particle_table import ParticleTable
+from cryofocus.data.stack_paths import note_image_folder
 from cryofocus.errors import ParticleError
-from cryofocus.workflows.image_note import note_image_folder
 from cryofocus.workflows.run.new_names import require_format_of, require_new_table
 
 

@@ -16,10 +16,10 @@ from cryofocus.data.half_sets import deal_half_sets
 from cryofocus.data.labels import EXPANSION_LABELS
 from cryofocus.data.operator_file import read_operators
 from cryofocus.data.particle_table import ParticleColumns, ParticleTable
+from cryofocus.data.stack_paths import note_image_folder
 from cryofocus.errors import ParticleError, SettingError
 from cryofocus.execution.monitor import Advance
 from cryofocus.maths.symmetry import OperatorSet
-from cryofocus.workflows.image_note import note_image_folder
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.new_names import require_format_of, require_new_table
 

@@ -11,8 +11,8 @@ import yaml
 
 from cryofocus.errors import ClusterError
 from cryofocus.workflows.classify.run import classify
-from cryofocus.workflows.machine.cluster import open_machine
 from cryofocus.workflows.machine.machine import Machine
+from cryofocus.workflows.machine.resources import open_machine
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
 from make_request import MakeRequest

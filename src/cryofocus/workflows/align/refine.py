@@ -22,6 +22,7 @@ from cryofocus.data.labels import (
 )
 from cryofocus.data.particle_table import Supplement
 from cryofocus.data.particles import ParticleSet
+from cryofocus.data.stack_paths import note_image_folder
 from cryofocus.data.volume import read_volume_on_grid
 from cryofocus.errors import InputError, SettingError
 from cryofocus.execution.monitor import Advance
@@ -31,7 +32,6 @@ from cryofocus.poses.against_map import MAX_PASSES, refine_against_map
 from cryofocus.poses.half_maps import symmetrise_map
 from cryofocus.poses.rounds import RefinedImages, RoundSettings, refine_in_rounds
 from cryofocus.workflows.align.search_inputs import FEWEST_SHELLS, require_symmetry
-from cryofocus.workflows.image_note import note_image_folder
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.resources import use_process

@@ -17,6 +17,7 @@ from cryofocus.data.labels import (
     SHIFT_ERROR_LABEL,
     pose_columns,
 )
+from cryofocus.data.stack_paths import note_image_folder
 from cryofocus.errors import Interrupted
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.poses.calibration import Calibration, calibrate, choose_sample, n_searches
@@ -26,7 +27,6 @@ from cryofocus.workflows.align.search_inputs import (
     SearchInputs,
     read_search_inputs,
 )
-from cryofocus.workflows.image_note import note_image_folder
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.resources import use_process
@@ -179,7 +179,7 @@ def _search(
         for first in range(kept.n_done, n, step):
             rows = np.arange(first, min(first + step, n))
             found.put(rows, search.find(images, kernels, rows, advance=advance))
-            state.save(_UnderWay(calibration, found, int(rows[-1]) + 1))
+            checkpoint.save(_pack(_UnderWay(calibration, found, int(rows[-1]) + 1)))
     return search, found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -12,6 +13,7 @@ from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
 from cryofocus.formatting import format_angstrom, format_percent
 from cryofocus.inference.classifier import ClassificationResult
+from cryofocus.inference.cycles import EMPTY_WEIGHT
 from cryofocus.poses.accuracy import NOTICEABLE, PoseAccuracy
 from cryofocus.workflows.classify.related_classes import (
     IDENTICAL,
@@ -29,7 +31,6 @@ logger = logging.getLogger(__name__)
 CLOSE_AGREEMENT, POOR_AGREEMENT = 0.95, 0.8
 # Mean highest posteriors below these mean that some, or most particles are uncertain.
 CLEAR_POSTERIOR, POOR_POSTERIOR = 0.9, 0.7
-EMPTY_WEIGHT = 0.01
 WEAK_SKEWNESS = 0.5
 SMALL_HALF_SET = 0.25
 
@@ -54,6 +55,14 @@ def describe_result(result: ClassificationResult) -> str:
         f"Found {len(weights)} classes of {', '.join(shares)} and {last} of the particles (mean "
         f"highest probability {highest:.2f}); {runs}."
     )
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One sentence for people, and everything that was found about the result."""
+
+    verdict: str
+    findings: tuple[Finding, ...]
 
 
 def judge(
@@ -248,6 +257,7 @@ def _judge_classes(
     if not result.classes_found:
         return
     filled = np.flatnonzero(weights >= EMPTY_WEIGHT).tolist()
+    undone = [*_judge_symmetry(result, particles, mask, filled)]
     for pair in find_identical_classes(result, mask.data, filled):
         first, second = pair.first + 1, pair.second + 1
         yield _warn(
@@ -262,7 +272,7 @@ def _judge_classes(
             half_set_correlation=pair.half_set_correlation,
             half_set_threshold=REPRODUCIBLE,
         )
-    yield from _judge_symmetry(result, particles, mask, filled)
+    yield from undone
 
 
 def _judge_symmetry(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from cryofocus.data.formats import open_table
+from cryofocus.data.stack_paths import note_image_folder
 from cryofocus.errors import InputError
 from cryofocus.workflows.classify.request import read_config
-from cryofocus.workflows.image_note import note_image_folder
 from cryofocus.workflows.run.directory import RunDirectory
 
 

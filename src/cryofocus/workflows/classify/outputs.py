@@ -8,6 +8,7 @@ import numpy as np
 
 from cryofocus.data.atomic import atomic_file
 from cryofocus.data.particles import ParticleSet
+from cryofocus.data.stack_paths import note_image_folder
 from cryofocus.data.volume import write_volume
 from cryofocus.execution.monitor import Advance
 from cryofocus.inference.classifier import ClassificationResult
@@ -16,7 +17,6 @@ from cryofocus.workflows.classify.inputs import Inputs
 from cryofocus.workflows.classify.rounds import Round
 from cryofocus.workflows.classify.tables import ClassSummary, CycleRow, fsc_block
 from cryofocus.workflows.fsc_table import fsc_resolution_angstrom, write_fsc
-from cryofocus.workflows.image_note import note_image_folder
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.writing import require_free_space, write_array
 
@@ -64,6 +64,8 @@ def write_results(
     _write_particles(directory, inputs.particles, result)
     ClassSummary.write(directory.classes, class_rows(inputs.particles, result))
     CycleRow.write(directory.convergence, cycle_rows(result))
+    curves = {fsc_block(number): m.fsc for number, m in enumerate(result.maps, start=1)}
+    write_fsc(directory.fsc, curves, inputs.particles.box, inputs.particles.pixel_size_angstrom)
     _write_maps(directory, inputs, result, advance)
 
 
@@ -92,7 +94,6 @@ def _write_maps(
     directory: RunDirectory, inputs: Inputs, result: ClassificationResult, advance: Advance
 ) -> None:
     """Write all maps in the frame of the user's map or mask, so that they overlay."""
-    grid = (inputs.particles.box, inputs.particles.pixel_size_angstrom)
     place = (inputs.particles.pixel_size_angstrom, inputs.mask.origin_angstrom)
     write_volume(directory.focus_mask, inputs.mask.data, *place)
     write_volume(directory.consensus, result.consensus.map.full, *place)
@@ -103,8 +104,6 @@ def _write_maps(
         advance()
     for number, control in enumerate(result.controls, start=1):
         write_volume(directory.control_map(number), control.full, *place)
-    curves = {fsc_block(number): m.fsc for number, m in enumerate(result.maps, start=1)}
-    write_fsc(directory.fsc, curves, *grid)
 
 
 def particle_columns(result: ClassificationResult) -> dict[str, np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,17 +11,17 @@ from cryofocus.data.mask import FocusMask
 from cryofocus.inference.classifier import ClassificationResult
 from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.version import __version__
-from cryofocus.workflows.classify.findings import describe_result
+from cryofocus.workflows.classify.findings import Judgement
 from cryofocus.workflows.classify.inputs import Inputs
 from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.classify.rounds import Round
-from cryofocus.workflows.machine.hardware import StageClock, describe_hardware
+from cryofocus.workflows.machine.hardware import StageClock
 from cryofocus.workflows.run.job import (
     Agreement,
     Cluster,
     Contrast,
-    Finding,
     FocusRegion,
+    Hardware,
     JobRecord,
     PairAgreement,
     PoseSummary,
@@ -37,6 +36,7 @@ class Circumstances:
     command: str
     started: str
     clock: StageClock
+    hardware: Hardware
     warnings: tuple[str, ...]
     cluster: Cluster | None = None
 
@@ -46,7 +46,7 @@ def compose_record(
     inputs: Inputs,
     result: ClassificationResult,
     last: Round,
-    findings: Sequence[Finding],
+    judgement: Judgement,
     circumstances: Circumstances,
 ) -> JobRecord:
     """Compose job.json.
@@ -55,11 +55,11 @@ def compose_record(
     """
     best = result.runs[result.comparison.best]
     trace = tuple(record.objective for record in best.history)
-    said = {finding.text for finding in findings}
+    said = {finding.text for finding in judgement.findings}
     return JobRecord(
         version=__version__,
         command=circumstances.command,
-        machine=describe_hardware(request.machine.device),
+        machine=circumstances.hardware,
         cluster=circumstances.cluster,
         seed=request.settings.seed,
         started=circumstances.started,
@@ -81,8 +81,8 @@ def compose_record(
             ),
         ),
         classes_found=result.classes_found,
-        verdict=describe_result(result),
-        findings=tuple(findings),
+        verdict=judgement.verdict,
+        findings=judgement.findings,
         # The log has the texts of findings, too.
         warnings=tuple(text for text in circumstances.warnings if text not in said),
         contrast=_contrast(request.settings.invert, result.consensus),

@@ -199,8 +199,8 @@ class ClassifyRequest(TableSource):
         ]
         if changes:
             raise SettingError(
-                f"{config.parent}: this run is finished, but {'; '.join(changes)}. Replace it with "
-                "--overwrite, or choose another place with -o."
+                f"{config.parent}: this run is finished, but {'; '.join(changes)}. Replace it "
+                "with --overwrite, or choose another place with -o."
             )
 
     def to_yaml(self) -> str:

@@ -12,6 +12,8 @@ from cryofocus.inference.classifier import ClassificationResult
 from cryofocus.poses.accuracy import measure_accuracy
 from cryofocus.version import __version__
 from cryofocus.workflows.classify.findings import (
+    Judgement,
+    describe_result,
     judge,
     judge_memory,
     judge_poses,
@@ -24,13 +26,11 @@ from cryofocus.workflows.classify.record import Circumstances, compose_record
 from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.classify.rounds import ClassificationRounds, Round
 from cryofocus.workflows.classify.statistics_store import StatisticsStore
-from cryofocus.workflows.machine.cluster import open_machine
-from cryofocus.workflows.machine.hardware import StageClock, peak_memory_gb
+from cryofocus.workflows.machine.hardware import StageClock, describe_hardware, peak_memory_gb
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
-from cryofocus.workflows.machine.resources import Resources, use_process
+from cryofocus.workflows.machine.resources import Resources, open_machine, use_process
 from cryofocus.workflows.run.checkpoint import Checkpoint
 from cryofocus.workflows.run.directory import RunDirectory
-from cryofocus.workflows.run.job import Finding
 from cryofocus.workflows.run.log import LOG_ONLY, record_log
 from cryofocus.workflows.run.writing import write_text
 
@@ -105,19 +105,22 @@ def classify(
             # Refuses changed settings before hours of reading, and before config.yaml says them.
             monitor.load()
             logger.info("cryofocus %s: %s", __version__, command)
-            if request.machine.cluster is not None:
+            if resources.cluster is not None:
                 logger.info("computing on %s", resources.place)
             write_text(directory.config, config)
             write_text(directory.command, command + "\n")
-            result, last, findings = _fit_and_write(request, inputs, directory, monitor, resources)
+            result, last, judgement = _fit_and_write(
+                request, inputs, directory, monitor, resources
+            )
             circumstances = Circumstances(
                 command,
                 started.isoformat(timespec="seconds"),
                 clock,
+                describe_hardware(resources.machine.device),
                 tuple(warnings),
                 resources.cluster,
             )
-            record = compose_record(request, inputs, result, last, findings, circumstances)
+            record = compose_record(request, inputs, result, last, judgement, circumstances)
             logger.info("%s", record.verdict, extra=LOG_ONLY)
             directory.write_job(record)
             checkpoint.remove()
@@ -130,7 +133,7 @@ def _fit_and_write(
     directory: RunDirectory,
     monitor: RunMonitor,
     resources: Resources,
-) -> tuple[ClassificationResult, Round, list[Finding]]:
+) -> tuple[ClassificationResult, Round, Judgement]:
     """Do the work; Ctrl-C or a fault at any moment leaves a directory that can be resumed."""
     stores: list[StatisticsStore] = []
 
@@ -156,9 +159,9 @@ def _fit_and_write(
         log_findings(findings)
         with monitor.stage("writing", request.settings.n_classes) as advance:
             write_results(directory, inputs, result, last, advance)
-    if request.machine.cluster is None:
+    if resources.cluster is None:
         on_disk_gb = max((store.on_disk_gb for store in stores), default=0.0)
         exceeded = [*judge_memory(peak_memory_gb() - on_disk_gb, request.machine.memory_gb)]
         log_findings(exceeded)
         findings += exceeded
-    return result, last, findings
+    return result, last, Judgement(describe_result(result), tuple(findings))

@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from cryofocus.errors import ClusterError
-from cryofocus.workflows.machine.cluster_choice import ClusterChoice, parse_cluster
-from cryofocus.workflows.machine.machine import Machine
-from cryofocus.workflows.machine.resources import Resources, choose_kernels, use_process
+from cryofocus.execution.contract import Executor
+from cryofocus.workflows.machine.cluster_choice import ClusterChoice
 from cryofocus.workflows.run.job import Cluster, Worker
 
 if TYPE_CHECKING:
@@ -24,9 +23,6 @@ logger = logging.getLogger(__name__)
 CONNECT_SECONDS = 10
 # What decides whether functions and what they return mean the same at both ends.
 PACKAGES = ("cryofocus", "numpy", "numba", "distributed")
-# Of a worker's memory, what statistics may take: images and maps need room as well, and a worker
-# that comes close to its limit is killed.
-STATISTICS_SHARE = 0.5
 # Statistics that exceed memory are kept on disk by us (--memory); Dask, which does not know which
 # of them are, must neither move them to disk again nor stop a worker that holds many. And tasks
 # last seconds: looking at workers fifty times a second would take a tenth of a cycle.
@@ -47,31 +43,22 @@ SCHEDULER_CONFIGURATION: dict[str, Any] = {
 
 
 @contextmanager
-def open_machine(machine: Machine | None = None) -> Iterator[Resources]:
-    """Choose the device, start or reach what computes, and end what was started.
+def open_workers(
+    choice: ClusterChoice, threads: int | None
+) -> Iterator[tuple[Executor, Cluster, str]]:
+    """Start or reach workers, require that they can do the work, and end what was started.
 
     Args:
-        machine: What the user asks for; the processors of this process if left out.
+        choice: Where they are.
+        threads: Of each worker; None takes what it has.
+
+    Yields:
+        What spreads work over them, a record of them, and where they are, for people.
 
     Raises:
-        SettingError: When the device cannot be used as asked.
-        DeviceError: When the device is missing.
         ClusterError: When Dask is missing, nothing answers or starts, or workers run other
             versions.
     """
-    if machine is None or machine.cluster is None:
-        yield use_process(machine)
-        return
-    with _open_workers(machine) as found:
-        yield found
-
-
-@contextmanager
-def _open_workers(machine: Machine) -> Iterator[Resources]:
-    """Start or reach workers, and require that they can do the work."""
-    assert machine.cluster is not None
-    choice, threads, memory_gb = parse_cluster(machine.cluster), machine.threads, machine.memory_gb
-    assert choice is not None
     try:
         import dask
         from distributed import Client
@@ -90,26 +77,16 @@ def _open_workers(machine: Machine) -> Iterator[Resources]:
         _require_workers(client, choice)
         if faults := find_version_faults(client.get_versions(packages=list(PACKAGES))):
             raise ClusterError(
-                f"{machine.cluster}: {'; '.join(faults)}. Workers must run the same versions: "
-                "start them from the environment of this program."
+                f"{client.scheduler.address}: {'; '.join(faults)}. Workers must run the same "
+                "versions: start them from the environment of this program."
             )
         if choice.kind == "local":
             client.run(_leave_interrupts)
         # Some versions tell of five workers unless asked for all.
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
         found = describe_cluster(choice, workers, threads)
-        limits = [one.memory_limit_gb for one in found.workers if one.memory_limit_gb is not None]
-        if memory_gb is None and limits:
-            memory_gb = STATISTICS_SHARE * min(limits)
-        yield Resources(
-            choose_kernels(machine, found.threads, memory_gb),
-            found.threads,
-            memory_gb,
-            Dask(client, choice.wait_seconds or WAIT_SECONDS),
-            f"{found.n_workers} workers of {client.scheduler.address}, {found.threads} threads "
-            "each",
-            found,
-        )
+        place = f"{found.n_workers} workers of {client.scheduler.address}"
+        yield Dask(client, choice.wait_seconds or WAIT_SECONDS), found, place
 
 
 def describe_cluster(

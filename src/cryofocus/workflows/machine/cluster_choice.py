@@ -88,15 +88,13 @@ class LocalWorkers:
             yield cluster
 
 
-def parse_cluster(text: str) -> ClusterChoice | None:
-    """Read what `--cluster` says, None for this process; a SLURM file is read and checked.
+def parse_cluster(text: str) -> ClusterChoice:
+    """Read what `--cluster` says; a SLURM file is read and checked.
 
     Raises:
         SettingError: When it is none of the five.
         FormatError: When the file cannot be read or its values make no sense.
     """
-    if text == THIS_PROCESS:
-        return None
     if match := LOCAL.fullmatch(text):
         return LocalWorkers(int(match[1]) if match[1] else None)
     if ADDRESS.fullmatch(text):

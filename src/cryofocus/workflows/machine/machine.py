@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -9,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from cryofocus.errors import SettingError
 from cryofocus.option import Option
 from cryofocus.settings import Settings
-from cryofocus.workflows.machine.cluster_choice import THIS_PROCESS, parse_cluster
+from cryofocus.workflows.machine.cluster_choice import THIS_PROCESS, ClusterChoice, parse_cluster
 
 
 class Machine(Settings):
@@ -45,22 +46,25 @@ class Machine(Settings):
 
     @field_validator("cluster")
     @classmethod
-    def _one_that_exists(cls, value: str | None) -> str | None:
-        """Refuse a cluster that nobody knows; the word for this process stands for None."""
-        if value is not None:
-            parse_cluster(value)
+    def _other_processes(cls, value: str | None) -> str | None:
+        """Take the word for this process for None."""
         return None if value == THIS_PROCESS else value
 
     @model_validator(mode="after")
     def _parts_of_a_shared_gpu(self) -> Machine:
         """Require that processes of one machine say how they share its GPU."""
-        is_local = self.cluster is not None and self.cluster.split(":")[0] == "local"
+        is_local = self.workers is not None and self.workers.kind == "local"
         if is_local and self.device == "cuda" and self.memory_gpu_gb is None:
             raise SettingError(
                 f"memory_gpu: found none, but the workers of cluster {self.cluster} and this "
                 "program share the GPU. Give what each of them may take with --memory-gpu."
             )
         return self
+
+    @cached_property
+    def workers(self) -> ClusterChoice | None:
+        """The cluster, read and checked; None for this process."""
+        return None if self.cluster is None else parse_cluster(self.cluster)
 
     @property
     def here(self) -> Machine:

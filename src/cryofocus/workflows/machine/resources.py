@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cryofocus.errors import SettingError
@@ -9,9 +11,14 @@ from cryofocus.execution.contract import Executor
 from cryofocus.execution.serial import HERE
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.kernels.select import available_threads, select_kernels
+from cryofocus.workflows.machine.cluster import open_workers
 from cryofocus.workflows.machine.hardware import memory_bound_gb
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.run.job import Cluster
+
+# Of a worker's memory, what statistics may take: images and maps need room as well, and a worker
+# that comes close to its limit is killed.
+STATISTICS_SHARE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +26,7 @@ class Resources:
     """What computes.
 
     Attributes:
+        machine: What was asked for.
         kernels: Slice kernels of the device.
         threads: Of each process.
         memory_gb: Bound on each process's memory; None takes most of the machine's.
@@ -27,6 +35,7 @@ class Resources:
         cluster: The workers, for the record; None in this process.
     """
 
+    machine: Machine
     kernels: SliceKernels
     threads: int
     memory_gb: float | None
@@ -53,9 +62,36 @@ def use_process(machine: Machine | None = None) -> Resources:
             "workers. Leave it out."
         )
     threads = machine.threads or available_threads()
-    return Resources(
-        choose_kernels(machine, threads, machine.memory_gb), threads, machine.memory_gb
-    )
+    kernels = choose_kernels(machine, threads, machine.memory_gb)
+    return Resources(machine, kernels, threads, machine.memory_gb)
+
+
+@contextmanager
+def open_machine(machine: Machine | None = None) -> Iterator[Resources]:
+    """Choose the device, start or reach what computes, and end what was started.
+
+    Args:
+        machine: What the user asks for; the processors of this process if left out.
+
+    Raises:
+        SettingError: When the device cannot be used as asked.
+        DeviceError: When the device is missing.
+        ClusterError: When Dask is missing, nothing answers or starts, or workers run other
+            versions.
+    """
+    if machine is None or machine.workers is None:
+        yield use_process(machine)
+        return
+    with open_workers(machine.workers, machine.threads) as (executor, cluster, place):
+        memory_gb, threads = machine.memory_gb, cluster.threads
+        limits = [
+            one.memory_limit_gb for one in cluster.workers if one.memory_limit_gb is not None
+        ]
+        if memory_gb is None and limits:
+            memory_gb = STATISTICS_SHARE * min(limits)
+        kernels = choose_kernels(machine, threads, memory_gb)
+        place = f"{place}, {threads} threads each"
+        yield Resources(machine, kernels, threads, memory_gb, executor, place, cluster)
 
 
 def choose_kernels(machine: Machine, threads: int, memory_gb: float | None) -> SliceKernels:

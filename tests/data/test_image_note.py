@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from cryofocus.data.formats import open_table
+from cryofocus.data.stack_paths import note_image_folder
 from cryofocus.data.star.document import write_star
-from cryofocus.workflows.image_note import note_image_folder
 
 
 @pytest.fixture
