@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int
@@ -117,6 +117,7 @@ def locate_stacks(stacks: Sequence[str], table: Path, datadir: Path | None) -> t
     return tuple(found)
 
 
+@runtime_checkable
 class NamesImages(Protocol):
     """A table that names the stacks of its images."""
 

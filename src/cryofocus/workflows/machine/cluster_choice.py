@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from cryofocus.errors import SettingError
 from cryofocus.kernels.select import available_threads
@@ -19,6 +19,7 @@ LOCAL = re.compile(r"local(?::([1-9][0-9]*))?")
 ADDRESS = re.compile(r"(tcp|tls|ucx)://.+:[0-9]+")
 
 
+@runtime_checkable
 class ClusterChoice(Protocol):
     """One kind of cluster: how its workers are started or reached."""
 
