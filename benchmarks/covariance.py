@@ -28,19 +28,18 @@ import yaml
 from synthetic import describe_here
 
 from cryofocus import HumanoidSettings, classify, covary, expand, simulate_humanoid
-from cryofocus.covariance.cooccurrence import independence_p_values
-from cryofocus.covariance.relations import find_relations
+from cryofocus.covariance.cooccurrence import find_relations, independence_p_values
 from cryofocus.maths.symmetry import OperatorSet
 from cryofocus.simulate.phantom import PARTS, Phantom, humanoid
 from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.covary.inputs import CovaryInputs, CovarySettings, read_covary_inputs
 from cryofocus.workflows.covary.levels import compare_classes, compare_units
-from cryofocus.workflows.covary.record import ClassLevel, ParticleLevel, read_record
+from cryofocus.workflows.covary.record import RECORD, ClassLevel, CovaryRecord, ParticleLevel
 from cryofocus.workflows.covary.tables import describe_classes
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import SilentProgress
 from cryofocus.workflows.variance.inputs import VarianceSettings
-from cryofocus.workflows.variance.peaks import bootstrap_order
+from cryofocus.workflows.variance.maps import bootstrap_order
 from cryofocus.workflows.variance.run import variance
 
 REGIONS = ("near_hand", "near_foot", "far_foot")
@@ -111,7 +110,7 @@ class Plan:
         """Correlate the regions of a table's particles."""
         output = self.folder / f"{name}_covary"
         if output.exists():
-            record = read_record(output)
+            record = CovaryRecord.read(output / RECORD)
         else:
             machine = Machine(threads=self.threads)
             made = covary([data / "particles.star"], self.masks(), output, machine=machine)

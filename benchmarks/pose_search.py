@@ -35,8 +35,7 @@ from cryofocus.kernels.cpu import CpuKernels
 from cryofocus.kernels.reference import ReferenceKernels
 from cryofocus.maps.rigid import RigidTransform
 from cryofocus.maths.grids import fit_box_3d
-from cryofocus.maths.pose_error import pose_errors
-from cryofocus.maths.symmetry import OperatorSet
+from cryofocus.maths.symmetry import OperatorSet, pose_errors
 from cryofocus.poses.calibration import calibrate
 from cryofocus.poses.finer import GridStep, search_around
 from cryofocus.poses.likelihood import PoseData, PoseModel

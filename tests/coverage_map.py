@@ -36,8 +36,6 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "cli/test_relion_external": ("workflows/relion_job",),
     "consensus/test_consensus": ("consensus/residuals",),
     "consensus/test_subtraction": ("consensus/residual_power",),
-    "covariance/test_classes": ("covariance/masses",),
-    "covariance/test_cooccurrence": ("covariance/relations",),
     "covariance/test_normal": ("covariance/particles",),
     "data/cistem/test_columns": (
         *("data/cistem/binary", "data/cistem/frealign", "data/cistem/text", "data/cistem/format"),
@@ -148,8 +146,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "workflows/variance/test_run": (
         *("inference/variability/variability", "workflows/machine/progress_monitor"),
         *("workflows/variance/focus_proposal", "workflows/variance/inputs"),
-        *("workflows/variance/maps", "workflows/variance/outputs", "workflows/variance/peaks"),
-        *("workflows/variance/result", "workflows/variance/tables"),
+        *("workflows/variance/maps", "workflows/variance/outputs", "workflows/variance/result"),
     ),
 }
 """Test files, and the modules each of them tests besides the one it is named after."""

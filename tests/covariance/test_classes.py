@@ -11,14 +11,14 @@ from cryofocus.covariance.classes import (
     separate_states,
     variation_p_values,
 )
-from cryofocus.covariance.masses import (
+from cryofocus.covariance.regions import (
+    Region,
     RunMasses,
     pooled_errors,
     region_masses,
     require_density,
     solvent_contour,
 )
-from cryofocus.covariance.regions import Region
 from cryofocus.errors import RegionError
 
 BOX = 16

@@ -8,12 +8,12 @@ import pytest
 from cryofocus.covariance import significance
 from cryofocus.covariance.cooccurrence import (
     coupling,
+    find_relations,
     independence_p_values,
     joint_distribution,
     measure_cooccurrence,
     mutual_information_bits,
 )
-from cryofocus.covariance.relations import find_relations
 from cryofocus.maths.symmetry import OperatorSet
 
 C2 = find_relations(2, OperatorSet.point_group("C2"))

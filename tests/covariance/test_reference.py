@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cryofocus.covariance.reference import choose_reference, cut_into_blocks
+from cryofocus.covariance.occupancy import choose_reference, cut_into_blocks
 
 BOX = 24
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from cryofocus.maps.directional import directional_fsc, sphericity
+from cryofocus.maps.resolution import directional_fsc, sphericity
 from cryofocus.maths.fourier import forward_3d, inverse_3d
 from cryofocus.maths.grids import shell_index_3d, unit_vectors_3d
 from cryofocus.maths.sampling import hemisphere_directions

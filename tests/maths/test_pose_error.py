@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from cryofocus.maths.pose_error import pose_errors
 from cryofocus.maths.rotations import random_rotations
-from cryofocus.maths.symmetry import OperatorSet
+from cryofocus.maths.symmetry import OperatorSet, pose_errors
 
 
 @pytest.mark.parametrize("group", ["C1", "C2", "D3"])

@@ -14,8 +14,8 @@ from cryofocus.kernels.cpu import CpuKernels
 from cryofocus.kernels.reference import ReferenceKernels
 from cryofocus.maps.rigid import RigidTransform
 from cryofocus.maths.ctf import Microscope
-from cryofocus.maths.pose_error import pose_errors
 from cryofocus.maths.rotations import geodesic_degrees, random_rotations
+from cryofocus.maths.symmetry import pose_errors
 from cryofocus.poses import refine as refine_module
 from cryofocus.poses.likelihood import PoseData, compare
 from cryofocus.poses.prior import PosePrior

@@ -118,7 +118,7 @@ def variance(
 
 
 def _say_result(result: VarianceResult) -> None:
-    from cryofocus.workflows.variance.peaks import bootstrap_order
+    from cryofocus.workflows.variance.maps import bootstrap_order
 
     shares = ", ".join(f"{100 * share:.0f} %" for share in result.axis_shares)
     made_of = f", with {shares} of the variance" if result.n_axes else ""

@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float64, Int
 from scipy import stats
 from scipy.optimize import linear_sum_assignment
 
-from cryofocus.covariance.masses import RunMasses
 from cryofocus.covariance.normal import correlation_matrix
+from cryofocus.covariance.regions import RunMasses
 
 # A region varies when chance would make it vary as much in fewer than one of a hundred cases.
 SIGNIFICANCE = 0.01

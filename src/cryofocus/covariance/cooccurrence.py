@@ -1,4 +1,4 @@
-"""Whether the units of a symmetric molecule choose their classes independently.
+"""How the units of a symmetric molecule lie to each other, and whether they choose independently.
 
 Hard classes would not do: units that are misclassified at random look independent. The joint
 distribution P(k, l) of a pair's classes is estimated from posteriors instead. Divided by the
@@ -12,19 +12,98 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int
 
-from cryofocus.covariance.relations import Relation
 from cryofocus.covariance.significance import adjust_p_values, n_permutations
+from cryofocus.maths.symmetry import OperatorSet
 
 MAX_CYCLES, TOLERANCE = 2000, 1e-7
 # Resampled and permuted sets whose joint distribution is estimated anew.
 N_RESAMPLED, N_SHUFFLED = 40, 10
 # A class this rare has no likelihood worth dividing by.
 SMALLEST_WEIGHT = 1e-6
+# Derived from poses that were written with six decimals, or refined a little afterwards.
+SAME_MOTION = 0.05
 
 Joint = Float64[np.ndarray, "k k"]
 Likelihoods = Float64[np.ndarray, "pair parent k"]
+
+
+@dataclass(frozen=True, eq=False)
+class Relation:
+    """All pairs of units that lie to each other in the same way.
+
+    Attributes:
+        pairs: `(pair, 2)` columns of the operators: the first unit sees the second in the same
+            place in every pair.
+        angle_degrees: Of the rotation from one to the other; None where operators are unknown.
+        shift_angstrom: Length of the move that goes with it; None likewise.
+        is_mutual: Whether the second sees the first as the first sees the second, so that the
+            order within a pair means nothing.
+    """
+
+    pairs: Int[np.ndarray, "pair 2"]
+    angle_degrees: float | None
+    shift_angstrom: float | None
+    is_mutual: bool
+
+
+def find_relations(n_units: int, operators: OperatorSet | None) -> list[Relation]:
+    """Sort the pairs of units by the motion that carries one to the other.
+
+    The copy under operator u shows unit u in the focus. There, unit v lies where
+    `g = T_u T_v^-1` carries the focus; g and its inverse are one relation.
+
+    Args:
+        n_units: Number of operators of the expanded set.
+        operators: The operators, in the same order; None where poses do not tell, and every pair
+            is a relation of its own.
+
+    Returns:
+        By rotation angle, then by shift.
+    """
+    first, second = np.triu_indices(n_units, 1)
+    if operators is None:
+        pairs_of_units = np.stack([first, second], axis=1)
+        return [Relation(pair[None], None, None, is_mutual=False) for pair in pairs_of_units]
+    motions = _motions(operators)
+    relations: list[tuple[Float64[np.ndarray, "4 4"], list[tuple[int, int]], bool]] = []
+    for u, v in zip(first.tolist(), second.tolist(), strict=True):
+        motion = motions[u] @ np.linalg.inv(motions[v])
+        back = np.linalg.inv(motion)
+        for known, pairs, _ in relations:
+            if _same(known, motion):
+                pairs.append((u, v))
+                break
+            if _same(known, back):
+                pairs.append((v, u))
+                break
+        else:
+            relations.append((motion, [(u, v)], _same(motion, back)))
+    found = [
+        Relation(np.array(pairs), _angle(motion), float(np.linalg.norm(motion[:3, 3])), is_mutual)
+        for motion, pairs, is_mutual in relations
+    ]
+    return sorted(found, key=lambda r: (round(r.angle_degrees or 0), r.shift_angstrom or 0))
+
+
+def _motions(operators: OperatorSet) -> Float64[np.ndarray, "n 4 4"]:
+    """Operators as homogeneous matrices."""
+    motions = np.tile(np.eye(4), (len(operators), 1, 1))
+    motions[:, :3, :3] = operators.rotation
+    motions[:, :3, 3] = operators.translation_angstrom
+    return motions
+
+
+def _same(first: Float64[np.ndarray, "4 4"], second: Float64[np.ndarray, "4 4"]) -> bool:
+    rotations = np.abs(first[:3, :3] - second[:3, :3]).max() < SAME_MOTION
+    # Å, not matrix elements: poses that wobble by a hundredth turn move a unit by Å.
+    return bool(rotations and np.abs(first[:3, 3] - second[:3, 3]).max() < 20 * SAME_MOTION)
+
+
+def _angle(motion: Float64[np.ndarray, "4 4"]) -> float:
+    cosine = (np.trace(motion[:3, :3]) - 1) / 2
+    return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,8 +207,7 @@ def joint_distribution(
         start: Uniform by default.
     """
     n_classes = first.shape[2]
-    parent_weights = np.ones(first.shape[1]) if weights is None else weights
-    row_weights = np.tile(parent_weights, len(first))
+    row_weights = np.tile(np.ones(first.shape[1]) if weights is None else weights, len(first))
     one, two = first.reshape(-1, n_classes), second.reshape(-1, n_classes)
     total = row_weights.sum()
     joint = np.full((n_classes, n_classes), n_classes**-2.0) if start is None else start

@@ -90,11 +90,8 @@ def region_varies(
 ) -> Bool[np.ndarray, " region"]:
     """Tell regions that vary from those that do so only as much as noise and model errors do."""
     variance = np.diag(fit.covariance)
-    smallest = np.maximum(
-        np.maximum(SMALLEST_SPREAD**2, MODEL_ERROR * noise_variance),
-        SIGNIFICANT * fit.variance_error,
-    )
-    return np.asarray(variance > smallest)
+    smallest = np.maximum(SMALLEST_SPREAD**2, MODEL_ERROR * noise_variance)
+    return np.asarray(variance > np.maximum(smallest, SIGNIFICANT * fit.variance_error))
 
 
 def shuffle_regions(

@@ -1,20 +1,27 @@
-"""How far two half maps agree: Fourier shell correlation, with the effect of a mask removed."""
+"""How far two half maps agree: Fourier shell correlation, with the effect of a mask removed.
+
+Within cones it tells the resolution by direction, and how far that is from a sphere. The
+definitions are in docs/derivations/directional-fsc.md; equation numbers refer to it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Complex, Float64
+from scipy.spatial import ConvexHull
 
 from cryofocus.arrays import Volume
-from cryofocus.maths.fourier import forward_3d, inverse_3d
-from cryofocus.maths.grids import shell_index_3d
-from cryofocus.maths.shells import first_shell_below, fourier_shell_correlation
+from cryofocus.maths.fourier import forward_3d, hermitian_weights, inverse_3d
+from cryofocus.maths.grids import n_shells, shell_index_3d, unit_vectors_3d
+from cryofocus.maths.shells import crossing_shell, first_shell_below, fourier_shell_correlation
 
 RANDOMISE_BELOW = 0.8
 GUARD_SHELLS = 2
 IDENTICAL = 0.9999
+CONE_DEGREES = 20.0
 
 Curve = Float64[np.ndarray, " n_shells"]
 
@@ -97,3 +104,107 @@ def randomise_phases(
 def _masked_fsc(first: np.ndarray, second: np.ndarray, mask: Volume) -> Curve:
     masked = [forward_3d((volume * mask).astype(np.float64)) for volume in (first, second)]
     return fourier_shell_correlation(masked[0], masked[1], len(mask))
+
+
+@dataclass(frozen=True, eq=False)
+class DirectionalFsc:
+    """Fourier shell correlation within double cones about many directions.
+
+    Attributes:
+        direction: `(n, 3)` unit vectors x, y, z of the cones' axes, one of each opposite pair.
+        fsc: `(n, box//2+1)` correlation within each cone.
+        cone_degrees: Half angle of the cones.
+    """
+
+    direction: Float64[np.ndarray, "n 3"]
+    fsc: Float64[np.ndarray, "n n_shells"]
+    cone_degrees: float
+
+    def averaged(self) -> DirectionalFsc:
+        """Average over all cones that hold a direction (eq. 2): the 3-D FSC of Tan et al."""
+        cosines = np.abs(self.direction @ self.direction.T)
+        holds = cosines >= np.cos(np.radians(self.cone_degrees))
+        return replace(self, fsc=holds @ self.fsc / holds.sum(axis=1, keepdims=True))
+
+    def crossings(self, threshold: float) -> Float64[np.ndarray, " n"]:
+        """Shell at which each direction's FSC falls below a threshold to stay."""
+        return np.array([crossing_shell(curve, threshold) for curve in self.fsc])
+
+
+def directional_fsc(
+    first: Volume,
+    second: Volume,
+    direction: Float64[np.ndarray, "n 3"],
+    *,
+    cone_degrees: float = CONE_DEGREES,
+    advance: Callable[[], None] = lambda: None,
+) -> DirectionalFsc:
+    """Fourier shell correlation within double cones (eq. 1; Tan et al. 2017).
+
+    Args:
+        first: Half map, masked or not.
+        second: The other half map, on the same grid.
+        direction: Unit vectors x, y, z.
+        cone_degrees: Half angle of the cones.
+        advance: Called after each direction.
+    """
+    box = first.shape[0]
+    shells = shell_index_3d(box)
+    inside = (shells > 0) & (shells < n_shells(box))
+    sums = _products(first, second, inside)
+    index, limit = shells[inside], np.cos(np.radians(cone_degrees))
+    whole_shells = _correlate(sums, index, n_shells(box))
+    vectors = unit_vectors_3d(box)[:, inside]
+    curves = np.empty((len(direction), n_shells(box)))
+    for curve, axis in zip(curves, direction, strict=True):
+        chosen = np.flatnonzero(np.abs(axis.astype(np.float32) @ vectors) >= limit)
+        within = _correlate([values[chosen] for values in sums], index[chosen], n_shells(box))
+        # Cones miss the few coefficients of the first shells.
+        is_empty = np.bincount(index[chosen], minlength=n_shells(box)) == 0
+        curve[:] = np.where(is_empty, whole_shells, within)
+        curve[0] = 1.0
+        advance()
+    return DirectionalFsc(direction, curves, cone_degrees)
+
+
+def sphericity(direction: Float64[np.ndarray, "n 3"], radius: Float64[np.ndarray, " n"]) -> float:
+    """Sphericity of the body with a radius in every direction and its opposite (eq. 3).
+
+    1 for a sphere; surface of the sphere of equal volume over the body's own (Wadell 1935).
+
+    Args:
+        direction: Unit vectors, one of each opposite pair, at least four and not in one plane.
+        radius: Positive.
+    """
+    points = np.concatenate([direction, -direction])
+    triangles = ConvexHull(points).simplices
+    # A polyhedron of a sphere's points is not quite as round as the sphere.
+    return _roundness(points * np.tile(radius, 2)[:, None], triangles) / _roundness(
+        points, triangles
+    )
+
+
+def _roundness(points: Float64[np.ndarray, "n 3"], triangles: np.ndarray) -> float:
+    a, b, c = (points[triangles[:, i]] for i in range(3))
+    volume = np.abs(np.einsum("ij,ij->i", a, np.cross(b, c))).sum() / 6
+    surface = np.linalg.norm(np.cross(b - a, c - a), axis=1).sum() / 2
+    return float(np.pi ** (1 / 3) * (6 * volume) ** (2 / 3) / surface)
+
+
+def _correlate(
+    sums: Sequence[np.ndarray], index: np.ndarray, n: int
+) -> Float64[np.ndarray, " n_shells"]:
+    """Correlation in each shell from the products of its coefficients; 0 without power."""
+    cross, power_1, power_2 = (np.bincount(index, values, minlength=n) for values in sums)
+    power = np.sqrt(power_1 * power_2)
+    return np.asarray(np.divide(cross, power, out=np.zeros(n), where=power > 0))
+
+
+def _products(
+    first: Volume, second: Volume, inside: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cross and own powers of the coefficients inside, counted as in the full volume."""
+    weight = np.broadcast_to(hermitian_weights(len(first)), inside.shape)[inside]
+    a, b = (forward_3d(volume.astype(np.float64))[inside] for volume in (first, second))
+    cross = weight * (a * b.conj()).real
+    return cross, weight * np.abs(a) ** 2, weight * np.abs(b) ** 2

@@ -13,7 +13,6 @@ from cryofocus.data.labels import CLASS_LABEL
 from cryofocus.data.particle_table import ClassifiedRows
 from cryofocus.data.relion.rows import read_truth
 from cryofocus.errors import InputError, ParticleError
-from cryofocus.maths.pose_error import pose_errors
 from cryofocus.maths.rotations import geodesic_degrees
 from cryofocus.maths.statistics import (
     Agreement,
@@ -22,7 +21,7 @@ from cryofocus.maths.statistics import (
     measure_calibration,
     posterior_kappa,
 )
-from cryofocus.maths.symmetry import OperatorSet
+from cryofocus.maths.symmetry import OperatorSet, pose_errors
 
 # The phantom's two operators: the identity, and the two-fold axis along z, which carries the far
 # unit of a particle to the near one's place.

@@ -11,7 +11,6 @@ from cryofocus.arrays import Volume
 from cryofocus.data.grid_map import GridMap
 from cryofocus.data.star.document import StarDocument, write_star
 from cryofocus.errors import InputError, SettingError
-from cryofocus.maps.directional import DirectionalFsc, directional_fsc, sphericity
 from cryofocus.maps.local_resolution import (
     MIN_WINDOW,
     choose_window,
@@ -19,7 +18,13 @@ from cryofocus.maps.local_resolution import (
     filter_locally,
     local_frequency,
 )
-from cryofocus.maps.resolution import FscCurves, measure_fsc
+from cryofocus.maps.resolution import (
+    DirectionalFsc,
+    FscCurves,
+    directional_fsc,
+    measure_fsc,
+    sphericity,
+)
 from cryofocus.maths.sampling import hemisphere_directions
 from cryofocus.maths.shells import FSC_LIMIT, crossing_shell, shell_resolution_angstrom
 from cryofocus.workflows.fsc_table import shell_columns

@@ -16,8 +16,8 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.data.star.document import StarDocument
 from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.errors import InputError, OutputError, RegionError, SettingError
-from cryofocus.maths.pose_error import PoseErrors, pose_errors
 from cryofocus.maths.rotations import rotation_from_euler
+from cryofocus.maths.symmetry import PoseErrors, pose_errors
 from cryofocus.workflows.align.refine import AlignRefineSettings, align_refine
 from cryofocus.workflows.convert import convert
 from cryofocus.workflows.simulate.humanoid import SimulatedSet

@@ -17,7 +17,7 @@ from cryofocus.simulate.phantom import PARTS, Phantom
 from cryofocus.simulate.settings import HumanoidSettings
 from cryofocus.workflows.simulate.humanoid import SimulatedSet, simulate_humanoid
 from cryofocus.workflows.variance.inputs import VarianceSettings
-from cryofocus.workflows.variance.peaks import bootstrap_order
+from cryofocus.workflows.variance.maps import bootstrap_order
 from cryofocus.workflows.variance.result import VarianceResult
 from cryofocus.workflows.variance.run import variance
 

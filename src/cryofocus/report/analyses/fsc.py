@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from cryofocus.maps.directional import DirectionalFsc
+from cryofocus.maps.resolution import DirectionalFsc
 from cryofocus.maths.shells import FSC_LIMIT
 from cryofocus.report.drawing import style
 from cryofocus.workflows.fsc import FSC_HALF, FscResult

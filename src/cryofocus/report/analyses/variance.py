@@ -8,8 +8,15 @@ from pathlib import Path
 from cryofocus.formatting import format_angstrom, format_count, format_percent
 from cryofocus.report.analyses.page import Analysis, Picture, Table, present_files
 from cryofocus.report.analyses.variance_figures import LATENT_FIGURE, VARIANCE_FIGURE
-from cryofocus.workflows.variance.result import PEAKS, REGIONS, SUMMARY
-from cryofocus.workflows.variance.tables import SPHERE, PeakRow, RegionRow, VarianceSummary
+from cryofocus.workflows.variance.result import (
+    PEAKS,
+    REGIONS,
+    SPHERE,
+    SUMMARY,
+    PeakRow,
+    RegionRow,
+    VarianceSummary,
+)
 
 FILES = (
     ("variance.mrc", "variance of the density over the particles, noise removed"),

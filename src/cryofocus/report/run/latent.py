@@ -11,8 +11,7 @@ from cryofocus.report.drawing import style
 from cryofocus.report.drawing.section import Section
 from cryofocus.report.run.results import RunResults
 from cryofocus.workflows.run.reading import explain_damage
-from cryofocus.workflows.variance.result import LATENT
-from cryofocus.workflows.variance.tables import MEASURE_AGAIN
+from cryofocus.workflows.variance.result import LATENT, MEASURE_AGAIN
 
 HEIGHT_INCHES = 4.2
 MAX_POINTS = 6000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,25 +12,23 @@ from jaxtyping import Bool, Float32, Float64
 
 from cryofocus.arrays import Volume
 from cryofocus.consensus.consensus import estimate_consensus
-from cryofocus.consensus.preparation import Invert, assign_half_sets, open_images
+from cryofocus.consensus.preparation import assign_half_sets, open_images
 from cryofocus.covariance.classes import (
     ClassCorrelation,
     correlate_classes,
     match_states,
     separate_states,
 )
-from cryofocus.covariance.cooccurrence import Cooccurrence, measure_cooccurrence
-from cryofocus.covariance.masses import (
+from cryofocus.covariance.cooccurrence import Cooccurrence, find_relations, measure_cooccurrence
+from cryofocus.covariance.occupancy import Occupancies, make_templates, measure_occupancies
+from cryofocus.covariance.particles import ParticleCorrelation, correlate_particles
+from cryofocus.covariance.regions import (
     RunMasses,
     pooled_errors,
     region_masses,
     require_density,
     solvent_contour,
 )
-from cryofocus.covariance.occupancy import Occupancies, make_templates, measure_occupancies
-from cryofocus.covariance.particles import ParticleCorrelation, correlate_particles
-from cryofocus.covariance.regions import Region
-from cryofocus.covariance.relations import find_relations
 from cryofocus.data.grid_map import GridMap
 from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import RegionError
@@ -82,7 +80,8 @@ def compare_classes(
             contour = solvent_contour(consensus) if contour is None else contour
             logger.info("%s: contour at %.4g", run.name, contour)
             dense |= consensus > contour
-            for path in _class_maps(run):
+            for number in range(1, run.job.n_classes + 1):
+                path = run.directory.class_map(number)
                 dense |= grid.read_partner(path).data > contour
                 advance()
         require_density(regions, dense)
@@ -123,33 +122,26 @@ def compare_units(
 
 
 def compare_particles(
-    particles: ParticleSet,
-    regions: Sequence[Region],
-    invert: Invert,
-    settings: CovarySettings,
-    resources: Resources,
-    progress: Progress,
-) -> ParticleLevel:
-    """Measure the regions in every particle and correlate them.
+    inputs: CovaryInputs, settings: CovarySettings, resources: Resources, progress: Progress
+) -> ParticleLevel | None:
+    """Measure the regions in every particle, whose images are read twice, and correlate them.
 
-    Args:
-        particles: Whose images are read, twice.
-        regions: On their grid.
-        invert: Whether protein is dark in the images.
-        settings: Settings of the command.
-        resources: What computes.
-        progress: Progress display of the command.
+    Returns:
+        None without particles.
 
     Raises:
         RegionError: When a region holds no density of the particles' own consensus.
     """
-    kernels = resources.kernels
+    particles, kernels = inputs.particles, resources.kernels
+    if particles is None:
+        return None
+    invert = inputs.runs[0].invert if inputs.runs else settings.invert
     images = open_images(particles, invert, threads=resources.threads)
     half_set, _ = assign_half_sets(particles, settings.seed)
     with progress.task("consensus", len(images)) as advance:
         consensus = estimate_consensus(images, half_set, kernels, advance=advance)
     n_shells = _shells(settings, consensus.map.fsc, particles)
-    templates = make_templates(regions, consensus.map.full)
+    templates = make_templates(inputs.regions, consensus.map.full)
     with progress.task("occupancies", len(images)) as advance:
         occupancies = measure_occupancies(consensus, templates, n_shells, kernels, advance=advance)
     used, n_copies = occupancies, 1
@@ -163,10 +155,6 @@ def compare_particles(
         correlate_particles(used, generator, n_copies=n_copies),
         shell_resolution_angstrom(n_shells, particles.box, particles.pixel_size_angstrom),
     )
-
-
-def _class_maps(run: Run) -> list[Path]:
-    return [run.directory.class_map(number) for number in range(1, run.job.n_classes + 1)]
 
 
 def _measure_run(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-from jaxtyping import Float
+import math
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 from cryofocus.workflows.run.new_directory import DirectoryKind
 from cryofocus.workflows.run.record import Record, RecordPart
@@ -36,7 +38,13 @@ PURPOSES = {
     README: "this list",
 }
 
-Numbers = tuple[float | None, ...]
+
+def _as_json_says(value: object) -> object:
+    """Return None for what is not finite."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+Numbers = tuple[Annotated[float | None, BeforeValidator(_as_json_says)], ...]
 Matrix = tuple[Numbers, ...]
 
 
@@ -120,16 +128,6 @@ class CovaryRecord(Record):
     particle_level: ParticleLevel | None = None
     unit_level: tuple[UnitLevel, ...] = ()
     warnings: tuple[str, ...] = ()
-
-
-def as_numbers(values: Float[np.ndarray, " n"]) -> Numbers:
-    """Return numbers as JSON says them: None for what is not finite."""
-    return tuple(float(v) if np.isfinite(v) else None for v in values)
-
-
-def as_matrix(values: Float[np.ndarray, "n m"]) -> Matrix:
-    """Return a matrix as JSON says it: None for what is not finite."""
-    return tuple(as_numbers(row) for row in values)
 
 
 def readme_text() -> str:

@@ -9,13 +9,8 @@ from pathlib import Path
 
 from cryofocus.version import __version__
 from cryofocus.workflows.covary import record as files
-from cryofocus.workflows.covary.inputs import CovaryInputs, CovarySettings, read_covary_inputs
-from cryofocus.workflows.covary.levels import (
-    ParticleLevel,
-    compare_classes,
-    compare_particles,
-    compare_units,
-)
+from cryofocus.workflows.covary.inputs import CovarySettings, read_covary_inputs
+from cryofocus.workflows.covary.levels import compare_classes, compare_particles, compare_units
 from cryofocus.workflows.covary.tables import (
     describe_classes,
     describe_particles,
@@ -24,7 +19,7 @@ from cryofocus.workflows.covary.tables import (
 )
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
-from cryofocus.workflows.machine.resources import Resources, use_process
+from cryofocus.workflows.machine.resources import use_process
 from cryofocus.workflows.run.log import record_log
 from cryofocus.workflows.run.new_directory import new_directory
 from cryofocus.workflows.run.writing import write_text
@@ -66,7 +61,7 @@ def covary(  # noqa: PLR0913  # three paths, what to do with them and by what me
             describe_unit(run.name, number, entry)
             for run, number, entry in compare_units(inputs, settings)
         ]
-        particles = _particle_level(inputs, settings, resources, progress)
+        particles = compare_particles(inputs, settings, resources, progress)
         record = files.CovaryRecord(
             version=__version__,
             sources=tuple(str(source) for source in sources),
@@ -81,14 +76,3 @@ def covary(  # noqa: PLR0913  # three paths, what to do with them and by what me
         record.write(folder / files.RECORD)
         write_text(folder / files.README, files.readme_text())
     return CovaryResult(output, record)
-
-
-def _particle_level(
-    inputs: CovaryInputs, settings: CovarySettings, resources: Resources, progress: Progress
-) -> ParticleLevel | None:
-    if inputs.particles is None:
-        return None
-    invert = inputs.runs[0].invert if inputs.runs else settings.invert
-    return compare_particles(
-        inputs.particles, inputs.regions, invert, settings, resources, progress
-    )

@@ -13,7 +13,7 @@ from cryofocus.covariance.cooccurrence import Cooccurrence
 from cryofocus.workflows.covary import record as files
 from cryofocus.workflows.covary.inputs import Run
 from cryofocus.workflows.covary.levels import ClassLevel, ParticleLevel
-from cryofocus.workflows.covary.record import UNDETERMINED, as_matrix, as_numbers
+from cryofocus.workflows.covary.record import UNDETERMINED
 from cryofocus.workflows.run.tables import Row
 from cryofocus.workflows.run.writing import Cell, write_array, write_table
 
@@ -23,17 +23,8 @@ NORMAL_95 = 1.96
 
 def describe_classes(level: ClassLevel, runs: Sequence[Run]) -> files.ClassLevel:
     """Return the class level as a plain record."""
-    found = level.correlation
     return files.ClassLevel(
-        correlation=as_matrix(found.correlation),
-        low=as_matrix(found.low),
-        high=as_matrix(found.high),
-        varies=tuple(found.varies.tolist()),
-        variation_p=as_numbers(found.variation_p),
-        spread=as_numbers(found.spread),
-        error=as_numbers(found.error),
-        n_points=found.n_points,
-        n_states=found.n_states,
+        **vars(level.correlation),
         unit=level.unit,
         runs=tuple(run.name for run in runs),
         class_of_row=tuple(
@@ -41,8 +32,8 @@ def describe_classes(level: ClassLevel, runs: Sequence[Run]) -> files.ClassLevel
             for number, masses in enumerate(level.masses)
             for k in range(len(masses.masses))
         ),
-        masses=as_matrix(np.concatenate([run.masses for run in level.masses])),
-        errors=as_matrix(np.concatenate([run.errors for run in level.masses])),
+        masses=np.concatenate([run.masses for run in level.masses]).tolist(),
+        errors=np.concatenate([run.errors for run in level.masses]).tolist(),
     )
 
 
@@ -51,42 +42,23 @@ def describe_particles(level: ParticleLevel) -> files.ParticleLevel:
     found = level.correlation
     reach = NORMAL_95 * found.fit.correlation_error
     spread = np.maximum(found.spread, np.finfo(float).tiny)
+    derived = {
+        "correlation": found.correlation,
+        "low": np.maximum(found.correlation - reach, -1),
+        "high": np.minimum(found.correlation + reach, 1),
+        "spread": found.spread,
+        "spread_error": found.fit.variance_error / (2 * spread),
+    }
     return files.ParticleLevel(
-        correlation=as_matrix(found.correlation),
-        low=as_matrix(np.maximum(found.correlation - reach, -1)),
-        high=as_matrix(np.minimum(found.correlation + reach, 1)),
-        p_values=as_matrix(found.p_values),
-        null=as_matrix(found.null),
-        varies=tuple(found.varies.tolist()),
-        spread=as_numbers(found.spread),
-        spread_error=as_numbers(found.fit.variance_error / (2 * spread)),
-        noise_spread=as_numbers(found.noise_spread),
-        n_particles=found.n_particles,
-        n_permutations=found.n_permutations,
-        resolution_angstrom=level.resolution_angstrom,
+        **(vars(found) | derived), resolution_angstrom=level.resolution_angstrom
     )
 
 
 def describe_unit(run: str, number: int, found: Cooccurrence) -> files.UnitLevel:
     """Return the classes of one relation of units as a plain record."""
-    relation = found.relation
-    return files.UnitLevel(
-        run=run,
-        relation=number,
-        units=tuple((u + 1, v + 1) for u, v in relation.pairs.tolist()),
-        angle_degrees=relation.angle_degrees,
-        shift_angstrom=relation.shift_angstrom,
-        n_pairs=found.n_pairs,
-        counts=as_matrix(found.counts),
-        joint=as_matrix(found.joint),
-        expected=as_matrix(found.expected),
-        p_values=as_matrix(found.p_values),
-        coupling=found.coupling,
-        coupling_error=found.coupling_error,
-        information_bits=found.information_bits,
-        p_value=found.p_value,
-        adjusted_p_value=found.adjusted_p_value,
-    )
+    units = tuple((u + 1, v + 1) for u, v in found.relation.pairs.tolist())
+    numbers = vars(found.relation) | vars(found) | {"relation": number}
+    return files.UnitLevel(run=run, units=units, **numbers)
 
 
 def write_tables(

@@ -1,5 +1,4 @@
 """`cryofocus variance`: where particles differ.
 
-In reading order: `inputs`, `maps`, `tables`, `peaks`, `focus_proposal`, `result`, `outputs`,
-`run`.
+In reading order: `inputs`, `result`, `maps`, `focus_proposal`, `outputs`, `run`.
 """

@@ -112,10 +112,10 @@ def _draw_sphere(region: VariableRegion, ground: Ground) -> FocusMask | None:
         min(c - first, (particles.box - 1) * voxel - (c - first))
         for c, first in zip(centre, origin, strict=True)
     )
-    sphere = (*(round(c, 1) for c in centre), round(min(region.radius_angstrom, room - 0.1), 1))
+    x, y, z = (round(c, 1) for c in centre)
     try:
         return FocusMask.from_sphere(
-            (sphere[0], sphere[1], sphere[2], sphere[3]),
+            (x, y, z, round(min(region.radius_angstrom, room - 0.1), 1)),
             particles.box,
             voxel,
             soft_edge_angstrom=SOFT_EDGE_ANGSTROM,

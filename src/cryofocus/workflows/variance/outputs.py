@@ -13,8 +13,12 @@ from cryofocus.inference.variability.variability import Variability
 from cryofocus.maths.masks import Vector
 from cryofocus.workflows.run.writing import write_array
 from cryofocus.workflows.variance.inputs import VarianceInputs
-from cryofocus.workflows.variance.maps import sample_axis, sample_bootstrap, sample_variance
-from cryofocus.workflows.variance.peaks import peak_rows
+from cryofocus.workflows.variance.maps import (
+    peak_rows,
+    sample_axis,
+    sample_bootstrap,
+    sample_variance,
+)
 from cryofocus.workflows.variance.result import (
     BOOTSTRAP,
     CONSENSUS,
@@ -23,11 +27,14 @@ from cryofocus.workflows.variance.result import (
     PEAKS,
     REGIONS,
     SERIES_PERCENTILES,
+    SPHERE,
     SUMMARY,
     VARIANCE,
+    PeakRow,
+    RegionRow,
     VarianceResult,
+    VarianceSummary,
 )
-from cryofocus.workflows.variance.tables import SPHERE, PeakRow, RegionRow, VarianceSummary
 
 
 def write_variability(

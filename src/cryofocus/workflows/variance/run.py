@@ -30,9 +30,13 @@ from cryofocus.workflows.variance.inputs import (
     VarianceSettings,
     read_variance_inputs,
 )
-from cryofocus.workflows.variance.maps import fine_edge, sample_bootstrap, sample_variance
+from cryofocus.workflows.variance.maps import (
+    fine_edge,
+    measure_peaks,
+    sample_bootstrap,
+    sample_variance,
+)
 from cryofocus.workflows.variance.outputs import write_variability
-from cryofocus.workflows.variance.peaks import measure_peaks
 from cryofocus.workflows.variance.result import SUMMARY, ProposedFocus, VarianceResult
 
 logger = logging.getLogger(__name__)
