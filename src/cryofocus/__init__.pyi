@@ -57,6 +57,7 @@ from .workflows.expand import choose_operators as choose_operators
 from .workflows.expand import expand as expand
 from .workflows.fit import fit as fit
 from .workflows.fsc import FscSettings as FscSettings
+from .workflows.machine.machine import Machine as Machine
 from .workflows.machine.slurm_jobs import read_slurm_settings as read_slurm_settings
 from .workflows.make_mask import ModelMaskSettings as ModelMaskSettings
 from .workflows.make_mask import ThresholdMaskSettings as ThresholdMaskSettings

@@ -15,6 +15,7 @@ class Option:
 
     Attributes:
         name: Of the option, such as `--cycles`; by default the field's, without count and unit.
+        short: Of the option, such as `-o`.
         help: Of a parameter that is no field; of a field, what follows its docstring.
         metavar: What stands for the value in the help. With commas in it, several values are
             given as one text, such as `X,Y,Z,R`.
@@ -23,11 +24,13 @@ class Option:
         expected: What the values are, for the message that refuses others.
         read: Makes the value of a text; raises ValueError.
         is_argument: Given by its place, without a name.
+        is_required: Has to be given, though Python has a default.
         is_hidden: Not offered; a matter of Python and configuration files.
         only: Of a field that holds settings, those that matter to the command; all by default.
     """
 
     name: str | None = None
+    short: str | None = None
     help: str | None = None
     metavar: str | None = None
     panel: str | None = None
@@ -35,6 +38,7 @@ class Option:
     expected: str = ""
     read: Callable[[str], object] | None = None
     is_argument: bool = False
+    is_required: bool = False
     is_hidden: bool = False
     only: tuple[str, ...] = ()
 

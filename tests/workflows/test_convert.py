@@ -126,11 +126,9 @@ def without_envelope(small_set: SimulatedSet, path: Path) -> Path:
     return path
 
 
-def make_map(
-    table: Path, output: Path, small_set: SimulatedSet, supplement: Supplement | None = None
-) -> np.ndarray:
+def make_map(table: Path, output: Path, small_set: SimulatedSet) -> np.ndarray:
     """Reconstruct and read the unfiltered half map."""
-    settings = ReconstructSettings(datadir=small_set.directory, supplement=supplement, invert="no")
+    settings = ReconstructSettings(datadir=small_set.directory, invert="no")
     made = reconstruct(table, output, settings, machine=Machine(threads=2))
     with mrcfile.open(made.halves[0]) as mrc:
         return np.array(mrc.data)

@@ -42,7 +42,7 @@ def maps(tmp_path: Path) -> dict[str, Path]:
 
 def test_everything_at_once(tmp_path: Path, maps: dict[str, Path]) -> None:
     """Curves, directions and local resolution agree with each other and lie in the map's frame."""
-    settings = FscSettings(maps["mask"], directional=True, local=True)
+    settings = FscSettings(mask=maps["mask"], directional=True, local=True)
     result = fsc(maps["half1"], maps["half2"], tmp_path / "out", settings)
     document = StarDocument.read(tmp_path / "out" / "fsc.star")
     labels = [
@@ -100,11 +100,11 @@ BAD: dict[str, tuple[Measure, str]] = {
         r"nan\.mrc: 13824 voxels are NaN or infinite",
     ),
     "empty mask": (
-        lambda d, m: fsc(m["half1"], m["half2"], d / "out", FscSettings(m["empty"])),
+        lambda d, m: fsc(m["half1"], m["half2"], d / "out", FscSettings(mask=m["empty"])),
         r"empty\.mrc: empty \(largest value 0\)",
     ),
     "map for a mask": (
-        lambda d, m: fsc(m["half1"], m["half2"], d / "out", FscSettings(m["half1"])),
+        lambda d, m: fsc(m["half1"], m["half2"], d / "out", FscSettings(mask=m["half1"])),
         r"half1\.mrc: values from .* expected a mask from 0 to 1",
     ),
     "a file": (

@@ -107,7 +107,9 @@ def test_noise_goes_with_a_low_pass_and_the_largest_piece(tmp_path: Path) -> Non
 def test_model_selects_chains_and_residues(tmp_path: Path, map_file: Path, name: str) -> None:
     """A residue of a chain gives a ball of the radius at that atom, in the map's frame."""
     model = write_model(tmp_path / name, ATOMS)
-    settings = ModelMaskSettings(("A",), ((2, 5),), radius_angstrom=6, soft_edge_angstrom=0)
+    settings = ModelMaskSettings(
+        chains=("A",), residues=((2, 5),), radius_angstrom=6, soft_edge_angstrom=0
+    )
     made = make_model_mask(model, map_file, tmp_path / "m.mrc", settings)
     np.testing.assert_allclose(centroid(made.path), (0, 40, 37), atol=0.01)
     assert made.content.volume_cubic_angstrom == pytest.approx(4 / 3 * np.pi * 216, rel=0.1)

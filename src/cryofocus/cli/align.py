@@ -7,30 +7,14 @@ from typing import Annotated
 
 import typer
 
+import cryofocus
 from cryofocus.cli.command import register
-from cryofocus.cli.console import say
-from cryofocus.cli.options import (
-    DataDirectory,
-    Device,
-    DeviceChoice,
-    Invert,
-    MemoryGpu,
-    MicroscopeValues,
-    Overwrite,
-    ParticleTable,
-    Passthrough,
-    PixelSize,
-    Seed,
-    Stack,
-    Threads,
-    compose_supplement,
-)
+from cryofocus.cli.console import say, show_progress
+from cryofocus.cli.options import IN_PROCESS, NewTable, Overwrite, ParticleTable
 
 app = typer.Typer(
     no_args_is_help=True, help="Poses: refined, searched from nothing, and combined."
 )
-
-FINENESS, TABLES, RUNNING = "How finely and how far", "Input", "Running"
 
 
 @app.callback()
@@ -40,34 +24,9 @@ def family() -> None:
 
 def refine(
     particles: ParticleTable,
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="Table to write, in the same format.")
-    ],
-    reference: Annotated[
-        Path | None,
-        typer.Option(
-            help="Map on the particles' grid, in any grey scale. Default: the particles' own "
-            "half maps."
-        ),
-    ] = None,
-    symmetry: Annotated[
-        str, typer.Option(metavar="GROUP", help="Point group of the map, in RELION's axes.")
-    ] = "C1",
-    max_resolution: Annotated[
-        float | None,
-        typer.Option(
-            help="Finest detail compared, in Å. Default: what map and images agree on. For a map "
-            "made from the same particles give the resolution of its FSC."
-        ),
-    ] = None,
-    iterations: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Rounds of reconstructing half maps and refining against them, at most. Default: "
-            "none with a reference, 6 without; with both, the reference counts to 35 Å only.",
-        ),
-    ] = None,
+    output: NewTable,
+    settings: cryofocus.AlignRefineSettings,
+    machine: Annotated[cryofocus.Machine, IN_PROCESS],
     figure: Annotated[
         Path | None,
         typer.Option(
@@ -76,19 +35,6 @@ def refine(
             "moves as a body.",
         ),
     ] = None,
-    invert: Annotated[
-        Invert,
-        typer.Option(help="Whether protein is dark in the images; auto looks at the density."),
-    ] = Invert.AUTO,
-    seed: Seed = 1,
-    datadir: DataDirectory = None,
-    stack: Stack = None,
-    microscope: MicroscopeValues = None,
-    pixel_size: PixelSize = None,
-    passthrough: Passthrough = None,
-    device: DeviceChoice = Device.CPU,
-    threads: Threads = None,
-    memory_gpu: MemoryGpu = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Improve orientations and shifts that are nearly right.
@@ -101,31 +47,12 @@ def refine(
     `cryofocus align refine run_data.star --reference map.mrc --max-resolution 8 -o refined.star`
     """
     from cryofocus.report.analyses.poses import write_moves
-    from cryofocus.workflows.align.refine import AlignRefineSettings, align_refine
-    from cryofocus.workflows.machine.machine import Machine
-    from cryofocus.workflows.machine.progress import choose_progress
     from cryofocus.workflows.run.new_names import require_new_picture
 
     if figure is not None:
         require_new_picture(figure, overwrite=overwrite)
-    machine = Machine(device=device.value, threads=threads, memory_gpu_gb=memory_gpu)
-    settings = AlignRefineSettings(
-        reference=reference,
-        symmetry=symmetry,
-        max_resolution_angstrom=max_resolution,
-        iterations=iterations,
-        invert=invert.value,
-        seed=seed,
-        datadir=datadir,
-        supplement=compose_supplement(stack, microscope, pixel_size, passthrough),
-    )
-    made = align_refine(
-        particles,
-        output,
-        settings,
-        machine=machine,
-        overwrite=overwrite,
-        progress=choose_progress(),
+    made = cryofocus.align_refine(
+        particles, output, settings, machine=machine, overwrite=overwrite, progress=show_progress()
     )
     if figure is not None:
         write_moves(figure, made.turn_degrees, made.move_angstrom)
@@ -146,63 +73,11 @@ def search(
             "nearly symmetric and --symmetry says so."
         ),
     ],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="Table to write, in the same format.")
-    ],
-    symmetry: Annotated[
-        str,
-        typer.Option(
-            metavar="GROUP",
-            help="Point group of the reference, in RELION's axes: one of equivalent poses is "
-            "found.",
-            rich_help_panel=FINENESS,
-        ),
-    ] = "C1",
-    max_resolution: Annotated[
-        float, typer.Option(help="Finest detail compared, in Å.", rich_help_panel=FINENESS)
-    ] = 20.0,
-    max_shift: Annotated[
-        float | None,
-        typer.Option(
-            help="Largest shift tried, in Å. Default: a tenth of the box.",
-            rich_help_panel=FINENESS,
-        ),
-    ] = None,
-    angular_step: Annotated[
-        float | None,
-        typer.Option(
-            help="Degrees between views at the first of several levels. Default: 6, or what "
-            "resolution and diameter allow.",
-            rich_help_panel=FINENESS,
-        ),
-    ] = None,
-    particle_diameter: Annotated[
-        float | None,
-        typer.Option(
-            help="In Å, about the box centre. Default: measured on the reference.",
-            rich_help_panel=FINENESS,
-        ),
-    ] = None,
-    invert: Annotated[
-        Invert,
-        typer.Option(
-            help="Whether protein is dark in the images; auto tries both on a sample.",
-            rich_help_panel=TABLES,
-        ),
-    ] = Invert.AUTO,
-    datadir: DataDirectory = None,
-    stack: Stack = None,
-    microscope: MicroscopeValues = None,
-    pixel_size: PixelSize = None,
-    passthrough: Passthrough = None,
-    device: DeviceChoice = Device.CPU,
-    threads: Threads = None,
-    memory_gpu: MemoryGpu = None,
+    output: NewTable,
+    settings: cryofocus.AlignSearchSettings,
+    machine: Annotated[cryofocus.Machine, IN_PROCESS],
     resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume", help="Continue a search that was interrupted.", rich_help_panel=RUNNING
-        ),
+        bool, typer.Option("--resume", help="Continue a search that was interrupted.")
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -220,30 +95,14 @@ def search(
             "--overwrite to start afresh",
             param_hint="--resume",
         )
-    from cryofocus.workflows.align.search import align_search
-    from cryofocus.workflows.align.search_inputs import AlignSearchSettings
-    from cryofocus.workflows.machine.machine import Machine
-    from cryofocus.workflows.machine.progress import choose_progress
-
-    machine = Machine(device=device.value, threads=threads, memory_gpu_gb=memory_gpu)
-    settings = AlignSearchSettings(
-        symmetry=symmetry,
-        max_resolution_angstrom=max_resolution,
-        max_shift_angstrom=max_shift,
-        angular_step_degrees=angular_step,
-        particle_diameter_angstrom=particle_diameter,
-        invert=invert.value,
-        datadir=datadir,
-        supplement=compose_supplement(stack, microscope, pixel_size, passthrough),
-    )
-    made = align_search(
+    made = cryofocus.align_search(
         particles,
         reference,
         output,
         settings,
         machine=machine,
         existing="overwrite" if overwrite else "resume" if resume else "refuse",
-        progress=choose_progress(),
+        progress=show_progress(),
     )
     say(f"Table      {made.path}, {made.n_particles:,} particles")
     say(f"Compared   {made.n_orientations:,} poses an image, then the best more finely")
@@ -275,9 +134,7 @@ def combine(
 
     `cryofocus align combine RUN --poses class1.star class2.star -o combined.star`
     """
-    from cryofocus.workflows.align.combine import align_combine
-
-    made = align_combine(run, output, tables=poses or (), overwrite=overwrite)
+    made = cryofocus.align_combine(run, output, tables=poses or (), overwrite=overwrite)
     say(f"Table      {made.path}, {sum(made.n_of_class):,} particles")
     for number, count in enumerate(made.n_of_class, start=1):
         say(f"Class {number:<4} {count:,} poses")

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
-from cryofocus.cli.console import say
+from cryofocus.cli.command import register
+from cryofocus.cli.console import say, show_progress
 from cryofocus.cli.options import Threads
 from cryofocus.errors import InputError
-from cryofocus.inference.strategies import STRATEGIES
+from cryofocus.option import Option
 
 if TYPE_CHECKING:
-    from cryofocus.benchmark.cells import Cell, CellResult, PoseSource
+    from cryofocus.benchmark.cells import Cell, CellResult
 
 app = typer.Typer(no_args_is_help=True, help="Measure accuracy, time and memory.")
 
-Number = TypeVar("Number", int, float)
+Name = TypeVar("Name", bound=str)
 
-
-class Titrate(StrEnum):
-    """What of the focus sphere is swept."""
-
-    RADIUS = "radius"
-    EDGE = "edge"
+NUMBERS = "numbers separated by commas"
 
 
 @app.callback()
@@ -41,7 +36,6 @@ def family() -> None:
         )
 
 
-@app.command("humanoid")
 def humanoid(
     output: Annotated[
         Path,
@@ -52,18 +46,20 @@ def humanoid(
         typer.Option("--quick", help="2,000 particles, one seed, SNRs 0.100, 0.025 and 0.006."),
     ] = False,
     scenarios: Annotated[
-        str | None,
-        typer.Option(
+        tuple[int, ...] | None,
+        Option(
             metavar="1,2,...",
             help="Scenarios to run; 1 brings the two controls. Default: all; 1 with --titrate.",
+            expected=NUMBERS,
         ),
     ] = None,
     snrs: Annotated[
-        str | None,
-        typer.Option(
+        tuple[float, ...] | None,
+        Option(
             metavar="S,S,...",
             help="Signal-to-noise ratios. Default: the published 0.100,0.050,0.025,0.013,0.006; "
             "0.025 with --titrate.",
+            expected=NUMBERS,
         ),
     ] = None,
     seeds: Annotated[
@@ -76,7 +72,7 @@ def humanoid(
         str,
         typer.Option(
             metavar="NAME,NAME,...",
-            help=f"Of {', '.join(STRATEGIES)}; or all. They share the images.",
+            help="As of classify --strategy; or all. They share the images.",
         ),
     ] = "residual",
     poses: Annotated[
@@ -88,7 +84,7 @@ def humanoid(
         ),
     ] = "exact",
     titrate: Annotated[
-        Titrate | None,
+        Literal["radius", "edge"] | None,
         typer.Option(help="Instead, sweep the sphere's radius (30 to 100 Å) or edge (0 to 40 Å)."),
     ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Independent runs per set.")] = 3,
@@ -110,28 +106,37 @@ def humanoid(
     """
     from cryofocus.benchmark.cells import SNRS
     from cryofocus.benchmark.figures import write_figures
-    from cryofocus.benchmark.plan import QUICK_SNRS, TITRATION_SNR, plan_cells, plan_titration
+    from cryofocus.benchmark.plan import (
+        POSE_SOURCES,
+        QUICK_SNRS,
+        TITRATION_SNR,
+        plan_cells,
+        plan_titration,
+    )
     from cryofocus.benchmark.run import BenchmarkDirectory, run_benchmark
+    from cryofocus.inference.strategies import STRATEGIES
     from cryofocus.simulate.states import SCENARIOS
-    from cryofocus.workflows.machine.progress import choose_progress
 
     usual_scenarios: Sequence[int] = SCENARIOS
     usual_snrs: Sequence[float] = QUICK_SNRS if quick else SNRS
     plan: Callable[..., list[Cell]] = plan_cells
     if titrate is not None:
         usual_scenarios, usual_snrs = SCENARIOS[:1], (TITRATION_SNR,)
-        plan = partial(plan_titration, titrate.value)
-    sources = _pose_sources(poses)
+        plan = partial(plan_titration, titrate)
+    sources = _chosen(poses, POSE_SOURCES, "--poses")
+    chosen = tuple(STRATEGIES)
+    if strategies != "all":
+        chosen = _chosen(strategies, chosen, "--strategies", ", or all")
     if titrate is not None and sources != ("exact",):
         raise typer.BadParameter("goes with --poses exact only", param_hint="--titrate")
     cells = [
         cell
         for source in sources
         for cell in plan(
-            usual_scenarios if scenarios is None else _numbers(scenarios, int, "--scenarios"),
-            usual_snrs if snrs is None else _numbers(snrs, float, "--snrs"),
+            scenarios or usual_scenarios,
+            snrs or usual_snrs,
             range(1, 1 + (seeds or (1 if quick else 3))),
-            _strategies(strategies),
+            chosen,
             particles=particles or (2000 if quick else 10_000),
             n_runs=runs,
             poses=source,
@@ -142,7 +147,7 @@ def humanoid(
         output,
         threads=threads,
         keep=keep,
-        progress=choose_progress(),
+        progress=show_progress(),
         on_result=lambda result: say(_describe(result)),
     )
     figures = write_figures(output, results, BenchmarkDirectory(output).read_slices(results))
@@ -177,37 +182,15 @@ def _describe(result: CellResult) -> str:
     )
 
 
-def _strategies(text: str) -> tuple[str, ...]:
-    """Read a list of strategies, each once, in the order of the tables."""
+def _chosen(text: str, known: Sequence[Name], option: str, others: str = "") -> tuple[Name, ...]:
+    """Read a list of names, each once, in the order of the tables."""
     names = [part.strip() for part in text.split(",")]
-    unknown = [name for name in names if name not in (*STRATEGIES, "all")]
-    if unknown:
+    if unknown := [name for name in names if name not in known]:
         raise typer.BadParameter(
-            f"found {unknown[0]!r}, expected some of {', '.join(STRATEGIES)}, or all",
-            param_hint="--strategies",
+            f"found {unknown[0]!r}, expected some of {', '.join(known)}{others}",
+            param_hint=option,
         )
-    return tuple(name for name in STRATEGIES if name in names or "all" in names)
+    return tuple(name for name in known if name in names)
 
 
-def _pose_sources(text: str) -> tuple[PoseSource, ...]:
-    """Read a list of what poses are, each once, in the order of the tables."""
-    from cryofocus.benchmark.plan import POSE_SOURCES
-
-    names = [part.strip() for part in text.split(",")]
-    unknown = [name for name in names if name not in POSE_SOURCES]
-    if unknown:
-        raise typer.BadParameter(
-            f"found {unknown[0]!r}, expected some of {', '.join(POSE_SOURCES)}",
-            param_hint="--poses",
-        )
-    return tuple(source for source in POSE_SOURCES if source in names)
-
-
-def _numbers(text: str, read: Callable[[str], Number], option: str) -> list[Number]:
-    """Read a list of numbers."""
-    try:
-        return [read(part) for part in text.split(",")]
-    except ValueError as error:
-        raise typer.BadParameter(
-            f"found {text!r}, expected numbers separated by commas", param_hint=option
-        ) from error
+register(app, humanoid, "humanoid")

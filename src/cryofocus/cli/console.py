@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from cryofocus.workflows.machine.progress import Progress
 
 REPORT = "report.html"  # of every directory that has a page
 
@@ -27,6 +31,13 @@ def show_log() -> None:
     if not any(isinstance(handler, _StandardError) for handler in logger.handlers):
         logger.addHandler(_StandardError())
         logger.setLevel(logging.INFO)
+
+
+def show_progress() -> Progress:
+    """Return a display of progress that suits the terminal."""
+    from cryofocus.workflows.machine.progress import choose_progress
+
+    return choose_progress()
 
 
 def say(text: str = "") -> None:

@@ -7,17 +7,9 @@ from typing import Annotated
 
 import typer
 
-from cryofocus.cli.console import say
-from cryofocus.cli.options import (
-    DataDirectory,
-    MicroscopeValues,
-    Overwrite,
-    ParticleTable,
-    Passthrough,
-    PixelSize,
-    Stack,
-    compose_supplement,
-)
+import cryofocus
+from cryofocus.cli.console import say, show_progress
+from cryofocus.cli.options import Overwrite, ParticleTable
 
 
 def convert(
@@ -31,27 +23,7 @@ def convert(
             ".par (Frealign).",
         ),
     ],
-    to: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FORMAT",
-            help="relion, cryosparc, cistem, cistem-star or frealign, where the name of the "
-            "output does not say.",
-        ),
-    ] = None,
-    write_stack: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="STACK",
-            help="Also write the images, in the order of the rows, into this one stack; cisTEM "
-            "and Frealign need that.",
-        ),
-    ] = None,
-    stack: Stack = None,
-    microscope: MicroscopeValues = None,
-    pixel_size: PixelSize = None,
-    passthrough: Passthrough = None,
-    datadir: DataDirectory = None,
+    settings: cryofocus.ConvertSettings,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a particle table in the format of another program.
@@ -63,18 +35,8 @@ def convert(
 
     `cryofocus convert run_data.star -o particles.cistem --write-stack particles.mrc`
     """
-    from cryofocus.workflows.convert import ConvertSettings
-    from cryofocus.workflows.convert import convert as convert_table
-    from cryofocus.workflows.machine.progress import choose_progress
-
-    settings = ConvertSettings(
-        to=to,
-        supplement=compose_supplement(stack, microscope, pixel_size, passthrough),
-        datadir=datadir,
-        write_stack=write_stack,
-    )
-    made = convert_table(
-        particles, output, settings, overwrite=overwrite, progress=choose_progress()
+    made = cryofocus.convert(
+        particles, output, settings, overwrite=overwrite, progress=show_progress()
     )
     say(f"{made.n_particles:,} particles in {made.path} ({made.title})")
     if made.lost:

@@ -7,27 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cryofocus.cli.console import REPORT, say, say_table
-from cryofocus.cli.options import (
-    DataDirectory,
-    Device,
-    DeviceChoice,
-    Invert,
-    MemoryGpu,
-    MicroscopeValues,
-    Overwrite,
-    Passthrough,
-    PixelSize,
-    Seed,
-    Stack,
-    Threads,
-    compose_supplement,
-)
+import cryofocus
+from cryofocus.cli.console import REPORT, say, say_table, show_progress
+from cryofocus.cli.options import IN_PROCESS, NewFolder, Overwrite
 
 if TYPE_CHECKING:
     from cryofocus.workflows.covary.record import CovaryRecord, Matrix
-
-CLASSES, PARTICLES = "Class maps", "Single particles"
 
 
 def covary(
@@ -47,48 +32,9 @@ def covary(
             "particles' grid. A part that moves is one region that holds all its places.",
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Directory to write.")],
-    perfect: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="MAP",
-            help="Map in which every region is full: masses become fractions of its masses. "
-            "Default: of those in the consensus.",
-            rich_help_panel=CLASSES,
-        ),
-    ] = None,
-    contour: Annotated[
-        float | None,
-        typer.Option(
-            help="Density from which on a voxel counts, in the maps' units. Default: three "
-            "standard deviations above the solvent.",
-            rich_help_panel=CLASSES,
-        ),
-    ] = None,
-    max_resolution: Annotated[
-        float | None,
-        typer.Option(
-            min=0.1,
-            help="Finest detail that enters, in Å. Default: where half maps agree (FSC 0.143).",
-            rich_help_panel=PARTICLES,
-        ),
-    ] = None,
-    invert: Annotated[
-        Invert,
-        typer.Option(
-            help="Of a particle table: whether protein is dark in the images; runs know.",
-            rich_help_panel=PARTICLES,
-        ),
-    ] = Invert.AUTO,
-    seed: Seed = 1,
-    datadir: DataDirectory = None,
-    stack: Stack = None,
-    microscope: MicroscopeValues = None,
-    pixel_size: PixelSize = None,
-    passthrough: Passthrough = None,
-    device: DeviceChoice = Device.CPU,
-    threads: Threads = None,
-    memory_gpu: MemoryGpu = None,
+    output: NewFolder,
+    settings: cryofocus.CovarySettings,
+    machine: Annotated[cryofocus.Machine, IN_PROCESS],
     overwrite: Overwrite = False,
 ) -> None:
     """Correlate what regions hold: over classes, over symmetric units, over single particles.
@@ -101,30 +47,15 @@ def covary(
 
     `cryofocus covary particles.star --regions hand=hand.mrc foot=foot.mrc -o together`
     """
-    from cryofocus.api.analyses import covary as compare
-    from cryofocus.workflows.covary.inputs import CovarySettings
-    from cryofocus.workflows.machine.machine import Machine
-    from cryofocus.workflows.machine.progress import choose_progress
-
-    supplement = compose_supplement(stack, microscope, pixel_size, passthrough)
-    machine = Machine(device=device.value, threads=threads, memory_gpu_gb=memory_gpu)
-    settings = CovarySettings(
-        perfect=perfect,
-        contour=contour,
-        max_resolution_angstrom=max_resolution,
-        invert=invert.value,
-        datadir=datadir,
-        supplement=supplement if any((stack, microscope, pixel_size, passthrough)) else None,
-        seed=seed,
-    )
-    made = compare(
+    masks = parse_regions(regions)
+    made = cryofocus.covary(
         sources,
-        parse_regions(regions),
+        masks,
         output,
         settings,
         machine=machine,
         overwrite=overwrite,
-        progress=choose_progress(),
+        progress=show_progress(),
     )
     _say_results(made.record)
     say(f"\nReport   {output / REPORT}")

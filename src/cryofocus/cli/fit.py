@@ -7,22 +7,17 @@ from typing import Annotated
 
 import typer
 
+import cryofocus
 from cryofocus.cli.console import say
-from cryofocus.cli.options import Overwrite
+from cryofocus.cli.options import NewMap, Overwrite
 
 
 def fit(
     density: Annotated[Path, typer.Argument(metavar="MAP", help="Map to move.")],
     target: Annotated[Path, typer.Option("--to", help="Map that stays.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="MRC map to write.")],
+    output: NewMap,
+    settings: cryofocus.FitSettings,
     mask: Annotated[Path | None, typer.Option(help="Where the map that stays counts.")] = None,
-    max_resolution: Annotated[
-        float | None,
-        typer.Option(
-            min=0.1,
-            help="Finest detail to compare, in Å; coarser for noisy maps. Default: 3 voxels.",
-        ),
-    ] = None,
     local: Annotated[
         bool,
         typer.Option("--local", help="Only improve on the maps as they lie; no search."),
@@ -36,11 +31,11 @@ def fit(
 
     `cryofocus fit class002.mrc --to class001.mrc --mask core.mrc -o class002_fitted.mrc`
     """
-    from cryofocus.maps.align import FitSettings
-    from cryofocus.workflows.fit import fit as fit_map
-
-    settings = FitSettings(max_resolution, "local" if local else "global")
-    made = fit_map(density, target, output, mask=mask, settings=settings, overwrite=overwrite)
+    if local:
+        settings = settings.model_copy(update={"search": "local"})
+    made = cryofocus.fit(
+        density, target, output, mask=mask, settings=settings, overwrite=overwrite
+    )
     transform = made.fit.transform
     axis = ", ".join(f"{value:.3f}" for value in transform.axis)
     shift = ", ".join(f"{value:.2f}" for value in transform.shift_angstrom)

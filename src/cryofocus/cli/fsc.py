@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cryofocus.cli.console import REPORT, say
-from cryofocus.cli.options import Overwrite, Seed
+import cryofocus
+from cryofocus.cli.console import REPORT, say, show_progress
+from cryofocus.cli.options import NewFolder, Overwrite
 
 if TYPE_CHECKING:
     from cryofocus.workflows.fsc import FscResult
@@ -17,26 +18,8 @@ if TYPE_CHECKING:
 def fsc(
     first: Annotated[Path, typer.Argument(metavar="HALF1", help="Half map, unfiltered.")],
     second: Annotated[Path, typer.Argument(metavar="HALF2", help="The other half map.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Directory to write.")],
-    mask: Annotated[
-        Path | None,
-        typer.Option(help="Soft mask, 0 to 1; its own effect on the FSC is corrected for."),
-    ] = None,
-    directional: Annotated[
-        bool,
-        typer.Option("--directional", help="Resolution by direction, and how anisotropic it is."),
-    ] = False,
-    local: Annotated[
-        bool,
-        typer.Option("--local", help="Local resolution, and the map filtered by it."),
-    ] = False,
-    window: Annotated[
-        float | None,
-        typer.Option(
-            help="Width of the window for --local, in Å. Default: six times the resolution."
-        ),
-    ] = None,
-    seed: Seed = 1,
+    output: NewFolder,
+    settings: cryofocus.FscSettings,
     overwrite: Overwrite = False,
 ) -> None:
     """Measure the resolution of two half maps by Fourier shell correlation.
@@ -45,15 +28,8 @@ def fsc(
 
     `cryofocus fsc half1.mrc half2.mrc --mask mask.mrc --directional --local -o resolution`
     """
-    from cryofocus.api.analyses import fsc as measure
-    from cryofocus.workflows.fsc import FscSettings
-    from cryofocus.workflows.machine.progress import choose_progress
-
-    if window is not None and not local:
-        raise typer.BadParameter("belongs to --local", param_hint="--window")
-    settings = FscSettings(mask, directional, local, window, seed)
-    result = measure(
-        first, second, output, settings, overwrite=overwrite, progress=choose_progress()
+    result = cryofocus.fsc(
+        first, second, output, settings, overwrite=overwrite, progress=show_progress()
     )
     _say_result(result)
     for figure in sorted(result.folder.glob("*.png")):

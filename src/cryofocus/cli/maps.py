@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cryofocus.cli.console import REPORT, say, say_table
-from cryofocus.cli.options import Overwrite
+import cryofocus
+from cryofocus.cli.console import REPORT, say, say_table, show_progress
+from cryofocus.cli.options import NewMap, Overwrite
 
 if TYPE_CHECKING:
-    from cryofocus.workflows.diffmap import DiffmapSettings, WrittenDifference
+    from cryofocus.workflows.diffmap import WrittenDifference
     from cryofocus.workflows.diffmap_run import RunDifferences
 
-MapOut = Annotated[Path, typer.Option("-o", "--output", help="MRC map to write.")]
-
-
-class Against(StrEnum):
-    """What every class map of a run is compared with."""
-
-    CONSENSUS = "consensus"
-    PAIRS = "pairs"
+Against = Literal["consensus", "pairs"]
 
 
 def diffmap(
@@ -32,6 +25,7 @@ def diffmap(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="MRC map to write; for a run, a directory.")
     ],
+    settings: cryofocus.DiffmapSettings,
     second: Annotated[
         Path | None,
         typer.Argument(metavar="MAP", help="Map to subtract.", show_default=False),
@@ -42,13 +36,6 @@ def diffmap(
             help="Of a run: each class minus the consensus, or all pairs. Default consensus."
         ),
     ] = None,
-    mask: Annotated[
-        Path | None,
-        typer.Option(help="Where amplitudes are compared and the peak is looked for."),
-    ] = None,
-    max_resolution: Annotated[
-        float | None, typer.Option(min=0.1, help="Leave out detail finer than this, in Å.")
-    ] = None,
     halves: Annotated[
         tuple[Path, Path, Path, Path] | None,
         typer.Option(
@@ -57,14 +44,6 @@ def diffmap(
             show_default=False,
         ),
     ] = None,
-    threshold: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            help="What counts as different, in standard errors; without half maps, in standard "
-            "deviations of the difference map.",
-        ),
-    ] = 5.0,
     overwrite: Overwrite = False,
 ) -> None:
     """Subtract maps of equal amplitude: two maps, or the class maps of a run.
@@ -76,10 +55,6 @@ def diffmap(
 
     `cryofocus diffmap RUN --against pairs -o differences`
     """
-    from cryofocus.workflows.diffmap import DiffmapSettings
-    from cryofocus.workflows.diffmap import diffmap as subtract
-
-    settings = DiffmapSettings(mask, max_resolution, threshold)
     if second is None:
         if halves is not None:
             raise typer.BadParameter("a run has its own half maps", param_hint="--halves")
@@ -87,13 +62,13 @@ def diffmap(
             raise typer.BadParameter(
                 f"found one map, {first}; expected two, or a run directory", param_hint="MAP"
             )
-        _diffmap_run(first, output, against or Against.CONSENSUS, settings, overwrite)
+        _diffmap_run(first, output, against or "consensus", settings, overwrite=overwrite)
         return
     if against is not None:
         raise typer.BadParameter(
             "compares the maps of a run, not two maps", param_hint="--against"
         )
-    made = subtract(first, second, output, settings, halves=halves, overwrite=overwrite)
+    made = cryofocus.diffmap(first, second, output, settings, halves=halves, overwrite=overwrite)
     say(f"Difference     {made.path}, to {made.resolution_angstrom:.1f} Å")
     if made.significance is not None:
         say(f"Significance   {made.significance}")
@@ -102,7 +77,7 @@ def diffmap(
 
 def merge(
     maps: Annotated[list[Path], typer.Argument(metavar="MAP", help="Difference maps.")],
-    output: MapOut,
+    output: NewMap,
     absolute: Annotated[
         bool,
         typer.Option("--absolute", help="Take absolute values; else negative density is none."),
@@ -115,25 +90,25 @@ def merge(
 
     `cryofocus merge differences/difference_1_2.mrc differences/difference_1_3.mrc -o all.mrc`
     """
-    from cryofocus.workflows.diffmap import merge as merge_maps
-
-    say(f"Merged   {merge_maps(maps, output, absolute=absolute, overwrite=overwrite)}")
+    say(f"Merged   {cryofocus.merge(maps, output, absolute=absolute, overwrite=overwrite)}")
 
 
 def _diffmap_run(
-    run: Path, output: Path, against: Against, settings: DiffmapSettings, overwrite: bool
+    run: Path,
+    output: Path,
+    against: Against,
+    settings: cryofocus.DiffmapSettings,
+    *,
+    overwrite: bool,
 ) -> None:
     """Compare the maps of a run."""
-    from cryofocus.api.analyses import diffmap_run
-    from cryofocus.workflows.machine.progress import choose_progress
-
-    made = diffmap_run(
+    made = cryofocus.diffmap_run(
         run,
         output,
-        against="consensus" if against is Against.CONSENSUS else "pairs",
+        against=against,
         settings=settings,
         overwrite=overwrite,
-        progress=choose_progress(),
+        progress=show_progress(),
     )
     _say_differences(made)
     say(f"Report   {output / REPORT}")

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from cryofocus.cli.console import show_progress
+
 NAME = "relion-external"
 PARTICLES, REFERENCE, MASK = "--in_parts", "--in_3dref", "--in_mask"
 
@@ -49,7 +51,6 @@ def relion_external(
     `cryofocus relion-external --o External/job012/ --in_parts Refine3D/job010/run_data.star
     --focus 142,118,97,30 --classes 2 --j 8`
     """
-    from cryofocus.workflows.machine.progress import choose_progress
     from cryofocus.workflows.relion_job import WatchingProgress, relion_job
 
     del pipeline_control  # newer versions of RELION name the job's folder a second time
@@ -67,6 +68,6 @@ def relion_external(
         command = program.commands["classify"]
         arguments += ["-o", str(job.run.path)]
         with command.make_context("classify", arguments, parent=context) as classify:
-            classify.obj = WatchingProgress(choose_progress(), job.abort_marker)
+            classify.obj = WatchingProgress(show_progress(), job.abort_marker)
             command.invoke(classify)
         job.write_nodes()

@@ -92,7 +92,7 @@ class _Value:
         asks = (
             typer.Argument(show_default=False, **words)
             if self.how.is_argument
-            else typer.Option(self.option, **words)
+            else typer.Option(*filter(None, (self.how.short, self.option)), **words)
         )
         annotation: Any = Annotated[kind if default is not None else kind | None, asks]
         return Parameter(self.key, Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
@@ -159,7 +159,10 @@ def _values_of(parameter: Parameter) -> Iterator[_Value]:
     elif get_origin(kind) is Annotated:
         kind, *notes = get_args(kind)
         for how in (note for note in notes if isinstance(note, Option)):
-            yield _Value((name,), _without_none(kind), default, how, how.help)
+            if hasattr(kind, "model_fields"):
+                yield from _fields_of(kind, within=how)
+            else:
+                yield _Value((name,), _without_none(kind), default, how, how.help)
 
 
 def _fields_of(
@@ -174,7 +177,8 @@ def _fields_of(
         if name in parts:
             yield from _fields_of(parts[name], (*place, name), how)
             continue
-        default = Parameter.empty if found.is_required() else found.default
+        is_required = found.is_required() or how.is_required
+        default = Parameter.empty if is_required else found.default
         bounds = {
             bound: getattr(note, sign)
             for note in found.metadata
@@ -214,8 +218,10 @@ def _build(parameter: Parameter, found: dict[str, Any]) -> Any:
     if get_origin(kind) is Given:
         return Given(get_args(kind)[0], found)
     if get_origin(kind) is Annotated:
-        return found.get(parameter.name, parameter.default)
-    return kind(**found)
+        kind = get_args(kind)[0]
+    if hasattr(kind, "model_fields"):
+        return kind(**found)
+    return found.get(parameter.name, parameter.default)
 
 
 def _split(text: str, kinds: Sequence[Any]) -> tuple[Any, ...]:

@@ -7,24 +7,25 @@ from typing import Annotated
 
 import typer
 
-from cryofocus.cli.console import say
-from cryofocus.cli.options import Overwrite, ParticleTable, Seed
+import cryofocus
+from cryofocus.cli.console import say, show_progress
+from cryofocus.cli.options import NewTable, Overwrite, ParticleTable, Seed
+from cryofocus.option import Option
 
 
 def expand(
     particles: ParticleTable,
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="Table to write, in the same format.")
-    ],
+    output: NewTable,
     symmetry: Annotated[
         str | None,
         typer.Option(metavar="GROUP", help="Point group: C1..., D1..., T, O, I, I1, I2, I3, I4."),
     ] = None,
     helical: Annotated[
-        str | None,
-        typer.Option(
+        tuple[float, float, int] | None,
+        Option(
             metavar="TWIST,RISE,N",
             help="Helix along z: degrees and Å from one subunit to the next, number of copies.",
+            expected="TWIST,RISE,N such as -65.2,9.4,5",
         ),
     ] = None,
     operators: Annotated[
@@ -47,13 +48,9 @@ def expand(
 
     `cryofocus expand run_data.star --helical -65.2,9.4,5 -o expanded.star`
     """
-    from cryofocus.workflows.expand import choose_operators
-    from cryofocus.workflows.expand import expand as expand_table
-    from cryofocus.workflows.machine.progress import choose_progress
-
-    chosen = choose_operators(symmetry, _read_helix(helical), operators)
-    made = expand_table(
-        particles, chosen, output, seed=seed, overwrite=overwrite, progress=choose_progress()
+    chosen = cryofocus.choose_operators(symmetry, helical, operators)
+    made = cryofocus.expand(
+        particles, chosen, output, seed=seed, overwrite=overwrite, progress=show_progress()
     )
     say(
         f"{made.n_particles:,} particles, {made.n_operators} copies each: "
@@ -69,9 +66,7 @@ def collapse(
             help="Table that expand wrote (RELION STAR or cryoSPARC .cs), or its classification.",
         ),
     ],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="Table to write, in the same format.")
-    ],
+    output: NewTable,
     overwrite: Overwrite = False,
 ) -> None:
     """Undo expand: one row a particle again, as it was.
@@ -81,21 +76,7 @@ def collapse(
 
     `cryofocus collapse run/particles.star -o collapsed.star`
     """
-    from cryofocus.workflows.collapse import collapse as collapse_table
-
-    made = collapse_table(expanded, output, overwrite=overwrite)
+    made = cryofocus.collapse(expanded, output, overwrite=overwrite)
     say(f"{made.n_particles:,} particles of {made.n_operators} copies in {made.path}")
     if made.lists_classes:
         say("Classes of all copies, by operator: cryofocusOperatorClasses")
-
-
-def _read_helix(text: str | None) -> tuple[float, float, int] | None:
-    if text is None:
-        return None
-    try:
-        twist, rise, n_copies = text.split(",")
-        return float(twist), float(rise), int(n_copies)
-    except ValueError as error:
-        raise typer.BadParameter(
-            f"found {text!r}, expected TWIST,RISE,N such as -65.2,9.4,5", param_hint="--helical"
-        ) from error

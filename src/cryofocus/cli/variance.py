@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from cryofocus.cli.console import REPORT, say, say_table
-from cryofocus.cli.options import (
-    DataDirectory,
-    Device,
-    DeviceChoice,
-    Invert,
-    MemoryGpu,
-    MicroscopeValues,
-    Overwrite,
-    ParticleTable,
-    Passthrough,
-    PixelSize,
-    Seed,
-    Stack,
-    Threads,
-    compose_supplement,
-)
+import cryofocus
+from cryofocus.cli.console import REPORT, say, say_table, show_progress
+from cryofocus.cli.options import IN_PROCESS, NewFolder, Overwrite, ParticleTable
 
 if TYPE_CHECKING:
     from cryofocus.workflows.variance.result import VarianceResult
@@ -31,50 +14,9 @@ if TYPE_CHECKING:
 
 def variance(
     particles: ParticleTable,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Directory to write.")],
-    solvent_mask: Annotated[
-        Path | None,
-        typer.Option(help="Mask of the particle; differences are looked for inside only."),
-    ] = None,
-    dimensions: Annotated[int, typer.Option(min=1, help="Axes of variation to look for.")] = 6,
-    bootstrap: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            metavar="N",
-            help="Also measure the variance of N maps of resampled particles; 100 are usual.",
-        ),
-    ] = 0,
-    spheres: Annotated[int, typer.Option(min=1, help="Focus spheres to propose at most.")] = 4,
-    level: Annotated[
-        float, typer.Option(help="Part of the largest variance from which on a voxel counts.")
-    ] = 0.1,
-    join: Annotated[
-        float,
-        typer.Option(
-            min=0, help="Places that vary together across a gap up to this, in Å, are one region."
-        ),
-    ] = 40.0,
-    max_resolution: Annotated[
-        float | None,
-        typer.Option(
-            min=0.1,
-            help="Finest resolution in Å. Default: a sixteenth of the box, or what the consensus "
-            "resolves.",
-        ),
-    ] = None,
-    invert: Annotated[
-        Invert, typer.Option(help="Whether protein is dark in the images.")
-    ] = Invert.AUTO,
-    datadir: DataDirectory = None,
-    stack: Stack = None,
-    microscope: MicroscopeValues = None,
-    pixel_size: PixelSize = None,
-    passthrough: Passthrough = None,
-    seed: Seed = 1,
-    device: DeviceChoice = Device.CPU,
-    threads: Threads = None,
-    memory_gpu: MemoryGpu = None,
+    output: NewFolder,
+    settings: cryofocus.VarianceSettings,
+    machine: Annotated[cryofocus.Machine, IN_PROCESS],
     overwrite: Overwrite = False,
 ) -> None:
     """Find where the particles of a set differ, and propose spheres to focus on.
@@ -84,32 +26,8 @@ def variance(
 
     `cryofocus variance particles.star --bootstrap 100 -o variability`
     """
-    from cryofocus.api.analyses import variance as measure
-    from cryofocus.workflows.machine.machine import Machine
-    from cryofocus.workflows.machine.progress import choose_progress
-    from cryofocus.workflows.variance.inputs import VarianceSettings
-
-    machine = Machine(device=device.value, threads=threads, memory_gpu_gb=memory_gpu)
-    settings = VarianceSettings(
-        datadir=datadir,
-        supplement=compose_supplement(stack, microscope, pixel_size, passthrough),
-        solvent_mask=solvent_mask,
-        n_dimensions=dimensions,
-        max_resolution_angstrom=max_resolution,
-        n_bootstrap=bootstrap,
-        n_spheres=spheres,
-        level_fraction=level,
-        join_angstrom=join,
-        invert=invert.value,
-        seed=seed,
-    )
-    result = measure(
-        particles,
-        output,
-        settings,
-        machine=machine,
-        overwrite=overwrite,
-        progress=choose_progress(),
+    result = cryofocus.variance(
+        particles, output, settings, machine=machine, overwrite=overwrite, progress=show_progress()
     )
     _say_result(result)
     for figure in sorted(result.folder.glob("*.png")):

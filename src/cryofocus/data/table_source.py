@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,7 @@ from cryofocus.option import Option
 from cryofocus.settings import Settings
 
 IMAGES = "Images"
+InvertChoice = Annotated[Literal["auto", "yes", "no"], Option(panel=IMAGES)]
 
 
 class TableSource(Settings):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
-from cryofocus.data.table_source import IMAGES
+from cryofocus.data.table_source import InvertChoice
 from cryofocus.errors import SettingError
 from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.inference.strategy import Region, Start, Storage
@@ -87,7 +87,7 @@ class ClassifierSettings(Settings):
     seed: int = Field(default=1, ge=0)
     max_resolution_angstrom: float | None = Field(default=None, gt=0)
     soft_edge_angstrom: Annotated[float, Option(panel=REGION)] = Field(default=8.0, ge=0)
-    invert: Annotated[Literal["auto", "yes", "no"], Option(panel=IMAGES)] = "auto"
+    invert: InvertChoice = "auto"
     outside_lowpass_angstrom: Annotated[float | None, MASK3D] = Field(default=None, gt=0)
     outside_weight: Annotated[float | None, MASK3D] = Field(default=None, ge=0, le=1)
     circle_edge_angstrom: Annotated[float, MASK2D] = Field(default=0.0, ge=0)

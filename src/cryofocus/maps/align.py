@@ -11,10 +11,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Complex64, Float, Float32, Float64
+from pydantic import Field
 from scipy.ndimage import map_coordinates, spline_filter
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
@@ -28,6 +29,8 @@ from cryofocus.maths.masks import resample_mask, sphere_mask
 from cryofocus.maths.rotations import geodesic_degrees
 from cryofocus.maths.sampling import even_rotations
 from cryofocus.maths.shells import shell_mean_3d
+from cryofocus.option import Option
+from cryofocus.settings import Settings
 
 SEARCH_SHELLS = 7
 SEARCH_BOX = 16
@@ -46,17 +49,18 @@ MAX_STEPS = 12
 DEFAULT_RESOLUTION_VOXELS = 3.0
 
 
-@dataclass(frozen=True)
-class FitSettings:
+class FitSettings(Settings):
     """How to fit.
 
     Attributes:
-        max_resolution_angstrom: Finest detail compared; None takes three voxels.
-        search: "global" tries all rotations and shifts; "local" improves on the maps as they lie.
+        max_resolution_angstrom: Finest detail to compare, in Å; coarser for noisy maps. Default:
+            3 voxels.
+        search: `global` tries all rotations and shifts; `local` only improves on the maps as they
+            lie.
     """
 
-    max_resolution_angstrom: float | None = None
-    search: Literal["global", "local"] = "global"
+    max_resolution_angstrom: float | None = Field(default=None, ge=0.1)
+    search: Annotated[Literal["global", "local"], Option(is_hidden=True)] = "global"
 
 
 @dataclass(frozen=True, eq=False)

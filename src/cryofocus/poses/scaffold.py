@@ -34,7 +34,7 @@ def fit_to_scaffold(
         voxel_size_angstrom: Å per voxel.
         max_resolution_angstrom: Finest detail compared.
     """
-    settings = FitSettings(max_resolution_angstrom, search="local")
+    settings = FitSettings(max_resolution_angstrom=max_resolution_angstrom, search="local")
     return tuple(
         fit_rigid(volume, target, voxel_size_angstrom, mask, settings).transform for volume in maps
     )

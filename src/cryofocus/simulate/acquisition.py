@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from cryofocus.errors import SettingError
 from cryofocus.maths.ctf import Microscope
@@ -14,89 +14,71 @@ from cryofocus.maths.rotations import (
     random_rotations,
     rotation_from_euler,
 )
+from cryofocus.option import Option
+from cryofocus.settings import Settings
 from cryofocus.simulate.image_formation import Camera, Views, random_ctf, random_shifts
 
-# Smallest allowed value of each number; True where the value itself is allowed.
-_LIMITS = {
-    "snr": (0.0, False),
-    "particles": (1, True),
-    "seed": (0, True),
-    "box": (16, True),
-    "pixel_size_angstrom": (0.0, False),
-    "perturb_angle_degrees": (0.0, True),
-    "perturb_shift_angstrom": (0.0, True),
-    "shift_sd_angstrom": (0.0, True),
-    "first_snr": (0.0, False),
-    "b_factor_square_angstrom": (0.0, True),
-    "defocus_min_angstrom": (0.0, False),
-    "voltage_kilovolt": (0.0, False),
-    "spherical_aberration_mm": (0.0, True),
-    "amplitude_contrast": (0.0, True),
-    "particles_per_micrograph": (1, True),
-}
+ERRORS = Option(panel="Errors of the given poses")
+SAMPLING = Option(panel="Sampling")
+NOT_OFFERED = Option(is_hidden=True)
+Length = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-@dataclass(frozen=True)
-class AcquisitionSettings:
+class AcquisitionSettings(Settings):
     """Parameters of the images and their poses; the defaults are those of docs/humanoid.md.
 
+    Sets that differ only in SNR or in the perturbation share their particles.
+
     Attributes:
-        snr: Final signal-to-noise ratio, averaged over the set.
+        snr: Signal-to-noise ratio (variances) of the final images, averaged over the set.
         particles: Number of particles.
-        seed: Seed of everything random. Sets that differ only in SNR or in the perturbation share
-            their particles.
+        seed: Seed of everything random.
         box: Edge of the images in pixels.
-        pixel_size_angstrom: Å per pixel of the images.
-        perturb_angle_degrees: Standard deviation, per Euler angle, of the error of the poses
-            written in particles.star.
-        perturb_shift_angstrom: The same of their shifts, per axis.
+        pixel_size_angstrom: Pixel size in Å.
+        perturb_angle_degrees: Standard deviation of the error of the poses written in
+            particles.star, per Euler angle, in degrees.
+        perturb_shift_angstrom: The same of the shifts, per axis, in Å.
         shift_sd_angstrom: Standard deviation of the true shifts per axis.
         first_snr: Signal-to-noise ratio of the noise layer before the CTF.
         b_factor_square_angstrom: Envelope exp(-B s^2 / 4).
-        defocus_min_angstrom: Lower end of the uniformly drawn defocus.
-        defocus_max_angstrom: Upper end.
-        voltage_kilovolt: Acceleration voltage of the microscope.
-        spherical_aberration_mm: Cs of the microscope.
-        amplitude_contrast: Share of amplitude contrast.
-        particles_per_micrograph: How many consecutive particles share a micrograph name and a half
-            set.
+        defocus_min_angstrom: Least of the uniformly drawn defocus.
+        defocus_max_angstrom: Most of the uniformly drawn defocus.
+        voltage_kilovolt: Acceleration voltage.
+        spherical_aberration_mm: Spherical aberration.
+        amplitude_contrast: Amplitude contrast, 0 to 1.
+        particles_per_micrograph: How many consecutive particles share a micrograph name and a
+            half set.
 
     Raises:
         SettingError: When a number is out of its range.
     """
 
-    snr: float = 0.1
-    particles: int = 10_000
-    seed: int = 1
-    box: int = 80
-    pixel_size_angstrom: float = 5.24
-    perturb_angle_degrees: float = 0.0
-    perturb_shift_angstrom: float = 0.0
-    shift_sd_angstrom: float = 13.1
-    first_snr: float = 1.4
-    b_factor_square_angstrom: float = 100.0
-    defocus_min_angstrom: float = 10_000.0
-    defocus_max_angstrom: float = 30_000.0
-    voltage_kilovolt: float = 300.0
-    spherical_aberration_mm: float = 2.7
-    amplitude_contrast: float = 0.07
-    particles_per_micrograph: int = 100
+    snr: Positive = 0.1
+    particles: int = Field(default=10_000, ge=1)
+    seed: int = Field(default=1, ge=0)
+    box: Annotated[int, SAMPLING] = Field(default=80, ge=16)
+    pixel_size_angstrom: Annotated[Positive, SAMPLING] = 5.24
+    perturb_angle_degrees: Annotated[Length, ERRORS] = 0.0
+    perturb_shift_angstrom: Annotated[Length, ERRORS] = 0.0
+    shift_sd_angstrom: Annotated[Length, NOT_OFFERED] = 13.1
+    first_snr: Annotated[Positive, NOT_OFFERED] = 1.4
+    b_factor_square_angstrom: Annotated[Length, NOT_OFFERED] = 100.0
+    defocus_min_angstrom: Annotated[Positive, NOT_OFFERED] = 10_000.0
+    defocus_max_angstrom: Annotated[Positive, NOT_OFFERED] = 30_000.0
+    voltage_kilovolt: Annotated[Positive, NOT_OFFERED] = 300.0
+    spherical_aberration_mm: Annotated[Length, NOT_OFFERED] = 2.7
+    amplitude_contrast: Annotated[float, NOT_OFFERED] = Field(default=0.07, ge=0, le=1)
+    particles_per_micrograph: Annotated[int, NOT_OFFERED] = Field(default=100, ge=1)
 
-    def __post_init__(self) -> None:
-        for name, (lowest, inclusive) in _LIMITS.items():
-            value = getattr(self, name)
-            if not math.isfinite(value) or value < lowest or (value == lowest and not inclusive):
-                bound = f"{'at least' if inclusive else 'more than'} {lowest}"
-                raise SettingError(f"{name}: found {value}, expected {bound}")
-        if self.amplitude_contrast > 1.0:
-            raise SettingError(
-                f"amplitude_contrast: found {self.amplitude_contrast}, expected 0 to 1"
-            )
+    @model_validator(mode="after")
+    def _range_of_defocus(self) -> AcquisitionSettings:
         if self.defocus_max_angstrom < self.defocus_min_angstrom:
             raise SettingError(
                 f"defocus_max_angstrom: found {self.defocus_max_angstrom}, expected at least "
                 f"defocus_min_angstrom, {self.defocus_min_angstrom}"
             )
+        return self
 
     def camera(self) -> Camera:
         """Return sampling and optics."""

@@ -9,39 +9,44 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Complex64, Float, Float32, Float64, Int64
+from pydantic import model_validator
 from scipy.special import logsumexp
 
 from cryofocus.errors import SettingError
 from cryofocus.kernels.contract import SliceGeometry, SliceKernels
 from cryofocus.maths.fourier import forward_3d, shift_phases
 from cryofocus.maths.grids import fit_box_3d, shell_index_2d
+from cryofocus.option import Option
 from cryofocus.simulate.acquisition import AcquisitionSettings
 from cryofocus.simulate.image_formation import Views
 
 PADDING = 3
 
 
-@dataclass(frozen=True)
 class ModelSettings(AcquisitionSettings):
     """Parameters of a set of particles made from models, one a state.
 
     Attributes:
-        shares: How often each state occurs, up to a common factor; empty for equally often.
+        shares: How often each state occurs, one number per model. Default: equally often.
     """
 
-    shares: tuple[float, ...] = ()
+    shares: Annotated[
+        tuple[float, ...], Option(metavar="A,B,...", expected="numbers such as 1,2,0.5")
+    ] = ()
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    @model_validator(mode="after")
+    def _shares_above_zero(self) -> ModelSettings:
         if any(share <= 0 or not np.isfinite(share) for share in self.shares):
             shown = ",".join(f"{share:g}" for share in self.shares)
             raise SettingError(
                 f"shares: found {shown}, expected positive numbers, one a model. Leave out the "
                 "models that should not occur."
             )
+        return self
 
     def probabilities(self, n_states: int) -> Float64[np.ndarray, " n_states"]:
         """Return the probability of every state.

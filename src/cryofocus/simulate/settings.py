@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated
 
-from cryofocus.simulate.acquisition import AcquisitionSettings
+from pydantic import Field, model_validator
+
+from cryofocus.option import Option
+from cryofocus.simulate.acquisition import AcquisitionSettings, Positive
 from cryofocus.simulate.image_formation import Specimens
+from cryofocus.simulate.phantom import GEOMETRIES
 from cryofocus.simulate.states import Scenario
 
+VARIES = "What varies"
+MOTION = Option(panel=VARIES)
 
-@dataclass(frozen=True)
+
 class HumanoidSettings(AcquisitionSettings):
     """Parameters of the humanoid benchmark; the defaults are those of docs/humanoid.md.
 
     Attributes:
-        scenario: See `Scenario`.
-        random_feet: See `Scenario`.
-        coupling: See `Scenario`.
+        scenario: What varies: 1 each arm up or down; 2 also each hand present or absent; 3 also
+            each foot, present exactly when the hand of its side is.
+        geometry: Shape of the phantom.
+        random_feet: Scenarios 1 and 2: each foot present or absent at random.
+        coupling: 0 to 1: probability that the far arm copies the near one.
         noise_only: Leave the signal out; the noise stays as it would be.
-        geometry: Phantom, one of `phantom.GEOMETRIES`.
     """
 
-    scenario: int = 1
-    random_feet: bool = False
-    coupling: float = 0.0
-    noise_only: bool = False
-    geometry: str = "standard"
+    snr: Annotated[Positive, Option(is_required=True)] = 0.1
+    scenario: Annotated[int, Option(is_required=True)] = Field(default=1, ge=1, le=3)
+    random_feet: Annotated[bool, MOTION] = False
+    coupling: Annotated[float, MOTION] = 0.0
+    noise_only: Annotated[bool, MOTION] = False
+    geometry: Annotated[str, Option(choices=GEOMETRIES, panel=VARIES)] = "standard"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    @model_validator(mode="after")
+    def _scenario_that_is_one(self) -> HumanoidSettings:
         self.states()
+        return self
 
     def states(self) -> Scenario:
         """Return the scenario: which states occur and how often."""

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float32
@@ -14,11 +15,13 @@ from cryofocus.data.formats import choose_format, open_table
 from cryofocus.data.images import ImageReader
 from cryofocus.data.mrc import read_header
 from cryofocus.data.mrc_write import write_stack
-from cryofocus.data.particle_table import ParticleColumns, Supplement
+from cryofocus.data.particle_table import ParticleColumns
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.stack_check import fill_boxes
 from cryofocus.data.stack_paths import ImagePlaces, locate_stacks
+from cryofocus.data.table_source import TableSource
 from cryofocus.errors import OutputError, ParticleError
+from cryofocus.option import Option
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.new_names import require_new_maps, require_new_table
 
@@ -28,21 +31,18 @@ IMAGES_AT_ONCE = 256
 COLUMNS_LISTED = 6
 
 
-@dataclass(frozen=True)
-class ConvertSettings:
+class ConvertSettings(TableSource):
     """What to convert into, and what the file leaves to the user to say.
 
     Attributes:
-        to: Name of a format of `cryofocus.data.formats`; by the ending of the output if None.
-        supplement: Stack, microscope, passthrough files.
-        datadir: Folder in which image stacks are looked up first.
-        write_stack: Write the images, in the order of the rows, into this one stack.
+        to: Format: relion, cryosparc, cistem, cistem-star or frealign, where the name of the
+            output does not say.
+        write_stack: Also write the images, in the order of the rows, into this one stack; cisTEM
+            and Frealign need that.
     """
 
-    to: str | None = None
-    supplement: Supplement | None = None
-    datadir: Path | None = None
-    write_stack: Path | None = None
+    to: Annotated[str | None, Option(metavar="FORMAT")] = None
+    write_stack: Annotated[Path | None, Option(metavar="STACK")] = None
 
 
 @dataclass(frozen=True)

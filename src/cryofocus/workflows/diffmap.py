@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from pydantic import Field
 
 from cryofocus.arrays import Volume
 from cryofocus.data.grid_map import GridMap
@@ -19,6 +20,7 @@ from cryofocus.maps.difference import (
     merge_maxima,
     subtract_map,
 )
+from cryofocus.settings import Settings
 from cryofocus.workflows.run.new_names import require_new_maps
 
 Point = tuple[float, float, float]
@@ -26,20 +28,19 @@ Point = tuple[float, float, float]
 SIGNIFICANCE_SUFFIX = "_significance"
 
 
-@dataclass(frozen=True)
-class DiffmapSettings:
+class DiffmapSettings(Settings):
     """How maps are compared.
 
     Attributes:
-        mask: Where amplitudes are compared and peaks are looked for.
-        max_resolution_angstrom: Finer detail is left out.
-        threshold: What counts as different, in standard errors; in standard deviations of the
-            difference map where there are no half maps.
+        mask: Where amplitudes are compared and the peak is looked for.
+        max_resolution_angstrom: Leave out detail finer than this, in Å.
+        threshold: What counts as different, in standard errors; without half maps, in standard
+            deviations of the difference map.
     """
 
     mask: Path | None = None
-    max_resolution_angstrom: float | None = None
-    threshold: float = 5.0
+    max_resolution_angstrom: float | None = Field(default=None, ge=0.1)
+    threshold: float = Field(default=5.0, ge=0)
 
     def last_shell(self, grid: GridMap) -> float:
         """Last Fourier shell of a grid to use; Nyquist at most."""

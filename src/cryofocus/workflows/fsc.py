@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from cryofocus.arrays import Volume
 from cryofocus.data.grid_map import GridMap
@@ -27,6 +28,7 @@ from cryofocus.maps.resolution import (
 )
 from cryofocus.maths.sampling import hemisphere_directions
 from cryofocus.maths.shells import FSC_LIMIT, crossing_shell, shell_resolution_angstrom
+from cryofocus.settings import Settings
 from cryofocus.workflows.fsc_table import shell_columns
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.new_directory import DirectoryKind, new_directory
@@ -42,23 +44,32 @@ KIND = DirectoryKind("result of cryofocus fsc", CURVES)
 LOCAL, FILTERED = "local_resolution.mrc", "locally_filtered.mrc"
 
 
-@dataclass(frozen=True)
-class FscSettings:
+class FscSettings(Settings):
     """What to measure.
 
     Attributes:
-        mask: Soft mask; its effect on the overall FSC is corrected for.
-        directional: Measure the resolution by direction.
-        local: Measure the resolution from place to place, and filter by it.
-        window_angstrom: Edge of the window for local resolution; None takes six times the overall.
-        seed: Of the random phases.
+        mask: Soft mask, 0 to 1; its own effect on the FSC is corrected for.
+        directional: Resolution by direction, and how anisotropic it is.
+        local: Local resolution, and the map filtered by it.
+        window_angstrom: Width of the window for the local resolution, in Å. Default: six times
+            the resolution.
+        seed: Seed of everything random.
+
+    Raises:
+        SettingError: When a window is given without local resolution.
     """
 
     mask: Path | None = None
     directional: bool = False
     local: bool = False
     window_angstrom: float | None = None
-    seed: int = 1
+    seed: int = Field(default=1, ge=0)
+
+    @model_validator(mode="after")
+    def _no_idle_window(self) -> FscSettings:
+        if self.window_angstrom is not None and not self.local:
+            raise SettingError("window: belongs to --local. Add --local, or leave it out.")
+        return self
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float64
+from pydantic import Field, model_validator
 
 from cryofocus.arrays import Volume
 from cryofocus.data.grid_map import GridMap
@@ -23,80 +26,97 @@ from cryofocus.maps.regions import (
 )
 from cryofocus.maps.variance_regions import find_regions, variance_level
 from cryofocus.maths.filters import lowpass
+from cryofocus.option import Option
+from cryofocus.settings import Settings
 from cryofocus.workflows.run.new_names import require_new_maps
 
 logger = logging.getLogger(__name__)
 
 SOFT_EDGE_ANGSTROM = 8.0
 ATOM_RADIUS_ANGSTROM = 5.0
+STRETCH = re.compile(r"(-?\d+)(?:-(-?\d+))?")
 
 
-@dataclass(frozen=True)
-class ThresholdMaskSettings:
+def read_stretches(text: str) -> tuple[Range, ...]:
+    """Read stretches of residues such as 10-50,60.
+
+    Raises:
+        ValueError: When one is no number and no stretch.
+    """
+    found = [STRETCH.fullmatch(part) for part in text.split(",")]
+    if None in found:
+        raise ValueError(text)
+    return tuple((int(one[1]), int(one[2] or one[1])) for one in found if one)
+
+
+class ThresholdMaskSettings(Settings):
     """Which density, and how much around it. Exactly one of level and sigma is given.
 
     Attributes:
         level: Lowest density of the region, in units of the map.
         sigma: The same, in standard deviations above the map's mean.
-        lowpass_angstrom: Resolution to which the map is filtered first; None leaves it.
-        extend_angstrom: How far the mask reaches beyond the density.
-        soft_edge_angstrom: Width of the edge beyond that.
-        largest_component: Leave out all but the largest connected piece.
+        lowpass_angstrom: Filter the map to this resolution first, in Å.
+        extend_angstrom: How far the mask reaches beyond the density, in Å.
+        soft_edge_angstrom: Width of the soft edge outside the region, in Å.
+        largest_component: Keep only the largest connected piece.
     """
 
     level: float | None = None
     sigma: float | None = None
-    lowpass_angstrom: float | None = None
-    extend_angstrom: float = 0.0
-    soft_edge_angstrom: float = SOFT_EDGE_ANGSTROM
+    lowpass_angstrom: float | None = Field(default=None, ge=0.1)
+    extend_angstrom: float = Field(default=0.0, ge=0)
+    soft_edge_angstrom: float = Field(default=SOFT_EDGE_ANGSTROM, ge=0)
     largest_component: bool = False
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _one_threshold(self) -> ThresholdMaskSettings:
         if (self.level is None) == (self.sigma is None):
             found = "neither" if self.level is None else "both"
             raise SettingError(
                 f"threshold: found {found} of level and sigma, expected one. Give --level in "
                 "units of the map or --sigma in standard deviations above its mean."
             )
+        return self
 
 
-@dataclass(frozen=True)
-class ModelMaskSettings:
+class ModelMaskSettings(Settings):
     """Which atoms, and how much around them.
 
     Attributes:
-        chains: Names of chains; all if empty.
-        residues: First and last number of stretches of residues; all if empty.
-        radius_angstrom: The mask is 1 up to this distance from an atom's centre.
-        soft_edge_angstrom: Width of the edge beyond that.
+        chains: Chains to take. Default: all.
+        residues: First and last number of stretches of residues to take. Default: all.
+        radius_angstrom: The mask is 1 up to this distance from an atom, in Å.
+        soft_edge_angstrom: Width of the soft edge outside the region, in Å.
     """
 
-    chains: tuple[str, ...] = ()
-    residues: tuple[Range, ...] = ()
-    radius_angstrom: float = ATOM_RADIUS_ANGSTROM
-    soft_edge_angstrom: float = SOFT_EDGE_ANGSTROM
+    chains: Annotated[tuple[str, ...], Option("--chain", metavar="A,B,...")] = ()
+    residues: Annotated[
+        tuple[Range, ...],
+        Option(metavar="10-50,60,...", expected="numbers such as 10-50,60", read=read_stretches),
+    ] = ()
+    radius_angstrom: float = Field(default=ATOM_RADIUS_ANGSTROM, ge=0.1)
+    soft_edge_angstrom: float = Field(default=SOFT_EDGE_ANGSTROM, ge=0)
 
 
-@dataclass(frozen=True)
-class VarianceMaskSettings:
+class VarianceMaskSettings(Settings):
     """Which region of a variance map, and how much around it.
 
     Attributes:
-        region: Number of the region, from 1, the one that holds most variance first.
-        fraction: Part of the largest variance from which on a voxel counts.
-        sigma: Standard deviations that it must stand above the map's own noise as well.
-        separation_angstrom: Part connected voxels between maxima at least so far apart; None keeps
-            what is connected together.
-        extend_angstrom: How far the mask reaches beyond the region.
-        soft_edge_angstrom: Width of the edge beyond that.
+        region: Which region; 1 holds most of the variance.
+        fraction: Fraction of the largest variance from which on a voxel counts.
+        sigma: Standard deviations it must stand above the map's own noise as well.
+        separation_angstrom: Part connected places whose peaks are at least so far apart, in Å.
+            Default: what is connected is one region.
+        extend_angstrom: How far the mask reaches beyond the region, in Å.
+        soft_edge_angstrom: Width of the soft edge outside the region, in Å.
     """
 
-    region: int = 1
-    fraction: float = 0.1
-    sigma: float = 5.0
-    separation_angstrom: float | None = None
-    extend_angstrom: float = 0.0
-    soft_edge_angstrom: float = SOFT_EDGE_ANGSTROM
+    region: int = Field(default=1, ge=1)
+    fraction: Annotated[float, Option("--level")] = Field(default=0.1, ge=0, le=1)
+    sigma: float = Field(default=5.0, ge=0)
+    separation_angstrom: float | None = Field(default=None, ge=0.1)
+    extend_angstrom: float = Field(default=0.0, ge=0)
+    soft_edge_angstrom: float = Field(default=SOFT_EDGE_ANGSTROM, ge=0)
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+
+from pydantic import Field
 
 from cryofocus.consensus.consensus import estimate_consensus
 from cryofocus.consensus.preparation import assign_half_sets, open_images
-from cryofocus.data.particle_table import Supplement
 from cryofocus.data.particles import ParticleSet
+from cryofocus.data.table_source import InvertChoice, TableSource
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import SettingError
 from cryofocus.workflows.fsc_table import fsc_resolution_angstrom, write_fsc
@@ -22,23 +23,18 @@ from cryofocus.workflows.run.new_names import require_new_maps
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class ReconstructSettings:
+class ReconstructSettings(TableSource):
     """How to reconstruct.
 
     Attributes:
-        datadir: Folder in which image stacks are looked up first.
-        supplement: What the particle table leaves to the user to say.
         symmetry: Point group; C1 so far.
-        invert: Whether protein is dark in the images; "auto" looks at the density.
-        seed: Of random half sets, where the table gives none.
+        invert: Whether protein is dark in the images; `auto` looks at the density.
+        seed: Seed of random half sets, where the table gives none.
     """
 
-    datadir: Path | None = None
-    supplement: Supplement | None = None
     symmetry: str = "C1"
-    invert: Literal["auto", "yes", "no"] = "auto"
-    seed: int = 1
+    invert: InvertChoice = "auto"
+    seed: int = Field(default=1, ge=0)
 
 
 @dataclass(frozen=True)

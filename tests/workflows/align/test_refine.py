@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,10 +43,7 @@ def folder(
 
 def settings(folder: Path, **changes: object) -> AlignRefineSettings:
     """Settings that refine against the map."""
-    return replace(
-        AlignRefineSettings(reference=folder / "map.mrc"),
-        **changes,  # type: ignore[arg-type]
-    )
+    return AlignRefineSettings(**{"reference": folder / "map.mrc", **changes})
 
 
 def errors_of(folder: Path, table: Path) -> PoseErrors:

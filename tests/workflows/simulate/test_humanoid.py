@@ -130,7 +130,7 @@ def test_the_same_seed_gives_the_same_set_on_any_number_of_threads(
     """Images and oracle are reproduced bit for bit; another seed gives another set."""
     simulate_humanoid(tmp_path / "again", SETTINGS, phantom=phantom, threads=1)
     np.testing.assert_array_equal(stack(tmp_path / "again"), stack(directory))
-    simulate_humanoid(tmp_path / "other", replace(SETTINGS, seed=6), phantom=phantom)
+    simulate_humanoid(tmp_path / "other", SETTINGS.model_copy(update={"seed": 6}), phantom=phantom)
     assert not np.array_equal(stack(tmp_path / "other"), stack(directory))
 
 
@@ -138,7 +138,9 @@ def test_perturbed_poses_leave_truth_and_images_alone(
     directory: Path, tmp_path: Path, phantom: Phantom
 ) -> None:
     """particles.star gets errors of the requested size; truth, images and oracle stay exact."""
-    settings = replace(SETTINGS, perturb_angle_degrees=4.0, perturb_shift_angstrom=13.1)
+    settings = SETTINGS.model_copy(
+        update={"perturb_angle_degrees": 4.0, "perturb_shift_angstrom": 13.1}
+    )
     simulate_humanoid(tmp_path / "set", settings, phantom=phantom)
     np.testing.assert_array_equal(stack(tmp_path / "set"), stack(directory))
     given, true = tmp_path / "set" / "particles.star", tmp_path / "set" / "truth.star"
@@ -159,7 +161,9 @@ def test_perturbed_poses_leave_truth_and_images_alone(
 
 def test_noise_only_holds_no_signal(tmp_path: Path, phantom: Phantom) -> None:
     """Without signal the images have unit variance and the oracle answers with the prior."""
-    simulate_humanoid(tmp_path / "set", replace(SETTINGS, noise_only=True), phantom=phantom)
+    simulate_humanoid(
+        tmp_path / "set", SETTINGS.model_copy(update={"noise_only": True}), phantom=phantom
+    )
     assert stack(tmp_path / "set").var() == pytest.approx(1.0, rel=0.02)
     np.testing.assert_allclose(np.load(tmp_path / "set" / "oracle.npy"), 0.25, atol=1e-6)
 
@@ -168,7 +172,7 @@ def test_an_existing_directory_is_kept_unless_told_otherwise(
     tmp_path: Path, phantom: Phantom
 ) -> None:
     """Refused with advice; with overwrite a set is replaced whole and nothing is left behind."""
-    folder, settings = tmp_path / "set", replace(SETTINGS, particles=2)
+    folder, settings = tmp_path / "set", SETTINGS.model_copy(update={"particles": 2})
     simulate_humanoid(folder, settings, phantom=phantom)
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(OutputError, match="already exists; choose another directory with -o"):
@@ -191,9 +195,9 @@ def test_overwrite_spares_what_is_no_simulated_set(tmp_path: Path, phantom: Phan
 def test_what_cannot_be_simulated_is_refused_before_any_file_is_written(tmp_path: Path) -> None:
     """A phantom larger than the box, and numbers out of range, name the option and the remedy."""
     with pytest.raises(SettingError, match="choose a larger box or pixel size"):
-        simulate_humanoid(tmp_path / "set", replace(SETTINGS, box=20))
-    with pytest.raises(SettingError, match=r"snr: found 0\.0, expected more than 0\.0"):
-        replace(SETTINGS, snr=0.0)
-    with pytest.raises(SettingError, match="particles: found 0, expected at least 1"):
-        replace(SETTINGS, particles=0)
+        simulate_humanoid(tmp_path / "set", SETTINGS.model_copy(update={"box": 20}))
+    with pytest.raises(SettingError, match=r"snr: found 0\.0, expected greater than 0"):
+        HumanoidSettings(snr=0.0)
+    with pytest.raises(SettingError, match="particles: found 0, expected greater than or equal"):
+        HumanoidSettings(particles=0)
     assert not list(tmp_path.iterdir())

@@ -115,7 +115,7 @@ def test_bad_settings() -> None:
     """Numbers out of range are refused with what to give instead."""
     with pytest.raises(SettingError, match="bootstrap: found 3 maps, expected 0 or at least 10"):
         VarianceSettings(n_bootstrap=3)
-    with pytest.raises(SettingError, match="dimensions: found 0, expected at least 1"):
+    with pytest.raises(SettingError, match="n_dimensions: found 0, expected greater than"):
         VarianceSettings(n_dimensions=0)
     with pytest.raises(SettingError, match="level: found 2, expected a part of the largest"):
         VarianceSettings(level_fraction=2.0)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from markupsafe import Markup
+from pydantic import Field
 from scipy.ndimage import gaussian_filter
 
 from cryofocus.arrays import Volume
@@ -19,6 +19,7 @@ from cryofocus.data.markers import Ellipsoid
 from cryofocus.errors import InputError, SettingError
 from cryofocus.formatting import format_percent
 from cryofocus.maths.fourier import resize_volume
+from cryofocus.option import Option
 from cryofocus.report.drawing.section import environment, plotly_script, viewer_script
 from cryofocus.report.drawing.slices import View
 from cryofocus.report.drawing.style import CONSENSUS_COLOUR
@@ -30,6 +31,7 @@ from cryofocus.report.drawing.surfaces import (
     frame_of_view,
 )
 from cryofocus.report.place.local_server import Asset, LocalServer
+from cryofocus.settings import Settings
 from cryofocus.workflows.make_mask import SOFT_EDGE_ANGSTROM
 from cryofocus.workflows.placed_masks import make_ellipsoid_mask
 from cryofocus.workflows.run.new_names import require_new_maps
@@ -42,22 +44,21 @@ FIRST_RADIUS_OF_BOX = 0.12
 STRONG_QUANTILE = 0.998
 
 
-@dataclass(frozen=True)
-class PlaceSettings:
+class PlaceSettings(Settings):
     """What the page shows and offers.
 
     Attributes:
-        variance: Variance map on the grid of the map, laid over it.
-        particles: Particle table that the commands name.
-        output: Where the page may write the mask; None if it may not.
-        soft_edge_angstrom: Width of the mask's edge.
-        overwrite: Whether it may replace a file that is there.
+        variance: Variance map on the same grid, laid over the map.
+        particles: Particle table that the command to copy shall name.
+        output: MRC map that the page may write the mask to; none by default.
+        soft_edge_angstrom: Width of the soft edge outside the region, in Å.
+        overwrite: Replace the result that is there.
     """
 
-    variance: Path | None = None
+    variance: Annotated[Path | None, Option(metavar="MAP")] = None
     particles: Path | None = None
-    output: Path | None = None
-    soft_edge_angstrom: float = SOFT_EDGE_ANGSTROM
+    output: Annotated[Path | None, Option(short="-o")] = None
+    soft_edge_angstrom: float = Field(default=SOFT_EDGE_ANGSTROM, ge=0)
     overwrite: bool = False
 
 

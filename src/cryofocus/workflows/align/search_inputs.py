@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
 
 import numpy as np
+from pydantic import model_validator
 
 from cryofocus.arrays import Volume
 from cryofocus.consensus.images import ParticleImages
 from cryofocus.consensus.preparation import open_images
-from cryofocus.data.particle_table import Supplement
 from cryofocus.data.particles import ParticleSet
+from cryofocus.data.table_source import InvertChoice, TableSource
 from cryofocus.data.volume import read_volume_on_grid
 from cryofocus.errors import InputError, SettingError
 from cryofocus.maps.rigid import RigidTransform
@@ -22,6 +23,7 @@ from cryofocus.maths.fourier import forward_3d, resize_volume
 from cryofocus.maths.grids import coarse_box
 from cryofocus.maths.shells import fourier_shell_correlation
 from cryofocus.maths.symmetry import OperatorSet
+from cryofocus.option import Option
 from cryofocus.poses.scope import SearchScope, measure_diameter
 from cryofocus.poses.search import n_shells
 from cryofocus.workflows.run.new_names import require_format_of
@@ -36,37 +38,36 @@ SHIFT_SHARE = 0.1
 OUTLINE_ANGSTROM = 30.0
 # A map that is symmetric correlates with itself, turned, by nearly 1 in all shells.
 LEAST_CORRELATION = 0.6
+FINENESS = "How finely and how far"
 
 
-@dataclass(frozen=True)
-class AlignSearchSettings:
+class AlignSearchSettings(TableSource):
     """How to search.
 
     Attributes:
-        symmetry: Point group of the reference; one of equivalent poses is found.
-        max_resolution_angstrom: Finest detail compared.
-        max_shift_angstrom: Largest shift tried; None takes a tenth of the box.
-        angular_step_degrees: Of the first level; None takes 6 degrees, or what resolution and
-            diameter allow.
-        particle_diameter_angstrom: None measures it on the reference.
-        invert: Whether protein is dark in the images; "auto" tries both.
-        datadir: Folder in which image stacks are looked up first.
-        supplement: What the particle table leaves to the user to say.
+        symmetry: Point group of the reference, in RELION's axes: one of equivalent poses is
+            found.
+        max_resolution_angstrom: Finest detail compared, in Å.
+        max_shift_angstrom: Largest shift tried, in Å. Default: a tenth of the box.
+        angular_step_degrees: Degrees between views at the first of several levels. Default: 6, or
+            what resolution and diameter allow.
+        particle_diameter_angstrom: Diameter of the particle in Å, about the box centre. Default:
+            measured on the reference.
+        invert: Whether protein is dark in the images; `auto` tries both on a sample.
 
     Raises:
         SettingError: When a number is out of its range.
     """
 
-    symmetry: str = "C1"
-    max_resolution_angstrom: float = 20.0
-    max_shift_angstrom: float | None = None
-    angular_step_degrees: float | None = None
-    particle_diameter_angstrom: float | None = None
-    invert: Literal["auto", "yes", "no"] = "auto"
-    datadir: Path | None = None
-    supplement: Supplement | None = None
+    symmetry: Annotated[str, Option(metavar="GROUP", panel=FINENESS)] = "C1"
+    max_resolution_angstrom: Annotated[float, Option(panel=FINENESS)] = 20.0
+    max_shift_angstrom: Annotated[float | None, Option(panel=FINENESS)] = None
+    angular_step_degrees: Annotated[float | None, Option(panel=FINENESS)] = None
+    particle_diameter_angstrom: Annotated[float | None, Option(panel=FINENESS)] = None
+    invert: InvertChoice = "auto"
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _lengths_that_are_some(self) -> AlignSearchSettings:
         lengths: Mapping[str, float | None] = {
             "max_resolution": self.max_resolution_angstrom,
             "max_shift": self.max_shift_angstrom,
@@ -83,10 +84,11 @@ class AlignSearchSettings:
                 f"angular_step: found {step:g}, expected 1 to 30 degrees, such as 6. It is the "
                 "step of the first of several levels."
             )
+        return self
 
     def deciding(self) -> dict[str, object]:
         """Return the settings that change the result."""
-        return {k: v for k, v in asdict(self).items() if k != "datadir"}
+        return self.model_dump(mode="json", exclude={"datadir"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +118,7 @@ def read_search_inputs(
     Raises:
         InputError: When particles, images, reference or settings cannot be used.
     """
-    supplement = replace(settings.supplement or Supplement(), needs_poses=False)
+    supplement = replace(settings.supplement, needs_poses=False)
     table = ParticleSet.read(particles, datadir=settings.datadir, supplement=supplement)
     require_format_of(table.source, output)
     volume = read_volume_on_grid(reference, table.box, table.pixel_size_angstrom).data

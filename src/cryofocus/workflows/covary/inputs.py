@@ -6,16 +6,19 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Float
+from pydantic import Field
 
 from cryofocus.covariance.regions import Region, require_distinct, separate, shared_part
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particle_table import Supplement
 from cryofocus.data.particles import ParticleSet
+from cryofocus.data.table_source import InvertChoice, TableSource
 from cryofocus.errors import InputError, SettingError
+from cryofocus.option import Option
 from cryofocus.workflows.classify.request import read_config
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import JobRecord
@@ -26,32 +29,30 @@ logger = logging.getLogger(__name__)
 ENOUGH_RUNS = 3
 # Regions that share more than this of the smaller one are worth a word.
 NOTICED_OVERLAP = 0.05
+CLASSES, PARTICLES = "Class maps", "Single particles"
 
 
-@dataclass(frozen=True)
-class CovarySettings:
-    """Everything that changes the result.
+class CovarySettings(TableSource):
+    """How regions are compared; for a particle table, also where its images are.
 
     Attributes:
-        perfect: Map in which every region is full; masses become fractions of its masses. Without,
-            they are fractions of the masses in each run's consensus.
-        contour: Density from which on a voxel counts, in the maps' units; None takes three
-            standard deviations above the solvent.
-        max_resolution_angstrom: Finest resolution that enters the particles' occupancies; None
-            takes the resolution to which half maps agree (FSC 0.143).
-        invert: For a particle table, whether protein is dark in the images; runs know.
-        datadir: For a particle table, where stacks are.
-        supplement: For a particle table, what it leaves out.
-        seed: Of bootstrap and permutations.
+        perfect: Map in which every region is full: masses become fractions of its masses.
+            Default: of those in the consensus.
+        contour: Density from which on a voxel counts, in the maps' units. Default: three standard
+            deviations above the solvent.
+        max_resolution_angstrom: Finest detail that enters, in Å. Default: where half maps agree
+            (FSC 0.143).
+        invert: Of a particle table: whether protein is dark in the images; runs know.
+        seed: Seed of everything random.
     """
 
-    perfect: Path | None = None
-    contour: float | None = None
-    max_resolution_angstrom: float | None = None
-    invert: Literal["auto", "yes", "no"] = "auto"
-    datadir: Path | None = None
-    supplement: Supplement | None = None
-    seed: int = 1
+    perfect: Annotated[Path | None, Option(metavar="MAP", panel=CLASSES)] = None
+    contour: Annotated[float | None, Option(panel=CLASSES)] = None
+    max_resolution_angstrom: Annotated[float | None, Option(panel=PARTICLES)] = Field(
+        default=None, ge=0.1
+    )
+    invert: InvertChoice = "auto"
+    seed: int = Field(default=1, ge=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,11 +170,12 @@ def _read_run(folder: Path, settings: CovarySettings) -> Run:
     job = directory.read_job()
     posteriors = directory.read_posteriors(job.n_particles).astype(np.float64)
     request = read_config(directory.config)
+    given = settings.supplement != Supplement()
     try:
         particles = ParticleSet.read(
             request.particles,
             datadir=settings.datadir or request.datadir,
-            supplement=settings.supplement or request.supplement,
+            supplement=settings.supplement if given else request.supplement,
         )
     except InputError as error:
         logger.warning(

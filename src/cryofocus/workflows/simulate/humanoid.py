@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -112,7 +112,7 @@ def simulate_humanoid(
             oracle_kappa=posterior_kappa(full, truth),
             oracle_focused_kappa=posterior_kappa(focused, truth),
         )
-        description = asdict(settings) | {
+        description = settings.model_dump(mode="json") | {
             "focus_sphere": result.focus_sphere,
             "control_sphere": in_map_frame(phantom.control, camera),
             "n_classes": settings.states().n_classes,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -97,7 +97,7 @@ def simulate_models(
             place = (settings.pixel_size_angstrom, grid.origin_angstrom)
             write_volume(folder / "maps" / name, volume, *place)
         result = SimulatedModels(Path(output), len(paths), posterior_kappa(posteriors, states))
-        description = asdict(settings) | {
+        description = settings.model_dump(mode="json") | {
             "shares": [float(p) for p in settings.probabilities(len(paths))],
             "models": [str(path) for path in paths],
             "n_classes": len(paths),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import BeforeValidator, Field, model_validator
 
 from cryofocus.arrays import Volume
 from cryofocus.consensus.subparticles import (
@@ -18,40 +20,50 @@ from cryofocus.consensus.subparticles import (
 from cryofocus.data.formats import open_table
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
+from cryofocus.data.table_source import IMAGES
 from cryofocus.data.volume import read_volume_on_grid
 from cryofocus.errors import OutputError, RegionError, SettingError
 from cryofocus.maths.masks import mask_bounds
+from cryofocus.option import Option
+from cryofocus.settings import Settings
 from cryofocus.workflows.subtract.table import require_editable, subtracted_in
 
 logger = logging.getLogger(__name__)
 
 # A mask this close to 1 everywhere, or a map of this share of power outside it, leaves nothing.
 NOTHING = 1e-3
+AUTO = Path("auto")
+DENSITY, CUT = "Density to subtract", "Cutting"
 
 
-@dataclass(frozen=True)
-class SubtractSettings:
+class SubtractSettings(Settings):
     """How to subtract.
 
     Attributes:
-        map: Density to subtract, in any grey scale; None reconstructs it from the particles.
-        half2: Where `map` is the half map of half set 1, that of half set 2.
-        recenter: Cut images around the mask's centre of mass.
-        box: Edge of the cut images in pixels; goes with `recenter`.
+        map: Map of the whole particle, in any grey scale; with a second half map, the half map of
+            half set 1. `auto` reconstructs both half maps from the particles.
+        half2: Half map of half set 2.
+        recenter: Cut images around the mask's centre of mass; goes with a box.
+        box: Edge of the cut images in pixels, even.
         float16: Write half the bytes (MRC mode 12).
-        datadir: Folder in which image stacks are looked up first.
-        seed: Of random half sets, where the table gives none.
+        datadir: Folder in which to look for the image stacks as well.
+        seed: Seed of random half sets, where the table gives none.
     """
 
-    map: Path | None = None
-    half2: Path | None = None
-    recenter: bool = False
-    box: int | None = None
-    float16: bool = False
-    datadir: Path | None = None
-    seed: int = 1
+    map: Annotated[
+        Path | None,
+        BeforeValidator(lambda value: None if value == AUTO else value),
+        Option(metavar="auto|MAP", panel=DENSITY),
+    ] = None
+    half2: Annotated[Path | None, Option(panel=DENSITY)] = None
+    recenter: Annotated[bool, Option(panel=CUT)] = False
+    box: Annotated[int | None, Option(metavar="N", panel=CUT)] = None
+    float16: Annotated[bool, Option(panel="Output")] = False
+    datadir: Annotated[Path | None, Option(panel=IMAGES)] = None
+    seed: int = Field(default=1, ge=0)
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _fit_together(self) -> SubtractSettings:
         """Check that the options fit together."""
         if self.half2 is not None and self.map is None:
             raise SettingError(
@@ -71,6 +83,7 @@ class SubtractSettings:
                 f"box: found {self.box}, expected an even number of pixels; other programs read "
                 f"no odd boxes. Give --box {max(self.box + 1, 2)}."
             )
+        return self
 
 
 @dataclass(frozen=True, eq=False)

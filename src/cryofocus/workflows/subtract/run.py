@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -294,8 +294,7 @@ def _describe(
     clock: StageClock,
 ) -> dict[str, Any]:
     """Say in plain values what was done and what came out."""
-    values = {key: str(v) if isinstance(v, Path) else v for key, v in asdict(settings).items()}
-    return values | {
+    return settings.model_dump(mode="json") | {
         "version": __version__,
         "n_particles": result.n_particles,
         "density": density.origin,

@@ -139,22 +139,17 @@ def _command(
 
 def _options(settings: VarianceSettings) -> Iterator[str]:
     """Yield the options that `classify` needs for the same particles."""
-    given = settings.supplement
     if settings.datadir is not None:
         yield from ("--datadir", str(settings.datadir))
     if settings.solvent_mask is not None:
         # The mask's header has the origin of the frame the sphere is in.
         yield from ("--solvent-mask", str(settings.solvent_mask))
         yield from ("--map", str(settings.solvent_mask))
-    if given is None:
-        return
-    if given.stack is not None:
-        yield from ("--stack", str(given.stack))
-    if given.microscope is not None:
-        scope = given.microscope
-        values = (scope.voltage_kilovolt, scope.spherical_aberration_mm, scope.amplitude_contrast)
-        yield from ("--microscope", ",".join(f"{value:g}" for value in values))
-    if given.pixel_size_angstrom is not None:
-        yield from ("--pixel-size", f"{given.pixel_size_angstrom:g}")
-    for path in given.passthrough:
+    if settings.stack is not None:
+        yield from ("--stack", str(settings.stack))
+    if settings.microscope is not None:
+        yield from ("--microscope", ",".join(f"{value:g}" for value in settings.microscope))
+    if settings.pixel_size_angstrom is not None:
+        yield from ("--pixel-size", f"{settings.pixel_size_angstrom:g}")
+    for path in settings.passthrough:
         yield from ("--passthrough", str(path))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
+
+from pydantic import Field, model_validator
 
 from cryofocus.data.mask import FocusMask
-from cryofocus.data.particle_table import Supplement
 from cryofocus.data.particles import ParticleSet
+from cryofocus.data.table_source import InvertChoice, TableSource
 from cryofocus.errors import ParticleError, SettingError
+from cryofocus.option import Option
 
 # Variances of fewer maps are mostly noise of their own.
 FEWEST_RESAMPLES = 10
@@ -17,46 +20,38 @@ PARTICLES_PER_AXIS = 20
 SOFT_EDGE_ANGSTROM = 8.0
 
 
-@dataclass(frozen=True)
-class VarianceSettings:
+class VarianceSettings(TableSource):
     """What to look for.
 
     Attributes:
-        datadir: Folder in which image stacks are looked up first.
-        supplement: What the particle table leaves to the user to say.
-        solvent_mask: Region of the particle; its deviations are looked for inside only.
-        n_dimensions: Axes of the subspace.
-        max_resolution_angstrom: Finest resolution of the variance map; None takes a sixteenth of
-            the box, or the resolution of the consensus where that is coarser.
-        n_bootstrap: Maps of resampled particles, for the variance by bootstrap; 0 for none.
+        solvent_mask: Mask of the particle; differences are looked for inside only.
+        n_dimensions: Axes of variation to look for.
+        n_bootstrap: Also measure the variance of this many maps of resampled particles; 100 are
+            usual.
         n_spheres: Focus spheres to propose at most.
-        level_fraction: Part of the largest variance from which on a voxel counts.
-        join_angstrom: Gap across which places that vary together are one region.
-        invert: Whether protein is dark in the images; "auto" looks at the density.
-        seed: Of everything random.
+        level_fraction: Fraction of the largest variance from which on a voxel counts.
+        join_angstrom: Places that vary together across a gap up to this, in Å, are one region.
+        max_resolution_angstrom: Finest resolution of the variance map, in Å. Default: a sixteenth
+            of the box, or what the consensus resolves.
+        invert: Whether protein is dark in the images; `auto` looks at the density.
+        seed: Seed of everything random.
 
     Raises:
         SettingError: When a number is out of its range.
     """
 
-    datadir: Path | None = None
-    supplement: Supplement | None = None
     solvent_mask: Path | None = None
-    n_dimensions: int = 6
-    max_resolution_angstrom: float | None = None
-    n_bootstrap: int = 0
-    n_spheres: int = 4
-    level_fraction: float = 0.1
-    join_angstrom: float = 40.0
-    invert: Literal["auto", "yes", "no"] = "auto"
-    seed: int = 1
+    n_dimensions: int = Field(default=6, ge=1)
+    n_bootstrap: Annotated[int, Option(metavar="N")] = Field(default=0, ge=0)
+    n_spheres: int = Field(default=4, ge=1)
+    level_fraction: Annotated[float, Option("--level")] = 0.1
+    join_angstrom: float = Field(default=40.0, ge=0)
+    max_resolution_angstrom: float | None = Field(default=None, ge=0.1)
+    invert: InvertChoice = "auto"
+    seed: int = Field(default=1, ge=0)
 
-    def __post_init__(self) -> None:
-        if self.n_dimensions < 1:
-            raise SettingError(
-                f"dimensions: found {self.n_dimensions}, expected at least 1. Give the number of "
-                "axes to look for, such as 6."
-            )
+    @model_validator(mode="after")
+    def _numbers_that_mean_something(self) -> VarianceSettings:
         if self.n_bootstrap != 0 and self.n_bootstrap < FEWEST_RESAMPLES:
             raise SettingError(
                 f"bootstrap: found {self.n_bootstrap} maps, expected 0 or at least "
@@ -67,6 +62,7 @@ class VarianceSettings:
                 f"level: found {self.level_fraction:g}, expected a part of the largest variance "
                 "between 0 and 1, such as 0.1."
             )
+        return self
 
 
 @dataclass(frozen=True, eq=False)
