@@ -72,7 +72,6 @@ def correlate_classes(
     n_states = int(state.max()) + 1
     mean = _by_state(masses, state, n_states)
     variance = _by_state(np.concatenate([run.errors for run in runs]) ** 2, state, n_states)
-    error = np.sqrt(variance.mean(axis=0))
     p_value = variation_p_values(mean, variance)
     varies = p_value < SIGNIFICANCE
     low, high = _intervals(runs, states, np.sqrt(variance), generator)
@@ -86,7 +85,7 @@ def correlate_classes(
         varies=varies,
         variation_p=p_value,
         spread=np.ptp(mean, axis=0),
-        error=error,
+        error=np.sqrt(variance.mean(axis=0)),
         n_points=len(masses),
         n_states=n_states,
     )

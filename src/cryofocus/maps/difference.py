@@ -83,24 +83,17 @@ def subtract_map(
         mask: Where amplitudes are compared; the difference itself is not masked.
     """
     box = first.shape[0]
-    fsc = None
+    fsc = significance = None
     if halves is not None:
-        fsc = tuple(_half_map_fsc(pair, mask) for pair in halves)
+        fsc = (_half_map_fsc(halves[0], mask), _half_map_fsc(halves[1], mask))
         last_shell = min(last_shell, *(first_shell_below(curve, FSC_LIMIT) - 1 for curve in fsc))
         last_shell = max(last_shell, 1)
-    curves = None if fsc is None else (fsc[0], fsc[1])
-    scale = amplitude_scale(first, second, fsc=curves, mask=mask)
-    significance = None
-    if halves is not None:
         means = [(pair[0] + pair[1]) / 2 for pair in halves]
-        half_scale = amplitude_scale(means[0], means[1], fsc=curves, mask=mask)
+        half_scale = amplitude_scale(means[0], means[1], fsc=fsc, mask=mask)
         significance = _significance(halves, half_scale, last_shell)
-    return Difference(
-        _scaled_difference(first, second, scale, min(last_shell, box)),
-        significance,
-        scale,
-        last_shell,
-    )
+    scale = amplitude_scale(first, second, fsc=fsc, mask=mask)
+    difference = _scaled_difference(first, second, scale, min(last_shell, box))
+    return Difference(difference, significance, scale, last_shell)
 
 
 def amplitude_scale(
@@ -171,9 +164,8 @@ def merge_maxima(maps: Iterable[Volume], *, absolute: bool = False) -> Volume:
     """
     merged: Volume | None = None
     for volume in maps:
-        if merged is None:
-            merged = np.zeros_like(volume)
-        merged = np.maximum(merged, np.abs(volume) if absolute else volume)
+        so_far = np.zeros_like(volume) if merged is None else merged
+        merged = np.maximum(so_far, np.abs(volume) if absolute else volume)
     if merged is None:
         raise ValueError("no map to merge")
     return merged

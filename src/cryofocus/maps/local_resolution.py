@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int
@@ -57,7 +57,7 @@ def local_frequency(
     box, step = first.shape[0], window // STEPS_PER_WINDOW
     places = _places(box, step, mask)
     values = np.full((len(range(0, box, step)),) * 3, np.nan)
-    for batch in _batches(places):
+    for batch in (places[start : start + BATCH] for start in range(0, len(places), BATCH)):
         curves = _window_fsc(first, second, batch * step, window)
         found = [crossing_shell(curve, threshold) / window for curve in curves]
         values[tuple(batch.T)] = found
@@ -75,14 +75,9 @@ def count_windows(box: int, window: int, mask: Volume | None = None) -> int:
 
 
 def filter_locally(volume: Volume, frequency: Float32[np.ndarray, "box box box"]) -> Volume:
-    """Low-pass filter a map in every voxel at its own spatial frequency.
+    """Low-pass filter a map in every voxel at its own spatial frequency in cycles per voxel.
 
-    Args:
-        volume: Map.
-        frequency: Cycles per voxel.
-
-    Returns:
-        Between the whole map filtered at 24 frequencies it is interpolated linearly.
+    Between the whole map filtered at 24 frequencies it is interpolated linearly.
     """
     box = volume.shape[0]
     half = forward_3d(volume)
@@ -105,11 +100,6 @@ def _places(box: int, step: int, mask: Volume | None) -> Int[np.ndarray, "n 3"]:
         mask = sphere_mask(box, 1.0, (0.0, 0.0, 0.0), box / 2, 0.0)
     near = maximum_filter(mask > 0.5, size=2 * step - 1)
     return np.argwhere(near[::step, ::step, ::step])
-
-
-def _batches(places: Int[np.ndarray, "n 3"]) -> Iterator[Int[np.ndarray, "m 3"]]:
-    for start in range(0, len(places), BATCH):
-        yield places[start : start + BATCH]
 
 
 def _window_fsc(

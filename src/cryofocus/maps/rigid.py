@@ -65,10 +65,6 @@ class RigidTransform:
 
         The map is sampled twice as finely in Fourier space, so that cubic splines reproduce it up
         to its Nyquist frequency. What moves in from outside the box is zero.
-
-        Args:
-            volume: Map.
-            voxel_size_angstrom: Å per voxel.
         """
         box = volume.shape[0]
         fine = resize_volume(volume, OVERSAMPLING * box)

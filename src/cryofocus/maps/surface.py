@@ -54,12 +54,7 @@ def extract_surface(
 def hide_dust(
     density: Float32[np.ndarray, "nz ny nx"], level: float, min_voxels: int
 ) -> Float32[np.ndarray, "nz ny nx"]:
-    """Lower the small pieces above a level to it, so that noise has no surface.
-
-    Args:
-        density: Map; it stays as it is.
-        level: In units of the map.
-        min_voxels: Pieces of fewer connected voxels are hidden.
+    """Lower pieces above a level to it that have fewer connected voxels: noise has no surface.
 
     Returns:
         A copy.

@@ -61,12 +61,8 @@ def inverse_2d_rows(
 ) -> Float[np.ndarray, "n row box component"]:
     """Return some rows of the images of half transforms: the numbers of `inverse_2d`, sooner.
 
-    Args:
-        half: First columns of half transforms, all others zero; several components (images) a
-            particle.
-        box: Edge of the images.
-        rows: Rows of each particle's images, from 0 to box-1; the image centre is `box//2`.
-        threads: Threads.
+    Half transforms are given by their first columns, all others being zero, several components
+    (images) a particle; rows count from 0 to box-1, and the image centre is `box//2`.
     """
     columns = scipy.fft.ifft(half, axis=1, workers=threads)
     chosen = columns[np.arange(len(half))[:, None], (rows - box // 2) % box]
@@ -89,31 +85,14 @@ def sum_harmonics(
 def forward_3d(
     volume: Float[Array, "*batch box box box"], *, threads: int = 1
 ) -> Complex[Array, "*batch box box half"]:
-    """Half transforms of cubic volumes `(z, y, x)`.
-
-    Args:
-        volume: Real volumes, centre at `box//2`.
-        threads: Threads.
-
-    Returns:
-        Origin at the corner, phase origin at the volume's centre.
-    """
+    """Half transforms of cubic volumes `(z, y, x)`, laid out as those of `forward_2d`."""
     return _forward(volume, SPACE, threads)
 
 
 def inverse_3d(
     half: Complex[Array, "*batch box box half"], box: int, *, threads: int = 1
 ) -> Float[Array, "*batch box box box"]:
-    """Volumes of half transforms; the inverse of `forward_3d`.
-
-    Args:
-        half: Half transforms.
-        box: Edge of the volumes.
-        threads: Threads.
-
-    Returns:
-        Real volumes, centre at `box//2`.
-    """
+    """Volumes of half transforms, as `inverse_2d` gives images; the inverse of `forward_3d`."""
     return _inverse(half, box, SPACE, threads)
 
 
@@ -122,12 +101,8 @@ def forward_3d_padded(
 ) -> Complex[Array, "*batch box box half"]:
     """Half transforms of volumes in the middle of an empty box: `forward_3d` of that, sooner.
 
-    Lines that hold nothing are not transformed: 58 % of the work for a box twice as large.
-
-    Args:
-        volume: Real volumes, centre at `d//2`.
-        box: Edge of the box, at least d.
-        threads: Threads.
+    The centre of a volume is at `d//2`, and the box has at least its edge d. Lines that hold
+    nothing are not transformed: 58 % of the work for a box twice as large.
     """
     half = _transform("rfft", _wrap(volume, -1, box), -1, threads)
     for axis in (-2, -3):
@@ -140,14 +115,7 @@ def inverse_3d_cropped(
 ) -> Float[Array, "*batch d d d"]:
     """Middle parts of the volumes of half transforms: `inverse_3d` cropped, sooner.
 
-    Args:
-        half: Half transforms.
-        box: Edge of the volumes.
-        cropped: Edge d of what is wanted of them, at most `box`.
-        threads: Threads.
-
-    Returns:
-        Real volumes, centre at `d//2`.
+    The edge d of what is wanted of them is `cropped`, at most `box`; its centre is at `d//2`.
     """
     half = _unwrap(_transform("ifft", half, -3, threads), -3, cropped)
     half = _unwrap(_transform("ifft", half, -2, threads, overwrite=True), -2, cropped)
@@ -206,14 +174,6 @@ def resize_half_2d(
 
     Growing from an even box drops its Nyquist row and column, which have no unambiguous place
     on the finer grid.
-
-    Args:
-        half: Half transforms.
-        box: Edge before.
-        new_box: Edge after.
-
-    Returns:
-        A new array.
     """
     old_rows, new_rows, columns = _shared_coefficients(box, new_box)
     result = np.zeros((*half.shape[:-2], new_box, new_box // 2 + 1), dtype=half.dtype)

@@ -23,16 +23,7 @@ def n_shells(box: int) -> int:
 
 
 def frequency_grid_2d(box: int, pixel_size_angstrom: float) -> FrequencyGrid:
-    """Spatial frequencies of a half transform.
-
-    Args:
-        box: Edge of the image in pixels.
-        pixel_size_angstrom: Å per pixel.
-
-    Returns:
-        fx: Components along x (columns), in 1/Å.
-        fy: Along y (rows), in 1/Å.
-    """
+    """Spatial frequencies of a half transform along x (columns) and y (rows), in 1/Å."""
     fx = np.fft.rfftfreq(box, pixel_size_angstrom).astype(np.float32)
     fy = np.fft.fftfreq(box, pixel_size_angstrom).astype(np.float32)
     shape = (box, box // 2 + 1)
@@ -85,22 +76,26 @@ def unit_vectors_3d(box: int) -> Float[np.ndarray, "3 box box half"]:
 
 
 def fit_box_2d(images: Float[Array, "*batch old old"], box: int) -> Float[Array, "*batch box box"]:
-    """Pad with zeros or crop images in real space, keeping the centre pixel at `box//2`.
+    """Pad with zeros or crop images in real space, keeping the centre pixel at `box//2`."""
+    return _fit_box(images, box, 2)
 
-    Args:
-        images: Square images.
-        box: Edge of the result in pixels.
 
-    Returns:
-        A new array of the same type.
-    """
-    old = images.shape[-1]
-    shape = (*images.shape[:-2], box, box)
-    result = namespace(images).zeros(shape, dtype=images.dtype, device=device(images))
+def fit_box_3d(
+    volume: Float[np.ndarray, "*batch old old old"], box: int
+) -> Float[np.ndarray, "*batch box box box"]:
+    """Pad with zeros or crop volumes in real space, keeping the centre voxel at `box//2`."""
+    return np.asarray(_fit_box(volume, box, 3))
+
+
+def _fit_box(array: Array, box: int, n_axes: int) -> Array:
+    """Return a new array of the same type with the centre of the last axes at `box//2`."""
+    old = array.shape[-1]
+    shape = (*array.shape[:-n_axes], *(box,) * n_axes)
+    result = namespace(array).zeros(shape, dtype=array.dtype, device=device(array))
     offset = box // 2 - old // 2
     source = slice(max(0, -offset), min(old, box - offset))
     target = slice(source.start + offset, source.stop + offset)
-    result[..., target, target] = images[..., source, source]
+    result[(..., *(target,) * n_axes)] = array[(..., *(source,) * n_axes)]
     return result
 
 
@@ -110,19 +105,6 @@ def _signed_indices(box: int) -> Int[np.ndarray, " box"]:
 
 def _rounded_radius(squared: np.ndarray) -> np.ndarray:
     return np.asarray(np.rint(np.sqrt(squared)), dtype=np.int32)
-
-
-def fit_box_3d(
-    volume: Float[np.ndarray, "*batch old old old"], box: int
-) -> Float[np.ndarray, "*batch box box box"]:
-    """Pad with zeros or crop volumes in real space, keeping the centre voxel at `box//2`."""
-    old = volume.shape[-1]
-    result = np.zeros((*volume.shape[:-3], box, box, box), dtype=volume.dtype)
-    offset = box // 2 - old // 2
-    source = slice(max(0, -offset), min(old, box - offset))
-    target = slice(source.start + offset, source.stop + offset)
-    result[..., target, target, target] = volume[..., source, source, source]
-    return result
 
 
 def cut_cube(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
-from scipy.ndimage import affine_transform
+from scipy.ndimage import affine_transform, find_objects
 
 Vector = tuple[float, float, float]
 BoxBounds = tuple[slice, slice, slice]
@@ -29,9 +29,8 @@ def sphere_mask(
     Returns:
         Values in [0, 1], axes z, y, x.
     """
-    axis = (np.arange(box) - box // 2) * voxel_size_angstrom
-    x, y, z = (axis - c for c in centre_angstrom)
-    distance = np.sqrt(z[:, None, None] ** 2 + y[None, :, None] ** 2 + x[None, None, :] ** 2)
+    x, y, z = _offsets(box, voxel_size_angstrom, centre_angstrom)
+    distance = np.sqrt(z**2 + y**2 + x**2)
     return cosine_edge(distance - radius_angstrom, soft_edge_angstrom)
 
 
@@ -44,26 +43,23 @@ def ellipsoid_mask(
 ) -> Float[np.ndarray, "box box box"]:
     """Ellipsoid of ones along the axes of the grid, with a raised-cosine edge outside.
 
-    Args:
-        box: Edge of the volume in voxels.
-        voxel_size_angstrom: Å per voxel.
-        centre_angstrom: x, y, z from the box centre (voxel `box//2`), in Å.
-        radii_angstrom: Along x, y, z; the mask is 1 up to here.
-        soft_edge_angstrom: Width over which it falls to 0; 0 gives a hard edge.
-
-    Returns:
-        Values in [0, 1], axes z, y, x. The distance from the surface is taken to first order, f (f
-            - 1) / |grad f²/2| with f = |r / radii|, which is exact for a sphere.
+    As `sphere_mask`, but with radii along x, y, z. The distance from the surface is taken to first
+    order, f (f - 1) / |grad f²/2| with f = |r / radii|, which is exact for a sphere.
     """
-    axis = (np.arange(box) - box // 2) * voxel_size_angstrom
-    x, y, z = (axis - c for c in centre_angstrom)
-    z, y, x = z[:, None, None], y[None, :, None], x[None, None, :]
+    x, y, z = _offsets(box, voxel_size_angstrom, centre_angstrom)
     a, b, c = radii_angstrom
     f = np.sqrt((x / a) ** 2 + (y / b) ** 2 + (z / c) ** 2)
     slope = np.sqrt((x / a**2) ** 2 + (y / b**2) ** 2 + (z / c**2) ** 2)
     # At the very centre there is no direction; it is as far inside as any voxel.
     distance = f * (f - 1) / np.where(slope > 0, slope, 1.0)
     return cosine_edge(np.where(slope > 0, distance, -min(radii_angstrom)), soft_edge_angstrom)
+
+
+def _offsets(box: int, voxel_size_angstrom: float, centre_angstrom: Vector) -> list[np.ndarray]:
+    """Return x, y, z of the voxels from a place in Å, each along its own axis of the volume."""
+    axis = (np.arange(box) - box // 2) * voxel_size_angstrom
+    shapes = ((1, 1, -1), (1, -1, 1), (-1, 1, 1))
+    return [(axis - c).reshape(shape) for c, shape in zip(centre_angstrom, shapes, strict=True)]
 
 
 def cosine_edge(
@@ -106,11 +102,8 @@ def mask_bounds(mask: Float[np.ndarray, "nz ny nx"]) -> BoxBounds:
     Raises:
         ValueError: If the mask is empty.
     """
-    bounds = []
-    for axis in range(3):
-        others = tuple(a for a in range(3) if a != axis)
-        occupied = np.flatnonzero((mask != 0).any(axis=others))
-        if occupied.size == 0:
-            raise ValueError("the mask is zero everywhere; it has no bounds")
-        bounds.append(slice(int(occupied[0]), int(occupied[-1]) + 1))
-    return bounds[0], bounds[1], bounds[2]
+    bounds = find_objects((mask != 0).astype(np.int8))
+    if not bounds:
+        raise ValueError("the mask is zero everywhere; it has no bounds")
+    z, y, x = bounds[0]
+    return z, y, x

@@ -41,9 +41,7 @@ def fourier_shell_correlation(
     """
     cross = shell_mean_3d((first * np.conj(second)).real, box)
     power = shell_mean_3d(np.abs(first) ** 2, box) * shell_mean_3d(np.abs(second) ** 2, box)
-    correlation = np.zeros_like(cross)
-    np.divide(cross, np.sqrt(power), out=correlation, where=power > 0)
-    return correlation
+    return np.asarray(np.divide(cross, np.sqrt(power), out=np.zeros_like(cross), where=power > 0))
 
 
 def first_shell_below(fsc: Float[np.ndarray, " n"], threshold: float) -> int:

@@ -184,8 +184,7 @@ def measure_calibration(
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> Float[np.ndarray, " k"]:
     """Divide, giving NaN where there is nothing to divide by."""
     quotient = np.full(len(denominator), np.nan)
-    np.divide(numerator, denominator, out=quotient, where=denominator > 0)
-    return quotient
+    return np.asarray(np.divide(numerator, denominator, out=quotient, where=denominator > 0))
 
 
 def _cohen(observed: float, true_share: np.ndarray, found_share: np.ndarray) -> float:
