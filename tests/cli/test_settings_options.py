@@ -78,13 +78,17 @@ def bake() -> Bake:
         """Bake."""
         typer.echo(f"{settings!r} {loud}")
 
+    def toast(oven: Annotated[Oven, Option(panel="Oven", only=("heat_degrees",))]) -> None:
+        """Toast."""
+        typer.echo(repr(oven))
+
     def dough(
         bread: Given[Bread], salt: Annotated[tuple[int, int], Option(metavar="A,B")]
     ) -> None:
         """Knead."""
         typer.echo(f"{bread.values} {salt}")
 
-    for function in (bread, dough):
+    for function in (bread, toast, dough):
         register(program, function, function.__name__)
     return lambda *words: CliRunner().invoke(program, words, env={"COLUMNS": "200"})
 
@@ -116,6 +120,14 @@ def test_settings_are_what_was_given(bake: Bake) -> None:
         oven=Oven(heat_degrees=200.0),
     )
     assert bake(*words.split()).stdout == f"{expected!r} True\n"
+
+
+def test_a_command_takes_what_matters_to_it(bake: Bake) -> None:
+    """Of settings that commands share, each offers its own part, under its heading."""
+    assert bake(*"toast --heat 9".split()).stdout == f"{Oven(heat_degrees=9.0)!r}\n"
+    said = bake("toast", "--help").stdout
+    assert "─ Oven ─" in said
+    assert "--convection" not in said
 
 
 def test_what_a_file_may_complete_is_left_open(bake: Bake) -> None:

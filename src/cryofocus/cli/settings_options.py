@@ -150,19 +150,22 @@ def option_of(name: str) -> str:
 
 def _values_of(parameter: Parameter) -> Iterator[_Value]:
     """Yield what is asked for a parameter; nothing where Typer knows what to do."""
-    kind, name, default = parameter.annotation, parameter.name, parameter.default
+    kind, how = _noted(parameter.annotation)
     if get_origin(kind) is Given:
         for value in _fields_of(get_args(kind)[0]):
             yield replace(value, default=None) if value.default is Parameter.empty else value
     elif hasattr(kind, "model_fields"):
-        yield from _fields_of(kind)
-    elif get_origin(kind) is Annotated:
-        kind, *notes = get_args(kind)
-        for how in (note for note in notes if isinstance(note, Option)):
-            if hasattr(kind, "model_fields"):
-                yield from _fields_of(kind, within=how)
-            else:
-                yield _Value((name,), _without_none(kind), default, how, how.help)
+        yield from _fields_of(kind, within=how or PLAIN)
+    elif how is not None:
+        yield _Value((parameter.name,), _without_none(kind), parameter.default, how, how.help)
+
+
+def _noted(annotation: Any) -> tuple[Any, Option | None]:
+    """Part a type from the option that stands beside it."""
+    if get_origin(annotation) is not Annotated:
+        return annotation, None
+    kind, *notes = get_args(annotation)
+    return kind, next((note for note in notes if isinstance(note, Option)), None)
 
 
 def _fields_of(
@@ -214,11 +217,9 @@ def _gather(
 
 
 def _build(parameter: Parameter, found: dict[str, Any]) -> Any:
-    kind = parameter.annotation
+    kind, _ = _noted(parameter.annotation)
     if get_origin(kind) is Given:
         return Given(get_args(kind)[0], found)
-    if get_origin(kind) is Annotated:
-        kind = get_args(kind)[0]
     if hasattr(kind, "model_fields"):
         return kind(**found)
     return found.get(parameter.name, parameter.default)
