@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from cryofocus.execution.monitor import Advance
-from cryofocus.workflows.machine.machine import peak_memory_gb
+from cryofocus.workflows.machine.hardware import peak_memory_gb
 from cryofocus.workflows.machine.progress import SilentProgress
 
 BEFORE_A_RUN, ELSEWHERE = "subspace and mixture", "between stages"

@@ -17,7 +17,7 @@ from cryofocus.data.images import ImageReader
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
 from cryofocus.simulate.settings import HumanoidSettings
-from cryofocus.workflows.machine.machine import describe_machine
+from cryofocus.workflows.machine.hardware import describe_hardware
 from cryofocus.workflows.simulate.humanoid import simulate_humanoid
 
 SOFT_EDGE_ANGSTROM = 8.0
@@ -111,7 +111,7 @@ class SimulatedSet:
 
 def describe_here(date: str) -> str:
     """Say where and when a table was measured."""
-    machine = describe_machine()
+    machine = describe_hardware()
     return (
         f"Measured on {machine.processor}, {machine.cores} cores, {machine.memory_gb:.0f} GB, "
         f"Python {machine.python}, {date}."

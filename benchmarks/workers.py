@@ -35,7 +35,8 @@ from cryofocus.inference.posterior import class_posteriors, random_posteriors
 from cryofocus.kernels.contract import SliceGeometry
 from cryofocus.kernels.select import select_kernels
 from cryofocus.maths.rotations import random_rotations
-from cryofocus.workflows.machine.cluster import open_resources
+from cryofocus.workflows.machine.machine import Machine
+from cryofocus.workflows.machine.resources import open_machine
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ class Cycle:
 
 def measure(cluster: str | None, n_particles: int, n_classes: int, n_cycles: int) -> Cost:
     """Make cycles somewhere; the first, which loads compiled loops, is of a few particles."""
-    with open_resources(cluster, threads=1) as resources:
+    with open_machine(Machine(cluster=cluster, threads=1)) as resources:
         client = getattr(resources.executor, "client", None)
         for n in (100, n_particles):
             statistics = prepare(resources.executor, n)
