@@ -60,7 +60,7 @@ def main() -> None:
         for memory in (NO_MEMORY_GB, ENOUGH_MEMORY_GB)
     )
     whole = measure(data, given.folder, given.particles, given.memory)
-    same = far.job.log_likelihood == near.job.log_likelihood
+    same = far.job.objective == near.job.objective
     parts = [
         "# Statistics larger than memory",
         f"{given.particles:,} particles of box {BOX}, K = {N_CLASSES}, memory limited to "
