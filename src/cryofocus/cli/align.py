@@ -37,7 +37,7 @@ def refine(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Improve orientations and shifts that are nearly right.
+    """Improve orientations and shifts that are nearly correct.
 
     Every particle is moved to where its image is likeliest, and the table says how large the
     error of each pose may still be. Detail is added as the poses allow it. Examples:
@@ -69,8 +69,8 @@ def search(
     reference: Annotated[
         Path,
         typer.Option(
-            help="Map on the particles' grid, protein positive; symmetrised, if the particle is "
-            "nearly symmetric and --symmetry says so."
+            help="Map on the particles' grid, protein positive; symmetrised if --symmetry is "
+            "given and the particle is only nearly symmetric."
         ),
     ],
     output: NewTable,

@@ -96,9 +96,9 @@ def humanoid(
     """Classify simulated humanoids and compare with the truth, the limit and the publication.
 
     Controls: a sphere on a leg, which holds nothing that moves, and images of noise only. Writes
-    table.csv (a row a classification), table.md (medians over the seeds), kappa_by_cycle.csv, with
-    --titrate titration.csv, and figures of all of them; for poses that are not exact poses.csv and
-    poses.md, with their errors beside the bound. Examples:
+    table.csv (one row per classification), table.md (medians over the seeds), kappa_by_cycle.csv,
+    with --titrate titration.csv, and figures of all of them; for poses that are not exact
+    poses.csv and poses.md, with their errors beside the bound. Examples:
 
     `cryofocus benchmark humanoid --quick -o quick`
 

@@ -31,11 +31,11 @@ def classify(
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Finish the run that is there.", rich_help_panel=RUN),
+        typer.Option("--resume", help="Finish an interrupted run.", rich_help_panel=RUN),
     ] = False,
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Replace the run that is there.", rich_help_panel=RUN),
+        typer.Option("--overwrite", help="Replace an existing run.", rich_help_panel=RUN),
     ] = False,
 ) -> None:
     """Classify particles by what happens inside a sphere or mask.

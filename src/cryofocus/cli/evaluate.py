@@ -21,7 +21,7 @@ def evaluate(
     ],
     oracle: Annotated[
         Path | None,
-        typer.Option(help="oracle.npy of the simulated set: show the best possible beside it."),
+        typer.Option(help="oracle.npy of the simulated set: also show the best possible result."),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print every figure as one JSON object instead.")

@@ -14,17 +14,17 @@ from cryofocus.cli.options import NewMap, Overwrite
 
 def fit(
     density: Annotated[Path, typer.Argument(metavar="MAP", help="Map to move.")],
-    target: Annotated[Path, typer.Option("--to", help="Map that stays.")],
+    target: Annotated[Path, typer.Option("--to", help="Map to fit to; it stays fixed.")],
     output: NewMap,
     settings: cryofocus.FitSettings,
-    mask: Annotated[Path | None, typer.Option(help="Where the map that stays counts.")] = None,
+    mask: Annotated[Path | None, typer.Option(help="Region of the fixed map to compare.")] = None,
     local: Annotated[
         bool,
-        typer.Option("--local", help="Only improve on the maps as they lie; no search."),
+        typer.Option("--local", help="Only refine the given position; no search."),
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Rotate and shift a map such that it agrees best with another.
+    """Rotate and shift a map so that it agrees best with another.
 
     All rotations and shifts are searched at low resolution, the best are refined. The motion goes
     into a .json file beside the map. Example:

@@ -80,7 +80,9 @@ def merge(
     output: NewMap,
     absolute: Annotated[
         bool,
-        typer.Option("--absolute", help="Take absolute values; else negative density is none."),
+        typer.Option(
+            "--absolute", help="Take absolute values; otherwise negative density counts as zero."
+        ),
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:

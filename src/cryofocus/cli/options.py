@@ -25,13 +25,13 @@ NewTable = Annotated[
 NewMap = Annotated[Path, typer.Option("-o", "--output", help="MRC map to write.")]
 # Of a `Machine`, what matters to a command that computes in its own process.
 IN_PROCESS = Option(panel="Machine", only=("device", "threads", "memory_gpu_gb"))
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the result that is there.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing result.")]
+Seed = Annotated[int, typer.Option(min=0, help="Random seed.")]
 Threads = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Processor threads; all this process may use if left out.",
+        help="Processor threads. Default: all that this process may use.",
         rich_help_panel="Machine",
     ),
 ]

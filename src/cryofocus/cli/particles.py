@@ -17,21 +17,25 @@ def select(
     run: RunFolder,
     classes: Annotated[
         tuple[int, ...],
-        Option(metavar="1,3,...", help="Classes to keep, from 1.", expected="numbers such as 1,3"),
+        Option(
+            metavar="1,3,...",
+            help="Classes to keep, counted from 1.",
+            expected="numbers such as 1,3",
+        ),
     ],
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="Table to write, in the format of the run's.")
+        Path, typer.Option("-o", "--output", help="Table to write, in the format of the run.")
     ],
     min_posterior: Annotated[
         float | None,
         typer.Option(
-            help="Keep particles whose posteriors of the chosen classes sum up to at least this "
+            help="Keep particles whose summed posterior of the chosen classes is at least this "
             "(0 to 1). Default: those whose most probable class is chosen.",
         ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write the particles of some classes as a table to go on with.
+    """Write the particles of some classes as a new table.
 
     Classes that belong together are chosen together: their posteriors are summed. Examples:
 

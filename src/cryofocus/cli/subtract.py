@@ -38,7 +38,7 @@ def subtract(
         typer.Option(
             "--revert",
             help="Write the table of a subtracted set with its intact particles instead.",
-            rich_help_panel="Way back",
+            rich_help_panel="Undo",
         ),
     ] = False,
     overwrite: Overwrite = False,

@@ -32,7 +32,7 @@ def expand(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Operators of your own, one a line: nine numbers of a rotation matrix, row by "
+            help="Your own operators, one per line: nine numbers of a rotation matrix, row by "
             "row, and three of a translation in Å if there is one.",
         ),
     ] = None,
@@ -69,7 +69,7 @@ def collapse(
     output: NewTable,
     overwrite: Overwrite = False,
 ) -> None:
-    """Undo expand: one row a particle again, as it was.
+    """Undo expand: one row per particle again, as it was.
 
     Where copies of a particle are in different classes, cryofocusOperatorClasses lists them.
     Example:

@@ -21,13 +21,13 @@ class TableSource(Settings):
     """Where images are, and what the format of a particle table leaves to the user to say.
 
     Attributes:
-        datadir: Folder in which to look for the image stacks as well.
-        stack: Image stack of a cisTEM or Frealign table, which only counts its images.
+        datadir: Further folder in which to look for the image stacks.
+        stack: Image stack of a cisTEM or Frealign table, which gives only image numbers.
         microscope: Voltage (kV), spherical aberration (mm) and amplitude contrast, such as
-            300,2.7,0.07, for Frealign tables, which lack them.
-        pixel_size_angstrom: Pixel size in Å for Frealign tables whose stack does not say it.
+            300,2.7,0.07, for Frealign tables, which do not contain them.
+        pixel_size_angstrom: Pixel size in Å for Frealign tables whose stack does not give it.
         passthrough: Further .cs files of a cryoSPARC job, joined on uid. Default: those beside
-            the table, if fields are missing.
+            the table, if it lacks fields.
 
     Raises:
         SettingError: When the microscope makes no sense.

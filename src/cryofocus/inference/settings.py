@@ -54,28 +54,28 @@ class ClassifierSettings(Settings):
         start: Where runs start: `subspace`, classes in the main deviations among the images;
             `random`, posteriors drawn at random. Maps given to start from replace the first start.
         n_runs: Independent runs, from different random starts, to compare.
-        max_cycles: Most cycles of a run; it ends earlier once posteriors have settled.
+        max_cycles: Maximum number of cycles per run; a run ends earlier once posteriors settle.
         tolerance: A run has converged when posteriors move less than this, on average, per cycle.
-        seed: Seed of everything random.
-        max_resolution_angstrom: Finest detail that tells classes apart, in Å. Default: where the
-            half maps of the consensus cease to agree (FSC 0.143).
+        seed: Random seed.
+        max_resolution_angstrom: Finest detail used to tell classes apart, in Å. Default: the
+            resolution of the consensus (FSC 0.143 between its half maps).
         soft_edge_angstrom: Width of the sphere's soft edge, outside its radius, in Å.
-        invert: Whether protein is dark in the images; `auto` finds out from the consensus.
+        invert: Whether protein is dark in the images; `auto` decides from the consensus.
         outside_lowpass_angstrom: With `mask3d`, keep the density outside the mask in the
             references, low-pass filtered to this resolution in Å.
         outside_weight: With `mask3d`, weight of the density outside the mask. Default: 1 with a
             low-pass filter there, otherwise 0.
         circle_edge_angstrom: With `mask2d` and a sphere, width of the circle's soft edge, outside
             its radius, in Å; 0 is cisTEM's hard edge.
-        projection_threshold: With `mask2d` and a mask file, fraction of each projection's largest
-            value from which on a pixel counts; 0 weighs pixels by the projection.
+        projection_threshold: With `mask2d` and a mask file, fraction of each projection's maximum
+            above which a pixel counts; 0 weights pixels by the projection.
         fitted_scale: With `mask2d`, fit each class's scale inside the region and keep a running
             sigma, as Frealign does, instead of cisTEM's scale 1 and noise variance 1.
-        storage: How what is kept of the images is stored: `bfloat16` takes half the memory and
+        storage: Number format of the statistics kept in memory: `bfloat16` halves the memory and
             rounds numbers to eight bits, far below their noise. Not with `mask2d`, which keeps
             whole images.
-        control_maps: Beside each class map, reconstruct one from equally many particles drawn at
-            random.
+        control_maps: For each class map, also reconstruct one from the same number of particles
+            drawn at random.
     """
 
     n_classes: int = Field(ge=2)

@@ -55,8 +55,7 @@ class FitSettings(Settings):
     Attributes:
         max_resolution_angstrom: Finest detail to compare, in Å; coarser for noisy maps. Default:
             3 voxels.
-        search: `global` tries all rotations and shifts; `local` only improves on the maps as they
-            lie.
+        search: `global` tries all rotations and shifts; `local` only refines the given position.
     """
 
     max_resolution_angstrom: float | None = Field(default=None, ge=0.1)

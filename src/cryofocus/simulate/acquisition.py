@@ -33,12 +33,12 @@ class AcquisitionSettings(Settings):
     Attributes:
         snr: Signal-to-noise ratio (variances) of the final images, averaged over the set.
         particles: Number of particles.
-        seed: Seed of everything random.
+        seed: Random seed.
         box: Edge of the images in pixels.
         pixel_size_angstrom: Pixel size in Å.
         perturb_angle_degrees: Standard deviation of the error of the poses written in
             particles.star, per Euler angle, in degrees.
-        perturb_shift_angstrom: The same of the shifts, per axis, in Å.
+        perturb_shift_angstrom: The same for the shifts, per axis, in Å.
         shift_sd_angstrom: Standard deviation of the true shifts per axis.
         first_snr: Signal-to-noise ratio of the noise layer before the CTF.
         b_factor_square_angstrom: Envelope exp(-B s^2 / 4).

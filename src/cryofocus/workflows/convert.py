@@ -35,10 +35,10 @@ class ConvertSettings(TableSource):
     """What to convert into, and what the file leaves to the user to say.
 
     Attributes:
-        to: Format: relion, cryosparc, cistem, cistem-star or frealign, where the name of the
-            output does not say.
-        write_stack: Also write the images, in the order of the rows, into this one stack; cisTEM
-            and Frealign need that.
+        to: Format: relion, cryosparc, cistem, cistem-star or frealign, if the name of the output
+            does not tell.
+        write_stack: Also write the images, in row order, to this single stack; cisTEM and
+            Frealign need it.
     """
 
     to: Annotated[str | None, Option(metavar="FORMAT")] = None

@@ -32,9 +32,9 @@ class DiffmapSettings(Settings):
     """How maps are compared.
 
     Attributes:
-        mask: Where amplitudes are compared and the peak is looked for.
-        max_resolution_angstrom: Leave out detail finer than this, in Å.
-        threshold: What counts as different, in standard errors; without half maps, in standard
+        mask: Region in which amplitudes are compared and the peak is sought.
+        max_resolution_angstrom: Finest detail compared, in Å.
+        threshold: Difference that counts, in standard errors; without half maps, in standard
             deviations of the difference map.
     """
 

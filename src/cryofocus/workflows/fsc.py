@@ -48,12 +48,12 @@ class FscSettings(Settings):
     """What to measure.
 
     Attributes:
-        mask: Soft mask, 0 to 1; its own effect on the FSC is corrected for.
-        directional: Resolution by direction, and how anisotropic it is.
-        local: Local resolution, and the map filtered by it.
+        mask: Soft mask, 0 to 1; its effect on the FSC is corrected for.
+        directional: Also measure the resolution by direction, and its anisotropy.
+        local: Also measure the local resolution, and filter the map by it.
         window_angstrom: Width of the window for the local resolution, in Å. Default: six times
             the resolution.
-        seed: Seed of everything random.
+        seed: Random seed.
 
     Raises:
         SettingError: When a window is given without local resolution.

@@ -53,7 +53,7 @@ class ThresholdMaskSettings(Settings):
     """Which density, and how much around it. Exactly one of level and sigma is given.
 
     Attributes:
-        level: Lowest density of the region, in units of the map.
+        level: Density above which a voxel belongs to the region, in units of the map.
         sigma: The same, in standard deviations above the map's mean.
         lowpass_angstrom: Filter the map to this resolution first, in Å.
         extend_angstrom: How far the mask reaches beyond the density, in Å.
@@ -102,10 +102,10 @@ class VarianceMaskSettings(Settings):
     """Which region of a variance map, and how much around it.
 
     Attributes:
-        region: Which region; 1 holds most of the variance.
-        fraction: Fraction of the largest variance from which on a voxel counts.
-        sigma: Standard deviations it must stand above the map's own noise as well.
-        separation_angstrom: Part connected places whose peaks are at least so far apart, in Å.
+        region: Number of the region; 1 holds most of the variance.
+        fraction: Fraction of the largest variance above which a voxel counts.
+        sigma: Standard deviations by which it must exceed the map's own noise.
+        separation_angstrom: Split connected places whose peaks are at least this far apart, in Å.
             Default: what is connected is one region.
         extend_angstrom: How far the mask reaches beyond the region, in Å.
         soft_edge_angstrom: Width of the soft edge outside the region, in Å.

@@ -27,9 +27,9 @@ class ReconstructSettings(TableSource):
     """How to reconstruct.
 
     Attributes:
-        symmetry: Point group; C1 so far.
+        symmetry: Point group; only C1 so far.
         invert: Whether protein is dark in the images; `auto` looks at the density.
-        seed: Seed of random half sets, where the table gives none.
+        seed: Random seed of the half sets, if the table has none.
     """
 
     symmetry: str = "C1"

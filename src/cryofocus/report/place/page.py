@@ -49,10 +49,10 @@ class PlaceSettings(Settings):
 
     Attributes:
         variance: Variance map on the same grid, laid over the map.
-        particles: Particle table that the command to copy shall name.
+        particles: Particle table to name in the command to copy.
         output: MRC map that the page may write the mask to; none by default.
         soft_edge_angstrom: Width of the soft edge outside the region, in Å.
-        overwrite: Replace the result that is there.
+        overwrite: Replace an existing result.
     """
 
     variance: Annotated[Path | None, Option(metavar="MAP")] = None

@@ -62,11 +62,11 @@ class AlignRefineSettings(TableSource):
         symmetry: Point group of the map, in RELION's axes.
         max_resolution_angstrom: Finest detail compared, in Å. Default: what map and images agree
             on. For a map made from the same particles give the resolution of its FSC.
-        iterations: Rounds of reconstructing half maps and refining against them, at most.
-            Default: none with a reference, 6 without; with both, the reference counts to 35 Å
-            only.
+        iterations: Maximum number of rounds of reconstructing half maps and refining against them.
+            Default: none with a reference, 6 without; with both, the reference is used only
+            to 35 Å.
         invert: Whether protein is dark in the images; `auto` looks at the density.
-        seed: Seed of random half sets, where the table gives none.
+        seed: Random seed of the half sets, if the table has none.
 
     Raises:
         SettingError: When a number is out of its range, or nothing would be done.

@@ -45,13 +45,13 @@ class AlignSearchSettings(TableSource):
     """How to search.
 
     Attributes:
-        symmetry: Point group of the reference, in RELION's axes: one of equivalent poses is
+        symmetry: Point group of the reference, in RELION's axes: of equivalent poses, one is
             found.
         max_resolution_angstrom: Finest detail compared, in Å.
         max_shift_angstrom: Largest shift tried, in Å. Default: a tenth of the box.
-        angular_step_degrees: Degrees between views at the first of several levels. Default: 6, or
-            what resolution and diameter allow.
-        particle_diameter_angstrom: Diameter of the particle in Å, about the box centre. Default:
+        angular_step_degrees: Angle between views at the first of several levels, in degrees.
+            Default: 6, or what resolution and diameter require.
+        particle_diameter_angstrom: Particle diameter around the box centre, in Å. Default:
             measured on the reference.
         invert: Whether protein is dark in the images; `auto` tries both on a sample.
 

@@ -30,7 +30,7 @@ class ClassifyRequest(TableSource):
         particles: Particle table with poses and CTF: RELION STAR (3.0 to 5), cryoSPARC .cs,
             cisTEM .star or .cistem, or Frealign .par.
         focus: Sphere: x, y, z of the centre and radius in Å in the map's frame, as ChimeraX shows
-            it. Exactly one of sphere and mask is given, with the strategy `global` neither.
+            it. Give either a sphere or a mask; with the strategy `global`, neither.
         mask: MRC map from 0 to 1 on the particles' grid.
         map: Map whose header origin defines the frame of the sphere. Without it, voxel (0, 0, 0)
             lies at 0 Å.
@@ -38,12 +38,12 @@ class ClassifyRequest(TableSource):
             are multiplied by it. With `global`, classes may differ inside it.
         references: Maps that the first run starts from, one per class, in class order. Further
             runs start as usual, and show whether the maps matter.
-        refine_poses: Refine the poses before the first cycle, against the consensus, and after
-            every so many, each particle against its class, until they stay. 4 is a good choice
-            where poses are off. Default: poses stay as given.
+        refine_poses: Refine the poses against the consensus before the first cycle, and each
+            particle against its class every so many cycles, until they settle. 4 is a good choice
+            for inaccurate poses. Default: poses stay as given.
         scaffold: Mask of a region that is the same in all classes: class maps that drift are
-            fitted back onto it, and the poses of their particles with them.
-        scaffold_every: Cycles after which class maps are fitted to the scaffold.
+            fitted back onto it, together with the poses of their particles.
+        scaffold_every: Number of cycles between fits of the class maps to the scaffold.
         settings: Everything that changes the result.
         machine: What computes; its names are those of `Machine`, in config.yaml beside the others.
     """

@@ -36,14 +36,14 @@ class CovarySettings(TableSource):
     """How regions are compared; for a particle table, also where its images are.
 
     Attributes:
-        perfect: Map in which every region is full: masses become fractions of its masses.
-            Default: of those in the consensus.
-        contour: Density from which on a voxel counts, in the maps' units. Default: three standard
+        perfect: Map in which every region is fully occupied: masses become fractions of its
+            masses. Default: fractions of the masses in the consensus.
+        contour: Density above which a voxel counts, in the maps' units. Default: three standard
             deviations above the solvent.
-        max_resolution_angstrom: Finest detail that enters, in Å. Default: where half maps agree
-            (FSC 0.143).
-        invert: Of a particle table: whether protein is dark in the images; runs know.
-        seed: Seed of everything random.
+        max_resolution_angstrom: Finest detail used, in Å. Default: the resolution of the
+            consensus (FSC 0.143 between its half maps).
+        invert: For a particle table: whether protein is dark in the images; runs know it.
+        seed: Random seed.
     """
 
     perfect: Annotated[Path | None, Option(metavar="MAP", panel=CLASSES)] = None

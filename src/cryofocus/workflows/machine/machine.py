@@ -18,16 +18,14 @@ class Machine(Settings):
 
     Attributes:
         device: What computes: `cpu`, the processor, or `cuda`, an NVIDIA GPU.
-        threads: Processor threads; all this process may use if left out.
-        memory_gb: Memory to use at most, in GB. Statistics that exceed it are kept on disk, while
+        threads: Processor threads. Default: all that this process may use.
+        memory_gb: Memory limit in GB. Statistics beyond it are kept on disk, while
             images and whole-box maps take what they need. Default: most of the machine's. With a
-            cluster, of each worker, as the threads.
-        memory_gpu_gb: Memory of the GPU to use at most, in GB. Default: most of what is free
-            there.
-        cluster: Spread the work over N processes of this machine (local:N), over the workers of a
-            Dask scheduler (tcp://host:8786), or over SLURM jobs that a file describes
-            (FILE.yaml). Default: none, which is this process; `none` sets the cluster of a
-            configuration aside.
+            cluster, memory and threads are those of each worker.
+        memory_gpu_gb: Limit of GPU memory in GB. Default: most of what is free.
+        cluster: Distribute the work over N processes of this machine (local:N), the workers of a
+            Dask scheduler (tcp://host:8786), or SLURM jobs described in a file (FILE.yaml).
+            Default: this process only; `none` overrides the cluster of a configuration file.
 
     Raises:
         SettingError: When the cluster is none that can be asked for, or its processes would share

@@ -41,13 +41,13 @@ class SubtractSettings(Settings):
 
     Attributes:
         map: Map of the whole particle, in any grey scale; with a second half map, the half map of
-            half set 1. `auto` reconstructs both half maps from the particles.
+            half set 1. Default: `auto`, both half maps reconstructed from the particles.
         half2: Half map of half set 2.
-        recenter: Cut images around the mask's centre of mass; goes with a box.
+        recenter: Cut images around the mask's centre of mass; requires a box.
         box: Edge of the cut images in pixels, even.
-        float16: Write half the bytes (MRC mode 12).
-        datadir: Folder in which to look for the image stacks as well.
-        seed: Seed of random half sets, where the table gives none.
+        float16: Write half-precision images (MRC mode 12).
+        datadir: Further folder in which to look for the image stacks.
+        seed: Random seed of the half sets, if the table has none.
     """
 
     map: Annotated[

@@ -24,17 +24,17 @@ class VarianceSettings(TableSource):
     """What to look for.
 
     Attributes:
-        solvent_mask: Mask of the particle; differences are looked for inside only.
-        n_dimensions: Axes of variation to look for.
+        solvent_mask: Mask of the particle; differences are sought only inside it.
+        n_dimensions: Number of axes of variation to look for.
         n_bootstrap: Also measure the variance of this many maps of resampled particles; 100 are
             usual.
-        n_spheres: Focus spheres to propose at most.
-        level_fraction: Fraction of the largest variance from which on a voxel counts.
-        join_angstrom: Places that vary together across a gap up to this, in Å, are one region.
+        n_spheres: Maximum number of focus spheres to propose.
+        level_fraction: Fraction of the largest variance above which a voxel counts.
+        join_angstrom: Places that vary together are one region if at most this far apart, in Å.
         max_resolution_angstrom: Finest resolution of the variance map, in Å. Default: a sixteenth
-            of the box, or what the consensus resolves.
+            of the box, or the resolution of the consensus if that is coarser.
         invert: Whether protein is dark in the images; `auto` looks at the density.
-        seed: Seed of everything random.
+        seed: Random seed.
 
     Raises:
         SettingError: When a number is out of its range.
