@@ -15,15 +15,9 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "cli/test_align_search": ("cli/align",),
     "cli/test_bad_input": ("errors",),
     "cli/test_analysis_commands": (
-        *(
-            "api/analyses",
-            "cli/covary",
-            "cli/variance",
-            "report/analyses/page",
-            "report/analyses/variance",
-        ),
-        *("report/analyses/variance_figures", "report/analyses/covary_figures"),
-        *("report/analyses/differences", "report/drawing/section", "report/run/analyses"),
+        *("api/analyses", "cli/covary", "cli/variance", "report/analyses/page"),
+        *("report/analyses/variance", "report/analyses/differences"),
+        *("report/drawing/section", "report/run/analyses"),
     ),
     "cli/test_commands": (
         *("cli/benchmark", "cli/classify", "cli/console", "cli/convert", "cli/doctor"),

@@ -124,7 +124,7 @@ def test_settings_are_what_was_given(bake: Bake) -> None:
 
 def test_a_command_takes_what_matters_to_it(bake: Bake) -> None:
     """Of settings that commands share, each offers its own part, under its heading."""
-    assert bake(*"toast --heat 9".split()).stdout == f"{Oven(heat_degrees=9.0)!r}\n"
+    assert bake(*["toast", "--heat", "9"]).stdout == f"{Oven(heat_degrees=9.0)!r}\n"
     said = bake("toast", "--help").stdout
     assert "─ Oven ─" in said
     assert "--convection" not in said

@@ -10,8 +10,7 @@ from cryofocus.report.analyses.differences import read_differences, write_differ
 from cryofocus.report.analyses.fsc import write_fsc_figures
 from cryofocus.report.analyses.page import write_page
 from cryofocus.report.analyses.subtraction import write_power_figure
-from cryofocus.report.analyses.variance import read_variance
-from cryofocus.report.analyses.variance_figures import write_variance_figures
+from cryofocus.report.analyses.variance import read_variance, write_variance_figures
 from cryofocus.report.run.analyses import read_resolution
 from cryofocus.workflows.covary.inputs import CovarySettings
 from cryofocus.workflows.covary.run import CovaryResult

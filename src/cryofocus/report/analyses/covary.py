@@ -3,55 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
+from itertools import combinations
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Float64
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from cryofocus.formatting import format_angstrom, format_count
-from cryofocus.report.analyses import covary_figures
+from cryofocus.report.analyses.page import present_files
 from cryofocus.report.drawing import style
 from cryofocus.report.drawing.section import environment
 from cryofocus.workflows.covary import record as files
-from cryofocus.workflows.covary.record import CovaryRecord, Matrix, UnitLevel
+from cryofocus.workflows.covary.record import (
+    ClassLevel,
+    CovaryRecord,
+    Matrix,
+    ParticleLevel,
+    UnitLevel,
+)
 from cryofocus.workflows.run.writing import write_text
 
-DOTS_PER_INCH = 150
 SIGNIFICANT_P = 0.01
+MATRIX_HEIGHT_INCHES, MASS_HEIGHT_INCHES, UNIT_HEIGHT_INCHES = 4.6, 3.4, 3.2
+# Written into the fields of a matrix up to this size.
+MAX_WRITTEN = 12
+MOST_UNITS = 6
 
-
-@dataclass(frozen=True)
-class RegionRow:
-    """One region: how much it varies over classes and over particles."""
-
-    name: str
-    file: str
-    class_range: str
-    class_verdict: str
-    particle_spread: str
-    noise: str
-    particle_verdict: str
-
-
-@dataclass(frozen=True)
-class PairRow:
-    """One pair of regions at both levels."""
-
-    names: str
-    classes: str
-    particles: str
-    p_value: str
-    null: str
-
-
-@dataclass(frozen=True)
-class UnitRow:
-    """One way in which units lie to each other."""
-
-    run: str
-    relation: str
-    n_pairs: str
-    coupling: str
-    information: str
-    p_value: str
+Cells = tuple[str, ...]
 
 
 def write_covary_report(folder: Path | str) -> Path:
@@ -64,40 +45,31 @@ def write_covary_report(folder: Path | str) -> Path:
     folder = Path(folder)
     record = CovaryRecord.read(folder / files.RECORD)
     write_text(folder / files.REPORT, render_page(record, folder))
-    with style.drawing():
-        figure = covary_figures.draw_matrices(record)
-        style.write_png(folder / files.FIGURE, figure, DOTS_PER_INCH)
+    style.write_figures(folder, {files.FIGURE: partial(draw_matrices, record)})
     return folder / files.REPORT
 
 
 def render_page(record: CovaryRecord, folder: Path) -> str:
     """Compose the page; every text from outside is escaped."""
     with style.drawing():
-        figures = {"matrices": style.as_svg(covary_figures.draw_matrices(record))}
+        figures = {"matrices": style.as_svg(draw_matrices(record))}
         if record.class_level is not None:
-            figures["masses"] = style.as_svg(
-                covary_figures.draw_masses(record.regions, record.class_level)
-            )
+            figures["masses"] = style.as_svg(draw_masses(record.regions, record.class_level))
         if record.unit_level:
-            figures["units"] = style.as_svg(covary_figures.draw_units(record.unit_level))
-    return (
-        environment()
-        .get_template("covary.html.jinja")
-        .render(
-            record=record,
-            title=folder.resolve().name,
-            place=str(folder.resolve()),
-            headline=headline(record),
-            verdict=verdict(record),
-            regions=region_rows(record),
-            pairs=pair_rows(record),
-            units=[_unit_row(entry) for entry in record.unit_level],
-            figures=figures,
-            facts=_facts(record),
-            files=[
-                (name, why) for name, why in files.PURPOSES.items() if (folder / name).is_file()
-            ],
-        )
+            figures["units"] = style.as_svg(draw_units(record.unit_level))
+    page = environment().get_template("covary.html.jinja")
+    return page.render(
+        record=record,
+        title=folder.resolve().name,
+        place=str(folder.resolve()),
+        headline=headline(record),
+        verdict=verdict(record),
+        regions=region_rows(record),
+        pairs=pair_rows(record),
+        units=[_unit_row(entry) for entry in record.unit_level],
+        figures=figures,
+        facts=_facts(record),
+        files=present_files(folder, tuple(files.PURPOSES.items())),
     )
 
 
@@ -130,84 +102,61 @@ def verdict(record: CovaryRecord) -> str:
 
 def coupled_pairs(record: CovaryRecord) -> list[tuple[int, int, float]]:
     """List pairs whose correlation is sure: over particles by p-value, else by the interval."""
-    n, found = len(record.regions), []
-    for i in range(n):
-        for j in range(i + 1, n):
-            if (level := record.particle_level) is not None:
-                value, p_value = level.correlation[i][j], level.p_values[i][j]
-                is_sure = p_value is not None and p_value < SIGNIFICANT_P
-            elif record.class_level is not None:
-                value, low, high = (
-                    matrix[i][j]
-                    for matrix in (
-                        record.class_level.correlation,
-                        record.class_level.low,
-                        record.class_level.high,
-                    )
-                )
-                is_sure = low is not None and high is not None and low * high > 0
-            if value is not None and is_sure:
-                found.append((i, j, value))
+    found = []
+    for i, j in combinations(range(len(record.regions)), 2):
+        if (level := record.particle_level) is not None:
+            value, p_value = level.correlation[i][j], level.p_values[i][j]
+            is_sure = p_value is not None and p_value < SIGNIFICANT_P
+        elif (classes := record.class_level) is not None:
+            value, low, high = classes.correlation[i][j], classes.low[i][j], classes.high[i][j]
+            is_sure = low is not None and high is not None and low * high > 0
+        if value is not None and is_sure:
+            found.append((i, j, value))
     return found
 
 
-def region_rows(record: CovaryRecord) -> list[RegionRow]:
-    """Build the table of regions."""
-    classes, particles = record.class_level, record.particle_level
-    return [
-        RegionRow(
-            name=name,
-            file=file,
-            class_range="–"
-            if classes is None
-            else _plus_minus(classes.spread[i], classes.error[i]),
-            class_verdict="–" if classes is None else _say_varies(varies=classes.varies[i]),
-            particle_spread="–"
-            if particles is None
-            else _plus_minus(particles.spread[i], particles.spread_error[i]),
-            noise="–" if particles is None else _number(particles.noise_spread[i]),
-            particle_verdict="–" if particles is None else _say_varies(varies=particles.varies[i]),
-        )
-        for i, (name, file) in enumerate(zip(record.regions, record.region_files, strict=True))
-    ]
+def region_rows(record: CovaryRecord) -> list[tuple[str, Cells, Cells, str]]:
+    """Build the table of regions: name, cells over classes and over particles, file."""
+    rows = []
+    for i, (name, file) in enumerate(zip(record.regions, record.region_files, strict=True)):
+        of_classes: Cells = ()
+        if (level := record.class_level) is not None:
+            extent = _plus_minus(level.spread[i], level.error[i])
+            of_classes = (extent, _say_varies(varies=level.varies[i]))
+        of_particles: Cells = ()
+        if (particles := record.particle_level) is not None:
+            spread = _plus_minus(particles.spread[i], particles.spread_error[i])
+            noise = _number(particles.noise_spread[i])
+            of_particles = (spread, noise, _say_varies(varies=particles.varies[i]))
+        rows.append((name, of_classes, of_particles, file))
+    return rows
 
 
-def pair_rows(record: CovaryRecord) -> list[PairRow]:
-    """Build the table of pairs."""
-    classes, particles, n = record.class_level, record.particle_level, len(record.regions)
-    return [
-        PairRow(
-            names=f"{record.regions[i]} – {record.regions[j]}",
-            classes="–"
-            if classes is None
-            else _interval(classes.correlation, classes.low, classes.high, (i, j)),
-            particles="–"
-            if particles is None
-            else _interval(particles.correlation, particles.low, particles.high, (i, j)),
+def pair_rows(record: CovaryRecord) -> list[tuple[str, Cells]]:
+    """Build the table of pairs: their names, and cells over classes and over particles."""
+    rows = []
+    for i, j in combinations(range(len(record.regions)), 2):
+        cells = []
+        if record.class_level is not None:
+            cells.append(_interval(record.class_level, i, j))
+        if (level := record.particle_level) is not None:
             # Where nothing varies a small p-value would say something else: that errors do.
-            p_value="–"
-            if particles is None or particles.correlation[i][j] is None
-            else _p_value(particles.p_values[i][j]),
-            null="–" if particles is None else _number(particles.null[i][j]),
-        )
-        for i in range(n)
-        for j in range(i + 1, n)
-    ]
+            varies = level.correlation[i][j] is not None
+            p_value = _p_value(level.p_values[i][j]) if varies else "–"
+            cells += [_interval(level, i, j), p_value, _number(level.null[i][j])]
+        rows.append((f"{record.regions[i]} – {record.regions[j]}", tuple(cells)))
+    return rows
 
 
-def _unit_row(entry: UnitLevel) -> UnitRow:
+def _unit_row(entry: UnitLevel) -> tuple[str, Cells, str]:
+    """Say a way in which units lie to each other, how they are coupled, and in which run."""
     relation = f"units {entry.units[0][0]} and {entry.units[0][1]}"
     if entry.angle_degrees is not None and entry.shift_angstrom is not None:
         shift = f", {entry.shift_angstrom:.0f} Å" if entry.shift_angstrom > 1 else ""
         relation = f"{entry.angle_degrees:.0f}° apart{shift} ({relation}, ...)"
-    return UnitRow(
-        run=entry.run,
-        relation=relation,
-        n_pairs=format_count(entry.n_pairs),
-        coupling=_plus_minus(entry.coupling, entry.coupling_error),
-        information=f"{entry.information_bits:.3f}",
-        p_value=_p_value(entry.adjusted_p_value),
-    )
+    coupling = _plus_minus(entry.coupling, entry.coupling_error)
+    sure = (f"{entry.information_bits:.3f}", _p_value(entry.adjusted_p_value))
+    return relation, (format_count(entry.n_pairs), coupling, *sure), entry.run
 
 
 def _varies(record: CovaryRecord) -> tuple[bool, ...]:
@@ -239,13 +188,120 @@ def _plus_minus(value: float | None, error: float | None) -> str:
     return _number(value) + ("" if error is None else f" ± {error:.2f}")
 
 
-def _interval(correlation: Matrix, low: Matrix, high: Matrix, pair: Sequence[int]) -> str:
-    i, j = pair
-    bounds = (low[i][j], high[i][j])
-    if correlation[i][j] is None or None in bounds:
-        return _number(correlation[i][j])
-    return f"{correlation[i][j]:.2f}  ({bounds[0]:.2f} to {bounds[1]:.2f})"
+def _interval(level: ClassLevel | ParticleLevel, i: int, j: int) -> str:
+    value, low, high = level.correlation[i][j], level.low[i][j], level.high[i][j]
+    if value is None or low is None or high is None:
+        return _number(value)
+    return f"{value:.2f}  ({low:.2f} to {high:.2f})"
 
 
 def _p_value(value: float | None) -> str:
     return files.UNDETERMINED if value is None else f"{value:.2g}"
+
+
+def draw_matrices(record: CovaryRecord) -> Figure:
+    """Draw the correlation matrices over classes and over particles side by side."""
+    figure = style.new_figure(MATRIX_HEIGHT_INCHES, gap=0.06)
+    levels = [
+        (title, level.correlation)
+        for title, level in (
+            ("Over classes and runs", record.class_level),
+            ("Over particles, noise taken off", record.particle_level),
+        )
+        if level is not None
+    ]
+    panels = list(figure.subplots(1, 2, squeeze=False)[0])
+    _show(figure, panels, [as_array(matrix) for _, matrix in levels], 1.0, "correlation")
+    for panel, (title, matrix) in zip(panels, levels, strict=False):
+        _dress(panel, record.regions, title)
+        _write_fields(panel, as_array(matrix), "?")
+    return figure
+
+
+def draw_masses(names: Sequence[str], level: ClassLevel) -> Figure:
+    """Draw the mass of every region in every class map, a colour a run."""
+    figure = style.new_figure(MASS_HEIGHT_INCHES, gap=0.0)
+    panel = figure.add_subplot()
+    masses, errors = as_array(level.masses), as_array(level.errors)
+    run = np.array([row[0] for row in level.class_of_row])
+    for number, name in enumerate(level.runs):
+        rows = np.flatnonzero(run == number)
+        offset = (number - (len(level.runs) - 1) / 2) * 0.6 / len(level.runs)
+        for count, row in enumerate(rows):
+            panel.errorbar(
+                np.arange(len(names)) + offset,
+                masses[row],
+                yerr=errors[row],
+                fmt="o",
+                markersize=5,
+                color=style.class_colour(number + 1),
+                label=name if count == 0 else None,
+            )
+    panel.set_xticks(range(len(names)), list(names))
+    whole = "consensus" if level.unit == "the consensus" else "perfect map"
+    panel.set(ylabel=f"mass / mass in {whole}", title="Regions in each class map")
+    panel.axhline(0.0, color=style.MUTED, linewidth=1.0)
+    figure.legend(loc="outside right upper", title="run")
+    return figure
+
+
+def draw_units(levels: Sequence[UnitLevel]) -> Figure:
+    """Draw how much more often than by chance units have each combination of classes."""
+    shown = levels[:MOST_UNITS]
+    rows = -(-len(shown) // 3)
+    figure = style.new_figure(UNIT_HEIGHT_INCHES * rows, gap=0.08)
+    panels = list(figure.subplots(rows, 3, squeeze=False).ravel())
+    excesses = [as_array(level.joint) - as_array(level.expected) for level in shown]
+    _show(figure, panels, excesses, 0.25, "observed - expected")
+    for panel, level, excess in zip(panels, shown, excesses, strict=False):
+        angle = "" if level.angle_degrees is None else f"{level.angle_degrees:.0f}° apart, "
+        title = f"{angle}coupling {level.coupling:.2f}"
+        _dress(panel, [str(k + 1) for k in range(len(excess))], title)
+        panel.set(xlabel="class of one unit", ylabel="of the other")
+        _write_fields(panel, excess, "")
+    return figure
+
+
+def as_array(matrix: Matrix) -> Float64[np.ndarray, "rows columns"]:
+    """Return a matrix of the record as an array; NaN for what is undetermined."""
+    return np.array([[np.nan if v is None else v for v in row] for row in matrix], np.float64)
+
+
+def _show(
+    figure: Figure,
+    panels: Sequence[Axes],
+    matrices: Sequence[Float64[np.ndarray, "rows columns"]],
+    end: float,
+    label: str,
+) -> None:
+    """Draw matrices in one scale from minus to plus `end`; leave the other panels empty."""
+    used = list(panels[: len(matrices)])
+    for panel in panels[len(used) :]:
+        panel.set_axis_off()
+    for panel, matrix in zip(used, matrices, strict=True):
+        image = panel.imshow(matrix, cmap="RdBu_r", vmin=-end, vmax=end)
+    if used:
+        figure.colorbar(image, ax=used, shrink=0.8, label=label)
+
+
+def _dress(panel: Axes, names: Sequence[str], title: str) -> None:
+    panel.set_title(title)
+    panel.grid(visible=False)
+    panel.spines[:].set_visible(False)
+    panel.tick_params(length=0)
+    panel.set_facecolor(style.RULE)
+    tilt = 0 if max(map(len, names)) <= 4 else 35
+    panel.set_xticks(
+        range(len(names)), list(names), rotation=tilt, ha="right" if tilt else "center"
+    )
+    panel.set_yticks(range(len(names)), list(names))
+
+
+def _write_fields(panel: Axes, matrix: Float64[np.ndarray, "n n"], nothing: str) -> None:
+    if len(matrix) > MAX_WRITTEN:
+        return
+    largest = float(np.nanmax(np.abs(matrix), initial=1e-9))
+    for (row, column), value in np.ndenumerate(matrix):
+        text = f"{value:.2f}" if np.isfinite(value) else nothing
+        colour = "white" if np.isfinite(value) and abs(value) > 0.6 * largest else style.INK
+        panel.text(column, row, text, ha="center", va="center", color=colour, fontsize=10)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from cryofocus.data.volume import read_volume
 from cryofocus.formatting import format_count
-from cryofocus.report.analyses.page import Analysis, Picture, Table, present_files
+from cryofocus.report.analyses.page import Analysis, Table, present_files, present_pictures
 from cryofocus.report.drawing import style
 from cryofocus.workflows.diffmap import significance_path
 from cryofocus.workflows.diffmap_run import MERGED, TABLE, DifferenceRow
@@ -79,7 +79,7 @@ def read_differences(folder: Path) -> Analysis:
     Raises:
         FormatError: When a file is missing or damaged.
     """
-    rows, figure = DifferenceRow.read(folder / TABLE), folder / FIGURE
+    rows = DifferenceRow.read(folder / TABLE)
     n_sure = sum(row.volume_cubic_angstrom > 0 for row in rows)
     note = "The strongest difference along every line of sight, in standard errors."
     return Analysis(
@@ -87,9 +87,7 @@ def read_differences(folder: Path) -> Analysis:
         title="Differences of class maps",
         headline=f"{n_sure} of {len(rows)} difference maps are significant somewhere",
         verdict=_verdict(rows),
-        pictures=(Picture.from_png(figure, "Significance of every difference", note),)
-        if figure.is_file()
-        else (),
+        pictures=present_pictures(folder, [(FIGURE, "Significance of every difference", note)]),
         table=_table(rows),
         files=present_files(folder, FILES),
     )

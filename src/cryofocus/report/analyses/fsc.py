@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,6 @@ from cryofocus.report.drawing import style
 from cryofocus.workflows.fsc import FSC_HALF, FscResult
 
 FIGURE_HEIGHT_INCHES = 3.8
-DOTS_PER_INCH = 150
 FSC_FIGURE, DIRECTIONAL_FIGURE = "fsc.png", "directional.png"
 DIRECTION_COLOURS = "viridis_r"
 N_TICKS = 6
@@ -35,15 +35,10 @@ def write_fsc_figures(result: FscResult) -> list[Path]:
     Raises:
         OutputError: Disk full, no permission.
     """
-    with style.drawing():
-        figures = {FSC_FIGURE: draw_fsc(result)}
-        if result.directional is not None:
-            figures[DIRECTIONAL_FIGURE] = draw_directional(result, result.directional)
-        paths = []
-        for name, figure in figures.items():
-            paths.append(result.folder / name)
-            style.write_png(paths[-1], figure, DOTS_PER_INCH)
-    return paths
+    figures = {FSC_FIGURE: partial(draw_fsc, result)}
+    if result.directional is not None:
+        figures[DIRECTIONAL_FIGURE] = partial(draw_directional, result, result.directional)
+    return style.write_figures(result.folder, figures)
 
 
 def draw_fsc(result: FscResult) -> Figure:

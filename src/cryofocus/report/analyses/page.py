@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +81,15 @@ def write_page(analysis: Analysis) -> Path:
     )
     write_text(analysis.folder / REPORT, text)
     return analysis.folder / REPORT
+
+
+def present_pictures(folder: Path, shown: Iterable[tuple[str, str, str]]) -> tuple[Picture, ...]:
+    """Embed of figures, each a file, its title and what to see in it, those that are there."""
+    return tuple(
+        Picture.from_png(folder / name, alternative, note)
+        for name, alternative, note in shown
+        if (folder / name).is_file()
+    )
 
 
 def present_files(folder: Path, purposes: Purposes) -> Purposes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,6 @@ from matplotlib.figure import Figure
 from cryofocus.report.drawing import style
 
 FIGURE_HEIGHT_INCHES = 3.6
-DOTS_PER_INCH = 150
 N_BINS = 60
 # Both panels show all but this share of the particles; a few that went astray would hide the rest.
 LEFT_OUT = 0.01
@@ -33,8 +33,8 @@ def write_moves(
     Raises:
         OutputError: Disk full, no permission.
     """
-    with style.drawing():
-        style.write_png(path, draw_moves(turn_degrees, move_angstrom), DOTS_PER_INCH)
+    draw = partial(draw_moves, turn_degrees, move_angstrom)
+    style.write_figures(path.parent, {path.name: draw})
 
 
 def draw_moves(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from cryofocus.report.drawing import style
 from cryofocus.workflows.subtract.record import FIGURE, PowerRecord
 
 FIGURE_HEIGHT_INCHES = 6.6
-DOTS_PER_INCH = 150
 STAGES = ("before", "after", "what a perfect subtraction leaves")
 LOOKS: tuple[dict[str, Any], ...] = (
     {"color": style.CLASS_COLOURS[1]},
@@ -37,12 +37,8 @@ def write_power_figure(folder: Path | str) -> Path:
         FormatError: When the directory holds no residual power.
         OutputError: Disk full, no permission.
     """
-    path = Path(folder) / FIGURE
-    record = PowerRecord.read(Path(folder))
-    with style.drawing():
-        figure = draw_power(record)
-        style.write_png(path, figure, DOTS_PER_INCH)
-    return path
+    draw = partial(draw_power, PowerRecord.read(Path(folder)))
+    return style.write_figures(Path(folder), {FIGURE: draw})[0]
 
 
 def draw_power(record: PowerRecord) -> Figure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,8 @@ from matplotlib.rcsetup import cycler
 from cryofocus.data.atomic import atomic_file
 
 CLASS_COLOURS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#882255",
-    "#999933",
-    "#332288",
-    "#7A7A7A",
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"),
+    *("#56B4E9", "#882255", "#999933", "#332288", "#7A7A7A"),
 )
 """Told apart with any colour vision: Okabe & Ito (2008), then Tol's muted set."""
 
@@ -37,7 +29,7 @@ MUTED = "#7b8794"
 RULE = "#d9dee4"
 CONSENSUS_COLOUR = "#9aa5b1"
 MASK_COLOUR = "#F0B429"
-PAGE_WIDTH_INCHES = 10.8
+PAGE_WIDTH_INCHES, DOTS_PER_INCH = 10.8, 150
 
 _STYLE: dict[Any, Any] = {
     "text.usetex": False,
@@ -114,7 +106,19 @@ def _data_address(buffer: io.BytesIO, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
-def write_png(path: Path, figure: Figure, dots_per_inch: int) -> None:
+def write_figures(folder: Path, figures: Mapping[str, Callable[[], Figure]]) -> list[Path]:
+    """Draw figures in this style and write them as PNG files of these names.
+
+    Raises:
+        OutputError: Disk full, no permission.
+    """
+    with drawing():
+        for name, draw in figures.items():
+            write_png(folder / name, draw())
+    return [folder / name for name in figures]
+
+
+def write_png(path: Path, figure: Figure, dots_per_inch: int = DOTS_PER_INCH) -> None:
     """Write a figure as a PNG file, the same bytes for the same figure, atomically.
 
     Raises:

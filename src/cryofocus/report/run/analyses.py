@@ -9,7 +9,7 @@ from cryofocus.formatting import format_angstrom
 from cryofocus.report.analyses import covary
 from cryofocus.report.analyses.differences import read_differences
 from cryofocus.report.analyses.fsc import DIRECTIONAL_FIGURE, FSC_FIGURE
-from cryofocus.report.analyses.page import Analysis, Picture, present_files
+from cryofocus.report.analyses.page import Analysis, present_files, present_pictures
 from cryofocus.report.analyses.variance import read_variance
 from cryofocus.report.drawing.section import Section
 from cryofocus.report.run.results import RunResults
@@ -49,16 +49,14 @@ def find_analyses(run: Path) -> Iterator[Analysis]:
 def read_covariance(folder: Path) -> Analysis:
     """Read a result of `covary` for the page of a run; it has a page of its own."""
     record = covary_files.CovaryRecord.read(folder / covary_files.RECORD)
-    figure = folder / covary_files.FIGURE
+    title = "Correlation matrices of the regions"
     note = "Grey fields with a question mark are undetermined: a region does not vary."
     return Analysis(
         folder=folder,
         title="Which regions vary together",
         headline=covary.headline(record),
         verdict=covary.verdict(record),
-        pictures=(Picture.from_png(figure, "Correlation matrices of the regions", note),)
-        if figure.is_file()
-        else (),
+        pictures=present_pictures(folder, [(covary_files.FIGURE, title, note)]),
     )
 
 
@@ -81,11 +79,7 @@ def read_resolution(folder: Path) -> Analysis:
         title="Resolution",
         headline=f"{format_angstrom(fsc.read_resolution(folder))} at FSC 0.143",
         verdict="From the half maps, with the effect of the mask taken out where there is one.",
-        pictures=tuple(
-            Picture.from_png(folder / name, alternative, note)
-            for name, alternative, note in shown
-            if (folder / name).is_file()
-        ),
+        pictures=present_pictures(folder, shown),
         files=present_files(folder, FSC_FILES),
     )
 
