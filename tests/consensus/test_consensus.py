@@ -9,14 +9,13 @@ import pytest
 
 from cryofocus.consensus import images as images_module
 from cryofocus.consensus.band import Band
-from cryofocus.consensus.consensus import (
-    Consensus,
+from cryofocus.consensus.consensus import Consensus, estimate_consensus
+from cryofocus.consensus.image_model import (
+    NoiseModel,
     ScalePrior,
-    estimate_consensus,
     estimate_scale_prior,
     fit_scales,
 )
-from cryofocus.consensus.noise import NoiseModel
 from cryofocus.consensus.reconstruct import MapEstimate
 from cryofocus.consensus.residuals import matched_residuals, whole_consensus
 from cryofocus.data.particles import ParticleSet

@@ -11,8 +11,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from cryofocus.consensus.consensus import Consensus, ScalePrior
-from cryofocus.consensus.noise import NoiseModel
+from cryofocus.consensus.consensus import Consensus
+from cryofocus.consensus.image_model import NoiseModel, ScalePrior
 from cryofocus.consensus.reconstruct import MapEstimate
 from cryofocus.consensus.resolution import choose_shells
 from cryofocus.errors import SettingError

@@ -10,8 +10,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 import small_box_reference as reference
-from cryofocus.consensus.consensus import Consensus, ScalePrior
-from cryofocus.consensus.noise import NoiseModel
+from cryofocus.consensus.consensus import Consensus
+from cryofocus.consensus.image_model import NoiseModel, ScalePrior
 from cryofocus.consensus.reconstruct import MapEstimate
 from cryofocus.consensus.residuals import whole_consensus
 from cryofocus.data.particles import ParticleSet

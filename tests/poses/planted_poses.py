@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cryofocus.consensus.consensus import ScalePrior
+from cryofocus.consensus.image_model import NoiseModel, ScalePrior
 from cryofocus.consensus.images import ParticleImages, projection_matrices
-from cryofocus.consensus.noise import NoiseModel
 from cryofocus.maths.ctf import Microscope
 from cryofocus.maths.grids import frequency_grid_2d
 from cryofocus.poses.likelihood import PoseModel

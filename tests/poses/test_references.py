@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cryofocus.consensus.image_model import first_noise
 from cryofocus.consensus.reconstruct import MapEstimate
 from cryofocus.kernels.cpu import CpuKernels
 from cryofocus.maths.filters import filter_shells
@@ -12,7 +13,7 @@ from cryofocus.maths.fourier import forward_3d
 from cryofocus.maths.shells import fourier_shell_correlation
 from cryofocus.maths.symmetry import OperatorSet
 from cryofocus.poses.bound import median_errors, pose_bound
-from cryofocus.poses.given_map import first_noise, fit_map, mirrored
+from cryofocus.poses.given_map import fit_map, mirrored
 from cryofocus.poses.half_maps import denoise_half_maps, symmetrise
 from cryofocus.poses.refine import refine_poses
 from samples import correlation

@@ -7,9 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cryofocus.consensus.consensus import ScalePrior
+from cryofocus.consensus.image_model import ScalePrior, matched_chunk
 from cryofocus.consensus.images import projection_matrices
-from cryofocus.consensus.reconstruct import matched_chunk
 from cryofocus.kernels.cpu import CpuKernels
 from cryofocus.kernels.reference import ReferenceKernels
 from cryofocus.maps.rigid import RigidTransform
@@ -18,9 +17,9 @@ from cryofocus.maths.rotations import geodesic_degrees, random_rotations
 from cryofocus.maths.symmetry import pose_errors
 from cryofocus.poses import refine as refine_module
 from cryofocus.poses.likelihood import PoseData, compare
-from cryofocus.poses.prior import PosePrior
+from cryofocus.poses.prior import PosePrior, wide_prior
 from cryofocus.poses.reference import make_reference
-from cryofocus.poses.refine import refine_poses, wide_prior
+from cryofocus.poses.refine import refine_poses
 from cryofocus.poses.result import Poses, turn, with_poses
 
 from .planted_poses import Planted, exact_slices, perturb, plant

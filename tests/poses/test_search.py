@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from cryofocus.consensus.consensus import ScalePrior
+from cryofocus.consensus.image_model import ScalePrior
 from cryofocus.maths.ctf import evaluate_ctf
 from cryofocus.maths.fourier import forward_2d, hermitian_weights, shift_phases
 from cryofocus.maths.grids import shell_index_2d

@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Complex64, Float32, Int, Int8
 
 from cryofocus.consensus.band import Band
-from cryofocus.consensus.images import ParticleImages
-from cryofocus.consensus.reconstruct import PADDING, map_to_grid
+from cryofocus.consensus.images import PADDING, ParticleImages
+from cryofocus.consensus.reconstruct import map_to_grid
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.placement import Array, join_rows
 

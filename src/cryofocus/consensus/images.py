@@ -28,6 +28,8 @@ from cryofocus.placement import Array, Send, beside, join_rows, namespace, stay
 
 # An image leaves enough memory traffic behind that larger chunks gain nothing.
 CHUNK_PARTICLES, CHUNK_PIXELS = 512, 2**24
+# Of the grids that slices are cut from, unless they are to be small.
+PADDING = 2
 
 
 @runtime_checkable

@@ -8,17 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Complex64, Float, Float32, Float64, Int8
 
-from cryofocus.consensus.band import Band
-from cryofocus.consensus.images import ImageChunk, ParticleImages
-from cryofocus.consensus.noise import NoiseModel
+from cryofocus.consensus.image_model import NoiseModel, matched_chunk
+from cryofocus.consensus.images import PADDING, ParticleImages
 from cryofocus.execution.contract import Count
 from cryofocus.kernels.contract import SliceKernels, SliceSums
 from cryofocus.maths.fourier import forward_3d, forward_3d_padded, inverse_3d_cropped
 from cryofocus.maths.grids import shell_planes_3d
 from cryofocus.maths.shells import fourier_shell_correlation, shell_mean_3d
-from cryofocus.placement import Array, beside, namespace
-
-PADDING = 2
 
 
 @dataclass(frozen=True)
@@ -51,30 +47,6 @@ class MapSource:
     noise: NoiseModel
     scale: Float32[np.ndarray, " particle"]
     half_set: Int8[np.ndarray, " particle"]
-
-
-def matched_chunk(
-    chunk: ImageChunk,
-    band: Band,
-    noise: NoiseModel,
-    scale: Float32[np.ndarray, " n"],
-) -> tuple[Complex64[Array, "n point"], Float32[Array, "n point"]]:
-    """Return matched-filtered data `s C Y / sigma2` and precision `s^2 C^2 / sigma2`.
-
-    An image written multiplied by its CTF is `C Y` already. Results lie where the images do.
-    """
-    ctf, factor = chunk.ctf, beside(scale[:, None], chunk.ctf)
-    precision = noise.precision(band, chunk.groups, ctf)
-    precision *= factor
-    once = ctf
-    if chunk.is_premultiplied.any():
-        xp, is_done = namespace(ctf), beside(chunk.is_premultiplied[:, None], ctf)
-        once = xp.where(is_done, xp.ones_like(ctf), ctf)
-    data = chunk.transforms * (once * precision)
-    precision *= factor
-    precision *= ctf
-    precision *= ctf
-    return data, precision
 
 
 def accumulate_maps(

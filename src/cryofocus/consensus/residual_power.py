@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Bool, Complex64, Float32, Float64, Int
 
 from cryofocus.consensus.band import Band
-from cryofocus.consensus.consensus import predicted
-from cryofocus.consensus.images import ImageChunk, projection_matrices
-from cryofocus.consensus.reconstruct import PADDING, map_to_grid
+from cryofocus.consensus.image_model import predicted
+from cryofocus.consensus.images import PADDING, ImageChunk, projection_matrices
+from cryofocus.consensus.reconstruct import map_to_grid
 from cryofocus.consensus.subtraction import Subtraction
 from cryofocus.maths.fourier import inverse_2d, shift_phases
 from cryofocus.placement import fetch

@@ -13,9 +13,9 @@ from jaxtyping import Complex64, Float32, Int
 
 from cryofocus.consensus.background import Background
 from cryofocus.consensus.band import Band
-from cryofocus.consensus.consensus import Consensus, ImageModel, fit_scales, scale_moments
+from cryofocus.consensus.consensus import Consensus
 from cryofocus.consensus.half_grids import HalfGrids
-from cryofocus.consensus.reconstruct import matched_chunk
+from cryofocus.consensus.image_model import ImageModel, fit_scales, matched_chunk, scale_moments
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.placement import Array, beside
 
@@ -43,8 +43,7 @@ def matched_residuals(
     images = background.images
     for chunk in images.chunks(band, send=background.kernels.send):
         slices = background.slices(band, chunk.particles)
-        unit = np.ones(len(chunk.particles), np.float32)
-        data, precision = matched_chunk(chunk, band, model.noise, unit)
+        data, precision = matched_chunk(chunk, band, model.noise)
         moments = scale_moments(band, data, precision, slices[..., 0])
         scale = fit_scales(*moments, model.scale_prior)
         factor = beside(scale[:, None], data)

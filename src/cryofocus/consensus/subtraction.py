@@ -15,19 +15,21 @@ import numpy as np
 from jaxtyping import Complex64, Float, Float32, Float64, Int, Int8
 
 from cryofocus.consensus.band import Band
-from cryofocus.consensus.consensus import (
+from cryofocus.consensus.half_grids import HalfGrids
+from cryofocus.consensus.image_model import (
+    NoiseModel,
     ScalePrior,
     estimate_scale_prior,
+    fit_noise,
     fit_scales,
+    flat_noise,
+    matched_chunk,
     power_of_chunk,
     power_of_images,
     predicted,
     scale_moments,
 )
-from cryofocus.consensus.half_grids import HalfGrids
 from cryofocus.consensus.images import ImageChunk, ParticleImages, grey_scale
-from cryofocus.consensus.noise import NoiseModel, fit_noise, flat_noise
-from cryofocus.consensus.reconstruct import matched_chunk
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.filters import filter_shells
 from cryofocus.maths.shells import FSC_LIMIT, first_shell_below
@@ -72,8 +74,7 @@ class Subtraction:
         self, chunk: ImageChunk, band: Band, whole: Complex64[np.ndarray, "n point"]
     ) -> Float32[np.ndarray, " n"]:
         """Fit the intensity of each particle: least squares, drawn to the set's mean by noise."""
-        unit = np.ones(len(chunk.particles), np.float32)
-        data, precision = matched_chunk(chunk, band, self.noise, unit)
+        data, precision = matched_chunk(chunk, band, self.noise)
         moments = scale_moments(band, data, precision, whole)
         fitted = fit_scales(*moments, self.scale_prior)
         return np.asarray(fitted * self.scale_prior.mean, np.float32)
@@ -197,8 +198,7 @@ def _sample_moments(
     linear, quadratic = [], []
     for chunk in trial.images.chunks(band, sample):
         whole = fetch(trial.density.slices(band, chunk.particles))[..., 0]
-        unit = np.ones(len(chunk.particles), np.float32)
-        data, precision = matched_chunk(chunk, band, trial.noise, unit)
+        data, precision = matched_chunk(chunk, band, trial.noise)
         moments = scale_moments(band, data, precision, whole)
         linear.append(moments[0])
         quadratic.append(moments[1])

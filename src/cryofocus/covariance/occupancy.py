@@ -27,9 +27,10 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int
 
 from cryofocus.consensus.band import Band
-from cryofocus.consensus.consensus import Consensus, ScalePrior
+from cryofocus.consensus.consensus import Consensus
 from cryofocus.consensus.half_grids import stack_grids
-from cryofocus.consensus.reconstruct import PADDING
+from cryofocus.consensus.image_model import ScalePrior
+from cryofocus.consensus.images import PADDING
 from cryofocus.consensus.residuals import matched_residuals, whole_consensus
 from cryofocus.covariance.regions import Region, solvent_contour
 from cryofocus.errors import RegionError

@@ -15,15 +15,9 @@ from jaxtyping import Float32, Float64, Int8, Int64
 
 from cryofocus.consensus.consensus import Consensus, estimate_consensus
 from cryofocus.consensus.ground import Allocate, Ground
-from cryofocus.consensus.images import Reader
+from cryofocus.consensus.images import PADDING, Reader
 from cryofocus.consensus.preparation import assign_half_sets, open_images
-from cryofocus.consensus.reconstruct import (
-    PADDING,
-    MapEstimate,
-    MapSource,
-    accumulate_halves,
-    solve_maps,
-)
+from cryofocus.consensus.reconstruct import MapEstimate, MapSource, accumulate_halves, solve_maps
 from cryofocus.consensus.resolution import choose_shells
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet

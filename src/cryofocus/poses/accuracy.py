@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from cryofocus.consensus.consensus import Consensus, noise_sample
+from cryofocus.consensus.consensus import Consensus
+from cryofocus.consensus.image_model import noise_sample
 from cryofocus.consensus.images import ParticleImages
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.poses.likelihood import PoseData, PoseModel, compare

@@ -9,14 +9,16 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float32
 
+from cryofocus.consensus.image_model import first_noise
 from cryofocus.consensus.images import ParticleImages
 from cryofocus.consensus.resolution import MIN_SHELLS
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.poses.accuracy import measure_against
-from cryofocus.poses.given_map import MapFit, first_noise, fit_map, mirrored, model_of_map
-from cryofocus.poses.refine import refine_poses, wide_prior
-from cryofocus.poses.result import with_poses
-from cryofocus.poses.rounds import SETTLED, RefinedImages, moved_share, prior_of_width
+from cryofocus.poses.given_map import MapFit, fit_map, mirrored, model_of_map
+from cryofocus.poses.prior import prior_of_width, wide_prior
+from cryofocus.poses.refine import refine_poses
+from cryofocus.poses.result import moved_share, with_poses
+from cryofocus.poses.rounds import SETTLED, RefinedImages
 
 logger = logging.getLogger(__name__)
 
@@ -52,15 +54,15 @@ def refine_against_map(
     model = model_of_map(images, volume, fit, n_shells, kernels)
     prior = wide_prior(images)
     if fit.n_shells >= MIN_SHELLS:
-        prior = prior_of_width(images, measure_against(images, model, kernels))
+        accuracy = measure_against(images, model, kernels)
+        prior = prior_of_width(images, accuracy.angle_sd_degrees, accuracy.shift_sd_angstrom)
     while True:
         poses = refine_poses(images, model, kernels, prior=prior, advance=advance)
-        angle, shift = prior.widths_of(poses)
-        prior = replace(prior, angle_sd_radians=angle, shift_sd_angstrom=shift)
+        prior = prior.learn(poses)
         logger.info(
             "poses, pass %d to %d shells: the given ones are off by %.2f degrees and %.2f Å "
             "(standard deviation of each rotation and shift)",
-            *(number, n_shells, np.degrees(angle), shift),
+            *(number, n_shells, np.degrees(prior.angle_sd_radians), prior.shift_sd_angstrom),
         )
         has_settled = moved_share(images.particles, poses) < SETTLED
         images = with_poses(images, poses.rotation, poses.shift_angstrom)

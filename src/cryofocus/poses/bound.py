@@ -9,14 +9,13 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32, Float64, Int
 
-from cryofocus.consensus.consensus import fit_residuals, noise_sample
-from cryofocus.consensus.images import ParticleImages
-from cryofocus.consensus.reconstruct import PADDING, map_to_grid
+from cryofocus.consensus.image_model import first_noise, fit_residuals, noise_sample
+from cryofocus.consensus.images import PADDING, ParticleImages
+from cryofocus.consensus.reconstruct import map_to_grid
 from cryofocus.kernels.contract import SliceKernels
-from cryofocus.poses.given_map import first_noise
 from cryofocus.poses.likelihood import PoseData, PoseModel, compare
+from cryofocus.poses.prior import wide_prior
 from cryofocus.poses.reference import make_reference
-from cryofocus.poses.refine import wide_prior
 from cryofocus.poses.result import ROTATIONS, SHIFTS
 
 

@@ -14,10 +14,15 @@ import numpy as np
 from jaxtyping import Int
 
 from cryofocus.arrays import AnyArray, Volume
-from cryofocus.consensus.consensus import ScalePrior, fit_residuals, power_of_images
-from cryofocus.consensus.images import ParticleImages
-from cryofocus.consensus.noise import NoiseModel, flat_noise
-from cryofocus.consensus.reconstruct import PADDING, map_to_grid
+from cryofocus.consensus.image_model import (
+    NoiseModel,
+    ScalePrior,
+    fit_residuals,
+    flat_noise,
+    power_of_images,
+)
+from cryofocus.consensus.images import PADDING, ParticleImages
+from cryofocus.consensus.reconstruct import map_to_grid
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.poses.evidence import ANY_SCALE
 from cryofocus.poses.result import with_poses

@@ -18,8 +18,8 @@ from scipy.spatial import cKDTree
 from threadpoolctl import threadpool_limits
 
 from cryofocus.consensus.band import Band
-from cryofocus.consensus.consensus import ScalePrior
-from cryofocus.consensus.reconstruct import PADDING
+from cryofocus.consensus.image_model import ScalePrior
+from cryofocus.consensus.images import PADDING
 from cryofocus.kernels.contract import SliceGeometry, SliceKernels
 from cryofocus.maths.fourier import inverse_2d, sum_harmonics
 from cryofocus.maths.sampling import rotations_to_views, turns_in_plane

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Float64
 
-from cryofocus.consensus.consensus import ScalePrior
+from cryofocus.consensus.image_model import ScalePrior
 
 ANY_SCALE = ScalePrior(0.0, float("inf"))
 """Nothing is known of the particles' intensities, nor of the map's grey scale."""

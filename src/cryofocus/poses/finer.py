@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Complex64, Float64
 
 from cryofocus.consensus.band import Band
-from cryofocus.consensus.consensus import ScalePrior
-from cryofocus.consensus.reconstruct import PADDING
+from cryofocus.consensus.image_model import ScalePrior
+from cryofocus.consensus.images import PADDING
 from cryofocus.kernels.contract import SliceGeometry, SliceKernels
 from cryofocus.maths.sampling import neighbouring_turns, shifts_in_disc
 from cryofocus.poses.candidates import Candidates, join

@@ -16,10 +16,16 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from cryofocus.consensus.consensus import fit_residuals, noise_sample, power_of_images
-from cryofocus.consensus.images import ParticleImages
-from cryofocus.consensus.noise import NoiseModel, flat_noise
-from cryofocus.consensus.reconstruct import PADDING, map_to_grid, matched_chunk
+from cryofocus.consensus.image_model import (
+    NoiseModel,
+    first_noise,
+    fit_residuals,
+    matched_chunk,
+    noise_sample,
+    slices_beside,
+)
+from cryofocus.consensus.images import PADDING, ParticleImages
+from cryofocus.consensus.reconstruct import map_to_grid
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.filters import filter_shells
 from cryofocus.poses.likelihood import PoseModel
@@ -86,23 +92,15 @@ def fit_map(
         kernels: Slice kernels of the device.
     """
     band, edge = images.largest_band(), PADDING * images.particles.box
-    grid = map_to_grid(volume, edge)[..., None]
+    grid, sample = map_to_grid(volume, edge), noise_sample(images)[::SPARSE]
     linear, quadratic = np.zeros(band.n_shells), np.zeros(band.n_shells)
-    for chunk in images.chunks(band, noise_sample(images)[::SPARSE]):
-        unit = np.ones(len(chunk.particles), np.float32)
-        data, precision = matched_chunk(chunk, band, noise, unit)
-        slices = kernels.gather(grid, images.geometry(band, PADDING, edge, chunk.particles))
-        values = slices[..., 0]
+    for chunk, values in slices_beside(images, grid, band, sample, kernels):
+        data, precision = matched_chunk(chunk, band, noise)
         product = data.real * values.real + data.imag * values.imag
         power = precision * (values.real**2 + values.imag**2)
         linear += band.shell_sums(product).sum(axis=0, dtype=np.float64)
         quadratic += band.shell_sums(power).sum(axis=0, dtype=np.float64)
     return MapFit(linear, quadratic)
-
-
-def first_noise(images: ParticleImages) -> NoiseModel:
-    """Take the images' whole power for noise, until something is known of the signal."""
-    return flat_noise(power_of_images(images, images.largest_band(), noise_sample(images)))
 
 
 def model_of_map(

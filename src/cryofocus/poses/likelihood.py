@@ -17,10 +17,8 @@ import numpy as np
 from jaxtyping import Bool, Complex64, Float32, Float64, Int
 
 from cryofocus.consensus.band import Band
-from cryofocus.consensus.consensus import ScalePrior
-from cryofocus.consensus.images import ImageChunk, ParticleImages
-from cryofocus.consensus.noise import NoiseModel
-from cryofocus.consensus.reconstruct import PADDING, matched_chunk
+from cryofocus.consensus.image_model import NoiseModel, ScalePrior, matched_chunk
+from cryofocus.consensus.images import PADDING, ImageChunk, ParticleImages
 from cryofocus.kernels.contract import SliceGeometry, SliceKernels
 from cryofocus.poses.reference import PoseReference
 
@@ -90,8 +88,7 @@ class PoseData:
         cls, chunk: ImageChunk, band: Band, images: ParticleImages, noise: NoiseModel
     ) -> PoseData:
         """Filter prepared images by their CTF and noise."""
-        unit = np.ones(len(chunk.particles), np.float32)
-        data, precision = matched_chunk(chunk, band, noise, unit)
+        data, precision = matched_chunk(chunk, band, noise)
         data *= band.hermitian
         precision *= band.hermitian
         particles = images.particles

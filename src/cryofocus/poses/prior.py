@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64, Int
 
+from cryofocus.consensus.images import ParticleImages
 from cryofocus.poses.result import ROTATIONS, SHIFTS, Poses
 
 # Medians of the squared lengths of normal vectors: chi-square with three and two degrees.
 MEDIAN_OF_THREE, MEDIAN_OF_TWO = 2.366, 1.386
+# Nothing is known better than the prior, however little the images say: 30 degrees, and a shift
+# that no refinement should have missed.
+WIDE_ANGLE_RADIANS, WIDE_SHIFT_ANGSTROM = np.pi / 6, 100.0
+# Narrower than this a prior would forbid what no image could tell anyway.
+LEAST_ANGLE_DEGREES, LEAST_SHIFT_ANGSTROM = 0.01, 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,3 +88,30 @@ class PosePrior:
         turn += np.median(variance[:, ROTATIONS].mean(axis=1))
         move += np.median(variance[:, SHIFTS].mean(axis=1))
         return float(np.sqrt(turn)), float(np.sqrt(move))
+
+    def learn(self, poses: Poses) -> PosePrior:
+        """Return a prior about the same poses, as wide as `widths_of` says."""
+        angle, shift = self.widths_of(poses)
+        return replace(self, angle_sd_radians=angle, shift_sd_angstrom=shift)
+
+
+def wide_prior(images: ParticleImages) -> PosePrior:
+    """Return a prior about the poses that particles have, too wide to matter to a good image."""
+    particles = images.particles
+    return PosePrior(
+        np.asarray(particles.rotation, np.float64),
+        np.asarray(particles.shift_angstrom, np.float64),
+        WIDE_ANGLE_RADIANS,
+        WIDE_SHIFT_ANGSTROM,
+    )
+
+
+def prior_of_width(
+    images: ParticleImages, angle_sd_degrees: float, shift_sd_angstrom: float
+) -> PosePrior:
+    """Return a prior about the poses that particles have, as wide as their errors seem to be."""
+    return replace(
+        wide_prior(images),
+        angle_sd_radians=np.radians(max(angle_sd_degrees, LEAST_ANGLE_DEGREES)),
+        shift_sd_angstrom=max(shift_sd_angstrom, LEAST_SHIFT_ANGSTROM),
+    )

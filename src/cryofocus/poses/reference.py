@@ -15,8 +15,7 @@ from jaxtyping import Complex64, Float32
 
 from cryofocus.consensus.band import Band
 from cryofocus.consensus.half_grids import stack_grids
-from cryofocus.consensus.images import ParticleImages
-from cryofocus.consensus.reconstruct import PADDING
+from cryofocus.consensus.images import PADDING, ParticleImages
 from cryofocus.maths.fourier import next_fast_len, resize_volume
 
 

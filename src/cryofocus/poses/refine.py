@@ -17,7 +17,7 @@ from cryofocus.consensus.images import CHUNK_PARTICLES, ParticleImages
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.rotations import order_by_view
 from cryofocus.poses.likelihood import Agreement, PoseData, PoseModel, compare
-from cryofocus.poses.prior import PosePrior
+from cryofocus.poses.prior import PosePrior, wide_prior
 from cryofocus.poses.result import ROTATIONS, Poses, turn
 
 MAX_STEPS = 12
@@ -26,9 +26,6 @@ ENOUGH = 1e-3
 FIRST_DAMPING, LESS, MORE = 1e-3, 0.2, 10.0
 # Refinement is local: no step may turn a particle farther than this.
 LARGEST_TURN_RADIANS = 0.12
-# Nothing is known better than the prior, however little the images say: 30 degrees, and a shift
-# that no refinement should have missed.
-WIDE_ANGLE_RADIANS, WIDE_SHIFT_ANGSTROM = np.pi / 6, 100.0
 
 
 def refine_poses(
@@ -69,17 +66,6 @@ def refine_poses(
         result.put(rows, ascent.climb(rotation, data.centre_angstrom))
         advance(len(rows))
     return result
-
-
-def wide_prior(images: ParticleImages) -> PosePrior:
-    """Return a prior about the poses that particles have, too wide to matter to a good image."""
-    particles = images.particles
-    return PosePrior(
-        np.asarray(particles.rotation, np.float64),
-        np.asarray(particles.shift_angstrom, np.float64),
-        WIDE_ANGLE_RADIANS,
-        WIDE_SHIFT_ANGSTROM,
-    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,8 @@ from jaxtyping import Bool, Float64, Int
 from scipy.spatial.transform import Rotation
 
 from cryofocus.consensus.images import ParticleImages
+from cryofocus.data.particles import ParticleSet
+from cryofocus.maths.rotations import geodesic_degrees
 
 N_PARAMETERS = 5
 """Three infinitesimal rotations and two shifts."""
@@ -78,3 +80,22 @@ def turn(
 ) -> Float64[np.ndarray, "n 3 3"]:
     """Return A exp([w]): the volume turned by w (radians) before it is seen."""
     return np.asarray(rotation @ Rotation.from_rotvec(step).as_matrix())
+
+
+def moved_share(particles: ParticleSet, poses: Poses) -> float:
+    """Return how far particles have moved, in units of the errors that their poses still have.
+
+    The larger of the ratios of medians, of turns and of shifts.
+
+    Args:
+        particles: At their former poses.
+        poses: The new ones.
+    """
+    turned = geodesic_degrees(particles.rotation, poses.rotation)
+    shifted = np.linalg.norm(particles.shift_angstrom - poses.shift_angstrom, axis=1)
+    return float(
+        max(
+            np.median(turned) / np.median(poses.angle_error_degrees),
+            np.median(shifted) / np.median(poses.shift_error_angstrom),
+        )
+    )

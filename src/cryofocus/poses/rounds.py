@@ -18,25 +18,20 @@ from jaxtyping import Int8
 from cryofocus.consensus.consensus import Consensus, estimate_consensus
 from cryofocus.consensus.images import ParticleImages
 from cryofocus.consensus.resolution import MIN_SHELLS, choose_shells
-from cryofocus.data.particles import ParticleSet
 from cryofocus.kernels.contract import SliceKernels
-from cryofocus.maths.rotations import geodesic_degrees
 from cryofocus.maths.shells import FSC_LIMIT, first_shell_below
 from cryofocus.maths.symmetry import OperatorSet
-from cryofocus.poses.accuracy import PoseAccuracy, measure_accuracy
+from cryofocus.poses.accuracy import measure_accuracy
 from cryofocus.poses.by_class import ClassReferences, Membership, refine_by_class
 from cryofocus.poses.half_maps import symmetrise
-from cryofocus.poses.prior import PosePrior
-from cryofocus.poses.refine import wide_prior
-from cryofocus.poses.result import Poses, with_poses
+from cryofocus.poses.prior import PosePrior, prior_of_width, wide_prior
+from cryofocus.poses.result import Poses, moved_share, with_poses
 
 logger = logging.getLogger(__name__)
 
 MAX_ROUNDS = 6
 # A round that moves poses by less than this part of their expected errors is the last.
 SETTLED = 0.25
-# Narrower than this a prior would forbid what no image could tell anyway.
-LEAST_ANGLE_DEGREES, LEAST_SHIFT_ANGSTROM = 0.01, 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +92,11 @@ def refine_in_rounds(
         images = consensus.images
         references = ClassReferences.of_consensus(consensus, n_shells)
         poses = refine_by_class(consensus, references, membership, prior, kernels, advance=advance)
-        angle, shift = prior.widths_of(poses)
-        prior = PosePrior(prior.rotation, prior.shift_angstrom, angle, shift)
+        prior = prior.learn(poses)
         logger.info(
             "poses, round %d to %d shells: the given ones are off by %.2f degrees and %.2f Å "
             "(standard deviation of each rotation and shift)",
-            *(number, n_shells, np.degrees(angle), shift),
+            *(number, n_shells, np.degrees(prior.angle_sd_radians), prior.shift_sd_angstrom),
         )
         is_last = number == settings.max_rounds or moved_share(images.particles, poses) < SETTLED
         images = with_poses(images, poses.rotation, poses.shift_angstrom).settled()
@@ -126,37 +120,10 @@ def _reconstruct(
     return replace(consensus, map=symmetrise(consensus.map, settings.operators, voxel))
 
 
-def moved_share(particles: ParticleSet, poses: Poses) -> float:
-    """Return how far particles have moved, in units of the errors that their poses still have.
-
-    The larger of the ratios of medians, of turns and of shifts.
-
-    Args:
-        particles: At their former poses.
-        poses: The new ones.
-    """
-    turned = geodesic_degrees(particles.rotation, poses.rotation)
-    shifted = np.linalg.norm(particles.shift_angstrom - poses.shift_angstrom, axis=1)
-    return float(
-        max(
-            np.median(turned) / np.median(poses.angle_error_degrees),
-            np.median(shifted) / np.median(poses.shift_error_angstrom),
-        )
-    )
-
-
 def _first_prior(consensus: Consensus, n_shells: int, kernels: SliceKernels) -> PosePrior:
     """Learn how far the given poses are off before any has moved."""
     if first_shell_below(consensus.map.fsc, FSC_LIMIT) < MIN_SHELLS:
         # Half maps of noise tell nothing of the poses, hence nothing of their errors.
         return wide_prior(consensus.images)
-    return prior_of_width(consensus.images, measure_accuracy(consensus, n_shells, kernels))
-
-
-def prior_of_width(images: ParticleImages, accuracy: PoseAccuracy) -> PosePrior:
-    """Return a prior about the poses that particles have, as wide as their errors seem to be."""
-    return replace(
-        wide_prior(images),
-        angle_sd_radians=np.radians(max(accuracy.angle_sd_degrees, LEAST_ANGLE_DEGREES)),
-        shift_sd_angstrom=max(accuracy.shift_sd_angstrom, LEAST_SHIFT_ANGSTROM),
-    )
+    accuracy = measure_accuracy(consensus, n_shells, kernels)
+    return prior_of_width(consensus.images, accuracy.angle_sd_degrees, accuracy.shift_sd_angstrom)

@@ -17,7 +17,7 @@ from jaxtyping import Complex64, Float, Float32, Int
 
 from cryofocus.consensus.background import Background
 from cryofocus.consensus.band import Band
-from cryofocus.consensus.consensus import ImageModel
+from cryofocus.consensus.image_model import ImageModel
 from cryofocus.consensus.residuals import MatchedResidual, matched_residuals
 from cryofocus.inference.strategy import Storage
 from cryofocus.kernels.bfloat16 import encode

@@ -16,7 +16,7 @@ from jaxtyping import Complex64, Float, Float32, Float64
 
 from cryofocus.consensus.background import Background
 from cryofocus.consensus.band import Band
-from cryofocus.consensus.consensus import ImageModel
+from cryofocus.consensus.image_model import ImageModel
 from cryofocus.consensus.images import ParticleImages
 from cryofocus.execution.contract import Count, Executor, Sharded
 from cryofocus.execution.serial import HERE

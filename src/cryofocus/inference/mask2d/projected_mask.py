@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64, Int, Int64
 
 from cryofocus.consensus.band import Band
-from cryofocus.consensus.images import ParticleImages
-from cryofocus.consensus.reconstruct import PADDING, map_to_grid
+from cryofocus.consensus.images import PADDING, ParticleImages
+from cryofocus.consensus.reconstruct import map_to_grid
 from cryofocus.data.mask import FocusMask
 from cryofocus.errors import RegionError
 from cryofocus.kernels.contract import SliceKernels

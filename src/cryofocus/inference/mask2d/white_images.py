@@ -16,8 +16,8 @@ from jaxtyping import Bool, Complex64, Float32, Float64, Int
 from cryofocus.consensus.band import Band
 from cryofocus.consensus.consensus import Consensus
 from cryofocus.consensus.ground import Allocate
+from cryofocus.consensus.image_model import NoiseModel
 from cryofocus.consensus.images import ImageChunk
-from cryofocus.consensus.noise import NoiseModel
 from cryofocus.kernels.contract import SliceGeometry
 from cryofocus.maths.fourier import next_fast_len
 from cryofocus.maths.grids import coarse_box

@@ -28,8 +28,8 @@ from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.shells import shell_resolution_angstrom
 from cryofocus.poses.by_class import ClassReferences, Membership, refine_by_class
 from cryofocus.poses.prior import PosePrior
-from cryofocus.poses.result import Poses
-from cryofocus.poses.rounds import SETTLED, RoundSettings, moved_share, refine_in_rounds
+from cryofocus.poses.result import Poses, moved_share
+from cryofocus.poses.rounds import SETTLED, RoundSettings, refine_in_rounds
 from cryofocus.poses.scaffold import fit_to_scaffold, move_by_class
 from cryofocus.workflows.classify.inputs import Inputs
 from cryofocus.workflows.classify.request import ClassifyRequest

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from cryofocus.consensus.band import Band
-from cryofocus.consensus.noise import NoiseModel, PowerSums, fit_noise, flat_noise, sum_powers
+from cryofocus.consensus.image_model import (
+    NoiseModel,
+    PowerSums,
+    fit_noise,
+    flat_noise,
+    sum_powers,
+)
 
 BAND = Band.disc(20, 10)
 ADDITIVE = np.stack([np.linspace(4, 2, 10), np.linspace(1, 3, 10)])
