@@ -16,7 +16,7 @@ from cryofocus.consensus.consensus import Consensus
 from cryofocus.consensus.image_model import noise_sample
 from cryofocus.consensus.images import ParticleImages
 from cryofocus.kernels.contract import SliceKernels
-from cryofocus.poses.likelihood import PoseData, PoseModel, compare
+from cryofocus.poses.likelihood import PoseModel, compare_at_poses
 from cryofocus.poses.reference import make_reference
 from cryofocus.poses.result import N_PARAMETERS, ROTATIONS, SHIFTS
 
@@ -69,15 +69,10 @@ def measure_against(
     images: ParticleImages, model: PoseModel, kernels: SliceKernels
 ) -> PoseAccuracy:
     """Judge the poses of images by what a model leaves of them; see `measure_accuracy`."""
-    band = model.reference.band(images.particles.box)
-    gradients, information = [], []
-    for chunk in images.chunks(band, noise_sample(images)[::SPARSE]):
-        data = PoseData.of_chunk(chunk, band, images, model.noise)
-        rotation = np.asarray(images.particles.rotation[chunk.particles], np.float64)
-        found = compare(data, model, rotation, data.centre_angstrom, kernels)
-        gradients.append(found.gradient)
-        information.append(found.information)
-    return estimate_accuracy(np.concatenate(gradients), np.concatenate(information))
+    sample = noise_sample(images)[::SPARSE]
+    found = list(compare_at_poses(images, model, sample, kernels))
+    gradient = np.concatenate([one.gradient for one in found])
+    return estimate_accuracy(gradient, np.concatenate([one.information for one in found]))
 
 
 def estimate_accuracy(

@@ -13,7 +13,7 @@ from cryofocus.consensus.image_model import first_noise, fit_residuals, noise_sa
 from cryofocus.consensus.images import PADDING, ParticleImages
 from cryofocus.consensus.reconstruct import map_to_grid
 from cryofocus.kernels.contract import SliceKernels
-from cryofocus.poses.likelihood import PoseData, PoseModel, compare
+from cryofocus.poses.likelihood import PoseModel, compare_at_poses
 from cryofocus.poses.prior import wide_prior
 from cryofocus.poses.reference import make_reference
 from cryofocus.poses.result import ROTATIONS, SHIFTS
@@ -41,14 +41,9 @@ def pose_bound(
     model = PoseModel(
         make_reference(volume, images, images.largest_band().n_shells), noise, scales
     )
-    band, widest = model.reference.band(images.particles.box), wide_prior(images).information
-    covariance = []
-    for chunk in images.chunks(band, which):
-        data = PoseData.of_chunk(chunk, band, images, noise)
-        rotation = np.asarray(images.particles.rotation[chunk.particles], np.float64)
-        found = compare(data, model, rotation, data.centre_angstrom, kernels)
-        covariance.append(np.linalg.inv(found.information + widest))
-    return np.concatenate(covariance)
+    widest = wide_prior(images).information
+    found = compare_at_poses(images, model, which, kernels)
+    return np.concatenate([np.linalg.inv(one.information + widest) for one in found])
 
 
 def median_errors(covariance: Float64[np.ndarray, "n 5 5"]) -> tuple[float, float]:

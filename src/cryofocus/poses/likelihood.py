@@ -11,6 +11,7 @@ set's intensities; what this freedom costs is taken off the information on the p
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -141,6 +142,20 @@ def compare(
     linear *= units
     quadratic *= units[:, None] * units
     return _profile_scale(linear, quadratic, model.scale_prior)
+
+
+def compare_at_poses(
+    images: ParticleImages,
+    model: PoseModel,
+    which: Int[np.ndarray, " n"],
+    kernels: SliceKernels,
+) -> Iterator[Agreement]:
+    """Compare some particles at the poses they have, chunk by chunk."""
+    band = model.reference.band(images.particles.box)
+    for chunk in images.chunks(band, which):
+        data = PoseData.of_chunk(chunk, band, images, model.noise)
+        rotation = np.asarray(images.particles.rotation[chunk.particles], np.float64)
+        yield compare(data, model, rotation, data.centre_angstrom, kernels)
 
 
 def _profile_scale(
