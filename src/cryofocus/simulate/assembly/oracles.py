@@ -24,7 +24,7 @@ from jaxtyping import Complex64, Float, Float32, Float64
 from scipy.special import logsumexp
 
 from cryofocus.consensus.band import Band
-from cryofocus.consensus.noise import NoiseModel, fit_noise, sum_powers
+from cryofocus.consensus.image_model import NoiseModel, fit_noise, sum_powers
 from cryofocus.kernels.select import select_kernels
 from cryofocus.maths.fourier import forward_2d, hermitian_weights
 from cryofocus.maths.masks import sphere_mask
