@@ -38,7 +38,7 @@ class _Value:
     """A value that the command line asks for.
 
     Attributes:
-        place: Names that lead from the settings to the value.
+        name: Of the field or parameter.
         kind: Its type.
         default: If it is not given; `Parameter.empty` where it has to be.
         how: What does not follow from that.
@@ -46,7 +46,7 @@ class _Value:
         bounds: `min` and `max`, where there are any.
     """
 
-    place: tuple[str, ...]
+    name: str
     kind: Any
     default: Any
     how: Option
@@ -57,13 +57,13 @@ class _Value:
     def option(self) -> str:
         """How the command line calls it."""
         if self.how.is_argument:
-            return self.how.metavar or self.place[-1].upper()
-        return option_of(self.how.word(self.place[-1]))
+            return self.how.metavar or self.name.upper()
+        return option_of(self.key)
 
     @property
     def key(self) -> str:
         """Name of the parameter."""
-        return self.place[-1] if self.how.is_argument else self.how.word(self.place[-1])
+        return self.how.word(self.name)
 
     @property
     def is_one_text(self) -> bool:
@@ -138,8 +138,8 @@ def spread(function: Callable[..., None]) -> tuple[Callable[..., None], dict[str
     names = {parameter.name: option_of(parameter.name) for parameter in parameters}
     for value in (value for asked in values.values() for value in asked):
         names[value.key] = value.option
-        if value.place[-1] != value.key:
-            names[value.place[-1]] = f"{value.option} ({value.place[-1]})"
+        if value.name != value.key:
+            names[value.name] = f"{value.option} ({value.name})"
     return called, names
 
 
@@ -155,9 +155,9 @@ def _values_of(parameter: Parameter) -> Iterator[_Value]:
         for value in _fields_of(get_args(kind)[0]):
             yield replace(value, default=None) if value.default is Parameter.empty else value
     elif hasattr(kind, "model_fields"):
-        yield from _fields_of(kind, within=how or PLAIN)
+        yield from _fields_of(kind, how or PLAIN)
     elif how is not None:
-        yield _Value((parameter.name,), _without_none(kind), parameter.default, how, how.help)
+        yield _Value(parameter.name, _without_none(kind), parameter.default, how, how.help)
 
 
 def _noted(annotation: Any) -> tuple[Any, Option | None]:
@@ -168,9 +168,7 @@ def _noted(annotation: Any) -> tuple[Any, Option | None]:
     return kind, next((note for note in notes if isinstance(note, Option)), None)
 
 
-def _fields_of(
-    settings: type[Settings], place: tuple[str, ...] = (), within: Option = PLAIN
-) -> Iterator[_Value]:
+def _fields_of(settings: type[Settings], within: Option = PLAIN) -> Iterator[_Value]:
     parts = settings.parts()
     for name, text in settings.describe().items():
         found = settings.model_fields[name]
@@ -178,7 +176,7 @@ def _fields_of(
         if how.is_hidden or (within.only and name not in within.only):
             continue
         if name in parts:
-            yield from _fields_of(parts[name], (*place, name), how)
+            yield from _fields_of(parts[name], how)
             continue
         is_required = found.is_required() or how.is_required
         default = Parameter.empty if is_required else found.default
@@ -191,7 +189,7 @@ def _fields_of(
         how = replace(how, panel=how.panel or within.panel)
         text = f"{text} {how.help}" if how.help else text
         kind = _without_none(found.annotation)
-        yield _Value((*place, name), kind, default, how, text, bounds)
+        yield _Value(name, kind, default, how, text, bounds)
 
 
 def _without_none(kind: Any) -> Any:
@@ -209,20 +207,19 @@ def _gather(
     for value in asked:
         source = context.get_parameter_source(value.key)
         if source is not None and source.name == "COMMANDLINE":
-            inside = found
-            for name in value.place[:-1]:
-                inside = inside.setdefault(name, {})
-            inside[value.place[-1]] = value.read(given[value.key])
+            found[value.key] = value.read(given[value.key])
     return found
 
 
-def _build(parameter: Parameter, found: dict[str, Any]) -> Any:
+def _build(parameter: Parameter, words: dict[str, Any]) -> Any:
+    """Make the argument of what was given."""
     kind, _ = _noted(parameter.annotation)
     if get_origin(kind) is Given:
-        return Given(get_args(kind)[0], found)
+        (settings,) = get_args(kind)
+        return Given(settings, settings.sort_words(words))
     if hasattr(kind, "model_fields"):
-        return kind(**found)
-    return found.get(parameter.name, parameter.default)
+        return kind(**kind.sort_words(words))
+    return words.get(parameter.name, parameter.default)
 
 
 def _split(text: str, kinds: Sequence[Any]) -> tuple[Any, ...]:

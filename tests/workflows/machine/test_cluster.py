@@ -20,10 +20,10 @@ from cryofocus.workflows.classify.run import classify
 from cryofocus.workflows.machine.cluster import (
     describe_cluster,
     find_version_faults,
-    open_machine,
 )
 from cryofocus.workflows.machine.cluster_choice import LocalWorkers
 from cryofocus.workflows.machine.machine import Machine
+from cryofocus.workflows.machine.resources import open_machine
 from cryofocus.workflows.machine.slurm_jobs import SlurmSettings
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import Cluster, Worker

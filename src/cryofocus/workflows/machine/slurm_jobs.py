@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from cryofocus.complaints import explain, suggest
-from cryofocus.errors import ClusterError, FormatError
+from cryofocus.errors import ClusterError, FormatError, SettingError
+from cryofocus.settings import Settings
 
 if TYPE_CHECKING:
     from dask_jobqueue import JobQueueCluster
@@ -26,7 +26,7 @@ WALLTIME = re.compile(r"(\d+-)?\d+(:\d+){0,2}|unlimited|infinite", re.IGNORECASE
 MEMORY = re.compile(r"(\d+(\.\d*)?) *[kmgtp]i?b?", re.IGNORECASE)
 
 
-class SlurmSettings(BaseModel):
+class SlurmSettings(Settings):
     """What SLURM is asked for; names and meaning are those of dask-jobqueue's `SLURMCluster`.
 
     Attributes:
@@ -46,8 +46,6 @@ class SlurmSettings(BaseModel):
             lost.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     workers: int = Field(ge=1, strict=True)
     cores: int = Field(ge=1, strict=True)
     memory: str
@@ -55,8 +53,8 @@ class SlurmSettings(BaseModel):
     queue: str | None = None
     account: str | None = None
     interface: str | None = None
-    job_extra_directives: list[str] = []
-    job_script_prologue: list[str] = []
+    job_extra_directives: list[str] = Field(default_factory=list)
+    job_script_prologue: list[str] = Field(default_factory=list)
     python: str | None = None
     local_directory: str | None = None
     log_directory: str | None = None
@@ -158,18 +156,12 @@ def read_slurm_settings(path: Path) -> SlurmSettings:
     if not isinstance(values, dict):
         raise FormatError(f"{path}: holds no names and values; expected some of {known}.")
     try:
-        return SlurmSettings.model_validate(values)
-    except ValidationError as error:
-        faults = "; ".join(_explain(entry) for entry in error.errors())
-        end = "" if faults.endswith("?") else "."
+        return SlurmSettings(**{str(name): value for name, value in values.items()})
+    except SettingError as error:
+        end = "" if str(error).endswith("?") else "."
         raise FormatError(
-            f"{path}: {faults}{end} Correct the file; it may hold {known}."
+            f"{path}: {error}{end} Correct the file; it may hold {known}."
         ) from error
-
-
-def _explain(entry: Mapping[str, Any]) -> str:
-    name = ".".join(map(str, entry["loc"]))
-    return explain(entry, name, suggest(name, SlurmSettings.model_fields))
 
 
 def _make_folder(path: Path) -> None:
