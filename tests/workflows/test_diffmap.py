@@ -13,8 +13,13 @@ import pytest
 from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.errors import CryofocusError, InputError
 from cryofocus.maths.masks import sphere_mask
-from cryofocus.workflows.diffmap import DiffmapSettings, diffmap, merge, significance_path
-from cryofocus.workflows.diffmap_run import diffmap_run
+from cryofocus.workflows.diffmap import (
+    DiffmapSettings,
+    diffmap,
+    diffmap_run,
+    merge,
+    significance_path,
+)
 from cryofocus.workflows.run.directory import RunDirectory
 
 BOX, VOXEL, ORIGIN = 24, 3.0, (-30.0, 12.0, 6.0)

@@ -15,9 +15,8 @@ from cryofocus.report.run.analyses import read_resolution
 from cryofocus.workflows.covary.inputs import CovarySettings
 from cryofocus.workflows.covary.run import CovaryResult
 from cryofocus.workflows.covary.run import covary as _covary
-from cryofocus.workflows.diffmap import DiffmapSettings
-from cryofocus.workflows.diffmap_run import Against, RunDifferences
-from cryofocus.workflows.diffmap_run import diffmap_run as _diffmap_run
+from cryofocus.workflows.diffmap import Against, DiffmapSettings, RunDifferences
+from cryofocus.workflows.diffmap import diffmap_run as _diffmap_run
 from cryofocus.workflows.fsc import FscResult, FscSettings
 from cryofocus.workflows.fsc import fsc as _fsc
 from cryofocus.workflows.machine.machine import Machine

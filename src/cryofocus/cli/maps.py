@@ -12,8 +12,7 @@ from cryofocus.cli.console import REPORT, say, say_table, show_progress
 from cryofocus.cli.options import NewMap, Overwrite
 
 if TYPE_CHECKING:
-    from cryofocus.workflows.diffmap import WrittenDifference
-    from cryofocus.workflows.diffmap_run import RunDifferences
+    from cryofocus.workflows.diffmap import RunDifferences, WrittenDifference
 
 Against = Literal["consensus", "pairs"]
 

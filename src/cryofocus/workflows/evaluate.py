@@ -16,7 +16,6 @@ from cryofocus.errors import InputError, ParticleError
 from cryofocus.maths.rotations import geodesic_degrees
 from cryofocus.maths.statistics import (
     Agreement,
-    Calibration,
     measure_agreement,
     measure_calibration,
     posterior_kappa,
@@ -72,8 +71,8 @@ def evaluate(
     result = _describe(agreement) | {"mates": int(mates.sum())}
     if found.max_posterior is not None:
         correct = agreement.matching[found.class_index] == true_class
-        calibration = measure_calibration(found.max_posterior, correct)
-        result["calibration"] = _describe_calibration(calibration)
+        calibration = vars(measure_calibration(found.max_posterior, correct))
+        result["calibration"] = {name: _for_json(value) for name, value in calibration.items()}
     if (errors := _measure_poses(found, true, row)) is not None:
         result["pose_errors"] = errors
     if oracle is not None:
@@ -194,7 +193,7 @@ def _describe(agreement: Agreement) -> dict[str, Any]:
     for name in ("youden_j", "sensitivity", "specificity"):
         by_class = getattr(agreement, name)
         result[name] = float(np.nanmean(by_class))
-        result[f"{name}_by_class"] = _without_nan(by_class)
+        result[f"{name}_by_class"] = _for_json(by_class)
     result["confusion"] = agreement.confusion.tolist()
     result["matching"] = (agreement.matching + 1).tolist()
     result["n_classes"] = len(agreement.matching)
@@ -202,17 +201,8 @@ def _describe(agreement: Agreement) -> dict[str, Any]:
     return result
 
 
-def _describe_calibration(calibration: Calibration) -> dict[str, Any]:
-    return {
-        "mean_posterior": calibration.mean_posterior,
-        "fraction_correct": calibration.fraction_correct,
-        "expected_error": calibration.expected_error,
-        "bin_posterior": _without_nan(calibration.bin_posterior),
-        "bin_fraction_correct": _without_nan(calibration.bin_fraction_correct),
-        "bin_particles": calibration.bin_particles.tolist(),
-    }
-
-
-def _without_nan(values: Float[np.ndarray, " k"]) -> list[float | None]:
-    """As a list for JSON, which knows no NaN."""
-    return [None if np.isnan(value) else float(value) for value in values]
+def _for_json(values: float | np.ndarray) -> Any:
+    """As a number or list for JSON, which knows no NaN."""
+    if isinstance(values, float):
+        return values
+    return [None if np.isnan(value) else value for value in values.tolist()]

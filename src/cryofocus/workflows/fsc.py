@@ -185,11 +185,8 @@ def _measure_more(
 ) -> FscResult:
     """Measure and write what was asked for beyond the curves."""
     if settings.directional:
-        directional = _measure_directions(maps, progress)
-        write_table(folder / DIRECTIONS, _directional_table(maps, directional))
-        result = replace(
-            result, directional=directional, anisotropy=_describe_anisotropy(maps, directional)
-        )
+        directional, anisotropy = _write_directions(folder, maps, progress)
+        result = replace(result, directional=directional, anisotropy=anisotropy)
     if settings.local:
         window = _window(result, settings.window_angstrom)
         local_range = _write_local(folder, maps, window, progress)
@@ -197,29 +194,23 @@ def _measure_more(
     return result
 
 
-def _measure_directions(maps: _HalfMaps, progress: Progress) -> DirectionalFsc:
+def _write_directions(
+    folder: Path, maps: _HalfMaps, progress: Progress
+) -> tuple[DirectionalFsc, Anisotropy]:
+    """Measure by direction, and write it as a table."""
     directions = hemisphere_directions(N_DIRECTIONS)
     with progress.task("directions", len(directions)) as advance:
-        return directional_fsc(*maps.masked, directions, advance=advance)
-
-
-def _describe_anisotropy(maps: _HalfMaps, directional: DirectionalFsc) -> Anisotropy:
-    shells = directional.averaged().crossings(FSC_LIMIT)
-    return Anisotropy(
-        maps.resolution(float(shells.max())),
-        maps.resolution(float(shells.min())),
-        sphericity(directional.direction, shells),
-    )
-
-
-def _directional_table(maps: _HalfMaps, directional: DirectionalFsc) -> dict[str, np.ndarray]:
-    """Return the columns of directional.csv, one row a direction."""
+        measured = directional_fsc(*maps.masked, directions, advance=advance)
     extent = maps.first.box * maps.first.voxel_size_angstrom
-    return {
-        **dict(zip("xyz", directional.direction.T, strict=True)),
-        "resolution_angstrom": extent / directional.crossings(FSC_LIMIT),
-        "resolution_half_angstrom": extent / directional.crossings(FSC_HALF),
+    columns = {
+        **dict(zip("xyz", measured.direction.T, strict=True)),
+        "resolution_angstrom": extent / measured.crossings(FSC_LIMIT),
+        "resolution_half_angstrom": extent / measured.crossings(FSC_HALF),
     }
+    write_table(folder / DIRECTIONS, columns)
+    shells = measured.averaged().crossings(FSC_LIMIT)
+    best, worst = maps.resolution(float(shells.max())), maps.resolution(float(shells.min()))
+    return measured, Anisotropy(best, worst, sphericity(measured.direction, shells))
 
 
 def _window(result: FscResult, window_angstrom: float | None) -> int:

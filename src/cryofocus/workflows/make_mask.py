@@ -150,14 +150,7 @@ def make_sphere_mask(
     """
     require_new_maps([Path(output)], overwrite=overwrite)
     grid = GridMap.read(like)
-    mask = FocusMask.from_sphere(
-        sphere_angstrom,
-        grid.box,
-        grid.voxel_size_angstrom,
-        soft_edge_angstrom=soft_edge_angstrom,
-        origin_angstrom=grid.origin_angstrom,
-    )
-    return write_mask(Path(output), grid, mask.data)
+    return write_mask(Path(output), grid, sphere_mask(sphere_angstrom, grid, soft_edge_angstrom))
 
 
 def make_threshold_mask(
@@ -227,13 +220,8 @@ def make_model_mask(
     atoms = AtomicModel.read(model).select(settings.chains, settings.residues)
     points = atoms - np.asarray(grid.origin_angstrom)
     _require_inside(Path(model), atoms, points, grid)
-    mask = mask_around_points(
-        points,
-        grid.box,
-        grid.voxel_size_angstrom,
-        settings.radius_angstrom,
-        settings.soft_edge_angstrom,
-    )
+    reach = (settings.radius_angstrom, settings.soft_edge_angstrom)
+    mask = mask_around_points(points, grid.box, grid.voxel_size_angstrom, *reach)
     if not mask.any():
         raise RegionError(
             f"{model}: the mask is empty; atoms with a radius of {settings.radius_angstrom:g} Å "
@@ -283,10 +271,7 @@ def make_variance_mask(
     region = regions[settings.region - 1]
     logger.info(
         "region %d of %d, with %.0f %% of the variance: %d voxels",
-        settings.region,
-        len(regions),
-        100 * region.share,
-        np.count_nonzero(region.voxels),
+        *(settings.region, len(regions), 100 * region.share, np.count_nonzero(region.voxels)),
     )
     mask = soft_mask(region.voxels, voxel, settings.extend_angstrom, settings.soft_edge_angstrom)
     return write_mask(Path(output), grid, mask)
@@ -320,14 +305,25 @@ def _require_inside(
     if not inside.all():
         logger.warning(
             "%s: %d of %d atoms lie outside the map; the mask is cut off there.",
-            model,
-            np.count_nonzero(~inside),
-            inside.size,
+            *(model, np.count_nonzero(~inside), inside.size),
         )
 
 
 def _spans(low: Float64[np.ndarray, " 3"], high: Float64[np.ndarray, " 3"]) -> str:
     return ", ".join(f"{a:.0f} to {b:.0f}" for a, b in zip(low, high, strict=True))
+
+
+def sphere_mask(
+    sphere_angstrom: tuple[float, float, float, float], grid: GridMap, soft_edge_angstrom: float
+) -> Volume:
+    """Return a sphere on a map's grid; x, y, z, radius in the map's frame."""
+    return FocusMask.from_sphere(
+        sphere_angstrom,
+        grid.box,
+        grid.voxel_size_angstrom,
+        soft_edge_angstrom=soft_edge_angstrom,
+        origin_angstrom=grid.origin_angstrom,
+    ).data
 
 
 def write_mask(output: Path, grid: GridMap, mask: Volume) -> MadeMask:

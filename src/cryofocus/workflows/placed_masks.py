@@ -8,10 +8,9 @@ import numpy as np
 
 from cryofocus.data.grid_map import GridMap
 from cryofocus.data.markers import Ellipsoid, read_markers
-from cryofocus.data.mask import FocusMask
 from cryofocus.errors import RegionError
 from cryofocus.maths.masks import ellipsoid_mask
-from cryofocus.workflows.make_mask import SOFT_EDGE_ANGSTROM, MadeMask, write_mask
+from cryofocus.workflows.make_mask import SOFT_EDGE_ANGSTROM, MadeMask, sphere_mask, write_mask
 from cryofocus.workflows.run.new_names import require_new_maps
 
 
@@ -83,14 +82,5 @@ def make_marker_mask(
     """
     require_new_maps([Path(output)], overwrite=overwrite)
     grid = GridMap.read(like)
-    spheres = [
-        FocusMask.from_sphere(
-            sphere,
-            grid.box,
-            grid.voxel_size_angstrom,
-            soft_edge_angstrom=soft_edge_angstrom,
-            origin_angstrom=grid.origin_angstrom,
-        ).data
-        for sphere in read_markers(markers)
-    ]
+    spheres = [sphere_mask(sphere, grid, soft_edge_angstrom) for sphere in read_markers(markers)]
     return write_mask(Path(output), grid, np.maximum.reduce(spheres))

@@ -32,23 +32,12 @@ RUN_FOLDER = "run"
 LOOK_INTERVAL_SECONDS = 1.0
 
 
-@dataclass(frozen=True)
-class NodeType:
-    """What a result is, for RELION to offer it as input of other jobs.
-
-    Attributes:
-        number: In RELION 3.1.
-        label: From RELION 4 on.
-    """
-
-    number: int
-    label: str
-
-
-PARTICLES = NodeType(3, "ParticleGroupMetadata.star.relion")
-MAP = NodeType(6, "DensityMap.mrc.relion.class3d")
-MASK = NodeType(7, "Mask3D.mrc.relion")
-HALF_MAP = NodeType(10, "DensityMap.mrc.relion.halfmap.class3d")
+# What a result is, for RELION to offer it as input of other jobs: number in RELION 3.1, label from
+# RELION 4 on.
+PARTICLES = (3, "ParticleGroupMetadata.star.relion")
+MAP = (6, "DensityMap.mrc.relion.class3d")
+MASK = (7, "Mask3D.mrc.relion")
+HALF_MAP = (10, "DensityMap.mrc.relion.halfmap.class3d")
 
 
 @dataclass(frozen=True)
@@ -107,8 +96,8 @@ class RelionJob:
             nodes += [(run.class_map(number), MAP), (run.half_map(number, 1), HALF_MAP)]
         columns: dict[str, Column] = {
             "rlnPipeLineNodeName": [str(path) for path, _ in nodes],
-            "rlnPipeLineNodeType": [kind.number for _, kind in nodes],
-            "rlnPipeLineNodeTypeLabel": [kind.label for _, kind in nodes],
+            "rlnPipeLineNodeType": [number for _, (number, _) in nodes],
+            "rlnPipeLineNodeTypeLabel": [label for _, (_, label) in nodes],
         }
         write_star(self.folder / NODES_FILE, {"output_nodes": columns})
 

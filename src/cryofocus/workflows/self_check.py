@@ -65,11 +65,7 @@ def check_kernels(threads: int, device: str = "cpu") -> Check:
 
 
 def check_classification(threads: int) -> Check:
-    """Simulate particles, classify them from their files and score the result.
-
-    Args:
-        threads: Processor threads.
-    """
+    """Simulate particles, classify them from their files and score the result."""
     start = time.perf_counter()
     try:
         kappa = _classify_tiny_set(threads)

@@ -160,12 +160,7 @@ def new_column(label: str, values: Values) -> BinaryColumn:
 
 
 def write_binary(path: Path, columns: Sequence[BinaryColumn], n_rows: int) -> None:
-    """Write a .cistem file.
-
-    Args:
-        path: Where to; replaced atomically.
-        columns: With n_rows values each.
-        n_rows: Number of rows.
+    """Write a .cistem file; a file of the name is replaced atomically.
 
     Raises:
         OutputError: Disk full, no permission.

@@ -220,14 +220,7 @@ class CountedRows:
 
 
 def count_rows(columns: ParticleColumns) -> dict[str, Shaped[np.ndarray, " n"]]:
-    """Say particles in cisTEM's numeric columns; the inverse of `CountedRows.columns`.
-
-    Args:
-        columns: Columns of the particles.
-
-    Returns:
-        Dict of arrays (n,) by cisTEM's labels.
-    """
+    """Say particles in cisTEM's numeric columns; the inverse of `CountedRows.columns`."""
     group = columns.optics_of_particle
     euler = euler_from_rotation(columns.rotation)
     ctf = columns.ctf

@@ -39,11 +39,6 @@ FREALIGN_HEADER = "C" + " ".join(
 def write_cistem_star(path: Path, columns: ParticleColumns, classes: Classes | None) -> list[str]:
     """Write particles as cisTEM's text table; with posteriors, also one file per class.
 
-    Args:
-        path: Where to; replaced atomically.
-        columns: Columns of the particles.
-        classes: Classes and posteriors of the particles, if there are any.
-
     Returns:
         What the format cannot hold.
 

@@ -36,13 +36,7 @@ def find_cistem_block(document: StarDocument) -> StarBlock | None:
 
 @dataclass(frozen=True, eq=False)
 class CistemStarTable(CountedTable):
-    """The particles of a cisTEM STAR file; a `ParticleTable`.
-
-    Attributes:
-        document: The file.
-        block: Its table.
-        supplement: May name the stack.
-    """
+    """The particles of a cisTEM STAR file; a `ParticleTable`."""
 
     document: StarDocument
     block: StarBlock

@@ -36,13 +36,7 @@ Fields = list[tuple[str, str] | tuple[str, str, tuple[int, ...]]]
 
 
 def read_cs(path: Path) -> Rows:
-    """Read a .cs file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Mapped from the file and read-only where the container allows; texts are bytes.
+    """Read a .cs file: mapped from it and read-only where the container allows; texts are bytes.
 
     Raises:
         InputError: If the file cannot be read.

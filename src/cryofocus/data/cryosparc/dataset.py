@@ -149,6 +149,12 @@ class CsDataset:
             )
         return values
 
+    @property
+    def shift_pixel_angstrom(self) -> Float[np.ndarray, " n"]:
+        """Å per pixel in which shifts are said; the images' own where a file has no other."""
+        has_own_size = self.has("alignments3D/psize_A")
+        return self.numbers("alignments3D/psize_A" if has_own_size else "blob/psize_A")
+
     def texts(self, field: str) -> tuple[tuple[str, ...], Int[np.ndarray, " n"]]:
         """Read a text field: each text once, and which is whose.
 

@@ -78,8 +78,7 @@ def say_in_fields(
         angles = _stack(columns, ANGLE_LABELS)
         fields["alignments3D/pose"] = rotation_vectors(rotation_from_euler(angles))
     if all(label in columns for label in SHIFT_LABELS):
-        has_own_size = dataset.has("alignments3D/psize_A")
-        pixel = dataset.numbers("alignments3D/psize_A" if has_own_size else "blob/psize_A")
+        pixel = dataset.shift_pixel_angstrom
         pixel = pixel if rows is None else pixel[rows]
         shift = _stack(columns, SHIFT_LABELS)
         fields["alignments3D/shift"] = (shift / pixel[:, None]).astype("<f4")
@@ -99,9 +98,7 @@ def mark_copies(
 ) -> Fields:
     """Give copies under symmetry operators uids of their own, and say of what they are copies.
 
-    Args:
-        source_uid: Particle that was copied.
-        operator: From 0.
+    Operators count from 0.
     """
     return {
         "uid": mix_uids(source_uid, operator),
@@ -116,10 +113,6 @@ def mix_uids(
     """Mix two numbers into a uid: equal pairs give equal uids, others practically never.
 
     With splitmix64 of Steele, Lea and Flood, OOPSLA 2014.
-
-    Args:
-        first: Numbers to mix.
-        second: Numbers to mix them with.
     """
     return _splitmix(first ^ _splitmix(second + np.uint64(1)))
 
@@ -139,11 +132,7 @@ def rotation_vectors(rotation: Shaped[np.ndarray, "m 3 3"]) -> Shaped[np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class CryosparcCopies:
-    """The copies among the particles of a job; a `CopiesInTable`.
-
-    Attributes:
-        dataset: The particles.
-    """
+    """The copies among the particles of a job; a `CopiesInTable`."""
 
     dataset: CsDataset
 

@@ -13,10 +13,6 @@ EXTENDED = 15
 def decompress_block(data: bytes, n_bytes: int) -> bytes:
     """Decompress a block whose decompressed size is known.
 
-    Args:
-        data: The block.
-        n_bytes: Size of the result.
-
     Raises:
         ValueError: If the block is damaged or holds another number of bytes.
     """

@@ -33,11 +33,6 @@ def write_cryosparc(path: Path, columns: ParticleColumns, classes: Classes | Non
 
     Uids are made from image and operator: the same images get the same uids every time.
 
-    Args:
-        path: Where to; replaced atomically.
-        columns: Columns of the particles.
-        classes: Classes and posteriors of the particles, if there are any.
-
     Returns:
         What the format cannot hold.
 

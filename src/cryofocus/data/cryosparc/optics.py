@@ -27,13 +27,7 @@ TREFOIL_SIN, TREFOIL_COS, N_ODD = 2, 5, 6
 def make_microscope(
     base: Microscope, tilt_angstrom: Pair, trefoil_angstrom: Pair, anisomag: tuple[float, ...]
 ) -> Microscope:
-    """Add aberrations to a microscope.
-
-    Args:
-        base: Voltage, Cs, amplitude contrast.
-        tilt_angstrom: Pair, `ctf/tilt_A`.
-        trefoil_angstrom: Pair, `ctf/trefoil_A`.
-        anisomag: 4 numbers: `ctf/anisomag`, row by row.
+    """Add aberrations, as `ctf/tilt_A`, `ctf/trefoil_A` and `ctf/anisomag` say them.
 
     Raises:
         ValueError: If there is a tilt that the spherical aberration cannot explain.

@@ -119,7 +119,9 @@ class CryosparcTable:
         rotation, shift = unposed(dataset.n_rows)
         if self.needs_poses:
             _require(dataset, POSE_FIELDS, "3-D poses: {}. Refine the particles first")
-            rotation, shift = _read_rotations(dataset), _read_shifts(dataset)
+            rotation = _read_rotations(dataset)
+            pixel = dataset.shift_pixel_angstrom[:, None]
+            shift = dataset.numbers("alignments3D/shift", 2) * pixel
         _require(dataset, (*CTF_FIELDS, *DEFOCUS_FIELDS), "CTF: {}")
         optics, optics_of_particle = _read_optics(dataset)
         stacks, stack_of_particle = dataset.texts("blob/path")
@@ -206,12 +208,6 @@ def _image_index(dataset: CsDataset) -> Int[np.ndarray, " n"]:
 def _read_rotations(dataset: CsDataset) -> Float[np.ndarray, "n 3 3"]:
     active = Rotation.from_rotvec(dataset.numbers("alignments3D/pose", 3))
     return np.asarray(np.ascontiguousarray(np.swapaxes(active.as_matrix(), 1, 2)))
-
-
-def _read_shifts(dataset: CsDataset) -> Float[np.ndarray, "n 2"]:
-    has_own_size = dataset.has("alignments3D/psize_A")
-    pixel = dataset.numbers("alignments3D/psize_A" if has_own_size else "blob/psize_A")
-    return np.asarray(dataset.numbers("alignments3D/shift", 2) * pixel[:, None])
 
 
 def _read_ctf(dataset: CsDataset) -> CtfParameters:

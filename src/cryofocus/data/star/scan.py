@@ -75,14 +75,7 @@ class _Table:
 
 
 def scan_blocks(lines: list[bytes]) -> tuple[StarBlock, ...]:
-    """Find every table of a file, in order.
-
-    Args:
-        lines: The lines of the file.
-
-    Returns:
-        Tables without labels are left out.
-    """
+    """Find every table of a file, in order; tables without labels are left out."""
     tables: list[_Table] = []
     table = _Table("")
     for number, line in enumerate(lines):

@@ -13,8 +13,7 @@ from cryofocus.data.volume import read_volume
 from cryofocus.formatting import format_count
 from cryofocus.report.analyses.page import Analysis, Table, present_files, present_pictures
 from cryofocus.report.drawing import style
-from cryofocus.workflows.diffmap import significance_path
-from cryofocus.workflows.diffmap_run import MERGED, TABLE, DifferenceRow
+from cryofocus.workflows.diffmap import MERGED, TABLE, DifferenceRow, significance_path
 
 FIGURE = "differences.png"
 DOTS_PER_INCH = 120

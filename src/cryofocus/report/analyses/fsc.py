@@ -26,11 +26,7 @@ SCALE_ENDS = 2.0
 def write_fsc_figures(result: FscResult) -> list[Path]:
     """Write fsc.png and, where it was measured by direction, directional.png.
 
-    Args:
-        result: Of `cryofocus.fsc`; the figures go into its folder.
-
-    Returns:
-        The files written.
+    The figures go into the folder of the result of `cryofocus.fsc`.
 
     Raises:
         OutputError: Disk full, no permission.
@@ -42,14 +38,7 @@ def write_fsc_figures(result: FscResult) -> list[Path]:
 
 
 def draw_fsc(result: FscResult) -> Figure:
-    """Draw the Fourier shell correlations and where they cross 0.143 and 0.5.
-
-    Args:
-        result: Of `cryofocus.fsc`.
-
-    Returns:
-        As wide as the page.
-    """
+    """Draw the Fourier shell correlations and where they cross 0.143 and 0.5."""
     figure = style.new_figure(FIGURE_HEIGHT_INCHES, gap=0.05)
     panel = figure.subplots()
     curves, x = result.curves, _frequency(result)
@@ -77,15 +66,7 @@ def draw_fsc(result: FscResult) -> Figure:
 
 
 def draw_directional(result: FscResult, directional: DirectionalFsc) -> Figure:
-    """Draw the resolution by direction as a map of the half sphere, and the spread of the curves.
-
-    Args:
-        result: Of `cryofocus.fsc`.
-        directional: Its conical FSC.
-
-    Returns:
-        As wide as the page.
-    """
+    """Draw the resolution by direction on the half sphere, and the spread of the curves."""
     figure = style.new_figure(FIGURE_HEIGHT_INCHES, gap=0.05)
     sphere, panel = figure.subplots(1, 2, width_ratios=(1, 1.5))
     extent = result.box * result.voxel_size_angstrom

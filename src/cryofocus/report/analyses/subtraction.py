@@ -25,13 +25,7 @@ LOOKS: tuple[dict[str, Any], ...] = (
 
 
 def write_power_figure(folder: Path | str) -> Path:
-    """Draw the residual power of a directory that `subtract` wrote, into it.
-
-    Args:
-        folder: Directory of subtracted particles.
-
-    Returns:
-        The picture, residual_power.png.
+    """Draw the residual power of a directory that `subtract` wrote into it, as a picture.
 
     Raises:
         FormatError: When the directory holds no residual power.

@@ -122,11 +122,7 @@ def _table(regions: Sequence[RegionRow]) -> Table:
 def write_variance_figures(result: VarianceResult) -> list[Path]:
     """Write variance.png and, where something varies, latent.png.
 
-    Args:
-        result: Of `cryofocus.variance`; the figures go into its folder.
-
-    Returns:
-        The files written.
+    The figures go into the folder of the result of `cryofocus.variance`.
 
     Raises:
         OutputError: Disk full, no permission.
@@ -140,11 +136,7 @@ def write_variance_figures(result: VarianceResult) -> list[Path]:
 def draw_variance(result: VarianceResult) -> Figure:
     """Draw the variance over the consensus from three sides, with the proposed spheres.
 
-    Args:
-        result: Of `cryofocus.variance`.
-
-    Returns:
-        As wide as the page; a second row shows the bootstrap where it was asked for.
+    A second row shows the bootstrap where it was asked for.
     """
     rows = [("Variance", result.variance)]
     if result.bootstrap is not None:
@@ -161,12 +153,8 @@ def draw_variance(result: VarianceResult) -> Figure:
 def draw_latent(result: VarianceResult) -> Figure:
     """Draw the density of the particles along the real axes.
 
-    Args:
-        result: Of `cryofocus.variance`; something varies.
-
-    Returns:
-        The first two axes against each other, and each axis on its own with its share of the
-            variance and the places of the maps of its series.
+    The first two axes against each other, and each axis on its own with its share of the variance
+    and the places of the maps of its series.
     """
     n_shown = min(result.n_axes, MOST_AXES)
     figure = style.new_figure(LATENT_HEIGHT_INCHES, gap=0.08)

@@ -90,19 +90,18 @@ def new_figure(height_inches: float, *, gap: float) -> Figure:
 
 def as_svg(figure: Figure) -> str:
     """Encode a figure of lines and text as a data address, text drawn as outlines."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return _data_address(buffer, "image/svg+xml")
+    return _data_address("image/svg+xml", figure, format="svg", metadata={"Date": None})
 
 
 def as_png(figure: Figure, dots_per_inch: float) -> str:
     """Encode a figure of images as a data address."""
+    how = {"dpi": dots_per_inch, "metadata": {"Software": None}}
+    return _data_address("image/png", figure, format="png", **how)
+
+
+def _data_address(media_type: str, figure: Figure, **how: Any) -> str:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dots_per_inch, metadata={"Software": None})
-    return _data_address(buffer, "image/png")
-
-
-def _data_address(buffer: io.BytesIO, media_type: str) -> str:
+    figure.savefig(buffer, **how)
     return f"data:{media_type};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 

@@ -13,7 +13,7 @@ from cryofocus.report.analyses.page import Analysis, present_files, present_pict
 from cryofocus.report.analyses.variance import read_variance
 from cryofocus.report.drawing.section import Section
 from cryofocus.report.run.results import RunResults
-from cryofocus.workflows import diffmap_run, fsc
+from cryofocus.workflows import diffmap, fsc
 from cryofocus.workflows.covary import record as covary_files
 from cryofocus.workflows.variance import result as variance_files
 
@@ -87,6 +87,6 @@ def read_resolution(folder: Path) -> Analysis:
 READERS: tuple[tuple[str, Callable[[Path], Analysis]], ...] = (
     (covary_files.RECORD, read_covariance),
     (variance_files.SUMMARY, read_variance),
-    (diffmap_run.TABLE, read_differences),
+    (diffmap.TABLE, read_differences),
     (fsc.CURVES, read_resolution),
 )

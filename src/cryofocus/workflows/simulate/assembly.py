@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,6 @@ import numpy as np
 import yaml
 from jaxtyping import Float32
 
-from cryofocus.data.mrc_write import write_stack
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import SettingError
 from cryofocus.execution.monitor import Advance
@@ -30,19 +28,15 @@ from cryofocus.simulate.assembly.states import (
     part_amplitudes,
     region_named,
 )
-from cryofocus.simulate.image_formation import Camera, chunks
+from cryofocus.simulate.image_formation import Camera
 from cryofocus.simulate.phantom import Sphere
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.new_directory import new_directory
 from cryofocus.workflows.run.writing import require_free_space, write_array, write_text
-from cryofocus.workflows.simulate.assembly_tables import (
-    present,
-    state_map,
-    write_assembly_tables,
-)
+from cryofocus.workflows.simulate.assembly_tables import present, state_map, write_assembly_tables
 from cryofocus.workflows.simulate.humanoid import DESCRIPTION, KIND
-from cryofocus.workflows.simulate.images import in_order
-from cryofocus.workflows.simulate.tables import STACK, in_map_frame
+from cryofocus.workflows.simulate.images import write_images
+from cryofocus.workflows.simulate.tables import in_map_frame
 
 # In the core of the large subunit, 30 Å and more from all that varies or moves.
 CONTROL = Sphere((40.0, -40.0, -32.0), 30.0)
@@ -157,17 +151,8 @@ def _write_images(
     folder: Path, imaging: Imaging, oracles: Oracles, advance: Advance, threads: int
 ) -> Posteriors:
     """Write the stack chunk by chunk, and what the oracles say of it."""
-    judged: list[Posteriors] = []
-    camera, n = imaging.camera, len(imaging.specimens)
-
-    def images() -> Iterator[Float32[np.ndarray, "_ box box"]]:
-        made = in_order(partial(_make_chunk, imaging, oracles), chunks(n, camera.box), threads)
-        for chunk, posteriors in made:
-            judged.append(posteriors)
-            yield chunk
-            advance(len(chunk))
-
-    write_stack(folder / STACK, images(), n, camera.box, camera.pixel_size_angstrom)
+    make, n = partial(_make_chunk, imaging, oracles), len(imaging.specimens)
+    judged = write_images(folder, make, n, imaging.camera, advance, threads)
     names = [field.name for field in fields(Posteriors)]
     joined = {name: np.concatenate([getattr(p, name) for p in judged]) for name in names}
     for name, posteriors in joined.items():

@@ -13,13 +13,7 @@ from cryofocus.data.star.document import write_star
 from cryofocus.simulate.assembly.imaging import Imaging
 from cryofocus.simulate.assembly.ribosome import PARTS
 from cryofocus.simulate.assembly.specimens import Assemblies
-from cryofocus.simulate.assembly.states import (
-    REGIONS,
-    VARYING,
-    Region,
-    all_states,
-    share_present,
-)
+from cryofocus.simulate.assembly.states import REGIONS, VARYING, Region, all_states, share_present
 from cryofocus.workflows.run.writing import write_text
 from cryofocus.workflows.simulate.tables import STACK, Table, in_map_frame, write_tables
 

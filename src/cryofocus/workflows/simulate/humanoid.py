@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,17 +9,14 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from cryofocus.data.mrc_write import write_stack
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import SettingError
-from cryofocus.execution.monitor import Advance
 from cryofocus.maths.statistics import posterior_kappa
 from cryofocus.simulate.image_formation import (
     Camera,
     NoiseLevels,
     Specimens,
     chunk_ctf,
-    chunks,
     combine_parts,
     form_images,
     measure_signal,
@@ -35,8 +31,8 @@ from cryofocus.simulate.states import part_amplitudes, state_name
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.new_directory import DirectoryKind, new_directory
 from cryofocus.workflows.run.writing import require_free_space, write_array, write_text
-from cryofocus.workflows.simulate.images import in_order
-from cryofocus.workflows.simulate.tables import STACK, humanoid_truth, in_map_frame, write_tables
+from cryofocus.workflows.simulate.images import write_images
+from cryofocus.workflows.simulate.tables import humanoid_truth, in_map_frame, write_tables
 
 DESCRIPTION = "dataset.yaml"
 KIND = DirectoryKind("simulated set", DESCRIPTION)
@@ -99,7 +95,9 @@ def simulate_humanoid(
         _require_disk(folder, settings)
         phantom, noise = _scaled_to_unit_noise(phantom, specimens, camera, settings)
         imaging = _Imaging(phantom, specimens, camera, noise, settings)
-        full, focused = _write_images(folder, imaging, advance, threads=threads)
+        make = partial(_make_chunk, imaging)
+        judged = write_images(folder, make, len(specimens), camera, advance, threads)
+        full, focused = (np.concatenate(parts) for parts in zip(*judged, strict=True))
         write_array(folder / "oracle.npy", full)
         write_array(folder / "oracle_focused.npy", focused)
         write_tables(folder, specimens, settings, humanoid_truth(specimens, settings))
@@ -138,15 +136,6 @@ class _Imaging:
     settings: HumanoidSettings
 
 
-@dataclass(frozen=True)
-class _Chunk:
-    """Images of consecutive particles and what the oracles say of them."""
-
-    images: np.ndarray
-    oracle: np.ndarray
-    oracle_focused: np.ndarray
-
-
 def _require_room(phantom: Phantom, settings: HumanoidSettings) -> None:
     """Refuse a phantom larger than the box."""
     half_box = settings.box * settings.pixel_size_angstrom / 2.0
@@ -173,29 +162,9 @@ def _scaled_to_unit_noise(
     return phantom.with_gain(gain), levels
 
 
-def _write_images(
-    folder: Path, imaging: _Imaging, advance: Advance, *, threads: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Write the stack chunk by chunk; returns the posteriors of both oracles."""
-    full: list[np.ndarray] = []
-    focused: list[np.ndarray] = []
-    rows = chunks(len(imaging.specimens), imaging.camera.box)
-
-    def images() -> Iterator[np.ndarray]:
-        for chunk in in_order(partial(_make_chunk, imaging), rows, threads):
-            full.append(chunk.oracle)
-            focused.append(chunk.oracle_focused)
-            yield chunk.images
-            advance(len(chunk.images))
-
-    camera = imaging.camera
-    write_stack(
-        folder / STACK, images(), len(imaging.specimens), camera.box, camera.pixel_size_angstrom
-    )
-    return np.concatenate(full), np.concatenate(focused)
-
-
-def _make_chunk(imaging: _Imaging, rows: slice) -> _Chunk:
+def _make_chunk(
+    imaging: _Imaging, rows: slice
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
     """Form the images of some particles and classify them with both oracles."""
     settings, camera = imaging.settings, imaging.camera
     parts = project_chunk(imaging.phantom, imaging.specimens, camera, rows)
@@ -207,7 +176,7 @@ def _make_chunk(imaging: _Imaging, rows: slice) -> _Chunk:
     images = form_images(signal, ctf, imaging.noise, settings.noise_generator(rows.start))
     variance = imaging.noise.coefficient_variance(ctf, camera.box)
     statistics = part_statistics(images, parts, ctf, variance)
-    return _Chunk(images, *oracle_posteriors(*statistics, settings.states()))
+    return images, oracle_posteriors(*statistics, settings.states())
 
 
 def _write_maps(folder: Path, phantom: Phantom, settings: HumanoidSettings) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,6 @@ from jaxtyping import Complex64, Float32, Int64
 
 from cryofocus.arrays import Volume
 from cryofocus.data.model_density import DensityGrid, model_bounds, model_density
-from cryofocus.data.mrc_write import write_stack
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import SettingError
 from cryofocus.execution.monitor import Advance
@@ -23,7 +22,6 @@ from cryofocus.simulate.image_formation import (
     NoiseLevels,
     Views,
     chunk_ctf,
-    chunks,
     form_images,
     measure_power,
     unit_noise,
@@ -34,8 +32,8 @@ from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.new_directory import new_directory
 from cryofocus.workflows.run.writing import require_free_space, write_array, write_text
 from cryofocus.workflows.simulate.humanoid import DESCRIPTION, KIND
-from cryofocus.workflows.simulate.images import in_order
-from cryofocus.workflows.simulate.tables import STACK, write_tables
+from cryofocus.workflows.simulate.images import write_images
+from cryofocus.workflows.simulate.tables import write_tables
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,9 @@ def simulate_models(
             maps = np.stack([_sample(path, grid, advance) for path in paths])
         imaging = _scale(maps, states, views, settings)
         with progress.task("particles", len(views)) as advance:
-            posteriors = _write_images(folder, imaging, advance, threads)
+            make, camera = partial(_make_chunk, imaging), settings.camera()
+            judged = write_images(folder, make, len(views), camera, advance, threads)
+        posteriors = np.concatenate(judged)
         write_array(folder / "oracle.npy", posteriors)
         write_tables(folder, views, settings, {"rlnClassNumber": states + 1})
         (folder / "maps").mkdir()
@@ -120,14 +120,6 @@ class _Imaging:
     views: Views
     noise: NoiseLevels
     settings: ModelSettings
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    """Images of consecutive particles and what the best classifier says of them."""
-
-    images: Float32[np.ndarray, "n box box"]
-    posteriors: Float32[np.ndarray, "n state"]
 
 
 def _require_states(paths: Sequence[Path]) -> None:
@@ -178,30 +170,9 @@ def _shown(
     return np.asarray(projections[np.arange(len(states)), states])
 
 
-def _write_images(
-    folder: Path, imaging: _Imaging, advance: Advance, threads: int
-) -> Float32[np.ndarray, "n state"]:
-    """Write the stack chunk by chunk; returns the posteriors of the best classifier."""
-    settings, posteriors = imaging.settings, []
-    rows = chunks(len(imaging.views), settings.box)
-
-    def images() -> Iterator[np.ndarray]:
-        for chunk in in_order(partial(_make_chunk, imaging), rows, threads):
-            posteriors.append(chunk.posteriors)
-            yield chunk.images
-            advance(len(chunk.images))
-
-    write_stack(
-        folder / STACK,
-        images(),
-        len(imaging.views),
-        settings.box,
-        settings.pixel_size_angstrom,
-    )
-    return np.concatenate(posteriors)
-
-
-def _make_chunk(imaging: _Imaging, rows: slice) -> _Chunk:
+def _make_chunk(
+    imaging: _Imaging, rows: slice
+) -> tuple[Float32[np.ndarray, "n box box"], Float32[np.ndarray, "n state"]]:
     """Form the images of some particles and classify them."""
     settings, camera = imaging.settings, imaging.settings.camera()
     projections = imaging.projector.project(imaging.views, rows)
@@ -211,4 +182,4 @@ def _make_chunk(imaging: _Imaging, rows: slice) -> _Chunk:
     variance = imaging.noise.coefficient_variance(ctf, camera.box)
     statistics = part_statistics(images, projections, ctf, variance)
     probabilities = settings.probabilities(len(imaging.projector.maps))
-    return _Chunk(images, state_posteriors(*statistics, probabilities))
+    return images, state_posteriors(*statistics, probabilities)
