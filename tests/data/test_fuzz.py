@@ -21,11 +21,11 @@ from cryofocus.maths.ctf import Microscope
 from cryofocus.workflows.classify.request import ClassifyRequest, read_config
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import (
-    Agreement,
     Contrast,
     FocusRegion,
     Hardware,
     JobRecord,
+    RunAgreement,
     RunSummary,
 )
 from particle_files import cs_rows, par_text, save_cs, star_text, stream_bytes, write_stack_file
@@ -47,7 +47,7 @@ JOB = JobRecord(
     peak_memory_gb={"reading": 0.1},
     focus=FocusRegion(kind="mask", path="mask.mrc"),
     runs=(RunSummary(run=1, seed=1, cycles=1, objective=0, converged=True, reason="r"),),
-    agreement=Agreement(),
+    agreement=RunAgreement(),
     contrast=Contrast(sign=1, how="h"),
     objective=(0.0,),
 )

@@ -15,7 +15,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from cryofocus.cli.settings_options import spread
+from cryofocus.cli.settings_options import read_options
 from cryofocus.errors import SettingError
 
 # Options of numbers with commas between them are easily typed with blanks instead.
@@ -41,7 +41,7 @@ class Command(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         """Read arguments and options off the function, once."""
         if self.names is None:
-            called, self.names = spread(type(self).function)
+            called, self.names = read_options(type(self).function)
             app = typer.Typer(add_completion=False)
             app.command()(called)
             command: Any = typer.main.get_command(app)

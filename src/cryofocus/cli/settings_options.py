@@ -109,7 +109,7 @@ class _Value:
             ) from error
 
 
-def spread(function: Callable[..., None]) -> tuple[Callable[..., None], dict[str, str]]:
+def read_options(function: Callable[..., None]) -> tuple[Callable[..., None], dict[str, str]]:
     """Turn a function of settings into one of options, from which Typer makes a command.
 
     Returns:

@@ -13,15 +13,14 @@ are made from (docs/derivations/strategies.md).
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32, Int8
+from jaxtyping import Int8
 
+from cryofocus.arrays import Volume
 from cryofocus.consensus.consensus import Consensus
 from cryofocus.consensus.half_grids import HalfGrids
 from cryofocus.consensus.subtraction import filter_half_maps
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.filters import lowpass
-
-Volume = Float32[np.ndarray, "box box box"]
 
 
 def subtracted_density(

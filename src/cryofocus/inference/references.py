@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float32
 
+from cryofocus.arrays import Volume
 from cryofocus.maths.filters import filter_shells
 from cryofocus.maths.fourier import forward_3d, hermitian_weights
 from cryofocus.maths.grids import shell_index_3d
-
-Volume = Float32[np.ndarray, "box box box"]
 
 
 def scale_references(references: Sequence[Volume], consensus: Volume) -> list[Volume]:

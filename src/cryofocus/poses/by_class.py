@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Int, Int8
+from jaxtyping import Int, Int8
 
+from cryofocus.arrays import Volume
 from cryofocus.consensus.consensus import Consensus
 from cryofocus.consensus.reconstruct import MapEstimate
 from cryofocus.kernels.contract import SliceKernels
@@ -22,8 +23,6 @@ from cryofocus.poses.prior import PosePrior
 from cryofocus.poses.reference import make_reference
 from cryofocus.poses.refine import refine_poses
 from cryofocus.poses.result import Poses
-
-Volume = Float32[np.ndarray, "box box box"]
 
 
 @dataclass(frozen=True, eq=False)

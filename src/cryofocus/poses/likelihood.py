@@ -40,7 +40,7 @@ class PoseModel:
 
 
 @dataclass(frozen=True, eq=False)
-class Agreement:
+class PoseLikelihood:
     """Log-likelihood of some particles at their poses, with its first two derivatives.
 
     Attributes:
@@ -56,7 +56,7 @@ class Agreement:
     information: Float64[np.ndarray, "n 5 5"]
 
     def put(
-        self, rows: Int[np.ndarray, " k"], other: Agreement, of_other: Bool[np.ndarray, " m"]
+        self, rows: Int[np.ndarray, " k"], other: PoseLikelihood, of_other: Bool[np.ndarray, " m"]
     ) -> None:
         """Replace some rows, in place, by some of another's."""
         for field in fields(self):
@@ -117,7 +117,7 @@ def compare(
     rotation: Float64[np.ndarray, "n 3 3"],
     shift_angstrom: Float64[np.ndarray, "n 2"],
     kernels: SliceKernels,
-) -> Agreement:
+) -> PoseLikelihood:
     """Compare images with slices of the map at some poses.
 
     Args:
@@ -149,7 +149,7 @@ def compare_at_poses(
     model: PoseModel,
     which: Int[np.ndarray, " n"],
     kernels: SliceKernels,
-) -> Iterator[Agreement]:
+) -> Iterator[PoseLikelihood]:
     """Compare some particles at the poses they have, chunk by chunk."""
     band = model.reference.band(images.particles.box)
     for chunk in images.chunks(band, which):
@@ -160,7 +160,7 @@ def compare_at_poses(
 
 def _profile_scale(
     linear: Float64[np.ndarray, "n 6"], quadratic: Float64[np.ndarray, "n 6 6"], prior: ScalePrior
-) -> Agreement:
+) -> PoseLikelihood:
     """Give every particle its best intensity, and take what that costs off the information."""
     first, cross, second = linear[:, 0], quadratic[:, 0, 1:], quadratic[:, 0, 0]
     scale = np.full(len(linear), prior.mean)
@@ -176,4 +176,4 @@ def _profile_scale(
     gradient = scale[:, None] * linear[:, 1:] - (scale**2)[:, None] * cross
     projected = cross[:, :, None] * cross[:, None, :] * freedom[:, None, None]
     information = (scale**2)[:, None, None] * (quadratic[:, 1:, 1:] - projected)
-    return Agreement(likelihood, likelihood - penalty, gradient, information)
+    return PoseLikelihood(likelihood, likelihood - penalty, gradient, information)

@@ -16,7 +16,7 @@ from jaxtyping import Float64, Int
 from cryofocus.consensus.images import CHUNK_PARTICLES, ParticleImages
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.rotations import order_by_view
-from cryofocus.poses.likelihood import Agreement, PoseData, PoseModel, compare
+from cryofocus.poses.likelihood import PoseData, PoseLikelihood, PoseModel, compare
 from cryofocus.poses.prior import PosePrior, wide_prior
 from cryofocus.poses.result import ROTATIONS, Poses, turn
 
@@ -108,12 +108,12 @@ class _Ascent:
         rows: Int[np.ndarray, " m"],
         rotation: Float64[np.ndarray, "m 3 3"],
         shift_angstrom: Float64[np.ndarray, "m 2"],
-    ) -> Agreement:
+    ) -> PoseLikelihood:
         """Return the posterior density of some particles and its derivatives."""
         data = self.data if len(rows) == len(self.data.data) else self.data.take(rows)
         found = compare(data, self.model, rotation, shift_angstrom, self.kernels)
         prior = self.prior.take(rows)
-        return Agreement(
+        return PoseLikelihood(
             found.log_likelihood,
             found.objective + prior.log_density(rotation, shift_angstrom),
             found.gradient + prior.gradient(rotation, shift_angstrom),

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int
+from jaxtyping import Float64, Int
 
+from cryofocus.arrays import Volume
 from cryofocus.maps.align import FitSettings, fit_rigid
 from cryofocus.maps.rigid import RigidTransform
-
-Volume = Float32[np.ndarray, "box box box"]
 
 
 def fit_to_scaffold(

@@ -182,7 +182,7 @@ def test_poorest_run_still_has_a_page(build_run: Build) -> None:
     directory = build_run(n_runs=1, left_out=left_out)
     reader = read_page(write_report(directory.path))
     assert "This class has no map." in reader.text
-    assert "Agreement between runs" not in reader.text
+    assert "RunAgreement between runs" not in reader.text
     images = [value for _, name, value in reader.attributes if name == "src"]
     assert len(images) == 3
 

@@ -1,6 +1,6 @@
 """From maps to what images say of them, and from posteriors to sums, for particles of one range.
 
-What any process does with the statistics it holds; `spread_statistics` asks all of them.
+What any process does with the statistics it holds; `sharded_statistics` asks all of them.
 """
 
 from __future__ import annotations

@@ -17,7 +17,6 @@ from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.classify.rounds import Round
 from cryofocus.workflows.machine.hardware import StageClock
 from cryofocus.workflows.run.job import (
-    Agreement,
     Cluster,
     Contrast,
     FocusRegion,
@@ -25,6 +24,7 @@ from cryofocus.workflows.run.job import (
     JobRecord,
     PairAgreement,
     PoseSummary,
+    RunAgreement,
     RunSummary,
 )
 
@@ -73,7 +73,7 @@ def compose_record(
         strategy=request.settings.strategy,
         runs=_runs(result),
         best_run=result.comparison.best + 1,
-        agreement=Agreement(
+        agreement=RunAgreement(
             mean=result.comparison.mean_agreement,
             per_pair=tuple(
                 PairAgreement(first=first + 1, second=second + 1, agreement=fraction)

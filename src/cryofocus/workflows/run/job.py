@@ -74,7 +74,7 @@ class PairAgreement(RecordPart):
     agreement: float
 
 
-class Agreement(RecordPart):
+class RunAgreement(RecordPart):
     """How well the runs agree; ``mean`` is over all pairs, None for a single run."""
 
     mean: float | None = None
@@ -177,7 +177,7 @@ class JobRecord(Record):
     strategy: str
     runs: tuple[RunSummary, ...] = Field(min_length=1)
     best_run: int
-    agreement: Agreement
+    agreement: RunAgreement
     classes_found: bool
     verdict: str
     findings: tuple[Finding, ...] = ()
