@@ -43,7 +43,7 @@ class Perturbed:
         return float(np.median(angle)), float(np.median(shift))
 
     def kappa(self, run: RunDirectory) -> float:
-        """RunAgreement of a run's classes with the truth."""
+        """Agreement of a run's classes with the truth."""
         folder = self.simulated.directory
         return float(evaluate(run.particles, folder / "truth.star", None)["kappa"])
 
