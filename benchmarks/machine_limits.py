@@ -1,6 +1,6 @@
 """What this machine can do at most: bandwidths and arithmetic, measured by the simplest loops.
 
-Every loop runs over blocks, one a thread, as the kernels do, and the best of several repeats
+Every loop runs over blocks, one per thread, as the kernels do, and the best of several repeats
 counts: a limit is what was reached, not what is usual.
 """
 

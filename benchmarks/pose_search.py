@@ -130,7 +130,7 @@ def errors_by_snr(folder: Path, volume: np.ndarray, n: int) -> Iterator[str]:
 
 
 def time_search(search: PoseSearch, images: ParticleImages) -> float:
-    """CPU seconds a particle."""
+    """CPU seconds per particle."""
     rows = np.arange(N_TIMED)
     search.find(images, KERNELS, rows[:8])
     start = time.process_time()

@@ -135,7 +135,7 @@ def table(relion: Course | None, ours: Course) -> str:
 
 
 def draw(courses: dict[str, dict[str, Course]], path: Path) -> None:
-    """Draw kappa against CPU time, one panel a set."""
+    """Draw kappa against CPU time, one panel per set."""
     with drawing():
         figure = new_figure(3.6, gap=0.08)
         for axes, (title, pair) in zip(

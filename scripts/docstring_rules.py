@@ -50,7 +50,7 @@ def _unknown(node: Documented, lines: list[str]) -> Iterator[Problem]:
             if entry := ENTRY.match(below):
                 entries[entry["name"]] = at
             else:
-                yield at, f"'{below.strip()}': write 'name: prose', one name a line"
+                yield at, f"'{below.strip()}': write 'name: prose', one name per line"
         known = _attributes(node) if section[1] == "Attributes" else _parameters(node)
         if known is None:
             continue

@@ -73,7 +73,7 @@ def make_particles(
     premultiplied: Sequence[bool] | None = None,
     defocus: tuple[float, float] = (8_000.0, 20_000.0),
 ) -> ParticleSet:
-    """Particles at random poses; optics groups in turn, ten particles a micrograph."""
+    """Particles at random poses; optics groups in turn, ten particles per micrograph."""
     mean = rng.uniform(*defocus, size=n)
     ctf = CtfParameters(
         defocus_u_angstrom=mean + 300.0,

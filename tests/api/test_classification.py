@@ -75,7 +75,7 @@ def test_maps_lie_on_the_grid_of_the_particles(run: Classification) -> None:
 
 
 def test_summary_says_what_was_found_and_where(run: Classification) -> None:
-    """The summary has the verdict, a line for each class and the files to go on with."""
+    """The summary has the verdict, a line for each class and the files for further processing."""
     text = run.summary()
     assert run.job.verdict in text
     for number, entry in enumerate(run.classes, start=1):

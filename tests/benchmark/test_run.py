@@ -214,7 +214,7 @@ def rows_of(text: str, heading: str) -> list[dict[str, str]]:
 
 
 def test_tables_for_people() -> None:
-    """A row a set and region, a column a strategy, medians over seeds; the publication beside."""
+    """One row per set and region, one column per strategy, medians; the publication beside."""
     results = [make_result(k, seed=s) for s, k in enumerate((0.78, 0.60, 0.76))]
     results += [make_result(0.5, strategy="mask2d"), make_result(0.01, kind="leg")]
     text = markdown(results)

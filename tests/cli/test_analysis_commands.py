@@ -56,7 +56,7 @@ def test_covary_prints_matrices(cryofocus: Invoke, pristine_set: Path, tmp_path:
     arguments = ("covary", table, *named, "--max-resolution", "80", "-o", tmp_path / "DIR")
     result = cryofocus(*arguments)
     assert result.exit_code == 0, result.output
-    assert "Over 60 particles, noise taken off" in result.output
+    assert "Over 60 particles, noise removed" in result.output
     assert result.output.count("near_arm") >= 2
     assert f"Report   {tmp_path / 'DIR' / 'report.html'}" in result.output
     again = cryofocus(*arguments)

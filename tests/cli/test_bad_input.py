@@ -158,8 +158,8 @@ BAD: dict[str, tuple[Callable[[Case], object], str]] = {
     ),
     "pixel size against optics": (
         lambda c: c.replace("17.500000 24", "16.000000 24"),
-        "{set}/particles.mrcs: the header gives 17.5 Å per pixel, but optics group 1 16. Correct "
-        "whichever is wrong.",
+        "{set}/particles.mrcs: the header gives 17.5 Å per pixel, but optics group 1 gives 16. "
+        "Correct whichever is wrong.",
     ),
     "NaN angle": (
         lambda c: c.replace(c.rows[4].split()[3], "nan"),
@@ -192,9 +192,9 @@ BAD: dict[str, tuple[Callable[[Case], object], str]] = {
     ),
     "sphere outside the box": (
         lambda c: c.options.update({"--focus": "900,200,200,60"}),
-        "focus sphere 900,200,200,60: reaches 557.5 Å out of the box, which spans 0 to 402.5, 0 "
+        "focus sphere 900,200,200,60: extends 557.5 Å outside the box, which spans 0 to 402.5, 0 "
         "to 402.5, 0 to 402.5 Å along x, y, z. Coordinates are Å in the map's frame, as ChimeraX "
-        "shows them; for a map whose header gives an origin, name it with --map.",
+        "shows them; if the map has a non-zero origin, give it with --map.",
     ),
     "sphere and mask": (
         lambda c: c.options.update({"--mask": "mask.mrc"}),
@@ -232,7 +232,7 @@ BAD: dict[str, tuple[Callable[[Case], object], str]] = {
     ),
     "more references than classes": (
         lambda c: c.start_from(ball(BOX), ball(BOX), ball(BOX)),
-        "--references: found 3 maps, expected 2, one a class. Give as many maps as classes.",
+        "--references: found 3 maps, expected 2, one per class. Give as many maps as classes.",
     ),
     "solvent mask off the grid": (
         lambda c: c.use_solvent_mask(ball(20)),
@@ -242,12 +242,12 @@ BAD: dict[str, tuple[Callable[[Case], object], str]] = {
     "more classes than particles": (
         lambda c: c.options.update({"--classes": "61"}),
         "--classes: 61 asked for, but {set}/particles.star holds only 60 particles; expected at "
-        "least two a class. Ask for fewer classes or give more particles.",
+        "least two per class. Ask for fewer classes or give more particles.",
     ),
     "one particle": (
         lambda c: c.keep_rows(c.rows[:1]),
         "--classes: 2 asked for, but {set}/particles.star holds only 1 particle; expected at "
-        "least two a class. Ask for fewer classes or give more particles.",
+        "least two per class. Ask for fewer classes or give more particles.",
     ),
     "no particle": (
         lambda c: c.keep_rows([]),

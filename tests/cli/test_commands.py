@@ -222,7 +222,7 @@ def test_simulate(tmp_path: Path, cryofocus: Invoke) -> None:
             Interrupted("run: stopped; run the same command with --resume to finish it."),
             "--resume",
         ),
-        (KeyboardInterrupt(), "goes on with --resume"),
+        (KeyboardInterrupt(), "continues with --resume"),
     ],
     ids=["between cycles", "anywhere"],
 )
@@ -299,7 +299,7 @@ def test_convert(particle_set: Path, cryofocus: Invoke, tmp_path: Path) -> None:
     assert result.exit_code == 0
     said = result.stdout.splitlines()
     assert said[0].startswith("60 particles in ")
-    assert "The new table does not hold:" in said
+    assert "The new table lacks:" in said
     assert "  - B-factors of the CTF" in said
     wrong = cryofocus("convert", output, "-o", tmp_path / "x.par", "--microscope", "300,2.7")
     assert wrong.exit_code == 2

@@ -34,7 +34,7 @@ def test_without_a_gpu_one_line_says_so(
     result = cryofocus(*words, "--device", "cuda")
     assert result.exit_code == 2
     assert result.stderr.split() == (
-        f"Error: device: cuda was asked for, but {missing}, or compute with --device cpu.".split()
+        f"Error: device: cuda was requested, but {missing}, or compute with --device cpu.".split()
     )
     assert not list(tmp_path.glob("output*"))
 

@@ -200,12 +200,12 @@ UNUSABLE = {
     ),
     "text for numbers": (
         retype("ctf/df1_A", np.array([b"1", b"2", b"3", b"4"])),
-        "{file}: ctf/df1_A holds |S1, expected one number a particle. Export the particles again "
-        "from cryoSPARC.",
+        "{file}: ctf/df1_A holds |S1, expected one number per particle. Export the particles "
+        "again from cryoSPARC.",
     ),
     "one number for three": (
         retype("alignments3D/pose", np.zeros(4, np.float32)),
-        "{file}: alignments3D/pose holds float32, expected 3 numbers a particle. Export the "
+        "{file}: alignments3D/pose holds float32, expected 3 numbers per particle. Export the "
         "particles again from cryoSPARC.",
     ),
     "numbers for text": (
@@ -330,7 +330,7 @@ BAD_PAR = {
 def test_damaged_par_files(
     tmp_path: Path, images: np.ndarray, spoil: Callable[[str], str], message: str
 ) -> None:
-    """A parameter file of another width, or with something else than numbers, is refused."""
+    """A parameter file of another width, or with something other than numbers, is refused."""
     write_stack_file(tmp_path / "s.mrc", images)
     path = tmp_path / "x.par"
     path.write_text(spoil(par_text()))

@@ -193,7 +193,7 @@ def test_pixel_size_of_stack_and_optics_disagree(edit: Callable[..., Path]) -> N
     """The stack's pixel size and the table's are both given."""
     path = edit(("0.1 2.0 8", "0.1 2.1 8"))
     assert message_of(path, ParticleError) == (
-        f"{path.parent}/stack.mrcs: the header gives 2 Å per pixel, but optics group 1 2.1. "
+        f"{path.parent}/stack.mrcs: the header gives 2 Å per pixel, but optics group 1 gives 2.1. "
         "Correct whichever is wrong."
     )
 

@@ -152,7 +152,7 @@ def test_the_scheduler_knows_how_large_objects_are() -> None:
 
 
 def test_a_lost_worker_is_replaced(dask: Dask) -> None:
-    """Objects of a killed worker are made anew, to the same numbers."""
+    """Objects of a killed worker are recomputed, to the same numbers."""
     sharded = shard(dask)
     parts = [np.ones(rows.stop - rows.start, np.float32) for rows in sharded.ranges]
     made = dask.build(scaled, sharded, np.float32(2), parts)
@@ -212,7 +212,9 @@ def test_all_workers_are_lost(lonely: Any, caplog: pytest.LogCaptureFixture) -> 
         f"{lonely.scheduler_address}: all workers were lost, and none came back within 0.01 "
         "minutes. The last cycle is kept: start workers, and finish the run with --resume."
     )
-    assert "no worker is left; waiting 0.01 minutes for one. Start one, or stop" in caplog.text
+    assert (
+        "no worker is left; waiting 0.01 minutes for a new one. Start one, or stop" in caplog.text
+    )
 
 
 def test_all_workers_are_lost_before_anything_is_placed(
@@ -249,4 +251,4 @@ def test_a_worker_comes_after_all_were_lost(
         (found,) = ask(dask, kept, sharded=sharded)
         later.join()
     np.testing.assert_array_equal(found, ITEMS)
-    assert "no worker is left; waiting 2 minutes for one." in caplog.text
+    assert "no worker is left; waiting 2 minutes for a new one." in caplog.text

@@ -161,7 +161,7 @@ def test_a_stopped_run_resumes_to_the_same_result() -> None:
 
 
 def test_too_few_particles_are_refused() -> None:
-    """Fewer than two particles a class is an error that names both numbers."""
+    """Fewer than two particles per class is an error that names both numbers."""
     planted = plant()
     few = planted.particles.take(np.arange(3))
     with pytest.raises(SettingError, match="2 asked for, but there are only 3 particles"):

@@ -175,7 +175,7 @@ def test_kept_statistics_give_way_to_inference(allocate: Any) -> None:
     memory.bound = memory.used + 100
     assert take(200) == "memory"
     assert memory.find(CASE["data"]) is None
-    with pytest.raises(DeviceError, match=r"does not hold .* GB for maps; .* may be used"):
+    with pytest.raises(DeviceError, match=r"not enough memory for .* GB for maps; .* may be used"):
         take(10**6)
     assert pool.taken == 200
 

@@ -96,7 +96,7 @@ def test_a_device_too_small_for_one_particle_is_refused(monkeypatch: pytest.Monk
     with pytest.raises(DeviceError) as refused:
         CudaKernels(PLENTY).class_moments(*ARGS)
     assert str(refused.value) == (
-        "GPU: its memory does not hold 0.0015 MB for one particle; 1 GB may be used. Give more "
+        "GPU: not enough memory for 0.0015 MB for one particle; 1 GB may be used. Give more "
         "with --memory-gpu, end other programs on the GPU, or compute with --device cpu."
     )
 
@@ -106,7 +106,7 @@ def test_maps_that_do_not_fit_are_refused() -> None:
     with pytest.raises(DeviceError) as refused:
         CudaKernels(4e-6).class_moments(*ARGS)
     assert str(refused.value) == (
-        "GPU: its memory does not hold 5.1e-06 GB for maps; 4e-06 GB may be used. Give more with "
+        "GPU: not enough memory for 5.1e-06 GB for maps; 4e-06 GB may be used. Give more with "
         "--memory-gpu, end other programs on the GPU, or compute with --device cpu."
     )
 

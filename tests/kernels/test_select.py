@@ -32,7 +32,7 @@ def test_a_missing_gpu_is_explained_in_one_line(
     with pytest.raises(DeviceError) as refused:
         select_kernels("cuda")
     message = str(refused.value)
-    assert message.startswith(f"device: cuda was asked for, but {found}")
+    assert message.startswith(f"device: cuda was requested, but {found}")
     assert message.endswith(", or compute with --device cpu.")
     assert "\n" not in message
 
@@ -66,5 +66,5 @@ def test_memory_of_no_gpu_is_not_bounded() -> None:
     with pytest.raises(SettingError) as refused:
         select_kernels("cpu", 1, 8.0)
     assert str(refused.value) == (
-        "memory-gpu: bounds the GPU, but the device is cpu; add --device cuda."
+        "memory-gpu: limits GPU memory, but the device is cpu; add --device cuda."
     )

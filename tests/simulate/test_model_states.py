@@ -55,6 +55,6 @@ def test_bad_shares() -> None:
     """Shares that are none, or too few, are refused with what to give instead."""
     with pytest.raises(SettingError, match=r"shares: found 1,0, expected positive numbers"):
         ModelSettings(shares=(1.0, 0.0))
-    message = r"shares: found 2 numbers for 3 models, expected as many\. Give one number a model"
+    message = r"shares: found 2 numbers for 3 models, expected as many\. Give one number per model"
     with pytest.raises(SettingError, match=message):
         ModelSettings(shares=(1.0, 2.0)).probabilities(3)

@@ -155,7 +155,7 @@ def chosen(folder: Path, map_file: Path, **settings: object) -> object:
 BAD: dict[str, tuple[Callable[[Path, Path], object], str]] = {
     "sphere outside": (
         lambda d, m: make_sphere_mask((200.0, 0.0, 0.0, 10.0), m, d / "m.mrc"),
-        r"focus sphere 200,0,0,10: reaches 180\.0 Å out of the box",
+        r"focus sphere 200,0,0,10: extends 180\.0 Å outside the box",
     ),
     "level too high": (
         lambda d, m: make_threshold_mask(m, d / "m.mrc", ThresholdMaskSettings(level=4)),

@@ -179,7 +179,7 @@ def classify(
     Args:
         particles: Particle table; or a request that says everything. None if `config` names it.
         output: Run directory.
-        overwrite: Replace the run that is there.
+        overwrite: Replace an existing run.
         resume: Finish the run that is there, to the result it would have had uninterrupted.
         command: What the user typed, for command.txt.
         progress: Display; silent by default.

@@ -118,6 +118,6 @@ def read_true_class(truth: Path) -> Int[np.ndarray, " particle"]:
     if block is None:
         raise ParticleError(
             f"{truth}: has no column {_CLASS}; expected the truth.star of a simulated set. "
-            "Simulate the set anew."
+            "Simulate the set again."
         )
     return document.numbers(block, [_CLASS])[_CLASS].astype(np.int64) - 1

@@ -115,7 +115,7 @@ def run_benchmark(
                 advance()
     except (KeyboardInterrupt, Interrupted) as stop:
         raise Interrupted(
-            f"Interrupted. Finished cells are kept in {output}; the same command goes on."
+            f"Interrupted. Finished cells are kept in {output}; the same command continues."
         ) from stop
     results = directory.results()
     write_tables(directory.path, results)

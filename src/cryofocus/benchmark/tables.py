@@ -119,7 +119,7 @@ def markdown(results: Sequence[CellResult]) -> str:
 
 
 def kappa_table(results: Sequence[CellResult]) -> list[str]:
-    """Lines of a table of kappa, one row a set and region, one column a strategy.
+    """Lines of a table of kappa, one row per set and region, one column per strategy.
 
     Args:
         results: In the order of the rows.
@@ -201,7 +201,7 @@ def _csv_row(result: CellResult) -> Row:
 
 
 def _cycle_rows(result: CellResult) -> Iterator[Row]:
-    """One row a cycle of each run; run 1 is the best."""
+    """One row per cycle of each run; run 1 is the best."""
     for run, kappas in enumerate(result.kappa_by_cycle, start=1):
         for cycle, kappa in enumerate(kappas, start=1):
             yield {**_csv_place(result.cell), "run": run, "cycle": cycle, "kappa": kappa}

@@ -31,16 +31,16 @@ def refine(
         Path | None,
         typer.Option(
             metavar="PNG",
-            help="Picture of how far particles have turned and shifted, such as a domain that "
-            "moves as a body.",
+            help="Figure of how far particles have turned and shifted, such as a domain moving as "
+            "a rigid body.",
         ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Improve orientations and shifts that are nearly correct.
 
-    Every particle is moved to where its image is likeliest, and the table says how large the
-    error of each pose may still be. Detail is added as the poses allow it. Examples:
+    Each particle moves to the pose that best explains its image; the table gives the expected
+    error of each pose. Detail is added as the poses allow. Examples:
 
     `cryofocus align refine run_data.star -o refined.star`
 
@@ -59,8 +59,8 @@ def refine(
     say(f"Table      {made.path}, {made.n_particles:,} particles")
     say(f"Moved      by {made.moved_degrees:.2f}° and {made.moved_angstrom:.2f} Å (median)")
     say(
-        f"Errors     {made.angle_error_degrees:.2f}° and {made.shift_error_angstrom:.2f} Å to "
-        "expect still (root mean square; median over the particles)"
+        f"Errors     {made.angle_error_degrees:.2f}° and {made.shift_error_angstrom:.2f} Å "
+        "remaining (expected; root mean square, median over particles)"
     )
 
 
@@ -84,8 +84,8 @@ def search(
     """Find every particle's orientation and shift from its image and a map alone.
 
     All views, in-plane turns and shifts are compared at low resolution, the best are followed to
-    finer steps and more detail, and refined; the poses in the table are not looked at. Columns
-    beside the poses say how sure each is. Example:
+    finer steps and more detail, and refined; the poses in the table are ignored. Extra columns
+    give the confidence of each pose. Example:
 
     `cryofocus align search particles.star --reference consensus.mrc --symmetry C2 -o found.star`
     """
@@ -105,11 +105,11 @@ def search(
         progress=show_progress(),
     )
     say(f"Table      {made.path}, {made.n_particles:,} particles")
-    say(f"Compared   {made.n_orientations:,} poses an image, then the best more finely")
+    say(f"Compared   {made.n_orientations:,} poses per image, then the best more finely")
     say(f"Sure       {made.n_confident:,} with a probability of 0.9 or more")
     say(
-        f"Errors     {made.angle_error_degrees:.2f}° and {made.shift_error_angstrom:.2f} Å to "
-        "expect where the right pose was found (median)"
+        f"Errors     {made.angle_error_degrees:.2f}° and {made.shift_error_angstrom:.2f} Å "
+        "expected where the correct pose was found (median)"
     )
 
 

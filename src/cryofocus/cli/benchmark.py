@@ -39,7 +39,7 @@ def family() -> None:
 def humanoid(
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", help="Directory; what it holds already is not run again."),
+        typer.Option("-o", "--output", help="Directory; finished cells in it are not run again."),
     ] = Path("humanoid_benchmark"),
     quick: Annotated[
         bool,
@@ -72,7 +72,7 @@ def humanoid(
         str,
         typer.Option(
             metavar="NAME,NAME,...",
-            help="As of classify --strategy; or all. They share the images.",
+            help="As in classify --strategy, or all. They share the images.",
         ),
     ] = "residual",
     poses: Annotated[

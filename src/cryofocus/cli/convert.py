@@ -28,8 +28,8 @@ def convert(
 ) -> None:
     """Write a particle table in the format of another program.
 
-    Poses, shifts, CTF, optics groups, half sets and classes go along; what the new format cannot
-    hold is listed. Images stay where they are. Examples:
+    Poses, shifts, CTF, optics groups, half sets and classes are kept; what the new format lacks is
+    listed. Images stay where they are. Examples:
 
     `cryofocus convert J24_005_particles.cs -o particles.star`
 
@@ -40,6 +40,6 @@ def convert(
     )
     say(f"{made.n_particles:,} particles in {made.path} ({made.title})")
     if made.lost:
-        say("The new table does not hold:")
+        say("The new table lacks:")
     for what in made.lost:
         say(f"  - {what}")

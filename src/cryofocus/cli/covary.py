@@ -28,8 +28,8 @@ def covary(
         list[str],
         typer.Option(
             metavar="NAME=MASK.mrc",
-            help="Regions to compare, two or more in a row: a name and a mask from 0 to 1 on the "
-            "particles' grid. A part that moves is one region that holds all its places.",
+            help="Two or more regions to compare: for each, a name and a mask from 0 to 1 on the "
+            "particles' grid. A moving part is one region that covers all its positions.",
         ),
     ],
     output: NewFolder,
@@ -37,11 +37,11 @@ def covary(
     machine: Annotated[cryofocus.Machine, IN_PROCESS],
     overwrite: Overwrite = False,
 ) -> None:
-    """Correlate what regions hold: over classes, over symmetric units, over single particles.
+    """Correlate the content of regions over classes, symmetric units and single particles.
 
-    Over class maps it needs classifications; over single particles none: each region's content is
-    fitted to each image. Classifications of a symmetry-expanded set also tell whether units
-    choose their classes together. Examples:
+    Class maps come from classifications; single particles need none: each region's content is
+    fitted to each image. Classifications of a symmetry-expanded set also show whether the classes
+    of units are coupled. Examples:
 
     `cryofocus covary run1 run2 run3 --regions hand=hand.mrc foot=foot.mrc -o together`
 
@@ -77,7 +77,7 @@ def parse_regions(texts: list[str]) -> dict[str, Path]:
             )
         if name.strip() in regions:
             raise typer.BadParameter(
-                f"the name {name.strip()} is given twice; expected one name a region",
+                f"the name {name.strip()} is given twice; expected one name per region",
                 param_hint="--regions",
             )
         regions[name.strip()] = Path(path)
@@ -89,7 +89,7 @@ def _say_results(record: CovaryRecord) -> None:
         say(f"Over {record.class_level.n_points} classes of {len(record.sources)} runs")
         _say_matrix(record, record.class_level.correlation)
     if record.particle_level is not None:
-        say(f"Over {record.particle_level.n_particles:,} particles, noise taken off")
+        say(f"Over {record.particle_level.n_particles:,} particles, noise removed")
         _say_matrix(record, record.particle_level.correlation)
     for entry in record.unit_level:
         angle = "" if entry.angle_degrees is None else f", {entry.angle_degrees:.0f}° apart"

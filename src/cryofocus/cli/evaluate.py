@@ -46,8 +46,8 @@ def evaluate(
 def _say_scores(result: dict[str, Any]) -> None:
     say(f"kappa {result['kappa']:.3f}{_beside_oracle(result)}")
     say(
-        f"{100 * result['fraction_correct']:.1f} % of {result['particles']:,} particles in the "
-        f"right one of {result['n_classes']} classes"
+        f"{100 * result['fraction_correct']:.1f} % of {result['particles']:,} particles assigned "
+        f"to the correct class ({result['n_classes']} classes)"
     )
     if calibration := result.get("calibration"):
         say(
@@ -61,7 +61,7 @@ def _say_scores(result: dict[str, Any]) -> None:
             "(medians)"
         )
     if result["mates"]:
-        say(f"{result['mates']:,} particles scored by their other unit")
+        say(f"{result['mates']:,} particles scored by their other subunit")
     say("\nParticles by true class (rows) and matched class (columns)")
     numbers = range(1, result["n_classes"] + 1)
     rows = [[f"true {n}", *row] for n, row in zip(numbers, result["confusion"], strict=True)]

@@ -18,7 +18,7 @@ EXIT_UNEXPECTED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 INTERRUPTED = (
-    "Interrupted. Give the same command again; a classification that has begun goes on with "
+    "Interrupted. Give the same command again; a classification that has begun continues with "
     "--resume."
 )
 

@@ -32,23 +32,23 @@ def diffmap(
     against: Annotated[
         Against | None,
         typer.Option(
-            help="Of a run: each class minus the consensus, or all pairs. Default consensus."
+            help="For a run: each class minus the consensus, or all pairs. Default consensus."
         ),
     ] = None,
     halves: Annotated[
         tuple[Path, Path, Path, Path] | None,
         typer.Option(
             metavar="A1 A2 B1 B2",
-            help="Half maps of both maps: write the significance as well. A run has its own.",
+            help="Half maps of both maps, to write the significance as well. A run has its own.",
             show_default=False,
         ),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Subtract maps of equal amplitude: two maps, or the class maps of a run.
+    """Subtract maps at matched amplitudes: two maps, or the class maps of a run.
 
-    The second map is scaled to the first, Fourier shell by shell. With half maps, a
-    significance map says by how many standard errors each voxel differs. Examples:
+    The second map is scaled to the first, Fourier shell by shell. With half maps, a significance
+    map shows by how many standard errors each voxel differs. Examples:
 
     `cryofocus diffmap bound.mrc free.mrc -o difference.mrc`
 

@@ -45,7 +45,7 @@ def place(
     settings: cryofocus.PlaceSettings,
     port: Annotated[
         int,
-        typer.Option(min=0, max=65535, help="Port of this machine. Default: any that is free."),
+        typer.Option(min=0, max=65535, help="Local port. Default: any free one."),
     ] = 0,
 ) -> None:
     """Place a sphere or ellipsoid by eye, on a page that only you can open.
@@ -76,13 +76,13 @@ def sphere(
         Path | None,
         typer.Option(
             metavar="FILE.cmm",
-            help="Instead: markers of ChimeraX, placed on the map; their spheres together.",
+            help="Instead: ChimeraX markers placed on the map; their spheres are joined.",
         ),
     ] = None,
     soft_edge: SoftEdge = 8.0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write a sphere, or the markers of ChimeraX, as a mask.
+    """Write a sphere, or ChimeraX markers, as a mask.
 
     Example: `cryofocus mask sphere 142,118,97,30 --like map.mrc -o mask.mrc`
     """

@@ -46,7 +46,7 @@ def relion_external(
     In RELION, choose External, give `cryofocus_relion` as the executable, the particles and, for
     a region of any shape, the 3D mask. Every other option of classify is a parameter of the
     Params tab, named without dashes: focus, classes, max-resolution. The run is in FOLDER/run. A
-    job that was stopped goes on with Continue. What RELION then runs:
+    job that was stopped resumes with Continue. What RELION then runs:
 
     `cryofocus relion-external --o External/job012/ --in_parts Refine3D/job010/run_data.star
     --focus 142,118,97,30 --classes 2 --j 8`

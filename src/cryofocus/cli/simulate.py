@@ -105,11 +105,11 @@ def assembly(
     threads: Threads = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Simulate ribosomes that assemble, turn and bind, imaged as real ones are.
+    """Simulate ribosomes that assemble, rotate and bind, with realistic images.
 
     Writes particles.star and particles.mrcs, the truth, the maps of all states, masks of all
-    regions, and what three classifiers say that know the truth (oracle.npy, oracle_focused.npy,
-    oracle_model.npy). Example:
+    regions, and the posteriors of three classifiers that know the truth (oracle.npy,
+    oracle_focused.npy, oracle_model.npy). Example:
 
     `cryofocus simulate assembly --particles 5000 --box 128 -o set`
     """
@@ -124,7 +124,7 @@ def assembly(
     )
     say(f"{settings.particles:,} particles of {made.n_states} states in {output}")
     say(
-        f"Best possible kappa of {settings.focus_region}, junk left out: "
+        f"Best possible kappa of {settings.focus_region}, without junk: "
         f"{made.oracle_kappa:.3f} all states known, {made.oracle_focused_kappa:.3f} what is "
         f"outside known, {made.oracle_model_kappa:.3f} by our model with the true class means"
     )

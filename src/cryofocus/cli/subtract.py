@@ -75,4 +75,4 @@ def subtract(
     )
     say(f"Particles  {made.table}, {made.n_particles:,} images")
     say(f"Mask       {made.keep_mask}, on their grid")
-    say(f"Fit        {made.figure}: {100 * made.removed_share:.0f} % of the power outside is gone")
+    say(f"Fit        {made.figure}: {100 * made.removed_share:.0f} % of the power outside removed")

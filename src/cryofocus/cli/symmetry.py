@@ -39,10 +39,10 @@ def expand(
     seed: Seed = 1,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write every particle once under each symmetry operator, to classify all units together.
+    """Write each particle once per symmetry operator, to classify all units together.
 
-    Only the table grows; the copies share their image. Axes are RELION's. The table says parent
-    and operator of every copy, and copies of one particle stay in one half set. Examples:
+    Only the table grows; the copies share their image. Axes are RELION's. The table gives the
+    parent and operator of every copy; copies of a particle share its half set. Examples:
 
     `cryofocus expand run_data.star --symmetry D7 -o expanded.star`
 

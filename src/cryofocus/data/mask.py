@@ -80,7 +80,7 @@ class FocusMask:
             origin_angstrom: (x, y, z) of voxel (0, 0, 0) in the map's frame.
 
         Raises:
-            RegionError: When the radius is not positive, or the sphere reaches out of the box.
+            RegionError: When the radius is not positive, or the sphere extends outside the box.
         """
         *centre, radius = sphere_angstrom
         shown = ",".join(f"{value:g}" for value in sphere_angstrom)
@@ -100,9 +100,9 @@ class FocusMask:
         if outside > voxel_size_angstrom / 2:
             ranges = ", ".join(f"{a:g} to {b:.1f}" for a, b in zip(low, high, strict=True))
             raise RegionError(
-                f"focus sphere {shown}: reaches {outside:.1f} Å out of the box, which spans "
+                f"focus sphere {shown}: extends {outside:.1f} Å outside the box, which spans "
                 f"{ranges} Å along x, y, z. Coordinates are Å in the map's frame, as ChimeraX "
-                "shows them; for a map whose header gives an origin, name it with --map."
+                "shows them; if the map has a non-zero origin, give it with --map."
             )
         middle = low + (box // 2) * voxel_size_angstrom
         x, y, z = (float(c - m) for c, m in zip(centre, middle, strict=True))

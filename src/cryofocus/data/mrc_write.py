@@ -69,7 +69,7 @@ def write_stack(
         n_images: Number of images in the stack.
         box: Edge of the images in pixels.
         pixel_size_angstrom: Å per pixel.
-        float16: Write half the bytes, with three significant digits.
+        float16: Write 16-bit files, with three significant digits.
 
     Raises:
         OutputError: Disk full, no permission, or a value too large for float16.

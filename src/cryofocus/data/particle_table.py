@@ -230,7 +230,7 @@ def read_classified(table: ParticleTable) -> ClassifiedRows | None:
 
 
 def require_lengths(columns: Mapping[str, Column], n_rows: int) -> None:
-    """Check that there is one value a row.
+    """Check that there is one value per row.
 
     Raises:
         ValueError: If a column has another number of values.

@@ -98,5 +98,5 @@ def _check_stack(header: MrcHeader, group: OpticsGroup, n_needed: int) -> None:
         return
     raise ParticleError(
         f"{header.path}: the header gives {size:.4g} Å per pixel, but optics group "
-        f"{group.number} {expected:.4g}. Correct whichever is wrong."
+        f"{group.number} gives {expected:.4g}. Correct whichever is wrong."
     )

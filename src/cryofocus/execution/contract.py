@@ -1,13 +1,13 @@
 """What sharing work out asks for, and nothing else: ranges, objects that stay, and sums.
 
 Items (particles, say) are numbered from 0 and divided into ranges of neighbours. For each range
-there is one object, large perhaps, which stays where it was made; functions go to it. Serial,
+there is one object, perhaps large, which stays where it was made; functions go to it. Serial,
 threads, GPU and Dask differ only in where that is and who adds.
 
 Such a function is called as `function(object, common, part)`: with the object of its
 range, with what all ranges share, and with the range's own part of the arguments. It must be
 importable by name, must not change what it is given, and must give the same result whenever it is
-called again: what a lost worker held is made anew.
+called again: what a lost worker held is recomputed.
 """
 
 from __future__ import annotations

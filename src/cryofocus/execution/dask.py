@@ -181,7 +181,7 @@ class Dask:
     def _call(
         self, function: Callable[[T, C, P], R], sharded: Sharded[T], common: C, parts: Sequence[P]
     ) -> list[Future]:
-        """Call a function with every range's object; what they share travels once a worker."""
+        """Call a function with every range's object; what they share travels once per worker."""
         shared = self._submit(_keep, Shared(common))
         return [
             self._submit(_apply, function, held, shared, Held(part))
@@ -240,11 +240,11 @@ class Dask:
         there = set(self.client.nthreads())
         lost = self.seen - there
         for worker in sorted(lost):
-            logger.warning("worker %s was lost; what it held is made anew from the images", worker)
+            logger.warning("worker %s was lost; its part is recomputed from the images", worker)
         if lost and not there:
             logger.warning(
-                "%s: no worker is left; waiting %s for one. Start one, or stop with Ctrl-C and "
-                "finish the run with --resume.",
+                "%s: no worker is left; waiting %s for a new one. Start one, or stop with Ctrl-C "
+                "and finish the run with --resume.",
                 self._address,
                 self._patience,
             )

@@ -130,8 +130,8 @@ class FocusedClassifier:
         threads: Threads of the Fourier transforms.
         executor: Where passes over the images are made and statistics stay.
         solvent: Mask, on the particles' grid, that the consensus is multiplied by; or None.
-        references: Maps that the first run starts from, one a class, on the particles' grid in any
-            grey scale; their order is the order of the classes.
+        references: Maps that the first run starts from, one per class, on the particles' grid in
+            any grey scale; their order is the order of the classes.
 
     Raises:
         SettingError: When there are not as many references as classes.
@@ -150,7 +150,7 @@ class FocusedClassifier:
         if references and len(references) != settings.n_classes:
             message = (
                 f"references: {len(references)} maps for {settings.n_classes} classes; expected "
-                "one a class. Give as many maps as classes."
+                "one per class. Give as many maps as classes."
             )
             raise SettingError(message)
         self.settings = settings
@@ -191,7 +191,7 @@ class FocusedClassifier:
         if len(particles) < 2 * settings.n_classes:
             message = (
                 f"classes: {settings.n_classes} asked for, but there are only {len(particles)} "
-                "particles; expected at least two particles a class. Ask for fewer classes."
+                "particles; expected at least two particles per class. Ask for fewer classes."
             )
             raise SettingError(message)
         for region in (mask, self._solvent):
@@ -240,7 +240,7 @@ class FocusedClassifier:
     def _run(
         self, ground: Ground, starts: Sequence[Float64[np.ndarray, "particle n_classes"]]
     ) -> _Found:
-        """Make all runs; what they worked on, large perhaps, is gone with the return."""
+        """Make all runs; their large arrays are freed on return."""
         comparison = prepare_comparison(ground, self.settings, self._references)
         runs = run_all(comparison, self.settings, ground.monitor, starts)
         ordered = _order_runs(runs, self.settings, is_ordered=bool(self._references))

@@ -25,7 +25,7 @@ class Outcome(Enum):
         "posteriors have settled with all particles in one class; ask for fewer classes, or check "
         "that the region varies"
     )
-    AT_THE_LIMIT = "stopped at the limit of cycles; raise --cycles to go on"
+    AT_THE_LIMIT = "stopped at the limit of cycles; raise --cycles to continue"
     UNFINISHED = "not finished; go on with --resume"
 
     @property

@@ -178,7 +178,7 @@ def _make_moments(width):
 
 def _make_project(width):
     def project(first, nodes, stride, pairs, n, sums):
-        """Add up the products of nodes with one pair of numbers a point."""
+        """Add up the products of nodes with one pair of numbers per point."""
         total = load(width, sums, first)
         for p in range(n):
             pair = alternate(width, pairs[0, p], pairs[1, p])

@@ -95,7 +95,7 @@ def gather_slices(
     matrices,  # IN  (particle, 2, 3) float32
     slices,  # OUT (particle, point, component, 2) float32
 ):
-    """One block: one particle (x) and up to POINTS of its points (y); x threads a component."""
+    """One block: one particle (x) and up to POINTS of its points (y); x threads per component."""
     i = order[cuda.blockIdx.x]
     n_components = slices.shape[2]
     stride = 2 * n_components
@@ -199,7 +199,7 @@ def accumulate(
     data,  # IN  (particle, point, 2) float32 or bfloat16 in uint16; Hermitian weights included
     precision,  # IN  (particle, point) float32 or bfloat16 in uint16; Hermitian weights included
 ):
-    """One block: one particle (x) and up to POINTS of its points (y); x threads a column.
+    """One block: one particle (x) and up to POINTS of its points (y); x threads per column.
 
     Blocks run in the order of x first: at any time all work on the same part of similar slices,
     whose sums stay in the cache. Columns of weight zero cost nothing.
@@ -234,7 +234,7 @@ def fold(
     data,  # OUT (edge * edge * (edge//2+1), column, 2) float32
     precision,  # OUT (edge * edge * (edge//2+1), precision column) float32
 ):
-    """Turn sums over the half plane into the half of a Hermitian grid, one thread a node.
+    """Turn sums over the half plane into the half of a Hermitian grid, one thread per node.
 
     A value of Hermitian weight 2 was added once, at the point or at its mate, whichever is
     stored. Off the planes x = 0 and x = edge/2 both land on one node, which so holds twice its

@@ -190,7 +190,7 @@ def _planes(geometry: SliceGeometry) -> Float32[np.ndarray, "2 point"]:
 
 
 def _rows(data: Data) -> np.ndarray:
-    """View complex numbers, one row a particle, as the run of real and imaginary parts it is."""
+    """View complex numbers, one row per particle, as the run of real and imaginary parts it is."""
     plain = np.ascontiguousarray(data)
     return plain.view(np.float32 if data.dtype == np.complex64 else np.uint16).reshape(
         len(data), -1

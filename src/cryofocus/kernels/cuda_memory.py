@@ -120,7 +120,7 @@ class CudaMemory:
         if not is_shortage(error):
             return error
         return DeviceError(
-            f"GPU: its memory does not hold {what}; {self.bound / 1e9:.2g} GB may be used. Give "
+            f"GPU: not enough memory for {what}; {self.bound / 1e9:.2g} GB may be used. Give "
             "more with --memory-gpu, end other programs on the GPU, or compute with --device cpu."
         )
 

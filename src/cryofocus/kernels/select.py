@@ -42,7 +42,7 @@ def select_kernels(
         message = f"threads: found {threads}, expected 1 to {MOST_THREADS}; give what you have."
         raise SettingError(message)
     if memory_gpu_gb is not None and device != "cuda":
-        message = f"memory-gpu: bounds the GPU, but the device is {device}; add --device cuda."
+        message = f"memory-gpu: limits GPU memory, but the device is {device}; add --device cuda."
         raise SettingError(message)
     if device == "cuda":
         return _select_gpu(memory_gpu_gb)
@@ -58,7 +58,7 @@ def _select_gpu(memory_gb: float | None) -> SliceKernels:
 
     if fault := find_gpu_fault():
         raise DeviceError(
-            f"device: cuda was asked for, but {fault}, or compute with --device cpu."
+            f"device: cuda was requested, but {fault}, or compute with --device cpu."
         )
     return CudaKernels(memory_gb)
 

@@ -28,7 +28,7 @@ _CHUNK_PARTICLES = 128
 
 @dataclass(frozen=True)
 class Views:
-    """How every particle was imaged; one row a particle.
+    """How every particle was imaged; one row per particle.
 
     Attributes:
         euler_degrees: True rot, tilt, psi.

@@ -28,7 +28,7 @@ PADDING = 3
 
 
 class ModelSettings(AcquisitionSettings):
-    """Parameters of a set of particles made from models, one a state.
+    """Parameters of a set of particles made from models, one per state.
 
     Attributes:
         shares: How often each state occurs, one number per model. Default: equally often.
@@ -43,7 +43,7 @@ class ModelSettings(AcquisitionSettings):
         if any(share <= 0 or not np.isfinite(share) for share in self.shares):
             shown = ",".join(f"{share:g}" for share in self.shares)
             raise SettingError(
-                f"shares: found {shown}, expected positive numbers, one a model. Leave out the "
+                f"shares: found {shown}, expected positive numbers, one per model. Leave out the "
                 "models that should not occur."
             )
         return self
@@ -57,7 +57,7 @@ class ModelSettings(AcquisitionSettings):
         if self.shares and len(self.shares) != n_states:
             raise SettingError(
                 f"shares: found {len(self.shares)} numbers for {n_states} models, expected as "
-                "many. Give one number a model, in their order."
+                "many. Give one number per model, in their order."
             )
         shares = np.array(self.shares or (1.0,) * n_states)
         return np.asarray(shares / shares.sum())

@@ -21,11 +21,11 @@ class HumanoidSettings(AcquisitionSettings):
 
     Attributes:
         scenario: What varies: 1 each arm up or down; 2 also each hand present or absent; 3 also
-            each foot, present exactly when the hand of its side is.
+            each foot, present exactly when the hand on its side is.
         geometry: Shape of the phantom.
         random_feet: Scenarios 1 and 2: each foot present or absent at random.
         coupling: 0 to 1: probability that the far arm copies the near one.
-        noise_only: Leave the signal out; the noise stays as it would be.
+        noise_only: Leave out the signal; the noise stays the same.
     """
 
     snr: Annotated[Positive, Option(is_required=True)] = 0.1

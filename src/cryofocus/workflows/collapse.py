@@ -1,4 +1,4 @@
-"""`cryofocus collapse`: a symmetry-expanded table back to one row a particle."""
+"""`cryofocus collapse`: a symmetry-expanded table back to one row per particle."""
 
 from __future__ import annotations
 

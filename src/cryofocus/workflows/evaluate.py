@@ -43,13 +43,13 @@ def evaluate(
         classified: Table with the class of each particle, such as a run directory's: RELION STAR
             or cryoSPARC .cs.
         truth: Truth.star of the simulated set; every classified particle must be in it.
-        oracle: Oracle.npy of the set: posteriors, one row a row of `truth`.
+        oracle: Oracle.npy of the set: posteriors, one row per row of `truth`.
 
     Returns:
         As `evaluate --json` prints it: `kappa`, `accuracy`, `cohen_kappa`, `fraction_correct`,
             `youden_j`, `sensitivity`, `specificity` (means over the classes, each with a list
             `..._by_class`), `confusion`, `matching` (true class number of each found one),
-            `particles`, `n_classes`, `mates` (particles scored by their other unit); with
+            `particles`, `n_classes`, `mates` (particles scored by their other subunit); with
             posteriors in the table `calibration`; with poses in both tables `pose_errors`: medians
             of `angle_degrees` and `shift_angstrom` up to the two-fold axis; with an oracle
             `oracle_kappa` and `oracle_mean_posterior`.

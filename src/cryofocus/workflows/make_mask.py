@@ -56,7 +56,7 @@ class ThresholdMaskSettings(Settings):
         level: Density above which a voxel belongs to the region, in units of the map.
         sigma: The same, in standard deviations above the map's mean.
         lowpass_angstrom: Filter the map to this resolution first, in Å.
-        extend_angstrom: How far the mask reaches beyond the density, in Å.
+        extend_angstrom: How far the mask extends beyond the density, in Å.
         soft_edge_angstrom: Width of the soft edge outside the region, in Å.
         largest_component: Keep only the largest connected piece.
     """
@@ -84,7 +84,7 @@ class ModelMaskSettings(Settings):
 
     Attributes:
         chains: Chains to take. Default: all.
-        residues: First and last number of stretches of residues to take. Default: all.
+        residues: Residue ranges to take. Default: all.
         radius_angstrom: The mask is 1 up to this distance from an atom, in Å.
         soft_edge_angstrom: Width of the soft edge outside the region, in Å.
     """

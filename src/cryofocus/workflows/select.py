@@ -1,4 +1,4 @@
-"""`cryofocus select`: the particles of chosen classes, as a table to go on with."""
+"""`cryofocus select`: the particles of chosen classes, as a table for further processing."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def occupancies(path: Path) -> np.ndarray:
 
 
 def test_one_file_a_class(cistem_file: Path, tmp_path: Path) -> None:
-    """Posteriors become occupancies, a file a class, which sum to 100 for every particle."""
+    """Posteriors become occupancies, one file per class, which sum to 100 for every particle."""
     table = open_table(cistem_file, STACK)
     columns = {
         "rlnClassNumber": POSTERIORS.argmax(axis=1) + 1,

@@ -144,7 +144,7 @@ def test_page_says_which_workers_there_were(build_run: Build) -> None:
     record = directory.read_job().model_copy(update={"cluster": cluster})
     directory.write_job(record)
     text = read_page(write_report(directory.path)).text
-    assert "Directing machine Example processor, 2 cores, 24 GB" in text
+    assert "Main machine Example processor, 2 cores, 24 GB" in text
     assert (
         "Cluster 4 workers (SLURM jobs) on 3 machines, each with 16 threads and 61 GB Soft" in text
     )

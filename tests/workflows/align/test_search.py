@@ -115,7 +115,7 @@ def test_resume_gives_the_same(
     job = (folder / "particles.star", folder / "map.mrc", tmp_path / "found.star", SETTINGS)
     with monkeypatch.context() as patch:
         patch.setattr(PoseSearch, "find", fails)
-        with pytest.raises(Interrupted, match="with --resume goes on"):
+        with pytest.raises(Interrupted, match="with --resume continues"):
             align_search(*job)
     assert not job[2].exists()
     other = AlignSearchSettings(max_resolution_angstrom=50.0, angular_step_degrees=12.0)
@@ -138,7 +138,7 @@ def test_noise_is_warned_of(
     with caplog.at_level("WARNING", logger="cryofocus"):
         made = align_search(*job)
     assert made.n_confident < 0.1 * N
-    assert "the images may be noise, or show something else than the reference" in caplog.text
+    assert "the images may be noise, or show something other than the reference" in caplog.text
 
 
 def refuse(folder: Path, error: type[CryofocusError], match: str, **changes: object) -> None:

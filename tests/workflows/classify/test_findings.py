@@ -137,7 +137,8 @@ def test_runs_that_disagree_or_do_not_converge_are_named(
     assert found[FindingCode.NOT_CONVERGED].figures["run"] == 2
     text = found[FindingCode.NOT_CONVERGED].text
     assert (
-        text == "Run 2 did not converge: stopped at the limit of cycles; raise --cycles to go on."
+        text
+        == "Run 2 did not converge: stopped at the limit of cycles; raise --cycles to continue."
     )
     assert found[FindingCode.RUNS_DISAGREE].text.startswith(
         "The runs assign only 60 % of the particles to the same class"

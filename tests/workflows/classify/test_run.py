@@ -176,7 +176,7 @@ def test_existing_run_is_refused_and_bad_input_spares_it(
     before = contents(run)
     with pytest.raises(OutputError, match=r"holds a finished run. Use --overwrite"):
         classify(ask(small_set), run)
-    with pytest.raises(InputError, match=r"reaches 100\.0 Å out of the box"):
+    with pytest.raises(InputError, match=r"extends 100\.0 Å outside the box"):
         classify(ask(small_set, focus=(0, 200, 200, 100)), run, overwrite=True)
     with pytest.raises(SettingError, match=r"classes: 150 asked for, but .* holds only 240"):
         classify(ask(small_set, settings={"n_classes": 150}), run, overwrite=True)

@@ -48,5 +48,5 @@ def test_full_disk_is_reported_before_the_work(
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     """A machine that does not see the run directory says so, with the whole path."""
     store = StatisticsStore(tmp_path / "RUN", memory_gb=1e-3)
-    with pytest.raises(OutputError, match=rf"^{tmp_path}/RUN: found no such folder, expected"):
+    with pytest.raises(OutputError, match=rf"^{tmp_path}/RUN: folder not found; expected"):
         store.allocate((1000,), np.float32)

@@ -94,7 +94,7 @@ def test_a_worker_is_killed(
     finished: RunDirectory,
     tmp_path: Path,
 ) -> None:
-    """What a lost worker held is made anew, and nothing changes in the result."""
+    """What a lost worker held is recomputed, and nothing changes in the result."""
     accident = Accident("run 1 of 2", 3, lambda: kill_a_worker(scheduler))
     run = classify(ask(small_set, cluster=scheduler), tmp_path / "RUN", progress=accident)
     require_same(run, finished)
@@ -185,7 +185,7 @@ def test_all_workers_go_away(
             classify(request, tmp_path / "RUN", progress=accident)
     run = classify(ask(small_set), tmp_path / "RUN", resume=True)
     require_same(run, finished)
-    assert "no worker is left; waiting 0.02 minutes for one." in run.log.read_text()
+    assert "no worker is left; waiting 0.02 minutes for a new one." in run.log.read_text()
 
 
 def test_no_scheduler_answers(

@@ -89,7 +89,9 @@ def test_the_description_has_every_parameter(made: SimulatedModels, models: list
 
 def test_bad_input(tmp_path: Path, models: list[Path]) -> None:
     """One model, a small box and a taken name are refused, and nothing is written."""
-    with pytest.raises(SettingError, match=r"models: found 1, expected at least two, one a state"):
+    with pytest.raises(
+        SettingError, match=r"models: found 1, expected at least two, one per state"
+    ):
         simulate_models(models[:1], tmp_path / "set", SETTINGS)
     small = ModelSettings(box=16, pixel_size_angstrom=1.0, particles=2)
     with pytest.raises(

@@ -107,7 +107,7 @@ def test_noise_has_nothing_to_propose(
     result = variance(noise.directory / "particles.star", tmp_path / "V", settings)
     assert result.n_axes == 0
     assert result.proposals == ()
-    assert "nothing varies that both half sets agree on" in caplog.text
+    assert "no variation is confirmed by both half sets" in caplog.text
     assert not read_volume(tmp_path / "V" / "variance.mrc").data.any()
 
 

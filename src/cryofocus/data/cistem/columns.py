@@ -3,7 +3,7 @@
 Psi, theta and phi are RELION's psi, tilt and rot. XShift and YShift, in Å, are minus RELION's
 origin. Defoci are in Å, underfocus positive, their angle in degrees from +x, the phase shift in
 radians. Images count from 1 in one stack, which the table need not name. Occupancies run from 0
-to 100; over the files of several classes, one a class, those of a particle sum to 100. Sources:
+to 100; over the files of several classes, one per class, those of a particle sum to 100. Sources:
 cisTEM 2.0, `cistem_parameters`; Frealign 9, `frealign_parameter_file`.
 """
 

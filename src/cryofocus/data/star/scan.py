@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Int
 
-# First characters of lines that may be something else than a row; the rest is decided quickly.
+# First characters of lines that may be something other than a row; the rest is decided quickly.
 KEYWORD_STARTS = frozenset((b"", b"#", b"_", b"d", b"l"))
 
 

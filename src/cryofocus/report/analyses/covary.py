@@ -97,7 +97,7 @@ def verdict(record: CovaryRecord) -> str:
         sentences.append(
             f"Undetermined, because they do not vary beyond their errors: {', '.join(constant)}."
         )
-    return " ".join(sentences) or "All regions vary, each by itself."
+    return " ".join(sentences) or "All regions vary independently."
 
 
 def coupled_pairs(record: CovaryRecord) -> list[tuple[int, int, float]]:

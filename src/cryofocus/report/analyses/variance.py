@@ -91,7 +91,7 @@ def _verdict(summary: VarianceSummary, peaks: Sequence[PeakRow]) -> str:
     )
     if summary.axes == 0:
         return f"{told} No axis was confirmed by the half set that had no part in finding it."
-    told += f" Variance maps of the half sets correlate by {summary.half_set_correlation:.2f}."
+    told += f" Correlation of the half sets' variance maps: {summary.half_set_correlation:.2f}."
     distances = [
         row.bootstrap_distance_angstrom
         for row in peaks

@@ -110,7 +110,7 @@ def frame_of_view(
 
 @dataclass(frozen=True)
 class _CoarseGrid:
-    """The grid a map is brought to: box, voxels of the map a step, its first voxel there."""
+    """The grid a map is brought to: box, voxels of the map per step, its first voxel there."""
 
     box: int
     step: float

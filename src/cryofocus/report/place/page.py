@@ -193,7 +193,7 @@ def _surfaces(grid: GridMap) -> dict[str, Any]:
 
 
 def _as_bytes(volume: Volume, percentiles: tuple[float, float]) -> Asset:
-    """Bring a map to the size it is drawn at, one byte a voxel."""
+    """Bring a map to the size it is drawn at, one byte per voxel."""
     drawn = resize_volume(volume, MAX_SLICE_BOX) if len(volume) > MAX_SLICE_BOX else volume
     low, high = np.percentile(drawn, percentiles)
     scaled = (drawn - low) / max(float(high - low), 1e-30)

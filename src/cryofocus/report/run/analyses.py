@@ -30,7 +30,7 @@ def show_analyses(results: RunResults) -> tuple[Section, ...]:
     found = tuple(find_analyses(results.directory.path))
     if not found:
         return ()
-    return (Section("analyses", "More about these classes", "More", {"analyses": found}),)
+    return (Section("analyses", "Related analyses", "Related", {"analyses": found}),)
 
 
 def find_analyses(run: Path) -> Iterator[Analysis]:
@@ -71,7 +71,7 @@ def read_resolution(folder: Path) -> Analysis:
         (
             DIRECTIONAL_FIGURE,
             "Resolution by direction",
-            "Left, the half sphere of directions, z in the middle.",
+            "Left, the half sphere of directions, with z in the middle.",
         ),
     )
     return Analysis(

@@ -161,7 +161,7 @@ def _draw_calibration(panel: Axes, results: RunResults) -> None:
     )
     panel.plot([0, 1], [0, 1], color=style.MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
     panel.plot(posterior, agreeing, marker="o", markersize=4)
-    panel.set(title="Borne out by other runs", xlabel="highest posterior of a particle")
+    panel.set(title="Confirmed by other runs", xlabel="highest posterior of a particle")
     panel.set(ylabel="of the other runs agree", xlim=(edges[0], 1.01), ylim=(0, 1.04))
     panel.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
 
@@ -197,7 +197,7 @@ def draw_agreement(results: RunResults) -> Figure:
     counts = np.bincount(agreeing, minlength=n_runs + 1)[1:] / len(agreeing)
     bars = right.bar(np.arange(1, n_runs + 1), counts, color=style.CLASS_COLOURS[0], width=0.7)
     right.bar_label(bars, [format_percent(share, 1) for share in counts], padding=3, fontsize=9)
-    right.set(title="Runs that agree on a particle", ylabel="of all particles")
+    right.set(title="Runs agreeing per particle", ylabel="of all particles")
     right.set(xlabel=f"runs out of {n_runs} with the reported class", ylim=(0, 1.12))
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))

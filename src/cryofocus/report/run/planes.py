@@ -73,7 +73,7 @@ class MapScale:
 def show_planes(results: RunResults, maps: ShownMaps) -> Section:
     """Show the planes of all maps."""
     content = {"classes": tables.class_rows(results), "maps": draw_rows(maps)}
-    return Section("maps", "Planes through the focus", "Planes", content)
+    return Section("maps", "Slices through the focus region", "Slices", content)
 
 
 def draw_rows(maps: ShownMaps) -> MapImages:

@@ -155,7 +155,7 @@ def facts(results: RunResults) -> Pairs:
             for name, value in job.held_out.items()
         ),
         (
-            "Machine" if job.cluster is None else "Directing machine",
+            "Machine" if job.cluster is None else "Main machine",
             f"{job.machine.processor}, {job.machine.cores} cores, {job.machine.memory_gb:.0f} GB",
         ),
         *_cluster_facts(job.cluster),

@@ -58,7 +58,7 @@ def show_views(results: RunResults) -> tuple[Section, ...]:
         "is_strong": views.dependence > STRONG_DEPENDENCE,
         "left_out": max(results.job.n_classes - MAX_CLASSES, 0),
     }
-    return (Section("views", "Where the particles are seen from", "Views", content),)
+    return (Section("views", "Viewing directions", "Views", content),)
 
 
 def read_directions(results: RunResults) -> Float[np.ndarray, "n 3"] | None:
@@ -122,7 +122,7 @@ def draw_views(views: ViewCounts) -> Figure:
         views: From `count_views`.
 
     Returns:
-        One panel for all particles, one a class.
+        One panel for all particles, one per class.
     """
     total = views.counts.sum(axis=0)
     shown = views.counts[:MAX_CLASSES]

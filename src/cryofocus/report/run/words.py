@@ -105,8 +105,8 @@ def sentences(results: RunResults) -> list[str]:
     told = [] if job.poses is None else [_say_poses(job.poses)]
     if not job.classes_found:
         told.append(
-            "The maps and populations below are what the algorithm ended with. They are shown so "
-            "that you can judge them, but they do not describe different structures."
+            "The maps and populations below are the algorithm's final state, shown for you to "
+            "judge; they do not describe different structures."
         )
     told += [finding.text for finding in job.findings if finding.severity is Severity.NOTE]
     run = (
@@ -132,6 +132,5 @@ def _say_poses(poses: PoseSummary) -> str:
         f"Poses were refined over {poses.rounds} rounds: those given seem to have been off by "
         f"{poses.given_angle_sd_degrees:.2f}° and {format_angstrom(poses.given_shift_sd_angstrom)}"
         f" (standard deviation of each rotation and shift); {poses.angle_error_degrees:.2f}° and "
-        f"{format_angstrom(poses.shift_error_angstrom)} are to be expected of the new ones "
-        "(median)."
+        f"{format_angstrom(poses.shift_error_angstrom)} are expected of the new ones (median)."
     )

@@ -29,19 +29,19 @@ class AssemblySettings(Settings):
 
     Attributes:
         particles: Number of particles.
-        seed: Seed of everything random.
+        seed: Random seed.
         correlation: Mean correlation of an image with its true projection times the CTF.
         box: Edge of the images in pixels.
         pixel_size_angstrom: Pixel size in Å. Default: what makes the images 360 Å wide.
         motion: Multiplies how far the small subunit turns and swings; 0 holds it still.
-        junk_share: Share of particles that are none, or whose CTF is wrong.
+        junk_share: Share of particles that are junk, or whose CTF is wrong.
         intensity_sd: Standard deviation of the particles' intensity around 1.
         preferred_share: Share of particles that lie in one of the preferred views.
         focus_region: What the focus sphere holds and the focused oracles are asked about.
         focus_radius_angstrom: Radius of the focus sphere, in Å. Default: what holds the region.
         perturb_angle_degrees: Standard deviation of the error of the poses written in
             particles.star, per Euler angle, in degrees.
-        perturb_shift_angstrom: The same of the shifts, per axis, in Å.
+        perturb_shift_angstrom: The same for the shifts, per axis, in Å.
         shift_sd_angstrom: Standard deviation of the true shifts per axis.
         ctf_noise_share: Share of the noise that has passed the CTF.
         defocus_min_angstrom: Least of the uniformly drawn defocus.

@@ -39,7 +39,7 @@ def align_combine(
     """Write the particles of a run, each with the pose it has in its most probable class.
 
     The poses come from the run itself, if its classes were aligned each on its own
-    (`poses.npz`), or from tables, one a class, whose particles were refined against the map of
+    (`poses.npz`), or from tables, one per class, whose particles were refined against the map of
     that class. Likelihoods of different runs cannot be compared, so one run's posteriors decide.
 
     Args:

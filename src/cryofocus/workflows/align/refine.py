@@ -265,8 +265,9 @@ def _summarise(output: Path, particles: ParticleSet, refined: RefinedImages) -> 
     given = float(np.degrees(np.sqrt(3) * prior.angle_sd_radians))
     if angle > max(HARDLY_BETTER * given, GOOD_DEGREES):
         logger.warning(
-            "the images say hardly anything of the orientations: errors of %.1f degrees remain, "
-            "about those that the given poses have. They may be noise, or show something else.",
+            "the images contain almost no orientation information: errors of %.1f degrees "
+            "remain, hardly better than the input poses. They may be noise, or show "
+            "something else.",
             angle,
         )
     # A' = A exp([w]): the turn w of the volume before it is seen.

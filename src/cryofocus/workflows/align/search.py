@@ -96,7 +96,7 @@ def align_search(  # noqa: PLR0913  # three paths, what to do with them and by w
     Raises:
         InputError: When particles, images, map or settings cannot be used.
         OutputError: When the table exists (unless overwritten) or cannot be written.
-        Interrupted: When the user stops it; `existing="resume"` goes on.
+        Interrupted: When the user stops it; `existing="resume"` continues.
     """
     settings, output = settings or AlignSearchSettings(), Path(output)
     progress = progress or SilentProgress()
@@ -115,7 +115,7 @@ def align_search(  # noqa: PLR0913  # three paths, what to do with them and by w
         search, found = _search(inputs, resources.kernels, checkpoint, kept, progress)
     except KeyboardInterrupt as interruption:
         raise Interrupted(
-            "Interrupted. The same command with --resume goes on from the last of the particles "
+            "Interrupted. The same command with --resume continues from the last of the particles "
             "that were kept."
         ) from interruption
     inputs.particles.write(output, _columns(found))
@@ -212,7 +212,7 @@ def _summarise(output: Path, search: PoseSearch, found: FoundPoses) -> SearchedT
     if n_confident < FEW * len(found):
         logger.warning(
             "only %d of %d poses have a probability of %.1f or more: the images may be noise, or "
-            "show something else than the reference",
+            "show something other than the reference",
             *(n_confident, len(found), CONFIDENT),
         )
     return SearchedTable(

@@ -135,7 +135,7 @@ def _judge_posteriors(result: ClassificationResult) -> Iterator[Finding]:
     if not result.classes_found:
         yield _warn(
             FindingCode.NO_CLASSES,
-            "Within this region the particles do not differ in a way that the images can prove. "
+            "Within this region the particles show no detectable difference. "
             "Check the poses and the place and size of the focus region (in Å, not voxels; "
             "view.cxc shows it), or accept that the region does not vary.",
             mean_highest_posterior=highest,
@@ -177,7 +177,7 @@ def _judge_runs(result: ClassificationResult) -> Iterator[Finding]:
     if agreement is None:
         yield _advise(
             FindingCode.SINGLE_RUN,
-            "With a single run nothing shows whether another random start would lead to the same "
+            "A single run cannot show whether another random start would lead to the same "
             "classes. Repeat with --runs 3.",
         )
     elif result.classes_found:
@@ -234,8 +234,8 @@ def _judge_images(
     if smaller < SMALL_HALF_SET:
         yield _warn(
             FindingCode.UNEVEN_HALF_SETS,
-            f"One half set holds only {format_percent(smaller)} of the particles: the FSC says "
-            "little. Remove rlnRandomSubset from the table to have new half sets made.",
+            f"One half set holds only {format_percent(smaller)} of the particles: the FSC is "
+            "unreliable. Remove rlnRandomSubset from the table to have new half sets made.",
             smaller_fraction=smaller,
             threshold=SMALL_HALF_SET,
         )

@@ -126,7 +126,7 @@ class ClassifyRequest(TableSource):
         if self.references and len(self.references) != self.settings.n_classes:
             raise SettingError(
                 f"references: found {len(self.references)} maps, expected "
-                f"{self.settings.n_classes}, one a class. Give as many maps as classes."
+                f"{self.settings.n_classes}, one per class. Give as many maps as classes."
             )
         return self
 

@@ -129,7 +129,7 @@ class ClassificationRounds:
         threads: Threads.
         executor: Where passes over the images are made and statistics stay.
         monitor: Progress and checkpoints.
-        allocate: Called once a round, returns what makes the round's large arrays.
+        allocate: Called once per round, returns what makes the round's large arrays.
     """
 
     request: ClassifyRequest

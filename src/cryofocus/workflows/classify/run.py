@@ -57,7 +57,7 @@ def classify(
     Args:
         request: Input files, region, settings and resources.
         output: Run directory.
-        overwrite: Replace the run that is there.
+        overwrite: Replace an existing run.
         resume: Finish the run that is there, to the result it would have had uninterrupted.
         command: What the user typed, for command.txt.
         progress: Display; silent by default.

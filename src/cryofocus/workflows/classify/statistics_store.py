@@ -76,7 +76,7 @@ class StatisticsStore:
     def _map_file(self, shape: tuple[int, ...], dtype: np.dtype[np.generic], n: int) -> AnyArray:
         if not self._folder.is_dir():
             raise OutputError(
-                f"{self._folder}: found no such folder, expected the run directory, in which "
+                f"{self._folder}: folder not found; expected the run directory, in which "
                 "statistics lie that exceed the memory. Put it where all machines see it, or give "
                 "workers more memory."
             )

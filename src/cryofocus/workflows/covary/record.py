@@ -25,7 +25,7 @@ PURPOSES = {
     FIGURE: "the correlation matrices as a picture",
     CORRELATION: "correlation of the regions over classes and runs",
     OCCUPANCY: "mass of each region in each class map, with its error",
-    PARTICLE_CORRELATION: "correlation of the regions over particles, noise taken off",
+    PARTICLE_CORRELATION: "correlation of the regions over particles, noise removed",
     P_VALUES: "of the hypothesis that two regions do not vary together over particles",
     NULL_CORRELATION: "the same correlation with every region shuffled over the particles",
     INTERVALS: "95 % interval of every correlation of both kinds",
@@ -114,7 +114,7 @@ class CovaryRecord(Record):
         region_files: Their masks.
         class_level: None where it could not be computed; `warnings` say why.
         particle_level: None where it could not be computed; `warnings` say why.
-        unit_level: One entry a run and relation; empty without expanded sets.
+        unit_level: One entry per run and relation; empty without expanded sets.
         warnings: Sentences that end in advice.
     """
 

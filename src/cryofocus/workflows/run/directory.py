@@ -54,7 +54,7 @@ class RunDirectory(run_files.RunFiles):
 
         Args:
             path: Where; parents are made as needed. A missing or empty directory is always fine.
-            overwrite: Replace the run that is there.
+            overwrite: Replace an existing run.
             resume: Continue the run that is there.
 
         Returns:

@@ -57,7 +57,7 @@ def simulate_models(
     """Simulate particles of several states, each an atomic model in a common frame.
 
     Args:
-        models: PDB or mmCIF files, one a state; the middle of all atoms is put into the box
+        models: PDB or mmCIF files, one per state; the middle of all atoms is put into the box
             centre, and the maps' headers keep the models' frame.
         output: Directory to create, with particles.star, particles.mrcs, truth.star
             (rlnClassNumber is the number of the model), maps/, oracle.npy and dataset.yaml. It
@@ -125,8 +125,8 @@ class _Imaging:
 def _require_states(paths: Sequence[Path]) -> None:
     if len(paths) < 2:
         raise SettingError(
-            f"models: found {len(paths)}, expected at least two, one a state. Name a PDB or mmCIF "
-            "file for every state."
+            f"models: found {len(paths)}, expected at least two, one per state. Name a PDB or "
+            "mmCIF file for every state."
         )
 
 

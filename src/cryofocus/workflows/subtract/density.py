@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Density:
-    """Maps to subtract, one a half set.
+    """Maps to subtract, one per half set.
 
     Attributes:
         images: The prepared images; those of a reconstruction know their contrast sign.

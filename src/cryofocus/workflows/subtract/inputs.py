@@ -93,7 +93,7 @@ class SubtractInputs:
     Attributes:
         particles: The particle set.
         mask: What is kept, on the particles' grid.
-        maps: None, one for both half sets, or one a half set.
+        maps: None, one for both half sets, or one per half set.
         centre_angstrom: x, y, z of the mask's middle in Å from the box centre, a voxel.
         cut: Where each image is cut; None where images stay whole.
     """

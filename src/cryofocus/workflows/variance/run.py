@@ -67,7 +67,7 @@ def variance(
     result = _compose(output, ground, found, bootstrap, proposals, settings)
     if found.n_axes == 0:
         logger.warning(
-            "nothing varies that both half sets agree on: no region is proposed. There may be "
+            "no variation is confirmed by both half sets: no region is proposed. There may be "
             "too few particles, or the differences may be finer than %.0f Å (--max-resolution).",
             result.resolution_angstrom,
         )
