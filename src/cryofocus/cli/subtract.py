@@ -37,7 +37,7 @@ def subtract(
         bool,
         typer.Option(
             "--revert",
-            help="Write the table of a subtracted set with its intact particles instead.",
+            help="Instead, write the table of a subtracted set with its intact particles.",
             rich_help_panel="Undo",
         ),
     ] = False,

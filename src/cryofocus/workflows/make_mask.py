@@ -107,7 +107,7 @@ class VarianceMaskSettings(Settings):
         sigma: Standard deviations by which it must exceed the map's own noise.
         separation_angstrom: Split connected places whose peaks are at least this far apart, in Å.
             Default: what is connected is one region.
-        extend_angstrom: How far the mask reaches beyond the region, in Å.
+        extend_angstrom: How far the mask extends beyond the region, in Å.
         soft_edge_angstrom: Width of the soft edge outside the region, in Å.
     """
 

@@ -28,7 +28,7 @@ class ReconstructSettings(TableSource):
 
     Attributes:
         symmetry: Point group; only C1 so far.
-        invert: Whether protein is dark in the images; `auto` looks at the density.
+        invert: Whether protein is dark in the images; `auto` decides from the density.
         seed: Random seed of the half sets, if the table has none.
     """
 

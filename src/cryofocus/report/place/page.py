@@ -50,7 +50,7 @@ class PlaceSettings(Settings):
     Attributes:
         variance: Variance map on the same grid, laid over the map.
         particles: Particle table to name in the command to copy.
-        output: MRC map that the page may write the mask to; none by default.
+        output: MRC map the page may write the mask to. Default: none.
         soft_edge_angstrom: Width of the soft edge outside the region, in Å.
         overwrite: Replace an existing result.
     """

@@ -65,7 +65,7 @@ class AlignRefineSettings(TableSource):
         iterations: Maximum number of rounds of reconstructing half maps and refining against them.
             Default: none with a reference, 6 without; with both, the reference is used only
             to 35 Å.
-        invert: Whether protein is dark in the images; `auto` looks at the density.
+        invert: Whether protein is dark in the images; `auto` decides from the density.
         seed: Random seed of the half sets, if the table has none.
 
     Raises:

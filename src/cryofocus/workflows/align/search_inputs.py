@@ -38,7 +38,7 @@ SHIFT_SHARE = 0.1
 OUTLINE_ANGSTROM = 30.0
 # A map that is symmetric correlates with itself, turned, by nearly 1 in all shells.
 LEAST_CORRELATION = 0.6
-FINENESS = "How finely and how far"
+FINENESS = "Search range and sampling"
 
 
 class AlignSearchSettings(TableSource):

@@ -36,8 +36,8 @@ class ClassifyRequest(TableSource):
             lies at 0 Å.
         solvent_mask: Mask of the whole particle: the consensus and, with `mask2d`, the references
             are multiplied by it. With `global`, classes may differ inside it.
-        references: Maps that the first run starts from, one per class, in class order. Further
-            runs start as usual, and show whether the maps matter.
+        references: Maps that the first run starts from, one per class, in class order. Other runs
+            start as usual and show whether the maps matter.
         refine_poses: Refine the poses against the consensus before the first cycle, and each
             particle against its class every so many cycles, until they settle. 4 is a good choice
             for inaccurate poses. Default: poses stay as given.

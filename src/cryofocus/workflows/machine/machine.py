@@ -17,7 +17,7 @@ class Machine(Settings):
     """What computes, and how much of it. The device `reference` is the slow NumPy kernels.
 
     Attributes:
-        device: What computes: `cpu`, the processor, or `cuda`, an NVIDIA GPU.
+        device: Where to compute: `cpu`, or `cuda` for an NVIDIA GPU.
         threads: Processor threads. Default: all that this process may use.
         memory_gb: Memory limit in GB. Statistics beyond it are kept on disk, while
             images and whole-box maps take what they need. Default: most of the machine's. With a

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 # A mask this close to 1 everywhere, or a map of this share of power outside it, leaves nothing.
 NOTHING = 1e-3
 AUTO = Path("auto")
-DENSITY, CUT = "Density to subtract", "Cutting"
+DENSITY, CUT = "Density to subtract", "Cropping"
 
 
 class SubtractSettings(Settings):
@@ -43,8 +43,8 @@ class SubtractSettings(Settings):
         map: Map of the whole particle, in any grey scale; with a second half map, the half map of
             half set 1. Default: `auto`, both half maps reconstructed from the particles.
         half2: Half map of half set 2.
-        recenter: Cut images around the mask's centre of mass; requires a box.
-        box: Edge of the cut images in pixels, even.
+        recenter: Crop images around the mask's centre of mass; requires a box.
+        box: Edge of the cropped images in pixels, even.
         float16: Write half-precision images (MRC mode 12).
         datadir: Further folder in which to look for the image stacks.
         seed: Random seed of the half sets, if the table has none.

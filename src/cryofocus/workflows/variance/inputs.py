@@ -26,14 +26,14 @@ class VarianceSettings(TableSource):
     Attributes:
         solvent_mask: Mask of the particle; differences are sought only inside it.
         n_dimensions: Number of axes of variation to look for.
-        n_bootstrap: Also measure the variance of this many maps of resampled particles; 100 are
-            usual.
+        n_bootstrap: Also measure the variance of this many maps of resampled particles; 100 is
+            typical.
         n_spheres: Maximum number of focus spheres to propose.
         level_fraction: Fraction of the largest variance above which a voxel counts.
         join_angstrom: Places that vary together are one region if at most this far apart, in Å.
         max_resolution_angstrom: Finest resolution of the variance map, in Å. Default: a sixteenth
             of the box, or the resolution of the consensus if that is coarser.
-        invert: Whether protein is dark in the images; `auto` looks at the density.
+        invert: Whether protein is dark in the images; `auto` decides from the density.
         seed: Random seed.
 
     Raises:
