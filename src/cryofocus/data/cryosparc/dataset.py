@@ -137,7 +137,7 @@ class CsDataset:
             size = "x".join(map(str, shape)) or "one"
             raise FormatError(
                 f"{part.path}: {field} holds {part.rows.dtype[field]}, expected {size} number"
-                f"{'s' if shape else ''} a particle. Export the particles again from cryoSPARC."
+                f"{'s' if shape else ''} per particle. Export the particles again from cryoSPARC."
             )
         values = np.asarray(column, np.float64)
         finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)

@@ -206,7 +206,7 @@ def draw_matrices(record: CovaryRecord) -> Figure:
         (title, level.correlation)
         for title, level in (
             ("Over classes and runs", record.class_level),
-            ("Over particles, noise taken off", record.particle_level),
+            ("Over particles, noise removed", record.particle_level),
         )
         if level is not None
     ]
@@ -219,7 +219,7 @@ def draw_matrices(record: CovaryRecord) -> Figure:
 
 
 def draw_masses(names: Sequence[str], level: ClassLevel) -> Figure:
-    """Draw the mass of every region in every class map, a colour a run."""
+    """Draw the mass of every region in every class map, one colour per run."""
     figure = style.new_figure(MASS_HEIGHT_INCHES, gap=0.0)
     panel = figure.add_subplot()
     masses, errors = as_array(level.masses), as_array(level.errors)

@@ -53,7 +53,7 @@ PICTURES = (
         LATENT_FIGURE,
         "Density of the particles along the axes of variation",
         "How the particles are spread along the axes; the cross is the error of one particle, and "
-        "the dotted lines are where the maps of the series stand. Separate clouds are states, one "
+        "the dotted lines are where the maps of the series stand. Separate clouds are states; one "
         "smear is motion.",
     ),
 )

@@ -50,7 +50,7 @@ def read_covariance(folder: Path) -> Analysis:
     """Read a result of `covary` for the page of a run; it has a page of its own."""
     record = covary_files.CovaryRecord.read(folder / covary_files.RECORD)
     title = "Correlation matrices of the regions"
-    note = "Grey fields with a question mark are undetermined: a region does not vary."
+    note = "Grey cells with a question mark are undetermined: a region does not vary."
     return Analysis(
         folder=folder,
         title="Which regions vary together",
@@ -78,7 +78,7 @@ def read_resolution(folder: Path) -> Analysis:
         folder=folder,
         title="Resolution",
         headline=f"{format_angstrom(fsc.read_resolution(folder))} at FSC 0.143",
-        verdict="From the half maps, with the effect of the mask taken out where there is one.",
+        verdict="From the half maps, corrected for the mask if there is one.",
         pictures=present_pictures(folder, shown),
         files=present_files(folder, FSC_FILES),
     )
