@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import combinations, product
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, combinations, product
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
@@ -14,11 +13,21 @@ from cryofocus.workflows.covary import record as files
 from cryofocus.workflows.covary.inputs import Run
 from cryofocus.workflows.covary.levels import ClassLevel, ParticleLevel
 from cryofocus.workflows.covary.record import UNDETERMINED
-from cryofocus.workflows.run.tables import Row
 from cryofocus.workflows.run.writing import Cell, write_array, write_table
 
 # A normal variable stays within so many standard deviations in 95 % of all cases.
 NORMAL_95 = 1.96
+
+MASS_COLUMNS = ("run", "class", "region", "mass", "mass_error")
+INTERVAL_COLUMNS = ("over", "first", "second", "correlation", "low", "high")
+COMBINATION_COLUMNS = (
+    *("run", "relation", "first_class", "second_class"),
+    *("counted", "observed", "expected", "p_value"),
+)
+RELATION_COLUMNS = (
+    *("run", "relation", "units", "angle_degrees", "shift_angstrom", "pairs", "coupling"),
+    *("coupling_error", "information_bits", "p_value", "adjusted_p_value"),
+)
 
 
 def describe_classes(level: ClassLevel, runs: Sequence[Run]) -> files.ClassLevel:
@@ -72,7 +81,7 @@ def write_tables(
     names = record.regions
     if (classes := record.class_level) is not None:
         write_table(folder / files.CORRELATION, _square(names, classes.correlation))
-        MassRow.write(folder / files.OCCUPANCY, _masses(names, classes))
+        _write(folder / files.OCCUPANCY, MASS_COLUMNS, _masses(names, classes))
     if (level := record.particle_level) is not None and particles is not None:
         write_table(folder / files.PARTICLE_CORRELATION, _square(names, level.correlation))
         write_table(folder / files.NULL_CORRELATION, _square(names, level.null))
@@ -81,11 +90,11 @@ def write_tables(
         variance = np.diagonal(occupancies.noise, axis1=1, axis2=2)
         write_array(folder / files.PARTICLE_OCCUPANCIES, occupancies.values.astype(np.float32))
         write_array(folder / files.PARTICLE_ERRORS, np.sqrt(variance).astype(np.float32))
-    IntervalRow.write(folder / files.INTERVALS, _intervals(record))
+    _write(folder / files.INTERVALS, INTERVAL_COLUMNS, _intervals(record))
     if units := record.unit_level:
-        rows = [row for level in units for row in _combinations(level)]
-        CombinationRow.write(folder / files.COOCCURRENCE, rows)
-        RelationRow.write(folder / files.RELATIONS, [_relation(level) for level in units])
+        rows = chain.from_iterable(map(_combinations, units))
+        _write(folder / files.COOCCURRENCE, COMBINATION_COLUMNS, rows)
+        _write(folder / files.RELATIONS, RELATION_COLUMNS, map(_relation, units), nothing="")
 
 
 def _square(names: Sequence[str], matrix: files.Matrix) -> dict[str, list[Cell]]:
@@ -97,118 +106,44 @@ def _square(names: Sequence[str], matrix: files.Matrix) -> dict[str, list[Cell]]
     return columns
 
 
-class CovaryRow(Row):
-    """Base of the rows of these tables."""
-
-    remedy = files.CovaryRecord.remedy
-    nothing = UNDETERMINED
-
-
-class MassRow(CovaryRow):
-    """Mass of a region in a class map: a row of occupancy.csv."""
-
-    columns: ClassVar = {"class_number": "class"}
-
-    run: str
-    class_number: int
-    region: str
-    mass: float | None
-    mass_error: float | None
+def _write(
+    path: Path,
+    header: Sequence[str],
+    rows: Iterable[Sequence[Cell | None]],
+    nothing: str = UNDETERMINED,
+) -> None:
+    """Write rows under a header; None as `nothing`."""
+    columns = list(zip(*rows, strict=True)) or [()] * len(header)
+    cells = [[nothing if cell is None else cell for cell in column] for column in columns]
+    write_table(path, dict(zip(header, cells, strict=True)))
 
 
-class IntervalRow(CovaryRow):
-    """A correlation with its 95 % interval, over classes or particles: a row of intervals.csv."""
-
-    over: str
-    first: str
-    second: str
-    correlation: float | None
-    low: float | None
-    high: float | None
+def _masses(names: Sequence[str], level: files.ClassLevel) -> Iterator[Sequence[Cell | None]]:
+    """Yield the mass of each region in each class map."""
+    rows = zip(level.class_of_row, level.masses, level.errors, strict=True)
+    for (run, number), masses, errors in rows:
+        for entries in zip(names, masses, errors, strict=True):
+            yield level.runs[run], number, *entries
 
 
-class CombinationRow(CovaryRow):
-    """Classes of two units of one particle: a row of cooccurrence.csv."""
-
-    run: str
-    relation: int
-    first_class: int
-    second_class: int
-    counted: float | None
-    observed: float | None
-    expected: float | None
-    p_value: float | None
+def _intervals(record: files.CovaryRecord) -> Iterator[Sequence[Cell | None]]:
+    """Yield each correlation with its 95 % interval, over classes and over particles."""
+    for kind, level in (("classes", record.class_level), ("particles", record.particle_level)):
+        if level is not None:
+            for (i, first), (j, second) in combinations(enumerate(record.regions), 2):
+                found = (matrix[i][j] for matrix in (level.correlation, level.low, level.high))
+                yield kind, first, second, *found
 
 
-class RelationRow(CovaryRow):
-    """How units that lie to each other in one way choose their classes: a row of relations.csv."""
-
-    nothing = ""
-
-    run: str
-    relation: int
-    units: str
-    angle_degrees: float | None
-    shift_angstrom: float | None
-    pairs: int
-    coupling: float
-    coupling_error: float
-    information_bits: float
-    p_value: float
-    adjusted_p_value: float
+def _combinations(level: files.UnitLevel) -> Iterator[Sequence[Cell | None]]:
+    """Yield the classes of two units of one particle."""
+    matrices = (level.counts, level.joint, level.expected, level.p_values)
+    for k, m in product(range(len(level.joint)), repeat=2):
+        yield level.run, level.relation, k + 1, m + 1, *(matrix[k][m] for matrix in matrices)
 
 
-def _masses(names: Sequence[str], level: files.ClassLevel) -> list[MassRow]:
-    return [
-        MassRow(
-            run=level.runs[run],
-            class_number=number,
-            region=name,
-            mass=masses[i],
-            mass_error=errors[i],
-        )
-        for (run, number), masses, errors in zip(
-            level.class_of_row, level.masses, level.errors, strict=True
-        )
-        for i, name in enumerate(names)
-    ]
-
-
-def _intervals(record: files.CovaryRecord) -> list[IntervalRow]:
-    return [
-        IntervalRow(
-            over=kind,
-            first=record.regions[i],
-            second=record.regions[j],
-            correlation=level.correlation[i][j],
-            low=level.low[i][j],
-            high=level.high[i][j],
-        )
-        for kind, level in (("classes", record.class_level), ("particles", record.particle_level))
-        if level is not None
-        for i, j in combinations(range(len(record.regions)), 2)
-    ]
-
-
-def _combinations(level: files.UnitLevel) -> list[CombinationRow]:
-    return [
-        CombinationRow(
-            run=level.run,
-            relation=level.relation,
-            first_class=k + 1,
-            second_class=m + 1,
-            counted=level.counts[k][m],
-            observed=level.joint[k][m],
-            expected=level.expected[k][m],
-            p_value=level.p_values[k][m],
-        )
-        for k, m in product(range(len(level.joint)), repeat=2)
-    ]
-
-
-def _relation(level: files.UnitLevel) -> RelationRow:
-    return RelationRow(
-        **level.model_dump(include=set(RelationRow.model_fields) - {"units"}),
-        units=" ".join(f"{u}-{v}" for u, v in level.units),
-        pairs=level.n_pairs,
-    )
+def _relation(level: files.UnitLevel) -> Sequence[Cell | None]:
+    """Tell how units that lie to each other in one way choose their classes."""
+    derived = {"pairs": level.n_pairs, "units": " ".join(f"{u}-{v}" for u, v in level.units)}
+    values = vars(level) | derived
+    return [values[name] for name in RELATION_COLUMNS]
