@@ -65,7 +65,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     ),
     "inference/test_other_device": ("placement",),
     "inference/test_strategies": (
-        *("inference/background", "inference/deviations/mask3d", "inference/deviations/residual"),
+        *("inference/deviations/mask3d", "inference/deviations/residual"),
         *("inference/deviations/subtract", "inference/references"),
     ),
     "inference/test_support": ("inference/deviations/prior",),

@@ -16,7 +16,6 @@ from cryofocus.consensus.residuals import whole_consensus
 from cryofocus.data.mask import FocusMask
 from cryofocus.errors import SettingError
 from cryofocus.execution.monitor import SilentMonitor
-from cryofocus.inference.background import masked_reference, subtracted_density
 from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
 from cryofocus.inference.deviations.focus import (
     FocusBox,
@@ -24,6 +23,8 @@ from cryofocus.inference.deviations.focus import (
     FocusStatistics,
     measure_focus,
 )
+from cryofocus.inference.deviations.mask3d import masked_reference
+from cryofocus.inference.deviations.subtract import subtracted_density
 from cryofocus.inference.driver import prepare_comparison
 from cryofocus.inference.mask2d.comparison import Mask2dComparison
 from cryofocus.inference.mask2d.whole_maps import sample_map

@@ -1,6 +1,5 @@
 """Focused classification.
 
 In reading order: `strategy` (one record), `cycles`, `posterior`, `comparison`, `references`,
-`background`, `deviations`, `mask2d`, `variability`, `strategies`, `settings`, `driver`, `runs`,
-`classifier`.
+`deviations`, `mask2d`, `variability`, `strategies`, `settings`, `driver`, `runs`, `classifier`.
 """

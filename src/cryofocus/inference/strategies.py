@@ -1,7 +1,7 @@
 """The strategies by name.
 
 What is taken out of an image, and what of that when classes are compared, tells most of them
-apart (`background`; docs/derivations/strategies.md); mask2d alone compares whole maps.
+apart (docs/derivations/strategies.md); mask2d alone compares whole maps.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """The strategy `mask3d`: whole images are compared with masked references.
 
 The density a masked reference lacks stays in the images and counts as noise, in every particle's
-likelihood and in the noise spectra.
+likelihood and in the noise spectra. Class maps are made from images without the consensus V;
+when classes are compared, an image loses m V + w (1 - m) V_low, with m the focus mask, all that a
+masked reference holds (docs/derivations/strategies.md).
 """
 
 from __future__ import annotations
@@ -12,9 +14,13 @@ from typing import TYPE_CHECKING
 from cryofocus.inference.strategy import Storage, Strategy
 
 if TYPE_CHECKING:
+    from cryofocus.arrays import Volume
+    from cryofocus.consensus.consensus import Consensus
     from cryofocus.consensus.ground import Ground
+    from cryofocus.consensus.half_grids import HalfGrids
     from cryofocus.inference.comparison import RunPlan
     from cryofocus.inference.deviations.comparison import ResidualComparison
+    from cryofocus.kernels.contract import SliceKernels
 
 
 def prepare(
@@ -27,7 +33,6 @@ def prepare(
 ) -> ResidualComparison:
     """Compare whole images with masked references, and measure the noise against them."""
     from cryofocus.consensus.consensus import refit_noise
-    from cryofocus.inference.background import masked_reference
     from cryofocus.inference.deviations.comparison import compare_deviations
 
     if outside_weight is None:
@@ -42,6 +47,31 @@ def prepare(
     consensus = refit_noise(ground.consensus, background.volumes[0][1], ground.kernels)
     ground = replace(ground, consensus=consensus)
     return compare_deviations(ground, plan, background, storage=storage)
+
+
+def masked_reference(
+    consensus: Consensus,
+    mask: Volume,
+    outside_lowpass_angstrom: float | None,
+    outside_weight: float,
+    kernels: SliceKernels,
+) -> HalfGrids:
+    """Return two columns: the consensus, and what of it a reference holds."""
+    import numpy as np
+
+    from cryofocus.consensus.half_grids import HalfGrids
+    from cryofocus.maths.filters import lowpass
+
+    volume = consensus.map.full
+    reference = mask * volume
+    if outside_weight > 0:
+        voxel = consensus.images.particles.pixel_size_angstrom
+        outside = volume
+        if outside_lowpass_angstrom is not None:
+            outside = lowpass(volume, voxel, outside_lowpass_angstrom)
+        reference = reference + np.float32(outside_weight) * (1 - mask) * outside
+    columns = (volume, reference.astype(np.float32))
+    return HalfGrids(consensus.images, None, (columns,), kernels)
 
 
 MASK3D = Strategy(
