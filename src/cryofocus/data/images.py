@@ -143,11 +143,7 @@ def _gather(
 
 
 def check_pixels(particles: ParticleSet, advance: Callable[[int], None]) -> None:
-    """Read every image once.
-
-    Args:
-        particles: Whose images are read.
-        advance: Called with the number of images read.
+    """Read every image once; `advance` is called with the number of images read.
 
     Raises:
         InputError: When one cannot be read or holds values that are not finite.

@@ -64,12 +64,7 @@ def check_stacks(
 def fill_boxes(
     columns: ParticleColumns, header_of: Callable[[int], MrcHeader]
 ) -> tuple[OpticsGroup, ...]:
-    """Take the box of optics groups whose table does not give it from the first stack of theirs.
-
-    Args:
-        columns: Of the particles.
-        header_of: Gives the header of a stack, by its number.
-    """
+    """Take boxes that the table does not give from the first stack of each optics group."""
     filled = []
     for index, group in enumerate(columns.optics):
         members = np.flatnonzero(columns.optics_of_particle == index)

@@ -99,12 +99,7 @@ class Executor(Protocol):
 
 
 def divide(n_items: int, n_ranges: int) -> tuple[slice, ...]:
-    """Divide items into ranges whose lengths differ by one at most; no range is empty.
-
-    Args:
-        n_items: How many items there are.
-        n_ranges: How many ranges to make; with fewer items than ranges, one range an item.
-    """
+    """Divide items into ranges whose lengths differ by one at most; no range is empty."""
     n = max(1, min(n_items, n_ranges))
     borders = [number * n_items // n for number in range(n + 1)]
     return tuple(slice(start, stop) for start, stop in pairwise(borders))

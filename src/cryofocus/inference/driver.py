@@ -51,10 +51,7 @@ def prepare_comparison(
 ) -> Comparison[Any]:
     """Make the chosen strategy ready to run.
 
-    Args:
-        ground: Images and region.
-        settings: Of the classification.
-        references: Maps that the first run starts from, one per class; or none.
+    The first run starts from the references, one map per class, if there are any.
 
     Raises:
         SettingError: When an option does nothing with this kind of region.

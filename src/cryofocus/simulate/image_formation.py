@@ -162,13 +162,7 @@ def measure_power(
 ) -> SignalPower:
     """Measure the power of the noiseless images over the whole set and the whole image.
 
-    Args:
-        project: Half transforms of the projections of some particles, before the CTF.
-        views: From where they are imaged.
-        camera: How they are imaged.
-
-    Returns:
-        Variances about each image's mean, averaged over the set.
+    Projections are before the CTF; variances are about each image's mean, averaged over the set.
     """
     box = camera.box
     weight = np.broadcast_to(hermitian_weights(box), (box, box // 2 + 1)).astype(np.float64)
@@ -234,14 +228,8 @@ def form_images(
 ) -> Float32[np.ndarray, "n box box"]:
     """Add noise, multiply by CTF and envelope, and add noise again.
 
-    Args:
-        signal: Half transforms of the noiseless projections.
-        ctf: CTF times envelope.
-        noise: Pixel variances of the layers.
-        rng: Source of both layers.
-
-    Returns:
-        Particle images, protein white.
+    The signal is half transforms of noiseless projections, `ctf` is CTF times envelope; protein is
+    white in the images.
     """
     shape = (len(signal), signal.shape[1], signal.shape[1])
     first = _white_noise(shape, noise.before_ctf, rng)

@@ -29,15 +29,8 @@ def part_statistics(
 ) -> tuple[Float[np.ndarray, "n parts"], Float[np.ndarray, "n parts parts"]]:
     """Return the matched filters b and the Gram matrices G of the parts of each image.
 
-    Args:
-        images: Particle images.
-        parts: Projections of the parts at the true poses, before the CTF.
-        ctf: CTF times envelope.
-        variance: Noise variance of each coefficient.
-
-    Returns:
-        b: Matched filters.
-        G: Gram matrices.
+    Parts are projected at the true poses, before the CTF; `ctf` is CTF times envelope, `variance`
+    that of the noise of each coefficient.
     """
     n, n_parts = parts.shape[:2]
     whitening = np.sqrt(hermitian_weights(images.shape[-1]) / variance)

@@ -28,15 +28,7 @@ Cells = Shaped[np.ndarray, "n ..."] | list[str]
 
 
 def write_relion(path: Path, columns: ParticleColumns, classes: Classes | None) -> list[str]:
-    """Write particles as a STAR file with an optics table.
-
-    Args:
-        path: Where to; replaced atomically.
-        columns: Columns of the particles.
-        classes: Classes and posteriors of the particles, if there are any.
-
-    Returns:
-        What the format cannot hold.
+    """Write particles as a STAR file with an optics table; return what the format cannot hold.
 
     Raises:
         OutputError: Disk full, no permission.

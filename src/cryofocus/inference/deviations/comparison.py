@@ -156,11 +156,8 @@ def compare_deviations(
 ) -> ResidualComparison:
     """Take the statistics of every particle, and scale the maps given to start from.
 
-    Args:
-        ground: Particles, consensus and region; classes are compared under its noise.
-        plan: Where runs start.
-        background: What is taken out of the images; the consensus if left out.
-        storage: How the statistics are kept.
+    Classes are compared under the ground's noise. The consensus is taken out of the images unless
+    another background is given.
     """
     problem, volume = state_problem(ground, background, storage), ground.consensus.map.full
     box, references = problem.space.box, None

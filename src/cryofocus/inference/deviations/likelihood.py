@@ -20,10 +20,7 @@ def class_log_likelihoods(
 ) -> Float64[np.ndarray, "particle n_classes"]:
     """Return ln p(image | class) up to a constant of the image.
 
-    Args:
-        statistics: Of some particles.
-        grid: Deviations of the classes, from `DeviationSpace.to_grid`.
-        kernels: Who computes.
+    The grid is that of the classes' deviations, from `DeviationSpace.to_grid`.
     """
     kernels.keep(statistics.compared, statistics.precision)
     linear, quadratic = kernels.class_moments(
@@ -39,10 +36,7 @@ def latent_moments(
 ) -> tuple[Float64[np.ndarray, "particle q"], Float64[np.ndarray, "particle q q"]]:
     """Return the log-likelihood of coordinates x: `linear.x - x.quadratic.x / 2`.
 
-    Args:
-        statistics: Of some particles.
-        grid: Principal deviations, from `DeviationSpace.to_grid`.
-        kernels: Who computes.
+    The grid is that of the principal deviations, from `DeviationSpace.to_grid`.
     """
     kernels.keep(statistics.compared, statistics.precision)
     return kernels.latent_moments(

@@ -49,10 +49,8 @@ def state_problem(
 ) -> FocusProblem:
     """Take the small-box statistics of every particle: one pass over the images.
 
-    Args:
-        ground: Particles, consensus and region; classes are compared under its noise.
-        background: What is taken out of the images; the consensus if left out.
-        storage: How the statistics are kept.
+    Classes are compared under the ground's noise. The consensus is taken out of the images unless
+    another background is given.
     """
     consensus, n_shells = ground.consensus, ground.n_shells
     background = background or whole_consensus(consensus, ground.kernels)

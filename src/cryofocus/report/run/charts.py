@@ -24,14 +24,7 @@ MAX_WRITTEN_RUNS = 12
 
 
 def draw_convergence(results: RunResults) -> Figure:
-    """Draw objective and posterior change of every run by cycle; the best run stands out.
-
-    Args:
-        results: With at least one trace.
-
-    Returns:
-        Two charts side by side.
-    """
+    """Draw objective and posterior change of every run by cycle; the best run stands out."""
     figure, (left, right) = _two_charts()
     n_particles = results.job.n_particles
     best = results.best_run.objective
@@ -63,11 +56,7 @@ def draw_convergence(results: RunResults) -> Figure:
 def draw_fsc(results: RunResults) -> Figure:
     """Draw the Fourier shell correlation of every class with the 0.143 line.
 
-    Args:
-        results: With at least one FSC curve.
-
-    Returns:
-        One chart; the axis below is in 1/Å, the one above in Å.
+    The axis below is in 1/Å, the one above in Å.
     """
     figure = style.new_figure(CHART_HEIGHT_INCHES, gap=0.0)
     panel = figure.add_subplot()
@@ -99,11 +88,7 @@ def draw_fsc(results: RunResults) -> Figure:
 def draw_certainty(results: RunResults) -> Figure:
     """Draw the highest posteriors, what a threshold would keep, and whether other runs agree.
 
-    Args:
-        results: Posteriors of all particles.
-
-    Returns:
-        Two charts side by side; three if there are runs to compare with.
+    Two charts side by side; three if there are runs to compare with.
     """
     figure = style.new_figure(CHART_HEIGHT_INCHES, gap=0.08)
     left, right, *others = figure.subplots(1, 2 if results.agreement is None else 3)
@@ -181,14 +166,7 @@ def _mark_mean(panel: Axes, mean: float) -> None:
 
 
 def draw_agreement(results: RunResults) -> Figure:
-    """Draw how far each pair of runs agrees, and how many runs agree on each particle.
-
-    Args:
-        results: Of more than one run, with per-particle agreement.
-
-    Returns:
-        A matrix and a bar chart.
-    """
+    """Draw how far each pair of runs agrees, and how many runs agree on each particle."""
     figure, (left, right) = _two_charts()
     _draw_matrix(left, results)
     n_runs = len(results.job.runs)

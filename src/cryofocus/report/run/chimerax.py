@@ -14,12 +14,6 @@ def chimerax_script(results: RunResults) -> str:
     ChimeraX runs a script in the script's own folder, so files are named without folder and the
     run directory may be moved or sent to somebody.
 
-    Args:
-        results: Of a finished run.
-
-    Returns:
-        ChimeraX commands.
-
     Raises:
         FormatError: When the consensus map is damaged.
     """

@@ -55,9 +55,6 @@ def draw_latent(latent: Float32[np.ndarray, "n q"], class_index: np.ndarray) -> 
     Args:
         latent: Coordinates, the axis that holds most of the variance first.
         class_index: Most probable class of each particle, from 0.
-
-    Returns:
-        Two panels; one if there is a single axis.
     """
     figure = style.new_figure(HEIGHT_INCHES, gap=0.08)
     n_classes = int(class_index.max()) + 1

@@ -60,11 +60,7 @@ def write_report(run_directory: Path | str) -> Path:
 def render_page(results: RunResults) -> str:
     """Compose the page.
 
-    Args:
-        results: From `read_results`.
-
-    Returns:
-        HTML; every text from outside is escaped, and only the page's own scripts may run.
+    Every text from outside is escaped, and only the page's own scripts may run.
     """
     with style.drawing():
         sections = [section for compose in SECTIONS for section in compose(results)]

@@ -79,11 +79,7 @@ def show_planes(results: RunResults, maps: ShownMaps) -> Section:
 def draw_rows(maps: ShownMaps) -> MapImages:
     """Draw the planes of all maps.
 
-    Args:
-        maps: From `read_maps`.
-
-    Returns:
-        With resolution lowered for many classes, so that the page stays small.
+    Resolution is lowered for many classes, so that the page stays small.
     """
     scale = choose_scale(maps)
     resolution = MAX_DOTS_PER_INCH
@@ -138,15 +134,7 @@ def choose_scale(maps: ShownMaps) -> MapScale:
 
 
 def draw_consensus_row(planes: Planes, scale: MapScale) -> Figure:
-    """Draw the consensus and, beside it, the legend of all rows.
-
-    Args:
-        planes: Of the consensus.
-        scale: From `choose_scale`.
-
-    Returns:
-        As wide as the page.
-    """
+    """Draw the consensus and, beside it, the legend of all rows."""
     figure, axes = _new_row(TITLE_INCHES)
     for panel, plane, name, position in zip(
         axes[:3], planes, PLANE_NAMES, scale.positions_angstrom, strict=True
@@ -164,16 +152,7 @@ def draw_consensus_row(planes: Planes, scale: MapScale) -> Figure:
 
 
 def draw_class_row(planes: Planes, differences: Planes, scale: MapScale) -> Figure:
-    """Draw one class: three planes of its map, then of its difference to the consensus.
-
-    Args:
-        planes: Of the class map.
-        differences: Of its `regression_residual`.
-        scale: From `choose_scale`.
-
-    Returns:
-        As wide as the page.
-    """
+    """Draw one class: three planes of its map, then of its difference to the consensus."""
     figure, axes = _new_row(0.0)
     for panel, plane, name in zip(axes[:3], planes, PLANE_NAMES, strict=True):
         _draw_density(panel, plane, scale)
@@ -254,14 +233,7 @@ def _draw_scale_bar(panel: Axes, scale: MapScale) -> None:
 
 
 def round_length(length: float) -> float:
-    """Round a positive length down to 1, 2 or 5 times a power of ten.
-
-    Args:
-        length: Any unit.
-
-    Returns:
-        At most ``length``.
-    """
+    """Round a positive length down to 1, 2 or 5 times a power of ten."""
     power = 10.0 ** np.floor(np.log10(length))
     return float(max(step for step in (1.0, 2.0, 5.0) if step * power <= length * 1.0001) * power)
 

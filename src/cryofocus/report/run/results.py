@@ -65,11 +65,7 @@ class RunResults:
 def read_results(directory: RunDirectory) -> RunResults:
     """Read a finished run directory.
 
-    Args:
-        directory: From `RunDirectory.open`.
-
-    Returns:
-        Tables that agree with each other on the numbers of particles, classes and runs.
+    Its tables agree on the numbers of particles, classes and runs.
 
     Raises:
         FormatError: When the run is unfinished, or a file is missing, damaged or contradicts

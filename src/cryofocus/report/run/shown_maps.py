@@ -59,11 +59,7 @@ class ShownMaps:
 def read_maps(results: RunResults) -> ShownMaps:
     """Read what is shown of all maps.
 
-    Args:
-        results: From `read_results`.
-
-    Returns:
-        Three whole maps were in memory at most.
+    At most three whole maps are in memory.
 
     Raises:
         InputError: When consensus or mask are missing, or a map is damaged or on another grid than

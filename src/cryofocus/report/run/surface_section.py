@@ -37,14 +37,7 @@ class Slider:
 
 
 def show_surfaces(maps: ShownMaps) -> Section:
-    """Compose the section with the viewer.
-
-    Args:
-        maps: From `read_maps`.
-
-    Returns:
-        With plotly.js and the viewer's own script.
-    """
+    """Compose the section with the viewer: plotly.js and a script of its own."""
     density, difference = density_levels(maps), difference_levels(maps)
     sliders = {
         "density": _density_slider(density, maps),

@@ -70,11 +70,7 @@ class StageRow:
 def class_rows(results: RunResults) -> list[ClassRow]:
     """Build the populations table.
 
-    Args:
-        results: Of a finished run.
-
-    Returns:
-        In class order; the longest bar with its spread is 100 % wide.
+    In class order; the longest bar with its spread is 100 % wide.
     """
     full = max(*(entry.weight + (entry.run_spread or 0.0) for entry in results.classes), 1e-9)
     certain = results.max_posterior >= CERTAIN_POSTERIOR
@@ -210,9 +206,6 @@ def file_rows(results: RunResults) -> Pairs:
 
 def next_steps(results: RunResults) -> Pairs:
     """Offer the commands people type next, ready to copy.
-
-    Args:
-        results: Of a finished run.
 
     Returns:
         Pairs (purpose, command); paths are quoted for a shell.

@@ -58,7 +58,7 @@ def show_views(results: RunResults) -> tuple[Section, ...]:
         "is_strong": views.dependence > STRONG_DEPENDENCE,
         "left_out": max(results.job.n_classes - MAX_CLASSES, 0),
     }
-    return (Section("views", "Viewing directions", "Views", content),)
+    return (Section("views", "Where the particles are seen from", "Views", content),)
 
 
 def read_directions(results: RunResults) -> Float[np.ndarray, "n 3"] | None:
@@ -116,14 +116,7 @@ def _dependence(counts: Float[np.ndarray, "n_classes n_latitudes n_longitudes"])
 
 
 def draw_views(views: ViewCounts) -> Figure:
-    """Draw all particles, and then how much more or less of each class a view holds.
-
-    Args:
-        views: From `count_views`.
-
-    Returns:
-        One panel for all particles, one per class.
-    """
+    """Draw all particles, and then how much more or less of each class a view holds."""
     total = views.counts.sum(axis=0)
     shown = views.counts[:MAX_CLASSES]
     n_rows = -(-(len(shown) + 1) // PANELS_A_ROW)

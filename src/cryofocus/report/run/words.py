@@ -45,11 +45,7 @@ def headline(job: JobRecord) -> str:
 def key_figures(results: RunResults) -> list[KeyFigure]:
     """Choose the numbers a reader wants first.
 
-    Args:
-        results: Of a finished run.
-
-    Returns:
-        Certainty, agreement between runs, resolution, size and time.
+    They are certainty, agreement between runs, resolution, size and time.
     """
     job, agreement = results.job, results.job.agreement.mean
     resolutions = [entry.resolution_angstrom for entry in results.classes]
@@ -95,11 +91,7 @@ def _tone(job: JobRecord, codes: set[FindingCode]) -> Tone:
 def sentences(results: RunResults) -> list[str]:
     """Tell how the result came about, and what speaks for it.
 
-    Args:
-        results: Of a finished run.
-
-    Returns:
-        Plain text; what speaks against the result is among the findings.
+    What speaks against it is among the findings.
     """
     job, best = results.job, results.best_run
     told = [] if job.poses is None else [_say_poses(job.poses)]

@@ -68,14 +68,7 @@ class Judgement:
 def judge(
     result: ClassificationResult, particles: ParticleSet, mask: FocusMask, invert: str
 ) -> list[Finding]:
-    """Judge a result by its numbers.
-
-    Args:
-        result: Of the classifier.
-        particles: That were classified.
-        mask: The region in focus.
-        invert: How the contrast sign was chosen, as in the settings.
-    """
+    """Judge a result by its numbers; `invert` says how the contrast sign was chosen."""
     return [
         *_judge_posteriors(result),
         *_judge_runs(result),

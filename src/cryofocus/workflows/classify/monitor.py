@@ -66,9 +66,6 @@ class RunMonitor:
     def keeping(self, run: Path) -> Iterator[None]:
         """Bring the last state to disk when the block is stopped or fails, for `--resume`.
 
-        Args:
-            run: The run directory, for the message.
-
         Raises:
             Interrupted: For Ctrl-C.
         """

@@ -45,14 +45,7 @@ def write_results(
     last: Round,
     advance: Advance,
 ) -> None:
-    """Write everything but the job record.
-
-    Args:
-        directory: Where to.
-        inputs: Particles and mask.
-        result: Of the classifier.
-        last: The round that it is the result of.
-        advance: Called after each class.
+    """Write everything but the job record; `advance` is called after each class.
 
     Raises:
         OutputError: Disk full, no permission.

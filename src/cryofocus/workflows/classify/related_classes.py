@@ -76,16 +76,11 @@ def find_identical_classes(
     mask: Float32[np.ndarray, "box box box"],
     classes: Sequence[int],
 ) -> list[IdenticalClasses]:
-    """Find pairs of classes whose maps cannot be told apart inside a mask.
+    """Find pairs of classes, counted from 0, whose maps cannot be told apart inside a mask.
 
     Their deviations from the mean of all classes correlate above 0.98, or their difference is not
     the same in both half sets (correlation below 0.1), both to the resolution of the
     classification.
-
-    Args:
-        result: Of the classifier.
-        mask: Focus mask.
-        classes: Which classes to compare, counted from 0.
     """
     inside = _Inside(mask, result.n_shells)
     maps = [result.maps[k] for k in classes]

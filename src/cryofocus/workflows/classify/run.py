@@ -62,9 +62,6 @@ def classify(
         command: What the user typed, for command.txt.
         progress: Display; silent by default.
 
-    Returns:
-        The finished run: job.json is there.
-
     Raises:
         InputError: When particles, images, region or settings cannot be used.
         DeviceError: When the device is missing, or its memory too small.

@@ -49,10 +49,6 @@ class StatisticsStore:
     def allocate(self, shape: tuple[int, ...], dtype: DTypeLike) -> AnyArray:
         """Return an array whose values are not set.
 
-        Args:
-            shape: Shape of the array.
-            dtype: Type of its elements.
-
         Raises:
             OutputError: When it has to lie on disk and the disk has no room.
         """

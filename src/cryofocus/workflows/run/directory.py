@@ -89,11 +89,7 @@ class RunDirectory(run_files.RunFiles):
     def open(cls, path: Path) -> RunDirectory:
         """Take an existing run directory for reading.
 
-        Args:
-            path: A directory that `create` made.
-
-        Returns:
-            Nothing on disk is changed.
+        Nothing on disk is changed.
 
         Raises:
             FormatError: When there is no such directory or it is not a run of cryofocus.
@@ -164,10 +160,7 @@ class RunDirectory(run_files.RunFiles):
         record.write(self.job)
 
     def read_job(self) -> JobRecord:
-        """Read job.json back.
-
-        Returns:
-            Checked against the schema.
+        """Read job.json back, checked against the schema.
 
         Raises:
             FormatError: When the run is unfinished, or the file is damaged or lacks something,

@@ -110,11 +110,7 @@ def control_map_name(class_number: int) -> str:
 def is_run_file(name: str) -> bool:
     """Tell whether cryofocus itself writes a file of this name into a run directory.
 
-    Args:
-        name: File name without folder.
-
-    Returns:
-        True for the fixed names, the numbered maps and what a killed process left half written.
+    These are the fixed names, the numbered maps and what a killed process left half written.
     """
     table = _TABLE_NAME.fullmatch(name)
     is_table = table is not None and table[1] in table_suffixes()

@@ -20,11 +20,7 @@ CLASSIFY_AGAIN = "Run the classification again with --overwrite."
 
 @contextmanager
 def explain_damage(path: Path, remedy: str) -> Iterator[None]:
-    """Turn what can go wrong while a file of our own is read into one message.
-
-    Args:
-        path: The file.
-        remedy: What to do about it.
+    """Turn what can go wrong while a file of our own is read into one message, with a remedy.
 
     Raises:
         FormatError: When the block could not read or understand the file.

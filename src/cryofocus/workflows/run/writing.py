@@ -48,10 +48,6 @@ def require_free_space(
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text atomically.
 
-    Args:
-        path: Where to.
-        text: Content, written as it is.
-
     Raises:
         OutputError: Disk full, no permission.
     """
@@ -62,9 +58,7 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: object) -> None:
     """Write indented JSON atomically.
 
-    Args:
-        path: Where to.
-        value: Anything JSON can say; numbers have to be finite, since JSON knows no NaN.
+    Numbers have to be finite, since JSON knows no NaN.
 
     Raises:
         OutputError: Disk full, no permission.
@@ -74,10 +68,6 @@ def write_json(path: Path, value: object) -> None:
 
 def write_array(path: Path, array: AnyArray) -> None:
     """Write one array as ``.npy`` atomically, without pickle.
-
-    Args:
-        path: Where to.
-        array: Any shape and numeric type.
 
     Raises:
         OutputError: Disk full, no permission.
@@ -89,9 +79,7 @@ def write_array(path: Path, array: AnyArray) -> None:
 def write_table(path: Path, columns: Mapping[str, Sequence[Cell] | np.ndarray]) -> None:
     """Write columns of equal length as CSV atomically.
 
-    Args:
-        path: Where to.
-        columns: Column name to values; floating-point numbers are written with eight digits.
+    Floating-point numbers are written with eight digits.
 
     Raises:
         OutputError: Disk full, no permission.
