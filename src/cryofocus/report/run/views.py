@@ -58,7 +58,7 @@ def show_views(results: RunResults) -> tuple[Section, ...]:
         "is_strong": views.dependence > STRONG_DEPENDENCE,
         "left_out": max(results.job.n_classes - MAX_CLASSES, 0),
     }
-    return (Section("views", "Where the particles are seen from", "Views", content),)
+    return (Section("views", "Viewing directions", "Views", content),)
 
 
 def read_directions(results: RunResults) -> Float[np.ndarray, "n 3"] | None:
