@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cryofocus.data.mrc_write import write_stack
+from cryofocus.data.mrc import write_stack
 from cryofocus.data.particles import ParticleSet
 from cryofocus.workflows.convert import convert
 

@@ -43,8 +43,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "data/test_bad_particles": ("data/stack_check", "data/stack_paths"),
     "data/test_expansion": ("data/half_sets",),
     "data/test_images": ("data/resampling",),
-    "data/test_model_density": ("data/models",),
-    "data/test_mrc": ("data/mrc_write", "data/volume"),
+    "data/test_mrc": ("data/volume",),
     "data/test_particles": (
         *("data/optics", "data/relion/columns", "data/relion/format", "data/relion/optics"),
         "data/relion/table",
@@ -114,7 +113,6 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     ),
     "workflows/machine/test_cluster": ("workflows/machine/machine",),
     "workflows/machine/test_progress": ("workflows/machine/hardware", "workflows/run/log"),
-    "workflows/run/test_job": ("workflows/run/record",),
     "workflows/run/test_directory": ("workflows/run/files", "workflows/run/lock"),
     "workflows/run/test_writing": ("data/atomic",),
     "workflows/simulate/test_assembly": ("workflows/simulate/assembly_tables",),
@@ -135,7 +133,6 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     ),
     "workflows/test_new_format": ("data/particle_format",),
     "workflows/test_placed_masks": ("data/markers",),
-    "workflows/test_select": ("workflows/classify/images",),
     "workflows/variance/test_run": (
         *("inference/variability/variability", "workflows/machine/progress_monitor"),
         *("workflows/variance/focus_proposal", "workflows/variance/inputs"),

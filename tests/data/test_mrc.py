@@ -8,8 +8,7 @@ import mrcfile
 import numpy as np
 import pytest
 
-from cryofocus.data.mrc import read_header
-from cryofocus.data.mrc_write import write_stack
+from cryofocus.data.mrc import read_header, write_stack
 from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.errors import FormatError, InputError, OutputError
 

@@ -4,5 +4,5 @@ In reading order, from a file of particles to their images: `particles`, `format
 `particle_format`, `particle_table`, then the folder of a format (`relion`, `cryosparc`, `cistem`;
 `star` is the syntax of two), `expansion`, `stack_paths`, `stack_check`, `mrc`, `images`,
 `resampling`. What commands write into tables: `labels`, `abilities`. Maps, masks and
-models: `volume`, `mrc_write`, `mask`, `grid_map`, `models`, `model_density`, `markers`.
+models: `volume`, `mask`, `grid_map`, `models`, `markers`.
 """

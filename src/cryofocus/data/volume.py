@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Float32
 
-from cryofocus.data.mrc import Triple, read_header
-from cryofocus.data.mrc_write import MrcExtent, write_sections
+from cryofocus.data.mrc import MrcExtent, Triple, read_header, write_sections
 from cryofocus.errors import FormatError, RegionError
 
 VOXEL_TOLERANCE = 1e-3

@@ -13,8 +13,7 @@ from jaxtyping import Float32
 
 from cryofocus.data.formats import choose_format, open_table
 from cryofocus.data.images import ImageReader
-from cryofocus.data.mrc import read_header
-from cryofocus.data.mrc_write import write_stack
+from cryofocus.data.mrc import read_header, write_stack
 from cryofocus.data.particle_table import ParticleColumns
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.stack_check import fill_boxes

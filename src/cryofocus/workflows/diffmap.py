@@ -28,7 +28,7 @@ from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.new_directory import DirectoryKind, new_directory
 from cryofocus.workflows.run.new_names import require_new_maps
-from cryofocus.workflows.run.tables import Row
+from cryofocus.workflows.run.record import Row
 
 Point = tuple[float, float, float]
 

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 
 from cryofocus.data.formats import open_table
 from cryofocus.errors import OutputError, SettingError
-from cryofocus.workflows.classify.images import note_images_of_run
+from cryofocus.workflows.classify.request import note_images_of_run
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.new_names import require_format_of
 

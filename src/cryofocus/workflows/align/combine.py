@@ -13,7 +13,7 @@ from cryofocus.data.formats import open_table
 from cryofocus.data.labels import pose_columns
 from cryofocus.data.particle_table import ParticleColumns
 from cryofocus.errors import FormatError, ParticleError, SettingError
-from cryofocus.workflows.classify.images import note_images_of_run
+from cryofocus.workflows.classify.request import note_images_of_run
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.new_names import require_format_of, require_new_table
 from cryofocus.workflows.run.reading import CLASSIFY_AGAIN, explain_damage

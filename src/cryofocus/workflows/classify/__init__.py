@@ -1,5 +1,5 @@
 """`cryofocus classify`, from table to run directory.
 
-In reading order: `request`, `inputs`, `images`, `statistics_store`, `monitor`, `rounds`,
+In reading order: `request`, `inputs`, `statistics_store`, `monitor`, `rounds`,
 `related_classes`, `findings`, `tables`, `outputs`, `record`, `run`.
 """

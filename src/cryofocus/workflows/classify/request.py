@@ -9,14 +9,17 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, model_validator
 
+from cryofocus.data.formats import open_table
+from cryofocus.data.stack_paths import note_image_folder
 from cryofocus.data.table_source import TableSource
-from cryofocus.errors import FormatError, SettingError
+from cryofocus.errors import FormatError, InputError, SettingError
 from cryofocus.inference.settings import REGION, ClassifierSettings
 from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.option import Option
 from cryofocus.settings import MAX_COMPLAINTS, hint_at
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.run.checkpoint import Fingerprint, fingerprint_run
+from cryofocus.workflows.run.directory import RunDirectory
 
 Sphere = tuple[float, float, float, float]
 SCAFFOLD_EVERY = 10
@@ -260,3 +263,17 @@ def read_config(path: Path, changes: Mapping[str, Any] | None = None) -> Classif
     except SettingError as error:
         # What was given beside the file is not the file's fault.
         raise error if changed or new_settings else SettingError(f"{path}: {error}") from error
+
+
+def note_images_of_run(run: Path, output: Path) -> None:
+    """Say which `--datadir` a table made from a run needs, if it needs one.
+
+    Args:
+        run: Run directory, whose config.yaml tells where the images were found.
+        output: The table that was written.
+    """
+    try:
+        request = read_config(RunDirectory(run).config)
+        note_image_folder(output, open_table(output), request.particles, request.datadir)
+    except InputError:
+        return  # the table is good all the same

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from cryofocus.workflows.run.reading import CLASSIFY_AGAIN
-from cryofocus.workflows.run.tables import Row
+from cryofocus.workflows.run.record import Row
 
 
 def fsc_block(class_number: int) -> str:

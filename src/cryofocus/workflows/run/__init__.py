@@ -1,5 +1,5 @@
 """What every command that leaves files shares: directories, locks, logs, checkpoints.
 
 In reading order: `new_names`, `writing`, `new_directory`, `files`, `lock`, `log`, `reading`,
-`record`, `tables`, `job`, `checkpoint`, `directory`.
+`record`, `job`, `checkpoint`, `directory`.
 """

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from cryofocus.data.mrc_write import write_stack
+from cryofocus.data.mrc import write_stack
 from cryofocus.execution.monitor import Advance
 from cryofocus.simulate.image_formation import Camera, chunks
 from cryofocus.workflows.simulate.tables import STACK

@@ -18,7 +18,7 @@ from cryofocus.consensus.residual_power import measure_residual_power
 from cryofocus.consensus.subparticles import cut_images
 from cryofocus.consensus.subtraction import Subtraction, fit_sample, fit_subtraction
 from cryofocus.data.abilities import SubtractedRows
-from cryofocus.data.mrc_write import write_stack
+from cryofocus.data.mrc import write_stack
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import InputError
 from cryofocus.maths.grids import cut_cube

@@ -11,8 +11,7 @@ from jaxtyping import Float32, Float64
 from cryofocus.arrays import Volume
 from cryofocus.data.mask import FocusMask
 from cryofocus.maths.masks import Vector
-from cryofocus.workflows.run.record import Record
-from cryofocus.workflows.run.tables import Row
+from cryofocus.workflows.run.record import Record, Row
 
 # Names of its files, for those who write them and those who read them.
 SUMMARY = "variance.json"

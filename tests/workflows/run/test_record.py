@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cryofocus.errors import FormatError
-from cryofocus.workflows.run.tables import Row
+from cryofocus.workflows.run.record import Row
 
 
 class Soup(Row):
