@@ -45,7 +45,7 @@ def record() -> job.JobRecord:
             )
         ],
         best_run=1,
-        agreement=job.Agreement(),
+        agreement=job.RunAgreement(),
         classes_found=True,
         verdict="Two classes.",
         contrast=job.Contrast(sign=np.int8(-1), how="measured"),
