@@ -166,7 +166,7 @@ def make_record(plan: RunPlan) -> job.JobRecord:
             for run in runs
         ),
         best_run=1,
-        agreement=job.Agreement(
+        agreement=job.RunAgreement(
             mean=plan.agreement if pairs else None,
             per_pair=tuple(
                 job.PairAgreement(first=i, second=j, agreement=0.98 - 0.01 * j) for i, j in pairs
