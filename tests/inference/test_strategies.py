@@ -205,7 +205,7 @@ def test_references_take_the_grey_scale_of_the_consensus() -> None:
 
 def test_as_many_references_as_classes() -> None:
     """Another number of maps than classes is refused."""
-    with pytest.raises(SettingError, match="references: 2 maps for 3 classes; expected one per cla"):
+    with pytest.raises(SettingError, match="2 maps for 3 classes; expected one per cla"):
         FocusedClassifier(ClassifierSettings(n_classes=3), KERNELS, references=class_maps())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +57,8 @@ def make_poses(
             machine=machine,
             existing="overwrite",
         ).path
-        settings = replace(settings, reference=reference, max_resolution_angstrom=REFINE_ANGSTROM)
+        limits = {"reference": reference, "max_resolution_angstrom": REFINE_ANGSTROM}
+        settings = settings.model_copy(update=limits)
     output = scratch / "refined.star"
     made = align_refine(table, output, settings, machine=machine, overwrite=True)
     return made.path, time.perf_counter() - start

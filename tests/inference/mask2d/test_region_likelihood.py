@@ -18,7 +18,7 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.inference.mask2d import white_images
 from cryofocus.inference.mask2d.projected_mask import project_sphere
 from cryofocus.inference.mask2d.region_likelihood import (
-    Comparison,
+    Compared,
     compare,
     particle_weights,
     update_occupancies,
@@ -46,7 +46,7 @@ class Sample:
     white: WhiteImages
     n_shells: int
 
-    def compare(self, running_sigma: np.ndarray | None = None) -> Comparison:
+    def compare(self, running_sigma: np.ndarray | None = None) -> Compared:
         """Compare all images with all maps inside the circle."""
         edge = self.white.geometry.edge
         grids = np.stack([map_to_grid(m, edge) for m in self.maps], axis=-1)
