@@ -43,6 +43,8 @@ DENSITY_SIGMA_VOXELS, DENSITY_FLOOR = 0.7, 0.1
 DEVIATION_SIGMA_VOXELS, DEVIATION_FLOOR = 1.5, 0.15
 # The density that counts as fully there; the largest voxels of all may be something else's.
 FULL_DENSITY_PERCENTILE = 99.0
+# How far below zero the density of empty places lies, and what is but a map's ripple.
+HALO_PERCENTILE, RIPPLE = 5.0, 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,11 +142,20 @@ def consensus_support(
     standard deviation over the particles is sqrt(v (rho - v)): about sqrt(v) where v is thin, and
     nothing where the consensus is empty. What is always there, v = rho, keeps its full weight,
     because it may be two densities that take turns.
+
+    Maps of real images lack their lowest frequencies: dense parts have dark surroundings, in which
+    a density that is there in some of the particles may come out at zero or below. Densities are
+    counted from the depth of these surroundings, so the darker they are, the less an empty place
+    says of what may be there.
     """
     mask = space.box.mask
-    density = gaussian_filter(np.maximum(consensus, 0).astype(np.float64), DENSITY_SIGMA_VOXELS)
     # A mask of hardly more than a voxel may lose its top when it is sampled more coarsely.
     inside = mask > 0.5 * min(float(mask.max()), 1.0)
+    smooth = gaussian_filter(consensus.astype(np.float64), DENSITY_SIGMA_VOXELS)[inside]
+    lowest, highest = np.percentile(smooth, [HALO_PERCENTILE, FULL_DENSITY_PERCENTILE])
+    depth = max(-lowest - RIPPLE * highest, 0.0)
+    above = np.maximum(consensus + depth, 0).astype(np.float64)
+    density = gaussian_filter(above, DENSITY_SIGMA_VOXELS)
     full = float(np.percentile(density[inside], FULL_DENSITY_PERCENTILE))
     if full <= 0:
         return mask
