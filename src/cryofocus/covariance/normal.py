@@ -17,24 +17,20 @@ MAX_CYCLES = 500
 TOLERANCE = 1e-4
 # Where the start of a variance would not be positive, this part of the noise is taken.
 SMALLEST_START = 1e-3
+N_BOOTSTRAP = 400
 
 
 @dataclass(frozen=True, eq=False)
 class NormalFit:
-    """Mean and covariance of the true values, and the covariance's standard errors.
+    """Mean and covariance of the true values.
 
     Attributes:
         mean: `(region,)`.
         covariance: `(region, region)`, without the measurements' noise.
-        variance_error: `(region,)` standard error of each variance.
-        correlation_error: `(region, region)` standard error of each correlation; 0 on the
-            diagonal.
     """
 
     mean: Float64[np.ndarray, " region"]
     covariance: Float64[np.ndarray, "region region"]
-    variance_error: Float64[np.ndarray, " region"]
-    correlation_error: Float64[np.ndarray, "region region"]
 
     @property
     def correlation(self) -> Float64[np.ndarray, "region region"]:
@@ -51,16 +47,20 @@ def correlation_matrix(covariance: Float64[np.ndarray, "r r"]) -> Float64[np.nda
 
 
 def fit_normal(
-    values: Float64[np.ndarray, "n r"], noise: Float64[np.ndarray, "n r r"]
+    values: Float64[np.ndarray, "n r"],
+    noise: Float64[np.ndarray, "n r r"],
+    start: NormalFit | None = None,
 ) -> NormalFit:
     """Fit mean and covariance of true values behind noisy measurements.
 
     EM for a normal random effect with known error covariances (Laird & Ware, Biometrics 38
-    (1982) 963), started from the moments.
+    (1982) 963), started from the moments unless told where.
     """
     precision = np.linalg.inv(noise)
     weighted = np.einsum("nij,nj->ni", precision, values)
-    mean, covariance = values.mean(axis=0), _start(values, noise)
+    if start is None:
+        start = NormalFit(values.mean(axis=0), _start(values, noise))
+    mean, covariance = start.mean, start.covariance
     identity = np.eye(values.shape[1])
     for _ in range(MAX_CYCLES):
         spread = np.linalg.solve(
@@ -76,7 +76,7 @@ def fit_normal(
         mean, covariance = new_mean, new
         if change < TOLERANCE:
             break
-    return NormalFit(mean, covariance, *_errors(covariance, noise))
+    return NormalFit(mean, covariance)
 
 
 def _start(
@@ -90,33 +90,42 @@ def _start(
     return np.asarray(np.diag(robust))
 
 
-def _errors(
-    covariance: Float64[np.ndarray, "r r"], noise: Float64[np.ndarray, "n r r"]
-) -> tuple[Float64[np.ndarray, " r"], Float64[np.ndarray, "r r"]]:
-    """Return standard errors from the Fisher information of each pair's three numbers."""
-    n_regions = len(covariance)
-    variance_error = np.sqrt(
-        2 / ((covariance + noise)[:, range(n_regions), range(n_regions)] ** -2.0).sum(axis=0)
-    )
-    correlation_error = np.zeros((n_regions, n_regions))
-    for first in range(n_regions):
-        for second in range(first):
-            pair = np.ix_([first, second], [first, second])
-            inverse = np.linalg.inv((covariance + noise)[:, *pair])
-            error = _correlation_error(covariance[pair], inverse)
-            correlation_error[first, second] = correlation_error[second, first] = error
-    return variance_error, correlation_error
+def bootstrap_covariances(
+    values: Float64[np.ndarray, "n r"],
+    noise: Float64[np.ndarray, "n r r"],
+    fit: NormalFit,
+    generator: np.random.Generator,
+    *,
+    n_copies: int = 1,
+) -> Float64[np.ndarray, "draw r r"]:
+    """Return the covariances that particles drawn with replacement would give.
 
+    One step of Fisher scoring from the fit, with the scores' own products as information, instead
+    of a new fit of every draw (estimating function bootstrap, Hu & Kalbfleisch 2000).
 
-def _correlation_error(
-    covariance: Float64[np.ndarray, "2 2"], inverse: Float64[np.ndarray, "n 2 2"]
-) -> float:
-    """Propagate the information on (variance, covariance, variance) to the correlation."""
-    directions = np.array([[[1.0, 0], [0, 0]], [[0, 1], [1, 0]], [[0, 0], [0, 1]]])
-    moved = np.einsum("nij,ajk->naik", inverse, directions)
-    information = 0.5 * np.einsum("naij,nbji->ab", moved, moved, optimize=True)
-    (a, c), (_, b) = covariance
-    if min(a, b) <= 0:
-        return float("nan")
-    slope = np.array([-0.5 * c / a, 1.0, -0.5 * c / b]) / np.sqrt(a * b)
-    return float(np.sqrt(slope @ np.linalg.solve(information, slope)))
+    Args:
+        values: Measurements.
+        noise: Covariances of their errors.
+        fit: To all particles.
+        generator: Draws the particles.
+        n_copies: Consecutive rows that belong to one particle, drawn together.
+    """
+    precision = np.linalg.inv(fit.covariance + noise)
+    pull = np.einsum("nij,nj->ni", precision, values - fit.mean)
+    gradient = 0.5 * (pull[:, :, None] * pull[:, None, :] - precision)
+    first, second = np.triu_indices(values.shape[1])
+    twice = np.where(first == second, 1.0, 2.0)
+    scores = np.concatenate([twice * gradient[:, first, second], pull], axis=1)
+    scores = scores.reshape(-1, n_copies, scores.shape[1]).sum(axis=1)
+    scores = scores - scores.mean(axis=0)
+    scale = np.sqrt(np.maximum((scores**2).sum(axis=0), np.finfo(float).tiny))
+    information = (scores / scale).T @ (scores / scale)
+    inverse = np.linalg.pinv(information, rcond=1e-8, hermitian=True)
+    influence = scores @ (inverse / np.outer(scale, scale))
+    n = len(influence)
+    drawn = np.empty((N_BOOTSTRAP, *fit.covariance.shape))
+    for number in range(N_BOOTSTRAP):
+        counts = generator.multinomial(n, np.full(n, 1 / n))
+        change = (counts @ influence)[: len(first)]
+        drawn[number, first, second] = drawn[number, second, first] = change
+    return np.asarray(fit.covariance + drawn)

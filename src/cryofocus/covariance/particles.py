@@ -2,96 +2,132 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float64
+from scipy.stats import norm
 
-from cryofocus.covariance.normal import NormalFit, fit_normal
+from cryofocus.covariance.normal import (
+    NormalFit,
+    bootstrap_covariances,
+    correlation_matrix,
+    fit_normal,
+)
 from cryofocus.covariance.occupancy import Occupancies
 from cryofocus.covariance.significance import n_permutations, pair_p_values
 
 # A region varies when its variance exceeds so many standard errors,
 SIGNIFICANT = 3.0
-# so large a part of its content (standard deviation over mean; 0.25 is a region that one of 17
-# particles lacks, while a constant part that moves beside others was measured at up to 0.20),
-SMALLEST_SPREAD = 0.25
-# and so large a part of the noise's variance: motion of what is no region, and an inexact noise
-# level, look like variation of that size.
-MODEL_ERROR = 0.2
+# and its content this part of what a region as dense as the reference holds (standard deviation):
+# smaller things happen where a neighbour moves or a mask is a little too small.
+SMALLEST_SPREAD = 0.1
+NORMAL_95 = 1.96
+# Correlations of 1 have no finite transform.
+LARGEST_CORRELATION = 0.9995
+
+Matrix = Float64[np.ndarray, "region region"]
 
 
 @dataclass(frozen=True, eq=False)
 class ParticleCorrelation:
-    """How regions vary over particles, and together.
+    """How regions vary over particles, and together; NaN where a region does not vary.
 
     Attributes:
         names: Of the regions.
         n_particles: Whose images told.
-        fit: Mean and covariance of the occupancies, noise taken off.
-        noise_spread: `(region,)` median standard error of one particle's occupancy.
-        varies: `(region,)` whether it varies at all; where not, its correlations are undetermined.
+        fit: Mean and covariance of the contents, noise taken off.
+        correlation: `(region, region)`; 1 on the diagonal.
+        low: Lower ends of the 95 % intervals.
+        high: Upper ends.
+        spread: `(region,)` standard deviation of the content over the particles.
+        spread_error: `(region,)` its standard error.
+        noise_spread: `(region,)` median standard error of one particle's content.
+        varies: `(region,)` whether it varies at all.
         p_values: `(region, region)` of the hypothesis that the two do not vary together.
         n_permutations: Behind the p-values.
-        null: Correlations after every region's occupancies were shuffled over the particles; NaN
-            where a region does not vary.
+        null: Correlations after every region's contents were shuffled over the particles.
     """
 
     names: tuple[str, ...]
     n_particles: int
     fit: NormalFit
+    correlation: Matrix
+    low: Matrix
+    high: Matrix
+    spread: Float64[np.ndarray, " region"]
+    spread_error: Float64[np.ndarray, " region"]
     noise_spread: Float64[np.ndarray, " region"]
     varies: Bool[np.ndarray, " region"]
-    p_values: Float64[np.ndarray, "region region"]
+    p_values: Matrix
     n_permutations: int
-    null: Float64[np.ndarray, "region region"]
-
-    @property
-    def correlation(self) -> Float64[np.ndarray, "region region"]:
-        """Correlations; NaN where a region does not vary."""
-        both = np.outer(self.varies, self.varies)
-        return np.where(both, self.fit.correlation, np.nan)
-
-    @property
-    def spread(self) -> Float64[np.ndarray, " region"]:
-        """Standard deviation of each region's content over its mean, noise taken off."""
-        return np.sqrt(np.maximum(np.diag(self.fit.covariance), 0.0))
+    null: Matrix
 
 
 def correlate_particles(
-    occupancies: Occupancies, generator: np.random.Generator, *, n_copies: int = 1
+    occupancies: Occupancies,
+    generator: np.random.Generator,
+    *,
+    perturbed: Iterable[tuple[Occupancies, Occupancies]] = (),
+    n_copies: int = 1,
 ) -> ParticleCorrelation:
     """Correlate regions over particles, test every pair, and repeat with shuffled regions.
 
+    Intervals hold what another sample of particles would change, by bootstrap, and what the
+    uncertainty of the model's fields would, by its repetition with perturbed fields. A pair's
+    p-value is the larger one of a permutation of particles and of the interval's width.
+
     Args:
         occupancies: Of every particle, with the covariance of their errors.
-        generator: Of permutations and shuffles.
+        generator: Of permutations, shuffles and the bootstrap.
+        perturbed: The same measured with fields moved at random, there and back.
         n_copies: Consecutive rows that are copies of one particle under symmetry operators.
     """
     values, noise = occupancies.values, occupancies.noise
     fit = fit_normal(values, noise)
-    noise_variance = np.median(np.diagonal(noise, axis1=1, axis2=2), axis=0)
-    varies = region_varies(fit, noise_variance)
+    drawn = bootstrap_covariances(values, noise, fit, generator, n_copies=n_copies)
+    variance_error = drawn[:, range(values.shape[1]), range(values.shape[1])].std(axis=0)
+    varies = region_varies(fit, variance_error) & occupancies.is_seen
+    both = np.outer(varies, varies)
+    centre = _transform(fit.correlation)
+    own = np.stack([_transform(correlation_matrix(one)) for one in drawn])
+    variance = np.nanvar(np.where(both, own, 0.0), axis=0)
+    moves = [_half_difference(*pair, fit) for pair in perturbed]
+    variance = variance * _inflation(moves, variance, both)
+    reach = NORMAL_95 * np.sqrt(variance)
+    wald = 2 * norm.sf(np.abs(centre) / np.sqrt(np.maximum(variance, 1e-12)))
+    permuted = pair_p_values(values, noise, fit.covariance, generator, n_copies=n_copies)
     null = fit_normal(*shuffle_regions(values, noise, generator)).correlation
+    identity = np.eye(len(varies), dtype=bool)
+    spread = np.sqrt(np.maximum(np.diag(fit.covariance), 0.0))
+
+    def of_pairs(matrix: Matrix, diagonal: float) -> Matrix:
+        return np.where(identity, diagonal, np.where(both, matrix, np.nan))
+
     return ParticleCorrelation(
         names=occupancies.names,
         n_particles=len(occupancies),
         fit=fit,
-        noise_spread=np.sqrt(noise_variance),
+        correlation=of_pairs(fit.correlation, 1.0),
+        low=of_pairs(np.tanh(centre - reach), 1.0),
+        high=of_pairs(np.tanh(centre + reach), 1.0),
+        spread=spread,
+        spread_error=variance_error / (2 * np.maximum(spread, np.finfo(float).tiny)),
+        noise_spread=np.sqrt(np.median(np.diagonal(noise, axis1=1, axis2=2), axis=0)),
         varies=varies,
-        p_values=pair_p_values(values, noise, fit.covariance, generator, n_copies=n_copies),
+        p_values=of_pairs(np.maximum(wald, permuted), 0.0),
         n_permutations=n_permutations(len(occupancies)),
-        null=np.where(np.outer(varies, varies), null, np.nan),
+        null=of_pairs(null, 1.0),
     )
 
 
 def region_varies(
-    fit: NormalFit, noise_variance: Float64[np.ndarray, " region"]
+    fit: NormalFit, variance_error: Float64[np.ndarray, " region"]
 ) -> Bool[np.ndarray, " region"]:
-    """Tell regions that vary from those that do so only as much as noise and model errors do."""
+    """Tell regions that vary from those that do so only as much as noise and neighbours do."""
     variance = np.diag(fit.covariance)
-    smallest = np.maximum(SMALLEST_SPREAD**2, MODEL_ERROR * noise_variance)
-    return np.asarray(variance > np.maximum(smallest, SIGNIFICANT * fit.variance_error))
+    return np.asarray(variance > np.maximum(SMALLEST_SPREAD**2, SIGNIFICANT * variance_error))
 
 
 def shuffle_regions(
@@ -99,10 +135,31 @@ def shuffle_regions(
     noise: Float64[np.ndarray, "n r r"],
     generator: np.random.Generator,
 ) -> tuple[Float64[np.ndarray, "n r"], Float64[np.ndarray, "n r r"]]:
-    """Give each region the occupancies, with their errors, of other particles at random."""
+    """Give each region the contents, with their errors, of other particles at random."""
     shuffled, errors = np.empty_like(values), np.zeros_like(noise)
     for region in range(values.shape[1]):
         order = generator.permutation(len(values))
         shuffled[:, region] = values[order, region]
         errors[:, region, region] = noise[order, region, region]
     return shuffled, errors
+
+
+def _transform(correlation: Matrix) -> Matrix:
+    """Fisher's z, whose errors are nearly normal."""
+    within = np.clip(correlation, -LARGEST_CORRELATION, LARGEST_CORRELATION)
+    return np.asarray(np.arctanh(within))
+
+
+def _half_difference(there: Occupancies, back: Occupancies, start: NormalFit) -> Matrix:
+    """Return how far a move of the fields moves the transformed correlations."""
+    ends = [fit_normal(one.values, one.noise, start).correlation for one in (there, back)]
+    return np.asarray((_transform(ends[0]) - _transform(ends[1])) / 2)
+
+
+def _inflation(moves: list[Matrix], variance: Matrix, both: Bool[np.ndarray, "r r"]) -> float:
+    """Return by how much moves of the fields widen the bootstrap's variances, over all pairs."""
+    pairs = both & np.triu(np.ones_like(both), 1)
+    if not moves or not pairs.any():
+        return 1.0
+    moved = np.mean([one[pairs] ** 2 for one in moves], axis=0)
+    return 1.0 + float(np.mean(moved / np.maximum(variance[pairs], 1e-12)))

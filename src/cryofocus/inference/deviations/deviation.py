@@ -19,6 +19,11 @@ from jaxtyping import Complex64, Float32, Float64
 from cryofocus.consensus.reconstruct import gridding_kernel
 from cryofocus.inference.deviations.focus import FocusBox
 from cryofocus.kernels.contract import SliceSums
+from cryofocus.maths.conjugate_gradients import (
+    LinearSystem,
+    Solution,
+    solve_by_conjugate_gradients,
+)
 from cryofocus.maths.fourier import forward_3d_padded, hermitian_weights, inverse_3d_cropped
 from cryofocus.maths.grids import shell_index_3d
 from cryofocus.placement import Array, Send, fetch, namespace, stay
@@ -42,14 +47,6 @@ class DeviationPrior:
     spectrum: Float64[np.ndarray, " n_shells"]
     support: Float32[np.ndarray, "d d d"]
     mixing: Mixing
-
-
-@dataclass(frozen=True, eq=False)
-class Solution:
-    """Coefficients that solve the maximisation, and the steps it took."""
-
-    coefficients: Coefficients
-    n_steps: int
 
 
 class DeviationSpace:
@@ -88,12 +85,12 @@ class DeviationSpace:
     def fields(self, coefficients: Coefficients, prior: DeviationPrior) -> Deviations:
         """Return the fields that white coefficients stand for."""
         coloured = self._send(coefficients) * self._colour(prior)
-        return np.asarray(prior.support * fetch(self._to_box(coloured)))
+        return np.asarray(prior.support * fetch(self.to_box(coloured)))
 
     def to_grid(self, deviations: Deviations) -> Complex64[Array, "edge edge half component"]:
         """Return the grid whose slices are the deviations' projections."""
         volumes = self._send(deviations * (self._unit / self._kernel))
-        grids = [self._from_box(volumes[k, ...]) for k in range(len(deviations))]
+        grids = [self.from_box(volumes[k, ...]) for k in range(len(deviations))]
         return namespace(volumes).stack(grids, axis=-1)
 
     def solve(
@@ -104,7 +101,7 @@ class DeviationSpace:
         start: Coefficients | None = None,
         tolerance: float = 1e-2,
         max_steps: int = 40,
-    ) -> Solution:
+    ) -> Solution[Coefficients]:
         """Maximise over the fields' coefficients by preconditioned conjugate gradients.
 
         Args:
@@ -117,32 +114,21 @@ class DeviationSpace:
         colour, kernels = self._colour(prior), self._kernels(sums)
         mixing = prior.mixing.astype(np.float32)
         support, mix, unmix = (self._send(a) for a in (prior.support, mixing, mixing.T.copy()))
-        rhs = colour * self._from_box(support * _combine(unmix, self._back(sums)))
+        rhs = colour * self.from_box(support * _combine(unmix, self.back_project(sums)))
         preconditioner = 1 / (1 + colour**2 * self._diagonal(sums, prior))
 
         def operate(x: Coefficients) -> Coefficients:
-            classes = _combine(mix, support * self._to_box(x * colour))
-            inside = self._to_box(kernels * self._from_box(classes))
-            return x + colour * self._from_box(support * _combine(unmix, inside))
+            classes = _combine(mix, support * self.to_box(x * colour))
+            inside = self.to_box(kernels * self.from_box(classes))
+            return x + colour * self.from_box(support * _combine(unmix, inside))
 
-        x = rhs * 0 if start is None else self._send(start)
-        residual = rhs - operate(x) if start is not None else rhs
-        scaled = preconditioner * residual
-        direction = scaled
-        power = self._dot(residual, scaled)
-        limit = tolerance**2 * self._dot(rhs, preconditioner * rhs)
-        for step in range(max_steps):
-            if power <= limit:
-                return Solution(x, step)
-            image = operate(direction)
-            length = power / self._dot(direction, image)
-            x = x + length * direction
-            residual = residual - length * image
-            scaled = preconditioner * residual
-            new_power = self._dot(residual, scaled)
-            direction = scaled + (new_power / power) * direction
-            power = new_power
-        return Solution(x, max_steps)
+        first = None if start is None else self._send(start)
+        return solve_by_conjugate_gradients(
+            LinearSystem(operate, rhs, preconditioner, self.dot),
+            start=first,
+            tolerance=tolerance,
+            max_steps=max_steps,
+        )
 
     def shell_power(self, coefficients: Coefficients) -> Float64[np.ndarray, " n_shells"]:
         """Mean |xi|^2 in each shell, averaged over fields; 1 where the prior holds."""
@@ -167,18 +153,22 @@ class DeviationSpace:
     ) -> Float64[np.ndarray, " n_shells"]:
         """Spectrum of a volume inside the focus mask, per voxel of the mask."""
         mask = self.box.mask
-        transform = self._from_box(self._send(mask * volume)[None, ...])
+        transform = self.from_box(self._send(mask * volume)[None, ...])
         return self.shell_power(transform) / self._mean_square(mask)
 
     def prior_cost(self, coefficients: Coefficients) -> float:
         """Return |xi|^2 / 2 over the full grid."""
-        return 0.5 * self._dot(coefficients, coefficients)
+        return 0.5 * self.dot(coefficients, coefficients)
+
+    def lay_out(self, curve: Float64[np.ndarray, " n_shells"]) -> Float32[Array, "e e h"]:
+        """Lay numbers of the shells out on the padded grid; zero beyond the last shell."""
+        values = self._send(np.append(curve, 0.0).astype(np.float32))
+        xp = namespace(values)
+        return xp.reshape(xp.take(values, self._shell_of_point), self._shells.shape)
 
     def _colour(self, prior: DeviationPrior) -> Float32[Array, "e e h"]:
         """Lay sqrt(tau2) out on the padded grid; zero beyond the last shell."""
-        curve = self._send(np.append(np.sqrt(prior.spectrum), 0.0).astype(np.float32))
-        xp = namespace(curve)
-        return xp.reshape(xp.take(curve, self._shell_of_point), self._shells.shape)
+        return self.lay_out(np.sqrt(prior.spectrum))
 
     def _kernels(self, sums: SliceSums) -> Float32[Array, "component e e h"]:
         """Return the summed kernels, components apart, for unitary transforms."""
@@ -197,20 +187,23 @@ class DeviationSpace:
     def _mean_square(self, support: Float32[np.ndarray, "d d d"]) -> float:
         return float((support.astype(np.float64) ** 2).sum() / self.box.edge**3)
 
-    def _to_box(self, half: Complex64[Array, "*n e e h"]) -> Float32[Array, "*n d d d"]:
+    def to_box(self, half: Complex64[Array, "*n e e h"]) -> Float32[Array, "*n d d d"]:
+        """Return the small boxes that transforms of the padded one hold; unitary."""
         box = self.box
         return self._unit * inverse_3d_cropped(half, box.edge, box.diameter, threads=self._threads)
 
-    def _from_box(self, volumes: Float32[Array, "*n d d d"]) -> Complex64[Array, "*n e e h"]:
+    def from_box(self, volumes: Float32[Array, "*n d d d"]) -> Complex64[Array, "*n e e h"]:
+        """Return transforms of small boxes in the padded one; the adjoint of `to_box`."""
         return forward_3d_padded(volumes / self._unit, self.box.edge, threads=self._threads)
 
-    def _back(self, sums: SliceSums) -> Float32[Array, "component d d d"]:
-        """Adjoint of `to_grid` applied to the summed residuals."""
+    def back_project(self, sums: SliceSums) -> Float32[Array, "component d d d"]:
+        """Return the adjoint of `to_grid` applied to the summed residuals."""
         xp, weight = namespace(sums.data), self._send(self._unit / self._kernel)
         n_components = sums.data.shape[3]
-        return xp.stack([self._to_box(sums.data[..., k]) * weight for k in range(n_components)])
+        return xp.stack([self.to_box(sums.data[..., k]) * weight for k in range(n_components)])
 
-    def _dot(self, a: Coefficients, b: Coefficients) -> float:
+    def dot(self, a: Coefficients, b: Coefficients) -> float:
+        """Return the scalar product over the full grid."""
         xp = namespace(a)
         product = xp.real(a) * xp.real(b) + xp.imag(a) * xp.imag(b)
         lines = xp.reshape(product, (-1, product.shape[-1]))

@@ -1,4 +1,4 @@
-"""The three levels of `covary`: class maps, units of expanded sets, single particles."""
+"""Two levels of `covary`: class maps, and the units of expanded sets."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
 from cryofocus.arrays import Volume
-from cryofocus.consensus.consensus import estimate_consensus
-from cryofocus.consensus.preparation import assign_half_sets, open_images
 from cryofocus.covariance.classes import (
     ClassCorrelation,
     correlate_classes,
@@ -20,8 +18,6 @@ from cryofocus.covariance.classes import (
     separate_states,
 )
 from cryofocus.covariance.cooccurrence import Cooccurrence, find_relations, measure_cooccurrence
-from cryofocus.covariance.occupancy import Occupancies, make_templates, measure_occupancies
-from cryofocus.covariance.particles import ParticleCorrelation, correlate_particles
 from cryofocus.covariance.regions import (
     RunMasses,
     pooled_errors,
@@ -30,17 +26,11 @@ from cryofocus.covariance.regions import (
     solvent_contour,
 )
 from cryofocus.data.grid_map import GridMap
-from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import RegionError
-from cryofocus.maths.shells import FSC_LIMIT, first_shell_below, shell_resolution_angstrom
 from cryofocus.workflows.covary.inputs import CovaryInputs, CovarySettings, Run
 from cryofocus.workflows.machine.progress import Progress
-from cryofocus.workflows.machine.resources import Resources
 
 logger = logging.getLogger(__name__)
-
-# The smallest band in which a region still has a shape.
-MIN_SHELLS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,15 +40,6 @@ class ClassLevel:
     masses: tuple[RunMasses, ...]
     correlation: ClassCorrelation
     unit: str
-
-
-@dataclass(frozen=True, eq=False)
-class ParticleLevel:
-    """Occupancies of all particles, their correlation, and the resolution that entered."""
-
-    occupancies: Occupancies
-    correlation: ParticleCorrelation
-    resolution_angstrom: float
 
 
 def compare_classes(
@@ -121,42 +102,6 @@ def compare_units(
             yield run, number, entry
 
 
-def compare_particles(
-    inputs: CovaryInputs, settings: CovarySettings, resources: Resources, progress: Progress
-) -> ParticleLevel | None:
-    """Measure the regions in every particle, whose images are read twice, and correlate them.
-
-    Returns:
-        None without particles.
-
-    Raises:
-        RegionError: When a region holds no density of the particles' own consensus.
-    """
-    particles, kernels = inputs.particles, resources.kernels
-    if particles is None:
-        return None
-    invert = inputs.runs[0].invert if inputs.runs else settings.invert
-    images = open_images(particles, invert, threads=resources.threads)
-    half_set, _ = assign_half_sets(particles, settings.seed)
-    with progress.task("consensus", len(images)) as advance:
-        consensus = estimate_consensus(images, half_set, kernels, advance=advance)
-    n_shells = _shells(settings, consensus.map.fsc, particles)
-    templates = make_templates(inputs.regions, consensus.map.full)
-    with progress.task("occupancies", len(images)) as advance:
-        occupancies = measure_occupancies(consensus, templates, n_shells, kernels, advance=advance)
-    used, n_copies = occupancies, 1
-    if particles.expansion is not None:
-        rows = particles.expansion.complete_parents()
-        if rows.size:
-            used, n_copies = occupancies.take(rows.ravel()), rows.shape[1]
-    generator = np.random.default_rng([settings.seed, 0xA11])
-    return ParticleLevel(
-        occupancies,
-        correlate_particles(used, generator, n_copies=n_copies),
-        shell_resolution_angstrom(n_shells, particles.box, particles.pixel_size_angstrom),
-    )
-
-
 def _measure_run(
     run: Run,
     grid: GridMap,
@@ -200,14 +145,3 @@ def _on_scale_of(
     power = float((other.astype(np.float64) ** 2).sum())
     factor = float((density * other).sum(dtype=np.float64)) / max(power, np.finfo(float).tiny)
     return np.asarray(other * np.float32(factor), np.float32)
-
-
-def _shells(
-    settings: CovarySettings, fsc: Float64[np.ndarray, " n_shells"], particles: ParticleSet
-) -> int:
-    """Return how many shells enter: to the limit asked for, or as far as half maps agree."""
-    limit = settings.max_resolution_angstrom
-    n_shells = first_shell_below(fsc, FSC_LIMIT)
-    if limit is not None:
-        n_shells = int(particles.box * particles.pixel_size_angstrom / limit) + 1
-    return int(np.clip(n_shells, MIN_SHELLS, particles.box // 2))

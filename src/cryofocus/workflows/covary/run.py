@@ -10,7 +10,8 @@ from pathlib import Path
 from cryofocus.version import __version__
 from cryofocus.workflows.covary import record as files
 from cryofocus.workflows.covary.inputs import CovarySettings, read_covary_inputs
-from cryofocus.workflows.covary.levels import compare_classes, compare_particles, compare_units
+from cryofocus.workflows.covary.levels import compare_classes, compare_units
+from cryofocus.workflows.covary.particle_level import compare_particles
 from cryofocus.workflows.covary.tables import (
     describe_classes,
     describe_particles,

@@ -11,12 +11,10 @@ import numpy as np
 from cryofocus.covariance.cooccurrence import Cooccurrence
 from cryofocus.workflows.covary import record as files
 from cryofocus.workflows.covary.inputs import Run
-from cryofocus.workflows.covary.levels import ClassLevel, ParticleLevel
+from cryofocus.workflows.covary.levels import ClassLevel
+from cryofocus.workflows.covary.particle_level import ParticleLevel
 from cryofocus.workflows.covary.record import UNDETERMINED
 from cryofocus.workflows.run.writing import Cell, write_array, write_table
-
-# A normal variable stays within so many standard deviations in 95 % of all cases.
-NORMAL_95 = 1.96
 
 MASS_COLUMNS = ("run", "class", "region", "mass", "mass_error")
 INTERVAL_COLUMNS = ("over", "first", "second", "correlation", "low", "high")
@@ -48,18 +46,8 @@ def describe_classes(level: ClassLevel, runs: Sequence[Run]) -> files.ClassLevel
 
 def describe_particles(level: ParticleLevel) -> files.ParticleLevel:
     """Return the particle level as a plain record."""
-    found = level.correlation
-    reach = NORMAL_95 * found.fit.correlation_error
-    spread = np.maximum(found.spread, np.finfo(float).tiny)
-    derived = {
-        "correlation": found.correlation,
-        "low": np.maximum(found.correlation - reach, -1),
-        "high": np.minimum(found.correlation + reach, 1),
-        "spread": found.spread,
-        "spread_error": found.fit.variance_error / (2 * spread),
-    }
     return files.ParticleLevel(
-        **(vars(found) | derived), resolution_angstrom=level.resolution_angstrom
+        **vars(level.correlation), resolution_angstrom=level.resolution_angstrom
     )
 
 
