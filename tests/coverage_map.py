@@ -57,6 +57,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "inference/deviations/test_sharded_statistics": (
         *("consensus/background", "consensus/half_grids", "inference/posterior"),
     ),
+    "inference/factors/test_model": ("inference/factors/field_space", "inference/factors/problem"),
     "inference/mask2d/test_region_likelihood": ("inference/mask2d/white_images",),
     "inference/mask2d/test_strategy": ("inference/mask2d/comparison",),
     "inference/test_classifier": (
@@ -109,6 +110,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     ),
     "workflows/covary/test_run": (
         *("report/analyses/covary", "workflows/covary/inputs", "workflows/covary/levels"),
+        "workflows/covary/particle_level",
         *("workflows/covary/record", "workflows/covary/tables"),
     ),
     "workflows/machine/test_cluster": ("workflows/machine/machine",),

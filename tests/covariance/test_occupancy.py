@@ -1,96 +1,87 @@
-"""Joint least squares of the regions of single particles."""
+"""Contents of regions as measurements with known errors."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from cryofocus.covariance.occupancy import (
-    make_templates,
-    occupancy_contrast,
-    solve_occupancies,
-)
-from cryofocus.covariance.regions import Region
-from cryofocus.errors import RegionError
+from cryofocus.covariance.occupancy import Occupancies, content_rows, measure_contents
 
-BOX = 12
+ROWS = np.array([[0.0, 1.0, 0.2], [0.0, -0.1, 0.8]])
+MEAN = np.array([0.0, 0.3, -0.1])
+COVARIANCE = np.array([[0.1, 0.02, 0.0], [0.02, 1.0, 0.4], [0.0, 0.4, 0.7]])
 
 
-def cubes(*starts: int) -> np.ndarray:
-    """Cubes of edge 2 on the diagonal."""
-    inside = np.zeros((BOX,) * 3, dtype=bool)
-    for start in starts:
-        inside[start : start + 2, start : start + 2, start : start + 2] = True
-    return inside
+def locate(linear: np.ndarray, quadratic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Posterior of coordinates, as the textbook has it."""
+    precision = np.linalg.inv(COVARIANCE)
+    covariance = np.linalg.inv(quadratic + precision)
+    mean = np.einsum("nij,nj->ni", covariance, linear + precision @ MEAN)
+    return mean, covariance
 
 
-def particle(generator: np.random.Generator) -> np.ndarray:
-    """Density in a ball and in the cubes, none in the solvent."""
-    z, y, x = np.indices((BOX,) * 3) - BOX // 2
-    inside = (z**2 + y**2 + x**2 < (BOX // 2) ** 2) | cubes(1, 6, 9)
-    return np.where(inside, generator.uniform(0.5, 1, inside.shape), 0).astype(np.float32)
+def observe(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """True coordinates, and what images of four numbers each say of them."""
+    generator = np.random.default_rng(1)
+    true = generator.multivariate_normal(MEAN, COVARIANCE, size=n)
+    design = generator.standard_normal((n, 4, 3))
+    data = np.einsum("npq,nq->np", design, true) + generator.standard_normal((n, 4))
+    linear = np.einsum("npq,np->nq", design, data)
+    return true, linear, np.einsum("npq,npr->nqr", design, design)
 
 
-def test_templates_add_up_to_the_density() -> None:
-    """Pieces and blocks share out the map; pieces are weighed by mass."""
-    density = particle(np.random.default_rng(1))
-    density[cubes(6)] *= 3
-    regions = [Region("hand", cubes(1, 6)), Region("foot", cubes(9))]
-    templates = make_templates(regions, density)
-    np.testing.assert_allclose(templates.volumes.sum(axis=0), density)
-    assert templates.content.shape == (2, 3)
-    np.testing.assert_allclose(templates.content.sum(axis=1), 1)
-    assert templates.content[0, 1] == pytest.approx(0.75, abs=0.05)
-    np.testing.assert_allclose(templates.content[1], [0, 0, 1])
-    assert len(templates.block_mass) == 16
+def test_measurement_and_population_give_the_posterior() -> None:
+    """What an image measures, joined with the population, is what the model says of contents."""
+    _, linear, quadratic = observe(40)
+    mean, covariance = locate(linear, quadratic)
+    values, noise = measure_contents(ROWS, (MEAN, COVARIANCE), (mean, covariance))
+    prior = ROWS @ COVARIANCE @ ROWS.T
+    joined = np.linalg.inv(np.linalg.inv(noise) + np.linalg.inv(prior))
+    expected = ROWS @ covariance @ ROWS.T
+    np.testing.assert_allclose(joined, expected, rtol=1e-3, atol=1e-5)
+    pull = np.einsum("nij,njk,nk->ni", joined, np.linalg.inv(noise), values)
+    np.testing.assert_allclose(pull, (mean - MEAN) @ ROWS.T, rtol=1e-3, atol=1e-4)
 
 
-def test_occupancies_are_measured_against_what_stays() -> None:
-    """A block that is there in half of the particles does not make a region vary against it."""
-    generator = np.random.default_rng(4)
-    density = particle(generator)
-    templates = make_templates([Region("hand", cubes(1)), Region("foot", cubes(9))], density)
-    n, n_components = 3000, len(templates.volumes)
-    information = templates.volumes.sum(axis=(1, 2, 3)).astype(np.float64)
-    factors = np.zeros((n, n_components))
-    factors[:, :2] = generator.choice([-1.0, 1.0], (n, 2))
-    factors[:, 5] = factors[:, 0]
-    quadratic = np.broadcast_to(np.diag(information), (n, n_components, n_components)).copy()
-    errors = np.sqrt(information) * generator.standard_normal(factors.shape)
-    linear = information * factors + errors
-    contrast = occupancy_contrast(templates, linear, quadratic)
-    assert contrast[0, 5] == 0
-    np.testing.assert_allclose(contrast.sum(axis=1), 0, atol=1e-12)
-    values, _ = solve_occupancies(linear, quadratic, contrast)
-    assert abs(np.corrcoef(values.T)[0, 1]) < 0.06
+def test_measurements_are_unbiased_with_the_errors_they_claim() -> None:
+    """Errors have mean zero and, whitened by their covariance, unit variance."""
+    true, linear, quadratic = observe(6000)
+    posterior = locate(linear, quadratic)
+    values, noise = measure_contents(ROWS, (MEAN, COVARIANCE), posterior)
+    error = values - (true - MEAN) @ ROWS.T
+    white = np.linalg.solve(np.linalg.cholesky(noise), error[..., None])[..., 0]
+    np.testing.assert_allclose(white.mean(axis=0), 0, atol=0.06)
+    np.testing.assert_allclose(np.cov(white.T), np.eye(2), atol=0.1)
 
 
-def test_a_region_of_solvent_is_refused() -> None:
-    """A region in which the consensus has no density cannot be fitted."""
-    density = np.where(cubes(1), np.float32(1), np.float32(0))
-    with pytest.raises(RegionError, match="region foot: the consensus map has no density there"):
-        make_templates([Region("hand", cubes(1)), Region("foot", cubes(9))], density)
+def test_what_no_image_tells_has_a_large_error() -> None:
+    """Without information an image's measurement has an error far beyond the spread."""
+    prior = (np.zeros(2), np.eye(2))
+    posterior = (np.zeros((1, 2)), np.diag([0.5, 1.0])[None])
+    values, noise = measure_contents(np.eye(2), prior, posterior)
+    assert np.isfinite(values).all()
+    assert noise[0, 0, 0] < 1.1
+    assert noise[0, 1, 1] > 1e4
 
 
-def test_overlapping_regions_are_told_apart() -> None:
-    """The estimates are unbiased though templates overlap, with the covariance they claim."""
-    generator = np.random.default_rng(2)
-    n, true = 4000, np.array([0.4, -1.0, 0.1])
-    design = generator.standard_normal((n, 30, 3))
-    design[..., 1] += 0.8 * design[..., 0]
-    data = np.einsum("npc,c->np", design, true) + generator.standard_normal((n, 30))
-    linear = np.einsum("npc,np->nc", design, data)
-    quadratic = np.einsum("npc,npd->ncd", design, design)
-    contrast = np.array([[1.0, 0, -1], [0, 1, -1]])
-    values, noise = solve_occupancies(linear, quadratic, contrast)
-    np.testing.assert_allclose(values.mean(axis=0), contrast @ true, atol=0.02)
-    np.testing.assert_allclose(np.cov(values.T), noise.mean(axis=0), rtol=0.1)
+def test_grey_scale_is_no_content() -> None:
+    """A particle brighter as a whole, its reference with it, holds no more of any region."""
+    masses = np.array([[5.0, 1.0, 0.3], [-2.0, 0.1, 0.9]])
+    reference = np.array([1.0, 0.05, -0.02])
+    rows = content_rows(masses, reference, np.array([10.0, 4.0]))
+    np.testing.assert_allclose(rows[:, 0], 0, atol=1e-12)
+    np.testing.assert_allclose(rows[0, 1:], (masses[0, 1:] - 5 * reference[1:]) / 10)
 
 
-def test_grey_scale_is_no_occupancy() -> None:
-    """A particle brighter as a whole holds no more of any region."""
-    quadratic = np.diag([2.0, 3.0, 50.0])[None] + 0.3
-    brighter = np.einsum("ncd,d->nc", quadratic, np.full(3, 0.2))
-    contrast = np.array([[1.0, 0, -1], [0, 1, -1]])
-    values, _ = solve_occupancies(brighter, quadratic, contrast)
-    np.testing.assert_allclose(values, 0, atol=1e-4)
+def test_chosen_particles_keep_their_order() -> None:
+    """Taking particles takes their values and errors, and keeps what is known of regions."""
+    occupancies = Occupancies(
+        ("a", "b"),
+        np.arange(6.0).reshape(3, 2),
+        np.tile(np.eye(2), (3, 1, 1)) * np.arange(1.0, 4)[:, None, None],
+        np.array([True, False]),
+    )
+    taken = occupancies.take(np.array([2, 0]))
+    np.testing.assert_array_equal(taken.values[:, 0], [4, 0])
+    np.testing.assert_array_equal(taken.noise[:, 0, 0], [3, 1])
+    assert taken.is_seen.tolist() == [True, False]
+    assert len(taken) == 2

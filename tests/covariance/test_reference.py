@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from cryofocus.covariance.occupancy import choose_reference, cut_into_blocks
+from cryofocus.covariance.reference import choose_reference, cut_into_blocks
 
 BOX = 24
 
@@ -31,12 +30,22 @@ def test_little_density_is_one_block() -> None:
 
 
 def test_the_quiet_half_is_the_reference() -> None:
-    """Blocks that vary are left out though their noise is lowest, and weights sum to one."""
-    generator = np.random.default_rng(1)
-    variance = np.tile([0.1, 0.1, 1.0, 1.0], (4000, 1))
-    factors = np.sqrt(variance) * generator.standard_normal(variance.shape)
-    factors[:, 0] += generator.standard_normal(4000)
-    factors[:, 3] += generator.standard_normal(4000)
-    weights = choose_reference(factors, variance, np.array([1.0, 1.0, 2.0, 1.0]))
-    assert weights[0] == weights[3] == 0
-    assert weights.sum() == pytest.approx(1)
+    """Blocks that vary are left out, however the grey scale varies."""
+    # Coordinates: grey scale, what fills the first block, what fills the last one.
+    masses = np.array([[1.0, 0.5, 0.0], [1.0, 0.0, 0.01], [2.0, 0.02, 0.0], [1.0, 0.0, -0.4]])
+    reference = choose_reference(masses, np.diag([0.3, 1.0, 1.0]))
+    np.testing.assert_allclose(reference, [1, 0.02 / 3, 0.01 / 3], atol=1e-12)
+
+
+def test_the_unit_of_maps_is_no_matter() -> None:
+    """Masses of another grey scale give the same reference."""
+    masses = np.random.default_rng(2).uniform(0.5, 1, (8, 3))
+    covariance = np.diag([0.1, 0.5, 2.0])
+    plain = choose_reference(masses, covariance)
+    np.testing.assert_allclose(choose_reference(7 * masses, covariance), plain)
+
+
+def test_blocks_without_mass_are_no_reference() -> None:
+    """A block of no mass, or of less than none, cannot be measured against."""
+    masses = np.array([[1.0, 0.3], [0.0, 0.0], [-0.5, 0.0]])
+    np.testing.assert_allclose(choose_reference(masses, np.eye(2)), [1, 0.3])

@@ -49,6 +49,11 @@ class Band:
         """Return the number of points."""
         return len(self.rows)
 
+    def take(self, places: Int64[np.ndarray, " some"]) -> Band:
+        """Return the band of some of the points."""
+        parts = (self.rows, self.columns, self.shells, self.hermitian)
+        return Band(self.box, *(part[places] for part in parts))
+
     @property
     def n_shells(self) -> int:
         """Number of shells that hold points."""

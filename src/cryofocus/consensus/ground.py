@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Int8
 
 from cryofocus.consensus.consensus import Consensus
+from cryofocus.consensus.flexible import OutsideFields
 from cryofocus.data.mask import FocusMask
 from cryofocus.execution.monitor import Monitor
 from cryofocus.kernels.contract import SliceKernels
@@ -30,6 +31,8 @@ class Ground:
         monitor: Progress.
         allocate: Makes large arrays.
         solvent: Mask that the consensus was multiplied by, on the particles' grid; or None.
+        outside: How the density outside the region differs between particles; None where it is
+            taken to be the consensus.
     """
 
     consensus: Consensus
@@ -40,3 +43,4 @@ class Ground:
     monitor: Monitor
     allocate: Allocate = np.empty
     solvent: Float32[np.ndarray, "box box box"] | None = None
+    outside: OutsideFields | None = None

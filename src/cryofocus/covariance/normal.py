@@ -116,12 +116,12 @@ def bootstrap_covariances(
     first, second = np.triu_indices(values.shape[1])
     twice = np.where(first == second, 1.0, 2.0)
     scores = np.concatenate([twice * gradient[:, first, second], pull], axis=1)
-    scores = scores.reshape(-1, n_copies, scores.shape[1]).sum(axis=1)
-    scores = scores - scores.mean(axis=0)
     scale = np.sqrt(np.maximum((scores**2).sum(axis=0), np.finfo(float).tiny))
     information = (scores / scale).T @ (scores / scale)
-    inverse = np.linalg.pinv(information, rcond=1e-8, hermitian=True)
-    influence = scores @ (inverse / np.outer(scale, scale))
+    inverse = np.linalg.pinv(information, rcond=1e-8, hermitian=True) / np.outer(scale, scale)
+    # Copies may say the same: information is of rows, what is drawn are particles.
+    of_particles = scores.reshape(-1, n_copies, scores.shape[1]).sum(axis=1)
+    influence = (of_particles - of_particles.mean(axis=0)) @ inverse
     n = len(influence)
     drawn = np.empty((N_BOOTSTRAP, *fit.covariance.shape))
     for number in range(N_BOOTSTRAP):

@@ -21,6 +21,7 @@ from cryofocus.inference.cycles import (
     pack_history,
     unpack_history,
 )
+from cryofocus.inference.factors.outside import describe_outside
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.inference.strategies import STRATEGIES
 
@@ -58,9 +59,10 @@ def prepare_comparison(
     """
     settings.require_region("mask file" if ground.mask.radius_angstrom is None else "sphere")
     plan = RunPlan(settings.n_classes, settings.resolved_start, settings.seed, references)
-    comparison: Comparison[Any] = STRATEGIES[settings.strategy].prepare(
-        ground, plan, **settings.options
-    )
+    options = settings.options
+    if options.pop("background", "rigid") == "flexible":
+        ground = replace(ground, outside=describe_outside(ground, settings.seed))
+    comparison: Comparison[Any] = STRATEGIES[settings.strategy].prepare(ground, plan, **options)
     return comparison
 
 

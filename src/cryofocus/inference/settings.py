@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from cryofocus.data.table_source import InvertChoice
 from cryofocus.errors import SettingError
 from cryofocus.inference.strategies import STRATEGIES
-from cryofocus.inference.strategy import Region, Start, Storage
+from cryofocus.inference.strategy import BackgroundChoice, Region, Start, Storage
 from cryofocus.option import Option
 from cryofocus.settings import Settings
 
@@ -74,6 +74,9 @@ class ClassifierSettings(Settings):
         storage: Number format of the statistics kept in memory: `bfloat16` halves the memory and
             rounds numbers to eight bits, far below their noise. Not with `mask2d`, which keeps
             whole images.
+        background: What is taken out of the images outside the region: `rigid`, the consensus;
+            `flexible`, besides it how each particle differs there, at low resolution. Better where
+            the region cuts what moves; takes longer.
         control_maps: For each class map, also reconstruct one from the same number of particles
             drawn at random.
     """
@@ -94,6 +97,7 @@ class ClassifierSettings(Settings):
     projection_threshold: Annotated[float, MASK2D] = Field(default=0.1, ge=0, lt=1)
     fitted_scale: Annotated[bool, MASK2D] = False
     storage: Storage = "float32"
+    background: BackgroundChoice = "rigid"
     control_maps: bool = False
 
     @model_validator(mode="after")

@@ -12,6 +12,7 @@ from typing import Any, Literal
 Region = Literal["sphere", "mask file"]
 Start = Literal["subspace", "random"]
 Storage = Literal["float32", "bfloat16"]
+BackgroundChoice = Literal["rigid", "flexible"]
 Objective = Literal["log-posterior", "log-likelihood"]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from cryofocus.consensus.background import Background
+from cryofocus.consensus.flexible import FlexibleBackground
 from cryofocus.consensus.ground import Ground
 from cryofocus.consensus.residuals import whole_consensus
 from cryofocus.inference.deviations.deviation import DeviationSpace
@@ -50,10 +51,12 @@ def state_problem(
     """Take the small-box statistics of every particle: one pass over the images.
 
     Classes are compared under the ground's noise. The consensus is taken out of the images unless
-    another background is given.
+    another background is given, and what the ground says of each particle's own outside with it.
     """
     consensus, n_shells = ground.consensus, ground.n_shells
     background = background or whole_consensus(consensus, ground.kernels)
+    if ground.outside is not None:
+        background = FlexibleBackground(background, ground.outside)
     images = consensus.images
     reach = int(np.ceil(n_shells * images.stretch))
     box = FocusBox.around(ground.mask.data, images.particles.pixel_size_angstrom, reach)

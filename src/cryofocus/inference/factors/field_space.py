@@ -70,7 +70,7 @@ class FieldSpace:
     def maximise(
         self,
         coordinates: Float64[np.ndarray, "particle field"],
-        second_moment: Float64[np.ndarray, "1+field 1+field"],
+        second_moment: Float64[np.ndarray, "coordinate coordinate"],
         strength: Float64[np.ndarray, " field"],
         *,
         start: Coefficients | None,
@@ -105,7 +105,7 @@ class FieldSpace:
 
     def degrees_of_freedom(
         self,
-        second_moment: Float64[np.ndarray, "1+field 1+field"],
+        second_moment: Float64[np.ndarray, "coordinate coordinate"],
         strength: Float64[np.ndarray, " field"],
         generator: np.random.Generator,
         *,
@@ -126,7 +126,7 @@ class FieldSpace:
 
     def draw(
         self,
-        second_moment: Float64[np.ndarray, "1+field 1+field"],
+        second_moment: Float64[np.ndarray, "coordinate coordinate"],
         strength: Float64[np.ndarray, " field"],
         generator: np.random.Generator,
         *,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Bool, Float32, Float64, Shaped
 
 from cryofocus.consensus.ground import Ground
 from cryofocus.consensus.image_model import ScalePrior
@@ -52,7 +52,7 @@ class FactorProblem:
         return np.concatenate([self.region_supports, free]).astype(np.float32)
 
     def integrate(
-        self, masks: Sequence[Float32[np.ndarray, "box box box"]], volumes: Fields
+        self, masks: Sequence[Shaped[np.ndarray, "box box box"]], volumes: Fields
     ) -> Float64[np.ndarray, "mask volume"]:
         """Return the mass inside masks of the particle's box of volumes of the small box."""
         flat = volumes.reshape(len(volumes), -1).astype(np.float64)
