@@ -133,8 +133,8 @@ def table(pairs: list[list[Pair]], constant: list[bool], n_particles: int) -> st
         f"`simulate assembly`, {n_particles:,} particles of 64 pixels, {len(pairs)} seeds; "
         "`covary` over particles with six regions that vary and two that do not. Truth by mass "
         "in the state maps, beside it that of presences (dark surroundings of one region lie in "
-        "the mask of another). `python benchmarks/covariance_assembly.py FOLDER`, "
-        f"{describe_here(date.today())}.",
+        "the mask of another). `python benchmarks/covariance_assembly.py FOLDER`. "
+        f"{describe_here(str(date.today()))}",
         "",
         "| | asked | found |",
         "| --- | --- | --- |",

@@ -8,6 +8,7 @@ import pytest
 from cryofocus.covariance.classes import (
     correlate_classes,
     match_states,
+    merge_copies,
     separate_states,
     variation_p_values,
 )
@@ -47,8 +48,9 @@ def test_regions_that_vary_together_and_one_that_does_not() -> None:
     assert found.varies.tolist() == [True, True, False]
     assert found.correlation[0, 1] > 0.95
     assert found.low[0, 1] > 0.9
-    assert np.isnan(found.correlation[2]).all()
-    assert np.isnan(found.correlation[:, 2]).all()
+    assert np.isnan(found.correlation[2, :2]).all()
+    assert np.isnan(found.correlation[:2, 2]).all()
+    np.testing.assert_array_equal(np.diag(found.correlation), 1)
     assert found.spread[2] < 0.1
     assert (found.n_points, found.n_states) == (12, 4)
 
@@ -75,8 +77,31 @@ def test_a_single_class_says_nothing() -> None:
     """With one class everything is undetermined, and nothing fails."""
     run = RunMasses(np.ones((1, 2)), np.full((1, 2), 0.1))
     found = correlate_classes([run], [np.arange(1)], np.random.default_rng(1))
-    assert np.isnan(found.correlation).all()
+    np.testing.assert_array_equal(np.isnan(found.correlation), [[False, True], [True, False]])
     assert not found.varies.any()
+
+
+def test_of_three_states_no_correlation_is_drawn() -> None:
+    """Whatever the masses of two or three states, pairs of regions are undetermined."""
+    generator = np.random.default_rng(5)
+    truth = np.array([[0.0, 0.1], [0.5, 0.4], [1.0, 0.9]])
+    found = correlate_classes(runs_of(truth, 0.01, generator), [np.arange(3)] * 3, generator)
+    assert found.varies.all()
+    for matrix in (found.correlation, found.low, found.high):
+        assert np.isnan(matrix[0, 1])
+        assert matrix[0, 0] == pytest.approx(1)
+
+
+def test_copies_count_once() -> None:
+    """A class written twice has the mass of the one, and an empty class has none."""
+    posteriors = np.eye(2)[np.arange(100) % 2]
+    split = np.stack([0.7 * posteriors[:, 0], posteriors[:, 1], 0.3 * posteriors[:, 0]], axis=1)
+    split = np.concatenate([split, np.zeros((100, 1))], axis=1)
+    masses = RunMasses(np.array([[1.0], [3.0], [1.1], [50.0]]), np.full((4, 1), 0.1))
+    merged, of_groups = merge_copies(masses, split)
+    assert sorted(merged.masses[:, 0].tolist()) == pytest.approx([1.03, 3.0])
+    np.testing.assert_allclose(of_groups.sum(axis=1), 1)
+    assert merged.errors.max() <= 0.1
 
 
 def test_states_of_matching_classes() -> None:

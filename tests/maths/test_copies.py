@@ -57,6 +57,12 @@ def test_empty_classes_are_named() -> None:
     np.testing.assert_allclose(found.merge(posteriors).sum(axis=1), 1)
 
 
+def test_a_class_that_nobody_prefers_is_empty() -> None:
+    """A few per cent of every particle are no particles."""
+    posteriors = np.concatenate([0.97 * draw(2.0), np.full((2000, 1), 0.03)], axis=1)
+    assert find_effective_classes(posteriors).empty == (2,)
+
+
 def test_numbering_is_no_matter() -> None:
     """Classes in another order form the same groups."""
     plain = draw(1.5)

@@ -12,7 +12,11 @@ from scipy.optimize import linear_sum_assignment
 
 from cryofocus.covariance.normal import correlation_matrix
 from cryofocus.covariance.regions import RunMasses
+from cryofocus.maths.copies import find_effective_classes
 
+# Of fewer classes no correlation is drawn: two points always lie on a line, and of three chance
+# puts half of all pairs beyond 0.7.
+FEWEST_STATES = 4
 # A region varies when chance would make it vary as much in fewer than one of a hundred cases.
 SIGNIFICANCE = 0.01
 N_BOOTSTRAP = 2000
@@ -28,7 +32,8 @@ class ClassCorrelation:
     """How regions vary over classes, and together.
 
     Attributes:
-        correlation: `(region, region)` Pearson; NaN where a region does not vary.
+        correlation: `(region, region)` Pearson; NaN where a region does not vary, and everywhere
+            but on the diagonal with fewer than four states.
         low: Lower ends of their 95 % intervals; NaN likewise, or where too few samples could tell.
         high: Upper ends.
         varies: `(region,)` whether a region's mass varies beyond its error.
@@ -76,12 +81,15 @@ def correlate_classes(
     varies = p_value < SIGNIFICANCE
     low, high = _intervals(runs, states, np.sqrt(variance), generator)
     both, correlation = np.outer(varies, varies), _correlation(masses)
+    both &= n_states >= FEWEST_STATES
+    both |= np.eye(len(varies), dtype=bool)
+    np.fill_diagonal(correlation, 1.0)
     # Errors added to masses that have them already draw high correlations down, so that the
     # interval may miss what was found; it is widened to hold it.
     return ClassCorrelation(
         correlation=np.where(both, correlation, np.nan),
-        low=np.where(both, np.minimum(low, correlation), np.nan),
-        high=np.where(both, np.maximum(high, correlation), np.nan),
+        low=np.where(both, np.fmin(low, correlation), np.nan),
+        high=np.where(both, np.fmax(high, correlation), np.nan),
         varies=varies,
         variation_p=p_value,
         spread=np.ptp(mean, axis=0),
@@ -89,6 +97,24 @@ def correlate_classes(
         n_points=len(masses),
         n_states=n_states,
     )
+
+
+def merge_copies(
+    masses: RunMasses, posteriors: Float64[np.ndarray, "particle n_classes"]
+) -> tuple[RunMasses, Float64[np.ndarray, "particle group"]]:
+    """Count classes that are copies of one another once, and empty ones not at all.
+
+    Returns:
+        Masses of the effective classes, each the mean of its copies by weight, and posteriors.
+    """
+    effective = find_effective_classes(posteriors)
+    weights = posteriors.mean(axis=0)
+    shares = np.zeros((len(effective), len(weights)))
+    for row, group in enumerate(effective.groups):
+        members = list(group)
+        shares[row, members] = weights[members] / weights[members].sum()
+    merged = RunMasses(shares @ masses.masses, np.sqrt(shares**2 @ masses.errors**2))
+    return merged, effective.merge(posteriors)
 
 
 def match_states(

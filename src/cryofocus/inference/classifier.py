@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int8, Int64
@@ -31,6 +32,10 @@ from cryofocus.inference.driver import Run, prepare_comparison, run_all
 from cryofocus.inference.runs import RunComparison, compare_runs
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.kernels.contract import SliceKernels
+from cryofocus.maths.copies import (
+    EffectiveClasses,
+    find_effective_classes,
+)
 from cryofocus.maths.shells import shell_resolution_angstrom
 
 logger = logging.getLogger(__name__)
@@ -71,6 +76,7 @@ class ClassificationResult:
         half_set: Half set of each particle.
         half_set_origin: Where it came from.
         n_shells: Shells that entered the classification.
+        same_maps: Pairs of classes, counted from 0, whose maps cannot be told apart.
     """
 
     posteriors: Float64[np.ndarray, "particle n_classes"]
@@ -83,6 +89,7 @@ class ClassificationResult:
     half_set: Int8[np.ndarray, " particle"]
     half_set_origin: str
     n_shells: int
+    same_maps: tuple[tuple[int, int], ...] = ()
 
     @property
     def labels(self) -> Int64[np.ndarray, " particle"]:
@@ -99,16 +106,26 @@ class ClassificationResult:
         """Posterior of each particle's most probable class, averaged over the particles."""
         return float(self.posteriors.max(axis=1).mean())
 
+    @cached_property
+    def effective_classes(self) -> EffectiveClasses:
+        """Classes that are copies of one another, by posteriors or maps, and empty ones."""
+        return find_effective_classes(self.posteriors, self.same_maps)
+
     @property
     def guessing_posterior(self) -> float:
         """Mean highest posterior up to which nothing was found: chance, and a little more."""
-        chance = max(self.class_weights.max(), 1 / self.posteriors.shape[1])
+        merged = self.effective_classes.merge(self.posteriors)
+        chance = max(merged.mean(axis=0).max(), 1 / merged.shape[1])
         return float(chance + BETTER_THAN_CHANCE)
 
     @property
     def classes_found(self) -> bool:
-        """Whether images can be told apart: False where posteriors are no better than chance."""
-        return self.mean_highest_posterior > self.guessing_posterior
+        """Whether images can be told apart: False where posteriors are no better than chance.
+
+        Of effective classes: between copies of a class nobody can choose, and nobody need.
+        """
+        merged = self.effective_classes.merge(self.posteriors)
+        return float(merged.max(axis=1).mean()) > self.guessing_posterior
 
 
 @dataclass(frozen=True, eq=False)

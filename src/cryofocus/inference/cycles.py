@@ -10,11 +10,10 @@ import numpy as np
 from jaxtyping import Float64, Int
 
 from cryofocus.arrays import AnyArray
+from cryofocus.maths.copies import EMPTY_WEIGHT
 
 # Cycles in a row whose posteriors must stay before the run counts as converged.
 QUIET_CYCLES = 2
-# A class of less weight holds nobody.
-EMPTY_WEIGHT = 0.01
 
 
 class Outcome(Enum):

@@ -54,7 +54,8 @@ class ClassifierSettings(Settings):
         start: Where runs start: `subspace`, classes in the main deviations among the images;
             `random`, posteriors drawn at random. Maps given to start from replace the first start.
         n_runs: Independent runs, from different random starts, to compare.
-        max_cycles: Maximum number of cycles per run; a run ends earlier once posteriors settle.
+        max_cycles: Bound on the cycles per run; a run ends once posteriors settle, long before
+            as a rule.
         tolerance: A run has converged when posteriors move less than this, on average, per cycle.
         seed: Random seed.
         max_resolution_angstrom: Finest detail used to tell classes apart, in Å. Default: the
@@ -85,7 +86,7 @@ class ClassifierSettings(Settings):
     strategy: StrategyName = "residual"
     start: Annotated[Start | None, Option(help=_list_starts())] = None
     n_runs: int = Field(default=3, ge=1)
-    max_cycles: Annotated[int, Option("--cycles")] = Field(default=30, ge=1)
+    max_cycles: Annotated[int, Option("--cycles")] = Field(default=150, ge=1)
     tolerance: Annotated[float, Option(is_hidden=True)] = Field(default=1e-3, gt=0, lt=1)
     seed: int = Field(default=1, ge=0)
     max_resolution_angstrom: float | None = Field(default=None, gt=0)

@@ -3,7 +3,7 @@
 A class that was split in two has the same posterior twice, up to a factor: whatever tells for the
 one tells for the other. The overlap of two classes, the cosine of their posteriors over the
 particles, is 1 then. For two equal classes that the images tell apart with probabilities of
-0.6, 0.7 and 0.9 on average it is 0.95, 0.85 and 0.4.
+0.6, 0.7 and 0.9 on average it is 0.94, 0.77 and 0.27.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 # Posteriors that overlap more than this are one class's.
-SAME = 0.9
+SAME = 0.97
 # A class of less weight holds nobody.
 EMPTY_WEIGHT = 0.01
 
@@ -59,6 +59,11 @@ class EffectiveClasses:
         return next((k for k, group in enumerate(self.groups) if number in group), None)
 
 
+def filled_classes(posteriors: Float[np.ndarray, "particle n_classes"]) -> list[int]:
+    """Return the classes that have some weight, counted from 0."""
+    return np.flatnonzero(posteriors.mean(axis=0) >= EMPTY_WEIGHT).tolist()
+
+
 def find_effective_classes(
     posteriors: Float[np.ndarray, "particle n_classes"],
     same: Iterable[tuple[int, int]] = (),
@@ -69,8 +74,7 @@ def find_effective_classes(
         posteriors: Of all particles.
         same: Further pairs of classes that are known to be the same.
     """
-    weights = posteriors.mean(axis=0)
-    filled = np.flatnonzero(weights >= EMPTY_WEIGHT)
+    weights, filled = posteriors.mean(axis=0), np.array(filled_classes(posteriors))
     used = posteriors[:, filled].astype(np.float64)
     power = (used**2).sum(axis=0)
     overlap = used.T @ used / np.sqrt(np.outer(power, power))
@@ -83,7 +87,11 @@ def find_effective_classes(
         unite(int(filled[i]), int(filled[j]))
     for first, second in same:
         unite(first, second)
-    groups = [tuple(filled[group[filled] == name].tolist()) for name in np.unique(group[filled])]
-    groups.sort(key=lambda members: -weights[list(members)].sum())
-    empty = np.flatnonzero(weights < EMPTY_WEIGHT)
-    return EffectiveClasses(tuple(groups), tuple(empty.tolist()))
+    groups = [filled[group[filled] == name].tolist() for name in np.unique(group[filled])]
+    merged = np.stack([posteriors[:, members].sum(axis=1) for members in groups], axis=1)
+    # A group of little weight in everybody, and nobody's most probable one, holds nobody either.
+    chosen = np.bincount(merged.argmax(axis=1), minlength=len(groups))
+    kept = [tuple(members) for members, n in zip(groups, chosen, strict=True) if n]
+    kept.sort(key=lambda members: -weights[list(members)].sum())
+    empty = sorted(set(range(len(weights))) - {k for members in kept for k in members})
+    return EffectiveClasses(tuple(kept), tuple(empty))

@@ -119,8 +119,35 @@ def test_twins_are_named(result: ClassificationResult, inputs: Inputs) -> None:
     (pair,) = find_identical_classes(twins, inputs.mask.data, [0, 1, 2])
     assert (pair.first, pair.second) == (0, 2)
     finding = judged(twins, inputs)[FindingCode.IDENTICAL_CLASSES]
-    assert finding.text.startswith("Classes 1 and 3 are nearly identical")
-    assert finding.figures["correlation"] > finding.figures["correlation_threshold"]
+    assert finding.text.startswith("Classes 1 and 3: copies of one another")
+    assert "--classes 1,3" in finding.text
+    assert finding.figures == {"n_effective_classes": 2, "n_copies": 1}
+    assert describe_result(twins).startswith("Found 2 classes of ")
+    assert "(3 were asked for: 1 are copies of others, 0 hold no particles)" in describe_result(
+        twins
+    )
+
+
+def test_maps_that_cannot_be_told_apart_make_copies(
+    result: ClassificationResult, inputs: Inputs
+) -> None:
+    """Classes with different particles but the same map count as one, and nothing is left."""
+    same = replace(result, same_maps=((0, 1),))
+    assert len(same.effective_classes) == 1
+    assert not same.classes_found
+
+
+def test_nothing_is_concluded_before_runs_settle(
+    result: ClassificationResult, inputs: Inputs
+) -> None:
+    """Flat posteriors of a run that was cut short are no verdict, and no advice to accept one."""
+    half = np.full(len(result.posteriors), 0.5)
+    cut = tuple(replace(run, outcome=Outcome.AT_THE_LIMIT) for run in result.runs)
+    flat = replace(with_posteriors(result, [half + 0.01, half]), runs=cut)
+    assert describe_result(flat).startswith("No verdict: the runs stopped before they settled")
+    found = judged(flat, inputs)
+    assert FindingCode.NO_CLASSES not in found
+    assert FindingCode.NOT_CONVERGED in found
 
 
 def test_runs_that_disagree_or_do_not_converge_are_named(

@@ -12,6 +12,7 @@ from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cryofocus.covariance.classes import FEWEST_STATES
 from cryofocus.formatting import format_angstrom, format_count
 from cryofocus.report.analyses.page import present_files
 from cryofocus.report.drawing import style
@@ -96,6 +97,11 @@ def verdict(record: CovaryRecord) -> str:
     if constant:
         sentences.append(
             f"Undetermined, because they do not vary beyond their errors: {', '.join(constant)}."
+        )
+    level = record.class_level
+    if record.particle_level is None and level is not None and level.n_states < FEWEST_STATES:
+        sentences.append(
+            f"The classes are {level.n_states} different ones: too few to correlate regions over."
         )
     return " ".join(sentences) or "All regions vary independently."
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,15 +13,9 @@ from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
 from cryofocus.formatting import format_angstrom, format_percent
 from cryofocus.inference.classifier import ClassificationResult
-from cryofocus.inference.cycles import EMPTY_WEIGHT
+from cryofocus.maths.copies import EMPTY_WEIGHT
 from cryofocus.poses.accuracy import NOTICEABLE, PoseAccuracy
-from cryofocus.workflows.classify.related_classes import (
-    IDENTICAL,
-    RELATED,
-    REPRODUCIBLE,
-    find_identical_classes,
-    find_related_classes,
-)
+from cryofocus.workflows.classify.related_classes import RELATED, find_related_classes
 from cryofocus.workflows.run.job import CERTAIN_POSTERIOR, Finding, FindingCode, Severity
 from cryofocus.workflows.run.log import LOG_ONLY
 
@@ -38,13 +32,28 @@ SMALL_HALF_SET = 0.25
 def describe_result(result: ClassificationResult) -> str:
     """Say in one sentence what was found and how sure it is."""
     highest, weights = result.mean_highest_posterior, result.class_weights
+    if not result.classes_found and not _has_settled(result):
+        return (
+            "No verdict: the runs stopped before they settled, and posteriors are barely better "
+            f"than chance so far (mean highest probability {highest:.2f})."
+        )
     if not result.classes_found:
         return (
             "No classes were found: posteriors are barely better than chance (mean highest "
             f"probability {highest:.2f}; calling every particle the largest class would give "
             f"{weights.max():.2f}), so differences between these maps are noise."
         )
-    *shares, last = map(format_percent, weights)
+    effective = result.effective_classes
+    merged = effective.merge(result.posteriors)
+    *shares, last = map(format_percent, merged.mean(axis=0))
+    highest = float(merged.max(axis=1).mean())
+    n_copies = sum(len(group) - 1 for group in effective.copies)
+    fewer = (
+        f" ({len(weights)} were asked for: {n_copies} are copies of others, "
+        f"{len(effective.empty)} hold no particles)"
+        if len(effective) < len(weights)
+        else ""
+    )
     agreement = result.comparison.mean_agreement
     runs = (
         "a single run cannot say how reproducible this is"
@@ -52,9 +61,14 @@ def describe_result(result: ClassificationResult) -> str:
         else f"{len(result.runs)} independent runs agree on {format_percent(agreement)} of them"
     )
     return (
-        f"Found {len(weights)} classes of {', '.join(shares)} and {last} of the particles (mean "
-        f"highest probability {highest:.2f}); {runs}."
+        f"Found {len(effective)} classes of {', '.join(shares)} and {last} of the particles"
+        f"{fewer} (mean highest probability {highest:.2f}); {runs}."
     )
+
+
+def _has_settled(result: ClassificationResult) -> bool:
+    """Whether the best run went on until nothing changed."""
+    return result.runs[result.comparison.best].outcome.is_converged
 
 
 @dataclass(frozen=True)
@@ -125,6 +139,8 @@ _note, _advise, _warn = (partial(_find, severity) for severity in Severity)
 
 def _judge_posteriors(result: ClassificationResult) -> Iterator[Finding]:
     highest = result.mean_highest_posterior
+    if not result.classes_found and not _has_settled(result):
+        return
     if not result.classes_found:
         yield _warn(
             FindingCode.NO_CLASSES,
@@ -237,35 +253,40 @@ def _judge_images(
 def _judge_classes(
     result: ClassificationResult, particles: ParticleSet, mask: FocusMask
 ) -> Iterator[Finding]:
-    weights = result.class_weights
-    for k in np.flatnonzero(weights < EMPTY_WEIGHT).tolist():
+    effective = result.effective_classes
+    if effective.empty:
+        share = result.class_weights[list(effective.empty)].sum()
+        verb = "are" if len(effective.empty) > 1 else "is"
         yield _warn(
             FindingCode.EMPTY_CLASS,
-            f"Class {k + 1} is empty ({format_percent(weights[k], 2)} of the particles): the data "
-            "show fewer classes than were asked for. Ignore it, or ask for fewer classes.",
-            class_number=k + 1,
-            weight=weights[k],
+            f"{_name_classes(effective.empty)} {verb} empty ({format_percent(share, 2)} of the "
+            "particles): the data show fewer classes than were asked for. Ignore what is empty, "
+            "or ask for fewer classes.",
+            n_empty=len(effective.empty),
+            weight=share,
             threshold=EMPTY_WEIGHT,
         )
     if not result.classes_found:
         return
-    filled = np.flatnonzero(weights >= EMPTY_WEIGHT).tolist()
-    undone = [*_judge_symmetry(result, particles, mask, filled)]
-    for pair in find_identical_classes(result, mask.data, filled):
-        first, second = pair.first + 1, pair.second + 1
+    filled = sorted(k for group in effective.groups for k in group)
+    if effective.copies:
+        first = ",".join(str(k + 1) for k in effective.copies[0])
         yield _warn(
             FindingCode.IDENTICAL_CLASSES,
-            f"Classes {first} and {second} are nearly identical inside the focus region: they may "
-            "be one class split in two. Compare their maps, and merge them (cryofocus select "
-            f"--classes {first},{second}) or ask for fewer classes.",
-            first_class=first,
-            second_class=second,
-            correlation=pair.correlation,
-            correlation_threshold=IDENTICAL,
-            half_set_correlation=pair.half_set_correlation,
-            half_set_threshold=REPRODUCIBLE,
+            f"{'; '.join(map(_name_classes, effective.copies))}: copies of one another, by their "
+            f"maps or their particles, that count as one. So {len(effective)} different classes "
+            f"are left. Merge them (cryofocus select --classes {first}), or ask for "
+            f"{len(effective)}.",
+            n_effective_classes=len(effective),
+            n_copies=sum(len(group) - 1 for group in effective.copies),
         )
-    yield from undone
+    yield from _judge_symmetry(result, particles, mask, filled)
+
+
+def _name_classes(numbers: Sequence[int]) -> str:
+    """Name classes, counted from 0, in words that count from 1."""
+    *others, last = (str(k + 1) for k in sorted(numbers))
+    return f"Classes {', '.join(others)} and {last}" if others else f"Class {last}"
 
 
 def _judge_symmetry(

@@ -112,6 +112,7 @@ def particle_columns(result: ClassificationResult) -> dict[str, np.ndarray]:
 def class_rows(particles: ParticleSet, result: ClassificationResult) -> list[ClassSummary]:
     """Return the rows of classes.csv."""
     labels, highest = result.labels, result.posteriors.max(axis=1)
+    effective = result.effective_classes
     n_classes = result.posteriors.shape[1]
     counts = np.bincount(labels, minlength=n_classes)
     sums = np.bincount(labels, weights=highest, minlength=n_classes)
@@ -128,6 +129,7 @@ def class_rows(particles: ParticleSet, result: ClassificationResult) -> list[Cla
             # A class that holds no particle is the most probable one of none.
             mean_posterior=sums[k] / max(counts[k], 1),
             run_spread=spread[k],
+            effective_class=None if (group := effective.of_class(k)) is None else group + 1,
         )
         for k, estimate in enumerate(result.maps)
     ]

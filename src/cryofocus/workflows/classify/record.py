@@ -81,6 +81,7 @@ def compose_record(
             ),
         ),
         classes_found=result.classes_found,
+        n_effective_classes=len(result.effective_classes) if result.classes_found else 1,
         verdict=judgement.verdict,
         findings=judgement.findings,
         # The log has the texts of findings, too.

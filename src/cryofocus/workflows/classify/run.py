@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cryofocus.consensus.ground import Allocate
 from cryofocus.data.images import check_pixels
 from cryofocus.inference.classifier import ClassificationResult
+from cryofocus.maths.copies import filled_classes
 from cryofocus.poses.accuracy import measure_accuracy
 from cryofocus.version import __version__
 from cryofocus.workflows.classify.findings import (
@@ -23,6 +25,7 @@ from cryofocus.workflows.classify.inputs import Inputs, read_inputs
 from cryofocus.workflows.classify.monitor import RunMonitor
 from cryofocus.workflows.classify.outputs import require_room, write_results
 from cryofocus.workflows.classify.record import Circumstances, compose_record
+from cryofocus.workflows.classify.related_classes import find_identical_classes
 from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.classify.rounds import ClassificationRounds, Round
 from cryofocus.workflows.classify.statistics_store import StatisticsStore
@@ -149,6 +152,9 @@ def _fit_and_write(
     )
     with monitor.keeping(directory.path):
         result, last = rounds.run()
+        pairs = find_identical_classes(result, inputs.mask.data, filled_classes(result.posteriors))
+        same = tuple((pair.first, pair.second) for pair in pairs)
+        result = replace(result, same_maps=same)
         findings = judge(result, inputs.particles, inputs.mask, request.settings.invert)
         if last.is_only:
             accuracy = measure_accuracy(result.consensus, result.n_shells, resources.kernels)

@@ -23,6 +23,8 @@ class ClassSummary(Row):
         resolution_angstrom: Where the half maps reach FSC 0.143.
         mean_posterior: Of these particles.
         run_spread: Standard deviation of the weight over the runs; None for a single run.
+        effective_class: From 1; classes that are copies of one another share it. None for an empty
+            class.
     """
 
     remedy = CLASSIFY_AGAIN
@@ -38,6 +40,7 @@ class ClassSummary(Row):
     resolution_angstrom: float
     mean_posterior: float
     run_spread: float | None
+    effective_class: int | None = None
 
 
 class CycleRow(Row):

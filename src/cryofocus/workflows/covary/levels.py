@@ -12,9 +12,11 @@ from jaxtyping import Bool, Float32, Float64
 
 from cryofocus.arrays import Volume
 from cryofocus.covariance.classes import (
+    FEWEST_STATES,
     ClassCorrelation,
     correlate_classes,
     match_states,
+    merge_copies,
     separate_states,
 )
 from cryofocus.covariance.cooccurrence import Cooccurrence, find_relations, measure_cooccurrence
@@ -70,13 +72,31 @@ def compare_classes(
         for run in runs:
             masses.append(_measure_run(run, grid, inputs, dense, settings.perfect))
             advance(run.job.n_classes)
+    pairs = [merge_copies(own, run.posteriors) for own, run in zip(masses, runs, strict=True)]
+    merged, posteriors = zip(*pairs, strict=True)
     if inputs.shares_particles:
-        states = match_states([run.posteriors for run in runs])
+        states = match_states(posteriors)
     else:
-        states = separate_states([run.job.n_classes for run in runs])
+        states = separate_states([one.shape[1] for one in posteriors])
     generator = np.random.default_rng([settings.seed, 0xC1A55])
     unit = "the consensus" if settings.perfect is None else str(settings.perfect)
-    return ClassLevel(tuple(masses), correlate_classes(masses, states, generator), unit)
+    found = correlate_classes(merged, states, generator)
+    _say_how_many(found.n_states, sum(run.job.n_classes for run in runs))
+    return ClassLevel(tuple(masses), found, unit)
+
+
+def _say_how_many(n_states: int, n_classes: int) -> None:
+    """Log what the classes come to, and where they are too few."""
+    if n_states >= FEWEST_STATES:
+        logger.info("%d classes are %d different ones", n_classes, n_states)
+        return
+    logger.warning(
+        "%d classes are %d different ones, fewer than %d: no correlation over classes is drawn. "
+        "Classify with more --classes and --start random, or go by the particles.",
+        n_classes,
+        n_states,
+        FEWEST_STATES,
+    )
 
 
 def compare_units(

@@ -156,7 +156,9 @@ class JobRecord(Record):
     for people; ``findings`` are the run's judgements on its result, ``warnings`` sentences that
     end in advice, logged on the way. ``cluster`` is None where one
     process did the work (on ``machine``, which otherwise directed it), ``poses`` if they were
-    kept. ``held_out`` holds whatever was measured on particles kept apart, by name.
+    kept. ``n_effective_classes`` counts classes that are copies of one another once, and empty
+    ones not at all; 1 where nothing was found, None in runs of older versions. ``held_out`` holds
+    whatever was measured on particles kept apart, by name.
     """
 
     remedy = CLASSIFY_AGAIN
@@ -179,6 +181,7 @@ class JobRecord(Record):
     best_run: int
     agreement: RunAgreement
     classes_found: bool
+    n_effective_classes: int | None = None
     verdict: str
     findings: tuple[Finding, ...] = ()
     warnings: tuple[str, ...] = ()
