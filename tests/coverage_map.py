@@ -124,7 +124,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
         *("workflows/subtract/record", "workflows/subtract/table"),
     ),
     "workflows/test_convert": ("data/cistem/new", "data/cryosparc/new", "data/relion/new"),
-    "workflows/test_evaluate": ("data/relion/rows",),
+    "workflows/test_evaluate": ("data/relion/rows", "workflows/state_groups"),
     "workflows/test_expand": (
         *("data/abilities", "data/relion/copies", "workflows/collapse"),
         "workflows/run/new_names",

@@ -177,6 +177,20 @@ def test_evaluate(run: Path, pristine_set: Path, cryofocus: Invoke) -> None:
     assert f"kappa {scores['kappa']:.3f}, best possible {scores['oracle_kappa']:.3f}" in shown
 
 
+def test_evaluate_by_groups(
+    run: Path, pristine_set: Path, tmp_path: Path, cryofocus: Invoke
+) -> None:
+    """The command says what was left out, for people as for programs."""
+    (tmp_path / "states.csv").write_text("class,group\n1,up\n2,down\n")
+    files = [run / "particles.star", pristine_set / "truth.star"]
+    files += ["--group", tmp_path / "states.csv"]
+    scores = json.loads(cryofocus("evaluate", *files, "--json").stdout)
+    assert (scores["groups"], scores["n_left_out"]) == (["down", "up"], 0)
+    shown = cryofocus("evaluate", *files).stdout
+    assert "0 particles left out: junk, or in a state that is in no group" in shown
+    assert "true down" in shown
+
+
 def test_select_and_reconstruct(
     run: Path, pristine_set: Path, tmp_path: Path, cryofocus: Invoke
 ) -> None:

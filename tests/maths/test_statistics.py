@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score, confusion_matrix, recall_score
 
-from cryofocus.maths.statistics import match_classes, measure_agreement, measure_calibration
+from cryofocus.maths.statistics import (
+    match_classes,
+    measure_agreement,
+    measure_calibration,
+    measure_grouped_agreement,
+)
 
 
 def noisy_labels(k: int, n: int = 500) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -97,3 +102,33 @@ def test_calibration_of_honest_and_of_boasting_posteriors() -> None:
     boasting = measure_calibration(np.full(100, 0.95), np.arange(100) < 70)
     assert boasting.expected_error == pytest.approx(0.25)
     assert measure_calibration(np.ones(3), np.ones(3, dtype=bool)).expected_error == 0.0
+
+
+def test_more_found_classes_than_true_ones_are_assigned_by_majority() -> None:
+    """Splitting true classes costs nothing, and what is mixed counts for its larger part."""
+    rng = np.random.default_rng(5)
+    truth = rng.integers(0, 2, 400)
+    split = 2 * truth + rng.integers(0, 2, 400)
+    judged = measure_grouped_agreement(split, truth, 2)
+    assert judged.is_by_majority
+    assert judged.agreement.kappa == 1
+    np.testing.assert_array_equal(judged.assignment, [0, 0, 1, 1])
+    mixed = np.where(rng.random(400) < 0.2, 4, split)
+    share = np.bincount(truth[mixed == 4]).max() / (mixed == 4).sum()
+    wrong = (1 - share) * np.mean(mixed == 4)
+    assert measure_grouped_agreement(mixed, truth, 2).agreement.kappa == pytest.approx(
+        1 - 2 * wrong
+    )
+
+
+def test_as_many_classes_as_true_ones_are_matched() -> None:
+    """The result is that of matching one to one, whatever numbers the classes have."""
+    rng = np.random.default_rng(6)
+    truth = rng.integers(0, 3, 300)
+    found = np.where(rng.random(300) < 0.3, rng.integers(0, 3, 300), (truth + 1) % 3)
+    judged = measure_grouped_agreement(2 * found, truth, 3)
+    expected = measure_agreement(found, truth, 3)
+    assert not judged.is_by_majority
+    assert judged.agreement.kappa == expected.kappa
+    np.testing.assert_array_equal(judged.assignment[::2], expected.matching)
+    np.testing.assert_array_equal(judged.assignment[1::2], [-1, -1])

@@ -202,3 +202,104 @@ def test_pose_errors_are_medians_up_to_the_two_fold_axis(tmp_path: Path) -> None
     errors = evaluate(found, truth)["pose_errors"]
     assert errors["angle_degrees"] == pytest.approx(3.0, abs=1e-3)
     assert errors["shift_angstrom"] == pytest.approx(5.0)
+
+
+@pytest.fixture
+def states(tmp_path: Path) -> Path:
+    """Six particles in four states, the last particle junk; the table of the states."""
+    table = {"rlnImageName": NAMES[:6], "rlnClassNumber": [1, 2, 3, 4, 4, 1]}
+    write_star(tmp_path / "truth.star", {"particles": {**table, "cryofocusJunk": [0] * 5 + [2]}})
+    path = tmp_path / "states.csv"
+    path.write_text(
+        "class,map,share,stalk,factor\n1,a,.3,1,0\n2,b,.3,1,1\n3,c,.2,0,0\n4,d,.2,0,1\n"
+    )
+    return path
+
+
+def test_states_count_by_their_group(tmp_path: Path, states: Path) -> None:
+    """Four states become two groups by any column; junk does not count, and is said to."""
+    truth, groups = tmp_path / "truth.star", f"{states}:stalk"
+    found = np.array([1, 1, 0, 0, 1, 0])
+    path = write_classified(tmp_path / "found.star", found, names=NAMES[:6])
+    result = evaluate(path, truth, group=groups)
+    assert (result["groups"], result["n_left_out"]) == (["0", "1"], 1)
+    assert (result["particles"], result["n_classes"]) == (5, 2)
+    assert result["confusion"] == [[2, 1], [0, 2]]
+    assert result["kappa"] == pytest.approx(1 - 2 / 5)
+    assert (result["matching"], result["assigned_by"]) == ([1, 2], "matching")
+    by_factor = evaluate(path, truth, group=f"{states}:factor")
+    assert by_factor["confusion"] == [[1, 1], [1, 2]]
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+
+def test_states_that_are_not_listed_do_not_count(tmp_path: Path, states: Path) -> None:
+    """A table of two columns needs no name, and what it leaves out is counted."""
+    states.write_text("state,group\n1,open\n3,closed\n")
+    path = write_classified(tmp_path / "found.star", np.zeros(6, int), names=NAMES[:6])
+    result = evaluate(path, tmp_path / "truth.star", group=states)
+    assert (result["groups"], result["n_left_out"]) == (["closed", "open"], 4)
+    assert result["confusion"] == [[1, 0], [1, 0]] or result["confusion"] == [[0, 1], [0, 1]]
+
+
+def test_more_classes_than_groups_are_assigned_by_majority(tmp_path: Path, states: Path) -> None:
+    """Classes that split a group are all right; empty ones and junk have no say."""
+    path = write_classified(
+        tmp_path / "found.star",
+        np.array([4, 0, 2, 2, 0, 2]),
+        names=NAMES[:6],
+        rlnMaxValueProbDistribution=np.full(6, 0.7),
+    )
+    result = evaluate(path, tmp_path / "truth.star", group=f"{states}:stalk")
+    assert result["assigned_by"] == "majority"
+    assert result["matching"] == [1, None, 1, None, 2]
+    assert result["confusion"] == [[3, 0], [1, 1]]
+    assert result["kappa"] == pytest.approx(1 - 2 / 5)
+    assert "calibration" not in result  # the posterior of a class is not that of its group
+
+
+def test_the_oracle_of_groups_adds_up_its_states(tmp_path: Path, states: Path) -> None:
+    """Posteriors of the states of a group are added before the highest decides."""
+    posteriors = np.full((6, 4), 0.02)
+    posteriors[:, 0] = posteriors[:, 1] = 0.28  # together more than the one that leads
+    posteriors[:, 2] = 0.4
+    np.save(tmp_path / "oracle.npy", posteriors)
+    path = write_classified(tmp_path / "found.star", np.array([1, 1, 0, 0, 0, 0]), names=NAMES[:6])
+    files = (path, tmp_path / "truth.star", tmp_path / "oracle.npy")
+    result = evaluate(*files, group=f"{states}:stalk")
+    assert result["oracle_kappa"] == pytest.approx(1 - 2 * 3 / 5)
+    np.save(tmp_path / "oracle.npy", posteriors[:, :2])
+    with pytest.raises(InputError, match="lists states up to 4, but the oracle knows 2"):
+        evaluate(*files, group=f"{states}:stalk")
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "said"),
+    [
+        ("class,map,stalk\n1,a,0\n2,b,1\n", "", "has no column group; found map, stalk beside"),
+        ("class,stalk\n1,0\n2,1\n", ":foot", "has no column foot; found stalk beside class"),
+        ("number,group\n1,0\n", "", "has the columns number, group; expected columns class"),
+        ("class,group\n1,0\n1,1\n", "", "a state occurs twice in column class"),
+        ("class,group\n0,a\n1,b\n", "", "found '0' in column class, expected whole numbers"),
+        ("class,group\n1,a\n2,a\n", "", "column group holds only 'a'; expected the group"),
+        ("class,group\n1,a\n2,\n", "", "column group holds an empty field"),
+        ("class,group\n1\n", "", r"a row has 1 fields \(1\), expected 2"),
+        ("class,group\n", "", "holds no states"),
+        ("", "", "holds no states"),
+        ("class,group\n91,a\n92,b\n", "", "none of its 6 particles is in a state that"),
+    ],
+)
+def test_tables_of_states_that_do_not_help_are_refused(
+    tmp_path: Path, states: Path, text: str, column: str, said: str
+) -> None:
+    """Each fault of a table of states has its message."""
+    states.write_text(text)
+    path = write_classified(tmp_path / "found.star", np.zeros(6, int), names=NAMES[:6])
+    with pytest.raises(InputError, match=said):
+        evaluate(path, tmp_path / "truth.star", group=f"{states}{column}")
+
+
+def test_a_table_of_states_that_is_not_there_is_refused(tmp_path: Path, states: Path) -> None:
+    """The message names the file, and not the column behind it."""
+    path = write_classified(tmp_path / "found.star", np.zeros(6, int), names=NAMES[:6])
+    with pytest.raises(InputError, match=r"other\.csv: cannot be read as a CSV table"):
+        evaluate(path, tmp_path / "truth.star", group=f"{tmp_path / 'other.csv'}:stalk")

@@ -23,6 +23,15 @@ def evaluate(
         Path | None,
         typer.Option(help="oracle.npy of the simulated set: also show the best possible result."),
     ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STATES.csv[:COLUMN]",
+            help="Table of true states: those with the same text in the column group, or in "
+            "COLUMN, count as one class. Junk, and particles whose state is not in the table, do "
+            "not count.",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print every figure as one JSON object instead.")
     ] = False,
@@ -33,10 +42,12 @@ def evaluate(
     1 for a perfect result and 0 for a random one; definitions in docs/evaluation.md. Example:
 
     `cryofocus evaluate run/particles.star set/truth.star --oracle set/oracle.npy`
+
+    `cryofocus evaluate run/particles.star set/truth.star --group set/states.csv:ef_g`
     """
     from cryofocus.workflows.evaluate import evaluate as score
 
-    result = score(classified, truth, oracle)
+    result = score(classified, truth, oracle, group=group)
     if as_json:
         say(json.dumps(result, indent=2))
     else:
@@ -62,10 +73,24 @@ def _say_scores(result: dict[str, Any]) -> None:
         )
     if result["mates"]:
         say(f"{result['mates']:,} particles scored by their other subunit")
+    if "groups" in result:
+        _say_grouping(result)
+    names = result.get("groups", range(1, result["n_classes"] + 1))
     say("\nParticles by true class (rows) and matched class (columns)")
-    numbers = range(1, result["n_classes"] + 1)
-    rows = [[f"true {n}", *row] for n, row in zip(numbers, result["confusion"], strict=True)]
-    say_table(["", *(f"found {n}" for n in numbers)], rows)
+    rows = [[f"true {n}", *row] for n, row in zip(names, result["confusion"], strict=True)]
+    say_table(["", *(f"found {n}" for n in names)], rows)
+
+
+def _say_grouping(result: dict[str, Any]) -> None:
+    """Say what counts as a class and what does not count."""
+    say(f"{result['n_left_out']:,} particles left out: junk, or in a state that is in no group")
+    if result["assigned_by"] == "majority":
+        assigned = ", ".join(
+            f"{number} to {result['groups'][group - 1]}"
+            for number, group in enumerate(result["matching"], start=1)
+            if group is not None
+        )
+        say(f"more classes than groups, each assigned to the group it mostly holds: {assigned}")
 
 
 def _beside_oracle(result: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from cryofocus.data.abilities import CopiesInTable, SubtractedInTable
 from cryofocus.data.expansion import Expansion
@@ -128,6 +128,7 @@ class ClassifiedRows:
             images were cut out of others.
         operator: Symmetry operator of each copy, from 0; None if the table does not say.
         mate_class_index: In a truth, class of the other unit of each particle.
+        is_junk: In a truth, particles that show none of the states; None if it does not say.
     """
 
     path: Path
@@ -138,6 +139,7 @@ class ClassifiedRows:
     shift_angstrom: Float[np.ndarray, "n 2"] | None
     operator: Int[np.ndarray, " n"] | None
     mate_class_index: Int[np.ndarray, " n"] | None = None
+    is_junk: Bool[np.ndarray, " n"] | None = None
 
 
 @runtime_checkable

@@ -45,6 +45,22 @@ class Agreement:
 
 
 @dataclass(frozen=True)
+class GroupedAgreement:
+    """Agreement of any number of found classes with a given number of true ones.
+
+    Attributes:
+        agreement: Of what each found class was assigned to.
+        assignment: True class of each found one; -1 for a class without particles.
+        is_by_majority: Whether each found class was assigned to the true class that it mostly
+            holds, because there are more of them; else they were matched one to one.
+    """
+
+    agreement: Agreement
+    assignment: Int[np.ndarray, " found"]
+    is_by_majority: bool
+
+
+@dataclass(frozen=True)
 class Calibration:
     """Reliability of the highest posterior of each particle.
 
@@ -150,6 +166,40 @@ def measure_agreement(
         confusion=confusion,
         matching=matching,
     )
+
+
+def measure_grouped_agreement(
+    found: Int[np.ndarray, " n"], truth: Int[np.ndarray, " n"], n_classes: int
+) -> GroupedAgreement:
+    """Count how well any number of found classes agree with the true ones.
+
+    Up to as many found classes as true ones are matched one to one. Of more, each is assigned to
+    the true class that it mostly holds.
+
+    Args:
+        found: Class indices found, from 0; at least one particle. Those that no particle has do
+            not count.
+        truth: True class indices, 0 to n_classes - 1.
+        n_classes: K >= 2, the number of true classes.
+
+    Raises:
+        ValueError: As `measure_agreement`.
+    """
+    held, index = np.unique(found, return_inverse=True)
+    is_by_majority = len(held) > n_classes
+    if is_by_majority:
+        pair = index * n_classes + truth
+        counts = np.bincount(pair, minlength=len(held) * n_classes).reshape(-1, n_classes)
+        majority = counts.argmax(axis=1)
+        # Matching what is assigned keeps it: every class holds more of its own than of others.
+        agreement = measure_agreement(majority[index], truth, n_classes)
+        assigned = agreement.matching[majority]
+    else:
+        agreement = measure_agreement(index, truth, n_classes)
+        assigned = agreement.matching[: len(held)]
+    assignment = np.full(1 + int(held.max(initial=0)), -1)
+    assignment[held] = assigned
+    return GroupedAgreement(agreement, assignment, is_by_majority)
 
 
 def measure_calibration(

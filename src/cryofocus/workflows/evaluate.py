@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from cryofocus.maths.statistics import (
     Agreement,
     measure_agreement,
     measure_calibration,
+    measure_grouped_agreement,
     posterior_kappa,
 )
 from cryofocus.maths.symmetry import OperatorSet, pose_errors
+from cryofocus.workflows.state_groups import LEFT_OUT, StateGroups
 
 # The phantom's two operators: the identity, and the two-fold axis along z, which carries the far
 # unit of a particle to the near one's place.
@@ -28,8 +31,24 @@ _TWO_FOLD = OperatorSet.point_group("C2")
 _MATE_OPERATOR = _TWO_FOLD.rotation[1]
 
 
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """Particles that count, and how well their classes agree with the true ones."""
+
+    counted: Bool[np.ndarray, " n"]
+    true_class: Int[np.ndarray, " counted"]
+    agreement: Agreement
+    # True class of each found one, -1 for a class without particles.
+    assignment: Int[np.ndarray, " found"]
+    is_by_majority: bool = False
+
+
 def evaluate(
-    classified: Path | str, truth: Path | str, oracle: Path | str | None = None
+    classified: Path | str,
+    truth: Path | str,
+    oracle: Path | str | None = None,
+    *,
+    group: Path | str | None = None,
 ) -> dict[str, Any]:
     """Score a classification.
 
@@ -44,6 +63,10 @@ def evaluate(
             or cryoSPARC .cs.
         truth: Truth.star of the simulated set; every classified particle must be in it.
         oracle: Oracle.npy of the set: posteriors, one row per row of `truth`.
+        group: Table of the true states, which of them count as one: states.csv, or
+            states.csv:COLUMN where it has no column `group`. Junk, and particles whose state is
+            not in it, do not count. With more found classes than groups, each counts for the
+            group that it mostly holds.
 
     Returns:
         As `evaluate --json` prints it: `kappa`, `accuracy`, `cohen_kappa`, `fraction_correct`,
@@ -52,33 +75,69 @@ def evaluate(
             `particles`, `n_classes`, `mates` (particles scored by their other subunit); with
             posteriors in the table `calibration`; with poses in both tables `pose_errors`: medians
             of `angle_degrees` and `shift_angstrom` up to the two-fold axis; with an oracle
-            `oracle_kappa` and `oracle_mean_posterior`.
+            `oracle_kappa` and `oracle_mean_posterior`; with groups, which then stand for the true
+            classes, `groups` (their names), `n_left_out` and `assigned_by` ("matching" or
+            "majority", which has no `calibration`).
 
     Raises:
         InputError: If a file cannot be read or lacks what is needed, or the particles do not
             match.
     """
     found, true = _read_classified(Path(classified)), read_truth(Path(truth))
+    groups = None if group is None else StateGroups.read(group)
     row = _match_rows(found, true)
-    near_class = true.class_index
     mates = _shows_mate(found, true, row)
     _require_units_once(found, row, mates)
-    true_class = near_class[row]
+    true_class = true.class_index[row]
     if true.mate_class_index is not None and mates.any():
         true_class = np.where(mates, true.mate_class_index[row], true_class)
-    n_classes = 1 + max(1, *(int(c.max()) for c in (near_class, true_class, found.class_index)))
-    agreement = measure_agreement(found.class_index, true_class, n_classes)
-    result = _describe(agreement) | {"mates": int(mates.sum())}
-    if found.max_posterior is not None:
-        correct = agreement.matching[found.class_index] == true_class
-        calibration = vars(measure_calibration(found.max_posterior, correct))
+    if groups is None:
+        scored = _score(found, true, true_class)
+    else:
+        is_junk = np.zeros(len(row), bool) if true.is_junk is None else true.is_junk[row]
+        scored = _score_groups(found, groups, np.where(is_junk, LEFT_OUT, groups.of(true_class)))
+    result = _describe(scored) | {"mates": int(mates[scored.counted].sum())}
+    if groups is not None:
+        result |= _describe_groups(groups, scored)
+    if found.max_posterior is not None and not scored.is_by_majority:
+        correct = scored.assignment[found.class_index[scored.counted]] == scored.true_class
+        calibration = vars(measure_calibration(found.max_posterior[scored.counted], correct))
         result["calibration"] = {name: _for_json(value) for name, value in calibration.items()}
     if (errors := _measure_poses(found, true, row)) is not None:
         result["pose_errors"] = errors
     if oracle is not None:
-        posteriors = _read_oracle(Path(oracle), len(near_class))[row[~mates]]
-        result |= _score_oracle(posteriors, true_class[~mates])
+        own = ~mates & scored.counted
+        posteriors = _read_oracle(Path(oracle), len(true.class_index))[row[own]]
+        posteriors = posteriors if groups is None else groups.add_up(posteriors)
+        result |= _score_oracle(posteriors, scored.true_class[~mates[scored.counted]])
     return result
+
+
+def _score(
+    found: ClassifiedRows, true: ClassifiedRows, true_class: Int[np.ndarray, " n"]
+) -> _Scored:
+    """Match as many found as true classes one to one."""
+    classes = (true.class_index, true_class, found.class_index)
+    n_classes = 1 + max(1, *(int(c.max()) for c in classes))
+    agreement = measure_agreement(found.class_index, true_class, n_classes)
+    return _Scored(np.ones(len(true_class), bool), true_class, agreement, agreement.matching)
+
+
+def _score_groups(
+    found: ClassifiedRows, groups: StateGroups, group: Int[np.ndarray, " n"]
+) -> _Scored:
+    """Compare with the groups, given for every row, of those that are in one."""
+    counted = group != LEFT_OUT
+    if not counted.any():
+        raise ParticleError(
+            f"{found.path}: none of its {len(group)} particles is in a state that {groups.path} "
+            "lists, or all are junk; give the table of the same set"
+        )
+    classes = found.class_index[counted]
+    judged = measure_grouped_agreement(classes, group[counted], len(groups.names))
+    return _Scored(
+        counted, group[counted], judged.agreement, judged.assignment, judged.is_by_majority
+    )
 
 
 def _read_classified(path: Path) -> ClassifiedRows:
@@ -185,7 +244,8 @@ def _score_oracle(
     }
 
 
-def _describe(agreement: Agreement) -> dict[str, Any]:
+def _describe(scored: _Scored) -> dict[str, Any]:
+    agreement = scored.agreement
     result: dict[str, Any] = {
         name: getattr(agreement, name)
         for name in ("kappa", "accuracy", "cohen_kappa", "fraction_correct")
@@ -195,10 +255,18 @@ def _describe(agreement: Agreement) -> dict[str, Any]:
         result[name] = float(np.nanmean(by_class))
         result[f"{name}_by_class"] = _for_json(by_class)
     result["confusion"] = agreement.confusion.tolist()
-    result["matching"] = (agreement.matching + 1).tolist()
-    result["n_classes"] = len(agreement.matching)
+    result["matching"] = [None if a == LEFT_OUT else a + 1 for a in scored.assignment.tolist()]
+    result["n_classes"] = len(agreement.confusion)
     result["particles"] = int(agreement.confusion.sum())
     return result
+
+
+def _describe_groups(groups: StateGroups, scored: _Scored) -> dict[str, Any]:
+    return {
+        "groups": list(groups.names),
+        "n_left_out": int((~scored.counted).sum()),
+        "assigned_by": "majority" if scored.is_by_majority else "matching",
+    }
 
 
 def _for_json(values: float | np.ndarray) -> Any:

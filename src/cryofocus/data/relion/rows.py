@@ -28,8 +28,9 @@ from cryofocus.maths.rotations import rotation_from_euler
 # Images from which density was subtracted have new names, and keep that of the intact one.
 INTACT_LABEL = intact_label(IMAGE_LABEL)
 MATE_LABEL = "cryofocusClassMate"
+JUNK_LABEL = "cryofocusJunk"
 NUMERIC_LABELS = (
-    *(CLASS_LABEL, MATE_LABEL, MAX_POSTERIOR_LABEL, EXPANSION_LABELS[1]),
+    *(CLASS_LABEL, MATE_LABEL, JUNK_LABEL, MAX_POSTERIOR_LABEL, EXPANSION_LABELS[1]),
     *(*ANGLE_LABELS, *SHIFT_LABELS),
 )
 
@@ -65,6 +66,7 @@ def read_rows(document: StarDocument, block: StarBlock) -> ClassifiedRows:
             "STAR file first and the set's truth.star second"
         )
     posteriors, euler = read_vectors(table, POSTERIOR_LABEL), _stack(table, ANGLE_LABELS)
+    junk = table.numbers.get(JUNK_LABEL)
     return ClassifiedRows(
         path=table.path,
         names=table.texts[INTACT_LABEL if is_subtracted else IMAGE_LABEL],
@@ -78,6 +80,7 @@ def read_rows(document: StarDocument, block: StarBlock) -> ClassifiedRows:
         rotation=None if euler is None else rotation_from_euler(euler),
         shift_angstrom=None if is_subtracted else _stack(table, SHIFT_LABELS),
         operator=_counted(table, EXPANSION_LABELS[1]),
+        is_junk=None if junk is None else junk != 0,
     )
 
 
