@@ -8,6 +8,7 @@ holds the table to that: each module once, and only by a test that runs it.
 from __future__ import annotations
 
 TESTED_IN: dict[str, tuple[str, ...]] = {
+    "benchmark/test_assembly": ("benchmark/assembly_tables",),
     "benchmark/test_run": (
         *("benchmark/cells", "benchmark/classify", "benchmark/draw_curves", "benchmark/figures"),
         *("benchmark/plan", "benchmark/slices", "benchmark/tables"),
@@ -109,7 +110,12 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
         *("workflows/classify/outputs", "workflows/classify/record"),
     ),
     "workflows/covary/test_run": (
-        *("report/analyses/covary", "workflows/covary/inputs", "workflows/covary/levels"),
+        *(
+            "report/analyses/covary",
+            "report/analyses/joint_states",
+            "workflows/covary/inputs",
+            "workflows/covary/levels",
+        ),
         "workflows/covary/particle_level",
         *("workflows/covary/record", "workflows/covary/tables"),
     ),

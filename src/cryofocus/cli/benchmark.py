@@ -159,6 +159,61 @@ def humanoid(
         say(f"Figure   {figure}")
 
 
+def assembly(
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="Directory; finished parts in it are not run again."),
+    ] = Path("assembly_benchmark"),
+    sets: Annotated[
+        Path | None,
+        Option(
+            metavar="DIR",
+            help="Folder of sets simulated before, asm1, asm2, ... and, focused on EF-G with 30 "
+            "Å, cut1, ...; those that are missing are simulated.",
+        ),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="2,000 particles and one seed.")] = False,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds 1 to this. Default 5.")] = None,
+    particles: Annotated[
+        int | None, typer.Option(min=40, help="Particles in a set. Default 10,000.")
+    ] = None,
+    only: Annotated[
+        str,
+        typer.Option(
+            metavar="PART,PART,...",
+            help="Some of covariance, focus, cut, flexible, ten and control.",
+        ),
+    ] = "all",
+    threads: Threads = None,
+) -> None:
+    """Measure covariance, focus and verdicts on realistic simulated ribosomes.
+
+    Correlations of regions beside their truth, kappa beside the oracles, the number of classes
+    where ten are asked for, and a control in which nothing varies. Example:
+
+    cryofocus benchmark assembly --quick --only covariance
+    """
+    from cryofocus.benchmark.assembly import PARTS, AssemblyPlan, run_assembly_benchmark
+    from cryofocus.benchmark.assembly_tables import write_assembly_tables
+    from cryofocus.kernels.select import available_threads
+
+    parts = tuple(PARTS) if only == "all" else _chosen(only, tuple(PARTS), "--only", ", or all")
+    plan = AssemblyPlan(
+        output=output,
+        sets=sets,
+        n_particles=particles or (2_000 if quick else 10_000),
+        seeds=tuple(range(1, 1 + (seeds or (1 if quick else 5)))),
+        parts=parts,
+        threads=threads or available_threads(),
+    )
+    answers = run_assembly_benchmark(
+        plan,
+        progress=show_progress(),
+        on_part=lambda part, seed, _: say(f"{part}, seed {seed}: done"),
+    )
+    say(f"Table    {write_assembly_tables(output, answers)}")
+
+
 def _describe(result: CellResult) -> str:
     """One line for a finished cell."""
     cell, published = result.cell, result.cell.published
@@ -194,3 +249,4 @@ def _chosen(text: str, known: Sequence[Name], option: str, others: str = "") -> 
 
 
 register(app, humanoid, "humanoid")
+register(app, assembly, "assembly")

@@ -16,6 +16,7 @@ from cryofocus.covariance.normal import (
     fit_normal,
 )
 from cryofocus.covariance.occupancy import Occupancies
+from cryofocus.covariance.partial import partial_correlations
 from cryofocus.covariance.significance import n_permutations, pair_p_values
 
 # A region varies when its variance exceeds so many standard errors,
@@ -48,6 +49,9 @@ class ParticleCorrelation:
         p_values: `(region, region)` of the hypothesis that the two do not vary together.
         n_permutations: Behind the p-values.
         null: Correlations after every region's contents were shuffled over the particles.
+        partial: Correlations given all other regions that vary.
+        partial_low: Lower ends of their 95 % intervals.
+        partial_high: Upper ends.
     """
 
     names: tuple[str, ...]
@@ -63,6 +67,9 @@ class ParticleCorrelation:
     p_values: Matrix
     n_permutations: int
     null: Matrix
+    partial: Matrix
+    partial_low: Matrix
+    partial_high: Matrix
 
 
 def correlate_particles(
@@ -99,6 +106,10 @@ def correlate_particles(
     wald = 2 * norm.sf(np.abs(centre) / np.sqrt(np.maximum(variance, 1e-12)))
     permuted = pair_p_values(values, noise, fit.covariance, generator, n_copies=n_copies)
     null = fit_normal(*shuffle_regions(values, noise, generator)).correlation
+    partial = partial_correlations(fit.covariance, varies)
+    of_draws = [_transform(partial_correlations(one, varies)) for one in drawn]
+    widened = variance / np.maximum(np.nanvar(np.where(both, own, 0.0), axis=0), 1e-12)
+    partial_reach = NORMAL_95 * np.sqrt(np.var(of_draws, axis=0) * widened)
     identity = np.eye(len(varies), dtype=bool)
     spread = np.sqrt(np.maximum(np.diag(fit.covariance), 0.0))
 
@@ -119,6 +130,9 @@ def correlate_particles(
         p_values=of_pairs(np.maximum(wald, permuted), 0.0),
         n_permutations=n_permutations(len(occupancies)),
         null=of_pairs(null, 1.0),
+        partial=of_pairs(partial, 1.0),
+        partial_low=of_pairs(np.tanh(_transform(partial) - partial_reach), 1.0),
+        partial_high=of_pairs(np.tanh(_transform(partial) + partial_reach), 1.0),
     )
 
 

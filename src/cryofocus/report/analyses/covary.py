@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from cryofocus.covariance.classes import FEWEST_STATES
 from cryofocus.formatting import format_angstrom, format_count
+from cryofocus.report.analyses.joint_states import draw_path, joint_rows
 from cryofocus.report.analyses.page import present_files
 from cryofocus.report.drawing import style
 from cryofocus.report.drawing.section import environment
@@ -21,6 +22,7 @@ from cryofocus.workflows.covary import record as files
 from cryofocus.workflows.covary.record import (
     ClassLevel,
     CovaryRecord,
+    JointLevel,
     Matrix,
     ParticleLevel,
     UnitLevel,
@@ -56,6 +58,8 @@ def render_page(record: CovaryRecord, folder: Path) -> str:
         figures = {"matrices": style.as_svg(draw_matrices(record))}
         if record.class_level is not None:
             figures["masses"] = style.as_svg(draw_masses(record.regions, record.class_level))
+        if (joint := _joint(record)) is not None and joint.path:
+            figures["path"] = style.as_svg(draw_path(joint))
         if record.unit_level:
             figures["units"] = style.as_svg(draw_units(record.unit_level))
     page = environment().get_template("covary.html.jinja")
@@ -67,6 +71,7 @@ def render_page(record: CovaryRecord, folder: Path) -> str:
         verdict=verdict(record),
         regions=region_rows(record),
         pairs=pair_rows(record),
+        states=[] if joint is None else joint_rows(joint),
         units=[_unit_row(entry) for entry in record.unit_level],
         figures=figures,
         facts=_facts(record),
@@ -98,12 +103,20 @@ def verdict(record: CovaryRecord) -> str:
         sentences.append(
             f"Undetermined, because they do not vary beyond their errors: {', '.join(constant)}."
         )
+    if (joint := _joint(record)) is not None:
+        steps = [f"{later} occurs only with {earlier}" for earlier, later in joint.path]
+        if steps:
+            sentences.append(f"Assembly: {'; '.join(steps)}.")
     level = record.class_level
     if record.particle_level is None and level is not None and level.n_states < FEWEST_STATES:
         sentences.append(
             f"The classes are {level.n_states} different ones: too few to correlate regions over."
         )
     return " ".join(sentences) or "All regions vary independently."
+
+
+def _joint(record: CovaryRecord) -> JointLevel | None:
+    return None if record.particle_level is None else record.particle_level.joint
 
 
 def coupled_pairs(record: CovaryRecord) -> list[tuple[int, int, float]]:

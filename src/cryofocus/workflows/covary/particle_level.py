@@ -8,16 +8,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float64
+from scipy.ndimage import distance_transform_edt
 
 from cryofocus.consensus.consensus import estimate_consensus
 from cryofocus.consensus.ground import Ground
 from cryofocus.consensus.preparation import assign_half_sets, open_images
+from cryofocus.covariance.joint_states import JointStates, find_joint_states
 from cryofocus.covariance.occupancy import Occupancies, content_rows, measure_contents
 from cryofocus.covariance.particles import ParticleCorrelation, correlate_particles
 from cryofocus.covariance.reference import choose_reference, cut_into_blocks
-from cryofocus.covariance.regions import Region, require_density, solvent_contour
+from cryofocus.covariance.regions import Region, solvent_contour
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
+from cryofocus.errors import RegionError
 from cryofocus.inference.factors.model import MAX_CYCLES, FactorModel, fit_factors, perturb
 from cryofocus.inference.factors.problem import state_factor_problem
 from cryofocus.maths.shells import FSC_LIMIT, first_shell_below, shell_resolution_angstrom
@@ -42,10 +45,11 @@ N_PERTURBED = 2
 
 @dataclass(frozen=True, eq=False)
 class ParticleLevel:
-    """Contents of all particles, their correlation, and the resolution that entered."""
+    """Contents of all particles, what they say together, and the resolution that entered."""
 
     occupancies: Occupancies
     correlation: ParticleCorrelation
+    joint: JointStates | None
     resolution_angstrom: float
 
 
@@ -104,14 +108,17 @@ def compare_particles(
     expansion = particles.expansion
     if expansion is not None and (rows := expansion.complete_parents()).size:
         used, n_copies = rows.ravel(), rows.shape[1]
+    chosen = occupancies.take(used)
+    correlation = correlate_particles(
+        chosen,
+        np.random.default_rng([settings.seed, 0xA11]),
+        perturbed=[(there.take(used), back.take(used)) for there, back in perturbed],
+        n_copies=n_copies,
+    )
     return ParticleLevel(
         occupancies,
-        correlate_particles(
-            occupancies.take(used),
-            np.random.default_rng([settings.seed, 0xA11]),
-            perturbed=[(there.take(used), back.take(used)) for there, back in perturbed],
-            n_copies=n_copies,
-        ),
+        correlation,
+        find_joint_states(chosen.values, chosen.noise, correlation.varies),
         shell_resolution_angstrom(ground.n_shells, particles.box, particles.pixel_size_angstrom),
     )
 
@@ -142,7 +149,7 @@ def _prepare(
 def _weigh(regions: Sequence[Region], n_pieces: Sequence[int], ground: Ground) -> _Weights:
     density = ground.consensus.map.full
     dense = density > solvent_contour(density)
-    require_density(regions, dense)
+    _require_near(regions, dense, ground)
     covered = np.any([region.inside for region in regions], axis=0)
     rest = dense & ~covered
     blocks = cut_into_blocks(np.where(rest, density, np.float32(0)), rest)
@@ -152,6 +159,27 @@ def _weigh(regions: Sequence[Region], n_pieces: Sequence[int], ground: Ground) -
         regions=tuple(region.inside for region in regions),
         blocks=tuple(block & rest for block in blocks),
     )
+
+
+def _require_near(
+    regions: Sequence[Region], dense: Bool[np.ndarray, "box box box"], ground: Ground
+) -> None:
+    """Check that regions lie at the particle; what few particles have need not show in its map.
+
+    Raises:
+        RegionError: When one is farther from all density than can be resolved.
+    """
+    particles = ground.consensus.images.particles
+    voxel = particles.pixel_size_angstrom
+    resolution = shell_resolution_angstrom(ground.n_shells, particles.box, voxel)
+    distance = distance_transform_edt(~dense) * voxel
+    for region in regions:
+        nearest = float(distance[region.inside].min())
+        if nearest > resolution:
+            raise RegionError(
+                f"region {region.name}: no density within {nearest:.0f} Å of it in the consensus; "
+                "expected a region of the particle. Check that mask and map lie in one frame."
+            )
 
 
 def _measure(model: FactorModel, weights: _Weights) -> Occupancies:

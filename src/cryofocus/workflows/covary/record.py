@@ -13,6 +13,8 @@ from cryofocus.workflows.run.record import Record, RecordPart
 CORRELATION, INTERVALS, OCCUPANCY = "correlation.csv", "intervals.csv", "occupancy.csv"
 PARTICLE_CORRELATION, P_VALUES = "particle_correlation.csv", "pvalues.csv"
 NULL_CORRELATION = "null_correlation.csv"
+PARTIAL_CORRELATION, JOINT_STATES = "partial_correlation.csv", "joint_states.csv"
+ASSEMBLY_PATH = "assembly_path.csv"
 PARTICLE_OCCUPANCIES, PARTICLE_ERRORS = "occupancies.npy", "occupancy_errors.npy"
 COOCCURRENCE, RELATIONS = "cooccurrence.csv", "relations.csv"
 FIGURE = "correlation.png"
@@ -28,6 +30,9 @@ PURPOSES = {
     PARTICLE_CORRELATION: "correlation of the regions over particles, noise removed",
     P_VALUES: "of the hypothesis that two regions do not vary together over particles",
     NULL_CORRELATION: "the same correlation with every region shuffled over the particles",
+    PARTIAL_CORRELATION: "correlation over particles given all other regions",
+    JOINT_STATES: "which combinations of regions there are, with their probabilities",
+    ASSEMBLY_PATH: "which region occurs only with which other",
     INTERVALS: "95 % interval of every correlation of both kinds",
     PARTICLE_OCCUPANCIES: "occupancy of each region in each particle, float32 (particle, region)",
     PARTICLE_ERRORS: "its standard errors",
@@ -67,6 +72,24 @@ class ClassLevel(RecordPart):
     errors: Matrix
 
 
+class JointLevel(RecordPart):
+    """Probabilities of the combinations of regions, by their names, and what follows what.
+
+    ``patterns`` holds the names of the regions that are present; ``follows`` for each pair of
+    regions the share of particles with the first that lack the second; ``path`` pairs of an
+    earlier and a later region.
+    """
+
+    regions: tuple[str, ...]
+    patterns: tuple[tuple[str, ...], ...]
+    probability: Numbers
+    low: Numbers
+    high: Numbers
+    follows: Matrix
+    follows_high: Matrix
+    path: tuple[tuple[str, str], ...]
+
+
 class ParticleLevel(RecordPart):
     """Correlation over particles; None stands for what is undetermined."""
 
@@ -81,6 +104,10 @@ class ParticleLevel(RecordPart):
     noise_spread: Numbers
     n_particles: int
     n_permutations: int
+    partial: Matrix = ()
+    partial_low: Matrix = ()
+    partial_high: Matrix = ()
+    joint: JointLevel | None = None
     resolution_angstrom: float
 
 

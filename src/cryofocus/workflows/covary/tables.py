@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, combinations, product
+from itertools import chain, combinations, compress, product
 from pathlib import Path
 
 import numpy as np
 
 from cryofocus.covariance.cooccurrence import Cooccurrence
+from cryofocus.covariance.joint_states import JointStates
 from cryofocus.workflows.covary import record as files
 from cryofocus.workflows.covary.inputs import Run
 from cryofocus.workflows.covary.levels import ClassLevel
@@ -18,6 +19,7 @@ from cryofocus.workflows.run.writing import Cell, write_array, write_table
 
 MASS_COLUMNS = ("run", "class", "region", "mass", "mass_error")
 INTERVAL_COLUMNS = ("over", "first", "second", "correlation", "low", "high")
+PATH_COLUMNS = ("first", "then", "without_first", "without_first_high")
 COMBINATION_COLUMNS = (
     *("run", "relation", "first_class", "second_class"),
     *("counted", "observed", "expected", "p_value"),
@@ -46,8 +48,25 @@ def describe_classes(level: ClassLevel, runs: Sequence[Run]) -> files.ClassLevel
 
 def describe_particles(level: ParticleLevel) -> files.ParticleLevel:
     """Return the particle level as a plain record."""
+    found = level.correlation
+    joint = None if level.joint is None else _describe_joint(found.names, level.joint)
     return files.ParticleLevel(
-        **vars(level.correlation), resolution_angstrom=level.resolution_angstrom
+        **vars(found), joint=joint, resolution_angstrom=level.resolution_angstrom
+    )
+
+
+def _describe_joint(names: Sequence[str], joint: JointStates) -> files.JointLevel:
+    own = [names[region] for region in joint.regions]
+    order = np.argsort(-joint.probability)
+    return files.JointLevel(
+        regions=tuple(own),
+        patterns=tuple(tuple(compress(own, joint.patterns[k])) for k in order),
+        probability=joint.probability[order].tolist(),
+        low=joint.low[order].tolist(),
+        high=joint.high[order].tolist(),
+        follows=joint.follows.tolist(),
+        follows_high=joint.follows_high.tolist(),
+        path=tuple((own[earlier], own[later]) for earlier, later in joint.path()),
     )
 
 
@@ -74,6 +93,11 @@ def write_tables(
         write_table(folder / files.PARTICLE_CORRELATION, _square(names, level.correlation))
         write_table(folder / files.NULL_CORRELATION, _square(names, level.null))
         write_table(folder / files.P_VALUES, _square(names, level.p_values))
+        write_table(folder / files.PARTIAL_CORRELATION, _square(names, level.partial))
+        if (joint := level.joint) is not None:
+            columns = ("pattern", *joint.regions, "probability", "low", "high")
+            _write(folder / files.JOINT_STATES, columns, _patterns(joint))
+            _write(folder / files.ASSEMBLY_PATH, PATH_COLUMNS, _steps(joint))
         occupancies = particles.occupancies
         variance = np.diagonal(occupancies.noise, axis1=1, axis2=2)
         write_array(folder / files.PARTICLE_OCCUPANCIES, occupancies.values.astype(np.float32))
@@ -83,6 +107,21 @@ def write_tables(
         rows = chain.from_iterable(map(_combinations, units))
         _write(folder / files.COOCCURRENCE, COMBINATION_COLUMNS, rows)
         _write(folder / files.RELATIONS, RELATION_COLUMNS, map(_relation, units), nothing="")
+
+
+def _patterns(joint: files.JointLevel) -> Iterator[Sequence[Cell | None]]:
+    """Yield every combination of regions, the most probable first."""
+    rows = zip(joint.patterns, joint.probability, joint.low, joint.high, strict=True)
+    for present, *figures in rows:
+        yield ("+".join(present) or "none", *(int(r in present) for r in joint.regions), *figures)
+
+
+def _steps(joint: files.JointLevel) -> Iterator[Sequence[Cell | None]]:
+    """Yield the steps of the assembly path, and how often each is missed."""
+    for earlier, later in joint.path:
+        place = joint.regions.index(later), joint.regions.index(earlier)
+        share, high = (m[place[0]][place[1]] for m in (joint.follows, joint.follows_high))
+        yield earlier, later, share, high
 
 
 def _square(names: Sequence[str], matrix: files.Matrix) -> dict[str, list[Cell]]:

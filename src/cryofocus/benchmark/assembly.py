@@ -1,0 +1,225 @@
+"""`cryofocus benchmark assembly`: covariance, focus and verdicts on realistic sets of known truth.
+
+Every part of every seed is one JSON file in the output; what is there is not run again.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import yaml
+from jaxtyping import Float64, Int
+
+from cryofocus.data.grid_map import GridMap
+from cryofocus.data.star.document import StarDocument
+from cryofocus.maths.copies import find_effective_classes
+from cryofocus.maths.statistics import measure_agreement, posterior_kappa
+from cryofocus.simulate.assembly.settings import AssemblySettings
+from cryofocus.workflows.classify.request import ClassifyRequest
+from cryofocus.workflows.classify.run import classify
+from cryofocus.workflows.covary.run import covary
+from cryofocus.workflows.machine.machine import Machine
+from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.writing import write_text
+from cryofocus.workflows.simulate.assembly import simulate_assembly
+
+Part = Literal["covariance", "focus", "cut", "flexible", "ten", "control"]
+Row = dict[str, Any]
+
+VARYING = ("central_protuberance", "bridge", "l16", "ef_g", "l1_stalk", "trna")
+CONSTANT = ("h58", "stalk_base")
+# EF-G in a sphere that holds a part of it, beside the moving subunit.
+CUT_REGION, CUT_RADIUS_ANGSTROM = "ef_g", 30.0
+MANY_CLASSES = 10
+
+
+@dataclass(frozen=True)
+class AssemblyPlan:
+    """What is measured, on what, and where it goes.
+
+    Attributes:
+        output: Directory of the benchmark.
+        sets: Folder of ready sets `asm1`, ..., and `cut1`, ... with the sphere that cuts EF-G;
+            those that are missing are simulated into the output.
+        n_particles: Of each set that is simulated.
+        seeds: Seeds of the sets.
+        parts: Which questions are asked.
+        threads: Threads.
+    """
+
+    output: Path
+    sets: Path | None
+    n_particles: int
+    seeds: tuple[int, ...]
+    parts: tuple[Part, ...]
+    threads: int
+
+    def find_set(self, name: str, seed: int, progress: Progress) -> Path:
+        """Return a ready set, or simulate it."""
+        if self.sets is not None and (ready := self.sets / f"{name}{seed}").exists():
+            return ready
+        made = self.output / "sets" / f"{name}{seed}"
+        if not made.exists():
+            made.parent.mkdir(parents=True, exist_ok=True)
+            sphere: dict[str, Any] = {}
+            if name == "cut":
+                sphere = {
+                    "focus_region": CUT_REGION,
+                    "focus_radius_angstrom": CUT_RADIUS_ANGSTROM,
+                }
+            settings = AssemblySettings(particles=self.n_particles, seed=seed, **sphere)
+            simulate_assembly(made, settings, threads=self.threads, progress=progress)
+        return made
+
+
+def run_assembly_benchmark(
+    plan: AssemblyPlan,
+    *,
+    progress: Progress | None = None,
+    on_part: Callable[[Part, int, list[Row]], None] = lambda *_: None,
+) -> dict[Part, list[Row]]:
+    """Ask every question of every seed, or read what was answered before.
+
+    Returns:
+        For each part the rows of all seeds.
+    """
+    answers: dict[Part, list[Row]] = {part: [] for part in plan.parts}
+    for seed in plan.seeds:
+        for part in plan.parts:
+            path = plan.output / "parts" / f"{part}_{seed}.json"
+            if not path.exists():
+                rows = list(PARTS[part](plan, seed, progress or SilentProgress()))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_text(path, json.dumps([row | {"seed": seed} for row in rows], indent=1))
+            rows = json.loads(path.read_text(encoding="utf-8"))
+            answers[part].extend(rows)
+            on_part(part, seed, rows)
+    return answers
+
+
+def _ask_covariance(plan: AssemblyPlan, seed: int, progress: Progress) -> Iterator[Row]:
+    """Yield every pair of regions that vary, and whether constant ones seem to."""
+    data = plan.find_set("asm", seed, progress)
+    regions = {name: data / "masks" / f"{name}.mrc" for name in VARYING + CONSTANT}
+    start = time.process_time()
+    made = covary(
+        [data / "particles.star"],
+        regions,
+        plan.output / "runs" / f"covary{seed}",
+        machine=Machine(threads=plan.threads),
+        overwrite=True,
+        progress=progress,
+    )
+    seconds = time.process_time() - start
+    level = made.record.particle_level
+    assert level is not None
+    masses, presence = true_correlations(data)
+    for (i, first), (j, second) in combinations(enumerate(VARYING), 2):
+        yield {
+            "pair": f"{first} and {second}",
+            "truth": float(masses[i, j]),
+            "by_presence": float(presence[i, j]),
+            "found": level.correlation[i][j],
+            "low": level.low[i][j],
+            "high": level.high[i][j],
+            "p_value": level.p_values[i][j],
+            "constant_that_vary": sum(level.varies[len(VARYING) :]),
+            "cpu_seconds": seconds,
+        }
+
+
+def _classified(
+    name: str, sphere: str, n_classes: int = 2, background: str = "rigid", n_runs: int = 3
+) -> Callable[[AssemblyPlan, int, Progress], Iterator[Row]]:
+    """Return what classifies a set around one of its spheres and compares with the truth."""
+
+    def ask(plan: AssemblyPlan, seed: int, progress: Progress) -> Iterator[Row]:
+        data = plan.find_set(name, seed, progress)
+        said = yaml.safe_load((data / "dataset.yaml").read_text(encoding="utf-8"))
+        request = ClassifyRequest.model_validate(
+            {
+                "particles": data / "particles.star",
+                "focus": tuple(float(number) for number in said[sphere].split(",")),
+                "threads": plan.threads,
+                "settings": {
+                    "n_classes": n_classes,
+                    "background": background,
+                    "n_runs": n_runs,
+                },
+            }
+        )
+        folder = plan.output / "runs" / f"{name}_{sphere}_{n_classes}_{background}_{seed}"
+        start = time.process_time()
+        run = classify(request, folder, overwrite=folder.exists(), progress=progress)
+        yield _judge(run, data) | {"cpu_seconds": time.process_time() - start}
+
+    return ask
+
+
+def _judge(run: RunDirectory, data: Path) -> Row:
+    """Compare a run with the truth, over the particles that are no junk."""
+    job = run.read_job()
+    is_good = _truth(data, "truth.star", "cryofocusJunk") == 0
+    truth = _truth(data, "truth_focused.star", "rlnClassNumber")[is_good] - 1
+    posteriors = run.read_posteriors(job.n_particles)[is_good].astype(np.float64)
+    merged = find_effective_classes(posteriors).merge(posteriors)
+    # Two columns at least, so that a single class can be compared.
+    merged = np.pad(merged, ((0, 0), (0, max(0, 2 - merged.shape[1]))))
+    n_classes = max(2, merged.shape[1])
+    agreement = measure_agreement(merged.argmax(axis=1), truth, n_classes)
+    limits = {
+        name: posterior_kappa(np.load(data / f"{name}.npy")[is_good], truth)
+        for name in ("oracle_focused", "oracle_model")
+    }
+    return {
+        "kappa": agreement.kappa,
+        **limits,
+        "fraction_correct": agreement.fraction_correct,
+        "mean_posterior": float(merged.max(axis=1).mean()),
+        "classes_found": job.classes_found,
+        "n_effective_classes": job.n_effective_classes,
+        "runs_agree": job.agreement.mean,
+    }
+
+
+def true_correlations(
+    data: Path,
+) -> tuple[Float64[np.ndarray, "region region"], Float64[np.ndarray, "region region"]]:
+    """Return the correlations of masses and of presences over the particles that are no junk.
+
+    The mass of a region is that of the map of the particle's state inside the region's mask,
+    which the dark surroundings of others reach into.
+    """
+    state = _truth(data, "truth.star", "rlnClassNumber") - 1
+    state = state[_truth(data, "truth.star", "cryofocusJunk") == 0]
+    rows = list(csv.DictReader((data / "states.csv").read_text(encoding="utf-8").splitlines()))
+    inside = [GridMap.read(data / "masks" / f"{name}.mrc").data > 0.5 for name in VARYING]
+    maps = [GridMap.read(data / "maps" / row["map"]).data for row in rows]
+    masses = np.array([[one[mask].sum(dtype=np.float64) for mask in inside] for one in maps])
+    presence = np.array([[float(row[name]) for name in VARYING] for row in rows])
+    return np.corrcoef(masses[state].T), np.corrcoef(presence[state].T)
+
+
+def _truth(data: Path, name: str, column: str) -> Int[np.ndarray, " particle"]:
+    """Read a column of whole numbers of a table of the truth."""
+    document = StarDocument.read(data / name)
+    return document.numbers(document.blocks[0], [column])[column].astype(int)
+
+
+PARTS: Mapping[Part, Callable[[AssemblyPlan, int, Progress], Iterator[Row]]] = {
+    "covariance": _ask_covariance,
+    "focus": _classified("asm", "focus_sphere"),
+    "cut": _classified("cut", "focus_sphere"),
+    "flexible": _classified("cut", "focus_sphere", background="flexible"),
+    "ten": _classified("asm", "focus_sphere", n_classes=MANY_CLASSES, n_runs=1),
+    "control": _classified("asm", "control_sphere"),
+}

@@ -1,0 +1,145 @@
+"""The tables of the assembly benchmark: one row per answer for programs, medians for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from cryofocus.benchmark.assembly import Part, Row
+from cryofocus.workflows.machine.hardware import describe_hardware
+from cryofocus.workflows.run.writing import write_table, write_text
+
+INDEPENDENT, SIGNIFICANT = 0.05, 0.01
+HEAD = """# Assembly benchmark
+
+Simulated ribosomes that assemble, rotate and bind (`simulate assembly`), {n} seeds. Kappa and
+posteriors are of particles that are no junk; the oracles know true poses, where the table given
+is off by 1 degree and 1 Å.
+"""
+COVARIANCE = """
+## Covariance over particles
+
+Truth: correlation of masses in the maps of the particles' states; beside it that of presences,
+since the dark surroundings of one region lie in the mask of another.
+"""
+CLASSES = """
+## Classes in a region
+"""
+NAMES: Mapping[Part, str] = {
+    "focus": "L1 stalk, sphere that holds it",
+    "cut": "EF-G, cut by a 30 Å sphere",
+    "flexible": "the same, flexible background",
+    "ten": "L1 stalk, ten classes asked for, copies merged",
+    "control": "constant region (control)",
+}
+
+
+def write_assembly_tables(output: Path, answers: Mapping[Part, Sequence[Row]]) -> Path:
+    """Write table.csv and table.md.
+
+    Raises:
+        OutputError: Disk full, no permission.
+    """
+    for part, rows in answers.items():
+        columns = {name: [_cell(row.get(name)) for row in rows] for name in rows[0]}
+        write_table(output / f"{part}.csv", columns)
+    seeds = {row["seed"] for rows in answers.values() for row in rows}
+    lines = [HEAD.format(n=len(seeds))]
+    if pairs := answers.get("covariance"):
+        lines += [COVARIANCE, *_summary(pairs), "", *_pairs(pairs), ""]
+    if classes := [(part, answers[part]) for part in NAMES if answers.get(part)]:
+        lines += [CLASSES, *_classes(classes), ""]
+    machine = describe_hardware()
+    day = datetime.now(UTC).date()
+    lines += [
+        f"{machine.processor}, {machine.cores} cores, {machine.memory_gb:.0f} GB, {day}.",
+        "",
+    ]
+    path = output / "table.md"
+    write_text(path, "\n".join(lines))
+    return path
+
+
+def _summary(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield what was asked of the covariance and what came out."""
+    known = [row for row in rows if row["found"] is not None]
+    independent = [row for row in known if abs(row["truth"]) < INDEPENDENT]
+    significant = sum(row["p_value"] < SIGNIFICANT for row in independent)
+    covered = sum(row["low"] <= row["truth"] <= row["high"] for row in known)
+    medians = [
+        float(np.median([abs(row["found"] - row["truth"]) for row in own]))
+        for own in _by_pair(known).values()
+    ]
+    worst = f"{max(medians):.3f}" if medians else "–"
+    constant = {row["seed"]: row["constant_that_vary"] for row in rows}
+    cpu = float(np.median([row["cpu_seconds"] for row in rows]))
+    yield "| | asked | found |"
+    yield "| --- | --- | --- |"
+    yield f"| largest median error of a pair | 0.10 | {worst} |"
+    yield (
+        f"| pairs with true correlations below {INDEPENDENT} called significant at 1 % | at most "
+        f"2 of 100 | {significant} of {len(independent)} |"
+    )
+    yield f"| 95 % intervals that hold the truth | 0.90 | {covered} of {len(known)} |"
+    yield f"| undetermined pairs | | {len(rows) - len(known)} of {len(rows)} |"
+    yield f"| constant regions that seem to vary | 0 | {sum(constant.values())} |"
+    yield f"| CPU seconds per set | | {cpu:.0f} |"
+
+
+def _pairs(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield a line per pair: the truth, and what was found seed by seed."""
+    yield "| pair | truth | by presence | found, by seed |"
+    yield "| --- | --: | --: | --- |"
+    for pair, own in _by_pair(rows).items():
+        truth, presence = (
+            np.median([row[key] for row in own]) for key in ("truth", "by_presence")
+        )
+        found = ", ".join("–" if row["found"] is None else f"{row['found']:.2f}" for row in own)
+        yield f"| {pair} | {truth:.2f} | {presence:.2f} | {found} |"
+
+
+def _by_pair(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    pairs: dict[str, list[Row]] = {}
+    for row in rows:
+        pairs.setdefault(row["pair"], []).append(row)
+    return pairs
+
+
+def _classes(parts: Sequence[tuple[Part, Sequence[Row]]]) -> Iterator[str]:
+    """Yield a line per question: medians over the seeds."""
+    yield (
+        "| region | kappa | by seed | our model | outside known | highest posterior | correct | "
+        "classes found | effective classes | CPU s |"
+    )
+    yield "| --- | --: | --- | --: | --: | --: | --: | --- | --- | --: |"
+    for part, rows in parts:
+        middle = {
+            name: float(np.median([row[name] for row in rows]))
+            for name in (
+                *("kappa", "oracle_model", "oracle_focused", "mean_posterior"),
+                *("fraction_correct", "cpu_seconds"),
+            )
+        }
+        kappas = ", ".join(f"{row['kappa']:.3f}" for row in rows)
+        found = f"{sum(row['classes_found'] for row in rows)} of {len(rows)}"
+        effective = ", ".join(str(row["n_effective_classes"]) for row in rows)
+        # The oracles of a set are asked about its focus, not about a control.
+        limits = [middle["oracle_model"], middle["oracle_focused"]]
+        limit = " | ".join("" if part == "control" else f"{value:.3f}" for value in limits)
+        kappa = "" if part == "control" else f"{middle['kappa']:.3f}"
+        right = "" if part == "control" else f"{middle['fraction_correct']:.3f}"
+        yield (
+            f"| {NAMES[part]} | {kappa} | {'' if part == 'control' else kappas} | {limit} | "
+            f"{middle['mean_posterior']:.3f} | {right} | {found} | {effective} | "
+            f"{middle['cpu_seconds']:.0f} |"
+        )
+
+
+def _cell(value: object) -> str | int | float:
+    """Return what a table can hold."""
+    if value is None:
+        return "undetermined"
+    return value if isinstance(value, (str, int, float)) else str(value)
