@@ -8,7 +8,7 @@ holds the table to that: each module once, and only by a test that runs it.
 from __future__ import annotations
 
 TESTED_IN: dict[str, tuple[str, ...]] = {
-    "benchmark/test_assembly": ("benchmark/assembly_tables",),
+    "benchmark/test_assembly": ("benchmark/assembly_figures", "benchmark/assembly_tables"),
     "benchmark/test_run": (
         *("benchmark/cells", "benchmark/classify", "benchmark/draw_curves", "benchmark/figures"),
         *("benchmark/plan", "benchmark/slices", "benchmark/tables"),

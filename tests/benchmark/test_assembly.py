@@ -17,6 +17,7 @@ from cryofocus.benchmark.assembly import (
     run_assembly_benchmark,
     true_correlations,
 )
+from cryofocus.benchmark.assembly_figures import write_assembly_figures
 from cryofocus.benchmark.assembly_tables import write_assembly_tables
 from cryofocus.simulate.assembly.settings import AssemblySettings
 from cryofocus.workflows.machine.progress import Progress
@@ -58,13 +59,16 @@ def test_every_part_runs_on_a_small_set(sets: Path, tmp_path: Path) -> None:
     text = write_assembly_tables(tmp_path, answers).read_text(encoding="utf-8")
     assert "| ef_g and l1_stalk |" in text
     assert "constant region (control)" in text
-    assert len((tmp_path / "covariance.csv").read_text().splitlines()) == 16
+    assert "covariance,1,ef_g and l1_stalk,truth," in (tmp_path / "table.csv").read_text()
+    drawn = write_assembly_figures(tmp_path, answers | {"focus": answers["control"]})
+    assert [path.name for path in drawn][-1] == "kappa.png"
+    assert all(path.stat().st_size > 1000 for path in drawn)
 
 
 def test_finished_parts_are_not_run_again(
     sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What stands in the output is read; another seed is asked for anew."""
+    """What stands in the output is read; another seed, or larger sets, are asked for anew."""
     asked: list[int] = []
 
     def ask(plan: AssemblyPlan, seed: int, progress: Progress) -> Iterator[Row]:
@@ -77,6 +81,9 @@ def test_finished_parts_are_not_run_again(
     first = run_assembly_benchmark(plan)
     again = run_assembly_benchmark(AssemblyPlan(tmp_path, sets, 120, (1, 2), ("focus",), 2))
     assert asked == [1, 2]
+    larger = AssemblyPlan(tmp_path, sets, 240, (1,), ("focus",), 2)
+    assert run_assembly_benchmark(larger)["focus"][0]["seed"] == 1
+    assert asked == [1, 2, 1]
     assert first["focus"] == again["focus"][:1] == [{"kappa": 0.5, "seed": 1}]
 
 

@@ -63,11 +63,16 @@ class AssemblyPlan:
     parts: tuple[Part, ...]
     threads: int
 
+    @property
+    def folder(self) -> Path:
+        """Where what belongs to sets of this size lies."""
+        return self.output / f"{self.n_particles}_particles"
+
     def find_set(self, name: str, seed: int, progress: Progress) -> Path:
         """Return a ready set, or simulate it."""
         if self.sets is not None and (ready := self.sets / f"{name}{seed}").exists():
             return ready
-        made = self.output / "sets" / f"{name}{seed}"
+        made = self.folder / "sets" / f"{name}{seed}"
         if not made.exists():
             made.parent.mkdir(parents=True, exist_ok=True)
             sphere: dict[str, Any] = {}
@@ -95,7 +100,7 @@ def run_assembly_benchmark(
     answers: dict[Part, list[Row]] = {part: [] for part in plan.parts}
     for seed in plan.seeds:
         for part in plan.parts:
-            path = plan.output / "parts" / f"{part}_{seed}.json"
+            path = plan.folder / "parts" / f"{part}_{seed}.json"
             if not path.exists():
                 rows = list(PARTS[part](plan, seed, progress or SilentProgress()))
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +119,7 @@ def _ask_covariance(plan: AssemblyPlan, seed: int, progress: Progress) -> Iterat
     made = covary(
         [data / "particles.star"],
         regions,
-        plan.output / "runs" / f"covary{seed}",
+        plan.folder / "runs" / f"covary{seed}",
         machine=Machine(threads=plan.threads),
         overwrite=True,
         progress=progress,
@@ -157,7 +162,7 @@ def _classified(
                 },
             }
         )
-        folder = plan.output / "runs" / f"{name}_{sphere}_{n_classes}_{background}_{seed}"
+        folder = plan.folder / "runs" / f"{name}_{sphere}_{n_classes}_{background}_{seed}"
         start = time.process_time()
         run = classify(request, folder, overwrite=folder.exists(), progress=progress)
         yield _judge(run, data) | {"cpu_seconds": time.process_time() - start}

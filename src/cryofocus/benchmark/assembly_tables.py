@@ -13,6 +13,7 @@ from cryofocus.workflows.machine.hardware import describe_hardware
 from cryofocus.workflows.run.writing import write_table, write_text
 
 INDEPENDENT, SIGNIFICANT = 0.05, 0.01
+COLUMNS = ("part", "seed", "pair", "quantity", "value")
 HEAD = """# Assembly benchmark
 
 Simulated ribosomes that assemble, rotate and bind (`simulate assembly`), {n} seeds. Kappa and
@@ -43,9 +44,17 @@ def write_assembly_tables(output: Path, answers: Mapping[Part, Sequence[Row]]) -
     Raises:
         OutputError: Disk full, no permission.
     """
-    for part, rows in answers.items():
-        columns = {name: [_cell(row.get(name)) for row in rows] for name in rows[0]}
-        write_table(output / f"{part}.csv", columns)
+    cells = [
+        (part, row["seed"], row.get("pair", ""), name, _cell(value))
+        for part, rows in answers.items()
+        for row in rows
+        for name, value in row.items()
+        if name not in ("seed", "pair")
+    ]
+    columns = ("part", "seed", "pair", "quantity", "value")
+    write_table(
+        output / "table.csv", dict(zip(columns, map(list, zip(*cells, strict=True)), strict=True))
+    )
     seeds = {row["seed"] for rows in answers.values() for row in rows}
     lines = [HEAD.format(n=len(seeds))]
     if pairs := answers.get("covariance"):

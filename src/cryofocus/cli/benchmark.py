@@ -194,6 +194,7 @@ def assembly(
     cryofocus benchmark assembly --quick --only covariance
     """
     from cryofocus.benchmark.assembly import PARTS, AssemblyPlan, run_assembly_benchmark
+    from cryofocus.benchmark.assembly_figures import write_assembly_figures
     from cryofocus.benchmark.assembly_tables import write_assembly_tables
     from cryofocus.kernels.select import available_threads
 
@@ -212,6 +213,8 @@ def assembly(
         on_part=lambda part, seed, _: say(f"{part}, seed {seed}: done"),
     )
     say(f"Table    {write_assembly_tables(output, answers)}")
+    for figure in write_assembly_figures(output, answers):
+        say(f"Figure   {figure}")
 
 
 def _describe(result: CellResult) -> str:
