@@ -26,6 +26,7 @@ RUN_BY = {
     "align combine": "tests/workflows/align/test_combine.py",
     "align refine": "tests/poses/test_refine.py",
     "align search": "tests/workflows/align/test_search.py",
+    "benchmark assembly": "tests/cli/test_benchmark_assembly.py",
     "benchmark humanoid": "tests/benchmark/test_run.py",
     "classify": "tests/cli/test_commands.py",
     "collapse": "tests/cli/test_commands.py",

@@ -189,9 +189,12 @@ def assembly(
     """Measure covariance, focus and verdicts on realistic simulated ribosomes.
 
     Correlations of regions beside their truth, kappa beside the oracles, the number of classes
-    where ten are asked for, and a control in which nothing varies. Example:
+    where ten are asked for, and a control in which nothing varies. Writes table.csv (every
+    number), table.md (medians over the seeds) and figures. Examples:
 
-    cryofocus benchmark assembly --quick --only covariance
+    `cryofocus benchmark assembly --quick -o quick`
+
+    `cryofocus benchmark assembly --only covariance,control --seeds 2 -o assembly_benchmark`
     """
     from cryofocus.benchmark.assembly import PARTS, AssemblyPlan, run_assembly_benchmark
     from cryofocus.benchmark.assembly_figures import write_assembly_figures
