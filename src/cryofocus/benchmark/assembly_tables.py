@@ -17,8 +17,8 @@ COLUMNS = ("part", "seed", "pair", "quantity", "value")
 HEAD = """# Assembly benchmark
 
 Simulated ribosomes that assemble, rotate and bind (`simulate assembly`), {n} seeds, fewer where
-the columns by seed list fewer; classes are medians. Kappa and posteriors are of particles that are no junk; the oracles know true poses, where the table given
-is off by 1 degree and 1 Å.
+the columns by seed list fewer; classes are medians. Kappa and posteriors are of particles that
+are no junk; the oracles know true poses, where the table given is off by 1 degree and 1 Å.
 """
 COVARIANCE = """
 ## Covariance over particles
