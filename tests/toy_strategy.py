@@ -38,6 +38,7 @@ class ToyComparison:
     power: np.ndarray
     plan: RunPlan
     n_prior_cycles: int = 0
+    match: None = None
 
     @property
     def scale(self) -> np.ndarray:

@@ -20,7 +20,14 @@ from stopping import stopping_progress
 
 Ask = Callable[..., ClassifyRequest]
 RESULTS = (
-    *("particles.star", "posteriors.npy", "agreement.npy", "classes.csv", "convergence.csv"),
+    *(
+        "particles.star",
+        "posteriors.npy",
+        "agreement.npy",
+        "outliers.npy",
+        "classes.csv",
+        "convergence.csv",
+    ),
     *("class001.mrc", "class002.mrc", "class001_half1.mrc", "consensus.mrc", "fsc.star"),
 )
 KILLED = """

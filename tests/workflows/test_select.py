@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,51 @@ def test_impossible_selection_is_refused(
     output = tmp_path / "out.star"
     with pytest.raises(CryofocusError, match=message):
         select(finished.path, classes, output, min_posterior=min_posterior)
+    assert not output.exists()
+
+
+def test_outliers_are_left_out_alone_or_of_a_class(tmp_path: Path, finished: RunDirectory) -> None:
+    """A limit keeps the rows whose image is nearer, of all classes or of those chosen."""
+    score, everything = np.load(finished.outliers), names(finished.particles)
+    limit = float(np.median(score))
+    near = tmp_path / "near.star"
+    assert select(finished.path, None, near, max_outlier=limit) == (score <= limit).sum()
+    assert names(near) == [everything[row] for row in np.flatnonzero(score <= limit)]
+    chosen = (score <= limit) & (np.load(finished.posteriors)[:, 0] >= 0.9)
+    n_kept = select(
+        finished.path, [1], tmp_path / "both.star", min_posterior=0.9, max_outlier=limit
+    )
+    assert n_kept == chosen.sum() > 0
+
+
+def test_a_run_that_did_not_look_for_outliers_says_so(
+    tmp_path: Path, finished: RunDirectory
+) -> None:
+    """A run of an older version can be selected from, but not by outliers."""
+    old = tmp_path / "old"
+    shutil.copytree(finished.path, old, ignore=shutil.ignore_patterns("outliers.npy"))
+    with pytest.raises(FormatError, match=r"holds no outliers\.npy, so this run did not look"):
+        select(old, None, tmp_path / "out.star", max_outlier=4.0)
+    assert select(old, [1], tmp_path / "out.star") > 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"max_outlier": 0.0}, "max_outlier: found 0, expected a positive number"),
+        ({"max_outlier": float("nan")}, "max_outlier: found nan"),
+        ({"max_outlier": 1e-9}, "every particle chosen is farther from the consensus"),
+        ({}, "found neither classes nor a limit for outliers"),
+        ({"min_posterior": 0.9, "max_outlier": 4.0}, "means nothing without classes"),
+    ],
+)
+def test_senseless_limits_are_refused(
+    tmp_path: Path, finished: RunDirectory, asked: dict[str, float], message: str
+) -> None:
+    """What would keep all or nothing gives one message, and nothing is written."""
+    output = tmp_path / "out.star"
+    with pytest.raises(CryofocusError, match=message):
+        select(finished.path, None, output, **asked)
     assert not output.exists()
 
 

@@ -15,17 +15,17 @@ from cryofocus.option import Option
 
 def select(
     run: RunFolder,
-    classes: Annotated[
-        tuple[int, ...],
-        Option(
-            metavar="1,3,...",
-            help="Classes to keep, counted from 1.",
-            expected="numbers such as 1,3",
-        ),
-    ],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Table to write, in the format of the run.")
     ],
+    classes: Annotated[
+        tuple[int, ...] | None,
+        Option(
+            metavar="1,3,...",
+            help="Classes to keep, counted from 1. Default: all, without outliers.",
+            expected="numbers such as 1,3",
+        ),
+    ] = None,
     min_posterior: Annotated[
         float | None,
         typer.Option(
@@ -33,18 +33,32 @@ def select(
             "(0 to 1). Default: those whose most probable class is chosen.",
         ),
     ] = None,
+    max_outlier: Annotated[
+        float | None,
+        typer.Option(
+            help="Leave out particles whose image is farther than this from showing the consensus "
+            "as the others do, in standard deviations (cryofocusOutlier); 4 leaves out junk.",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write the particles of some classes as a new table.
+    """Write the particles of some classes, or all that are no junk, as a new table.
 
     Classes that belong together are chosen together: their posteriors are summed. Examples:
 
     `cryofocus select run --classes 2 -o bound.star`
 
     `cryofocus select run --classes 1,3 --min-posterior 0.9 -o sure.star`
+
+    `cryofocus select run --max-outlier 4 -o clean.star`
     """
     n_kept = cryofocus.select(
-        run, classes, output, min_posterior=min_posterior, overwrite=overwrite
+        run,
+        classes,
+        output,
+        min_posterior=min_posterior,
+        max_outlier=max_outlier,
+        overwrite=overwrite,
     )
     say(f"{n_kept:,} particles in {output}")
 

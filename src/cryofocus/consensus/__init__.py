@@ -2,5 +2,6 @@
 
 In reading order: `band`, `images`, `image_model`, `reconstruct`, `subparticles`, `preparation`,
 `consensus`, `background`, `half_grids`, `subtraction`, `resolution`, `residual_power`,
-`residuals`, `ground`.
+`match`,
+`residuals`, `outliers`, `ground`.
 """

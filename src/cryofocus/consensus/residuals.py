@@ -16,6 +16,7 @@ from cryofocus.consensus.band import Band
 from cryofocus.consensus.consensus import Consensus
 from cryofocus.consensus.half_grids import HalfGrids
 from cryofocus.consensus.image_model import ImageModel, fit_scales, matched_chunk, scale_moments
+from cryofocus.consensus.match import ImageMatch, measure_match
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.placement import Array, beside
 
@@ -24,27 +25,31 @@ from cryofocus.placement import Array, beside
 class MatchedResidual:
     """Matched-filtered residuals `s C E / sigma2`, one a column, and precisions.
 
-    Both lie where the kernels want arrays; particles and scales are here.
+    Both lie where the kernels want arrays; particles and scales are here, and how well the images
+    match their background, if that was asked for.
     """
 
     particles: Int[np.ndarray, " n"]
     data: tuple[Complex64[Array, "n point"], ...]
     precision: Float32[Array, "n point"]
     scale: Float32[np.ndarray, " n"]
+    match: ImageMatch | None = None
 
 
 def matched_residuals(
-    background: Background, model: ImageModel, band: Band
+    background: Background, model: ImageModel, band: Band, edges: tuple[int, ...] = ()
 ) -> Iterator[MatchedResidual]:
     """Yield what each image says beyond its background, chunk by chunk, on the full-box band.
 
     The scale `s` is fitted with the background's first column; precisions are `s^2 C^2 / sigma2`.
+    With that column, images are compared in the bands whose edges are given, if any are.
     """
     images = background.images
     for chunk in images.chunks(band, send=background.kernels.send):
         slices = background.slices(band, chunk.particles)
         data, precision = matched_chunk(chunk, band, model.noise)
         moments = scale_moments(band, data, precision, slices[..., 0])
+        match = measure_match(band, edges, (data, precision), slices[..., 0]) if edges else None
         scale = fit_scales(*moments, model.scale_prior)
         factor = beside(scale[:, None], data)
         precision *= factor
@@ -52,7 +57,7 @@ def matched_residuals(
             (data - precision * slices[..., column]) * factor for column in range(slices.shape[2])
         )
         precision *= factor
-        yield MatchedResidual(chunk.particles, columns, precision, scale)
+        yield MatchedResidual(chunk.particles, columns, precision, scale, match)
 
 
 def whole_consensus(consensus: Consensus, kernels: SliceKernels) -> HalfGrids:

@@ -24,6 +24,8 @@ PHASE_SHIFT_LABEL = "rlnPhaseShift"
 CLASS_LABEL, POSTERIOR_LABEL = "rlnClassNumber", "cryofocusClassPosterior"
 MAX_POSTERIOR_LABEL = "rlnMaxValueProbDistribution"
 LOG_LIKELIHOOD_LABEL = "rlnLogLikeliContribution"
+# How far an image is from showing the consensus as the others do, in standard deviations.
+OUTLIER_LABEL = "cryofocusOutlier"
 # Row of the parent in the table that was expanded, and number of the operator, both from 1.
 EXPANSION_LABELS = ("cryofocusParent", "cryofocusOperator")
 # How sure a pose is: probabilities, root-mean-square errors in degrees and Å, and the gain in

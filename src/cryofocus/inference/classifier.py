@@ -17,6 +17,8 @@ from jaxtyping import Float32, Float64, Int8, Int64
 from cryofocus.consensus.consensus import Consensus, estimate_consensus
 from cryofocus.consensus.ground import Allocate, Ground
 from cryofocus.consensus.images import PADDING, Reader
+from cryofocus.consensus.match import ImageMatch
+from cryofocus.consensus.outliers import outlier_scores
 from cryofocus.consensus.preparation import assign_half_sets, open_images
 from cryofocus.consensus.reconstruct import MapEstimate, MapSource, accumulate_halves, solve_maps
 from cryofocus.consensus.resolution import choose_shells
@@ -77,6 +79,8 @@ class ClassificationResult:
         half_set_origin: Where it came from.
         n_shells: Shells that entered the classification.
         same_maps: Pairs of classes, counted from 0, whose maps cannot be told apart.
+        outlier: `(particle,)` how far each image is from showing the consensus as the others do,
+            in standard deviations; None where the strategy does not measure it.
     """
 
     posteriors: Float64[np.ndarray, "particle n_classes"]
@@ -90,6 +94,7 @@ class ClassificationResult:
     half_set_origin: str
     n_shells: int
     same_maps: tuple[tuple[int, int], ...] = ()
+    outlier: Float64[np.ndarray, " particle"] | None = None
 
     @property
     def labels(self) -> Int64[np.ndarray, " particle"]:
@@ -130,12 +135,16 @@ class ClassificationResult:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """What the runs found: scales, how the runs agree, the runs, and the best one's evidence."""
+    """What the runs found: how the runs agree, the runs, and the best one's evidence.
+
+    And what was measured before: scales, and how well images match the consensus.
+    """
 
     scale: Float32[np.ndarray, " particle"]
     comparison: RunComparison
     runs: tuple[RunResult, ...]
     log_evidence: Float64[np.ndarray, " particle"]
+    match: ImageMatch | None
 
 
 class FocusedClassifier:
@@ -261,7 +270,7 @@ class FocusedClassifier:
         comparison = prepare_comparison(ground, self.settings, self._references)
         runs = run_all(comparison, self.settings, ground.monitor, starts)
         ordered = _order_runs(runs, self.settings, is_ordered=bool(self._references))
-        return _Found(comparison.scale, *ordered)
+        return _Found(comparison.scale, *ordered, comparison.match)
 
     def _conclude(
         self, ground: Ground, found: _Found, half_set_origin: str
@@ -285,6 +294,7 @@ class FocusedClassifier:
             half_set=ground.half_set,
             half_set_origin=half_set_origin,
             n_shells=ground.n_shells,
+            outlier=_outliers(ground, found.match),
         )
 
     def _reconstruct(
@@ -306,6 +316,12 @@ class FocusedClassifier:
                 sums = accumulate_halves(source, columns, self._kernels, advance=count)
                 maps.extend(solve_maps(sums, images.particles.box, threads=self._threads))
         return tuple(maps)
+
+
+def _outliers(ground: Ground, match: ImageMatch | None) -> Float64[np.ndarray, " particle"] | None:
+    if match is None:
+        return None
+    return outlier_scores(match, ground.consensus.images.particles.optics_of_particle)
 
 
 def _log_plan(ground: Ground) -> None:

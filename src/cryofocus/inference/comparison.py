@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from cryofocus.arrays import AnyArray
+from cryofocus.consensus.match import ImageMatch
 from cryofocus.inference.cycles import CycleRecord
 from cryofocus.inference.strategy import Start
 
@@ -65,6 +66,11 @@ class Comparison(Protocol[State]):
     @property
     def scale(self) -> Float32[np.ndarray, " particle"]:
         """Intensity scale of each particle, for class maps."""
+        ...
+
+    @property
+    def match(self) -> ImageMatch | None:
+        """How well each image matches the consensus; None where that is not measured."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""`cryofocus select`: the particles of chosen classes, as a table for further processing."""
+"""`cryofocus select`: chosen classes, or all without outliers, as a table to go on with."""
 
 from __future__ import annotations
 
@@ -17,38 +17,40 @@ from cryofocus.workflows.run.new_names import require_format_of
 
 def select(
     run: Path | str,
-    classes: Sequence[int],
+    classes: Sequence[int] | None,
     output: Path | str,
     *,
     min_posterior: float | None = None,
+    max_outlier: float | None = None,
     overwrite: bool = False,
 ) -> int:
     """Write the rows of the particles that belong to some classes.
 
     Args:
         run: Finished run directory.
-        classes: Class numbers, counted from 1; their posteriors are summed.
+        classes: Class numbers, counted from 1; their posteriors are summed. None takes all
+            classes, and only outliers are left out.
         output: Table to write, in the format of the run's own.
         min_posterior: Smallest sum of posteriors to keep a particle; None keeps those whose most
             probable class is chosen.
+        max_outlier: Leave out particles whose image is farther from showing the consensus, in
+            standard deviations (`cryofocusOutlier`); None keeps them.
         overwrite: Replace an existing file.
 
     Returns:
         Number of particles written.
 
     Raises:
-        FormatError: When the run is unfinished or damaged.
-        SettingError: For an unknown class, a probability outside [0, 1], or when nothing would be
-            left.
+        FormatError: When the run is unfinished or damaged, or did not look for outliers.
+        SettingError: For an unknown class, a number out of bounds, when nothing is asked for, or
+            when nothing would be left.
         OutputError: When the output exists, or cannot be written.
     """
     directory, output = RunDirectory.open(Path(run)), Path(output)
     job = directory.read_job()
-    chosen = _class_columns(classes, job.n_classes)
-    if min_posterior is not None and not 0 <= min_posterior <= 1:
-        raise SettingError(
-            f"min_posterior: found {min_posterior:g}, expected a probability from 0 to 1."
-        )
+    _require_sense(classes, min_posterior, max_outlier)
+    numbers = range(1, job.n_classes + 1) if classes is None else classes
+    chosen = _class_columns(numbers, job.n_classes)
     if output.exists() and not overwrite:
         raise OutputError(
             f"{output}: exists. Choose another name with -o, or replace it with --overwrite."
@@ -56,16 +58,48 @@ def select(
     table = open_table(directory.particles)
     require_format_of(table, output)
     posteriors = directory.read_posteriors(table.n_rows).astype(np.float64)
-    rows = np.flatnonzero(_is_kept(posteriors, chosen, min_posterior))
-    if len(rows) == 0:
+    is_kept = _is_kept(posteriors, chosen, min_posterior)
+    if not is_kept.any():
         raise SettingError(
-            f"{directory.path}: no particle belongs to class {_listed(classes)}"
+            f"{directory.path}: no particle belongs to class {_listed(numbers)}"
             + (f" with a posterior of {min_posterior:g}" if min_posterior is not None else "")
             + ". Choose other classes or a smaller --min-posterior."
+        )
+    if max_outlier is not None:
+        is_kept &= directory.read_outliers(table.n_rows) <= max_outlier
+    rows = np.flatnonzero(is_kept)
+    if len(rows) == 0:
+        raise SettingError(
+            f"max_outlier: found {max_outlier:g}, but every particle chosen is farther from the "
+            "consensus. Give a larger one; 4 leaves out what is hardly an image of the particle."
         )
     table.write(output, {}, rows)
     note_images_of_run(directory.path, output)
     return len(rows)
+
+
+def _require_sense(
+    classes: Sequence[int] | None, min_posterior: float | None, max_outlier: float | None
+) -> None:
+    if classes is None and min_posterior is not None:
+        raise SettingError(
+            "min_posterior: means nothing without classes, because all posteriors of a particle "
+            "sum to 1. Give the classes to keep with --classes."
+        )
+    if classes is None and max_outlier is None:
+        raise SettingError(
+            "classes: found neither classes nor a limit for outliers. Give numbers such as "
+            "--classes 1,2, or --max-outlier 4, or both."
+        )
+    if min_posterior is not None and not 0 <= min_posterior <= 1:
+        raise SettingError(
+            f"min_posterior: found {min_posterior:g}, expected a probability from 0 to 1."
+        )
+    if max_outlier is not None and not max_outlier > 0:
+        raise SettingError(
+            f"max_outlier: found {max_outlier:g}, expected a positive number of standard "
+            "deviations, such as 4."
+        )
 
 
 def _class_columns(classes: Sequence[int], n_classes: int) -> list[int]:

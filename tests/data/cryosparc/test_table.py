@@ -106,6 +106,7 @@ def test_only_class_fields_change(cs_file: Path, tmp_path: Path) -> None:
         "rlnClassNumber": np.array([1, 2, 3, 1]),
         "rlnMaxValueProbDistribution": np.array([0.9, 0.8, 0.7, 0.6]),
         "cryofocusClassPosterior": np.full((4, 3), 1 / 3),
+        "cryofocusOutlier": np.array([0.5, -0.5, 1.0, 6.0]),
         "rlnUnheardOf": np.zeros(4),
     }
     lost = ParticleSet.read(cs_file).write(tmp_path / "out.cs", columns)
@@ -114,6 +115,7 @@ def test_only_class_fields_change(cs_file: Path, tmp_path: Path) -> None:
     assert after["alignments3D/class"].tolist() == [0, 1, 2, 0]
     np.testing.assert_allclose(after["alignments3D/class_posterior"], [0.9, 0.8, 0.7, 0.6])
     assert after["cryofocus/class_posterior"].shape == (4, 3)
+    np.testing.assert_allclose(after["cryofocus/outlier"], [0.5, -0.5, 1.0, 6.0])
     changed = {"alignments3D/class", "alignments3D/class_posterior"}
     for name in set(before.dtype.names) - changed:
         np.testing.assert_array_equal(before[name], after[name])

@@ -71,6 +71,20 @@ def test_sound_result_has_no_warnings(result: ClassificationResult, inputs: Inpu
     assert "2 independent runs agree on 100 % of them" in describe_result(result)
 
 
+def test_junk_is_counted_when_it_is_notable(result: ClassificationResult, inputs: Inputs) -> None:
+    """From a hundredth of the set on, outliers are advised to be left out."""
+    n = len(result.posteriors)
+    score = np.where(np.arange(n) < n // 20, 5.0, 1.0)
+    finding = judged(replace(result, outlier=score), inputs, Severity.ADVICE)[FindingCode.OUTLIERS]
+    assert finding.text.startswith(f"{n // 20} particles (5.0 %) look like junk")
+    assert "cryofocus select --max-outlier 4" in finding.text
+    assert finding.figures["n_outliers"] == n // 20
+    few = np.where(np.arange(n) < n // 200, 5.0, 1.0)
+    for unnoted in (few, None):
+        found = judged(replace(result, outlier=unnoted), inputs, Severity.ADVICE)
+        assert FindingCode.OUTLIERS not in found
+
+
 def test_guessing_is_called_so(result: ClassificationResult, inputs: Inputs) -> None:
     """Posteriors near 1/K give the verdict that nothing was found, and the advice."""
     half = np.full(len(result.posteriors), 0.5)

@@ -16,6 +16,7 @@ from jaxtyping import Float32, Float64
 from cryofocus.arrays import AnyArray
 from cryofocus.consensus.background import Background
 from cryofocus.consensus.ground import Ground
+from cryofocus.consensus.match import ImageMatch, choose_bands
 from cryofocus.inference.comparison import RunPlan
 from cryofocus.inference.cycles import CycleRecord
 from cryofocus.inference.deviations import em
@@ -51,6 +52,11 @@ class ResidualComparison:
     def scale(self) -> Float32[np.ndarray, " particle"]:
         """Intensity scale of each particle."""
         return self.problem.statistics.scale
+
+    @property
+    def match(self) -> ImageMatch | None:
+        """How well each image matches the consensus."""
+        return self.problem.statistics.match
 
     @property
     def n_prior_cycles(self) -> int:
@@ -159,7 +165,9 @@ def compare_deviations(
     Classes are compared under the ground's noise. The consensus is taken out of the images unless
     another background is given.
     """
-    problem, volume = state_problem(ground, background, storage), ground.consensus.map.full
+    edges = choose_bands(ground.consensus, ground.n_shells)
+    problem = state_problem(ground, background, storage, edges)
+    volume = ground.consensus.map.full
     box, references = problem.space.box, None
     if plan.references:
         inside, scaled = box.cut(volume), scale_references(plan.references, volume)

@@ -18,6 +18,7 @@ from jaxtyping import Complex64, Float, Float32, Int
 from cryofocus.consensus.background import Background
 from cryofocus.consensus.band import Band
 from cryofocus.consensus.image_model import ImageModel
+from cryofocus.consensus.match import ImageMatch, join_matches
 from cryofocus.consensus.residuals import MatchedResidual, matched_residuals
 from cryofocus.inference.strategy import Storage
 from cryofocus.kernels.bfloat16 import encode
@@ -146,11 +147,13 @@ class FocusPlan:
         box: The small box.
         n_shells: Shells of the particle's box that enter (the classification's resolution limit).
         storage: "float32", or "bfloat16" for half the bytes.
+        edges: Bands in which images are matched with the background (`match`); none by default.
     """
 
     box: FocusBox
     n_shells: int
     storage: Storage = "float32"
+    edges: tuple[int, ...] = ()
 
     def n_bytes(self, n_particles: int, n_columns: int) -> int:
         """Return the memory it will take, with so many columns in the background."""
@@ -172,6 +175,7 @@ class FocusStatistics:
             references hold less than the images do (`background`).
         precision: `(particle, point)` transforms Q of the autocorrelation kernels.
         scale: `(particle,)` intensity scale of each particle.
+        match: How well each image matches its background, where the plan has bands.
 
     All arrays carry the Hermitian weights and the normalisation of the inverse transform, so
     that `L = sum Re(conj Z P) - 1/2 Q |P|^2` over the points is the log-likelihood.
@@ -184,6 +188,7 @@ class FocusStatistics:
     compared: Data
     precision: Precision
     scale: Float32[np.ndarray, " particle"]
+    match: ImageMatch | None = None
 
     def __len__(self) -> int:
         """Return the number of particles."""
@@ -198,6 +203,7 @@ class FocusStatistics:
             compared=self.compared[which],
             precision=self.precision[which],
             scale=self.scale[which],
+            match=None if self.match is None else self.match.take(which),
         )
 
 
@@ -233,15 +239,18 @@ def measure_focus(
     # Inverse transforms of the whole box divided by its points; sums over its plane did not.
     weight = band.hermitian * np.float32((box.sampled_box / band.box) ** 2)
     weight = background.kernels.send(weight)
-    for residual in matched_residuals(background, model, full_band):
+    matches: list[ImageMatch] = []
+    for residual in matched_residuals(background, model, full_band, plan.edges):
         which = residual.particles
+        matches += [residual.match] if residual.match is not None else []
         scale[which] = residual.scale
         small = to_small_box(residual, box, (n_shells, band), centres[which], images.threads)
         for column, array in zip((*columns, precision), (*small[0], small[1]), strict=True):
             weighted = fetch(array * weight)
             column[which] = encode(weighted) if in_half else weighted
         advance(len(which))
-    return FocusStatistics(box, band, geometry, columns[0], columns[-1], precision, scale)
+    match = join_matches(matches) if matches else None
+    return FocusStatistics(box, band, geometry, columns[0], columns[-1], precision, scale, match)
 
 
 def to_small_box(

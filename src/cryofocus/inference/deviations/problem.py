@@ -46,12 +46,16 @@ class FocusProblem:
 
 
 def state_problem(
-    ground: Ground, background: Background | None = None, storage: Storage = "float32"
+    ground: Ground,
+    background: Background | None = None,
+    storage: Storage = "float32",
+    edges: tuple[int, ...] = (),
 ) -> FocusProblem:
     """Take the small-box statistics of every particle: one pass over the images.
 
     Classes are compared under the ground's noise. The consensus is taken out of the images unless
     another background is given, and what the ground says of each particle's own outside with it.
+    Images are matched with it in the bands whose edges are given.
     """
     consensus, n_shells = ground.consensus, ground.n_shells
     background = background or whole_consensus(consensus, ground.kernels)
@@ -60,7 +64,7 @@ def state_problem(
     images = consensus.images
     reach = int(np.ceil(n_shells * images.stretch))
     box = FocusBox.around(ground.mask.data, images.particles.pixel_size_angstrom, reach)
-    plan = FocusPlan(box, n_shells, storage)
+    plan = FocusPlan(box, n_shells, storage, edges)
     _log_plan(ground, plan, background.n_columns)
     with ground.monitor.stage("statistics", len(images)) as advance:
         statistics = measure_statistics(

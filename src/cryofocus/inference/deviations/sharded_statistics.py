@@ -18,6 +18,7 @@ from cryofocus.consensus.background import Background
 from cryofocus.consensus.band import Band
 from cryofocus.consensus.image_model import ImageModel
 from cryofocus.consensus.images import ParticleImages
+from cryofocus.consensus.match import ImageMatch, join_matches
 from cryofocus.execution.contract import Count, Executor, Sharded
 from cryofocus.execution.serial import HERE
 from cryofocus.inference.deviations.focus import (
@@ -49,6 +50,7 @@ class ShardedStatistics:
         shards: The statistics of each range.
         kernels: Who computes with them.
         executor: Where that is.
+        match: How well each image matches its background, if that was measured.
     """
 
     box: FocusBox
@@ -57,6 +59,7 @@ class ShardedStatistics:
     shards: Sharded[FocusStatistics]
     kernels: SliceKernels
     executor: Executor
+    match: ImageMatch | None = None
 
     def __len__(self) -> int:
         """Return the number of particles."""
@@ -118,7 +121,7 @@ def hold(statistics: FocusStatistics, kernels: SliceKernels) -> ShardedStatistic
     """Offer statistics that this process holds as one range."""
     shards: Sharded[Any] = Sharded((slice(0, len(statistics)),), (statistics,))
     return ShardedStatistics(
-        statistics.box, statistics.band, statistics.scale, shards, kernels, HERE
+        statistics.box, statistics.band, statistics.scale, shards, kernels, HERE, statistics.match
     )
 
 
@@ -146,9 +149,16 @@ def measure_statistics(
     with executor.counting(advance) as count:
         pass_ = _Pass(backgrounds, model, plan, allocate, count)
         shards = executor.build(_measure, images.shards, pass_, range(len(ranges)))
-    scale = _join(executor.map(_scale, shards, None, [None] * len(ranges)))
-    band = plan.box.band(plan.n_shells, images.stretch)
-    return ShardedStatistics(plan.box, band, scale, shards, background.kernels, executor)
+    scales, matches = zip(*executor.map(_scale, shards, None, [None] * len(ranges)), strict=True)
+    return ShardedStatistics(
+        plan.box,
+        plan.box.band(plan.n_shells, images.stretch),
+        _join(scales),
+        shards,
+        background.kernels,
+        executor,
+        join_matches(matches) if plan.edges else None,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,9 +184,9 @@ def _measure(images: ParticleImages, common: _Pass, number: int) -> FocusStatist
 
 def _scale(
     statistics: FocusStatistics, common: None, part: None
-) -> Float32[np.ndarray, " particle"]:
+) -> tuple[Float32[np.ndarray, " particle"], ImageMatch | None]:
     del common, part
-    return statistics.scale
+    return statistics.scale, statistics.match
 
 
 def _compare(

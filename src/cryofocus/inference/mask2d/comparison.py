@@ -14,6 +14,8 @@ from jaxtyping import Float32, Float64, Int8
 
 from cryofocus.arrays import AnyArray
 from cryofocus.consensus.ground import Ground
+from cryofocus.consensus.match import ImageMatch, choose_bands
+from cryofocus.consensus.residuals import whole_consensus
 from cryofocus.inference.comparison import RunPlan
 from cryofocus.inference.cycles import CycleRecord
 from cryofocus.inference.deviations.comparison import compare_deviations
@@ -87,6 +89,11 @@ class Mask2dComparison:
         return np.ones(len(self.images), np.float32)
 
     @property
+    def match(self) -> ImageMatch | None:
+        """How well each image matches the consensus."""
+        return self.images.match
+
+    @property
     def n_prior_cycles(self) -> int:
         """None: nothing is known of maps beforehand."""
         return 0
@@ -153,10 +160,12 @@ class Mask2dComparison:
 
 
 def whiten(ground: Ground) -> WhiteImages:
-    """Whiten every image once."""
-    with ground.monitor.stage("whitening", len(ground.consensus.images)) as advance:
+    """Whiten every image once, and match it with the consensus."""
+    consensus, n_shells = ground.consensus, ground.n_shells
+    against = whole_consensus(consensus, ground.kernels), choose_bands(consensus, n_shells)
+    with ground.monitor.stage("whitening", len(consensus.images)) as advance:
         return whiten_images(
-            ground.consensus, ground.n_shells, allocate=ground.allocate, advance=advance
+            consensus, n_shells, against, allocate=ground.allocate, advance=advance
         )
 
 

@@ -13,16 +13,19 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Complex64, Float32, Float64, Int
 
+from cryofocus.consensus.background import Background
 from cryofocus.consensus.band import Band
 from cryofocus.consensus.consensus import Consensus
 from cryofocus.consensus.ground import Allocate
-from cryofocus.consensus.image_model import NoiseModel
+from cryofocus.consensus.image_model import NoiseModel, matched_chunk
 from cryofocus.consensus.images import ImageChunk
+from cryofocus.consensus.match import ImageMatch, join_matches, measure_match
 from cryofocus.kernels.contract import SliceGeometry
 from cryofocus.maths.fourier import next_fast_len
 from cryofocus.maths.grids import coarse_box
 from cryofocus.maths.masks import cosine_edge
 from cryofocus.maths.rotations import order_by_view
+from cryofocus.placement import fetch
 
 # Width of the low-pass filter's edge in 1/Å, centred on the classification limit (cisTEM's).
 LOW_PASS_WIDTH = 1 / 20
@@ -52,6 +55,8 @@ class WhiteImages:
         reference_box: Edge of the references: the particle's box, sampled as coarsely as the band
             allows.
         threads: Threads of the Fourier transforms.
+        match: How well each particle's image matches a background, in the order of the particle
+            set; None where none was given.
     """
 
     particles: Int[np.ndarray, " particle"]
@@ -64,6 +69,7 @@ class WhiteImages:
     extent_angstrom: float
     reference_box: int
     threads: int
+    match: ImageMatch | None = None
 
     def __len__(self) -> int:
         """Return the number of particles."""
@@ -83,6 +89,7 @@ class WhiteImages:
 def whiten_images(
     consensus: Consensus,
     n_shells: int,
+    against: tuple[Background, tuple[int, ...]] | None = None,
     *,
     allocate: Allocate = np.empty,
     advance: Callable[[int], None] = lambda _: None,
@@ -93,6 +100,7 @@ def whiten_images(
         consensus: Images and noise.
         n_shells: Shells that enter the classification; the low-pass filter is at one half at the
             last of them.
+        against: What images are matched with, and edges of the bands; or None.
         allocate: Makes the arrays.
         advance: Called with the number of particles done.
     """
@@ -113,12 +121,15 @@ def whiten_images(
     full_variance = np.empty(len(images))
     order = order_by_view(particles.rotation[:, 2])
     row_of_particle = np.argsort(order)
+    matches: list[ImageMatch] = []
     for chunk in images.chunks(full):
         rows = row_of_particle[chunk.particles]
         white, seen = whiten_chunk(chunk, full, noise)
         power = (white.real**2 + white.imag**2) @ full.hermitian
         full_variance[rows] = power / (full.hermitian.sum() * full.box**2)
         transforms[rows], response[rows] = white[:, enters], seen[:, enters]
+        if against is not None:
+            matches.append(_match(chunk, full, noise, *against))
         advance(len(rows))
     geometry = images.geometry(band, padding, edge, order)
     return WhiteImages(
@@ -132,7 +143,19 @@ def whiten_images(
         extent_angstrom=extent,
         reference_box=reference_box,
         threads=images.threads,
+        match=join_matches(matches) if matches else None,
     )
+
+
+def _match(
+    chunk: ImageChunk,
+    band: Band,
+    noise: NoiseModel,
+    background: Background,
+    edges: tuple[int, ...],
+) -> ImageMatch:
+    slices = fetch(background.slices(band, chunk.particles))[..., 0]
+    return measure_match(band, edges, matched_chunk(chunk, band, noise), slices)
 
 
 def whiten_chunk(

@@ -16,7 +16,7 @@ from cryofocus.workflows.classify.tables import ClassSummary, CycleRow, fsc_bloc
 from cryofocus.workflows.fsc_table import FscCurve, read_fsc
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import JobRecord, RunSummary
-from cryofocus.workflows.run.reading import CLASSIFY_AGAIN, explain_damage, read_probabilities
+from cryofocus.workflows.run.reading import CLASSIFY_AGAIN, explain_damage, read_numbers
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def read_results(directory: RunDirectory) -> RunResults:
         job=job,
         classes=classes,
         posteriors=directory.read_posteriors(job.n_particles),
-        agreement=read_probabilities(agreement, (job.n_particles,)) if has_agreement else None,
+        agreement=read_numbers(agreement, (job.n_particles,)) if has_agreement else None,
         fsc=read_fsc(fsc, [*map(fsc_block, numbers)]) if fsc.is_file() else (),
         traces=_read_traces(directory.convergence) if directory.convergence.is_file() else (),
         settings=_read_settings(directory.config) if directory.config.is_file() else {},

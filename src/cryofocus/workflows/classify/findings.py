@@ -9,6 +9,8 @@ from functools import partial
 
 import numpy as np
 
+from cryofocus.consensus.outliers import OUTLYING, count_outliers
+from cryofocus.data.labels import OUTLIER_LABEL
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
 from cryofocus.formatting import format_angstrom, format_percent
@@ -27,6 +29,8 @@ CLOSE_AGREEMENT, POOR_AGREEMENT = 0.95, 0.8
 CLEAR_POSTERIOR, POOR_POSTERIOR = 0.9, 0.7
 WEAK_SKEWNESS = 0.5
 SMALL_HALF_SET = 0.25
+# Of normal images, one in ten thousand is called an outlier.
+NOTABLE_OUTLIERS = 0.01
 
 
 def describe_result(result: ClassificationResult) -> str:
@@ -87,6 +91,7 @@ def judge(
         *_judge_posteriors(result),
         *_judge_runs(result),
         *_judge_images(result, particles, invert),
+        *_judge_outliers(result),
         *_judge_classes(result, particles, mask),
     ]
 
@@ -247,6 +252,26 @@ def _judge_images(
             "unreliable. Remove rlnRandomSubset from the table to have new half sets made.",
             smaller_fraction=smaller,
             threshold=SMALL_HALF_SET,
+        )
+
+
+def _judge_outliers(result: ClassificationResult) -> Iterator[Finding]:
+    """Say when many images show no particle, or one that is broken or told wrongly."""
+    if result.outlier is None:
+        return
+    n_outliers = count_outliers(result.outlier)
+    share = n_outliers / len(result.outlier)
+    if share >= NOTABLE_OUTLIERS:
+        yield _advise(
+            FindingCode.OUTLIERS,
+            f"{n_outliers:,} particles ({format_percent(share, 1)}) look like junk: their images "
+            "do not show the consensus as the others do, and their classes mean nothing. They are "
+            "noise, broken or other particles, or have a wrong pose or CTF. Leave them out "
+            f"(cryofocus select --max-outlier {OUTLYING:g}; {OUTLIER_LABEL} in the table) and "
+            "classify the rest again.",
+            n_outliers=n_outliers,
+            share=share,
+            threshold=NOTABLE_OUTLIERS,
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cryofocus.data.atomic import atomic_file
+from cryofocus.data.labels import OUTLIER_LABEL
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.stack_paths import note_image_folder
 from cryofocus.data.volume import write_volume
@@ -52,6 +53,8 @@ def write_results(
     """
     write_array(directory.posteriors, result.posteriors.astype(np.float32))
     write_array(directory.agreement, result.comparison.agreement)
+    if result.outlier is not None:
+        write_array(directory.outliers, result.outlier.astype(np.float32))
     if not last.is_only:
         _write_poses(directory, last)
     _write_particles(directory, inputs.particles, result)
@@ -101,12 +104,15 @@ def _write_maps(
 
 def particle_columns(result: ClassificationResult) -> dict[str, np.ndarray]:
     """Return the columns a classification adds to the particle table."""
-    return {
+    columns = {
         "rlnClassNumber": result.labels + 1,
         "rlnMaxValueProbDistribution": result.posteriors.max(axis=1),
         "rlnLogLikeliContribution": result.log_evidence,
         "cryofocusClassPosterior": result.posteriors,
     }
+    if result.outlier is not None:
+        columns[OUTLIER_LABEL] = result.outlier
+    return columns
 
 
 def class_rows(particles: ParticleSet, result: ClassificationResult) -> list[ClassSummary]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cryofocus.consensus.consensus import Consensus
+from cryofocus.consensus.outliers import count_outliers
 from cryofocus.data.mask import FocusMask
 from cryofocus.inference.classifier import ClassificationResult
 from cryofocus.inference.strategies import STRATEGIES
@@ -82,6 +83,7 @@ def compose_record(
         ),
         classes_found=result.classes_found,
         n_effective_classes=len(result.effective_classes) if result.classes_found else 1,
+        n_outliers=None if result.outlier is None else count_outliers(result.outlier),
         verdict=judgement.verdict,
         findings=judgement.findings,
         # The log has the texts of findings, too.

@@ -30,7 +30,7 @@ from cryofocus.errors import FormatError, OutputError, SettingError
 from cryofocus.workflows.run import files as run_files
 from cryofocus.workflows.run.job import JobRecord
 from cryofocus.workflows.run.lock import hold_lock
-from cryofocus.workflows.run.reading import read_probabilities
+from cryofocus.workflows.run.reading import read_numbers
 from cryofocus.workflows.run.writing import write_text
 
 
@@ -180,7 +180,22 @@ class RunDirectory(run_files.RunFiles):
             FormatError: When the run is unfinished, or the file is missing, damaged or contradicts
                 job.json or this number.
         """
-        return read_probabilities(self.posteriors, (n_particles, self.read_job().n_classes))
+        return read_numbers(self.posteriors, (n_particles, self.read_job().n_classes))
+
+    def read_outliers(self, n_particles: int) -> Float32[np.ndarray, " particle"]:
+        """Read how far the image of each of so many particles is from showing the consensus.
+
+        Raises:
+            FormatError: When the run did not measure it, or the file is damaged or contradicts
+                this number.
+        """
+        if not self.outliers.is_file():
+            raise FormatError(
+                f"{self.path}: holds no {self.outliers.name}, so this run did not look for "
+                "outliers; older versions of cryofocus did not. Run the classification again with "
+                "--overwrite, or leave --max-outlier out."
+            )
+        return read_numbers(self.outliers, (n_particles,))
 
     # ------------------------------------------------------------ paths
 

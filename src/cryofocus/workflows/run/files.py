@@ -48,6 +48,9 @@ class RunFiles:
     agreement = RunFile(
         "agreement.npy", "fraction of runs that agree on a particle, float32 (particle,)"
     )
+    outliers = RunFile(
+        "outliers.npy", "how far each image is from showing the consensus, float32 (particle,)"
+    )
     classes = RunFile("classes.csv", "particles, weight, resolution and certainty of each class")
     consensus = RunFile("consensus.mrc", "map from all particles together")
     focus_mask = RunFile(
@@ -125,7 +128,7 @@ def is_partial_file(name: str) -> bool:
 
 def readme_text() -> str:
     """Compose README.txt: one line a file."""
-    files = (*RUN_FILES[:6], *NUMBERED_FILES, *RUN_FILES[6:])
+    files = (*RUN_FILES[:7], *NUMBERED_FILES, *RUN_FILES[7:])
     width = max(len(file.name) for file in files) + 2
     lines = [f"{file.name:<{width}}{file.purpose}" for file in files]
     rules = (

@@ -120,6 +120,7 @@ class FindingCode(StrEnum):
     IDENTICAL_CLASSES = "identical_classes"
     UNDONE_EXPANSION = "undone_expansion"
     POSES_OFF = "poses_off"
+    OUTLIERS = "outliers"
     MEMORY_EXCEEDED = "memory_exceeded"
 
 
@@ -157,8 +158,9 @@ class JobRecord(Record):
     end in advice, logged on the way. ``cluster`` is None where one
     process did the work (on ``machine``, which otherwise directed it), ``poses`` if they were
     kept. ``n_effective_classes`` counts classes that are copies of one another once, and empty
-    ones not at all; 1 where nothing was found, None in runs of older versions. ``held_out`` holds
-    whatever was measured on particles kept apart, by name.
+    ones not at all; 1 where nothing was found, None in runs of older versions. ``n_outliers``
+    counts particles whose image hardly shows the consensus. ``held_out`` holds whatever was
+    measured on particles kept apart, by name.
     """
 
     remedy = CLASSIFY_AGAIN
@@ -182,6 +184,7 @@ class JobRecord(Record):
     agreement: RunAgreement
     classes_found: bool
     n_effective_classes: int | None = None
+    n_outliers: int | None = None
     verdict: str
     findings: tuple[Finding, ...] = ()
     warnings: tuple[str, ...] = ()

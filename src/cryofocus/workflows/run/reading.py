@@ -36,8 +36,8 @@ def explain_damage(path: Path, remedy: str) -> Iterator[None]:
         raise FormatError(f"{path}: missing or damaged ({fault}). {remedy}") from error
 
 
-def read_probabilities(path: Path, shape: tuple[int, ...]) -> Float32[np.ndarray, ...]:
-    """Read an array of probabilities that a classification wrote.
+def read_numbers(path: Path, shape: tuple[int, ...]) -> Float32[np.ndarray, ...]:
+    """Read an array of numbers that a classification wrote.
 
     Args:
         path: The ``.npy`` file.
