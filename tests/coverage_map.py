@@ -112,6 +112,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "workflows/covary/test_run": (
         *(
             "report/analyses/covary",
+            "report/analyses/conditional",
             "report/analyses/joint_states",
             "workflows/covary/inputs",
             "workflows/covary/levels",

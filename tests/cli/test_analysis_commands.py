@@ -64,6 +64,18 @@ def test_covary_prints_matrices(cryofocus: Invoke, pristine_set: Path, tmp_path:
     assert "already exists" in again.output
 
 
+def test_covary_takes_what_is_given(cryofocus: Invoke, pristine_set: Path, tmp_path: Path) -> None:
+    """Several conditions may be given; one that is no region is refused before images are read."""
+    named = regions(pristine_set, "near_arm", "far_arm")
+    table, place = pristine_set / "particles.star", ("-o", tmp_path / "DIR")
+    given = ("--given", "near_arm=absent", "--given", "hand")
+    result = cryofocus("covary", table, *named, *given, *place)
+    assert result.exit_code == 2
+    message = " ".join(result.output.split())
+    assert "given: found 'hand', expected the name of a region (near_arm, far_arm)" in message
+    assert not (tmp_path / "DIR").exists()
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -66,8 +66,8 @@ def test_steps_that_follow_from_others_are_left_out() -> None:
     share = np.array([[0.0, 0.5, 0.7], [0.0, 0.0, 0.5], [0.0, 0.0, 0.0]])
     joint = found()
     chain = JointStates(
-        np.arange(3), joint.patterns, joint.probability, joint.low, joint.high, joint.levels,
-        follows=share, follows_high=share + 0.05,
+        np.arange(3), joint.patterns, joint.probability, joint.low, joint.high, joint.errors,
+        joint.levels, follows=share, follows_high=share + 0.05,
     )  # fmt: skip
     assert chain.path() == [(0, 1), (1, 2)]
 

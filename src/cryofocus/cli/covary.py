@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,6 +47,9 @@ def covary(
     `cryofocus covary run1 run2 run3 --regions hand=hand.mrc foot=foot.mrc -o together`
 
     `cryofocus covary particles.star --regions hand=hand.mrc foot=foot.mrc -o together`
+
+    `cryofocus covary particles.star --regions hand=hand.mrc foot=foot.mrc arm=arm.mrc --given arm
+    -o together`
     """
     masks = parse_regions(regions)
     made = cryofocus.covary(
@@ -87,10 +91,13 @@ def parse_regions(texts: list[str]) -> dict[str, Path]:
 def _say_results(record: CovaryRecord) -> None:
     if record.class_level is not None:
         say(f"Over {record.class_level.n_points} classes of {len(record.sources)} runs")
-        _say_matrix(record, record.class_level.correlation)
+        _say_matrix(record.regions, record.class_level.correlation)
     if record.particle_level is not None:
         say(f"Over {record.particle_level.n_particles:,} particles, noise removed")
-        _say_matrix(record, record.particle_level.correlation)
+        _say_matrix(record.regions, record.particle_level.correlation)
+        for found in record.particle_level.conditional:
+            say(f"Given {found.region} {found.state}: {100 * found.share:.1f} % of the particles")
+            _say_matrix(found.others, found.correlation)
     for entry in record.unit_level:
         angle = "" if entry.angle_degrees is None else f", {entry.angle_degrees:.0f}° apart"
         say(
@@ -99,9 +106,9 @@ def _say_results(record: CovaryRecord) -> None:
         )
 
 
-def _say_matrix(record: CovaryRecord, matrix: Matrix) -> None:
+def _say_matrix(names: Sequence[str], matrix: Matrix) -> None:
     rows = [
         (name, *("undetermined" if value is None else f"{value:.3f}" for value in row))
-        for name, row in zip(record.regions, matrix, strict=True)
+        for name, row in zip(names, matrix, strict=True)
     ]
-    say_table(["", *record.regions], rows)
+    say_table(["", *names], rows)

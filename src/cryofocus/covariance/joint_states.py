@@ -8,6 +8,7 @@ image measures is that pattern plus noise of known covariance, so the probabilit
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,7 @@ class JointStates:
         probability: `(pattern,)`.
         low: Lower ends of their 95 % intervals, from the scores of the particles.
         high: Upper ends.
+        errors: `(pattern, pattern)` covariance of the probabilities' errors.
         levels: `(region, 2)` content of each region where it is absent and present, less its mean.
         follows: `(region, region)` the share of particles with the first region that lack the
             second; small where the first occurs only with the second.
@@ -48,6 +50,7 @@ class JointStates:
     probability: Float64[np.ndarray, " pattern"]
     low: Float64[np.ndarray, " pattern"]
     high: Float64[np.ndarray, " pattern"]
+    errors: Float64[np.ndarray, "pattern pattern"]
     levels: Levels
     follows: Float64[np.ndarray, "region region"]
     follows_high: Float64[np.ndarray, "region region"]
@@ -74,6 +77,7 @@ def find_joint_states(
     values: Float64[np.ndarray, "particle region"],
     noise: Float64[np.ndarray, "particle region region"],
     varies: Bool[np.ndarray, " region"],
+    wanted: Collection[int] = (),
 ) -> JointStates | None:
     """Estimate the probabilities of all combinations of the regions that vary.
 
@@ -81,11 +85,12 @@ def find_joint_states(
         values: Contents, one measurement per particle.
         noise: Covariances of their errors.
         varies: Which regions vary.
+        wanted: Regions that have to be among them, if they vary, however badly they are measured.
 
     Returns:
         None with fewer than two regions that vary.
     """
-    regions = _choose(values, noise, varies)
+    regions = _choose(values, noise, varies, wanted)
     if len(regions) < 2:
         return None
     x, errors = values[:, regions], noise[np.ix_(np.arange(len(values)), regions, regions)]
@@ -103,6 +108,7 @@ def find_joint_states(
         probability=fit.probability,
         low=np.maximum(fit.probability - reach, 0),
         high=np.minimum(fit.probability + reach, 1),
+        errors=covariance,
         levels=fit.levels,
         follows=follows,
         follows_high=follows + NORMAL_95 * error,
@@ -137,10 +143,13 @@ def _choose(
     values: Float64[np.ndarray, "particle region"],
     noise: Float64[np.ndarray, "particle region region"],
     varies: Bool[np.ndarray, " region"],
+    wanted: Collection[int],
 ) -> Int[np.ndarray, " chosen"]:
-    """Return the regions that vary, at most six: those with the best measurements."""
+    """Return the regions that vary, at most six: those wanted, then the best measured."""
     error = np.median(np.diagonal(noise, axis1=1, axis2=2), axis=0)
-    quality = np.where(varies, values.var(axis=0) / error, -np.inf)
+    quality = values.var(axis=0) / error
+    quality[list(wanted)] = np.inf
+    quality = np.where(varies, quality, -np.inf)
     best = np.argsort(-quality)[: min(MOST_REGIONS, int(varies.sum()))]
     return np.sort(best)
 

@@ -52,6 +52,7 @@ class ParticleCorrelation:
         partial: Correlations given all other regions that vary.
         partial_low: Lower ends of their 95 % intervals.
         partial_high: Upper ends.
+        inflation: By how much the uncertainty of the model's fields widens variances.
     """
 
     names: tuple[str, ...]
@@ -70,6 +71,7 @@ class ParticleCorrelation:
     partial: Matrix
     partial_low: Matrix
     partial_high: Matrix
+    inflation: float
 
 
 def correlate_particles(
@@ -101,7 +103,8 @@ def correlate_particles(
     own = np.stack([_transform(correlation_matrix(one)) for one in drawn])
     variance = np.nanvar(np.where(both, own, 0.0), axis=0)
     moves = [_half_difference(*pair, fit) for pair in perturbed]
-    variance = variance * _inflation(moves, variance, both)
+    inflation = _inflation(moves, variance, both)
+    variance = variance * inflation
     reach = NORMAL_95 * np.sqrt(variance)
     wald = 2 * norm.sf(np.abs(centre) / np.sqrt(np.maximum(variance, 1e-12)))
     permuted = pair_p_values(values, noise, fit.covariance, generator, n_copies=n_copies)
@@ -133,6 +136,7 @@ def correlate_particles(
         partial=of_pairs(partial, 1.0),
         partial_low=of_pairs(np.tanh(_transform(partial) - partial_reach), 1.0),
         partial_high=of_pairs(np.tanh(_transform(partial) + partial_reach), 1.0),
+        inflation=inflation,
     )
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from cryofocus.data.volume import read_volume, write_volume
-from cryofocus.errors import CryofocusError, OutputError
+from cryofocus.errors import CryofocusError, OutputError, SettingError
 from cryofocus.report.analyses.covary import write_covary_report
-from cryofocus.workflows.covary.inputs import CovarySettings
+from cryofocus.workflows.covary.inputs import CovarySettings, read_conditions
 from cryofocus.workflows.covary.run import CovaryResult, covary
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
@@ -80,6 +80,58 @@ def test_files_of_particles(from_particles: CovaryResult) -> None:
     occupancies = np.load(folder / "occupancies.npy")
     assert occupancies.shape == np.load(folder / "occupancy_errors.npy").shape == (500, 3)
     assert occupancies.dtype == np.float32
+
+
+def test_regions_given_another(
+    tmp_path_factory: pytest.TempPathFactory, coupled: SimulatedSet
+) -> None:
+    """Among particles with the far foot, hand and foot of the near side still come together."""
+    table, folder = coupled.directory / "particles.star", tmp_path_factory.mktemp("covary") / "DIR"
+    made = covary([table], masks(coupled), folder, CovarySettings(given=("far_foot",)))
+    level = made.record.particle_level
+    assert level is not None
+    assert [(one.region, one.state) for one in level.conditional] == [
+        ("far_foot", "present"),
+        ("far_foot", "absent"),
+    ]
+    for one in level.conditional:
+        assert one.others == ("near_hand", "near_foot")
+        assert 0.3 < one.share < 0.7
+        assert (one.correlation[0][1] or 0) > 0.7
+    rows = read_table(folder / "conditional.csv")
+    assert rows[0] == ["given", "state", "first", "second", "quantity", "value", "low", "high"]
+    assert len(rows) == 1 + 2 * (1 + 2 + 2)
+    assert rows[1][:5] == ["far_foot", "present", "", "", "share"]
+    assert rows[5][:5] == ["far_foot", "present", "near_hand", "near_foot", "correlation"]
+    text = write_covary_report(folder).read_text(encoding="utf-8")
+    assert "far_foot absent: about" in text
+
+
+def test_what_is_given_is_read() -> None:
+    """A region alone means both conditions, each once; a name may hold the sign."""
+    names = ["hand", "a=b"]
+    found = read_conditions(["hand", "hand=absent", "a=b", "a=b=present"], names)
+    assert [(one.region, one.state) for one in found] == [
+        (0, "present"),
+        (0, "absent"),
+        (1, "present"),
+        (1, "absent"),
+    ]
+    for text in ("foot", "hand=there", "=present", ""):
+        with pytest.raises(SettingError, match=re.escape(f"given: found {text!r}, expected")):
+            read_conditions([text], names)
+
+
+def test_nothing_is_said_given_a_constant_region(tmp_path: Path, small_set: SimulatedSet) -> None:
+    """A region that is always there is no condition: one warning, and no table."""
+    table = small_set.directory / "particles.star"
+    given = CovarySettings(given=("near_foot=present",))
+    made = covary([table], masks(small_set), tmp_path / "DIR", given)
+    level = made.record.particle_level
+    assert level is not None
+    assert level.conditional == ()
+    assert not (tmp_path / "DIR" / "conditional.csv").exists()
+    assert any("given near_foot: particles that have it" in one for one in made.record.warnings)
 
 
 def test_constant_regions_of_a_run_are_undetermined(from_run: CovaryResult) -> None:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from cryofocus.covariance.classes import FEWEST_STATES
 from cryofocus.formatting import format_angstrom, format_count
+from cryofocus.report.analyses.conditional import describe_answer
 from cryofocus.report.analyses.joint_states import draw_path, joint_rows
 from cryofocus.report.analyses.page import present_files
 from cryofocus.report.drawing import style
@@ -71,6 +72,10 @@ def render_page(record: CovaryRecord, folder: Path) -> str:
         verdict=verdict(record),
         regions=region_rows(record),
         pairs=pair_rows(record),
+        answers=[
+            describe_answer(found)
+            for found in (record.particle_level.conditional if record.particle_level else ())
+        ],
         states=[] if joint is None else joint_rows(joint),
         units=[_unit_row(entry) for entry in record.unit_level],
         figures=figures,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field
 
+from cryofocus.covariance.conditional import STATES, Condition
 from cryofocus.covariance.regions import Region, require_distinct, separate, shared_part
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particle_table import Supplement
@@ -40,6 +41,9 @@ class CovarySettings(TableSource):
             masses. Default: fractions of the masses in the consensus.
         contour: Density above which a voxel counts, in the maps' units. Default: three standard
             deviations above the solvent.
+        given: Regions whose presence is given: how the others vary together among the particles
+            that have it, and among those that lack it; only one of the two for `NAME=present`
+            and `NAME=absent`.
         max_resolution_angstrom: Finest detail used, in Å. Default: the resolution of the
             consensus (FSC 0.143 between its half maps).
         invert: For a particle table: whether protein is dark in the images; runs know it.
@@ -48,6 +52,9 @@ class CovarySettings(TableSource):
 
     perfect: Annotated[Path | None, Option(metavar="MAP", panel=CLASSES)] = None
     contour: Annotated[float | None, Option(panel=CLASSES)] = None
+    given: Annotated[
+        tuple[str, ...], Option(metavar="NAME[=present|absent]", panel=PARTICLES)
+    ] = ()
     max_resolution_angstrom: Annotated[float | None, Option(panel=PARTICLES)] = Field(
         default=None, ge=0.1
     )
@@ -84,6 +91,7 @@ class CovaryInputs:
     particles: ParticleSet | None
     regions: tuple[Region, ...]
     shares_particles: bool
+    conditions: tuple[Condition, ...] = ()
 
 
 def read_covary_inputs(
@@ -98,6 +106,7 @@ def read_covary_inputs(
         raise SettingError(
             "sources: found none, expected run directories of classify or a particle table."
         )
+    conditions = read_conditions(settings.given, [*regions])
     folders = [source for source in sources if source.is_dir()]
     if folders and len(folders) < len(sources):
         raise SettingError(
@@ -105,14 +114,42 @@ def read_covary_inputs(
             "expected one or the other. Give the runs; they name their particles."
         )
     if not folders:
-        return _from_particles(sources, regions, settings)
+        return replace(_from_particles(sources, regions, settings), conditions=conditions)
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise SettingError("runs: one is given twice; expected independent ones. Give each once.")
     runs = tuple(_read_run(folder, settings) for folder in folders)
     first = runs[0]
     chosen = read_regions(regions, first.job.box, first.job.pixel_size_angstrom)
     _warn_about_runs(runs)
-    return CovaryInputs(runs, first.particles, chosen, shares_particles=_share_particles(runs))
+    shares = _share_particles(runs)
+    return CovaryInputs(runs, first.particles, chosen, shares, conditions)
+
+
+def read_conditions(given: Sequence[str], names: Sequence[str]) -> tuple[Condition, ...]:
+    """Read what is given of regions: `hand`, `hand=present` or `hand=absent`.
+
+    Args:
+        given: What the user asks for.
+        names: Of all regions.
+
+    Returns:
+        Each once; of a region alone both conditions.
+
+    Raises:
+        SettingError: For what is no region.
+    """
+    found: dict[Condition, None] = {}
+    for text in given:
+        # A name may hold the sign itself.
+        name, _, state = (text, "", "") if text in names else text.rpartition("=")
+        if name not in names or state not in ("", *STATES):
+            raise SettingError(
+                f"given: found {text!r}, expected the name of a region ({', '.join(names)}), or "
+                "NAME=present or NAME=absent. Name a region as --regions does."
+            )
+        for one in (state,) if state else STATES:
+            found[Condition(names.index(name), is_present=one == STATES[0])] = None
+    return tuple(found)
 
 
 def read_regions(

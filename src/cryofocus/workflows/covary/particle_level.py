@@ -13,6 +13,7 @@ from scipy.ndimage import distance_transform_edt
 from cryofocus.consensus.consensus import estimate_consensus
 from cryofocus.consensus.ground import Ground
 from cryofocus.consensus.preparation import assign_half_sets, open_images
+from cryofocus.covariance.conditional import Condition, Conditional, ask_conditions
 from cryofocus.covariance.joint_states import JointStates, find_joint_states
 from cryofocus.covariance.occupancy import Occupancies, content_rows, measure_contents
 from cryofocus.covariance.particles import ParticleCorrelation, correlate_particles
@@ -50,6 +51,7 @@ class ParticleLevel:
     occupancies: Occupancies
     correlation: ParticleCorrelation
     joint: JointStates | None
+    conditional: tuple[Conditional, ...]
     resolution_angstrom: float
 
 
@@ -115,12 +117,49 @@ def compare_particles(
         perturbed=[(there.take(used), back.take(used)) for there, back in perturbed],
         n_copies=n_copies,
     )
+    given = {condition.region for condition in inputs.conditions}
+    joint = find_joint_states(chosen.values, chosen.noise, correlation.varies, given)
     return ParticleLevel(
         occupancies,
         correlation,
-        find_joint_states(chosen.values, chosen.noise, correlation.varies),
+        joint,
+        tuple(_ask(joint, inputs.conditions, correlation, settings.seed)),
         shell_resolution_angstrom(ground.n_shells, particles.box, particles.pixel_size_angstrom),
     )
+
+
+def _ask(
+    joint: JointStates | None,
+    conditions: Sequence[Condition],
+    found: ParticleCorrelation,
+    seed: int,
+) -> Iterator[Conditional]:
+    """Yield what is known under each condition; log which cannot be asked."""
+    known = [] if joint is None else joint.regions.tolist()
+    for region in sorted({condition.region for condition in conditions} - set(known)):
+        logger.warning(
+            "given %s: particles that have it cannot be told from others, because %s; nothing is "
+            "said of them. Ask for a region that varies, with others that do.",
+            found.names[region],
+            "no other region varies" if found.varies[region] else "it does not vary",
+        )
+    possible = [condition for condition in conditions if condition.region in known]
+    if joint is None or not possible:
+        return
+    generator = np.random.default_rng([seed, 0xC0D])
+    n_particles = found.n_particles
+    for answer in ask_conditions(
+        joint, possible, n_particles, generator, inflation=found.inflation
+    ):
+        if not np.isfinite(answer.presence.value).any():
+            logger.warning(
+                "given %s %s: about %d particles, too few to say how other regions vary among "
+                "them. Use more particles.",
+                found.names[answer.condition.region],
+                answer.condition.state,
+                answer.n_particles,
+            )
+        yield answer
 
 
 def _prepare(

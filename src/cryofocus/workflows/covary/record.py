@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from cryofocus.covariance.conditional import State
 from cryofocus.workflows.run.new_directory import DirectoryKind
 from cryofocus.workflows.run.record import Record, RecordPart
 
@@ -14,7 +15,7 @@ CORRELATION, INTERVALS, OCCUPANCY = "correlation.csv", "intervals.csv", "occupan
 PARTICLE_CORRELATION, P_VALUES = "particle_correlation.csv", "pvalues.csv"
 NULL_CORRELATION = "null_correlation.csv"
 PARTIAL_CORRELATION, JOINT_STATES = "partial_correlation.csv", "joint_states.csv"
-ASSEMBLY_PATH = "assembly_path.csv"
+ASSEMBLY_PATH, CONDITIONAL = "assembly_path.csv", "conditional.csv"
 PARTICLE_OCCUPANCIES, PARTICLE_ERRORS = "occupancies.npy", "occupancy_errors.npy"
 COOCCURRENCE, RELATIONS = "cooccurrence.csv", "relations.csv"
 FIGURE = "correlation.png"
@@ -33,6 +34,7 @@ PURPOSES = {
     PARTIAL_CORRELATION: "correlation over particles given all other regions",
     JOINT_STATES: "which combinations of regions there are, with their probabilities",
     ASSEMBLY_PATH: "which region occurs only with which other",
+    CONDITIONAL: "how regions vary together among particles that have or lack another (--given)",
     INTERVALS: "95 % interval of every correlation of both kinds",
     PARTICLE_OCCUPANCIES: "occupancy of each region in each particle, float32 (particle, region)",
     PARTICLE_ERRORS: "its standard errors",
@@ -90,6 +92,31 @@ class JointLevel(RecordPart):
     path: tuple[tuple[str, str], ...]
 
 
+class ConditionalLevel(RecordPart):
+    """The other regions among the particles that have a region, or lack it.
+
+    None stands for what is undetermined: all of it where too few particles meet the condition, a
+    correlation where one of the two regions hardly varies among them.
+    """
+
+    region: str
+    state: State
+    n_particles: int
+    share: float
+    share_low: float
+    share_high: float
+    others: tuple[str, ...]
+    presence: Numbers
+    presence_low: Numbers
+    presence_high: Numbers
+    both: Matrix
+    both_low: Matrix
+    both_high: Matrix
+    correlation: Matrix
+    low: Matrix
+    high: Matrix
+
+
 class ParticleLevel(RecordPart):
     """Correlation over particles; None stands for what is undetermined."""
 
@@ -108,6 +135,7 @@ class ParticleLevel(RecordPart):
     partial_low: Matrix = ()
     partial_high: Matrix = ()
     joint: JointLevel | None = None
+    conditional: tuple[ConditionalLevel, ...] = ()
     resolution_angstrom: float
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cryofocus.covariance.conditional import Conditional
 from cryofocus.covariance.cooccurrence import Cooccurrence
 from cryofocus.covariance.joint_states import JointStates
 from cryofocus.workflows.covary import record as files
@@ -20,6 +21,10 @@ from cryofocus.workflows.run.writing import Cell, write_array, write_table
 MASS_COLUMNS = ("run", "class", "region", "mass", "mass_error")
 INTERVAL_COLUMNS = ("over", "first", "second", "correlation", "low", "high")
 PATH_COLUMNS = ("first", "then", "without_first", "without_first_high")
+CONDITIONAL_COLUMNS = (
+    *("given", "state", "first", "second"),
+    *("quantity", "value", "low", "high"),
+)
 COMBINATION_COLUMNS = (
     *("run", "relation", "first_class", "second_class"),
     *("counted", "observed", "expected", "p_value"),
@@ -51,7 +56,27 @@ def describe_particles(level: ParticleLevel) -> files.ParticleLevel:
     found = level.correlation
     joint = None if level.joint is None else _describe_joint(found.names, level.joint)
     return files.ParticleLevel(
-        **vars(found), joint=joint, resolution_angstrom=level.resolution_angstrom
+        **vars(found),
+        joint=joint,
+        conditional=tuple(_describe_condition(found.names, one) for one in level.conditional),
+        resolution_angstrom=level.resolution_angstrom,
+    )
+
+
+def _describe_condition(names: Sequence[str], found: Conditional) -> files.ConditionalLevel:
+    share, presence, both, correlation = (
+        [one.value.tolist(), one.low.tolist(), one.high.tolist()]
+        for one in (found.share, found.presence, found.both, found.correlation)
+    )
+    return files.ConditionalLevel(
+        region=names[found.condition.region],
+        state=found.condition.state,
+        n_particles=found.n_particles,
+        **dict(zip(("share", "share_low", "share_high"), share, strict=True)),
+        others=tuple(names[region] for region in found.regions),
+        **dict(zip(("presence", "presence_low", "presence_high"), presence, strict=True)),
+        **dict(zip(("both", "both_low", "both_high"), both, strict=True)),
+        **dict(zip(("correlation", "low", "high"), correlation, strict=True)),
     )
 
 
@@ -98,6 +123,9 @@ def write_tables(
             columns = ("pattern", *joint.regions, "probability", "low", "high")
             _write(folder / files.JOINT_STATES, columns, _patterns(joint))
             _write(folder / files.ASSEMBLY_PATH, PATH_COLUMNS, _steps(joint))
+        if level.conditional:
+            rows = chain.from_iterable(map(_answers, level.conditional))
+            _write(folder / files.CONDITIONAL, CONDITIONAL_COLUMNS, rows)
         occupancies = particles.occupancies
         variance = np.diagonal(occupancies.noise, axis1=1, axis2=2)
         write_array(folder / files.PARTICLE_OCCUPANCIES, occupancies.values.astype(np.float32))
@@ -122,6 +150,21 @@ def _steps(joint: files.JointLevel) -> Iterator[Sequence[Cell | None]]:
         place = joint.regions.index(later), joint.regions.index(earlier)
         share, high = (m[place[0]][place[1]] for m in (joint.follows, joint.follows_high))
         yield earlier, later, share, high
+
+
+def _answers(found: files.ConditionalLevel) -> Iterator[Sequence[Cell | None]]:
+    """Yield the share of a condition, of each other region, and what each pair does."""
+    given, others = (found.region, found.state), found.others
+    yield *given, "", "", "share", found.share, found.share_low, found.share_high
+    shares = (found.presence, found.presence_low, found.presence_high)
+    for name, *figures in zip(others, *shares, strict=True):
+        yield *given, name, "", "present", *figures
+    for (i, first), (j, second) in combinations(enumerate(others), 2):
+        for quantity, matrices in (
+            ("both", (found.both, found.both_low, found.both_high)),
+            ("correlation", (found.correlation, found.low, found.high)),
+        ):
+            yield *given, first, second, quantity, *(matrix[i][j] for matrix in matrices)
 
 
 def _square(names: Sequence[str], matrix: files.Matrix) -> dict[str, list[Cell]]:
