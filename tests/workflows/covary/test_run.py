@@ -146,6 +146,21 @@ def test_constant_regions_of_a_run_are_undetermined(from_run: CovaryResult) -> N
     assert any("one run of classify" in warning for warning in from_run.record.warnings)
 
 
+def test_the_grey_scale_of_the_perfect_map_does_not_matter(
+    tmp_path: Path, small_set: SimulatedSet, finished: RunDirectory, from_run: CovaryResult
+) -> None:
+    """The consensus on another scale and baseline is as good a measure as the consensus."""
+    consensus = read_volume(finished.consensus)
+    perfect = np.asarray(0.2 * consensus.data + 3, np.float32)
+    write_volume(tmp_path / "perfect.mrc", perfect, consensus.voxel_size_angstrom)
+    settings = CovarySettings(perfect=tmp_path / "perfect.mrc")
+    made = covary([finished.path], masks(small_set), tmp_path / "DIR", settings)
+    found, plain = made.record.class_level, from_run.record.class_level
+    assert found is not None
+    assert plain is not None
+    np.testing.assert_allclose(found.masses, plain.masses, atol=0.01)
+
+
 def test_page_opens_without_a_network(from_run: CovaryResult) -> None:
     """The page names the regions, escapes them, and loads nothing."""
     page = write_covary_report(from_run.directory)

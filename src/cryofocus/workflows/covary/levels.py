@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Bool, Float64
 
 from cryofocus.arrays import Volume
 from cryofocus.covariance.classes import (
@@ -27,6 +27,7 @@ from cryofocus.covariance.regions import (
     require_density,
     solvent_contour,
 )
+from cryofocus.covariance.whole_map import match_whole_map
 from cryofocus.data.grid_map import GridMap
 from cryofocus.errors import RegionError
 from cryofocus.workflows.covary.inputs import CovaryInputs, CovarySettings, Run
@@ -148,20 +149,13 @@ def _measure_run(
         whole, name = measure(consensus), str(run.directory.consensus)
     else:
         full = grid.read_partner(perfect).data
-        whole, name = measure(_on_scale_of(consensus, full)), str(perfect)
+        whole = measure(match_whole_map(full, consensus, inputs.regions, dense))
+        name = str(perfect)
     for region, mass in zip(inputs.regions, whole, strict=True):
         if mass <= 0:
             raise RegionError(
                 f"region {region.name}: {name} has no density there; expected a region of the "
-                "particle. Check that mask and map lie in one frame."
+                "particle. Check that mask and map lie in one frame, and give --perfect a map in "
+                "which the region is fully occupied."
             )
     return RunMasses(np.stack(masses), errors).divided_by(whole)
-
-
-def _on_scale_of(
-    density: Float32[np.ndarray, "box box box"], other: Float32[np.ndarray, "box box box"]
-) -> Volume:
-    """Bring a map onto the grey scale of another by least squares."""
-    power = float((other.astype(np.float64) ** 2).sum())
-    factor = float((density * other).sum(dtype=np.float64)) / max(power, np.finfo(float).tiny)
-    return np.asarray(other * np.float32(factor), np.float32)
