@@ -81,6 +81,7 @@ class ClassificationResult:
         same_maps: Pairs of classes, counted from 0, whose maps cannot be told apart.
         outlier: `(particle,)` how far each image is from showing the consensus as the others do,
             in standard deviations; None where the strategy does not measure it.
+        match: What that was judged by.
     """
 
     posteriors: Float64[np.ndarray, "particle n_classes"]
@@ -95,6 +96,7 @@ class ClassificationResult:
     n_shells: int
     same_maps: tuple[tuple[int, int], ...] = ()
     outlier: Float64[np.ndarray, " particle"] | None = None
+    match: ImageMatch | None = None
 
     @property
     def labels(self) -> Int64[np.ndarray, " particle"]:
@@ -295,6 +297,7 @@ class FocusedClassifier:
             half_set_origin=half_set_origin,
             n_shells=ground.n_shells,
             outlier=_outliers(ground, found.match),
+            match=found.match,
         )
 
     def _reconstruct(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryofocus.consensus.ground import Allocate
+from cryofocus.consensus.misfit import find_misfits
 from cryofocus.data.images import check_pixels
 from cryofocus.inference.classifier import ClassificationResult
 from cryofocus.maths.copies import filled_classes
@@ -22,6 +23,7 @@ from cryofocus.workflows.classify.findings import (
     log_findings,
 )
 from cryofocus.workflows.classify.inputs import Inputs, read_inputs
+from cryofocus.workflows.classify.judge_groups import judge_misfits
 from cryofocus.workflows.classify.monitor import RunMonitor
 from cryofocus.workflows.classify.outputs import require_room, write_results
 from cryofocus.workflows.classify.record import Circumstances, compose_record
@@ -159,6 +161,11 @@ def _fit_and_write(
         if last.is_only:
             accuracy = measure_accuracy(result.consensus, result.n_shells, resources.kernels)
             findings += judge_poses(accuracy)
+        if result.match is not None:
+            misfits = find_misfits(
+                result.consensus, result.match, result.n_shells, resources.kernels
+            )
+            findings += judge_misfits(misfits, inputs.particles)
         log_findings(findings)
         with monitor.stage("writing", request.settings.n_classes) as advance:
             write_results(directory, inputs, result, last, advance)

@@ -121,6 +121,7 @@ class FindingCode(StrEnum):
     UNDONE_EXPANSION = "undone_expansion"
     POSES_OFF = "poses_off"
     OUTLIERS = "outliers"
+    GROUPS_MISFIT = "groups_misfit"
     MEMORY_EXCEEDED = "memory_exceeded"
 
 

@@ -1,0 +1,54 @@
+"""Groups of images whose CTF or pixel size cannot be right, named as the table names them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from cryofocus.consensus.misfit import LEAST_GAIN, Misfit
+from cryofocus.data.particles import ParticleSet
+from cryofocus.workflows.run.job import Finding, FindingCode, Severity
+
+# More names than these do not fit a sentence.
+MOST_NAMES = 5
+
+
+def judge_misfits(misfits: Sequence[Misfit], particles: ParticleSet) -> Iterator[Finding]:
+    """Say in one finding which groups fit the consensus better with other numbers."""
+    if not misfits:
+        return
+    alike: defaultdict[tuple[str, str, float], list[Misfit]] = defaultdict(list)
+    for misfit in misfits:
+        alike[misfit.kind, misfit.fault, misfit.factor].append(misfit)
+    said = "; ".join(
+        f"{_name(group, particles)} with {factor:g} times the {fault} of the table"
+        for (_, fault, factor), group in alike.items()
+    )
+    yield Finding(
+        code=FindingCode.GROUPS_MISFIT,
+        severity=Severity.WARNING,
+        text=(
+            f"CTF or pixel size cannot be right; images fit far better: {said} (factors are "
+            "rough; a pixel size off by 5 % looks like a defocus off by 10 %). Estimate these "
+            "CTFs again or correct the table, or classify without these images."
+        ),
+        figures={
+            "n_groups": len(misfits),
+            "factor": misfits[0].factor,
+            "gain": misfits[0].gain,
+            "threshold": LEAST_GAIN,
+        },
+    )
+
+
+def _name(group: Sequence[Misfit], particles: ParticleSet) -> str:
+    kind, numbers = group[0].kind, sorted(misfit.group for misfit in group)
+    if kind == "set":
+        return "all images, or many of them,"
+    if kind == "optics group":
+        names = [f"{particles.optics[k].number} ({particles.optics[k].name})" for k in numbers]
+    else:
+        micrographs = particles.source.columns().micrographs
+        names = [str(k + 1) if micrographs is None else micrographs.texts[k] for k in numbers]
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"{kind}{'s' if len(names) > 1 else ''} {', '.join(names[:MOST_NAMES])}{more}"
