@@ -90,7 +90,8 @@ def parse_regions(texts: list[str]) -> dict[str, Path]:
 
 def _say_results(record: CovaryRecord) -> None:
     if record.class_level is not None:
-        say(f"Over {record.class_level.n_points} classes of {len(record.sources)} runs")
+        n_runs = sum(record.class_level.counts)
+        say(f"Over {record.class_level.n_points} classes of {n_runs} runs")
         _say_matrix(record.regions, record.class_level.correlation)
     if record.particle_level is not None:
         say(f"Over {record.particle_level.n_particles:,} particles, noise removed")

@@ -187,7 +187,28 @@ def test_runs_that_share_no_particles(
     assert made.record.class_level.n_states == 4
     warnings = " ".join(made.record.warnings)
     assert "do not share their particles" in warnings
-    assert "has the seed" in warnings
+    assert "near-copies" not in warnings
+
+
+def test_a_copy_of_a_run_counts_once(
+    tmp_path: Path, small_set: SimulatedSet, finished: RunDirectory, from_run: CovaryResult
+) -> None:
+    """The same run under another name is shown, said to be a copy, and adds nothing."""
+    other = tmp_path / "OTHER"
+    shutil.copytree(finished.path, other)
+    made = covary([finished.path, other], masks(small_set), tmp_path / "DIR")
+    found, plain = made.record.class_level, from_run.record.class_level
+    assert found is not None
+    assert plain is not None
+    assert found.counts == (True, False)
+    assert found.n_points == plain.n_points
+    assert len(found.masses) == 2 * len(plain.masses)
+    assert (found.correlation, found.low) == (plain.correlation, plain.low)
+    (warning,) = (one for one in made.record.warnings if "near-copies" in one)
+    assert f"{finished.path} and {other} had the same start and the same seed (" in warning
+    assert any("one run of classify" in one for one in made.record.warnings)
+    page = write_covary_report(made.directory).read_text(encoding="utf-8")
+    assert f"{other}: shown, but not counted" in page
 
 
 def test_particles_that_are_gone(

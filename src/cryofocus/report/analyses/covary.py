@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from itertools import combinations
+from itertools import combinations, compress
 from pathlib import Path
 
 import numpy as np
@@ -191,6 +191,9 @@ def _varies(record: CovaryRecord) -> tuple[bool, ...]:
 def _facts(record: CovaryRecord) -> list[tuple[str, str]]:
     facts = [("Compared", ", ".join(record.sources))]
     if (classes := record.class_level) is not None:
+        if not all(classes.counts):
+            copies = ", ".join(compress(classes.runs, [not counts for counts in classes.counts]))
+            facts.append(("Not independent", f"{copies}: shown, but not counted"))
         facts.append(("Classes", f"{classes.n_points}, matched to {classes.n_states} states"))
         facts.append(("Masses", f"as fractions of those in {classes.unit}"))
     if (particles := record.particle_level) is not None:

@@ -1,4 +1,4 @@
 """`cryofocus covary`: which regions vary together.
 
-In reading order: `inputs`, `levels`, `particle_level`, `record`, `tables`, `run`.
+In reading order: `independence`, `inputs`, `levels`, `particle_level`, `record`, `tables`, `run`.
 """

@@ -21,6 +21,7 @@ from cryofocus.data.table_source import InvertChoice, TableSource
 from cryofocus.errors import InputError, SettingError
 from cryofocus.option import Option
 from cryofocus.workflows.classify.request import read_config
+from cryofocus.workflows.covary.independence import Candidate, Origin, find_independent
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import JobRecord
 
@@ -73,6 +74,8 @@ class Run:
         posteriors: `(particle, class)`.
         particles: The particles it classified; None where they cannot be read any more.
         invert: How the run was told to take the contrast.
+        origin: Where its best start came from.
+        counts: Whether it counts; False for a copy of an earlier one.
     """
 
     name: str
@@ -80,7 +83,9 @@ class Run:
     job: JobRecord
     posteriors: Float[np.ndarray, "particle n_classes"]
     particles: ParticleSet | None
-    invert: Literal["auto", "yes", "no"] = "auto"
+    invert: Literal["auto", "yes", "no"]
+    origin: Origin
+    counts: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,8 +125,12 @@ def read_covary_inputs(
     runs = tuple(_read_run(folder, settings) for folder in folders)
     first = runs[0]
     chosen = read_regions(regions, first.job.box, first.job.pixel_size_angstrom)
+    if shares := _share_particles(runs):
+        independent = find_independent([_candidate(run) for run in runs])
+        runs = tuple(
+            replace(run, counts=counts) for run, counts in zip(runs, independent, strict=True)
+        )
     _warn_about_runs(runs)
-    shares = _share_particles(runs)
     return CovaryInputs(runs, first.particles, chosen, shares, conditions)
 
 
@@ -219,7 +228,12 @@ def _read_run(folder: Path, settings: CovarySettings) -> Run:
             "%s: its particles cannot be read, so that only its maps are used: %s", folder, error
         )
         particles = None
-    return Run(str(folder), directory, job, posteriors, particles, request.settings.invert)
+    invert, origin = request.settings.invert, Origin.of(request, job)
+    return Run(str(folder), directory, job, posteriors, particles, invert, origin)
+
+
+def _candidate(run: Run) -> Candidate:
+    return Candidate(run.name, run.directory.path, run.origin, run.posteriors)
 
 
 def _share_particles(runs: Sequence[Run]) -> bool:
@@ -245,22 +259,16 @@ def _images(run: Run) -> np.ndarray:
 
 
 def _warn_about_runs(runs: Sequence[Run]) -> None:
-    if len(runs) < ENOUGH_RUNS:
+    n_runs = sum(run.counts for run in runs)
+    if n_runs < ENOUGH_RUNS:
         logger.warning(
             "%s of classify: correlations over classes are those of %s. Give at least %d runs "
             "with different --seed, since a run directory holds the maps of its best start only.",
-            "one run" if len(runs) == 1 else f"{len(runs)} runs",
-            "this one result" if len(runs) == 1 else "these few results",
+            "one run" if n_runs == 1 else f"{n_runs} runs",
+            "this one result" if n_runs == 1 else "these few results",
             ENOUGH_RUNS,
         )
-    for number, run in enumerate(runs):
-        if any(run.job.seed == other.job.seed for other in runs[:number]):
-            logger.warning(
-                "%s: has the seed %d of another run, so that the two are not independent. "
-                "Classify with another --seed.",
-                run.name,
-                run.job.seed,
-            )
+    for run in runs:
         if run.job.n_classes < 2:
             logger.warning(
                 "%s: has a single class, over which nothing can vary. Ask for more classes.",

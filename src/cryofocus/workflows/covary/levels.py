@@ -73,7 +73,11 @@ def compare_classes(
         for run in runs:
             masses.append(_measure_run(run, grid, inputs, dense, settings.perfect))
             advance(run.job.n_classes)
-    pairs = [merge_copies(own, run.posteriors) for own, run in zip(masses, runs, strict=True)]
+    pairs = [
+        merge_copies(own, run.posteriors)
+        for own, run in zip(masses, runs, strict=True)
+        if run.counts
+    ]
     merged, posteriors = zip(*pairs, strict=True)
     if inputs.shares_particles:
         states = match_states(posteriors)
@@ -82,7 +86,7 @@ def compare_classes(
     generator = np.random.default_rng([settings.seed, 0xC1A55])
     unit = "the consensus" if settings.perfect is None else str(settings.perfect)
     found = correlate_classes(merged, states, generator)
-    _say_how_many(found.n_states, sum(run.job.n_classes for run in runs))
+    _say_how_many(found.n_states, sum(run.job.n_classes for run in runs if run.counts))
     return ClassLevel(tuple(masses), found, unit)
 
 

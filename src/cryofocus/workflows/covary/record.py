@@ -56,7 +56,10 @@ Matrix = tuple[Numbers, ...]
 
 
 class ClassLevel(RecordPart):
-    """Correlation over classes and runs; None stands for what is undetermined."""
+    """Correlation over classes and runs; None stands for what is undetermined.
+
+    ``counts`` says of each run whether it counts: copies of an earlier one do not.
+    """
 
     correlation: Matrix
     low: Matrix
@@ -69,6 +72,7 @@ class ClassLevel(RecordPart):
     n_states: int
     unit: str
     runs: tuple[str, ...]
+    counts: tuple[bool, ...]
     class_of_row: tuple[tuple[int, int], ...]
     masses: Matrix
     errors: Matrix

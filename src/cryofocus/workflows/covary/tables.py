@@ -41,6 +41,7 @@ def describe_classes(level: ClassLevel, runs: Sequence[Run]) -> files.ClassLevel
         **vars(level.correlation),
         unit=level.unit,
         runs=tuple(run.name for run in runs),
+        counts=tuple(run.counts for run in runs),
         class_of_row=tuple(
             (number, k + 1)
             for number, masses in enumerate(level.masses)
