@@ -55,7 +55,7 @@ def refine_against_map(
     prior = wide_prior(images)
     if fit.n_shells >= MIN_SHELLS:
         accuracy = measure_against(images, model, kernels)
-        prior = prior_of_width(images, accuracy.angle_sd_degrees, accuracy.shift_sd_angstrom)
+        prior = prior_of_width(images, accuracy.most_angle_degrees, accuracy.most_shift_angstrom)
     while True:
         poses = refine_poses(images, model, kernels, prior=prior, advance=advance)
         prior = prior.learn(poses)

@@ -12,7 +12,7 @@ set's intensities; what this freedom costs is taken off the information on the p
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from jaxtyping import Bool, Complex64, Float32, Float64, Int
@@ -97,6 +97,15 @@ class PoseData:
         shift = np.asarray(particles.shift_angstrom[chunk.particles], np.float64)
         return cls(
             band, data, precision, shift, matrices[chunk.groups], particles.pixel_size_angstrom
+        )
+
+    def at(self, points: Int[np.ndarray, " some"]) -> PoseData:
+        """Return the data at some points of the band."""
+        return replace(
+            self,
+            band=self.band.take(points),
+            data=self.data[:, points],
+            precision=self.precision[:, points],
         )
 
     def take(self, rows: Int[np.ndarray, " m"]) -> PoseData:

@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 MAX_ROUNDS = 6
 # A round that moves poses by less than this part of their expected errors is the last.
 SETTLED = 0.25
+# Of the errors that poses seem to have, the first round takes back so much: its map is blurred.
+FIRST_STEP = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +89,7 @@ def refine_in_rounds(
     membership = Membership.of_one_class(half_set)
     consensus = _reconstruct(images, half_set, settings, kernels)
     n_shells = choose_shells(consensus, settings.max_resolution_angstrom)
-    prior, number = _first_prior(consensus, n_shells, kernels), 1
+    prior, number = _first_prior(consensus, half_set, n_shells, kernels), 1
     while True:
         images = consensus.images
         references = ClassReferences.of_consensus(consensus, n_shells)
@@ -120,10 +122,16 @@ def _reconstruct(
     return replace(consensus, map=symmetrise(consensus.map, settings.operators, voxel))
 
 
-def _first_prior(consensus: Consensus, n_shells: int, kernels: SliceKernels) -> PosePrior:
+def _first_prior(
+    consensus: Consensus,
+    half_set: Int8[np.ndarray, " particle"],
+    n_shells: int,
+    kernels: SliceKernels,
+) -> PosePrior:
     """Learn how far the given poses are off before any has moved."""
     if first_shell_below(consensus.map.fsc, FSC_LIMIT) < MIN_SHELLS:
         # Half maps of noise tell nothing of the poses, hence nothing of their errors.
         return wide_prior(consensus.images)
-    accuracy = measure_accuracy(consensus, n_shells, kernels)
-    return prior_of_width(consensus.images, accuracy.angle_sd_degrees, accuracy.shift_sd_angstrom)
+    accuracy = measure_accuracy(consensus, half_set, n_shells, kernels)
+    most = accuracy.most_angle_degrees, accuracy.most_shift_angstrom
+    return prior_of_width(consensus.images, *(FIRST_STEP * one for one in most))

@@ -223,11 +223,17 @@ def test_weak_contrast_and_poor_half_sets_are_named(
 
 def test_every_finding_is_logged_in_its_words(caplog: pytest.LogCaptureFixture) -> None:
     """Warnings are logged as such, and the severity decides what is shown on the way."""
-    found = [*judge_memory(2.0, 1.0), *judge_poses(PoseAccuracy(1.0, 2.0, 5.0))]
+    found = [
+        *judge_memory(2.0, 1.0),
+        *judge_poses(PoseAccuracy(1.0, 2.0, 5.0, 4.0, 1.2, 2.4, 3.0)),
+    ]
     note = found[0].model_copy(update={"severity": Severity.NOTE, "text": "All is well."})
     with caplog.at_level(logging.INFO, logger="cryofocus"):
         log_findings([*found, note])
     assert caplog.messages == [*(finding.text for finding in found), note.text]
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING", "INFO"]
     assert all(math.isfinite(value) for finding in found for value in finding.figures.values())
-    assert [*judge_memory(2.0, None), *judge_poses(PoseAccuracy(0.0, 0.0, 0.0))] == []
+    assert [
+        *judge_memory(2.0, None),
+        *judge_poses(PoseAccuracy(1.0, 2.0, 5.0, 1.5, 2.0, 4.0, 3.0)),
+    ] == []

@@ -102,12 +102,17 @@ def judge_poses(accuracy: PoseAccuracy) -> Iterator[Finding]:
     if accuracy.is_limiting:
         yield _warn(
             FindingCode.POSES_OFF,
-            f"The poses seem to be off by {angle:.1f}° and {format_angstrom(shift)} (standard "
-            "deviation of each rotation and shift), which costs accuracy. Let them follow with "
-            "--refine-poses 4, or refine them beforehand (cryofocus align refine).",
+            f"The poses seem to be off by {angle:.1f}° and {format_angstrom(shift)}, at most "
+            f"{accuracy.most_angle_degrees:.1f}° and "
+            f"{format_angstrom(accuracy.most_shift_angstrom)} (standard deviation of each "
+            "rotation and shift), which costs accuracy. Let them follow with --refine-poses 4, or "
+            "refine them beforehand (cryofocus align refine).",
             angle_sd_degrees=angle,
             shift_sd_angstrom=shift,
             excess=accuracy.excess,
+            sure_excess=accuracy.sure_excess,
+            most_angle_degrees=accuracy.most_angle_degrees,
+            most_shift_angstrom=accuracy.most_shift_angstrom,
             threshold=NOTICEABLE,
         )
 

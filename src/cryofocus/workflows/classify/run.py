@@ -159,7 +159,9 @@ def _fit_and_write(
         result = replace(result, same_maps=same)
         findings = judge(result, inputs.particles, inputs.mask, request.settings.invert)
         if last.is_only:
-            accuracy = measure_accuracy(result.consensus, result.n_shells, resources.kernels)
+            accuracy = measure_accuracy(
+                result.consensus, result.half_set, result.n_shells, resources.kernels
+            )
             findings += judge_poses(accuracy)
         if result.match is not None:
             misfits = find_misfits(
