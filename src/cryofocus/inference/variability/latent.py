@@ -11,11 +11,20 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from cryofocus.inference.deviations.subspace import Subspace
+from cryofocus.inference.factors.moments import (
+    SMALLEST_VARIANCE,
+    Moments,
+    Population,
+    locate,
+    settle_population,
+)
+from cryofocus.inference.factors.moments import log_evidence as evidence_of
 
 VARIMAX_CYCLES, VARIMAX_TOLERANCE = 100, 1e-6
 # An axis is real when its gain on particles that it was not found from is this many standard
-# errors above zero, and odds of 150 to 1 at least (Kass & Raftery 1995: very strong).
-SURE, LEAST_GAIN = 3.0, 5.0
+# errors above zero, and more than its free numbers could gain in noise.
+SURE = 3.0
+SETTLING_CYCLES = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,13 +63,35 @@ def axis_gains(
 ) -> tuple[Float64[np.ndarray, " q"], Float64[np.ndarray, " q"]]:
     """Return how much each axis explains beyond those before it, and its standard error (eq. 3).
 
-    The gain in log evidence over all particles when coordinates along one axis more are free. On
-    particles from which the axes were not found it is negative for an axis of noise.
+    The gain in log evidence over all particles when coordinates along one axis more may vary, as
+    much as they do in these particles: axes that others were fitted to hold noise, and along them
+    these vary less. Where all of them lie off the consensus is no variation, and taken off.
     """
     n, n_axes = linear.shape
-    evidence = [log_evidence(linear[:, :k], quadratic[:, :k, :k]) for k in range(1, n_axes + 1)]
-    gains = np.diff(np.stack(evidence), axis=0, prepend=np.zeros((1, n)))
+    moments = Moments(linear, quadratic)
+    start = Population(np.zeros(n_axes), np.eye(n_axes))
+    offset = settle_population(moments, start, SETTLING_CYCLES).mean
+    centred = linear - quadratic @ offset
+    covariance, evidence = np.zeros((0, 0)), [np.zeros(n)]
+    for k in range(1, n_axes + 1):
+        own = Moments(centred[:, :k], quadratic[:, :k, :k])
+        first = np.eye(k)
+        first[:-1, :-1] = covariance
+        covariance = _spread(own, first)
+        evidence.append(evidence_of(own, Population(np.zeros(k), covariance)))
+    gains = np.diff(np.stack(evidence), axis=0)
     return gains.sum(axis=1), gains.std(axis=1) * np.sqrt(n)
+
+
+def _spread(
+    moments: Moments, covariance: Float64[np.ndarray, "q q"]
+) -> Float64[np.ndarray, "q q"]:
+    """Return the covariance of coordinates about zero that the images make most likely."""
+    zero = np.zeros(len(covariance))
+    for _ in range(SETTLING_CYCLES):
+        covariance = locate(moments, Population(zero, covariance)).second_moment
+        covariance = 0.5 * (covariance + covariance.T) + SMALLEST_VARIANCE * np.eye(len(zero))
+    return covariance
 
 
 def log_evidence(
@@ -77,7 +108,9 @@ def count_real_axes(
 ) -> int:
     """Count the axes, from the first, that explain particles they were not found from."""
     gain, error = axis_gains(linear, quadratic)
-    is_real = gain > np.maximum(SURE * error, LEAST_GAIN)
+    # An axis has a variance and a covariance with each one before it (Schwarz 1978).
+    price = 0.5 * np.arange(1, len(gain) + 1) * np.log(len(linear))
+    is_real = gain > np.maximum(SURE * error, price)
     return len(is_real) if is_real.all() else int(is_real.argmin())
 
 
