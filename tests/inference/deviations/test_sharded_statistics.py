@@ -100,6 +100,14 @@ def classify(strategy: str, executor: Serial) -> ClassificationResult:
     return classifier.fit(planted.particles, ArrayReader(planted.images), planted.mask)
 
 
+def test_outliers_do_not_depend_on_the_division() -> None:
+    """Every image is matched where it is read, and the scores are those of the whole set."""
+    whole, parts = (classify("residual", executor).outlier for executor in (HERE, Serial(4)))
+    assert whole is not None
+    assert parts is not None
+    np.testing.assert_allclose(parts, whole, atol=0.01)
+
+
 def test_spread_statistics_are_not_gathered() -> None:
     """Who needs all of them in one place is told that they are not."""
     with pytest.raises(ValueError, match="larger than one process may hold"):
