@@ -104,6 +104,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "workflows/align/test_search": ("workflows/align/search_inputs",),
     "workflows/classify/test_new_strategy": ("inference/strategy",),
     "workflows/classify/test_rounds": ("poses/by_class",),
+    "workflows/classify/test_findings": ("inference/result", "workflows/classify/verdict"),
     "workflows/classify/test_request": ("data/table_source",),
     "workflows/classify/test_run": (
         *("workflows/classify/inputs", "workflows/classify/monitor"),

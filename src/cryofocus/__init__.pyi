@@ -16,8 +16,8 @@ from .data.particles import ParticleSet as ParticleSet
 from .data.volume import read_volume as read_volume
 from .data.volume import write_volume as write_volume
 from .errors import CryofocusError as CryofocusError
-from .inference.classifier import ClassificationResult as ClassificationResult
 from .inference.classifier import FocusedClassifier as FocusedClassifier
+from .inference.result import ClassificationResult as ClassificationResult
 from .inference.settings import ClassifierSettings as ClassifierSettings
 from .kernels.gpu import find_gpu_fault as find_gpu_fault
 from .kernels.select import select_kernels as select_kernels

@@ -17,8 +17,9 @@ from cryofocus.consensus.reconstruct import MapEstimate
 from cryofocus.consensus.resolution import choose_shells
 from cryofocus.errors import SettingError
 from cryofocus.execution.monitor import Advance
-from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
+from cryofocus.inference.classifier import FocusedClassifier
 from cryofocus.inference.deviations import em
+from cryofocus.inference.result import ClassificationResult
 from cryofocus.inference.settings import ClassifierSettings
 from planted import BOX, KERNELS, plant
 from samples import PIXEL_SIZE, ArrayReader, correlation, make_particles, wrap_images

@@ -16,7 +16,7 @@ from cryofocus.consensus.residuals import whole_consensus
 from cryofocus.data.mask import FocusMask
 from cryofocus.errors import SettingError
 from cryofocus.execution.monitor import SilentMonitor
-from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
+from cryofocus.inference.classifier import FocusedClassifier
 from cryofocus.inference.deviations.focus import (
     FocusBox,
     FocusPlan,
@@ -29,6 +29,7 @@ from cryofocus.inference.driver import prepare_comparison
 from cryofocus.inference.mask2d.comparison import Mask2dComparison
 from cryofocus.inference.mask2d.whole_maps import sample_map
 from cryofocus.inference.references import scale_references
+from cryofocus.inference.result import ClassificationResult
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.maths.filters import lowpass

@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int8, Int64
+from jaxtyping import Float32, Float64, Int8
 
 from cryofocus.consensus.consensus import Consensus, estimate_consensus
 from cryofocus.consensus.ground import Allocate, Ground
@@ -28,111 +28,20 @@ from cryofocus.errors import SettingError
 from cryofocus.execution.contract import Executor
 from cryofocus.execution.monitor import Monitor, SilentMonitor
 from cryofocus.execution.serial import HERE
-from cryofocus.inference.comparison import State
-from cryofocus.inference.cycles import CycleRecord, Outcome
+from cryofocus.inference.comparison import Comparison, Divisible, State
+from cryofocus.inference.counting import Trial, count_classes, monitor_after
 from cryofocus.inference.driver import Run, prepare_comparison, run_all
+from cryofocus.inference.expected_accuracy import expected_accuracy
+from cryofocus.inference.held_out import HeldOut, compare_half_sets
+from cryofocus.inference.posterior import estimate_class_weights
+from cryofocus.inference.result import ClassificationResult, RunResult
 from cryofocus.inference.runs import RunComparison, compare_runs
-from cryofocus.inference.settings import ClassifierSettings
+from cryofocus.inference.settings import AUTO, ClassifierSettings
 from cryofocus.kernels.contract import SliceKernels
-from cryofocus.maths.copies import (
-    EffectiveClasses,
-    find_effective_classes,
-)
+from cryofocus.maths.copies import find_effective_classes
 from cryofocus.maths.shells import shell_resolution_angstrom
 
 logger = logging.getLogger(__name__)
-
-# Posteriors that exceed chance by less than this are those of guessing.
-BETTER_THAN_CHANCE = 0.05
-
-
-@dataclass(frozen=True, eq=False)
-class RunResult:
-    """One independent run.
-
-    Attributes:
-        seed: Seed of the settings and number of the run (from 0), the run's random stream.
-        posteriors: `(particle, n_classes)` float64, classes in the best run's order.
-        history: One record a cycle.
-        outcome: How it ended.
-    """
-
-    seed: tuple[int, int]
-    posteriors: Float64[np.ndarray, "particle n_classes"]
-    history: tuple[CycleRecord, ...]
-    outcome: Outcome
-
-
-@dataclass(frozen=True, eq=False)
-class ClassificationResult:
-    """What a focused classification found.
-
-    Attributes:
-        posteriors: `(particle, n_classes)` float64 of the best run, classes by falling population.
-        log_evidence: `(particle,)` log-likelihood of each image's residual, over all classes.
-        runs: All runs, their classes in the same order.
-        comparison: How the runs agree.
-        maps: Whole-box map, half maps and FSC of every class.
-        controls: The same from equally many particles drawn at random, where asked for.
-        consensus: What all classes share.
-        half_set: Half set of each particle.
-        half_set_origin: Where it came from.
-        n_shells: Shells that entered the classification.
-        same_maps: Pairs of classes, counted from 0, whose maps cannot be told apart.
-        outlier: `(particle,)` how far each image is from showing the consensus as the others do,
-            in standard deviations; None where the strategy does not measure it.
-        match: What that was judged by.
-    """
-
-    posteriors: Float64[np.ndarray, "particle n_classes"]
-    log_evidence: Float64[np.ndarray, " particle"]
-    runs: tuple[RunResult, ...]
-    comparison: RunComparison
-    maps: tuple[MapEstimate, ...]
-    controls: tuple[MapEstimate, ...]
-    consensus: Consensus
-    half_set: Int8[np.ndarray, " particle"]
-    half_set_origin: str
-    n_shells: int
-    same_maps: tuple[tuple[int, int], ...] = ()
-    outlier: Float64[np.ndarray, " particle"] | None = None
-    match: ImageMatch | None = None
-
-    @property
-    def labels(self) -> Int64[np.ndarray, " particle"]:
-        """Most probable class of each particle, counted from 0."""
-        return np.asarray(self.posteriors.argmax(axis=1), np.int64)
-
-    @property
-    def class_weights(self) -> Float64[np.ndarray, " n_classes"]:
-        """Fraction of the particles in each class, summed over posteriors."""
-        return np.asarray(self.posteriors.mean(axis=0))
-
-    @property
-    def mean_highest_posterior(self) -> float:
-        """Posterior of each particle's most probable class, averaged over the particles."""
-        return float(self.posteriors.max(axis=1).mean())
-
-    @cached_property
-    def effective_classes(self) -> EffectiveClasses:
-        """Classes that are copies of one another, by posteriors or maps, and empty ones."""
-        return find_effective_classes(self.posteriors, self.same_maps)
-
-    @property
-    def guessing_posterior(self) -> float:
-        """Mean highest posterior up to which nothing was found: chance, and a little more."""
-        merged = self.effective_classes.merge(self.posteriors)
-        chance = max(merged.mean(axis=0).max(), 1 / merged.shape[1])
-        return float(chance + BETTER_THAN_CHANCE)
-
-    @property
-    def classes_found(self) -> bool:
-        """Whether images can be told apart: False where posteriors are no better than chance.
-
-        Of effective classes: between copies of a class nobody can choose, and nobody need.
-        """
-        merged = self.effective_classes.merge(self.posteriors)
-        return float(merged.max(axis=1).mean()) > self.guessing_posterior
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +56,9 @@ class _Found:
     runs: tuple[RunResult, ...]
     log_evidence: Float64[np.ndarray, " particle"]
     match: ImageMatch | None
+    trials: tuple[Trial, ...]
+    held_out: HeldOut | None
+    expected_accuracy: float | None
 
 
 class FocusedClassifier:
@@ -216,10 +128,11 @@ class FocusedClassifier:
             RegionError: When the mask does not fit the particles.
         """
         settings, monitor = self.settings, monitor or SilentMonitor()
-        if len(particles) < 2 * settings.n_classes:
+        if len(particles) < 2 * settings.least_classes:
             message = (
-                f"classes: {settings.n_classes} asked for, but there are only {len(particles)} "
-                "particles; expected at least two particles per class. Ask for fewer classes."
+                f"classes: {settings.least_classes} asked for, but there are only "
+                f"{len(particles)} particles; expected at least two particles per class. Ask for "
+                "fewer classes."
             )
             raise SettingError(message)
         for region in (mask, self._solvent):
@@ -269,10 +182,20 @@ class FocusedClassifier:
         self, ground: Ground, starts: Sequence[Float64[np.ndarray, "particle n_classes"]]
     ) -> _Found:
         """Make all runs; their large arrays are freed on return."""
-        comparison = prepare_comparison(ground, self.settings, self._references)
-        runs = run_all(comparison, self.settings, ground.monitor, starts)
-        ordered = _order_runs(runs, self.settings, is_ordered=bool(self._references))
-        return _Found(comparison.scale, *ordered, comparison.match)
+        settings, monitor = self.settings, ground.monitor
+        comparison = prepare_comparison(ground, settings, self._references)
+        trials: tuple[Trial, ...] = ()
+        done: tuple[Run[Any], ...] = ()
+        if settings.n_classes == AUTO:
+            assert isinstance(comparison, Divisible)  # the settings refuse other strategies
+            counted = count_classes(comparison, settings, monitor)
+            trials, done = counted.trials, counted.runs
+            comparison = comparison.with_classes(counted.n_classes)
+            monitor = monitor_after(monitor, counted)
+        runs = run_all(comparison, settings, monitor, starts, done)
+        ordered = _order_runs(runs, settings, is_ordered=bool(self._references))
+        judged = _judge(comparison, runs[ordered[0].best], settings, ground)
+        return _Found(comparison.scale, *ordered, comparison.match, trials, *judged)
 
     def _conclude(
         self, ground: Ground, found: _Found, half_set_origin: str
@@ -298,6 +221,9 @@ class FocusedClassifier:
             n_shells=ground.n_shells,
             outlier=_outliers(ground, found.match),
             match=found.match,
+            trials=found.trials,
+            held_out=found.held_out,
+            expected_accuracy=found.expected_accuracy,
         )
 
     def _reconstruct(
@@ -319,6 +245,26 @@ class FocusedClassifier:
                 sums = accumulate_halves(source, columns, self._kernels, advance=count)
                 maps.extend(solve_maps(sums, images.particles.box, threads=self._threads))
         return tuple(maps)
+
+
+def _judge(
+    comparison: Comparison[Any], best: Run[Any], settings: ClassifierSettings, ground: Ground
+) -> tuple[HeldOut | None, float | None]:
+    """Ask whether there are classes at all, and how many particles can be in their true one.
+
+    Nothing is said where the strategy cannot, or before a run has settled.
+    """
+    has_settled = best.outcome(settings).is_converged
+    if not (settings.asks_half_sets and has_settled and isinstance(comparison, Divisible)):
+        return None, None
+    posteriors = best.state.posteriors
+    effective = find_effective_classes(posteriors)
+    few = comparison.with_classes(max(2, len(effective)))
+    held_out = compare_half_sets(few, settings, ground.half_set, ground.monitor)
+    generator = np.random.default_rng([settings.seed, 0xEA])
+    weights = estimate_class_weights(posteriors)
+    moments = comparison.class_moments(best.state)
+    return held_out, expected_accuracy(moments, weights, effective, generator)
 
 
 def _outliers(ground: Ground, match: ImageMatch | None) -> Float64[np.ndarray, " particle"] | None:

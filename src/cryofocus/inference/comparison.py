@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, Int
 
 from cryofocus.arrays import AnyArray
 from cryofocus.consensus.match import ImageMatch
@@ -64,6 +64,11 @@ class Comparison(Protocol[State]):
     """
 
     @property
+    def plan(self) -> RunPlan:
+        """Where runs start, and how many classes there are."""
+        ...
+
+    @property
     def scale(self) -> Float32[np.ndarray, " particle"]:
         """Intensity scale of each particle, for class maps."""
         ...
@@ -105,4 +110,44 @@ class Comparison(Protocol[State]):
 
     def unpack(self, arrays: Mapping[str, AnyArray]) -> State:
         """Return the state that `pack` packed."""
+        ...
+
+
+@dataclass(frozen=True)
+class ClassMoments:
+    """The log-likelihoods of combinations of class maps, relative to the consensus.
+
+    Attributes:
+        linear: `(particle, n_classes)`; class k has `linear_k - quadratic_kk / 2`.
+        quadratic: `(particle, n_classes, n_classes)`.
+    """
+
+    linear: Float64[np.ndarray, "particle n_classes"]
+    quadratic: Float64[np.ndarray, "particle n_classes n_classes"]
+
+    @property
+    def log_likelihood(self) -> Float64[np.ndarray, "particle n_classes"]:
+        """Log-likelihood of each class."""
+        return np.asarray(self.linear - 0.5 * np.einsum("nkk->nk", self.quadratic))
+
+
+@runtime_checkable
+class Divisible(Comparison[State], Protocol[State]):
+    """A comparison that can be made with some of the particles, and with maps from elsewhere."""
+
+    @property
+    def bytes_per_particle(self) -> int:
+        """What is held of each particle."""
+        ...
+
+    def with_classes(self, n_classes: int) -> Divisible[State]:
+        """Return the same comparison for another number of classes."""
+        ...
+
+    def take(self, which: Int[np.ndarray, " m"]) -> Divisible[State]:
+        """Return the comparison of some of the particles, numbered in rising order."""
+        ...
+
+    def class_moments(self, state: State) -> ClassMoments:
+        """Return what the particles say of a state's maps, whichever particles these are from."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic
 
@@ -12,7 +12,7 @@ from jaxtyping import Float32, Float64
 from cryofocus.arrays import AnyArray
 from cryofocus.consensus.ground import Ground
 from cryofocus.errors import FormatError
-from cryofocus.execution.monitor import Monitor
+from cryofocus.execution.monitor import Advance, Monitor
 from cryofocus.inference.comparison import Comparison, RunPlan, State
 from cryofocus.inference.cycles import (
     CycleRecord,
@@ -58,7 +58,7 @@ def prepare_comparison(
         SettingError: When an option does nothing with this kind of region.
     """
     settings.require_region("mask file" if ground.mask.radius_angstrom is None else "sphere")
-    plan = RunPlan(settings.n_classes, settings.resolved_start, settings.seed, references)
+    plan = RunPlan(settings.least_classes, settings.resolved_start, settings.seed, references)
     options = settings.options
     if options.pop("background", "rigid") == "flexible":
         ground = replace(ground, outside=describe_outside(ground, settings.seed))
@@ -71,10 +71,14 @@ def run_all(
     settings: ClassifierSettings,
     monitor: Monitor,
     starts: Sequence[Float64[np.ndarray, "particle n_classes"]] = (),
+    done: Sequence[Run[State]] = (),
 ) -> list[Run[State]]:
-    """Finish every run, from where a checkpoint left it, or from given posteriors."""
+    """Finish every run, from where a checkpoint left it, or from given posteriors.
+
+    Runs that are done need not be made again, unless a checkpoint has them.
+    """
     kept = monitor.load()
-    runs = unpack_runs(comparison, kept) if kept is not None else []
+    runs = unpack_runs(comparison, kept) if kept is not None else list(done)
     n_cycles = comparison.n_prior_cycles + settings.max_cycles
     for number in range(settings.n_runs):
         if number == len(runs):
@@ -83,11 +87,28 @@ def run_all(
             runs.append(Run(state))
         stage = f"run {number + 1} of {settings.n_runs}"
         with monitor.stage(stage, n_cycles) as advance:
-            while runs[number].outcome(settings) is Outcome.UNFINISHED:
-                runs[number], note = _cycle(comparison, settings, runs[number])
+
+            def keep(run: Run[State], number: int = number) -> None:
+                runs[number] = run
                 monitor.save(pack_runs(comparison, runs))
-                advance(note=note)
+
+            finish_run(comparison, settings, runs[number], advance, keep)
     return runs
+
+
+def finish_run(
+    comparison: Comparison[State],
+    settings: ClassifierSettings,
+    run: Run[State],
+    advance: Advance,
+    keep: Callable[[Run[State]], None] = lambda _: None,
+) -> Run[State]:
+    """Do cycles until a run is over, and have it kept after each."""
+    while run.outcome(settings) is Outcome.UNFINISHED:
+        run, note = _cycle(comparison, settings, run)
+        keep(run)
+        advance(note=note)
+    return run
 
 
 def _cycle(

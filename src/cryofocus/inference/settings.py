@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from cryofocus.data.table_source import InvertChoice
 from cryofocus.errors import SettingError
@@ -14,6 +14,10 @@ from cryofocus.option import Option
 from cryofocus.settings import Settings
 
 REGION = "Region in focus"
+AUTO: Literal["auto"] = "auto"
+EXPECTED_COUNT = "a number of classes, at least 2, or auto"
+# Numbers that `auto` tries at most.
+MOST_CLASSES = 12
 MASK2D, MASK3D = Option(panel="Strategy mask2d"), Option(panel="Strategy mask3d")
 
 
@@ -45,11 +49,31 @@ StrategyName = Annotated[
 ]
 
 
+def _require_count(value: object) -> object:
+    """Refuse what is neither a number of classes nor `auto`."""
+    if value == AUTO or (isinstance(value, int) and value >= 2):
+        return value
+    raise ValueError(EXPECTED_COUNT)
+
+
+def _read_count(text: str) -> int | str:
+    """Read a number of classes, or `auto`."""
+    return text if text == AUTO else int(text)
+
+
+ClassCount = Annotated[
+    int | Literal["auto"],
+    BeforeValidator(_require_count),
+    Option(metavar="K|auto", read=_read_count, expected=EXPECTED_COUNT),
+]
+
+
 class ClassifierSettings(Settings):
     """Settings that change the result; the same object serves Python, YAML and command line.
 
     Attributes:
-        n_classes: Number of classes.
+        n_classes: Number of classes, at least 2; `auto` tries 2, 3, 4, ... and takes the number
+            with the largest log-posterior.
         strategy: How classes are focused.
         start: Where runs start: `subspace`, classes in the main deviations among the images;
             `random`, posteriors drawn at random. Maps given to start from replace the first start.
@@ -80,9 +104,11 @@ class ClassifierSettings(Settings):
             the region cuts what moves; takes longer.
         control_maps: For each class map, also reconstruct one from the same number of particles
             drawn at random.
+        asks_half_sets: Whether classes are also found in each half set alone, to judge by the
+            other whether there are any; takes about as long as one more run.
     """
 
-    n_classes: int = Field(ge=2)
+    n_classes: ClassCount
     strategy: StrategyName = "residual"
     start: Annotated[Start | None, Option(help=_list_starts())] = None
     n_runs: int = Field(default=3, ge=1)
@@ -100,6 +126,7 @@ class ClassifierSettings(Settings):
     storage: Storage = "float32"
     background: BackgroundChoice = "rigid"
     control_maps: bool = False
+    asks_half_sets: Annotated[bool, Option(is_hidden=True)] = True
 
     @model_validator(mode="after")
     def _refuse_options_of_others(self) -> ClassifierSettings:
@@ -118,6 +145,27 @@ class ClassifierSettings(Settings):
                 "nothing to filter; expected a weight above 0. Leave one of the two out."
             )
         return self
+
+    @model_validator(mode="after")
+    def _count_only_what_compares(self) -> ClassifierSettings:
+        """Refuse to look for the number of classes where numbers cannot be compared."""
+        if self.n_classes == AUTO and STRATEGIES[self.strategy].objective != "log-posterior":
+            raise SettingError(
+                f"classes: found {AUTO}, but runs of the strategy {self.strategy} with different "
+                "numbers of classes cannot be compared: it has no prior of maps. Give a number, "
+                "or leave --strategy out."
+            )
+        return self
+
+    @property
+    def least_classes(self) -> int:
+        """The number of classes, or the least there can be where it is to be found."""
+        return 2 if self.n_classes == AUTO else self.n_classes
+
+    @property
+    def most_classes(self) -> int:
+        """The number of classes, or the most that are tried."""
+        return MOST_CLASSES if self.n_classes == AUTO else self.n_classes
 
     @property
     def resolved_start(self) -> Start:

@@ -14,7 +14,7 @@ from cryofocus.consensus.band import Band
 from cryofocus.consensus.half_grids import HalfGrids
 from cryofocus.consensus.images import ParticleImages
 from cryofocus.execution.serial import HERE, Serial
-from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
+from cryofocus.inference.classifier import FocusedClassifier
 from cryofocus.inference.deviations import em
 from cryofocus.inference.deviations.focus import FocusBox, FocusPlan, FocusStatistics
 from cryofocus.inference.deviations.sharded_statistics import (
@@ -22,6 +22,7 @@ from cryofocus.inference.deviations.sharded_statistics import (
     measure_statistics,
 )
 from cryofocus.inference.posterior import random_posteriors
+from cryofocus.inference.result import ClassificationResult
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.filters import lowpass

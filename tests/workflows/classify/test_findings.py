@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 
 from cryofocus.data.images import ImageReader
-from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
+from cryofocus.inference.classifier import FocusedClassifier
+from cryofocus.inference.counting import Trial
 from cryofocus.inference.cycles import Outcome
+from cryofocus.inference.held_out import HeldOut
+from cryofocus.inference.result import ClassificationResult
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.kernels.select import select_kernels
 from cryofocus.poses.accuracy import PoseAccuracy
 from cryofocus.workflows.classify.findings import (
-    describe_result,
     judge,
     judge_memory,
     judge_poses,
@@ -26,6 +28,7 @@ from cryofocus.workflows.classify.findings import (
 from cryofocus.workflows.classify.inputs import Inputs, read_inputs
 from cryofocus.workflows.classify.related_classes import find_identical_classes
 from cryofocus.workflows.classify.request import ClassifyRequest
+from cryofocus.workflows.classify.verdict import describe_result
 from cryofocus.workflows.run.job import Finding, FindingCode, Severity
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
 
@@ -65,7 +68,15 @@ def test_sound_result_has_no_warnings(result: ClassificationResult, inputs: Inpu
     """Two different classes on which the runs agree are noted to be so, without a warning."""
     assert judged(result, inputs) == judged(result, inputs, Severity.ADVICE) == {}
     notes = judged(result, inputs, Severity.NOTE)
-    assert set(notes) == {FindingCode.CERTAIN_POSTERIORS, FindingCode.RUNS_AGREE}
+    assert set(notes) == {
+        FindingCode.CERTAIN_POSTERIORS,
+        FindingCode.RUNS_AGREE,
+        FindingCode.HALF_SETS_AGREE,
+        FindingCode.EXPECTED_ACCURACY,
+    }
+    assert notes[FindingCode.HALF_SETS_AGREE].text.endswith(
+        "a chance below 1e-06 if nothing varied."
+    )
     assert notes[FindingCode.RUNS_AGREE].figures == {"agreement": 1.0, "threshold": 0.95}
     assert describe_result(result).startswith("Found 2 classes of ")
     assert "2 independent runs agree on 100 % of them" in describe_result(result)
@@ -93,6 +104,42 @@ def test_guessing_is_called_so(result: ClassificationResult, inputs: Inputs) -> 
     figures = judged(flat, inputs)[FindingCode.NO_CLASSES].figures
     assert figures["mean_highest_posterior"] < figures["threshold"]
     assert not judged(flat, inputs, Severity.NOTE)
+
+
+def test_half_sets_overrule_posteriors(result: ClassificationResult, inputs: Inputs) -> None:
+    """Certain posteriors are no classes when the half sets do not bear each other out."""
+    alone = replace(result, held_out=HeldOut((-3.0, 0.5)))
+    assert alone.p_value_no_classes == pytest.approx(1.0)
+    assert not alone.classes_found
+    assert "do not explain the images of the other" in describe_result(alone)
+    assert "(p-value of no classes 1)" in judged(alone, inputs)[FindingCode.NO_CLASSES].text
+    assert replace(result, held_out=HeldOut((9.0, 9.0))).classes_found
+    assert replace(result, held_out=None).classes_found
+
+
+def test_posteriors_that_claim_more_than_images_allow_are_doubted(
+    result: ClassificationResult, inputs: Inputs
+) -> None:
+    """A claim above what such images allow is advice, and says both figures."""
+    bold = replace(result, expected_accuracy=result.mean_highest_posterior - 0.1)
+    finding = judged(bold, inputs, Severity.ADVICE)[FindingCode.OVERCONFIDENT]
+    assert finding.figures["mean_highest_posterior"] == pytest.approx(
+        finding.figures["expected_accuracy"] + 0.1
+    )
+    unknown = replace(result, expected_accuracy=None)
+    assert FindingCode.EXPECTED_ACCURACY not in judged(unknown, inputs, Severity.NOTE)
+
+
+def test_numbers_that_were_tried_are_told(result: ClassificationResult, inputs: Inputs) -> None:
+    """The best number and the next, of those that settled."""
+    trials = (
+        Trial(2, 310.0, is_settled=True),
+        Trial(3, 280.0, is_settled=True),
+        Trial(4, 900.0, is_settled=False),
+    )
+    notes = judged(replace(result, trials=trials), inputs, Severity.NOTE)
+    text = notes[FindingCode.NUMBER_OF_CLASSES].text
+    assert text.startswith("Of 2 to 4 classes, 2 have the largest log-posterior (310; next 3 with")
 
 
 @pytest.mark.parametrize(

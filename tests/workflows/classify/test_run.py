@@ -12,6 +12,7 @@ import pytest
 from cryofocus.data.star.document import StarDocument
 from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.errors import InputError, OutputError, SettingError
+from cryofocus.report.run.page import write_report
 from cryofocus.report.run.results import read_results
 from cryofocus.workflows.classify.request import ClassifyRequest, read_config
 from cryofocus.workflows.classify.run import classify
@@ -131,6 +132,24 @@ def test_odd_box_three_classes_one_run_with_controls(
     assert results.job.agreement.mean is None
     weights = [entry.weight for entry in results.classes]
     assert weights == sorted(weights, reverse=True)
+
+
+def test_number_of_classes_is_found(small_set: SimulatedSet, ask: Ask, tmp_path: Path) -> None:
+    """`auto` tries numbers until it only gets worse, and the record says which."""
+    request = ask(small_set, settings={"n_classes": "auto", "n_runs": 2})
+    directory = classify(request, tmp_path / "auto")
+    job = directory.read_job()
+    assert job.n_classes == job.n_effective_classes == 2
+    assert [trial.n_classes for trial in job.trials] == [2, 3, 4]
+    assert max(job.trials, key=lambda trial: trial.objective).n_classes == 2
+    assert job.p_value_no_classes is not None
+    assert job.p_value_no_classes < 1e-6
+    assert job.expected_accuracy is not None
+    assert 0.8 < job.expected_accuracy <= 1
+    assert len(job.runs) == 2
+    assert read_config(directory.config).settings.n_classes == "auto"
+    write_report(directory.path)
+    assert "How many classes are there?" in directory.report.read_text(encoding="utf-8")
 
 
 def test_noise_holds_no_classes(

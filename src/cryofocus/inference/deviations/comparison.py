@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, Int
 
 from cryofocus.arrays import AnyArray
 from cryofocus.consensus.background import Background
 from cryofocus.consensus.ground import Ground
 from cryofocus.consensus.match import ImageMatch, choose_bands
-from cryofocus.inference.comparison import RunPlan
+from cryofocus.inference.comparison import ClassMoments, RunPlan
 from cryofocus.inference.cycles import CycleRecord
 from cryofocus.inference.deviations import em
 from cryofocus.inference.deviations.deviation import DeviationPrior
@@ -57,6 +57,28 @@ class ResidualComparison:
     def match(self) -> ImageMatch | None:
         """How well each image matches the consensus."""
         return self.problem.statistics.match
+
+    @property
+    def bytes_per_particle(self) -> int:
+        """What is held of each particle."""
+        return self.problem.statistics.bytes_per_particle
+
+    def with_classes(self, n_classes: int) -> ResidualComparison:
+        """Return the same comparison for another number of classes."""
+        return replace(self, plan=replace(self.plan, n_classes=n_classes))
+
+    def take(self, which: Int[np.ndarray, " m"]) -> ResidualComparison:
+        """Return the comparison of some of the particles; it starts without references."""
+        statistics = self.problem.statistics.take(which)
+        problem = replace(self.problem, statistics=statistics)
+        return replace(self, problem=problem, references=None)
+
+    def class_moments(self, state: em.EmState) -> ClassMoments:
+        """Return what the particles say of a state's maps."""
+        assert state.coefficients is not None  # there are from the first cycle on
+        space = self.problem.space
+        grid = space.to_grid(space.expand(state.coefficients, state.prior))
+        return ClassMoments(*self.problem.statistics.latent_moments(grid))
 
     @property
     def n_prior_cycles(self) -> int:

@@ -8,11 +8,12 @@ slices, added on the way (docs/decisions/0014).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from jaxtyping import Complex64, Float, Float32, Float64
+from jaxtyping import Complex64, Float, Float32, Float64, Int
 
 from cryofocus.consensus.background import Background
 from cryofocus.consensus.band import Band
@@ -36,6 +37,9 @@ from cryofocus.kernels.contract import SliceKernels, SliceSums
 from cryofocus.placement import Array, fetch
 
 Grid = Complex64[Array, "edge edge half component"]
+# A complex residual and a kernel.
+BYTES_PER_POINT = 12
+
 Weights = tuple[np.ndarray, np.ndarray]
 
 
@@ -64,6 +68,26 @@ class ShardedStatistics:
     def __len__(self) -> int:
         """Return the number of particles."""
         return len(self.scale)
+
+    @property
+    def bytes_per_particle(self) -> int:
+        """What is held of each particle, in single precision."""
+        return len(self.band) * BYTES_PER_POINT
+
+    def take(self, which: Int[np.ndarray, " m"]) -> ShardedStatistics:
+        """Return the statistics of some of the particles, numbered in rising order.
+
+        They are copied where they lie.
+        """
+        rows = [which[(which >= one.start) & (which < one.stop)] for one in self.shards.ranges]
+        local = [mine - one.start for mine, one in zip(rows, self.shards.ranges, strict=True)]
+        taken = self.executor.build(_take, self.shards, None, local)
+        parts = tuple(part for part, mine in zip(taken.parts, rows, strict=True) if len(mine))
+        borders = np.cumsum([0, *(len(mine) for mine in rows if len(mine))]).tolist()
+        ranges = tuple(slice(*pair) for pair in pairwise(borders))
+        match = None if self.match is None else self.match.take(which)
+        shards: Sharded[FocusStatistics] = Sharded(ranges, parts)
+        return replace(self, scale=self.scale[which], shards=shards, match=match)
 
     def class_log_likelihoods(self, grid: Grid) -> Float64[np.ndarray, "particle n_classes"]:
         """Return ln p(image | class) up to a constant of the image.
@@ -187,6 +211,13 @@ def _scale(
 ) -> tuple[Float32[np.ndarray, " particle"], ImageMatch | None]:
     del common, part
     return statistics.scale, statistics.match
+
+
+def _take(
+    statistics: FocusStatistics, common: None, part: Int[np.ndarray, " m"]
+) -> FocusStatistics:
+    del common
+    return statistics.take(part)
 
 
 def _compare(

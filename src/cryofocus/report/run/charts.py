@@ -165,6 +165,31 @@ def _mark_mean(panel: Axes, mean: float) -> None:
     )
 
 
+def draw_trials(results: RunResults) -> Figure:
+    """Draw the log-posterior by the number of classes that were tried, the best marked."""
+    figure = style.new_figure(CHART_HEIGHT_INCHES, gap=0.0)
+    panel = figure.subplots()
+    trials = results.job.trials
+    numbers = [trial.n_classes for trial in trials]
+    values = [trial.objective for trial in trials]
+    panel.plot(numbers, values, color="#a3aeb9", linewidth=1.6, zorder=2)
+    for trial in trials:
+        is_chosen = trial.n_classes == results.job.n_classes
+        panel.plot(
+            [trial.n_classes],
+            [trial.objective],
+            marker="o",
+            markersize=9 if is_chosen else 6,
+            color=style.CLASS_COLOURS[0] if is_chosen else "#a3aeb9",
+            fillstyle="full" if trial.converged else "none",
+            zorder=3,
+        )
+    panel.set(xlabel="number of classes", ylabel=results.job.objective_name)
+    panel.margins(x=0.08, y=0.15)
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
 def draw_agreement(results: RunResults) -> Figure:
     """Draw how far each pair of runs agrees, and how many runs agree on each particle."""
     figure, (left, right) = _two_charts()

@@ -92,6 +92,14 @@ def list_classes(results: RunResults) -> tuple[Section, ...]:
     return (Section("classes", "Classes", "Classes", content),)
 
 
+def show_trials(results: RunResults) -> tuple[Section, ...]:
+    """Show which numbers of classes were tried, if the number was to be found."""
+    if not results.job.trials:
+        return ()
+    content = {"figure": style.as_svg(charts.draw_trials(results)), "job": results.job}
+    return (Section("trials", "How many classes are there?", "Number", content),)
+
+
 def show_maps(results: RunResults) -> tuple[Section, ...]:
     """Show the maps, which are read once: surfaces that turn, and planes through the focus."""
     maps = read_maps(results)
@@ -153,6 +161,7 @@ def say_how_to_cite(results: RunResults) -> tuple[Section, ...]:
 SECTIONS: tuple[Compose, ...] = (
     tell_how_sure,
     list_classes,
+    show_trials,
     show_maps,
     show_resolution,
     show_certainty,

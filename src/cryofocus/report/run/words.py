@@ -39,7 +39,8 @@ def headline(job: JobRecord) -> str:
     """Say what was found in one line."""
     if not job.classes_found:
         return "No classes were found"
-    return f"{job.n_classes} class{'es' if job.n_classes != 1 else ''} found"
+    n_classes = job.n_effective_classes or job.n_classes
+    return f"{n_classes} class{'es' if n_classes != 1 else ''} found"
 
 
 def key_figures(results: RunResults) -> list[KeyFigure]:
@@ -53,7 +54,7 @@ def key_figures(results: RunResults) -> list[KeyFigure]:
         KeyFigure(
             f"{results.max_posterior.mean():.2f}",
             "mean highest probability",
-            f"chance would be {1.0 / job.n_classes:.2f}",
+            _say_possible(job),
             _tone(job, ABOUT_POSTERIORS),
         ),
         KeyFigure(
@@ -80,6 +81,14 @@ def key_figures(results: RunResults) -> list[KeyFigure]:
             f"peak memory {max(job.peak_memory_gb.values(), default=0.0):.1f} GB",
         ),
     ]
+
+
+def _say_possible(job: JobRecord) -> str:
+    """Say what the highest probability compares with: guessing, and the best such images allow."""
+    chance = f"chance would be {1.0 / job.n_classes:.2f}"
+    if job.expected_accuracy is None or not job.classes_found:
+        return chance
+    return f"{chance}; such images allow {job.expected_accuracy:.2f}"
 
 
 def _tone(job: JobRecord, codes: set[FindingCode]) -> Tone:

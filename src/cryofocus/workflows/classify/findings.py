@@ -14,10 +14,12 @@ from cryofocus.data.labels import OUTLIER_LABEL
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
 from cryofocus.formatting import format_angstrom, format_percent
-from cryofocus.inference.classifier import ClassificationResult
+from cryofocus.inference.held_out import SIGNIFICANT
+from cryofocus.inference.result import ClassificationResult
 from cryofocus.maths.copies import EMPTY_WEIGHT
 from cryofocus.poses.accuracy import NOTICEABLE, PoseAccuracy
 from cryofocus.workflows.classify.related_classes import RELATED, find_related_classes
+from cryofocus.workflows.classify.verdict import format_p_value, has_settled, say_chance
 from cryofocus.workflows.run.job import CERTAIN_POSTERIOR, Finding, FindingCode, Severity
 from cryofocus.workflows.run.log import LOG_ONLY
 
@@ -27,52 +29,12 @@ logger = logging.getLogger(__name__)
 CLOSE_AGREEMENT, POOR_AGREEMENT = 0.95, 0.8
 # Mean highest posteriors below these mean that some, or most particles are uncertain.
 CLEAR_POSTERIOR, POOR_POSTERIOR = 0.9, 0.7
+# Posteriors may claim so much more than images of these classes allow.
+LARGEST_CLAIM = 0.05
 WEAK_SKEWNESS = 0.5
 SMALL_HALF_SET = 0.25
 # Of normal images, one in ten thousand is called an outlier.
 NOTABLE_OUTLIERS = 0.01
-
-
-def describe_result(result: ClassificationResult) -> str:
-    """Say in one sentence what was found and how sure it is."""
-    highest, weights = result.mean_highest_posterior, result.class_weights
-    if not result.classes_found and not _has_settled(result):
-        return (
-            "No verdict: the runs stopped before they settled, and posteriors are barely better "
-            f"than chance so far (mean highest probability {highest:.2f})."
-        )
-    if not result.classes_found:
-        return (
-            "No classes were found: posteriors are barely better than chance (mean highest "
-            f"probability {highest:.2f}; calling every particle the largest class would give "
-            f"{weights.max():.2f}), so differences between these maps are noise."
-        )
-    effective = result.effective_classes
-    merged = effective.merge(result.posteriors)
-    *shares, last = map(format_percent, merged.mean(axis=0))
-    highest = float(merged.max(axis=1).mean())
-    n_copies = sum(len(group) - 1 for group in effective.copies)
-    fewer = (
-        f" ({len(weights)} were asked for: {n_copies} are copies of others, "
-        f"{len(effective.empty)} hold no particles)"
-        if len(effective) < len(weights)
-        else ""
-    )
-    agreement = result.comparison.mean_agreement
-    runs = (
-        "a single run cannot say how reproducible this is"
-        if agreement is None
-        else f"{len(result.runs)} independent runs agree on {format_percent(agreement)} of them"
-    )
-    return (
-        f"Found {len(effective)} classes of {', '.join(shares)} and {last} of the particles"
-        f"{fewer} (mean highest probability {highest:.2f}); {runs}."
-    )
-
-
-def _has_settled(result: ClassificationResult) -> bool:
-    """Whether the best run went on until nothing changed."""
-    return result.runs[result.comparison.best].outcome.is_converged
 
 
 @dataclass(frozen=True)
@@ -88,6 +50,7 @@ def judge(
 ) -> list[Finding]:
     """Judge a result by its numbers; `invert` says how the contrast sign was chosen."""
     return [
+        *_judge_existence(result),
         *_judge_posteriors(result),
         *_judge_runs(result),
         *_judge_images(result, particles, invert),
@@ -147,20 +110,49 @@ def _find(severity: Severity, code: FindingCode, text: str, **figures: float) ->
 _note, _advise, _warn = (partial(_find, severity) for severity in Severity)
 
 
+def _judge_existence(result: ClassificationResult) -> Iterator[Finding]:
+    """Say how many classes were tried, and what half sets say of each other's classes."""
+    settled = sorted(
+        (trial for trial in result.trials if trial.is_settled), key=lambda one: -one.objective
+    )
+    if len(settled) > 1:
+        first, second = settled[:2]
+        tried = f"{result.trials[0].n_classes} to {result.trials[-1].n_classes}"
+        yield _note(
+            FindingCode.NUMBER_OF_CLASSES,
+            f"Of {tried} classes, {first.n_classes} have the largest log-posterior "
+            f"({first.objective:,.0f}; next {second.n_classes} with {second.objective:,.0f}).",
+            n_classes=first.n_classes,
+            objective=first.objective,
+            next_objective=second.objective,
+        )
+    if result.held_out is not None and result.classes_found:
+        yield _note(
+            FindingCode.HALF_SETS_AGREE,
+            "Classes found in one half set explain the images of the other better than a single "
+            f"structure does: {say_chance(result.held_out.p_value)} if nothing varied.",
+            p_value=result.held_out.p_value,
+            threshold=SIGNIFICANT,
+        )
+
+
 def _judge_posteriors(result: ClassificationResult) -> Iterator[Finding]:
     highest = result.mean_highest_posterior
-    if not result.classes_found and not _has_settled(result):
+    if not result.classes_found and not has_settled(result):
         return
     if not result.classes_found:
         yield _warn(
             FindingCode.NO_CLASSES,
-            "Within this region the particles show no detectable difference. "
-            "Check the poses and the place and size of the focus region (in Å, not voxels; "
-            "view.cxc shows it), or accept that the region does not vary.",
+            "Within this region the particles show no detectable difference"
+            f"{_say_chance(result)}. Check the poses and the place and size of the focus "
+            "region (in Å, not voxels; view.cxc shows it), or accept that the region does not "
+            "vary.",
             mean_highest_posterior=highest,
             threshold=result.guessing_posterior,
+            **({} if result.held_out is None else {"p_value": result.held_out.p_value}),
         )
         return
+    yield from _judge_claim(result)
     certain = float((result.posteriors.max(axis=1) >= CERTAIN_POSTERIOR).mean())
     text = (
         f"If the probabilities are right, {format_percent(highest)} of the particles are in their "
@@ -181,6 +173,36 @@ def _judge_posteriors(result: ClassificationResult) -> Iterator[Finding]:
         **figures,
         threshold=threshold,
     )
+
+
+def _judge_claim(result: ClassificationResult) -> Iterator[Finding]:
+    """Compare what posteriors claim with what such images allow."""
+    possible = result.expected_accuracy
+    if possible is None:
+        return
+    claimed = float(result.effective_classes.merge(result.posteriors).max(axis=1).mean())
+    text = (
+        f"With such images {format_percent(possible)} of the particles can be put into their true "
+        "class, if the classes are as found"
+    )
+    figures = {"expected_accuracy": possible, "mean_highest_posterior": claimed}
+    if claimed > possible + LARGEST_CLAIM:
+        yield _advise(
+            FindingCode.OVERCONFIDENT,
+            f"{text}, but the posteriors claim {format_percent(claimed)}: something varies that "
+            "the classes do not describe, such as density that moves or outliers. Take posteriors "
+            "with a grain of salt, and try --background flexible.",
+            **figures,
+            threshold=LARGEST_CLAIM,
+        )
+        return
+    yield _note(FindingCode.EXPECTED_ACCURACY, f"{text}.", **figures, threshold=LARGEST_CLAIM)
+
+
+def _say_chance(result: ClassificationResult) -> str:
+    if result.held_out is None:
+        return ""
+    return f" (p-value of no classes {format_p_value(result.held_out.p_value)})"
 
 
 def _judge_runs(result: ClassificationResult) -> Iterator[Finding]:

@@ -43,7 +43,7 @@ def read_inputs(request: ClassifyRequest) -> Inputs:
     particles = ParticleSet.read(
         request.particles, datadir=request.datadir, supplement=request.supplement
     )
-    n_classes = request.settings.n_classes
+    n_classes = request.settings.least_classes
     if len(particles) < 2 * n_classes:
         raise SettingError(
             f"classes: {n_classes} asked for, but {request.particles} holds only "

@@ -12,7 +12,7 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.data.stack_paths import note_image_folder
 from cryofocus.data.volume import write_volume
 from cryofocus.execution.monitor import Advance
-from cryofocus.inference.classifier import ClassificationResult
+from cryofocus.inference.result import ClassificationResult
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.workflows.classify.inputs import Inputs
 from cryofocus.workflows.classify.rounds import Round
@@ -33,8 +33,8 @@ def require_room(output: Path, particles: ParticleSet, settings: ClassifierSetti
         OutputError: When less is free than a run directory takes, estimated generously.
     """
     existing = next(folder for folder in (output, *output.absolute().parents) if folder.is_dir())
-    n_maps = 2 + settings.n_classes * (4 if settings.control_maps else 3)
-    states = 8 * settings.n_classes * settings.n_runs
+    n_maps = 2 + settings.most_classes * (4 if settings.control_maps else 3)
+    states = 8 * settings.most_classes * settings.n_runs
     rows = len(particles) * (BYTES_PER_PARTICLE + states)
     require_free_space(existing, 4 * n_maps * particles.box**3 + rows + BYTES_FOR_TEXTS)
 

@@ -9,7 +9,7 @@ import numpy as np
 from cryofocus.consensus.consensus import Consensus
 from cryofocus.consensus.outliers import count_outliers
 from cryofocus.data.mask import FocusMask
-from cryofocus.inference.classifier import ClassificationResult
+from cryofocus.inference.result import ClassificationResult
 from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.version import __version__
 from cryofocus.workflows.classify.findings import Judgement
@@ -23,6 +23,7 @@ from cryofocus.workflows.run.job import (
     FocusRegion,
     Hardware,
     JobRecord,
+    NumberTried,
     PairAgreement,
     PoseSummary,
     RunAgreement,
@@ -67,7 +68,7 @@ def compose_record(
         seconds=dict(circumstances.clock.seconds),
         peak_memory_gb=dict(circumstances.clock.peak_memory_gb),
         n_particles=len(inputs.particles),
-        n_classes=request.settings.n_classes,
+        n_classes=len(result.maps),
         box=inputs.particles.box,
         pixel_size_angstrom=inputs.particles.pixel_size_angstrom,
         focus=_focus(inputs.mask),
@@ -84,6 +85,16 @@ def compose_record(
         classes_found=result.classes_found,
         n_effective_classes=len(result.effective_classes) if result.classes_found else 1,
         n_outliers=None if result.outlier is None else count_outliers(result.outlier),
+        p_value_no_classes=result.p_value_no_classes,
+        expected_accuracy=result.expected_accuracy,
+        trials=tuple(
+            NumberTried(
+                n_classes=trial.n_classes,
+                objective=trial.objective,
+                converged=trial.is_settled,
+            )
+            for trial in result.trials
+        ),
         verdict=judgement.verdict,
         findings=judgement.findings,
         # The log has the texts of findings, too.

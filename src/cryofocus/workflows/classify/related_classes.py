@@ -22,7 +22,7 @@ from jaxtyping import Float, Float32
 from scipy.ndimage import map_coordinates, spline_filter
 
 from cryofocus.consensus.reconstruct import MapEstimate
-from cryofocus.inference.classifier import ClassificationResult
+from cryofocus.inference.result import ClassificationResult
 from cryofocus.maths.fourier import forward_3d, inverse_3d
 from cryofocus.maths.grids import shell_index_3d
 from cryofocus.maths.masks import mask_bounds

@@ -22,7 +22,9 @@ from cryofocus.data.images import ImageReader
 from cryofocus.data.particles import ParticleSet
 from cryofocus.execution.contract import Executor
 from cryofocus.execution.monitor import Advance, Arrays, Monitor
-from cryofocus.inference.classifier import ClassificationResult, FocusedClassifier
+from cryofocus.inference.classifier import FocusedClassifier
+from cryofocus.inference.result import ClassificationResult
+from cryofocus.inference.settings import AUTO
 from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.shells import shell_resolution_angstrom
@@ -169,7 +171,7 @@ class ClassificationRounds:
         request, particles = self.request, self.inputs.particles
         rotation = np.asarray(particles.rotation, np.float64)
         shift = np.asarray(particles.shift_angstrom, np.float64)
-        nothing = np.zeros((0, len(particles), request.settings.n_classes))
+        nothing = np.zeros((0, len(particles), request.settings.least_classes))
         is_last = request.refine_poses is None and self.inputs.scaffold is None
         first = Round(
             0, is_last, rotation, shift, np.zeros((len(particles), 2)), (0.0, 0.0), nothing
@@ -195,9 +197,14 @@ class ClassificationRounds:
     def _classify(self, current: Round) -> ClassificationResult:
         """Classify at the round's poses."""
         settings = self.request.settings
+        if len(current.starts):
+            # The first round has found the number of classes, if it was to be found.
+            settings = settings.model_copy(update={"n_classes": current.starts.shape[2]})
         if not current.is_last:
             few = min(self._cycles_a_round, settings.max_cycles)
-            settings = settings.model_copy(update={"max_cycles": few, "control_maps": False})
+            if settings.n_classes != AUTO:
+                settings = settings.model_copy(update={"max_cycles": few})
+            settings = settings.model_copy(update={"control_maps": False, "asks_half_sets": False})
         inputs = self.inputs
         classifier = FocusedClassifier(
             settings,

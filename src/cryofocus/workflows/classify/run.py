@@ -10,13 +10,12 @@ from pathlib import Path
 from cryofocus.consensus.ground import Allocate
 from cryofocus.consensus.misfit import find_misfits
 from cryofocus.data.images import check_pixels
-from cryofocus.inference.classifier import ClassificationResult
+from cryofocus.inference.result import ClassificationResult
 from cryofocus.maths.copies import filled_classes
 from cryofocus.poses.accuracy import measure_accuracy
 from cryofocus.version import __version__
 from cryofocus.workflows.classify.findings import (
     Judgement,
-    describe_result,
     judge,
     judge_memory,
     judge_poses,
@@ -31,6 +30,7 @@ from cryofocus.workflows.classify.related_classes import find_identical_classes
 from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.classify.rounds import ClassificationRounds, Round
 from cryofocus.workflows.classify.statistics_store import StatisticsStore
+from cryofocus.workflows.classify.verdict import describe_result
 from cryofocus.workflows.machine.hardware import StageClock, describe_hardware, peak_memory_gb
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.resources import Resources, open_machine, use_process
@@ -169,7 +169,7 @@ def _fit_and_write(
             )
             findings += judge_misfits(misfits, inputs.particles)
         log_findings(findings)
-        with monitor.stage("writing", request.settings.n_classes) as advance:
+        with monitor.stage("writing", len(result.maps)) as advance:
             write_results(directory, inputs, result, last, advance)
     if resources.cluster is None:
         on_disk_gb = max((store.on_disk_gb for store in stores), default=0.0)

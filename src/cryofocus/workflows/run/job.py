@@ -66,6 +66,14 @@ class RunSummary(RecordPart):
     agreement_with_best: float | None = None
 
 
+class NumberTried(RecordPart):
+    """A number of classes that was tried, and the log-posterior its run ended with."""
+
+    n_classes: int
+    objective: float
+    converged: bool
+
+
 class PairAgreement(RecordPart):
     """Fraction of particles that two runs put into the same class, after matching the classes."""
 
@@ -107,6 +115,10 @@ class FindingCode(StrEnum):
     """What a run can find out about its own result."""
 
     NO_CLASSES = "no_classes"
+    NUMBER_OF_CLASSES = "number_of_classes"
+    HALF_SETS_AGREE = "half_sets_agree"
+    EXPECTED_ACCURACY = "expected_accuracy"
+    OVERCONFIDENT = "overconfident"
     NOT_CONVERGED = "not_converged"
     RUNS_AGREE = "runs_agree"
     RUNS_DISAGREE = "runs_disagree"
@@ -159,9 +171,13 @@ class JobRecord(Record):
     end in advice, logged on the way. ``cluster`` is None where one
     process did the work (on ``machine``, which otherwise directed it), ``poses`` if they were
     kept. ``n_effective_classes`` counts classes that are copies of one another once, and empty
-    ones not at all; 1 where nothing was found, None in runs of older versions. ``n_outliers``
-    counts particles whose image hardly shows the consensus. ``held_out`` holds whatever was
-    measured on particles kept apart, by name.
+    ones not at all; 1 where nothing was found, None in runs of older versions.
+    ``p_value_no_classes`` bounds the probability of such a result where nothing varies,
+    ``expected_accuracy`` is the fraction of particles that can be in their true class if classes
+    are as found; None where the runs did not settle or the strategy cannot say. ``trials`` are
+    the numbers of classes that ``--classes auto`` tried. ``n_outliers`` counts particles whose
+    image hardly shows the consensus. ``held_out`` holds whatever was measured on particles kept
+    apart, by name.
     """
 
     remedy = CLASSIFY_AGAIN
@@ -186,6 +202,9 @@ class JobRecord(Record):
     classes_found: bool
     n_effective_classes: int | None = None
     n_outliers: int | None = None
+    p_value_no_classes: float | None = None
+    expected_accuracy: float | None = None
+    trials: tuple[NumberTried, ...] = ()
     verdict: str
     findings: tuple[Finding, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -1,0 +1,110 @@
+"""Whether there are classes at all: what classes found in one half set say of the other.
+
+Maps and weights are found in one half set alone. If nothing varies, the images of the other half
+set do not know them, and the likelihood ratio of 'these classes' to 'one structure' among them is
+1 on average, whatever the maps are. By Markov's inequality a ratio of R therefore has a p-value
+of 1/R, exactly and for any number of particles (Wasserman, Ramdas & Balakrishnan 2020, universal
+inference). Both directions are averaged, which keeps the mean at 1. 'One structure' may differ
+from the consensus as the classes' mean does, by as much as suits the images best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64, Int, Int8
+
+from cryofocus.execution.monitor import Monitor
+from cryofocus.inference.comparison import ClassMoments, Divisible
+from cryofocus.inference.driver import Run, finish_run
+from cryofocus.inference.posterior import class_posteriors, estimate_class_weights
+from cryofocus.inference.settings import ClassifierSettings
+
+# So many particles of a half set decide; more would only take memory and time.
+MOST_PARTICLES, MOST_GB = 25_000, 1.0
+# Chance of calling it classes where there are none, at most.
+SIGNIFICANT = 0.01
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What classes found in one half set say of the other.
+
+    Attributes:
+        log_ratios: Logarithm of the likelihood ratio of classes to one structure, in each half
+            set under the maps of the other.
+    """
+
+    log_ratios: tuple[float, float]
+
+    @property
+    def p_value(self) -> float:
+        """Bound on the probability of such a ratio where nothing varies."""
+        log_mean = np.logaddexp(*self.log_ratios) - np.log(2)
+        return float(np.exp(-max(log_mean, 0.0)))
+
+
+def compare_half_sets(
+    comparison: Divisible[Any],
+    settings: ClassifierSettings,
+    half_set: Int8[np.ndarray, " particle"],
+    monitor: Monitor,
+) -> HeldOut | None:
+    """Find classes in each half set alone, and judge them by the other.
+
+    Args:
+        comparison: Of all particles, and of the number of classes to look for.
+        settings: Of the runs.
+        half_set: `(particle,)` 1 or 2.
+        monitor: Shows progress.
+
+    Returns:
+        None where no verdict is possible: a half set has too few particles, or its classes did
+        not settle within the limit of cycles.
+    """
+    n_classes = comparison.plan.n_classes
+    halves = [_thin(np.flatnonzero(half_set == half), comparison) for half in (1, 2)]
+    if min(map(len, halves)) < 2 * n_classes:
+        return None
+    parts = [comparison.take(rows) for rows in halves]
+    n_cycles = 2 * (comparison.n_prior_cycles + settings.max_cycles)
+    with monitor.stage("half sets apart", n_cycles) as advance:
+        runs = [finish_run(part, settings, Run(part.start(0)), advance) for part in parts]
+    if not all(run.outcome(settings).is_converged for run in runs):
+        return None
+    first, second = _ratios(parts, runs)
+    return HeldOut((first, second))
+
+
+def _thin(rows: Int[np.ndarray, " n"], comparison: Divisible[Any]) -> Int[np.ndarray, " m"]:
+    """Leave particles out at equal distances, if there are more than are needed."""
+    most = min(MOST_PARTICLES, int(MOST_GB * 1e9 / comparison.bytes_per_particle))
+    return rows[:: -(-len(rows) // max(most, 1)) or 1]
+
+
+def _ratios(parts: list[Any], runs: list[Run[Any]]) -> Iterator[float]:
+    for part, run in zip(parts, reversed(runs), strict=True):
+        weights = estimate_class_weights(run.state.posteriors)
+        yield log_likelihood_ratio(part.class_moments(run.state), weights)
+
+
+def log_likelihood_ratio(
+    moments: ClassMoments, class_weights: Float64[np.ndarray, " n_classes"]
+) -> float:
+    """Return the logarithm of the likelihood ratio of classes to one structure.
+
+    One structure is the consensus plus the mean deviation of the classes, times what suits these
+    images best.
+
+    Args:
+        moments: What images say that did not take part in finding the classes.
+        class_weights: Of the classes.
+    """
+    evidence = class_posteriors(moments.log_likelihood, class_weights)[1].sum()
+    linear = float((moments.linear @ class_weights).sum())
+    quadratic = float(class_weights @ moments.quadratic.sum(axis=0) @ class_weights)
+    shared = linear**2 / (2 * quadratic) if quadratic > 0 else 0.0
+    return float(evidence) - shared

@@ -1,0 +1,74 @@
+"""What a classification found, in one sentence."""
+
+from __future__ import annotations
+
+from cryofocus.formatting import format_percent
+from cryofocus.inference.held_out import SIGNIFICANT
+from cryofocus.inference.result import ClassificationResult
+
+# Chances below this are not told apart.
+SMALLEST_TOLD = 1e-6
+
+
+def describe_result(result: ClassificationResult) -> str:
+    """Say in one sentence what was found and how sure it is."""
+    if result.classes_found:
+        return _describe_classes(result)
+    highest, weights = result.mean_highest_posterior, result.class_weights
+    if not has_settled(result):
+        return (
+            "No verdict: the runs stopped before they settled, and posteriors are barely better "
+            f"than chance so far (mean highest probability {highest:.2f})."
+        )
+    if result.held_out is not None and result.held_out.p_value > SIGNIFICANT:
+        return (
+            "No classes were found: classes of one half set do not explain the images of the "
+            "other better than a single structure does (p-value of no classes "
+            f"{format_p_value(result.held_out.p_value)}), so differences between these maps are "
+            "noise."
+        )
+    return (
+        "No classes were found: posteriors are barely better than chance (mean highest "
+        f"probability {highest:.2f}; calling every particle the largest class would give "
+        f"{weights.max():.2f}), so differences between these maps are noise, or so small that "
+        "particles cannot be told apart."
+    )
+
+
+def _describe_classes(result: ClassificationResult) -> str:
+    weights, effective = result.class_weights, result.effective_classes
+    merged = effective.merge(result.posteriors)
+    *shares, last = map(format_percent, merged.mean(axis=0))
+    highest = float(merged.max(axis=1).mean())
+    n_copies = sum(len(group) - 1 for group in effective.copies)
+    fewer = (
+        f" ({len(weights)} were asked for: {n_copies} are copies of others, "
+        f"{len(effective.empty)} hold no particles)"
+        if len(effective) < len(weights)
+        else ""
+    )
+    agreement = result.comparison.mean_agreement
+    runs = (
+        "a single run cannot say how reproducible this is"
+        if agreement is None
+        else f"{len(result.runs)} independent runs agree on {format_percent(agreement)} of them"
+    )
+    return (
+        f"Found {len(effective)} classes of {', '.join(shares)} and {last} of the particles"
+        f"{fewer} (mean highest probability {highest:.2f}); {runs}."
+    )
+
+
+def has_settled(result: ClassificationResult) -> bool:
+    """Whether the best run went on until nothing changed."""
+    return result.runs[result.comparison.best].outcome.is_converged
+
+
+def format_p_value(p_value: float) -> str:
+    """Write a p-value with two digits, or as below the smallest that is told."""
+    return f"below {SMALLEST_TOLD:g}" if p_value < SMALLEST_TOLD else f"{p_value:.2g}"
+
+
+def say_chance(p_value: float) -> str:
+    """Say in words how improbable something is."""
+    return f"a chance {'of at most ' if p_value >= SMALLEST_TOLD else ''}{format_p_value(p_value)}"
