@@ -19,7 +19,8 @@ TWO = EffectiveClasses(((0,), (1,)), ())
 def overlaps(distance: float, n: int = 4000) -> ClassMoments:
     """Two maps that are so many standard deviations of the noise apart."""
     maps = np.array([[distance / 2], [-distance / 2]])
-    return ClassMoments(np.zeros((n, 2)), np.broadcast_to(maps @ maps.T, (n, 2, 2)).copy())
+    overlap = np.broadcast_to(maps @ maps.T, (n, 2, 2)).copy()
+    return ClassMoments(np.zeros((n, 2)), overlap, np.eye(2))
 
 
 @pytest.mark.parametrize("distance", [0.0, 1.0, 3.0])
@@ -42,7 +43,7 @@ def test_copies_cost_nothing() -> None:
     rng = np.random.default_rng(2)
     maps = np.array([[1.5], [-1.5], [-1.5]])
     overlap = np.broadcast_to(maps @ maps.T, (4000, 3, 3)).copy()
-    moments = ClassMoments(np.zeros((4000, 3)), overlap)
+    moments = ClassMoments(np.zeros((4000, 3)), overlap, np.eye(3))
     merged = EffectiveClasses(((1, 2), (0,)), ())
     found = expected_accuracy(moments, np.array([0.5, 0.25, 0.25]), merged, rng)
     assert found == pytest.approx(norm.cdf(1.5), abs=0.01)

@@ -44,7 +44,11 @@ def test_ratios_of_noise_average_to_at_most_one() -> None:
         images = rng.standard_normal((50, 6))
         overlap = np.broadcast_to(maps @ maps.T, (50, 2, 2))
         ratios.append(
-            np.exp(log_likelihood_ratio(ClassMoments(images @ maps.T, overlap), weights))
+            np.exp(
+                log_likelihood_ratio(
+                    ClassMoments(images @ maps.T, overlap, maps @ maps.T), weights
+                )
+            )
         )
     assert np.mean(ratios) < 1.0
     assert np.mean(np.array(ratios) > 1 / SIGNIFICANT) <= SIGNIFICANT
@@ -57,12 +61,12 @@ def test_what_all_images_share_is_no_class() -> None:
     images = shared + rng.standard_normal((500, 6))
     maps = np.stack([0.8 * shared, 1.2 * shared])
     overlap = np.broadcast_to(maps @ maps.T, (500, 2, 2))
-    moments = ClassMoments(images @ maps.T, overlap)
+    moments = ClassMoments(images @ maps.T, overlap, maps @ maps.T)
     assert log_likelihood_ratio(moments, np.array([0.5, 0.5])) < 1.0
     away = np.stack([shared + 1.0, shared - 1.0])
     signs = rng.choice([-1.0, 1.0], (500, 1))
     overlap = np.broadcast_to(away @ away.T, (500, 2, 2))
-    moments = ClassMoments((images + signs) @ away.T, overlap)
+    moments = ClassMoments((images + signs) @ away.T, overlap, away @ away.T)
     assert log_likelihood_ratio(moments, np.array([0.5, 0.5])) > 100.0
 
 
@@ -86,7 +90,11 @@ def test_labels_do_not_matter() -> None:
     for order in ([0, 1, 2], [2, 0, 1]):
         mine = maps[order]
         overlap = np.broadcast_to(mine @ mine.T, (40, 3, 3))
-        ratios.append(log_likelihood_ratio(ClassMoments(images @ mine.T, overlap), weights[order]))
+        ratios.append(
+            log_likelihood_ratio(
+                ClassMoments(images @ mine.T, overlap, mine @ mine.T), weights[order]
+            )
+        )
     assert ratios[0] == pytest.approx(ratios[1])
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int8
+from jaxtyping import Float32, Float64, Int, Int8
 
 from cryofocus.consensus.consensus import Consensus, estimate_consensus
 from cryofocus.consensus.ground import Allocate, Ground
@@ -33,6 +33,7 @@ from cryofocus.inference.counting import Trial, count_classes, monitor_after
 from cryofocus.inference.driver import Run, prepare_comparison, run_all
 from cryofocus.inference.expected_accuracy import expected_accuracy
 from cryofocus.inference.held_out import HeldOut, compare_half_sets
+from cryofocus.inference.merging import merge_classes
 from cryofocus.inference.posterior import estimate_class_weights
 from cryofocus.inference.result import ClassificationResult, RunResult
 from cryofocus.inference.runs import RunComparison, compare_runs
@@ -42,6 +43,15 @@ from cryofocus.maths.copies import find_effective_classes
 from cryofocus.maths.shells import shell_resolution_angstrom
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What was found out about the best run's classes, in the order of the result."""
+
+    same_images: tuple[tuple[int, int], ...] = ()
+    held_out: HeldOut | None = None
+    expected_accuracy: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +67,7 @@ class _Found:
     log_evidence: Float64[np.ndarray, " particle"]
     match: ImageMatch | None
     trials: tuple[Trial, ...]
-    held_out: HeldOut | None
-    expected_accuracy: float | None
+    judged: _Judged
 
 
 class FocusedClassifier:
@@ -194,8 +203,11 @@ class FocusedClassifier:
             monitor = monitor_after(monitor, counted)
         runs = run_all(comparison, settings, monitor, starts, done)
         ordered = _order_runs(runs, settings, is_ordered=bool(self._references))
-        judged = _judge(comparison, runs[ordered[0].best], settings, ground)
-        return _Found(comparison.scale, *ordered, comparison.match, trials, *judged)
+        (agreement, results, log_evidence), order = ordered
+        judged = _judge(comparison, (runs[agreement.best], order), settings, ground)
+        return _Found(
+            comparison.scale, agreement, results, log_evidence, comparison.match, trials, judged
+        )
 
     def _conclude(
         self, ground: Ground, found: _Found, half_set_origin: str
@@ -222,8 +234,9 @@ class FocusedClassifier:
             outlier=_outliers(ground, found.match),
             match=found.match,
             trials=found.trials,
-            held_out=found.held_out,
-            expected_accuracy=found.expected_accuracy,
+            same_images=found.judged.same_images,
+            held_out=found.judged.held_out,
+            expected_accuracy=found.judged.expected_accuracy,
         )
 
     def _reconstruct(
@@ -248,23 +261,38 @@ class FocusedClassifier:
 
 
 def _judge(
-    comparison: Comparison[Any], best: Run[Any], settings: ClassifierSettings, ground: Ground
-) -> tuple[HeldOut | None, float | None]:
-    """Ask whether there are classes at all, and how many particles can be in their true one.
+    comparison: Comparison[Any],
+    ordered: tuple[Run[Any], Int[np.ndarray, " n_classes"]],
+    settings: ClassifierSettings,
+    ground: Ground,
+) -> _Judged:
+    """Ask which classes are the same, whether there are any, and how many particles can be right.
 
     Nothing is said where the strategy cannot, or before a run has settled.
+
+    Args:
+        comparison: Of all particles.
+        ordered: The best run, and which of its classes each class of the result is.
+        settings: Of the runs.
+        ground: Half sets and monitor.
     """
+    best, order = ordered
     has_settled = best.outcome(settings).is_converged
     if not (settings.asks_half_sets and has_settled and isinstance(comparison, Divisible)):
-        return None, None
-    posteriors = best.state.posteriors
-    effective = find_effective_classes(posteriors)
-    few = comparison.with_classes(max(2, len(effective)))
-    held_out = compare_half_sets(few, settings, ground.half_set, ground.monitor)
-    generator = np.random.default_rng([settings.seed, 0xEA])
+        return _Judged()
+    posteriors = best.state.posteriors[:, order]
     weights = estimate_class_weights(posteriors)
-    moments = comparison.class_moments(best.state)
-    return held_out, expected_accuracy(moments, weights, effective, generator)
+    moments = comparison.class_moments(best.state).combined(np.eye(len(order))[order])
+    groups = merge_classes(moments, weights)
+    same = tuple((group[0], other) for group in groups for other in group[1:])
+    effective = find_effective_classes(posteriors, same)
+    few = comparison.with_classes(max(2, len(effective)))
+    generator = np.random.default_rng([settings.seed, 0xEA])
+    return _Judged(
+        same,
+        compare_half_sets(few, settings, ground.half_set, ground.monitor),
+        expected_accuracy(moments, weights, effective, generator),
+    )
 
 
 def _outliers(ground: Ground, match: ImageMatch | None) -> Float64[np.ndarray, " particle"] | None:
@@ -290,11 +318,14 @@ def _log_plan(ground: Ground) -> None:
 
 def _order_runs(
     runs: list[Run[State]], settings: ClassifierSettings, *, is_ordered: bool
-) -> tuple[RunComparison, tuple[RunResult, ...], Float64[np.ndarray, " particle"]]:
+) -> tuple[
+    tuple[RunComparison, tuple[RunResult, ...], Float64[np.ndarray, " particle"]],
+    Int[np.ndarray, " n_classes"],
+]:
     """Match the runs and number the classes.
 
     By falling population in the best run, or, where the first run's classes have an order from
-    the maps given, in that order.
+    the maps given, in that order. Also returned: which of the best run's classes each one is.
     """
     states = [run.state for run in runs]
     scores = [run.history[-1].objective for run in runs]
@@ -312,7 +343,8 @@ def _order_runs(
         )
         for index, (run, order) in enumerate(zip(runs, comparison.orders, strict=True))
     )
-    return comparison, results, best.log_evidence
+    order = comparison.orders[comparison.best][numbering]
+    return (comparison, results, best.log_evidence), order
 
 
 def _random_subsets(

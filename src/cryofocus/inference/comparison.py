@@ -120,10 +120,22 @@ class ClassMoments:
     Attributes:
         linear: `(particle, n_classes)`; class k has `linear_k - quadratic_kk / 2`.
         quadratic: `(particle, n_classes, n_classes)`.
+        prior: `(n_classes, n_classes)` inner products of the maps under their prior: a map at unit
+            distance costs 1/2.
     """
 
     linear: Float64[np.ndarray, "particle n_classes"]
     quadratic: Float64[np.ndarray, "particle n_classes n_classes"]
+    prior: Float64[np.ndarray, "n_classes n_classes"]
+
+    def combined(self, mixing: Float64[np.ndarray, "m n_classes"]) -> ClassMoments:
+        """Return the moments of combinations of the maps, one a row; of an order, for instance."""
+        turn = "mk,nkl,jl->nmj"
+        return ClassMoments(
+            self.linear @ mixing.T,
+            np.einsum(turn, mixing, self.quadratic, mixing, optimize=True),
+            mixing @ self.prior @ mixing.T,
+        )
 
     @property
     def log_likelihood(self) -> Float64[np.ndarray, "particle n_classes"]:

@@ -54,6 +54,7 @@ class ClassificationResult:
         half_set_origin: Where it came from.
         n_shells: Shells that entered the classification.
         same_maps: Pairs of classes, counted from 0, whose maps cannot be told apart.
+        same_images: Pairs of classes, counted from 0, that the images do not tell apart.
         trials: Numbers of classes that were tried, where the number was to be found.
         held_out: What classes found in one half set say of the other; None where no verdict is
             possible, because runs did not settle or the strategy cannot say.
@@ -77,6 +78,7 @@ class ClassificationResult:
     same_maps: tuple[tuple[int, int], ...] = ()
     outlier: Float64[np.ndarray, " particle"] | None = None
     match: ImageMatch | None = None
+    same_images: tuple[tuple[int, int], ...] = ()
     trials: tuple[Trial, ...] = ()
     held_out: HeldOut | None = None
     expected_accuracy: float | None = None
@@ -98,8 +100,9 @@ class ClassificationResult:
 
     @cached_property
     def effective_classes(self) -> EffectiveClasses:
-        """Classes that are copies of one another, by posteriors or maps, and empty ones."""
-        return find_effective_classes(self.posteriors, self.same_maps)
+        """Classes that are copies of one another, by images, posteriors or maps; empty ones."""
+        same = (*self.same_maps, *self.same_images)
+        return find_effective_classes(self.posteriors, same)
 
     @property
     def guessing_posterior(self) -> float:

@@ -113,7 +113,7 @@ class ClassifierSettings(Settings):
     start: Annotated[Start | None, Option(help=_list_starts())] = None
     n_runs: int = Field(default=3, ge=1)
     max_cycles: Annotated[int, Option("--cycles")] = Field(default=150, ge=1)
-    tolerance: Annotated[float, Option(is_hidden=True)] = Field(default=1e-3, gt=0, lt=1)
+    tolerance: Annotated[float, Option(is_hidden=True)] = Field(default=1e-2, gt=0, lt=1)
     seed: int = Field(default=1, ge=0)
     max_resolution_angstrom: float | None = Field(default=None, gt=0)
     soft_edge_angstrom: Annotated[float, Option(panel=REGION)] = Field(default=8.0, ge=0)

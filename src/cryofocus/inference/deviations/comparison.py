@@ -78,7 +78,9 @@ class ResidualComparison:
         assert state.coefficients is not None  # there are from the first cycle on
         space = self.problem.space
         grid = space.to_grid(space.expand(state.coefficients, state.prior))
-        return ClassMoments(*self.problem.statistics.latent_moments(grid))
+        mixing = state.prior.mixing
+        prior = mixing @ space.inner_products(state.coefficients) @ mixing.T
+        return ClassMoments(*self.problem.statistics.latent_moments(grid), prior)
 
     @property
     def n_prior_cycles(self) -> int:

@@ -160,6 +160,11 @@ class DeviationSpace:
         """Return |xi|^2 / 2 over the full grid."""
         return 0.5 * self.dot(coefficients, coefficients)
 
+    def inner_products(self, coefficients: Coefficients) -> Float64[np.ndarray, "field field"]:
+        """Return the inner products of the fields' white coefficients, over the full grid."""
+        fields = [coefficients[k : k + 1] for k in range(len(coefficients))]
+        return np.array([[self.dot(one, other) for other in fields] for one in fields])
+
     def lay_out(self, curve: Float64[np.ndarray, " n_shells"]) -> Float32[Array, "e e h"]:
         """Lay numbers of the shells out on the padded grid; zero beyond the last shell."""
         values = self._send(np.append(curve, 0.0).astype(np.float32))

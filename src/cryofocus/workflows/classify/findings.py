@@ -325,10 +325,10 @@ def _judge_classes(
         first = ",".join(str(k + 1) for k in effective.copies[0])
         yield _warn(
             FindingCode.IDENTICAL_CLASSES,
-            f"{'; '.join(map(_name_classes, effective.copies))}: copies of one another, by their "
-            f"maps or their particles, that count as one. So {len(effective)} different classes "
-            f"are left. Merge them (cryofocus select --classes {first}), or ask for "
-            f"{len(effective)}.",
+            f"{'; '.join(map(_name_classes, effective.copies))}: copies of one another, by "
+            "their maps or their particles, or because the images do not tell them apart; they "
+            f"count as one. So {len(effective)} different classes are left. Merge them (cryofocus "
+            f"select --classes {first}), or ask for {len(effective)}.",
             n_effective_classes=len(effective),
             n_copies=sum(len(group) - 1 for group in effective.copies),
         )
