@@ -139,6 +139,26 @@ def test_the_prior_is_learnt_before_a_run_can_end() -> None:
     assert len(cycle(problem, learnt, 1).history) == 1
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_random_starts_find_faint_classes(seed: int) -> None:
+    """Wide cycles let deviations grow out of random posteriors before the prior is learnt."""
+    planted = plant(1200, noise_sd=24.0)
+    problem, _ = prepare(planted)
+    comparison = ResidualComparison(problem, RunPlan(2, "random", seed))
+    state = comparison.start(0)
+    assert state.n_prior_cycles == -em.WIDE_CYCLES
+    for _ in range(em.WIDE_CYCLES):
+        assert state.spectrum.amplitude == problem.spectrum.widened().amplitude
+        state, record = comparison.step(state)
+        assert record is None
+    assert state.spectrum == problem.spectrum
+    going = cycle(problem, Run(state), em.PRIOR_CYCLES + 3)
+    assert len(going.history) == 3
+    reached = cycle(problem, Run(em.init(problem, np.eye(2)[planted.labels])), em.PRIOR_CYCLES + 3)
+    kappas = [posterior_kappa(one.state.posteriors, planted.labels) for one in (going, reached)]
+    assert abs(kappas[0] - kappas[1]) < 0.1
+
+
 @pytest.mark.parametrize("n_steps", [0, 3, em.PRIOR_CYCLES + 1])
 def test_a_checkpoint_continues_bit_for_bit(n_steps: int) -> None:
     """A run packed and unpacked at any point goes on exactly as it would have."""

@@ -16,7 +16,7 @@ def fit(n_dimensions: int = 1, seed: int = 0) -> Subspace:
     return fit_subspace(
         problem.statistics,
         problem.space,
-        DeviationPrior(problem.spectrum.for_search(), problem.support, np.eye(n_dimensions)),
+        DeviationPrior(problem.spectrum.widened().spectrum, problem.support, np.eye(n_dimensions)),
         np.random.default_rng(seed),
     )
 

@@ -85,18 +85,17 @@ class ResidualComparison:
     @property
     def n_prior_cycles(self) -> int:
         """Cycles at the beginning of a run that learn the prior."""
-        return em.PRIOR_CYCLES
+        return em.PRIOR_CYCLES + (em.WIDE_CYCLES if self.plan.start == "random" else 0)
 
     def start(self, run: int) -> em.EmState:
         """Start the first run from given maps, others (or all) from the run's random stream."""
         if run == 0 and self.references is not None:
-            posteriors = self.judge(self.references)
-        elif self.plan.start == "random":
-            n = len(self.problem.statistics)
-            posteriors = random_posteriors(n, self.plan.n_classes, self.plan.generator(run))
-        else:
-            posteriors = self.search(run)
-        return self.begin(posteriors)
+            return self.begin(self.judge(self.references))
+        if self.plan.start == "subspace":
+            return self.begin(self.search(run))
+        n = len(self.problem.statistics)
+        posteriors = random_posteriors(n, self.plan.n_classes, self.plan.generator(run))
+        return em.init(self.problem, posteriors, em.WIDE_CYCLES)
 
     def begin(self, posteriors: Float64[np.ndarray, "particle n_classes"]) -> em.EmState:
         """Start from given posteriors; what is known of the prior starts anew."""
@@ -118,7 +117,7 @@ class ResidualComparison:
         n_dimensions = 1 if n_classes == 2 else n_classes
         problem = self.problem
         prior = DeviationPrior(
-            problem.spectrum.for_search(), problem.support, np.eye(n_dimensions)
+            problem.spectrum.widened().spectrum, problem.support, np.eye(n_dimensions)
         )
         subspace = fit_subspace(problem.statistics, problem.space, prior, generator)
         logger.info(

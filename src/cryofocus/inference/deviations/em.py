@@ -1,7 +1,8 @@
 """Expectation maximisation over classes: a start, and a cycle of M-step and E-step.
 
-The first cycles also learn the prior (spectrum, support, mixing). Then the prior is fixed, and
-every further cycle raises the log-posterior of maps and weights given the images:
+Out of random posteriors, cycles under a wide prior come first: deviations that are still faint
+would be taken for noise, and the prior would shrink them away. The next cycles learn the prior
+(spectrum, support, mixing). Then the prior is fixed, and every further cycle raises the log-posterior of maps and weights given the images:
 `sum_i ln sum_k pi_k exp(L_ik) - |xi|^2/2 + ln p(pi)`, relative to images that hold nothing but
 the consensus.
 """
@@ -33,6 +34,8 @@ from cryofocus.inference.posterior import (
 
 logger = logging.getLogger(__name__)
 
+# Cycles under a wide prior, until deviations have grown out of random posteriors.
+WIDE_CYCLES = 16
 # Cycles that learn the prior; after those named in SUPPORT_AFTER the support is drawn anew.
 PRIOR_CYCLES = 10
 SUPPORT_AFTER = (4, 7)
@@ -50,7 +53,8 @@ class EmState:
         support: Support of the prior.
         mixing: Mixing of the prior.
         log_evidence: `(particle,)` log-likelihood over all classes, relative to the consensus.
-        n_prior_cycles: Cycles done that learnt the prior.
+        n_prior_cycles: Cycles done that learnt the prior; below 0, so many are to come first under
+            a wide one.
         objective: Log-posterior after the last cycle under the fixed prior.
         inserted: Sums of slices the last maps were made from.
     """
@@ -76,11 +80,24 @@ class EmState:
         return self.n_prior_cycles < PRIOR_CYCLES
 
 
-def init(problem: FocusProblem, posteriors: Float64[np.ndarray, "particle n_classes"]) -> EmState:
-    """Start from posteriors, and from what the problem expects of deviations."""
+def init(
+    problem: FocusProblem,
+    posteriors: Float64[np.ndarray, "particle n_classes"],
+    n_wide_cycles: int = 0,
+) -> EmState:
+    """Start from posteriors, and from what the problem expects of deviations.
+
+    Args:
+        problem: What stays the same.
+        posteriors: Of all particles.
+        n_wide_cycles: Cycles under a wide prior before it is learnt.
+    """
     mixing = contrasts(estimate_class_weights(posteriors))
     nothing = np.zeros(len(posteriors))
-    return EmState(posteriors, None, problem.spectrum, problem.support, mixing, nothing)
+    spectrum = problem.spectrum.widened() if n_wide_cycles else problem.spectrum
+    return EmState(
+        posteriors, None, spectrum, problem.support, mixing, nothing, n_prior_cycles=-n_wide_cycles
+    )
 
 
 def step(problem: FocusProblem, state: EmState) -> tuple[EmState, CycleRecord | None]:
@@ -101,8 +118,11 @@ def _learn_prior(problem: FocusProblem, state: EmState) -> EmState:
     inserted, coefficients = _m_step(problem, state)
     expected = _e_step(problem, state, coefficients)
     space, prior = problem.space, state.prior
-    spectrum = correct_spectrum(space, state.spectrum, prior, inserted.sums, coefficients)
     n_done = state.n_prior_cycles + 1
+    if n_done > 0:
+        spectrum = correct_spectrum(space, state.spectrum, prior, inserted.sums, coefficients)
+    else:
+        spectrum = problem.spectrum if n_done == 0 else state.spectrum
     support = state.support
     if n_done in SUPPORT_AFTER:
         support = narrow_support(problem.support, space.fields(coefficients, prior)[:-1])

@@ -66,9 +66,9 @@ class SpectrumModel:
         """Return tau2 in every shell."""
         return np.asarray(self.base * np.exp(self.amplitude + self.slope * self._squared()))
 
-    def for_search(self) -> Float64[np.ndarray, " n_shells"]:
-        """Return the spectrum under which a subspace is searched."""
-        return np.asarray(self.base * np.exp(SEARCH_AMPLITUDE))
+    def widened(self) -> SpectrumModel:
+        """Return the model under which deviations are searched that are not known at all."""
+        return SpectrumModel(self.base, SEARCH_AMPLITUDE)
 
     def corrected(
         self,

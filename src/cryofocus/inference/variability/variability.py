@@ -85,7 +85,8 @@ def _fit(
     n_dimensions: int,
     generator: np.random.Generator,
 ) -> Subspace:
-    prior = DeviationPrior(problem.spectrum.for_search(), problem.support, np.eye(n_dimensions))
+    spectrum = problem.spectrum.widened().spectrum
+    prior = DeviationPrior(spectrum, problem.support, np.eye(n_dimensions))
     return strongest_first(
         fit_subspace(_take(problem.statistics, rows), problem.space, prior, generator)
     )
