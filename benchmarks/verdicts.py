@@ -18,11 +18,13 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+from synthetic import describe_here
 
 from cryofocus import AssemblySettings, HumanoidSettings, simulate_assembly, simulate_humanoid
 from cryofocus.data.images import ImageReader
@@ -280,7 +282,79 @@ QUESTIONS: dict[str, Callable[[Plan], Iterator[Row]]] = {
 
 def table(plan: Plan) -> str:
     """Write the tables of all that was asked so far."""
-    return ""
+    lines = [
+        "# Are there classes, and how many",
+        "",
+        f"Sets of {plan.particles:,} particles: humanoid scenarios 1 and 2 at SNR {SNR} (box 80), "
+        "assembling ribosomes (box 64, poses off by 1 degree and 1 Å); one run each.",
+        describe_here(date.today().isoformat()),
+    ]
+    for question, compose in TABLES.items():
+        rows = [json.loads(path.read_text()) for path in sorted(plan.folder.glob(question + "_*"))]
+        if rows:
+            lines += ["", *compose(rows)]
+    return "\n".join([*lines, ""])
+
+
+def tabulate_counts(rows: list[Row]) -> Iterator[str]:
+    """One line for each set and region, and how many are right."""
+    right = sum(row["found"] == row["states"] for row in rows)
+    yield f"## `--classes auto`: {right} of {len(rows)} right"
+    yield ""
+    yield "| set | region | seed | states | found | p-value | said | can be right | right |"
+    yield "| --- | --- | --: | --: | --: | --: | --: | --: | --: |"
+    for row in rows:
+        sure = " | ".join(f"{row[name]:.3f}" for name in ("said", "expected", "right"))
+        yield (
+            f"| {row['set']} | {row['region']} | {row['seed']} | {row['states']} | {row['found']} "
+            f"| {row['p_value']:.2g} | {sure if row['found'] > 1 else ' | | '} |"
+        )
+
+
+def tabulate_many(rows: list[Row]) -> Iterator[str]:
+    """One line for each set and region: the number left, and kappa beside that of K right."""
+    right = sum(row["found"] == row["states"] for row in rows)
+    yield f"## {MANY} classes asked for: {right} of {len(rows)} right"
+    yield ""
+    yield "| set | region | seed | states | left | kappa, merged | kappa, number known | settled |"
+    yield "| --- | --- | --: | --: | --: | --: | --: | --- |"
+    for row in rows:
+        yield (
+            f"| {row['set']} | {row['region']} | {row['seed']} | {row['states']} | {row['found']} "
+            f"| {row['kappa']:.3f} | {row['kappa_right']:.3f} "
+            f"| {'yes' if row['settled'] else 'no'} |"
+        )
+
+
+def tabulate_nulls(rows: list[Row]) -> Iterator[str]:
+    """One line for each region: p-values, and how often classes were found."""
+    p_values = [value for row in rows for value in row["p_values"] if value is not None]
+    found = sum(sum(row["found"]) for row in rows)
+    yield f"## Nothing varies: classes in {found} of {sum(len(row['found']) for row in rows)}"
+    yield ""
+    yield (
+        f"Sets of {NULL_PARTICLES:,}. Of {len(p_values)} p-values, "
+        f"{sum(value <= 0.01 for value in p_values)} are at most 0.01, "
+        f"{sum(value <= 0.1 for value in p_values)} at most 0.1; they are bounds and mostly 1."
+    )
+    yield ""
+    yield "| set | region | sets | smallest p-value | classes found |"
+    yield "| --- | --- | --: | --: | --: |"
+    for name in sorted({(row["set"], row["region"]) for row in rows}):
+        mine = [row for row in rows if (row["set"], row["region"]) == name]
+        smallest = min(value for row in mine for value in row["p_values"] if value is not None)
+        n_sets, n_found = (
+            sum(map(len, (row["found"] for row in mine))),
+            sum(sum(row["found"]) for row in mine),
+        )
+        yield f"| {name[0]} | {name[1]} | {n_sets} | {smallest:.2g} | {n_found} |"
+
+
+TABLES: dict[str, Callable[[list[Row]], Iterator[str]]] = {
+    "count": tabulate_counts,
+    "null": tabulate_nulls,
+    "many": tabulate_many,
+}
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 Out of random posteriors, cycles under a wide prior come first: deviations that are still faint
 would be taken for noise, and the prior would shrink them away. The next cycles learn the prior
-(spectrum, support, mixing). Then the prior is fixed, and every further cycle raises the log-posterior of maps and weights given the images:
+(spectrum, support, mixing). Then the prior is fixed, and every further cycle raises the
+log-posterior of maps and weights given the images:
 `sum_i ln sum_k pi_k exp(L_ik) - |xi|^2/2 + ln p(pi)`, relative to images that hold nothing but
 the consensus.
 """
