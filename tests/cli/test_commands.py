@@ -89,7 +89,10 @@ def test_version(cryofocus: Invoke) -> None:
         (["classify", "--classes", "2", "-o", "run"], "PARTICLES"),
         (["classify", "p.star", "--focus", "1,2,3,4", "-o", "run"], "--classes"),
         (["classify", "p.star", "--focus", "1,2,3", "-o", "run"], "expected four numbers in Å"),
-        (["classify", "p.star", "--classes", "1", "-o", "run"], "greater than or equal to 2"),
+        (
+            ["classify", "p.star", "--classes", "1", "-o", "run"],
+            "expected a number of classes, at least 2",
+        ),
         (["classify", "p.star", "--sphere", "1,2,3,4", "-o", "run"], "No such option: --sphere"),
         (["classify", "p.star", "--device", "tpu", "-o", "run"], "--device"),
         (["simulate", "humanoid", "--scenario", "4", "--snr", "1", "-o", "x"], "--scenario"),

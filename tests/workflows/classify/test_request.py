@@ -17,7 +17,7 @@ SOUND = {"particles": "p.star", "focus": [1.0, 2.0, 3.0, 4.0], "settings": {"n_c
     [
         (
             {"settings": {"n_classes": 1}},
-            "n_classes: found 1, expected greater than or equal to 2",
+            "n_classes: found 1, expected a number of classes, at least 2, or auto",
         ),
         ({"settings": {"n_classes": 2, "n_run": 3}}, r"n_run: unknown; did you mean n_runs\?"),
         ({"settings": {}}, "n_classes: missing; give a value"),

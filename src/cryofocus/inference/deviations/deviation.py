@@ -162,7 +162,7 @@ class DeviationSpace:
 
     def inner_products(self, coefficients: Coefficients) -> Float64[np.ndarray, "field field"]:
         """Return the inner products of the fields' white coefficients, over the full grid."""
-        fields = [coefficients[k : k + 1] for k in range(len(coefficients))]
+        fields = [coefficients[k : k + 1, ...] for k in range(coefficients.shape[0])]
         return np.array([[self.dot(one, other) for other in fields] for one in fields])
 
     def lay_out(self, curve: Float64[np.ndarray, " n_shells"]) -> Float32[Array, "e e h"]:
