@@ -6,7 +6,7 @@ and classifies them there; what is there already is used again. Questions, each 
 of the table:
 
 count  `--classes auto` on 6 regions with 1, 2 or 4 states, of which 2 hold nothing that varies
-null   200 sets of 1,000 particles whose region does not vary, though others do
+null   sets of 1,000 particles whose region does not vary, though others do, 50 for each seed
 many   ten classes asked for where there are 2 or 4
 """
 
