@@ -161,7 +161,7 @@ def compare_maps(plan: Plan) -> Iterator[Row]:
         level = describe_classes(found, inputs.runs)
         yield from level_rows(name, scenario, level)
         for region, spread, error in zip(REGIONS, level.spread, level.error, strict=True):
-            limit = "at most 0.05" if region in constant_regions(scenario) else ""
+            limit = "at most 0.05" if region in constant_regions(scenario) else "–"
             shown = f"{spread:.3f} (error {error:.3f})"
             yield name, f"range of {region} over classes", limit, shown
 

@@ -44,6 +44,7 @@ NULL_PARTICLES = 1000
 # Constant regions of the assembly beside its control sphere.
 CONSTANT = ("h58", "l4")
 MANY = 10
+PLACE = ("set", "region", "seed")
 
 Row = dict[str, Any]
 
@@ -296,18 +297,25 @@ def table(plan: Plan) -> str:
     return "\n".join([*lines, ""])
 
 
+def _head(*columns: str) -> Iterator[str]:
+    """Head of a table whose first two columns are words."""
+    yield f"| {' | '.join(columns)} |"
+    yield "| --- | --- |" + " --: |" * (len(columns) - 2)
+
+
 def tabulate_counts(rows: list[Row]) -> Iterator[str]:
     """One line for each set and region, and how many are right."""
     right = sum(row["found"] == row["states"] for row in rows)
     yield f"## `--classes auto`: {right} of {len(rows)} right"
     yield ""
-    yield "| set | region | seed | states | found | p-value | said | can be right | right |"
-    yield "| --- | --- | --: | --: | --: | --: | --: | --: | --: |"
+    yield "Of a single state nothing can be said, or right: a dash."
+    yield ""
+    yield from _head(*PLACE, "states", "found", "p-value", "said", "can be right", "right")
     for row in rows:
         sure = " | ".join(f"{row[name]:.3f}" for name in ("said", "expected", "right"))
         yield (
             f"| {row['set']} | {row['region']} | {row['seed']} | {row['states']} | {row['found']} "
-            f"| {row['p_value']:.2g} | {sure if row['found'] > 1 else ' | | '} |"
+            f"| {row['p_value']:.2g} | {sure if row['found'] > 1 else '– | – | –'} |"
         )
 
 
@@ -316,8 +324,7 @@ def tabulate_many(rows: list[Row]) -> Iterator[str]:
     right = sum(row["found"] == row["states"] for row in rows)
     yield f"## {MANY} classes asked for: {right} of {len(rows)} right"
     yield ""
-    yield "| set | region | seed | states | left | kappa, merged | kappa, number known | settled |"
-    yield "| --- | --- | --: | --: | --: | --: | --: | --- |"
+    yield from _head(*PLACE, "states", "left", "kappa, merged", "kappa, number known", "settled")
     for row in rows:
         yield (
             f"| {row['set']} | {row['region']} | {row['seed']} | {row['states']} | {row['found']} "
@@ -338,8 +345,7 @@ def tabulate_nulls(rows: list[Row]) -> Iterator[str]:
         f"{sum(value <= 0.1 for value in p_values)} at most 0.1; they are bounds and mostly 1."
     )
     yield ""
-    yield "| set | region | sets | smallest p-value | classes found |"
-    yield "| --- | --- | --: | --: | --: |"
+    yield from _head("set", "region", "sets", "smallest p-value", "classes found")
     for name in sorted({(row["set"], row["region"]) for row in rows}):
         mine = [row for row in rows if (row["set"], row["region"]) == name]
         smallest = min(value for row in mine for value in row["p_values"] if value is not None)

@@ -13,6 +13,7 @@ from cryofocus.workflows.machine.hardware import describe_hardware
 from cryofocus.workflows.run.writing import write_table, write_text
 
 INDEPENDENT, SIGNIFICANT = 0.05, 0.01
+SCORES = ("kappa", "oracle_model", "oracle_focused", "mean_posterior", "fraction_correct")
 COLUMNS = ("part", "seed", "pair", "quantity", "value")
 HEAD = """# Assembly benchmark
 
@@ -127,25 +128,17 @@ def _classes(parts: Sequence[tuple[Part, Sequence[Row]]]) -> Iterator[str]:
     for part, rows in parts:
         middle = {
             name: float(np.median([row[name] for row in rows]))
-            for name in (
-                *("kappa", "oracle_model", "oracle_focused", "mean_posterior"),
-                *("fraction_correct", "cpu_seconds"),
-            )
+            for name in (*SCORES, "cpu_seconds")
         }
         kappas = ", ".join(f"{row['kappa']:.3f}" for row in rows)
         found = f"{sum(row['classes_found'] for row in rows)} of {len(rows)}"
         effective = ", ".join(str(row["n_effective_classes"]) for row in rows)
-        # The oracles of a set are asked about its focus, not about a control.
-        limits = [middle["oracle_model"], middle["oracle_focused"]]
-        limit = " | ".join("" if part == "control" else f"{value:.3f}" for value in limits)
-        kappa = "" if part == "control" else f"{middle['kappa']:.3f}"
-        right = "" if part == "control" else f"{middle['fraction_correct']:.3f}"
-        highest = "" if part == "control" else f"{middle['mean_posterior']:.3f}"
-        yield (
-            f"| {NAMES[part]} | {kappa} | {'' if part == 'control' else kappas} | {limit} | "
-            f"{highest} | {right} | {found} | {effective} | "
-            f"{middle['cpu_seconds']:.0f} |"
-        )
+        # A region that does not vary has no true classes to be right about.
+        scores = (f"{middle[name]:.3f}" for name in SCORES)
+        first, *others = ["–"] * len(SCORES) if part == "control" else scores
+        by_seed = "–" if part == "control" else kappas
+        counts = f"{found} | {effective} | {middle['cpu_seconds']:.0f}"
+        yield (f"| {NAMES[part]} | {first} | {by_seed} | {' | '.join(others)} | {counts} |")
 
 
 def _cell(value: object) -> str | int | float:

@@ -105,7 +105,7 @@ class ClassifierSettings(Settings):
         control_maps: For each class map, also reconstruct one from the same number of particles
             drawn at random.
         asks_half_sets: Whether classes are also found in each half set alone, to judge by the
-            other whether there are any; takes about as long as one more run.
+            other whether there are any; takes as long as one more run, or two of a small set.
     """
 
     n_classes: ClassCount
