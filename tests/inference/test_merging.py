@@ -5,13 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cryofocus.execution.monitor import SilentMonitor
 from cryofocus.inference.comparison import ClassMoments, RunPlan
+from cryofocus.inference.cycles import CycleRecord, Outcome
 from cryofocus.inference.deviations.comparison import ResidualComparison
+from cryofocus.inference.deviations.em import EmState
 from cryofocus.inference.driver import Run, finish_run
-from cryofocus.inference.merging import merge_classes
-from cryofocus.inference.posterior import estimate_class_weights
+from cryofocus.inference.merging import merge_classes, merge_runs
 from cryofocus.inference.settings import ClassifierSettings
 from planted import plant, prepare
+
+SETTINGS = ClassifierSettings(n_classes=5)
 
 
 def seen(maps: np.ndarray, labels: np.ndarray, variance: float = 1.0) -> ClassMoments:
@@ -49,17 +53,91 @@ def test_noise_becomes_one_class() -> None:
     assert merge_classes(seen(maps, np.zeros(300, int)), np.full(3, 1 / 3)) == ((0, 1, 2),)
 
 
-def test_runs_that_ask_for_too_many_end_with_as_many_as_there_are() -> None:
-    """Five classes asked for where there are two: two are left, and they are the true ones."""
+@pytest.fixture(scope="module")
+def too_many() -> tuple[ResidualComparison, Run[EmState], np.ndarray]:
+    """A run that ended with five classes where there are two; and the truth."""
     planted = plant(600)
     comparison = ResidualComparison(prepare(planted)[0], RunPlan(5, "subspace", 1))
-    settings = ClassifierSettings(n_classes=5)
-    run = finish_run(comparison, settings, Run(comparison.start(0)), lambda *_, **__: None)
-    state = run.state
-    groups = merge_classes(
-        comparison.class_moments(state), estimate_class_weights(state.posteriors)
-    )
-    assert len(groups) == 2
-    merged = np.stack([state.posteriors[:, list(group)].sum(axis=1) for group in groups], axis=1)
-    right = (merged.argmax(axis=1) == planted.labels).mean()
+    run = finish_run(comparison, SETTINGS, Run(comparison.start(0)), lambda *_, **__: None)
+    return comparison, run, planted.labels
+
+
+def test_runs_that_ask_for_too_many_end_with_as_many_as_there_are(
+    too_many: tuple[ResidualComparison, Run[EmState], np.ndarray],
+) -> None:
+    """Five classes asked for where there are two: two are left, and they are the true ones."""
+    comparison, run, truth = too_many
+    (merged,) = merge_runs(comparison, SETTINGS, [run], SilentMonitor())
+    assert merged.outcome is Outcome.CONVERGED
+    assert sorted(k for group in merged.groups for k in group) == [0, 1, 2, 3, 4]
+    assert merged.groups == merged.alike
+    assert merged.posteriors.shape == run.state.posteriors.shape
+    held = merged.posteriors.any(axis=0)
+    assert held.nonzero()[0].tolist() == sorted(group[0] for group in merged.groups)
+    np.testing.assert_allclose(merged.posteriors.sum(axis=1), 1)
+    assert held.sum() == 2
+    first = merged.groups[0][0]
+    right = ((merged.posteriors.argmax(axis=1) == first) == truth).mean()
     assert max(right, 1 - right) > 0.85
+
+
+def test_merged_runs_go_on_to_what_two_classes_find(
+    too_many: tuple[ResidualComparison, Run[EmState], np.ndarray],
+) -> None:
+    """Their log-posterior is that of a run with two classes; the cycles of both parts are kept."""
+    comparison, run, _ = too_many
+    (merged,) = merge_runs(comparison, SETTINGS, [run], SilentMonitor())
+    two = comparison.with_classes(2)
+    direct = finish_run(two, SETTINGS, Run(two.start(0)), lambda *_, **__: None)
+    assert merged.history[-1].objective == pytest.approx(direct.history[-1].objective, abs=1)
+    assert merged.history[-1].objective > run.history[-1].objective
+    assert merged.history[: len(run.history)] == run.history
+    assert len(merged.history) > len(run.history)
+    for record in merged.history:
+        assert sum(record.class_weights) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"keep_all_classes": True}, {"max_cycles": 1}], ids=["told to", "not settled"]
+)
+def test_runs_that_stay_as_they_are(
+    too_many: tuple[ResidualComparison, Run[EmState], np.ndarray], changed: dict[str, object]
+) -> None:
+    """All classes stay where the user wants so, and in a run that has not settled."""
+    comparison, run, _ = too_many
+    if "max_cycles" in changed:
+        run = Run(run.state, run.history[:1])
+    settings = SETTINGS.model_copy(update=changed)
+    (same,) = merge_runs(comparison, settings, [run], SilentMonitor())
+    assert same.run is run
+    assert same.history == run.history
+    np.testing.assert_array_equal(same.posteriors, run.state.posteriors)
+    assert len(same.alike) == (2 if "keep_all_classes" in changed else 5)
+
+
+def test_a_few_copies_stay(
+    too_many: tuple[ResidualComparison, Run[EmState], np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Classes stay where more than half of them differ: images may be too poor for the others."""
+    comparison, run, _ = too_many
+    three = ((0, 1), (2, 3), (4,))
+    monkeypatch.setattr("cryofocus.inference.merging.merge_classes", lambda *_: three)
+    (same,) = merge_runs(comparison, SETTINGS, [run], SilentMonitor())
+    assert same.run is run
+    assert same.alike == three
+    assert same.alike_at_the_end == ((0, 1), (2, 3))
+
+
+def test_classes_of_noise_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing tells any classes apart there is nothing to go on with."""
+    planted = plant(200)
+    comparison = ResidualComparison(prepare(planted)[0], RunPlan(3, "random", 1))
+    state = comparison.step(comparison.start(0))[0]
+    run = Run(state, (CycleRecord(0.0, 0.0, (0.4, 0.3, 0.3)),) * 2)
+    everything = ((0, 1, 2),)
+    monkeypatch.setattr("cryofocus.inference.merging.merge_classes", lambda *_: everything)
+    (same,) = merge_runs(comparison, SETTINGS, [run], SilentMonitor())
+    assert same.run is run
+    assert same.alike == everything
+    assert same.alike_at_the_end == ((0, 1), (0, 2))

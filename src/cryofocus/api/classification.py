@@ -20,7 +20,7 @@ from cryofocus.report.run.page import write_report
 from cryofocus.report.run.results import RunResults, read_results
 from cryofocus.workflows.classify.request import ClassifyRequest, read_config
 from cryofocus.workflows.classify.run import classify as run_classification
-from cryofocus.workflows.classify.tables import ClassSummary
+from cryofocus.workflows.classify.tables import ClassSummary, name_classes
 from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import Finding, JobRecord
@@ -123,13 +123,13 @@ class Classification:
         header = ("", "particles", "weight", "resolution", "mean posterior")
         rows = [
             (
-                f"class {entry.class_number}",
+                f"class {name}",
                 format_count(entry.n_particles),
                 format_percent(entry.weight, 1),
                 format_angstrom(entry.resolution_angstrom),
                 f"{entry.mean_posterior:.2f}",
             )
-            for entry in self.classes
+            for entry, name in zip(self.classes, name_classes(self.classes), strict=True)
         ]
         widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
         table = [

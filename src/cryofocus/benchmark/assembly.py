@@ -32,13 +32,19 @@ from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.writing import write_text
 from cryofocus.workflows.simulate.assembly import simulate_assembly
 
-Part = Literal["covariance", "focus", "cut", "flexible", "ten", "control"]
+Part = Literal["covariance", "focus", "ef_g", "trna", "cut", "flexible", "ten", "control"]
 Row = dict[str, Any]
 
 VARYING = ("central_protuberance", "bridge", "l16", "ef_g", "l1_stalk", "trna")
 CONSTANT = ("h58", "stalk_base")
-# EF-G in a sphere that holds a part of it, beside the moving subunit.
-CUT_REGION, CUT_RADIUS_ANGSTROM = "ef_g", 30.0
+# What each kind of set has in focus: by default the L1 stalk. A sphere of 30 Å holds a part of
+# EF-G, beside the moving subunit.
+SETS: Mapping[str, Mapping[str, Any]] = {
+    "asm": {},
+    "efg": {"focus_region": "ef_g"},
+    "trna": {"focus_region": "trna"},
+    "cut": {"focus_region": "ef_g", "focus_radius_angstrom": 30.0},
+}
 MANY_CLASSES = 10
 
 
@@ -48,8 +54,9 @@ class AssemblyPlan:
 
     Attributes:
         output: Directory of the benchmark.
-        sets: Folder of ready sets `asm1`, ..., and `cut1`, ... with the sphere that cuts EF-G;
-            those that are missing are simulated into the output.
+        sets: Folder of ready sets `asm1`, ..., and by what they focus on `efg1`, `trna1`, and
+            `cut1` with the sphere that cuts EF-G, ...; those that are missing are simulated into
+            the output.
         n_particles: Of each set that is simulated.
         seeds: Seeds of the sets.
         parts: Which questions are asked.
@@ -75,13 +82,7 @@ class AssemblyPlan:
         made = self.folder / "sets" / f"{name}{seed}"
         if not made.exists():
             made.parent.mkdir(parents=True, exist_ok=True)
-            sphere: dict[str, Any] = {}
-            if name == "cut":
-                sphere = {
-                    "focus_region": CUT_REGION,
-                    "focus_radius_angstrom": CUT_RADIUS_ANGSTROM,
-                }
-            settings = AssemblySettings(particles=self.n_particles, seed=seed, **sphere)
+            settings = AssemblySettings(particles=self.n_particles, seed=seed, **SETS[name])
             simulate_assembly(made, settings, threads=self.threads, progress=progress)
         return made
 
@@ -182,8 +183,7 @@ def _judge(run: RunDirectory, data: Path) -> Row:
     n_classes = max(2, merged.shape[1])
     agreement = measure_agreement(merged.argmax(axis=1), truth, n_classes)
     limits = {
-        name: posterior_kappa(np.load(data / f"{name}.npy")[is_good], truth)
-        for name in ("oracle_focused", "oracle_model")
+        name: posterior_kappa(oracle[is_good], truth) for name, oracle in _oracles(data).items()
     }
     return {
         "kappa": agreement.kappa,
@@ -196,6 +196,24 @@ def _judge(run: RunDirectory, data: Path) -> Row:
     }
 
 
+def _oracles(data: Path) -> dict[str, Float64[np.ndarray, "particle 2"]]:
+    """Return what the three oracles say of whether the region in focus is there."""
+    region = yaml.safe_load((data / "dataset.yaml").read_text(encoding="utf-8"))["focus_region"]
+    is_there = np.array([row[region] == "1" for row in _states(data)])
+    of_states = np.load(data / "oracle.npy").astype(np.float64)
+    present = of_states[:, is_there].sum(axis=1)
+    return {
+        "oracle": np.stack([of_states.sum(axis=1) - present, present], axis=1),
+        "oracle_focused": np.load(data / "oracle_focused.npy"),
+        "oracle_model": np.load(data / "oracle_model.npy"),
+    }
+
+
+def _states(data: Path) -> list[dict[str, str]]:
+    """Read which regions are there in each state."""
+    return list(csv.DictReader((data / "states.csv").read_text(encoding="utf-8").splitlines()))
+
+
 def true_correlations(
     data: Path,
 ) -> tuple[Float64[np.ndarray, "region region"], Float64[np.ndarray, "region region"]]:
@@ -206,7 +224,7 @@ def true_correlations(
     """
     state = _truth(data, "truth.star", "rlnClassNumber") - 1
     state = state[_truth(data, "truth.star", "cryofocusJunk") == 0]
-    rows = list(csv.DictReader((data / "states.csv").read_text(encoding="utf-8").splitlines()))
+    rows = _states(data)
     inside = [GridMap.read(data / "masks" / f"{name}.mrc").data > 0.5 for name in VARYING]
     maps = [GridMap.read(data / "maps" / row["map"]).data for row in rows]
     masses = np.array([[one[mask].sum(dtype=np.float64) for mask in inside] for one in maps])
@@ -223,6 +241,8 @@ def _truth(data: Path, name: str, column: str) -> Int[np.ndarray, " particle"]:
 PARTS: Mapping[Part, Callable[[AssemblyPlan, int, Progress], Iterator[Row]]] = {
     "covariance": _ask_covariance,
     "focus": _classified("asm", "focus_sphere"),
+    "ef_g": _classified("efg", "focus_sphere"),
+    "trna": _classified("trna", "focus_sphere"),
     "cut": _classified("cut", "focus_sphere"),
     "flexible": _classified("cut", "focus_sphere", background="flexible"),
     "ten": _classified("asm", "focus_sphere", n_classes=MANY_CLASSES, n_runs=1),

@@ -13,8 +13,12 @@ from cryofocus.benchmark.assembly import Part, Row
 from cryofocus.report.drawing import style
 
 HEIGHT_INCHES = 4.2
-LIMITS = ("oracle_model", "oracle_focused")
-LIMIT_NAMES = {"oracle_model": "our model, true maps", "oracle_focused": "outside known"}
+LIMITS = ("oracle_model", "oracle_focused", "oracle")
+LIMIT_NAMES = {
+    "oracle_model": "our model, true maps",
+    "oracle_focused": "outside known",
+    "oracle": "all states known",
+}
 
 
 def write_assembly_figures(output: Path, answers: Mapping[Part, Sequence[Row]]) -> list[Path]:

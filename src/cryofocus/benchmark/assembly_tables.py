@@ -13,7 +13,14 @@ from cryofocus.workflows.machine.hardware import describe_hardware
 from cryofocus.workflows.run.writing import write_table, write_text
 
 INDEPENDENT, SIGNIFICANT = 0.05, 0.01
-SCORES = ("kappa", "oracle_model", "oracle_focused", "mean_posterior", "fraction_correct")
+SCORES = (
+    "kappa",
+    "oracle_model",
+    "oracle_focused",
+    "oracle",
+    "mean_posterior",
+    "fraction_correct",
+)
 COLUMNS = ("part", "seed", "pair", "quantity", "value")
 HEAD = """# Assembly benchmark
 
@@ -32,6 +39,8 @@ CLASSES = """
 """
 NAMES: Mapping[Part, str] = {
     "focus": "L1 stalk, sphere that holds it",
+    "ef_g": "EF-G, sphere that holds it",
+    "trna": "tRNA, sphere that holds it",
     "cut": "EF-G, cut by a 30 Å sphere",
     "flexible": "the same, flexible background",
     "ten": "L1 stalk, ten classes asked for, copies merged",
@@ -121,10 +130,10 @@ def _by_pair(rows: Sequence[Row]) -> dict[str, list[Row]]:
 def _classes(parts: Sequence[tuple[Part, Sequence[Row]]]) -> Iterator[str]:
     """Yield a line per question: medians over the seeds."""
     yield (
-        "| region | kappa | by seed | our model | outside known | highest posterior | correct | "
-        "classes found | effective classes | CPU s |"
+        "| region | kappa | by seed | our model | outside known | all states known | "
+        "highest posterior | correct | classes found | effective classes | CPU s |"
     )
-    yield "| --- | --: | --- | --: | --: | --: | --: | --- | --- | --: |"
+    yield "| --- | --: | --- | --: | --: | --: | --: | --: | --- | --- | --: |"
     for part, rows in parts:
         middle = {
             name: float(np.median([row[name] for row in rows]))

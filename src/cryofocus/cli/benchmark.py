@@ -168,8 +168,8 @@ def assembly(
         Path | None,
         Option(
             metavar="DIR",
-            help="Folder of sets simulated before, asm1, asm2, ... and, focused on EF-G with 30 "
-            "Å, cut1, ...; those that are missing are simulated.",
+            help="Folder of sets simulated before: asm1, asm2, ...; focused on EF-G efg1, ..., on "
+            "tRNA trna1, ..., on EF-G with 30 Å cut1, ...; those that are missing are simulated.",
         ),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="2,000 particles and one seed.")] = False,
@@ -181,7 +181,7 @@ def assembly(
         str,
         typer.Option(
             metavar="PART,PART,...",
-            help="Some of covariance, focus, cut, flexible, ten and control.",
+            help="Some of covariance, focus, ef_g, trna, cut, flexible, ten and control.",
         ),
     ] = "all",
     threads: Threads = None,

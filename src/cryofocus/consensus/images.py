@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from itertools import zip_longest
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -158,7 +159,7 @@ class ParticleImages:
         parts = [chosen[start : start + size] for start in range(0, len(chosen), size)]
         with ThreadPoolExecutor(max_workers=1) as ahead:
             reading = [ahead.submit(self.reader.read, part) for part in parts[:1]]
-            for part, following in zip(parts, [*parts[1:], None], strict=True):
+            for part, following in zip_longest(parts, parts[1:]):
                 pixels = reading.pop().result()
                 if following is not None:
                     reading.append(ahead.submit(self.reader.read, following))

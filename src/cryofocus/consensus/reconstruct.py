@@ -31,6 +31,12 @@ class MapEstimate:
     halves: tuple[Float32[np.ndarray, "box box box"], Float32[np.ndarray, "box box box"]]
     fsc: Float64[np.ndarray, " n_shells"]
 
+    @classmethod
+    def of_nothing(cls, box: int) -> MapEstimate:
+        """Return the empty maps of no particle."""
+        nothing = np.zeros((box, box, box), np.float32)
+        return cls(nothing, (nothing, nothing), np.zeros(box // 2 + 1))
+
 
 @dataclass(frozen=True, eq=False)
 class MapSource:

@@ -28,12 +28,12 @@ from cryofocus.errors import SettingError
 from cryofocus.execution.contract import Executor
 from cryofocus.execution.monitor import Monitor, SilentMonitor
 from cryofocus.execution.serial import HERE
-from cryofocus.inference.comparison import Comparison, Divisible, State
+from cryofocus.inference.comparison import Comparison, Divisible
 from cryofocus.inference.counting import Trial, count_classes, monitor_after
 from cryofocus.inference.driver import Run, prepare_comparison, run_all
 from cryofocus.inference.expected_accuracy import expected_accuracy
 from cryofocus.inference.held_out import HeldOut, compare_half_sets
-from cryofocus.inference.merging import merge_classes
+from cryofocus.inference.merging import FinishedRun, merge_runs, pair_up
 from cryofocus.inference.posterior import estimate_class_weights
 from cryofocus.inference.result import ClassificationResult, RunResult
 from cryofocus.inference.runs import RunComparison, compare_runs
@@ -201,7 +201,8 @@ class FocusedClassifier:
             trials, done = counted.trials, counted.runs
             comparison = comparison.with_classes(counted.n_classes)
             monitor = monitor_after(monitor, counted)
-        runs = run_all(comparison, settings, monitor, starts, done)
+        made = run_all(comparison, settings, monitor, starts, done)
+        runs = merge_runs(comparison, settings, made, monitor)
         ordered = _order_runs(runs, settings, is_ordered=bool(self._references))
         (agreement, results, log_evidence), order = ordered
         judged = _judge(comparison, (runs[agreement.best], order), settings, ground)
@@ -215,7 +216,10 @@ class FocusedClassifier:
         """Reconstruct the best run's classes from the intact images."""
         comparison, runs, scale = found.comparison, found.runs, found.scale
         posteriors = runs[comparison.best].posteriors
-        maps = self._reconstruct(ground, scale, posteriors, "class maps")
+        maps = list(self._reconstruct(ground, scale, posteriors, "class maps"))
+        for first, other in found.judged.same_images:
+            if not posteriors[:, other].any():
+                maps[other] = maps[first]
         controls: tuple[MapEstimate, ...] = ()
         if self.settings.control_maps:
             drawn = _random_subsets(posteriors, self.settings.seed)
@@ -225,7 +229,7 @@ class FocusedClassifier:
             log_evidence=found.log_evidence,
             runs=runs,
             comparison=comparison,
-            maps=maps,
+            maps=tuple(maps),
             controls=controls,
             consensus=ground.consensus,
             half_set=ground.half_set,
@@ -246,23 +250,30 @@ class FocusedClassifier:
         weights: Float64[np.ndarray, "particle n_classes"],
         name: str,
     ) -> tuple[MapEstimate, ...]:
-        """Reconstruct whole-box maps, a few classes in each pass over the images."""
+        """Reconstruct whole-box maps, a few classes in each pass over the images.
+
+        Maps of classes without particles hold nothing.
+        """
         images = ground.consensus.images
         source = MapSource(images, ground.consensus.noise, scale, ground.half_set)
-        maps: list[MapEstimate] = []
-        with ground.monitor.stage(name, weights.shape[1] * len(images)) as advance:
+        filled = np.flatnonzero(weights.any(axis=0))
+        maps = [MapEstimate.of_nothing(images.particles.box)] * weights.shape[1]
+        with ground.monitor.stage(name, len(filled) * len(images)) as advance:
             at_once = self._kernels.columns_at_once(PADDING * images.particles.box)
-            for start in range(0, weights.shape[1], at_once):
-                columns = weights[:, start : start + at_once].astype(np.float32)
+            for start in range(0, len(filled), at_once):
+                chosen = filled[start : start + at_once]
+                columns = weights[:, chosen].astype(np.float32)
                 count = _times(advance, columns.shape[1])
                 sums = accumulate_halves(source, columns, self._kernels, advance=count)
-                maps.extend(solve_maps(sums, images.particles.box, threads=self._threads))
+                made = solve_maps(sums, images.particles.box, threads=self._threads)
+                for k, estimate in zip(chosen, made, strict=True):
+                    maps[k] = estimate
         return tuple(maps)
 
 
 def _judge(
     comparison: Comparison[Any],
-    ordered: tuple[Run[Any], Int[np.ndarray, " n_classes"]],
+    ordered: tuple[FinishedRun[Any], Int[np.ndarray, " n_classes"]],
     settings: ClassifierSettings,
     ground: Ground,
 ) -> _Judged:
@@ -277,21 +288,23 @@ def _judge(
         ground: Half sets and monitor.
     """
     best, order = ordered
-    has_settled = best.outcome(settings).is_converged
+    has_settled = best.outcome.is_converged
     if not (settings.asks_half_sets and has_settled and isinstance(comparison, Divisible)):
         return _Judged()
-    posteriors = best.state.posteriors[:, order]
-    weights = estimate_class_weights(posteriors)
-    moments = comparison.class_moments(best.state).combined(np.eye(len(order))[order])
-    groups = merge_classes(moments, weights)
-    same = tuple((group[0], other) for group in groups for other in group[1:])
-    effective = find_effective_classes(posteriors, same)
+    place = np.argsort(order)
+    same = tuple((int(place[a]), int(place[b])) for a, b in pair_up(best.alike))
+    state = best.run.state
+    effective = find_effective_classes(state.posteriors, best.alike_at_the_end)
     few = comparison.with_classes(max(2, len(effective)))
-    generator = np.random.default_rng([settings.seed, 0xEA])
     return _Judged(
         same,
         compare_half_sets(few, settings, ground.half_set, ground.monitor),
-        expected_accuracy(moments, weights, effective, generator),
+        expected_accuracy(
+            comparison.class_moments(state),
+            estimate_class_weights(state.posteriors),
+            effective,
+            np.random.default_rng([settings.seed, 0xEA]),
+        ),
     )
 
 
@@ -317,7 +330,7 @@ def _log_plan(ground: Ground) -> None:
 
 
 def _order_runs(
-    runs: list[Run[State]], settings: ClassifierSettings, *, is_ordered: bool
+    runs: list[FinishedRun[Any]], settings: ClassifierSettings, *, is_ordered: bool
 ) -> tuple[
     tuple[RunComparison, tuple[RunResult, ...], Float64[np.ndarray, " particle"]],
     Int[np.ndarray, " n_classes"],
@@ -327,24 +340,23 @@ def _order_runs(
     By falling population in the best run, or, where the first run's classes have an order from
     the maps given, in that order. Also returned: which of the best run's classes each one is.
     """
-    states = [run.state for run in runs]
     scores = [run.history[-1].objective for run in runs]
-    comparison = compare_runs([state.posteriors for state in states], scores)
-    best = states[comparison.best]
+    comparison = compare_runs([run.posteriors for run in runs], scores)
+    best = runs[comparison.best]
     numbering = np.argsort(-best.posteriors.sum(axis=0), kind="stable")
     if is_ordered:
         numbering = np.argsort(comparison.orders[0])
     results = tuple(
         RunResult(
             seed=(settings.seed, index),
-            posteriors=run.state.posteriors[:, order[numbering]],
+            posteriors=run.posteriors[:, order[numbering]],
             history=tuple(record.reordered(order[numbering]) for record in run.history),
-            outcome=run.outcome(settings),
+            outcome=run.outcome,
         )
         for index, (run, order) in enumerate(zip(runs, comparison.orders, strict=True))
     )
     order = comparison.orders[comparison.best][numbering]
-    return (comparison, results, best.log_evidence), order
+    return (comparison, results, best.run.state.log_evidence), order
 
 
 def _random_subsets(

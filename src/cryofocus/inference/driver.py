@@ -60,6 +60,7 @@ def prepare_comparison(
     settings.require_region("mask file" if ground.mask.radius_angstrom is None else "sphere")
     plan = RunPlan(settings.least_classes, settings.resolved_start, settings.seed, references)
     options = settings.options
+    options.pop("keep_all_classes", None)  # of the runs, not of the comparison
     if options.pop("background", "rigid") == "flexible":
         ground = replace(ground, outside=describe_outside(ground, settings.seed))
     comparison: Comparison[Any] = STRATEGIES[settings.strategy].prepare(ground, plan, **options)

@@ -5,18 +5,144 @@ classes merge into their weighted mean. That explains less, costs less under the
 and frees a weight; all three follow from what is known of the run's end, without another cycle.
 Pairs merge, the best first, while the log-posterior rises: by the measure that also decides how
 many classes there are (`counting`).
+
+The merged maps still hold the noise of all that went into them. So a run of which half the
+classes or fewer are left goes on with these, until posteriors settle again. Where more are left,
+the images may only be too poor for all states there are; these runs stay as they are.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Any, Generic
 
 import numpy as np
 from jaxtyping import Float64
 
-from cryofocus.inference.comparison import ClassMoments
-from cryofocus.inference.posterior import class_posteriors, class_weight_log_prior
+from cryofocus.execution.monitor import Monitor
+from cryofocus.inference.comparison import ClassMoments, Comparison, Divisible, State
+from cryofocus.inference.cycles import CycleRecord, Outcome
+from cryofocus.inference.driver import Run, finish_run
+from cryofocus.inference.posterior import (
+    class_posteriors,
+    class_weight_log_prior,
+    estimate_class_weights,
+)
+from cryofocus.inference.settings import ClassifierSettings
+
+Groups = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedRun(Generic[State]):
+    """A run to its end, with the classes that were asked for.
+
+    A class that was merged into another holds nobody from then on.
+
+    Attributes:
+        run: Its last state and the cycles that led there; with fewer classes, where some merged.
+        outcome: How it ended.
+        groups: Which of the classes asked for each class of the last state is, the one that holds
+            the particles first.
+        alike: The classes asked for, in groups that the images do not tell apart.
+        before: Cycles with all classes, where some have merged since.
+    """
+
+    run: Run[State]
+    outcome: Outcome
+    groups: Groups
+    alike: Groups
+    before: tuple[CycleRecord, ...] = ()
+
+    @property
+    def posteriors(self) -> Float64[np.ndarray, "particle n_classes"]:
+        """Posteriors of the classes asked for."""
+        return self._spread(self.run.state.posteriors)
+
+    @property
+    def history(self) -> tuple[CycleRecord, ...]:
+        """All cycles, with the weights of the classes asked for."""
+        since = (
+            replace(record, class_weights=tuple(self._spread(np.array(record.class_weights))))
+            for record in self.run.history
+        )
+        return (*self.before, *since)
+
+    @property
+    def alike_at_the_end(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of classes of the last state that the images do not tell apart."""
+        return () if len(self.alike) == len(self.groups) else pair_up(self.alike)
+
+    def _spread(self, values: Float64[np.ndarray, "... group"]) -> Float64[np.ndarray, "... k"]:
+        spread = np.zeros((*values.shape[:-1], sum(map(len, self.groups))))
+        spread[..., [group[0] for group in self.groups]] = values
+        return spread
+
+
+def pair_up(groups: Groups) -> tuple[tuple[int, int], ...]:
+    """Return pairs of the first of each group and every other."""
+    return tuple((group[0], other) for group in groups for other in group[1:])
+
+
+def merge_runs(
+    comparison: Comparison[Any],
+    settings: ClassifierSettings,
+    runs: Sequence[Run[Any]],
+    monitor: Monitor,
+) -> list[FinishedRun[Any]]:
+    """Merge classes that the images do not tell apart, and go on with those that are left.
+
+    Runs that did not settle stay as they are, and so do all runs of a strategy that cannot say
+    what images tell apart.
+
+    Args:
+        comparison: Of all particles.
+        settings: Of the runs.
+        runs: The finished runs.
+        monitor: Shows progress.
+    """
+    finished = []
+    for number, run in enumerate(runs, start=1):
+        alone = tuple((k,) for k in range(run.state.posteriors.shape[1]))
+        one = FinishedRun(run, run.outcome(settings), alone, alone)
+        if isinstance(comparison, Divisible) and one.outcome.is_converged:
+            alike = _merge_last(comparison, one)
+            one = replace(one, alike=alike)
+            if not settings.keep_all_classes and 1 < len(alike) <= len(alone) // 2:
+                n_cycles = comparison.n_prior_cycles + settings.max_cycles
+                with monitor.stage(f"run {number}, merged", n_cycles) as advance:
+                    one = _go_on(comparison, settings, one, advance)
+        finished.append(one)
+    return finished
+
+
+def _go_on(
+    comparison: Divisible[Any],
+    settings: ClassifierSettings,
+    one: FinishedRun[Any],
+    advance: Callable[..., None],
+) -> FinishedRun[Any]:
+    """Go on with merged classes, and merge again what images then do not tell apart."""
+    before = one.history
+    while 1 < len(one.alike) < len(one.groups):
+        merged = [one.posteriors[:, list(group)].sum(axis=1) for group in one.alike]
+        few = comparison.with_classes(len(merged))
+        run = finish_run(few, settings, Run(few.begin(np.stack(merged, axis=1))), advance)
+        one = FinishedRun(run, run.outcome(settings), one.alike, one.alike, before)
+        before = one.history
+        if one.outcome.is_converged:
+            one = replace(one, alike=_merge_last(few, one))
+    return one
+
+
+def _merge_last(comparison: Divisible[Any], one: FinishedRun[Any]) -> Groups:
+    """Return which classes asked for belong together, by a run's last state."""
+    state = one.run.state
+    weights = estimate_class_weights(state.posteriors)
+    together = merge_classes(comparison.class_moments(state), weights)
+    return tuple(tuple(k for g in members for k in one.groups[g]) for members in together)
 
 
 @dataclass(frozen=True)
@@ -51,7 +177,7 @@ class _Mixture:
 
 def merge_classes(
     moments: ClassMoments, class_weights: Float64[np.ndarray, " n_classes"]
-) -> tuple[tuple[int, ...], ...]:
+) -> Groups:
     """Return which classes, counted from 0, belong together.
 
     Args:

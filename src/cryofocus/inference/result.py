@@ -47,7 +47,8 @@ class ClassificationResult:
         log_evidence: `(particle,)` log-likelihood of each image's residual, over all classes.
         runs: All runs, their classes in the same order.
         comparison: How the runs agree.
-        maps: Whole-box map, half maps and FSC of every class.
+        maps: Whole-box map, half maps and FSC of every class; a class that merged into another
+            has that one's.
         controls: The same from equally many particles drawn at random, where asked for.
         consensus: What all classes share.
         half_set: Half set of each particle.
@@ -103,6 +104,12 @@ class ClassificationResult:
         """Classes that are copies of one another, by images, posteriors or maps; empty ones."""
         same = (*self.same_maps, *self.same_images)
         return find_effective_classes(self.posteriors, same)
+
+    @property
+    def merged_classes(self) -> tuple[int, ...]:
+        """Classes, counted from 0, whose particles all went to another during the runs."""
+        others = {other for _, other in self.same_images}
+        return tuple(sorted(k for k in others if not self.posteriors[:, k].any()))
 
     @property
     def guessing_posterior(self) -> float:

@@ -102,6 +102,8 @@ class ClassifierSettings(Settings):
         background: What is taken out of the images outside the region: `rigid`, the consensus;
             `flexible`, besides it how each particle differs there, at low resolution. Better where
             the region cuts what moves; takes longer.
+        keep_all_classes: Keep all classes that were asked for. Otherwise, where the images tell
+            half of them apart or fewer, the others merge and runs go on with those that are left.
         control_maps: For each class map, also reconstruct one from the same number of particles
             drawn at random.
         asks_half_sets: Whether classes are also found in each half set alone, to judge by the
@@ -125,6 +127,7 @@ class ClassifierSettings(Settings):
     fitted_scale: Annotated[bool, MASK2D] = False
     storage: Storage = "float32"
     background: BackgroundChoice = "rigid"
+    keep_all_classes: bool = False
     control_maps: bool = False
     asks_half_sets: Annotated[bool, Option(is_hidden=True)] = True
 

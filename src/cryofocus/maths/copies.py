@@ -87,7 +87,8 @@ def find_effective_classes(
         unite(int(filled[i]), int(filled[j]))
     for first, second in same:
         unite(first, second)
-    groups = [filled[group[filled] == name].tolist() for name in np.unique(group[filled])]
+    # An empty class that is known to be the same as a filled one belongs to it.
+    groups = [np.flatnonzero(group == name).tolist() for name in np.unique(group[filled])]
     merged = np.stack([posteriors[:, members].sum(axis=1) for members in groups], axis=1)
     # A group of little weight in everybody, and nobody's most probable one, holds nobody either.
     chosen = np.bincount(merged.argmax(axis=1), minlength=len(groups))

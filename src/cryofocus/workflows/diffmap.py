@@ -294,7 +294,7 @@ def _pairs(
     directory: RunDirectory, grid: GridMap, against: Against, weights: Float[np.ndarray, " k"]
 ) -> Iterator[tuple[_Member, _Member]]:
     """Yield what is subtracted from what, holding few maps in memory."""
-    numbers = range(1, len(weights) + 1)
+    numbers = [number for number, weight in enumerate(weights, start=1) if weight]
     if against == "consensus":
         consensus = _consensus(directory, grid, weights)
         for number in numbers:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cryofocus.consensus.reconstruct import MapEstimate
 from cryofocus.data.images import ImageReader
 from cryofocus.inference.classifier import FocusedClassifier
 from cryofocus.inference.counting import Trial
@@ -26,8 +27,10 @@ from cryofocus.workflows.classify.findings import (
     log_findings,
 )
 from cryofocus.workflows.classify.inputs import Inputs, read_inputs
+from cryofocus.workflows.classify.outputs import class_rows
 from cryofocus.workflows.classify.related_classes import find_identical_classes
 from cryofocus.workflows.classify.request import ClassifyRequest
+from cryofocus.workflows.classify.tables import name_classes
 from cryofocus.workflows.classify.verdict import describe_result
 from cryofocus.workflows.run.job import Finding, FindingCode, Severity
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
@@ -182,11 +185,30 @@ def test_twins_are_named(result: ClassificationResult, inputs: Inputs) -> None:
     finding = judged(twins, inputs)[FindingCode.IDENTICAL_CLASSES]
     assert finding.text.startswith("Classes 1 and 3: copies of one another")
     assert "--classes 1,3" in finding.text
-    assert finding.figures == {"n_effective_classes": 2, "n_copies": 1}
+    assert finding.figures == {"n_effective_classes": 2, "n_copies": 1, "n_merged": 0}
     assert describe_result(twins).startswith("Found 2 classes of ")
-    assert "(3 were asked for: 1 are copies of others, 0 hold no particles)" in describe_result(
-        twins
+    assert "(3 were asked for: 1 is a copy of another)" in describe_result(twins)
+
+
+def test_merged_classes_need_nothing_more(result: ClassificationResult, inputs: Inputs) -> None:
+    """A class that has already given its particles to another is named, but no work is left."""
+    nothing = np.zeros(len(result.posteriors))
+    merged = with_posteriors(result, [*result.posteriors.T, nothing, nothing])
+    maps = (*result.maps, result.maps[0], MapEstimate.of_nothing(len(result.maps[0].full)))
+    merged = replace(merged, same_images=((0, 2),), maps=maps)
+    assert merged.merged_classes == (2,)
+    found = judged(merged, inputs)
+    finding = found[FindingCode.IDENTICAL_CLASSES]
+    assert finding.text.startswith("Classes 1 and 3: the same")
+    assert "select" not in finding.text
+    assert finding.figures == {"n_effective_classes": 2, "n_copies": 1, "n_merged": 1}
+    assert found[FindingCode.EMPTY_CLASS].text.startswith("Class 4 is empty")
+    assert "(4 were asked for: 1 is a copy of another, 1 holds no" in describe_result(merged)
+    merged = replace(
+        merged, runs=tuple(replace(r, posteriors=merged.posteriors) for r in merged.runs)
     )
+    rows = class_rows(inputs.particles, merged)
+    assert name_classes(rows) == ["1", "2", "3 (counts as 1)", "4 (empty)"]
 
 
 def test_maps_that_cannot_be_told_apart_make_copies(

@@ -78,5 +78,10 @@ MASK3D = Strategy(
     name="mask3d",
     summary="whole images with masked references.",
     prepare=prepare,
-    options={"storage": None, "outside_lowpass_angstrom": None, "outside_weight": None},
+    options={
+        "storage": None,
+        "keep_all_classes": None,
+        "outside_lowpass_angstrom": None,
+        "outside_weight": None,
+    },
 )

@@ -25,14 +25,14 @@ RESIDUAL = Strategy(
     summary="the consensus explains everything outside the mask, classes compete for what is left "
     "inside.",
     prepare=prepare,
-    options={"storage": None, "background": None},
+    options={"storage": None, "background": None, "keep_all_classes": None},
 )
 # The same on a mask that holds the whole particle.
 GLOBAL = replace(
     RESIDUAL,
     name="global",
     summary="no focus.",
-    options={"storage": None},
+    options={"storage": None, "keep_all_classes": None},
     needs_region=False,
     compares_whole_maps=True,
 )

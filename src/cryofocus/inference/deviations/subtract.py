@@ -53,6 +53,6 @@ SUBTRACT = Strategy(
     name="subtract",
     summary="`residual`, with each half set's own map outside the mask.",
     prepare=prepare,
-    options={"storage": None, "background": None},
+    options={"storage": None, "background": None, "keep_all_classes": None},
     needs_outside=True,
 )

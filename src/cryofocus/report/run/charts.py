@@ -61,6 +61,8 @@ def draw_fsc(results: RunResults) -> Figure:
     figure = style.new_figure(CHART_HEIGHT_INCHES, gap=0.0)
     panel = figure.add_subplot()
     for curve, summary in zip(results.fsc, results.classes, strict=True):
+        if not summary.weight:
+            continue
         panel.plot(
             curve.spatial_frequency,
             curve.fsc,

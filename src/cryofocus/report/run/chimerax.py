@@ -22,7 +22,7 @@ def chimerax_script(results: RunResults) -> str:
     numbers = [
         entry.class_number
         for entry in results.classes
-        if directory.class_map(entry.class_number).is_file()
+        if entry.weight and directory.class_map(entry.class_number).is_file()
     ]
     last = len(numbers) + 2
     lines = [

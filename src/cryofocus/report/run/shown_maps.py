@@ -76,7 +76,7 @@ def read_maps(results: RunResults) -> ShownMaps:
     classes, differences = {}, {}
     for entry in results.classes:
         path = directory.class_map(entry.class_number)
-        if path.is_file():
+        if entry.weight and path.is_file():
             volume, _ = _read_map(path, box)
             classes[entry.class_number] = _show(volume, view)
             difference = regression_residual(volume, consensus)

@@ -15,6 +15,7 @@ from cryofocus.formatting import (
 )
 from cryofocus.report.drawing.style import class_colour
 from cryofocus.report.run.results import RunResults
+from cryofocus.workflows.classify.tables import name_classes
 from cryofocus.workflows.run.files import RUN_FILES
 from cryofocus.workflows.run.job import CERTAIN_POSTERIOR, Cluster
 
@@ -33,6 +34,7 @@ class ClassRow:
     """One class as the populations table and the map captions show it."""
 
     number: int
+    name: str
     colour: str
     n_particles: str
     percent: str
@@ -75,11 +77,12 @@ def class_rows(results: RunResults) -> list[ClassRow]:
     full = max(*(entry.weight + (entry.run_spread or 0.0) for entry in results.classes), 1e-9)
     certain = results.max_posterior >= CERTAIN_POSTERIOR
     rows = []
-    for entry in results.classes:
+    for entry, name in zip(results.classes, name_classes(results.classes), strict=True):
         own = results.class_index == entry.class_number - 1
         rows.append(
             ClassRow(
                 number=entry.class_number,
+                name=name,
                 colour=class_colour(entry.class_number),
                 n_particles=format_count(entry.n_particles),
                 percent=f"{100 * entry.weight:.1f}",

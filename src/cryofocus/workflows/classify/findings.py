@@ -16,7 +16,7 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.formatting import format_angstrom, format_percent
 from cryofocus.inference.held_out import SIGNIFICANT
 from cryofocus.inference.result import ClassificationResult
-from cryofocus.maths.copies import EMPTY_WEIGHT
+from cryofocus.maths.copies import EMPTY_WEIGHT, EffectiveClasses
 from cryofocus.poses.accuracy import NOTICEABLE, PoseAccuracy
 from cryofocus.workflows.classify.related_classes import RELATED, find_related_classes
 from cryofocus.workflows.classify.verdict import format_p_value, has_settled, say_chance
@@ -322,17 +322,35 @@ def _judge_classes(
         return
     filled = sorted(k for group in effective.groups for k in group)
     if effective.copies:
-        first = ",".join(str(k + 1) for k in effective.copies[0])
-        yield _warn(
-            FindingCode.IDENTICAL_CLASSES,
-            f"{'; '.join(map(_name_classes, effective.copies))}: copies of one another, by "
-            "their maps or their particles, or because the images do not tell them apart; they "
-            f"count as one. So {len(effective)} different classes are left. Merge them (cryofocus "
-            f"select --classes {first}), or ask for {len(effective)}.",
-            n_effective_classes=len(effective),
-            n_copies=sum(len(group) - 1 for group in effective.copies),
-        )
+        yield _judge_copies(effective, result.merged_classes)
     yield from _judge_symmetry(result, particles, mask, filled)
+
+
+def _judge_copies(effective: EffectiveClasses, merged: tuple[int, ...]) -> Finding:
+    n_left, names = len(effective), "; ".join(map(_name_classes, effective.copies))
+    left = f"So {n_left} different classes are left."
+    apart = [tuple(k for k in group if k not in merged) for group in effective.copies]
+    apart = [group for group in apart if len(group) > 1]
+    if apart:
+        first = ",".join(str(k + 1) for k in apart[0])
+        text = (
+            f"{names}: copies of one another, by their maps or their particles, or because the "
+            f"images do not tell them apart; they count as one. {left} Merge them (cryofocus "
+            f"select --classes {first}), or ask for {n_left}."
+        )
+    else:
+        text = (
+            f"{names}: the same, because the images do not tell them apart. Their particles are "
+            f"all in the first of them, whose map the others share. {left} Nothing needs to be "
+            f"done; --classes {n_left} gives the same in less time."
+        )
+    return _warn(
+        FindingCode.IDENTICAL_CLASSES,
+        text,
+        n_effective_classes=n_left,
+        n_copies=sum(len(group) - 1 for group in effective.copies),
+        n_merged=len(merged),
+    )
 
 
 def _name_classes(numbers: Sequence[int]) -> str:

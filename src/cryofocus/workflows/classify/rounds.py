@@ -204,7 +204,8 @@ class ClassificationRounds:
             few = min(self._cycles_a_round, settings.max_cycles)
             if settings.n_classes != AUTO:
                 settings = settings.model_copy(update={"max_cycles": few})
-            settings = settings.model_copy(update={"control_maps": False, "asks_half_sets": False})
+            later = {"control_maps": False, "asks_half_sets": False, "keep_all_classes": True}
+            settings = settings.model_copy(update=later)
         inputs = self.inputs
         classifier = FocusedClassifier(
             settings,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from cryofocus.workflows.run.reading import CLASSIFY_AGAIN
@@ -41,6 +42,20 @@ class ClassSummary(Row):
     mean_posterior: float
     run_spread: float | None
     effective_class: int | None = None
+
+
+def name_classes(classes: Sequence[ClassSummary]) -> list[str]:
+    """Name every class by its number, and say which one counts as another, or is empty."""
+    leaders: dict[int, int] = {}
+    for entry in sorted(classes, key=lambda one: -one.weight):
+        if entry.effective_class is not None:
+            leaders.setdefault(entry.effective_class, entry.class_number)
+    names = []
+    for entry in classes:
+        leader = leaders.get(entry.effective_class or 0)
+        note = " (empty)" if leader is None else f" (counts as {leader})"
+        names.append(f"{entry.class_number}{'' if leader == entry.class_number else note}")
+    return names
 
 
 class CycleRow(Row):

@@ -41,12 +41,11 @@ def _describe_classes(result: ClassificationResult) -> str:
     *shares, last = map(format_percent, merged.mean(axis=0))
     highest = float(merged.max(axis=1).mean())
     n_copies = sum(len(group) - 1 for group in effective.copies)
-    fewer = (
-        f" ({len(weights)} were asked for: {n_copies} are copies of others, "
-        f"{len(effective.empty)} hold no particles)"
-        if len(effective) < len(weights)
-        else ""
-    )
+    n_empty = len(effective.empty)
+    copies = "1 is a copy of another" if n_copies == 1 else f"{n_copies} are copies of others"
+    empty = "1 holds no particles" if n_empty == 1 else f"{n_empty} hold no particles"
+    parts = ", ".join([copies] * bool(n_copies) + [empty] * bool(n_empty))
+    fewer = f" ({len(weights)} were asked for: {parts})" if parts else ""
     agreement = result.comparison.mean_agreement
     runs = (
         "a single run cannot say how reproducible this is"
