@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.report.drawing import style
 from cryofocus.report.run.chimerax import chimerax_script
 from cryofocus.report.run.results import read_results
@@ -33,6 +34,16 @@ def test_files_are_relative_and_there(build_run: Build) -> None:
     names = re.findall(r'^open "([^"]+)" id', chimerax_script(read_results(directory)), re.M)
     assert names == ["consensus.mrc", "focus_mask.mrc", "class001.mrc", "class002.mrc"]
     assert all((directory.path / name).is_file() for name in names)
+
+
+def test_proposed_region_is_there_to_show(build_run: Build) -> None:
+    """Where the region in focus cuts what differs, the one proposed opens last, hidden."""
+    directory = build_run()
+    write_volume(directory.proposed_region, read_volume(directory.focus_mask).data, 4.0)
+    script = chimerax_script(read_results(directory))
+    assert 'open "proposed_region.mrc" id 5' in script
+    assert f"volume #5 style mesh step 1 level 0.5 color {style.PROPOSED_COLOUR}" in script
+    assert "hide #5 models" in script
 
 
 def test_class_without_map_is_left_out(build_run: Build) -> None:

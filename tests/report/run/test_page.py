@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cryofocus.data.volume import write_volume
+from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.errors import FormatError, InputError
 from cryofocus.report.drawing import surfaces
 from cryofocus.report.run import planes, shown_maps
@@ -159,6 +159,26 @@ def test_no_classes_is_the_headline(build_run: Build) -> None:
     assert "No classes were found" in text[:200]
     assert "Class 2 repeats class 1; use fewer." in text
     assert "cryofocus select" not in text.split("Files, and what to do next")[1]
+
+
+def test_proposed_region_is_shown_with_the_focus(build_run: Build) -> None:
+    """A run that proposes a region outlines it in the slices and offers its surface."""
+    directory = build_run()
+    plain = write_report(directory.path).read_text(encoding="utf-8")
+    assert "Proposed region" not in plain
+    whole = np.ones_like(read_volume(directory.focus_mask).data)
+    whole[:, :5] = 0
+    write_volume(directory.proposed_region, whole, 4.0)
+    path = write_report(directory.path)
+    assert "Dashed: the proposed region" in read_page(path).text
+    assert "Proposed region" in read_page(path).text
+
+    def images(text: str) -> list[str]:
+        return re.findall(r'<img src="(data:image/png[^"]+)"', text)
+
+    before, after = images(plain), images(path.read_text(encoding="utf-8"))
+    assert len(before) == len(after) > 0
+    assert all(old != new for old, new in zip(before, after, strict=True))
 
 
 def test_hostile_names_stay_text(build_run: Build) -> None:

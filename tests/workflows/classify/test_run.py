@@ -24,8 +24,8 @@ from cryofocus.workflows.simulate.humanoid import SimulatedSet
 
 Ask = Callable[..., ClassifyRequest]
 MADE_LATER = {"report.html", "view.cxc", "checkpoint.npz"}
-# Poses stay as they are.
-NOT_ASKED_FOR = {"poses.npz"}
+# Poses stay as they are, and the region cuts nothing.
+NOT_ASKED_FOR = {"poses.npz", "proposed_region.mrc"}
 ADDED = (
     *("rlnClassNumber", "rlnMaxValueProbDistribution", "rlnLogLikeliContribution"),
     *("cryofocusClassPosterior", "cryofocusOutlier"),

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from cryofocus.data.volume import read_volume
 from cryofocus.report.drawing.slices import contour_level
-from cryofocus.report.drawing.style import CONSENSUS_COLOUR, MASK_COLOUR, class_colour
+from cryofocus.report.drawing.style import (
+    CONSENSUS_COLOUR,
+    MASK_COLOUR,
+    PROPOSED_COLOUR,
+    class_colour,
+)
 from cryofocus.report.run.results import RunResults
 
 
 def chimerax_script(results: RunResults) -> str:
-    """Compose view.cxc: all class maps at one level, consensus and mask beside them.
+    """Compose view.cxc: all class maps at one level, consensus and masks beside them.
 
     ChimeraX runs a script in the script's own folder, so files are named without folder and the
     run directory may be moved or sent to somebody.
@@ -46,6 +51,13 @@ def chimerax_script(results: RunResults) -> str:
             f"open {_quoted(directory.class_map(number).name)} id {model}",
             f"volume #{model} style surface step 1 level {level:.6g} color {class_colour(number)}",
             f'rename #{model} "class {number}, {percent:.0f} percent"',
+        ]
+    if directory.proposed_region.is_file():
+        lines += [
+            f"open {_quoted(directory.proposed_region.name)} id {last + 1}",
+            f"volume #{last + 1} style mesh step 1 level 0.5 color {PROPOSED_COLOUR}",
+            f'rename #{last + 1} "proposed region"',
+            f"hide #{last + 1} models",
         ]
     return "\n".join([*lines, "view", ""])
 

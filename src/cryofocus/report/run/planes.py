@@ -43,14 +43,16 @@ class MapImages:
 class MapScale:
     """What all map figures of a page share, so that colours can be compared between classes.
 
-    ``darkest`` and ``brightest`` bound the grey scale; differences run from minus to plus
-    ``largest_difference``, which ``difference_percent`` gives in percent of ``brightest``.
+    ``mask`` and ``proposed`` are drawn in outline. ``darkest`` and ``brightest`` bound the grey
+    scale; differences run from minus to plus ``largest_difference``, which ``difference_percent``
+    gives in percent of ``brightest``.
     """
 
     voxel_size_angstrom: float
     origin_angstrom: Point
     view: View
     mask: Planes
+    proposed: Planes | None
     darkest: float
     brightest: float
     largest_difference: float
@@ -72,7 +74,11 @@ class MapScale:
 
 def show_planes(results: RunResults, maps: ShownMaps) -> Section:
     """Show the planes of all maps."""
-    content = {"classes": tables.class_rows(results), "maps": draw_rows(maps)}
+    content = {
+        "classes": tables.class_rows(results),
+        "maps": draw_rows(maps),
+        "is_cut": maps.proposed is not None,
+    }
     return Section("maps", "Slices through the focus region", "Slices", content)
 
 
@@ -127,6 +133,7 @@ def choose_scale(maps: ShownMaps) -> MapScale:
         origin_angstrom=maps.origin_angstrom,
         view=maps.view,
         mask=maps.mask.planes,
+        proposed=None if maps.proposed is None else maps.proposed.planes,
         darkest=darkest,
         brightest=max(brightest, darkest + tiny),
         largest_difference=max(largest, tiny),
@@ -203,10 +210,13 @@ def _draw_density(panel: Axes, plane: Float[np.ndarray, "r c"], scale: MapScale)
 
 
 def _outline(panel: Axes, scale: MapScale, name: str, colour: str) -> None:
-    """Draw the edge of the mask where it crosses the plane."""
-    mask = scale.mask[PLANE_NAMES.index(name)]
-    if mask.min() < 0.5 < mask.max():
-        panel.contour(mask, levels=[0.5], colors=[colour], linewidths=1.1)
+    """Draw the edges of the mask, and dashed of a proposed one, where they cross the plane."""
+    number = PLANE_NAMES.index(name)
+    for masks, line in ((scale.mask, "solid"), (scale.proposed, "dashed")):
+        if masks is not None and masks[number].min() < 0.5 < masks[number].max():
+            panel.contour(
+                masks[number], levels=[0.5], colors=[colour], linewidths=1.1, linestyles=line
+            )
 
 
 def _label(panel: Axes, text: str, colour: str) -> None:

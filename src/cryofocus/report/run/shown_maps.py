@@ -42,6 +42,7 @@ class ShownMaps:
             shell.
         mean: Mean of the whole consensus map.
         deviation: Its standard deviation.
+        proposed: Region that would hold all that differs, where the one in focus cuts it.
     """
 
     view: View
@@ -54,6 +55,7 @@ class ShownMaps:
     differences: dict[int, ShownMap]
     mean: float
     deviation: float
+    proposed: ShownMap | None = None
 
 
 def read_maps(results: RunResults) -> ShownMaps:
@@ -71,6 +73,9 @@ def read_maps(results: RunResults) -> ShownMaps:
     consensus, origin = _read_map(directory.consensus, box)
     mask, _ = _read_map(directory.focus_mask, box)
     view = choose_view(consensus, mask)
+    proposed = None
+    if directory.proposed_region.is_file():
+        proposed = _show(_read_map(directory.proposed_region, box)[0], view)
     voxel = results.job.pixel_size_angstrom * box / len(consensus)
     frame = frame_of_view(len(consensus), view, voxel, origin)
     classes, differences = {}, {}
@@ -92,6 +97,7 @@ def read_maps(results: RunResults) -> ShownMaps:
         differences=differences,
         mean=float(consensus.mean(dtype="f8")),
         deviation=float(consensus.std(dtype="f8")),
+        proposed=proposed,
     )
 
 

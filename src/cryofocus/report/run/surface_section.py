@@ -11,7 +11,12 @@ from markupsafe import Markup
 from cryofocus.formatting import format_percent
 from cryofocus.report.drawing.section import Section, plotly_script, viewer_script
 from cryofocus.report.drawing.slices import DENSITY_SIGMAS
-from cryofocus.report.drawing.style import CONSENSUS_COLOUR, MASK_COLOUR, class_colour
+from cryofocus.report.drawing.style import (
+    CONSENSUS_COLOUR,
+    MASK_COLOUR,
+    PROPOSED_COLOUR,
+    class_colour,
+)
 from cryofocus.report.drawing.surfaces import Layer, Part, describe_layers
 from cryofocus.report.run.shown_maps import ShownMaps
 
@@ -85,7 +90,7 @@ def _density_slider(levels: tuple[float, ...], maps: ShownMaps) -> Slider:
 def compose_layers(
     maps: ShownMaps, density: tuple[float, ...], difference: tuple[float, ...]
 ) -> list[Layer]:
-    """List what can be shown: classes, their differences, the consensus and the mask.
+    """List what can be shown: classes, their differences, the consensus and masks.
 
     Args:
         maps: From `read_maps`.
@@ -116,9 +121,20 @@ def compose_layers(
         for number, shown in maps.differences.items()
     ]
     consensus = Part(CONSENSUS_COLOUR, maps.consensus.cube, density)
-    mask = Part(MASK_COLOUR, maps.mask.cube, (0.5,))
+    masks = [("Focus mask", maps.mask, MASK_COLOUR)]
+    if maps.proposed is not None:
+        masks.append(("Proposed region", maps.proposed, PROPOSED_COLOUR))
     return [
         *layers,
         Layer("Consensus", "density", (consensus,)),
-        Layer("Focus mask", "mask", (mask,), opacity=MASK_OPACITY, is_shown=True),
+        *(
+            Layer(
+                name,
+                "mask",
+                (Part(colour, shown.cube, (0.5,)),),
+                opacity=MASK_OPACITY,
+                is_shown=shown is maps.mask,
+            )
+            for name, shown, colour in masks
+        ),
     ]

@@ -1,5 +1,6 @@
 """`cryofocus classify`, from table to run directory.
 
 In reading order: `request`, `inputs`, `statistics_store`, `monitor`, `rounds`,
-`related_classes`, `findings`, `tables`, `outputs`, `record`, `run`.
+`related_classes`, `verdict`, `findings`, `judge_groups`, `proposed_region`, `tables`, `outputs`,
+`record`, `run`.
 """

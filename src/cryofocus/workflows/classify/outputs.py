@@ -15,6 +15,7 @@ from cryofocus.execution.monitor import Advance
 from cryofocus.inference.result import ClassificationResult
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.workflows.classify.inputs import Inputs
+from cryofocus.workflows.classify.proposed_region import ProposedRegion
 from cryofocus.workflows.classify.rounds import Round
 from cryofocus.workflows.classify.tables import ClassSummary, CycleRow, fsc_block
 from cryofocus.workflows.fsc_table import fsc_resolution_angstrom, write_fsc
@@ -33,7 +34,7 @@ def require_room(output: Path, particles: ParticleSet, settings: ClassifierSetti
         OutputError: When less is free than a run directory takes, estimated generously.
     """
     existing = next(folder for folder in (output, *output.absolute().parents) if folder.is_dir())
-    n_maps = 2 + settings.most_classes * (4 if settings.control_maps else 3)
+    n_maps = 3 + settings.most_classes * (4 if settings.control_maps else 3)
     states = 8 * settings.most_classes * settings.n_runs
     rows = len(particles) * (BYTES_PER_PARTICLE + states)
     require_free_space(existing, 4 * n_maps * particles.box**3 + rows + BYTES_FOR_TEXTS)
@@ -44,6 +45,7 @@ def write_results(
     inputs: Inputs,
     result: ClassificationResult,
     last: Round,
+    proposed: ProposedRegion | None,
     advance: Advance,
 ) -> None:
     """Write everything but the job record; `advance` is called after each class.
@@ -63,6 +65,9 @@ def write_results(
     curves = {fsc_block(number): m.fsc for number, m in enumerate(result.maps, start=1)}
     write_fsc(directory.fsc, curves, inputs.particles.box, inputs.particles.pixel_size_angstrom)
     _write_maps(directory, inputs, result, advance)
+    if proposed is not None:
+        voxel, origin = inputs.particles.pixel_size_angstrom, inputs.mask.origin_angstrom
+        write_volume(directory.proposed_region, proposed.mask, voxel, origin)
 
 
 def _write_poses(directory: RunDirectory, last: Round) -> None:

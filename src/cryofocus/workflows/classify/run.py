@@ -25,6 +25,7 @@ from cryofocus.workflows.classify.inputs import Inputs, read_inputs
 from cryofocus.workflows.classify.judge_groups import judge_misfits
 from cryofocus.workflows.classify.monitor import RunMonitor
 from cryofocus.workflows.classify.outputs import require_room, write_results
+from cryofocus.workflows.classify.proposed_region import judge_region, propose_region
 from cryofocus.workflows.classify.record import Circumstances, compose_record
 from cryofocus.workflows.classify.related_classes import find_identical_classes
 from cryofocus.workflows.classify.request import ClassifyRequest
@@ -168,9 +169,11 @@ def _fit_and_write(
                 result.consensus, result.match, result.n_shells, resources.kernels
             )
             findings += judge_misfits(misfits, inputs.particles)
+        proposed = propose_region(result, inputs.mask, request.settings)
+        findings += judge_region(proposed, directory.proposed_region)
         log_findings(findings)
         with monitor.stage("writing", len(result.maps)) as advance:
-            write_results(directory, inputs, result, last, advance)
+            write_results(directory, inputs, result, last, proposed, advance)
     if resources.cluster is None:
         on_disk_gb = max((store.on_disk_gb for store in stores), default=0.0)
         exceeded = [*judge_memory(peak_memory_gb() - on_disk_gb, request.machine.memory_gb)]

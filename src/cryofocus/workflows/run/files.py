@@ -56,6 +56,9 @@ class RunFiles:
     focus_mask = RunFile(
         "focus_mask.mrc", "the region in focus, from 0 to 1, on the particles' grid"
     )
+    proposed_region = RunFile(
+        "proposed_region.mrc", "mask of all that differs, where the region in focus cuts it"
+    )
     fsc = RunFile("fsc.star", "Fourier shell correlation of the half maps of each class")
     convergence = RunFile("convergence.csv", "objective and posterior change by run and cycle")
     job = RunFile(

@@ -131,6 +131,7 @@ class FindingCode(StrEnum):
     EMPTY_CLASS = "empty_class"
     IDENTICAL_CLASSES = "identical_classes"
     UNDONE_EXPANSION = "undone_expansion"
+    REGION_CUTS = "region_cuts"
     POSES_OFF = "poses_off"
     OUTLIERS = "outliers"
     GROUPS_MISFIT = "groups_misfit"
