@@ -13,6 +13,7 @@ from cryofocus.consensus.consensus import Consensus, refit_noise
 from cryofocus.consensus.ground import Ground
 from cryofocus.consensus.half_grids import HalfGrids
 from cryofocus.consensus.residuals import whole_consensus
+from cryofocus.consensus.sampling import sample_map
 from cryofocus.data.mask import FocusMask
 from cryofocus.errors import SettingError
 from cryofocus.execution.monitor import SilentMonitor
@@ -27,7 +28,6 @@ from cryofocus.inference.deviations.mask3d import masked_reference
 from cryofocus.inference.deviations.subtract import subtracted_density
 from cryofocus.inference.driver import prepare_comparison
 from cryofocus.inference.mask2d.comparison import Mask2dComparison
-from cryofocus.inference.mask2d.whole_maps import sample_map
 from cryofocus.inference.references import scale_references
 from cryofocus.inference.result import ClassificationResult
 from cryofocus.inference.settings import ClassifierSettings

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from cryofocus.maths.fourier import (
+    fill_volume,
     forward_2d,
+    forward_2d_cropped,
     forward_3d,
     hermitian_weights,
     inverse_2d,
@@ -121,3 +123,21 @@ def test_volumes_are_resized_like_images() -> None:
     expected = resize_images(image[None], 6)[0]
     np.testing.assert_allclose(resize_volume(volume, 6)[2], expected, atol=1e-12)
     assert resize_half_3d(forward_3d(volume), 9, 12).shape == (12, 12, 7)
+
+
+@pytest.mark.parametrize("boxes", [(15, 8), (16, 9), (16, 8), (15, 7), (16, 16)])
+def test_transforms_are_cropped_as_they_are_made(boxes: tuple[int, int]) -> None:
+    """Transforming fewer columns gives the coefficients that cropping the whole transform does."""
+    box, small = boxes
+    images = np.random.default_rng(box).normal(size=(3, box, box)).astype(np.float32)
+    expected = resize_half_2d(forward_2d(images), box, small)
+    np.testing.assert_allclose(forward_2d_cropped(images, small), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("boxes", [(8, 15), (9, 16), (8, 16), (7, 15), (8, 8)])
+def test_volumes_are_filled_as_they_are_resized(boxes: tuple[int, int]) -> None:
+    """Filling the transform with zeros resamples a volume; grey values fall with the voxel."""
+    box, large = boxes
+    volume = np.random.default_rng(box).normal(size=(box,) * 3).astype(np.float32)
+    expected = resize_volume(volume, large) * (box / large) ** 3
+    np.testing.assert_allclose(fill_volume(volume, large), expected, atol=1e-6)

@@ -8,22 +8,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float32, Int8
 
+from cryofocus.consensus.band_search import make_first_map
 from cryofocus.consensus.image_model import (
     ImageModel,
     NoiseModel,
     ScalePrior,
-    first_noise,
     fit_residuals,
     noise_sample,
 )
 from cryofocus.consensus.images import PADDING, ParticleImages
-from cryofocus.consensus.reconstruct import (
-    MapEstimate,
-    MapSource,
-    accumulate_halves,
-    map_to_grid,
-    solve_maps,
-)
+from cryofocus.consensus.reach import TO_NYQUIST, Reach
+from cryofocus.consensus.reconstruct import MapEstimate, map_to_grid
+from cryofocus.consensus.sampling import masked
 from cryofocus.kernels.contract import SliceKernels
 
 
@@ -32,8 +28,9 @@ class Consensus:
     """What is common to all classes.
 
     Attributes:
-        images: The prepared images, with the contrast sign that makes density positive.
-        map: Consensus map, half maps and FSC.
+        images: The prepared images, with the contrast sign that makes density positive, cropped to
+            the band that maps are made in.
+        map: Consensus map, half maps and FSC, on the grid of the cropped images.
         noise: Noise spectra per optics group.
         scale_prior: Mean and variance of the particles' intensity scale.
         skewness: Of the consensus density after the sign was chosen; large means a sure sign.
@@ -57,6 +54,7 @@ def estimate_consensus(
     kernels: SliceKernels,
     *,
     solvent: Float32[np.ndarray, "box box box"] | None = None,
+    reach: Reach = TO_NYQUIST,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Consensus:
     """Reconstruct all particles together and measure noise and scale against that map.
@@ -65,25 +63,25 @@ def estimate_consensus(
         images: Prepared images; the density decides their contrast sign unless it is settled.
         half_set: `(particle,)` 1 or 2.
         kernels: Slice kernels of the device.
-        solvent: Mask that the map is multiplied by once it is solved, or None.
+        solvent: Mask that the map is multiplied by once it is solved, on the grid of the images
+            given; or None.
+        reach: To which resolution the map is made.
         advance: Called with the number of particles done.
     """
-    noise, sample = first_noise(images), noise_sample(images)
-    ones = np.ones((len(images), 1), np.float32)
-    scale = np.ones(len(images), np.float32)
-    source = MapSource(images, noise, scale, half_set)
-    sums = accumulate_halves(source, ones, kernels, advance=advance)
-    (estimate,) = solve_maps(sums, images.particles.box, threads=images.threads)
+    first = make_first_map(images, half_set, kernels, reach, advance=advance)
+    images, noise, estimate = first.images, first.noise, first.map
     skewness = density_skewness(estimate.full)
     if skewness < 0 and not images.treatment.is_sign_settled:
         images, estimate, skewness = images.flipped(), _negated(estimate), -skewness
     if solvent is not None:
-        first, second = estimate.halves
+        one, other = estimate.halves
         estimate = replace(
-            estimate, full=estimate.full * solvent, halves=(first * solvent, second * solvent)
+            estimate,
+            full=masked(estimate.full, solvent),
+            halves=(masked(one, solvent), masked(other, solvent)),
         )
     grid = map_to_grid(estimate.full, PADDING * images.particles.box, threads=images.threads)
-    noise, scale_prior = fit_residuals(images, noise, grid, sample, kernels)
+    noise, scale_prior = fit_residuals(images, noise, grid, noise_sample(images), kernels)
     return Consensus(images, estimate, noise, scale_prior, skewness)
 
 

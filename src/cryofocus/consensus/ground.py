@@ -24,13 +24,13 @@ class Ground:
 
     Attributes:
         consensus: Prepared images, consensus map, noise and scale prior.
-        mask: The region in focus, on the particles' grid.
+        mask: The region in focus, on the grid of the files; the consensus may have a coarser one.
         half_set: `(particle,)` 1 or 2.
         n_shells: Shells of the particle's box that are compared.
         kernels: Slice kernels of the device.
         monitor: Progress.
         allocate: Makes large arrays.
-        solvent: Mask that the consensus was multiplied by, on the particles' grid; or None.
+        solvent: Mask that the consensus was multiplied by, on the grid of the files; or None.
         outside: How the density outside the region differs between particles; None where it is
             taken to be the consensus.
     """

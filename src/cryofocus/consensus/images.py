@@ -24,7 +24,8 @@ from cryofocus.execution.contract import Executor, Sharded
 from cryofocus.execution.serial import HERE
 from cryofocus.kernels.contract import SliceGeometry
 from cryofocus.maths.ctf import aberration_phase, evaluate_ctf
-from cryofocus.maths.fourier import forward_2d, inverse_2d, shift_phases
+from cryofocus.maths.fourier import forward_2d_cropped, inverse_2d, shift_phases
+from cryofocus.maths.grids import coarse_box
 from cryofocus.placement import Array, Send, beside, join_rows, namespace, stay
 
 # An image leaves enough memory traffic behind that larger chunks gain nothing.
@@ -96,6 +97,8 @@ class ParticleImages:
         treatment: What is done to them.
         threads: Threads of the Fourier transforms.
         executor: Where passes over all images are made.
+        file_box: Edge of what the reader gives, where transforms are cropped to the particles'
+            box; None where they are not.
     """
 
     particles: ParticleSet
@@ -103,6 +106,7 @@ class ParticleImages:
     treatment: ImageTreatment
     threads: int = 1
     executor: Executor = HERE
+    file_box: int | None = None
 
     def __len__(self) -> int:
         """Return the number of particles."""
@@ -133,6 +137,20 @@ class ParticleImages:
         box = self.particles.box
         return Band.disc(box, int((box - 1) / (2 * self.stretch) + 0.5))
 
+    def cropped(self, n_shells: int) -> ParticleImages:
+        """Return the images at as few, larger pixels as hold so many shells.
+
+        Transforms are cropped as images are read and treated, and keep their values. Where that
+        would save nothing, the images stay as they are.
+        """
+        particles, box = self.particles, self.particles.box
+        small = coarse_box(box, int(np.ceil(n_shells * self.stretch)))
+        if small == box:
+            return self
+        pixel_size = particles.pixel_size_angstrom * box / small
+        coarse = replace(particles, box=small, pixel_size_angstrom=pixel_size)
+        return replace(self, particles=coarse, file_box=self.file_box or box)
+
     def flipped(self) -> ParticleImages:
         """Return the same images with the opposite contrast sign."""
         opposite = replace(self.treatment, sign=-self.treatment.sign)
@@ -155,7 +173,8 @@ class ParticleImages:
             send: Brings arrays to where transforms and CTFs shall lie; they are made there.
         """
         chosen = np.arange(len(self)) if which is None else np.asarray(which)
-        size = max(1, min(CHUNK_PARTICLES, CHUNK_PIXELS // self.particles.box**2))
+        file_box = self.file_box or self.particles.box
+        size = max(1, min(CHUNK_PARTICLES, CHUNK_PIXELS // file_box**2))
         parts = [chosen[start : start + size] for start in range(0, len(chosen), size)]
         with ThreadPoolExecutor(max_workers=1) as ahead:
             reading = [ahead.submit(self.reader.read, part) for part in parts[:1]]
@@ -176,14 +195,16 @@ class ParticleImages:
         self,
         band: Band,
         chosen: Int[np.ndarray, " n"],
-        pixels: Float32[np.ndarray, "n box box"],
+        pixels: Float32[np.ndarray, "n file_box file_box"],
         *,
         send: Send = stay,
     ) -> ImageChunk:
         """Prepare raw pixels of some particles; see `chunks`."""
         particles = self.particles
         shape = (particles.box, particles.pixel_size_angstrom)
-        half = forward_2d(treat(send(pixels), self.treatment), threads=self.threads)
+        treated = treat(send(pixels), self.treatment)
+        half = forward_2d_cropped(treated, particles.box, threads=self.threads)
+        del treated
         half *= shift_phases(*shape, particles.shift_angstrom[chosen], send=send)
         transforms = band.pick(half)
         groups = particles.optics_of_particle[chosen].astype(np.int32)

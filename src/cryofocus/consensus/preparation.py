@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Int8
 
 from cryofocus.consensus.images import (
+    CHUNK_PIXELS,
     ImageTreatment,
     ParticleImages,
     Reader,
@@ -55,7 +56,12 @@ def open_images(
     sample = np.unique(np.linspace(0, len(particles) - 1, n_sample).astype(np.int64))
     edge = _common_field_pixels(particles)
     radius = BACKGROUND_RADIUS * edge / 2
-    mean, deviation = background_moments(reader.read(sample), radius, edge)
+    at_once = max(1, CHUNK_PIXELS // particles.box**2)
+    starts = range(0, len(sample), at_once)
+    parts = (reader.read(sample[start : start + at_once]) for start in starts)
+    mean, deviation = map(
+        np.concatenate, zip(*(background_moments(one, radius, edge) for one in parts), strict=True)
+    )
     if not np.median(deviation) > np.finfo(np.float32).tiny:
         message = (
             f"{particles.stack_paths[0] if particles.stack_paths else 'images'}: most images have "

@@ -10,6 +10,7 @@ from jaxtyping import Complex64, Float, Float32, Float64, Int8
 
 from cryofocus.consensus.image_model import NoiseModel, matched_chunk
 from cryofocus.consensus.images import PADDING, ParticleImages
+from cryofocus.consensus.sampling import sample_fsc, sample_map
 from cryofocus.execution.contract import Count
 from cryofocus.kernels.contract import SliceKernels, SliceSums
 from cryofocus.maths.fourier import forward_3d, forward_3d_padded, inverse_3d_cropped
@@ -36,6 +37,11 @@ class MapEstimate:
         """Return the empty maps of no particle."""
         nothing = np.zeros((box, box, box), np.float32)
         return cls(nothing, (nothing, nothing), np.zeros(box // 2 + 1))
+
+    def on_box(self, box: int) -> MapEstimate:
+        """Return the same on a finer grid, zero beyond the band it was made in."""
+        first, second = (sample_map(half, box) for half in self.halves)
+        return MapEstimate(sample_map(self.full, box), (first, second), sample_fsc(self.fsc, box))
 
 
 @dataclass(frozen=True, eq=False)

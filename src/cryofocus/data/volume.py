@@ -12,6 +12,8 @@ from cryofocus.data.mrc import MrcExtent, Triple, read_header, write_sections
 from cryofocus.errors import FormatError, RegionError
 
 VOXEL_TOLERANCE = 1e-3
+# Voxels that are written at a time: statistics of a whole map would take twice its memory.
+VALUES_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,4 +158,5 @@ def write_volume(
         ValueError: If the voxel size is not a positive number.
     """
     extent = MrcExtent(data.shape, voxel_size_angstrom, origin_angstrom, is_stack=False)
-    write_sections(Path(path), extent, iter([data]))
+    n = max(1, VALUES_AT_ONCE // max(1, data.shape[1] * data.shape[2]))
+    write_sections(Path(path), extent, (data[at : at + n] for at in range(0, len(data), n)))

@@ -22,6 +22,7 @@ from cryofocus.consensus.outliers import outlier_scores
 from cryofocus.consensus.preparation import assign_half_sets, open_images
 from cryofocus.consensus.reconstruct import MapEstimate, MapSource, accumulate_halves, solve_maps
 from cryofocus.consensus.resolution import choose_shells
+from cryofocus.consensus.sampling import sample_map
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import SettingError
@@ -184,6 +185,7 @@ class FocusedClassifier:
                 half_set,
                 self._kernels,
                 solvent=None if self._solvent is None else self._solvent.data,
+                reach=self.settings.reach,
                 advance=advance,
             )
 
@@ -192,7 +194,9 @@ class FocusedClassifier:
     ) -> _Found:
         """Make all runs; their large arrays are freed on return."""
         settings, monitor = self.settings, ground.monitor
-        comparison = prepare_comparison(ground, settings, self._references)
+        box = ground.consensus.images.particles.box
+        references = tuple(sample_map(volume, box) for volume in self._references)
+        comparison = prepare_comparison(ground, settings, references)
         trials: tuple[Trial, ...] = ()
         done: tuple[Run[Any], ...] = ()
         if settings.n_classes == AUTO:
@@ -322,10 +326,12 @@ def _log_plan(ground: Ground) -> None:
         "bright" if consensus.images.treatment.sign > 0 else "dark",
         consensus.skewness,
     )
+    grid = (particles.box, particles.pixel_size_angstrom)
     logger.info(
-        "classification to %.1f Å (%d shells)",
-        shell_resolution_angstrom(ground.n_shells, particles.box, particles.pixel_size_angstrom),
+        "classification to %.1f Å (%d shells), maps to %.1f Å",
+        shell_resolution_angstrom(ground.n_shells, *grid),
         ground.n_shells,
+        shell_resolution_angstrom(consensus.images.largest_band().n_shells, *grid),
     )
 
 

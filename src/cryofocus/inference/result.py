@@ -47,8 +47,8 @@ class ClassificationResult:
         log_evidence: `(particle,)` log-likelihood of each image's residual, over all classes.
         runs: All runs, their classes in the same order.
         comparison: How the runs agree.
-        maps: Whole-box map, half maps and FSC of every class; a class that merged into another
-            has that one's.
+        maps: Whole-box map, half maps and FSC of every class, on the grid of the consensus; a
+            class that merged into another has that one's.
         controls: The same from equally many particles drawn at random, where asked for.
         consensus: What all classes share.
         half_set: Half set of each particle.

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from cryofocus.consensus.reach import NYQUIST, TO_NYQUIST, MapResolution, Reach
 from cryofocus.data.table_source import InvertChoice
 from cryofocus.errors import SettingError
 from cryofocus.inference.strategies import STRATEGIES
@@ -84,6 +85,9 @@ class ClassifierSettings(Settings):
         seed: Random seed.
         max_resolution_angstrom: Finest detail used to tell classes apart, in Å. Default: the
             resolution of the consensus (FSC 0.143 between its half maps).
+        map_resolution: To which resolution maps are made, in Å; `nyquist` for all that images
+            hold. Default: as far as the half maps of the consensus agree, and a margin that shows
+            them fall to zero; with `mask2d` and boxes up to 128 pixels, all.
         soft_edge_angstrom: Width of the sphere's soft edge, outside its radius, in Å.
         invert: Whether protein is dark in the images; `auto` decides from the consensus.
         outside_lowpass_angstrom: With `mask3d`, keep the density outside the mask in the
@@ -118,6 +122,7 @@ class ClassifierSettings(Settings):
     tolerance: Annotated[float, Option(is_hidden=True)] = Field(default=1e-2, gt=0, lt=1)
     seed: int = Field(default=1, ge=0)
     max_resolution_angstrom: float | None = Field(default=None, gt=0)
+    map_resolution: MapResolution = None
     soft_edge_angstrom: Annotated[float, Option(panel=REGION)] = Field(default=8.0, ge=0)
     invert: InvertChoice = "auto"
     outside_lowpass_angstrom: Annotated[float | None, MASK3D] = Field(default=None, gt=0)
@@ -159,6 +164,24 @@ class ClassifierSettings(Settings):
                 "or leave --strategy out."
             )
         return self
+
+    @model_validator(mode="after")
+    def _whole_pixels_where_compared(self) -> ClassifierSettings:
+        """Refuse a resolution of maps where images are compared pixel by pixel."""
+        is_limited = self.map_resolution not in (None, NYQUIST)
+        if is_limited and STRATEGIES[self.strategy].compares_pixels:
+            raise SettingError(
+                f"map_resolution: found {self.map_resolution:g}, but the strategy {self.strategy} "
+                "compares images pixel by pixel. Leave it out."
+            )
+        return self
+
+    @property
+    def reach(self) -> Reach:
+        """To which resolution maps are made."""
+        if STRATEGIES[self.strategy].compares_pixels:
+            return TO_NYQUIST
+        return Reach(self.map_resolution, self.max_resolution_angstrom)
 
     @property
     def least_classes(self) -> int:

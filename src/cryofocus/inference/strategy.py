@@ -32,6 +32,7 @@ class Strategy:
         needs_outside: Whether there must be density outside the region.
         compares_whole_maps: Whether classes are told apart by whole maps, not by what lies inside
             the region alone.
+        compares_pixels: Whether images are compared pixel by pixel, as they are in the files.
         can_be_sharded: Whether workers of a cluster can share the particles.
         objective: What a cycle raises: the log-likelihood of the images, or with the priors of
             maps and weights their log-posterior.
@@ -45,5 +46,6 @@ class Strategy:
     needs_region: bool = True
     needs_outside: bool = False
     compares_whole_maps: bool = False
+    compares_pixels: bool = False
     can_be_sharded: bool = True
     objective: Objective = "log-posterior"

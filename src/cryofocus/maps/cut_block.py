@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float32, Float64
 from scipy.ndimage import gaussian_filter, label
 from scipy.spatial import ConvexHull, QhullError
 from scipy.stats import norm
@@ -91,7 +91,7 @@ class _Piece:
 def find_cut_block(
     halves: Sequence[Halves],
     weights: Float64[np.ndarray, " n_classes"],
-    mask: Volume,
+    mask: Float32[np.ndarray, "fine fine fine"],
     voxel_size_angstrom: float,
     resolution_angstrom: float,
 ) -> CutBlock | None:
@@ -100,8 +100,8 @@ def find_cut_block(
     Args:
         halves: Unfiltered half maps of each class, over the whole box.
         weights: Share of the particles in each class.
-        mask: Region in focus, from 0 to 1, on the same grid.
-        voxel_size_angstrom: Å per voxel.
+        mask: Region in focus, from 0 to 1, on the same grid or a finer one of the same extent.
+        voxel_size_angstrom: Å per voxel of the mask.
         resolution_angstrom: Finest detail that tells classes apart.
 
     Returns:

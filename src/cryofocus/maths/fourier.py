@@ -36,6 +36,23 @@ def forward_2d(
     return _forward(images, PLANE, threads)
 
 
+def forward_2d_cropped(
+    images: Float[Array, "*batch old_box old_box"], box: int, *, threads: int = 1
+) -> Complex[Array, "*batch box half"]:
+    """Half transforms of square images, cropped to a smaller box: `resize_half_2d`, sooner.
+
+    Coefficients keep their values. Columns that are left out are not transformed along y.
+    """
+    if images.shape[-1] == box:
+        return forward_2d(images, threads=threads)
+    xp = namespace(images)
+    shift = np.fft.ifftshift if is_on_host(images) else xp.fft.ifftshift
+    half = _transform("rfft", shift(images, axes=PLANE), -1, threads, overwrite=True)
+    half = _transform("fft", half[..., : box // 2 + 1], -2, threads)
+    parts = (slice(0, (box + 1) // 2), slice(half.shape[-2] - box // 2, None))
+    return xp.concat([half[_along(-2, part)] for part in parts], axis=-2)
+
+
 def inverse_2d(
     half: Complex[Array, "*batch box half"], box: int, *, threads: int = 1
 ) -> Float[Array, "*batch box box"]:
@@ -200,7 +217,10 @@ def resize_images(
     The pixel size becomes `pixel_size * old_box / new_box`; the centre stays the centre.
     """
     box = images.shape[-1]
-    half = resize_half_2d(forward_2d(images, threads=threads), box, new_box)
+    if new_box < box:
+        half = forward_2d_cropped(images, new_box, threads=threads)
+    else:
+        half = resize_half_2d(forward_2d(images, threads=threads), box, new_box)
     factor = images.dtype.type((new_box / box) ** 2)
     return np.asarray(inverse_2d(half, new_box, threads=threads) * factor)
 
@@ -216,6 +236,28 @@ def resize_volume(
     half = resize_half_3d(forward_3d(volume, threads=threads), box, new_box)
     factor = volume.dtype.type((new_box / box) ** 3)
     return np.asarray(inverse_3d(half, new_box, threads=threads) * factor)
+
+
+def fill_volume(
+    volume: Float[np.ndarray, "box box box"], new_box: int, *, threads: int = 1
+) -> Float[np.ndarray, "new_box new_box new_box"]:
+    """Sample a volume more finely by filling its transform, whose values stay, with zeros.
+
+    `resize_volume` but for grey values, which fall by the ratio of the voxels' volumes, and
+    sooner: lines that hold nothing are not transformed.
+    """
+    box = volume.shape[-1]
+    if box == new_box:
+        return volume
+    old, _, columns = _shared_coefficients(box, new_box)
+    half = forward_3d(volume, threads=threads)[old[:, None], old, columns]
+    for axis in (-3, -2):
+        # Frequencies run from the most negative on; the centre comes to the middle of the axis.
+        half = _wrap(half, axis, new_box)
+        half = _unwrap(_transform("ifft", half, axis, threads, overwrite=True), axis, new_box)
+    along_x = np.exp(-2j * np.pi / new_box * (new_box // 2) * np.arange(half.shape[-1]))
+    half *= along_x.astype(half.dtype)
+    return np.asarray(_transform("irfft", half, -1, threads, n=new_box))
 
 
 def _shared_coefficients(box: int, new_box: int) -> tuple[np.ndarray, np.ndarray, slice]:

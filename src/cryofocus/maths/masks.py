@@ -29,9 +29,20 @@ def sphere_mask(
     Returns:
         Values in [0, 1], axes z, y, x.
     """
-    x, y, z = _offsets(box, voxel_size_angstrom, centre_angstrom)
-    distance = np.sqrt(z**2 + y**2 + x**2)
-    return cosine_edge(distance - radius_angstrom, soft_edge_angstrom)
+    offsets = _offsets(box, voxel_size_angstrom, centre_angstrom)
+    squares = [one.ravel() ** 2 for one in offsets]
+    reach = radius_angstrom + max(soft_edge_angstrom, 0.0)
+    columns, rows, planes = (np.flatnonzero(one <= reach**2) for one in squares)
+    mask = np.zeros((box,) * 3, np.float32)
+    if not columns.size or not rows.size:
+        return mask
+    inside = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    x2, y2, z2 = squares
+    # Plane by plane: arrays of the whole box would take many times the mask's memory.
+    for plane in planes:
+        distance = np.sqrt(z2[plane] + y2[inside[0], None] + x2[inside[1]])
+        mask[plane][inside] = cosine_edge(distance - radius_angstrom, soft_edge_angstrom)
+    return mask
 
 
 def ellipsoid_mask(
@@ -90,9 +101,8 @@ def resample_mask(
     old = mask.shape[0]
     step = old / box
     offset = old // 2 - step * (box // 2)
-    resampled = affine_transform(
-        mask.astype(np.float32), (step,) * 3, offset, (box,) * 3, order=1, mode="constant"
-    )
+    mask = mask.astype(np.float32, copy=False)
+    resampled = affine_transform(mask, (step,) * 3, offset, (box,) * 3, order=1, mode="constant")
     return np.asarray(resampled, np.float32)
 
 

@@ -16,6 +16,7 @@ from jaxtyping import Int, Int8
 from cryofocus.arrays import Volume
 from cryofocus.consensus.consensus import Consensus
 from cryofocus.consensus.reconstruct import MapEstimate
+from cryofocus.consensus.sampling import masked
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.poses.half_maps import denoise_half_maps
 from cryofocus.poses.likelihood import PoseModel
@@ -46,7 +47,8 @@ class ClassReferences:
         Args:
             consensus: What all classes share.
             maps: Of the classes.
-            mask: Focus mask; None where classes may differ anywhere.
+            mask: Focus mask, on the grid of the maps or a finer one; None where classes may differ
+                anywhere.
             n_shells: Shells to compare.
         """
         shared = denoise_half_maps(consensus.map.halves, consensus.map.fsc)
@@ -55,7 +57,7 @@ class ClassReferences:
             own = denoise_half_maps(estimate.halves, estimate.fsc)
             if mask is not None:
                 first, second = (
-                    outside + mask * (inside - outside)
+                    outside + masked(inside - outside, mask)
                     for outside, inside in zip(shared, own, strict=True)
                 )
                 own = (first, second)

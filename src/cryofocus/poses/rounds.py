@@ -17,6 +17,7 @@ from jaxtyping import Int8
 
 from cryofocus.consensus.consensus import Consensus, estimate_consensus
 from cryofocus.consensus.images import ParticleImages
+from cryofocus.consensus.reach import TO_NYQUIST, Reach
 from cryofocus.consensus.resolution import MIN_SHELLS, choose_shells
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.shells import FSC_LIMIT, first_shell_below
@@ -44,11 +45,13 @@ class RoundSettings:
         max_resolution_angstrom: Finest detail compared; None takes what the half maps agree on.
         max_rounds: Rounds at most.
         operators: Symmetry that every consensus is given; None for none.
+        reach: To which resolution every consensus is made.
     """
 
     max_resolution_angstrom: float | None = None
     max_rounds: int = MAX_ROUNDS
     operators: OperatorSet | None = None
+    reach: Reach = TO_NYQUIST
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +94,6 @@ def refine_in_rounds(
     n_shells = choose_shells(consensus, settings.max_resolution_angstrom)
     prior, number = _first_prior(consensus, half_set, n_shells, kernels), 1
     while True:
-        images = consensus.images
         references = ClassReferences.of_consensus(consensus, n_shells)
         poses = refine_by_class(consensus, references, membership, prior, kernels, advance=advance)
         prior = prior.learn(poses)
@@ -101,6 +103,7 @@ def refine_in_rounds(
             *(number, n_shells, np.degrees(prior.angle_sd_radians), prior.shift_sd_angstrom),
         )
         is_last = number == settings.max_rounds or moved_share(images.particles, poses) < SETTLED
+        images = replace(images, treatment=consensus.images.treatment)
         images = with_poses(images, poses.rotation, poses.shift_angstrom).settled()
         if is_last:
             return RefinedImages(images, poses, prior, number)
@@ -115,10 +118,10 @@ def _reconstruct(
     kernels: SliceKernels,
 ) -> Consensus:
     """Reconstruct the consensus, and give it the symmetry there is."""
-    consensus = estimate_consensus(images, half_set, kernels)
+    consensus = estimate_consensus(images, half_set, kernels, reach=settings.reach)
     if settings.operators is None:
         return consensus
-    voxel = images.particles.pixel_size_angstrom
+    voxel = consensus.images.particles.pixel_size_angstrom
     return replace(consensus, map=symmetrise(consensus.map, settings.operators, voxel))
 
 

@@ -10,6 +10,8 @@ from pydantic import Field
 
 from cryofocus.consensus.consensus import estimate_consensus
 from cryofocus.consensus.preparation import assign_half_sets, open_images
+from cryofocus.consensus.reach import MapResolution, Reach
+from cryofocus.consensus.sampling import sample_fsc, sample_map
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.table_source import InvertChoice, TableSource
 from cryofocus.data.volume import write_volume
@@ -29,11 +31,15 @@ class ReconstructSettings(TableSource):
     Attributes:
         symmetry: Point group; only C1 so far.
         invert: Whether protein is dark in the images; `auto` decides from the density.
+        map_resolution: To which resolution the map is made, in Å; `nyquist` for all that images
+            hold. Default: as far as the half maps agree, and a margin that shows them fall to
+            zero; for boxes up to 128 pixels, all.
         seed: Random seed of the half sets, if the table has none.
     """
 
     symmetry: str = "C1"
     invert: InvertChoice = "auto"
+    map_resolution: MapResolution = None
     seed: int = Field(default=1, ge=0)
 
 
@@ -86,13 +92,20 @@ def reconstruct(
     logger.info("%s", origin)
     images = open_images(table, settings.invert, threads=resources.threads)
     with (progress or SilentProgress()).task("reconstruction", len(table)) as advance:
-        consensus = estimate_consensus(images, half_set, resources.kernels, advance=advance)
+        consensus = estimate_consensus(
+            images,
+            half_set,
+            resources.kernels,
+            reach=Reach(settings.map_resolution),
+            advance=advance,
+        )
     estimate, grid = consensus.map, (table.box, table.pixel_size_angstrom)
-    write_volume(result.path, estimate.full, table.pixel_size_angstrom)
-    for path, half in zip(result.halves, estimate.halves, strict=True):
-        write_volume(path, half, table.pixel_size_angstrom)
-    write_fsc(result.fsc, {"fsc": estimate.fsc}, *grid)
-    resolution = fsc_resolution_angstrom(estimate.fsc, *grid)
+    maps = {result.path: estimate.full, **dict(zip(result.halves, estimate.halves, strict=True))}
+    for path, volume in maps.items():
+        write_volume(path, sample_map(volume, table.box), table.pixel_size_angstrom)
+    fsc = sample_fsc(estimate.fsc, table.box)
+    write_fsc(result.fsc, {"fsc": fsc}, *grid)
+    resolution = fsc_resolution_angstrom(fsc, *grid)
     return ReconstructedMap(result.path, result.halves, result.fsc, resolution)
 
 

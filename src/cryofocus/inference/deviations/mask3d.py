@@ -60,16 +60,17 @@ def masked_reference(
     import numpy as np
 
     from cryofocus.consensus.half_grids import HalfGrids
+    from cryofocus.consensus.sampling import masked
     from cryofocus.maths.filters import lowpass
 
     volume = consensus.map.full
-    reference = mask * volume
+    reference = masked(volume, mask)
     if outside_weight > 0:
         voxel = consensus.images.particles.pixel_size_angstrom
         outside = volume
         if outside_lowpass_angstrom is not None:
             outside = lowpass(volume, voxel, outside_lowpass_angstrom)
-        reference = reference + np.float32(outside_weight) * (1 - mask) * outside
+        reference = reference + np.float32(outside_weight) * masked(outside, 1 - mask)
     columns = (volume, reference.astype(np.float32))
     return HalfGrids(consensus.images, None, (columns,), kernels)
 

@@ -63,7 +63,7 @@ def state_problem(
         background = FlexibleBackground(background, ground.outside)
     images = consensus.images
     reach = int(np.ceil(n_shells * images.stretch))
-    box = FocusBox.around(ground.mask.data, images.particles.pixel_size_angstrom, reach)
+    box = FocusBox.around(ground.mask.data, ground.mask.voxel_size_angstrom, reach)
     plan = FocusPlan(box, n_shells, storage, edges)
     _log_plan(ground, plan, background.n_columns)
     with ground.monitor.stage("statistics", len(images)) as advance:

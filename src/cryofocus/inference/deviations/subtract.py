@@ -41,11 +41,12 @@ def subtracted_density(
 ) -> HalfGrids:
     """Take out what lies outside the mask with each half set's own map."""
     from cryofocus.consensus.half_grids import HalfGrids
+    from cryofocus.consensus.sampling import masked
     from cryofocus.consensus.subtraction import filter_half_maps
 
     halves = filter_half_maps(consensus.map.halves, consensus.map.fsc)
-    inside = mask * consensus.map.full
-    volumes = tuple(((1 - mask) * half + inside,) for half in halves)
+    inside = masked(consensus.map.full, mask)
+    volumes = tuple((masked(half, 1 - mask) + inside,) for half in halves)
     return HalfGrids(consensus.images, half_set, volumes, kernels)
 
 

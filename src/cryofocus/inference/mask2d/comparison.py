@@ -16,6 +16,7 @@ from cryofocus.arrays import AnyArray
 from cryofocus.consensus.ground import Ground
 from cryofocus.consensus.match import ImageMatch, choose_bands
 from cryofocus.consensus.residuals import whole_consensus
+from cryofocus.consensus.sampling import sample_map
 from cryofocus.inference.comparison import RunPlan
 from cryofocus.inference.cycles import CycleRecord
 from cryofocus.inference.deviations.comparison import compare_deviations
@@ -30,7 +31,6 @@ from cryofocus.inference.mask2d.whole_maps import (
     inscribed_sphere,
     reconstruct_classes,
     reference_grids,
-    sample_map,
 )
 from cryofocus.inference.posterior import posterior_change, random_posteriors
 from cryofocus.inference.references import scale_references

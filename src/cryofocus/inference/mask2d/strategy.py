@@ -43,6 +43,7 @@ MASK2D = Strategy(
     },
     start="random",
     compares_whole_maps=True,
+    compares_pixels=True,
     can_be_sharded=False,
     objective="log-likelihood",
 )

@@ -10,7 +10,6 @@ from jaxtyping import Bool, Complex64, Float32, Int8
 from cryofocus.consensus.reconstruct import MapEstimate, map_to_grid, solve_maps
 from cryofocus.inference.mask2d.white_images import WhiteImages
 from cryofocus.kernels.contract import SliceKernels, SliceSums
-from cryofocus.maths.fourier import resize_volume
 from cryofocus.maths.masks import sphere_mask
 
 # Width of the soft edge of the sphere, inscribed in the box, beyond which a reference is zero.
@@ -59,18 +58,6 @@ def inscribed_sphere(box: int, voxel_size_angstrom: float) -> Float32[np.ndarray
     middle = (0.0, 0.0, 0.0)
     sphere = sphere_mask(box, voxel_size_angstrom, middle, radius, SPHERE_EDGE_ANGSTROM)
     return np.asarray(sphere, np.float32)
-
-
-def sample_map(
-    volume: Float32[np.ndarray, "old old old"], box: int
-) -> Float32[np.ndarray, "box box box"]:
-    """Sample a map of the particle's box as the references are, in their units.
-
-    The transform keeps its values, so that slices of both compare; grey values change by the
-    ratio of the voxel volumes.
-    """
-    factor = np.float32((volume.shape[0] / box) ** 3)
-    return np.asarray(resize_volume(volume, box) * factor, np.float32)
 
 
 def _insert(

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cryofocus.arrays import Volume
+from cryofocus.consensus.sampling import sample_fsc, sample_map
 from cryofocus.data.atomic import atomic_file
 from cryofocus.data.labels import OUTLIER_LABEL
 from cryofocus.data.particles import ParticleSet
@@ -62,8 +64,12 @@ def write_results(
     _write_particles(directory, inputs.particles, result)
     ClassSummary.write(directory.classes, class_rows(inputs.particles, result))
     CycleRow.write(directory.convergence, cycle_rows(result))
-    curves = {fsc_block(number): m.fsc for number, m in enumerate(result.maps, start=1)}
-    write_fsc(directory.fsc, curves, inputs.particles.box, inputs.particles.pixel_size_angstrom)
+    box = inputs.particles.box
+    curves = {
+        fsc_block(number): sample_fsc(estimate.fsc, box)
+        for number, estimate in enumerate(result.maps, start=1)
+    }
+    write_fsc(directory.fsc, curves, box, inputs.particles.pixel_size_angstrom)
     _write_maps(directory, inputs, result, advance)
     if proposed is not None:
         voxel, origin = inputs.particles.pixel_size_angstrom, inputs.mask.origin_angstrom
@@ -94,17 +100,25 @@ def _write_particles(
 def _write_maps(
     directory: RunDirectory, inputs: Inputs, result: ClassificationResult, advance: Advance
 ) -> None:
-    """Write all maps in the frame of the user's map or mask, so that they overlay."""
+    """Write all maps in the frame of the user's map or mask, so that they overlay.
+
+    They are brought to the box of the images, one at a time.
+    """
+    box = inputs.particles.box
     place = (inputs.particles.pixel_size_angstrom, inputs.mask.origin_angstrom)
+
+    def write(path: Path, volume: Volume) -> None:
+        write_volume(path, sample_map(volume, box), *place)
+
     write_volume(directory.focus_mask, inputs.mask.data, *place)
-    write_volume(directory.consensus, result.consensus.map.full, *place)
+    write(directory.consensus, result.consensus.map.full)
     for number, estimate in enumerate(result.maps, start=1):
-        write_volume(directory.class_map(number), estimate.full, *place)
+        write(directory.class_map(number), estimate.full)
         for half, data in enumerate(estimate.halves, start=1):
-            write_volume(directory.half_map(number, half), data, *place)
+            write(directory.half_map(number, half), data)
         advance()
     for number, control in enumerate(result.controls, start=1):
-        write_volume(directory.control_map(number), control.full, *place)
+        write(directory.control_map(number), control.full)
 
 
 def particle_columns(result: ClassificationResult) -> dict[str, np.ndarray]:
@@ -136,7 +150,9 @@ def class_rows(particles: ParticleSet, result: ClassificationResult) -> list[Cla
             class_number=k + 1,
             n_particles=counts[k],
             weight=result.class_weights[k],
-            resolution_angstrom=fsc_resolution_angstrom(estimate.fsc, *grid),
+            resolution_angstrom=fsc_resolution_angstrom(
+                sample_fsc(estimate.fsc, particles.box), *grid
+            ),
             # A class that holds no particle is the most probable one of none.
             mean_posterior=sums[k] / max(counts[k], 1),
             run_spread=spread[k],

@@ -25,7 +25,7 @@ from cryofocus.consensus.reconstruct import MapEstimate
 from cryofocus.inference.result import ClassificationResult
 from cryofocus.maths.fourier import forward_3d, inverse_3d
 from cryofocus.maths.grids import shell_index_3d
-from cryofocus.maths.masks import mask_bounds
+from cryofocus.maths.masks import mask_bounds, resample_mask
 from cryofocus.maths.symmetry import OperatorSet
 
 # Deviations from the mean of all classes that correlate more than this are the same.
@@ -82,8 +82,9 @@ def find_identical_classes(
     the same in both half sets (correlation below 0.1), both to the resolution of the
     classification.
     """
-    inside = _Inside(mask, result.n_shells)
     maps = [result.maps[k] for k in classes]
+    box = len(result.consensus.map.full)
+    inside = _Inside(mask if len(mask) == box else resample_mask(mask, box), result.n_shells)
     full = np.stack([inside.values(estimate.full) for estimate in maps])
     halves = [np.stack([inside.values(m.halves[half]) for m in maps]) for half in (0, 1)]
     weights = result.class_weights[list(classes)]
@@ -138,11 +139,12 @@ def find_related_classes(
         classes: Which of them to compare, counted from 0.
         operators: Of the expansion, the identity first.
         mask: Focus mask.
-        voxel_size_angstrom: Å per voxel of maps and mask.
+        voxel_size_angstrom: Å per voxel of the mask; maps may have a coarser grid.
         n_shells: Shells to which maps are compared.
     """
     points = _mask_points(mask, voxel_size_angstrom)
-    fields = {k: _Field(maps[k], voxel_size_angstrom, n_shells) for k in classes}
+    extent = len(mask) * voxel_size_angstrom
+    fields = {k: _Field(maps[k], extent, n_shells) for k in classes}
     found: dict[tuple[int, int], RelatedClasses] = {}
     here = {k: field.at(points) for k, field in fields.items()}
     for number in range(1, len(operators)):
@@ -164,10 +166,10 @@ def find_related_classes(
 class _Field:
     """The half maps of a class to some resolution, between the voxels."""
 
-    def __init__(self, estimate: MapEstimate, voxel_size_angstrom: float, n_shells: int) -> None:
+    def __init__(self, estimate: MapEstimate, extent_angstrom: float, n_shells: int) -> None:
         box = len(estimate.full)
         is_resolved = shell_index_3d(box) < n_shells
-        self._voxel_size_angstrom = voxel_size_angstrom
+        self._voxel_size_angstrom = extent_angstrom / box
         self._centre = box // 2
         self._splines = [
             spline_filter(inverse_3d(forward_3d(half) * is_resolved, box), order=3)

@@ -27,6 +27,7 @@ from cryofocus.inference.result import ClassificationResult
 from cryofocus.inference.settings import AUTO
 from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.kernels.contract import SliceKernels
+from cryofocus.maths.masks import resample_mask
 from cryofocus.maths.shells import shell_resolution_angstrom
 from cryofocus.poses.by_class import ClassReferences, Membership, refine_by_class
 from cryofocus.poses.prior import PosePrior
@@ -186,7 +187,7 @@ class ClassificationRounds:
                 images,
                 half_set,
                 self.kernels,
-                RoundSettings(settings.max_resolution_angstrom),
+                RoundSettings(settings.max_resolution_angstrom, reach=settings.reach),
                 advance=advance,
             )
         prior = refined.prior
@@ -269,13 +270,16 @@ class ClassificationRounds:
     def _realign(self, current: Round, result: ClassificationResult) -> tuple[Round, bool]:
         """Bring class maps back onto the scaffold of the consensus, particles with them."""
         assert self.inputs.scaffold is not None
-        particles = self.inputs.particles
+        particles = result.consensus.images.particles
         voxel = particles.pixel_size_angstrom
+        scaffold = self.inputs.scaffold.data
+        if particles.box < len(scaffold):
+            scaffold = resample_mask(scaffold, particles.box)
         resolution = shell_resolution_angstrom(result.n_shells, particles.box, voxel)
         transforms = fit_to_scaffold(
             [estimate.full for estimate in result.maps],
             result.consensus.map.full,
-            self.inputs.scaffold.data,
+            scaffold,
             voxel,
             resolution,
         )

@@ -1,0 +1,167 @@
+"""The first map of all particles, in a band just wide enough for what its half maps agree on.
+
+A map of some of the particles in a narrow band, widened until its half maps fall to zero within
+it, says how wide a band that of all particles needs.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Int, Int8
+
+from cryofocus.consensus.image_model import NoiseModel, first_noise
+from cryofocus.consensus.images import ParticleImages
+from cryofocus.consensus.reach import Reach, end_of_agreement, with_margin
+from cryofocus.consensus.reconstruct import (
+    MapEstimate,
+    MapSource,
+    accumulate_halves,
+    solve_maps,
+)
+from cryofocus.consensus.sampling import sample_map
+from cryofocus.execution.serial import HERE
+from cryofocus.kernels.contract import SliceKernels
+from cryofocus.maths.shells import shell_resolution_angstrom
+
+logger = logging.getLogger(__name__)
+
+# Particles that are looked at first: a part of all, but so many at least.
+PART_OF_PARTICLES, FEWEST_PARTICLES = 10, 500
+FIRST_SHELLS, WIDER = 40, 1.6
+# A band is narrowed once it is known to be too wide by more than this.
+WORTH_NARROWING = 0.85
+
+
+@dataclass(frozen=True, eq=False)
+class FirstMap:
+    """The map of all particles, all intensities taken to be 1.
+
+    Attributes:
+        images: Cropped to the band.
+        noise: The images' whole power, taken for noise.
+        map: On the grid of the cropped images.
+    """
+
+    images: ParticleImages
+    noise: NoiseModel
+    map: MapEstimate
+
+
+def make_first_map(
+    images: ParticleImages,
+    half_set: Int8[np.ndarray, " particle"],
+    kernels: SliceKernels,
+    reach: Reach,
+    *,
+    advance: Callable[[int], None] = lambda _: None,
+) -> FirstMap:
+    """Make the map of all particles to where it is asked for, or to where half maps agree.
+
+    Args:
+        images: Prepared images, not cropped.
+        half_set: `(particle,)` 1 or 2.
+        kernels: Slice kernels of the device.
+        reach: What is asked for.
+        advance: Called with the number of particles done; those of a sample do not count.
+    """
+    n_shells = reach.shells(images)
+    if n_shells is not None:
+        return _make(images.cropped(n_shells), half_set, kernels, advance)
+    rows, least = _sample(half_set), reach.least(images)
+    if len(rows) == len(images):
+        found, end = _widen(images, half_set, kernels, max(FIRST_SHELLS, least))
+        advance(len(images))
+    else:
+        some, share = _take(images, rows), len(rows) / len(images)
+        found, end = _widen(some, half_set[rows], kernels, FIRST_SHELLS, share)
+        n_shells = found.images.largest_band().n_shells if end is None else with_margin(end)
+        found, end = _widen(images, half_set, kernels, max(n_shells, least), advance=advance)
+    return found if end is None else _narrow(found, images, max(with_margin(end), least))
+
+
+def _widen(
+    images: ParticleImages,
+    half_set: Int8[np.ndarray, " particle"],
+    kernels: SliceKernels,
+    n_shells: int,
+    share: float = 1.0,
+    *,
+    advance: Callable[[int], None] | None = None,
+) -> tuple[FirstMap, int | None]:
+    """Make maps in wider and wider bands, until half maps fall to zero within; say where.
+
+    Who counts particles is told, in the log, when that takes more than one pass.
+    """
+    count = advance or _ignore
+    while True:
+        found = _make(images.cropped(n_shells), half_set, kernels, count)
+        n_shells = found.images.largest_band().n_shells
+        end = end_of_agreement(found.map.fsc[:n_shells], share)
+        if end is not None or found.images.file_box is None:
+            return found, end
+        particles = images.particles
+        grid = (particles.box, particles.pixel_size_angstrom)
+        n_shells, narrow = int(WIDER * n_shells), n_shells
+        if advance is not None:
+            logger.info(
+                "half maps still agree at %.2f Å, where their band ends; they are made again, to "
+                "%.2f Å",
+                shell_resolution_angstrom(narrow - 1, *grid),
+                shell_resolution_angstrom(min(n_shells, grid[0] // 2), *grid),
+            )
+        count = _ignore
+
+
+def _ignore(_: int) -> None:
+    """Count nothing."""
+
+
+def _make(
+    images: ParticleImages,
+    half_set: Int8[np.ndarray, " particle"],
+    kernels: SliceKernels,
+    advance: Callable[[int], None],
+) -> FirstMap:
+    """Make the map of all of some images."""
+    noise, n = first_noise(images), len(images)
+    source = MapSource(images, noise, np.ones(n, np.float32), half_set)
+    sums = accumulate_halves(source, np.ones((n, 1), np.float32), kernels, advance=advance)
+    (estimate,) = solve_maps(sums, images.particles.box, threads=images.threads)
+    return FirstMap(images, noise, estimate)
+
+
+def _narrow(found: FirstMap, images: ParticleImages, n_shells: int) -> FirstMap:
+    """Leave out what a band holds beyond so many shells, if that is much."""
+    fitting = images.cropped(n_shells)
+    box = fitting.particles.box
+    if box > WORTH_NARROWING * found.images.particles.box:
+        return found
+    estimate, n = found.map, fitting.largest_band().n_shells
+    first, second = (sample_map(half, box) for half in estimate.halves)
+    noise = NoiseModel(found.noise.additive[:, :n], found.noise.transmitted[:, :n])
+    cropped = MapEstimate(
+        sample_map(estimate.full, box), (first, second), estimate.fsc[: box // 2 + 1]
+    )
+    return FirstMap(replace(fitting, treatment=found.images.treatment), noise, cropped)
+
+
+def _sample(half_set: Int8[np.ndarray, " particle"]) -> Int[np.ndarray, " m"]:
+    """Return some of the particles, as many of each half set, or all of a small set."""
+    n = max(FEWEST_PARTICLES, len(half_set) // PART_OF_PARTICLES)
+    if 2 * n > len(half_set):
+        return np.arange(len(half_set))
+    parts = []
+    for half in (1, 2):
+        rows = np.flatnonzero(half_set == half)
+        parts.append(rows[np.linspace(0, len(rows) - 1, min(n // 2, len(rows))).astype(np.int64)])
+    return np.unique(np.concatenate(parts))
+
+
+def _take(images: ParticleImages, rows: Int[np.ndarray, " m"]) -> ParticleImages:
+    """Return some of the images, to be read here."""
+    particles = replace(images.particles.take(rows), table=None)
+    return replace(images, particles=particles, reader=images.reader.take(rows), executor=HERE)
