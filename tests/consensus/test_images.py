@@ -111,3 +111,10 @@ def test_chunks_hold_every_particle_in_order(monkeypatch: pytest.MonkeyPatch) ->
         joined = np.concatenate([getattr(part, name) for part in parts])
         np.testing.assert_allclose(joined, getattr(whole, name), rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(whole.is_premultiplied, particles.optics_of_particle == 1)
+
+
+def test_no_particles_are_no_chunks() -> None:
+    """A range that holds nothing of a class gives nothing, and nothing is read."""
+    particles = make_particles(N, BOX, np.random.default_rng(5))
+    prepared = wrap_images(particles, np.zeros((N, BOX, BOX), np.float32))
+    assert list(prepared.chunks(Band.disc(BOX, 8), np.zeros(0, int))) == []

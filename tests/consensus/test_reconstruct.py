@@ -7,6 +7,7 @@ import pytest
 
 from cryofocus.consensus.image_model import NoiseModel
 from cryofocus.consensus.reconstruct import (
+    MapEstimate,
     MapSource,
     accumulate_halves,
     grid_to_map,
@@ -115,3 +116,15 @@ def test_a_scaled_image_counts_with_its_scale() -> None:
         sums = accumulate_halves(source, np.ones((N, 1), np.float32), CpuKernels(2))
         maps.append(solve_maps(sums, box)[0].full)
     np.testing.assert_allclose(maps[1], maps[0], atol=1e-3 * np.abs(maps[0]).max())
+
+
+def test_a_class_without_particles_holds_nothing() -> None:
+    """Weights of zero everywhere give empty sums, and a map of nothing."""
+    box, rng = 20, np.random.default_rng(6)
+    images = wrap_images(make_particles(N, box, rng), np.ones((N, box, box), np.float32))
+    source = MapSource(images, flat(box), np.ones(N, np.float32), np.ones(N, np.int8))
+    halves = accumulate_halves(source, np.zeros((N, 1), np.float32), CpuKernels(1))
+    (estimate,) = solve_maps(halves, box)
+    nothing = MapEstimate.of_nothing(box)
+    np.testing.assert_array_equal(estimate.full, nothing.full)
+    np.testing.assert_array_equal(estimate.fsc.shape, nothing.fsc.shape)

@@ -68,12 +68,20 @@ def kill_a_worker(address: str) -> None:
     os.kill(victim, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("strategy", ["residual", "subtract"])
+@pytest.mark.parametrize(
+    "chosen",
+    [{}, {"strategy": "subtract"}, {"background": "flexible"}, {"n_classes": 5}],
+    ids=["residual", "subtract", "flexible", "classes that merge"],
+)
 def test_same_result_on_two_workers(
-    strategy: str, scheduler: str, small_set: SimulatedSet, ask: MakeRequest, tmp_path: Path
+    chosen: dict[str, object],
+    scheduler: str,
+    small_set: SimulatedSet,
+    ask: MakeRequest,
+    tmp_path: Path,
 ) -> None:
     """Two workers give the posteriors and maps of one process, within the bounds."""
-    settings = {"n_runs": 1, "strategy": strategy}
+    settings = {"n_runs": 1, **chosen}
     runs = [
         classify(ask(small_set, cluster=cluster, settings=settings), tmp_path / name)
         for name, cluster in (("here", None), ("there", scheduler))
@@ -84,7 +92,9 @@ def test_same_result_on_two_workers(
     assert runs[1].read_job().cluster == Cluster(
         kind="scheduler", n_workers=2, threads=2, workers=(worker, worker)
     )
-    assert runs[0].read_job().cluster is None
+    here, there = (run.read_job() for run in runs)
+    assert here.cluster is None
+    assert there.n_effective_classes == here.n_effective_classes == 2
 
 
 def test_a_worker_is_killed(

@@ -85,7 +85,8 @@ def key_figures(results: RunResults) -> list[KeyFigure]:
 
 def _say_possible(job: JobRecord) -> str:
     """Say what the highest probability compares with: guessing, and the best such images allow."""
-    chance = f"chance would be {1.0 / job.n_classes:.2f}"
+    n_classes = job.n_effective_classes or job.n_classes
+    chance = f"chance would be {1.0 / n_classes:.2f}"
     if job.expected_accuracy is None or not job.classes_found:
         return chance
     return f"{chance}; such images allow {job.expected_accuracy:.2f}"
