@@ -63,10 +63,13 @@ def local_frequency(
         values[tuple(batch.T)] = found
         advance(len(batch))
     nearest = distance_transform_edt(np.isnan(values), return_distances=False, return_indices=True)
-    filled = values[tuple(nearest)]
-    grid = np.indices((box,) * 3, dtype=np.float32) / step
-    dense = map_coordinates(filled, grid, order=1, mode="nearest")
-    return np.asarray(dense, np.float32)
+    filled = values[tuple(nearest)].astype(np.float32)
+    dense = np.empty((box,) * 3, np.float32)
+    y, x = np.indices((box, box), dtype=np.float32) / step
+    for number, plane in enumerate(dense):
+        z = np.full_like(x, number / step)
+        map_coordinates(filled, [z, y, x], output=plane, order=1, mode="nearest")
+    return dense
 
 
 def count_windows(box: int, window: int, mask: Volume | None = None) -> int:

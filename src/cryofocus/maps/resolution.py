@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Complex, Float64
+from jaxtyping import Complex64, Float64
 from scipy.spatial import ConvexHull
 
 from cryofocus.arrays import Volume
 from cryofocus.maths.fourier import forward_3d, hermitian_weights, inverse_3d
-from cryofocus.maths.grids import n_shells, shell_index_3d, unit_vectors_3d
+from cryofocus.maths.grids import n_shells, shell_index_3d, shell_planes_3d, unit_vectors_3d
 from cryofocus.maths.shells import crossing_shell, first_shell_below, fourier_shell_correlation
 
 RANDOMISE_BELOW = 0.8
@@ -68,15 +68,14 @@ def measure_fsc(
         seed: Of the random phases.
     """
     box = first.shape[0]
-    # Sums over large shells need more digits than the maps have.
-    halves = [forward_3d(volume.astype(np.float64)) for volume in (first, second)]
+    halves = [_transform(volume) for volume in (first, second)]
     unmasked = fourier_shell_correlation(halves[0], halves[1], box)
     if mask is None:
         return FscCurves(unmasked, None, None, unmasked, None)
     masked = _masked_fsc(first, second, mask)
     start = min(first_shell_below(unmasked, RANDOMISE_BELOW), box // 2)
     generator = np.random.default_rng(seed)
-    noisy = [randomise_phases(half, box, start, generator) for half in halves]
+    noisy = [randomise_phases(halves.pop(0), box, start, generator) for _ in range(2)]
     randomised = _masked_fsc(noisy[0], noisy[1], mask)
     corrected = masked.copy()
     beyond = np.arange(len(masked)) >= start + GUARD_SHELLS
@@ -86,24 +85,36 @@ def measure_fsc(
 
 
 def randomise_phases(
-    half: Complex[np.ndarray, "box box half"],
+    half: Complex64[np.ndarray, "box box half"],
     box: int,
     from_shell: int,
     generator: np.random.Generator,
-) -> Float64[np.ndarray, "box box box"]:
+) -> Volume:
     """Volume whose coefficients have random phases from a shell on, and their own amplitudes.
 
     The phases are those of white noise, so that Friedel mates match.
     """
-    noise = forward_3d(generator.normal(size=(box,) * 3))
-    phases = noise / np.maximum(np.abs(noise), np.finfo(np.float64).tiny)
-    is_random = shell_index_3d(box) >= from_shell
-    return np.asarray(inverse_3d(np.where(is_random, np.abs(half) * phases, half), box))
+    changed = np.asarray(forward_3d(generator.normal(size=(box,) * 3)), np.complex64)
+    tiny = np.finfo(np.float32).tiny
+    for plane, own, shells in zip(changed, half, shell_planes_3d(box), strict=True):
+        plane *= np.abs(own) / np.maximum(np.abs(plane), tiny)
+        plane[:] = np.where(shells >= from_shell, plane, own)
+    return np.asarray(inverse_3d(changed, box), np.float32)
 
 
-def _masked_fsc(first: np.ndarray, second: np.ndarray, mask: Volume) -> Curve:
-    masked = [forward_3d((volume * mask).astype(np.float64)) for volume in (first, second)]
+def _masked_fsc(first: Volume, second: Volume, mask: Volume) -> Curve:
+    masked = [_transform(volume, mask) for volume in (first, second)]
     return fourier_shell_correlation(masked[0], masked[1], len(mask))
+
+
+def _transform(
+    volume: Volume, mask: Volume | None = None
+) -> Complex64[np.ndarray, "box box half"]:
+    """Transform in double precision: weak shells have to survive beside strong ones."""
+    fine = volume.astype(np.float64)
+    if mask is not None:
+        fine *= mask
+    return np.asarray(forward_3d(fine), np.complex64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,6 +216,6 @@ def _products(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cross and own powers of the coefficients inside, counted as in the full volume."""
     weight = np.broadcast_to(hermitian_weights(len(first)), inside.shape)[inside]
-    a, b = (forward_3d(volume.astype(np.float64))[inside] for volume in (first, second))
+    a, b = (_transform(volume)[inside] for volume in (first, second))
     cross = weight * (a * b.conj()).real
     return cross, weight * np.abs(a) ** 2, weight * np.abs(b) ** 2

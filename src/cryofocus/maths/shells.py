@@ -39,9 +39,20 @@ def fourier_shell_correlation(
 
     FSC = sum Re(F1 conj F2) / sqrt(sum |F1|^2 sum |F2|^2) (Harauz & van Heel 1986).
     """
-    cross = shell_mean_3d((first * np.conj(second)).real, box)
-    power = shell_mean_3d(np.abs(first) ** 2, box) * shell_mean_3d(np.abs(second) ** 2, box)
-    return np.asarray(np.divide(cross, np.sqrt(power), out=np.zeros_like(cross), where=power > 0))
+    n = n_shells(box)
+    weights = np.broadcast_to(hermitian_weights(box), first.shape[1:]).astype(np.float64).ravel()
+    cross, power_1, power_2 = np.zeros((3, n))
+    # Plane by plane, because transforms of large boxes fill the memory by themselves.
+    for one, other, shells in zip(first, second, shell_planes_3d(box), strict=True):
+        index = np.minimum(shells, n).ravel()
+        for total, values in (
+            (cross, (one * np.conj(other)).real),
+            (power_1, np.abs(one) ** 2),
+            (power_2, np.abs(other) ** 2),
+        ):
+            total += np.bincount(index, weights * values.ravel(), minlength=n + 1)[:n]
+    power = np.sqrt(power_1 * power_2)
+    return np.asarray(np.divide(cross, power, out=np.zeros(n), where=power > 0))
 
 
 def first_shell_below(fsc: Float[np.ndarray, " n"], threshold: float) -> int:
