@@ -70,6 +70,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
         *("inference/deviations/subtract", "inference/references"),
     ),
     "inference/test_support": ("inference/deviations/prior",),
+    "kernels/test_beads": ("kernels/_bead_loops",),
     "kernels/test_cuda_compiles": ("kernels/_cuda_loops", "kernels/_cuda_pose_loops"),
     "kernels/test_cuda_library": ("kernels/cuda_arrays", "kernels/cuda_lanes"),
     "kernels/test_select": ("kernels/gpu",),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import finufft
 import numpy as np
 import pytest
@@ -45,7 +47,7 @@ def test_projection_is_the_direct_sum_over_beads(box: int) -> None:
                     place = (rotation[image] @ r)[:2] - origin[image]
                     gauss = np.exp(-2 * np.pi**2 * sigma**2 * (f @ f))
                     total += w * np.exp(-2j * np.pi * (f @ place)) * gauss
-                assert parts[image, :, ky, kx].sum() == pytest.approx(total, abs=2e-4)
+                assert parts[image, :, ky, kx].sum() == pytest.approx(total, abs=2e-5)
 
 
 def test_nothing_lies_at_nyquist() -> None:
@@ -69,8 +71,8 @@ def test_projection_agrees_with_a_nonuniform_fft() -> None:
     square = (k[:, None] ** 2 + k**2) / (box * pixel) ** 2
     full = np.fft.ifftshift(full * np.exp(-2 * np.pi**2 * phantom.sigma_angstrom[0] ** 2 * square))
     ours = project_parts(phantom, rotation, origin, box, pixel)[0, 0]
-    np.testing.assert_allclose(ours[:40, :40], full[:40, :40], atol=2e-3)
-    np.testing.assert_allclose(ours[41:, :40], full[41:, :40], atol=2e-3)
+    np.testing.assert_allclose(ours[:40, :40], full[:40, :40], atol=5e-4)
+    np.testing.assert_allclose(ours[41:, :40], full[41:, :40], atol=5e-4)
 
 
 def test_states_are_sums_of_parts() -> None:
@@ -84,12 +86,21 @@ def test_states_are_sums_of_parts() -> None:
     np.testing.assert_allclose(at_once, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("box", [20, 21])
-def test_the_map_projects_to_the_projection(box: int) -> None:
-    """Summing the map along z gives the unrotated particle's projection; its sum is the mass."""
+@pytest.mark.parametrize(
+    ("box", "pixel"), [(20, PIXEL), (21, PIXEL), (30, 20.0), (31, 20.0), (64, 4.0), (65, 4.0)]
+)
+def test_the_map_projects_to_the_projection(box: int, pixel: float) -> None:
+    """Beads finer than the pixels or coarser, turned: the map along z sums to their projection."""
     phantom = few_beads()
-    density = density_map(phantom, np.ones(len(PARTS), dtype=np.float32), box, PIXEL)
-    parts = project_parts(phantom, np.eye(3)[None], np.zeros((1, 2)), box, PIXEL)
+    rotation = random_rotations(1, np.random.default_rng(7))
+    turned = replace(phantom, centre_angstrom=phantom.centre_angstrom @ rotation[0].T)
+    density = density_map(turned, np.ones(len(PARTS), dtype=np.float32), box, pixel)
+    parts = project_parts(phantom, rotation, np.zeros((1, 2)), box, pixel)
     image = inverse_2d(parts.sum(axis=1), box)[0]
-    np.testing.assert_allclose(density.sum(axis=0), image, atol=2e-5)
-    assert density.sum() == pytest.approx(phantom.weight.sum(), rel=1e-5)
+    np.testing.assert_allclose(density.sum(axis=0), image, atol=3e-6 * image.max())
+    assert density.sum() == pytest.approx(phantom.weight.sum(), rel=1e-6)
+
+
+def test_part_that_is_not_there_leaves_an_empty_map() -> None:
+    """Without any bead there is no density."""
+    assert not density_map(few_beads(), np.zeros(len(PARTS)), 12, PIXEL).any()

@@ -1,13 +1,8 @@
-"""Exact Fourier slices of a bead phantom, and its map.
+"""Fourier slices of a bead phantom, and its map, exact but for rounding.
 
-A Gaussian bead's transform is separable, exp(-2 pi i f.r - 2 pi^2 sigma^2 f^2), so the image of m
-beads is a matrix product over the beads: no interpolation, no tolerance. With c, d the cosine and
-sine factors along y and a, b those along x, the four real products ca, db, cb, da give the
-coefficients at both +fy and -fy,
-
-    F(fx, +fy) = (ca - db) + i (cb + da)    F(fx, -fy) = (ca + db) + i (cb - da),
-
-half the work of a complex product, and at the boxes used here quicker than a non-uniform FFT.
+The image of a Gaussian bead is a Gaussian. Beads are drawn where they land on a periodic grid of
+the image's extent, and the grid is transformed (`bead_grid.py`); what that leaves out is less than
+float32 rounds. The cost does not grow with the box beyond the beads' own resolution.
 
 The density is band-limited below Nyquist: on even boxes the Nyquist row and column are zero.
 """
@@ -18,11 +13,12 @@ import itertools
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Complex64, Float, Float32, Int
+from jaxtyping import Complex64, Float, Float32, Float64, Int
 
-from cryofocus.maths.fourier import inverse_3d
+from cryofocus.maths.fourier import forward_2d, forward_3d, inverse_3d
+from cryofocus.simulate.bead_grid import BeadGrid
 
-# Images projected at once: their factors should stay in the processor's cache.
+# Images drawn at once: few enough for the processor's cache.
 _BLOCK = 8
 
 
@@ -77,17 +73,17 @@ def project_parts(
         Half transforms (rfft layout, origin at the corner, unnormalised forward convention), one
             for each part.
     """
-    bounds, weight = phantom.part_bounds, phantom.weight[None].astype(np.float32)
-    shape = (len(rotation), len(bounds) - 1, box, box // 2 + 1)
-    parts = np.zeros(shape, dtype=np.complex64)
+    bounds = phantom.part_bounds
+    grid = BeadGrid.choose(phantom.sigma_angstrom, phantom.weight, box, pixel_size_angstrom)
+    parts = np.zeros((len(rotation), len(bounds) - 1, box, box // 2 + 1), dtype=np.complex64)
     for start in range(0, len(rotation), _BLOCK):
         rows = slice(start, start + _BLOCK)
-        x, y = _image_factors(
-            phantom, rotation[rows], shift_angstrom[rows], box, pixel_size_angstrom
-        )
+        place = _places(phantom, rotation[rows], shift_angstrom[rows])
         for index, (first, last) in enumerate(itertools.pairwise(bounds)):
             beads = slice(first, last)
-            _sum_beads(x[..., beads] * weight[:, beads], y[..., beads], parts[rows, index])
+            weight = np.broadcast_to(phantom.weight[beads], (*place.shape[:1], last - first))
+            drawn = grid.draw_images(place[:, beads], phantom.sigma_angstrom[beads], weight)
+            _transform_images(grid, drawn, parts[rows, index])
     return parts
 
 
@@ -111,14 +107,14 @@ def project_states(
         Half transforms, as for `project_parts`.
     """
     rotation, shift_angstrom = pose
+    grid = BeadGrid.choose(phantom.sigma_angstrom, phantom.weight, box, pixel_size_angstrom)
     images = np.zeros((len(rotation), box, box // 2 + 1), dtype=np.complex64)
     for start in range(0, len(rotation), _BLOCK):
         rows = slice(start, start + _BLOCK)
-        x, y = _image_factors(
-            phantom, rotation[rows], shift_angstrom[rows], box, pixel_size_angstrom
-        )
-        weight = (phantom.weight * amplitudes[rows][:, phantom.part]).astype(np.float32)
-        _sum_beads(x * weight[:, None, None], y, images[rows])
+        place = _places(phantom, rotation[rows], shift_angstrom[rows])
+        weight = phantom.weight * amplitudes[rows][:, phantom.part]
+        drawn = grid.draw_images(place, phantom.sigma_angstrom, weight)
+        _transform_images(grid, drawn, images[rows])
     return images
 
 
@@ -140,74 +136,41 @@ def density_map(
         Density (z, y, x), centre at voxel `box // 2`; the sum over voxels is the mass.
     """
     weight = phantom.weight * np.asarray(amplitudes)[phantom.part]
-    used = weight > 0
-    factors = _axis_factors(
-        phantom.centre_angstrom[used].T, phantom.sigma_angstrom[used], box, pixel_size_angstrom
-    )
-    x, y, z = (_full_axis(factor, box) for factor in factors)
-    weighted_x = (weight[used] * x[: box // 2 + 1]).astype(np.complex64)
-    transform = np.empty((box, box, box // 2 + 1), dtype=np.complex64)
-    for plane in range(box):
-        transform[plane] = (y * z[plane]) @ weighted_x.T
+    used = weight != 0
+    if not used.any():
+        return np.zeros((box, box, box), np.float32)
+    sigma, place = phantom.sigma_angstrom[used], phantom.centre_angstrom[used]
+    grid = BeadGrid.choose(sigma, weight[used], box, pixel_size_angstrom, at_least=box)
+    drawn = grid.draw_volume(place, sigma, weight[used])
+    if grid.edge == box and grid.widening_square_angstrom == 0:
+        return drawn
+    k, raised = grid.frequencies(box)
+    half = forward_3d(drawn)
+    transform = np.zeros((box, box, box // 2 + 1), dtype=np.complex64)
+    columns, positive = slice(0, k[-1] + 1), raised[len(k) // 2 :]
+    for plane, factor in zip(k, raised, strict=True):
+        transform[plane, k, columns] = half[plane, k, columns] * (
+            factor * raised[:, None] * positive
+        )
     return np.asarray(inverse_3d(transform, box))
 
 
-def _image_factors(
+def _places(
     phantom: BeadParts,
     rotation: Float[np.ndarray, "n 3 3"],
     shift_angstrom: Float[np.ndarray, "n 2"],
-    box: int,
-    pixel_size_angstrom: float,
-) -> tuple[Float32[np.ndarray, "n 2 half beads"], Float32[np.ndarray, "n 2 half beads"]]:
-    """Return the x and the y factors of every bead at its place in the image."""
-    position = np.einsum("nij,mj->nim", rotation[:, :2], phantom.centre_angstrom)
-    position = position - shift_angstrom[:, :, None]
-    factors = _axis_factors(position, phantom.sigma_angstrom, box, pixel_size_angstrom)
-    return factors[:, 0], factors[:, 1]
+) -> Float64[np.ndarray, "n beads 2"]:
+    """Return where the beads land in the images, x and y in Å from the centre."""
+    seen = phantom.centre_angstrom @ rotation[:, :2].transpose(0, 2, 1)
+    return np.asarray(seen - shift_angstrom[:, None], np.float64)
 
 
-def _axis_factors(
-    position: Float[np.ndarray, "*axes beads"],
-    sigma: Float[np.ndarray, " beads"],
-    box: int,
-    pixel_size_angstrom: float,
-) -> Float32[np.ndarray, "*axes 2 half beads"]:
-    """Cosine and sine factor of every bead at the frequencies of the half axis; 0 at Nyquist."""
-    frequency = np.arange(box // 2 + 1) / (box * pixel_size_angstrom)
-    gauss = np.exp(-2.0 * (np.pi * np.outer(frequency, sigma)) ** 2).astype(np.float32)
-    gauss[(box + 1) // 2 :] = 0.0
-    turn = (-2.0 * np.pi * frequency).astype(np.float32)
-    phase = turn[:, None] * position.astype(np.float32)[..., None, :]
-    factors = np.empty((*position.shape[:-1], 2, *gauss.shape), dtype=np.float32)
-    np.cos(phase, out=factors[..., 0, :, :])
-    np.sin(phase, out=factors[..., 1, :, :])
-    factors *= gauss
-    return factors
-
-
-def _sum_beads(
-    x: Float32[np.ndarray, "n 2 half beads"],
-    y: Float32[np.ndarray, "n 2 half beads"],
+def _transform_images(
+    grid: BeadGrid,
+    drawn: Float32[np.ndarray, "n edge edge"],
     images: Complex64[np.ndarray, "n box half"],
 ) -> None:
-    """Fill half transforms, in place, with the sum over the beads."""
-    n, _, half, n_beads = x.shape
-    box = images.shape[1]
-    rows, columns = y.reshape(n, 2 * half, n_beads), x.reshape(n, 2 * half, n_beads)
-    product = rows @ columns.transpose(0, 2, 1)
-    ca, cb = product[:, :half, :half], product[:, :half, half:]
-    da, db = product[:, half:, :half], product[:, half:, half:]
-    images.real[:, :half] = ca - db
-    images.imag[:, :half] = cb + da
-    n_negative = (box - 1) // 2
-    mirrored = slice(n_negative, 0, -1)
-    images.real[:, box - n_negative :] = (ca + db)[:, mirrored]
-    images.imag[:, box - n_negative :] = (cb - da)[:, mirrored]
-
-
-def _full_axis(
-    factor: Float32[np.ndarray, "2 half beads"], box: int
-) -> Complex64[np.ndarray, "box beads"]:
-    """Complex factor at all `box` frequencies in FFT order."""
-    half = factor[0] + 1j * factor[1]
-    return np.concatenate([half, half[(box - 1) // 2 : 0 : -1].conj()])
+    """Fill half transforms, in place, with those of images drawn on a grid."""
+    k, raised = grid.frequencies(images.shape[1])
+    columns, positive = slice(0, k[-1] + 1), raised[len(k) // 2 :]
+    images[:, k, columns] = forward_2d(drawn)[:, k, columns] * (raised[:, None] * positive)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -44,9 +45,10 @@ class Densities:
         """Every part, averaged over the motion."""
         rows = slice(0, min(MOTION_SAMPLE, len(self.imaging.specimens)))
         placed = self.imaging.specimens.placements(rows)
-        moving = range(rows.stop)
-        small = [self._draw(self._placed(placed, i, ("body", "head"))) for i in moving]
-        mean = self._transferred(np.stack(small).mean(axis=0))
+        small = [self._placed(placed, i, ("body", "head")) for i in range(rows.stop)]
+        mean = self._transferred(
+            self._draw([_average(moved) for moved in zip(*small, strict=True)])
+        )
         return np.concatenate([self.central[: len(BODIES["large"])], mean])
 
     def combine(
@@ -90,3 +92,16 @@ class Densities:
         frequency = np.linalg.norm(wave_vectors_3d(camera.box), axis=0) / np.float32(field)
         factor = transfer(frequency, self.imaging.settings)
         return np.stack([inverse_3d(forward_3d(m) * factor, camera.box) for m in maps])
+
+
+def _average(places: Sequence[Beads]) -> Beads:
+    """Return a body in many places, with its share of density in each."""
+    first, n = places[0], len(places)
+    return replace(
+        first,
+        centre_angstrom=np.concatenate([beads.centre_angstrom for beads in places]),
+        sigma_angstrom=np.tile(first.sigma_angstrom, n),
+        weight=np.tile(first.weight / n, n),
+        mass_kda=np.tile(first.mass_kda / n, n),
+        part=np.tile(first.part, n),
+    )
