@@ -7,13 +7,18 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from cryofocus.consensus.ground import Ground
+from cryofocus.consensus.reach import Reach
 from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.errors import CryofocusError, OutputError, SettingError
+from cryofocus.inference.factors.problem import FactorProblem, state_factor_problem
 from cryofocus.report.analyses.covary import write_covary_report
+from cryofocus.workflows.covary import particle_level
 from cryofocus.workflows.covary.inputs import CovarySettings, read_conditions
 from cryofocus.workflows.covary.run import CovaryResult, covary
 from cryofocus.workflows.run.directory import RunDirectory
@@ -67,6 +72,28 @@ def test_coupling_is_found_without_classes(from_particles: CovaryResult) -> None
     assert abs(far) < 0.2
     assert (level.p_values[0][1] or 1) < 0.001 < (level.p_values[0][2] or 0)
     assert from_particles.record.class_level is None
+
+
+def test_maps_that_end_before_nyquist(
+    tmp_path: Path, simulate: Callable[..., SimulatedSet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the consensus is made on a coarser grid, the coupling is the same."""
+    fine = simulate(scenario=3, particles=400, snr=2.0, box=48, pixel_size_angstrom=8.75)
+    boxes = []
+
+    def note(ground: Ground, *others: Any) -> FactorProblem:
+        boxes.append(ground.consensus.images.particles.box)
+        return state_factor_problem(ground, *others)
+
+    monkeypatch.setattr(particle_level, "state_factor_problem", note)
+    monkeypatch.setattr(particle_level, "Reach", lambda **_: Reach(50.0))
+    settings = CovarySettings(max_resolution_angstrom=50.0)
+    made = covary([fine.directory / "particles.star"], masks(fine), tmp_path / "DIR", settings)
+    level = made.record.particle_level
+    assert level is not None
+    assert boxes[0] < 48
+    assert (level.correlation[0][1] or 0) > 0.8
+    assert abs(level.correlation[0][2] or 0) < 0.2
 
 
 def test_files_of_particles(from_particles: CovaryResult) -> None:

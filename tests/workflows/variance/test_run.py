@@ -10,12 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cryofocus.consensus.ground import Ground
+from cryofocus.consensus.reach import Reach
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.errors import OutputError, ParticleError, RegionError, SettingError
+from cryofocus.inference.variability.variability import Variability, explore_region
+from cryofocus.maths.filters import lowpass
 from cryofocus.simulate.phantom import PARTS, Phantom
 from cryofocus.simulate.settings import HumanoidSettings
 from cryofocus.workflows.simulate.humanoid import SimulatedSet, simulate_humanoid
+from cryofocus.workflows.variance import run as variance_run
 from cryofocus.workflows.variance.inputs import VarianceSettings
 from cryofocus.workflows.variance.maps import bootstrap_order
 from cryofocus.workflows.variance.result import VarianceResult
@@ -135,3 +140,29 @@ def test_bad_input(small_set: SimulatedSet, tmp_path: Path) -> None:
         variance(table, tmp_path / "V")
     with pytest.raises(OutputError, match=r"holds no variance\.json"):
         variance(table, tmp_path / "V", overwrite=True)
+
+
+def test_maps_that_end_before_nyquist(
+    tmp_path: Path, simulate: Callable[..., SimulatedSet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the consensus is made on a coarser grid, maps and spheres are as on the whole one."""
+    fine = simulate(particles=300, snr=4.0, box=48, pixel_size_angstrom=8.75)
+    table, settings = fine.directory / "particles.star", VarianceSettings(n_dimensions=2)
+    settings = settings.model_copy(update={"max_resolution_angstrom": 60.0, "n_spheres": 1})
+    whole = variance(table, tmp_path / "whole", settings)
+    boxes = []
+
+    def note(ground: Ground, *others: int) -> Variability:
+        boxes.append(ground.consensus.images.particles.box)
+        return explore_region(ground, *others)
+
+    monkeypatch.setattr(variance_run, "explore_region", note)
+    monkeypatch.setattr(variance_run, "Reach", lambda **_: Reach(60.0))
+    coarse = variance(table, tmp_path / "coarse", settings)
+    assert boxes[0] < 48
+    assert coarse.consensus.shape == whole.consensus.shape == (48,) * 3
+    found, expected = (lowpass(one.consensus, 8.75, 60.0).ravel() for one in (coarse, whole))
+    assert np.corrcoef(found, expected)[0, 1] > 0.98
+    assert coarse.n_axes == whole.n_axes > 0
+    for one, other in zip(coarse.proposals, whole.proposals, strict=True):
+        np.testing.assert_allclose(one.sphere, other.sphere, atol=8.75)

@@ -15,7 +15,6 @@ from cryofocus.inference.deviations.problem import state_problem
 from cryofocus.inference.deviations.sharded_statistics import ShardedStatistics
 from cryofocus.inference.factors.field_space import Fields
 from cryofocus.inference.factors.supports import particle_support, region_support
-from cryofocus.maths.shells import shell_resolution_angstrom
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,10 +77,10 @@ def state_factor_problem(
     consensus = replace(ground.consensus, scale_prior=ScalePrior(1.0, 0.0))
     problem = state_problem(replace(ground, consensus=consensus))
     particles, box = consensus.images.particles, problem.space.box
-    voxel = particles.pixel_size_angstrom
-    resolution = shell_resolution_angstrom(ground.n_shells, particles.box, voxel)
+    extent = particles.box * particles.pixel_size_angstrom
+    resolution = extent / ground.n_shells
     density = box.cut(consensus.map.full)
-    own = [region_support(box, inside, voxel, resolution) for inside in regions]
+    own = [region_support(box, inside, extent / len(inside), resolution) for inside in regions]
     empty = np.zeros((0, *density.shape), np.float32)
     return FactorProblem(
         statistics=problem.statistics,

@@ -10,9 +10,12 @@ import numpy as np
 from jaxtyping import Bool, Float64
 from scipy.ndimage import distance_transform_edt
 
+from cryofocus.arrays import Volume
 from cryofocus.consensus.consensus import estimate_consensus
 from cryofocus.consensus.ground import Ground
 from cryofocus.consensus.preparation import assign_half_sets, open_images
+from cryofocus.consensus.reach import Reach
+from cryofocus.consensus.sampling import sample_map
 from cryofocus.covariance.conditional import Condition, Conditional, ask_conditions
 from cryofocus.covariance.joint_states import JointStates, find_joint_states
 from cryofocus.covariance.occupancy import Occupancies, content_rows, measure_contents
@@ -88,7 +91,9 @@ def compare_particles(
         return None
     ground = _prepare(particles, inputs, settings, resources, progress)
     pieces = [region.pieces() for region in inputs.regions]
-    weights = _weigh(inputs.regions, [len(own) for own in pieces], ground)
+    consensus = sample_map(ground.consensus.map.full, particles.box)
+    weights = _weigh(inputs.regions, [len(own) for own in pieces], consensus)
+    _require_near(weights, consensus, particles, ground.n_shells)
     flat = [piece for own in pieces for piece in own]
     generator = np.random.default_rng([settings.seed, 0xFAC])
     problem = state_factor_problem(ground, flat, N_FREE_FIELDS)
@@ -175,8 +180,16 @@ def _prepare(
     half_set, _ = assign_half_sets(particles, settings.seed)
     monitor = ProgressMonitor(progress)
     with monitor.stage("consensus", len(images)) as advance:
-        consensus = estimate_consensus(images, half_set, resources.kernels, advance=advance)
-    box, pixel_size = particles.box, particles.pixel_size_angstrom
+        consensus = estimate_consensus(
+            images,
+            half_set,
+            resources.kernels,
+            reach=Reach(at_least_angstrom=settings.max_resolution_angstrom),
+            advance=advance,
+        )
+    # Of the band that maps are made in.
+    box = consensus.images.particles.box
+    pixel_size = consensus.images.particles.pixel_size_angstrom
     whole = FocusMask.whole(box, pixel_size, soft_edge_angstrom=SOFT_EDGE_ANGSTROM)
     n_shells = min(first_shell_below(consensus.map.fsc, FSC_LIMIT), BOX_PER_RESOLUTION)
     if (limit := settings.max_resolution_angstrom) is not None:
@@ -185,10 +198,8 @@ def _prepare(
     return Ground(consensus, whole, half_set, n_shells, resources.kernels, monitor)
 
 
-def _weigh(regions: Sequence[Region], n_pieces: Sequence[int], ground: Ground) -> _Weights:
-    density = ground.consensus.map.full
+def _weigh(regions: Sequence[Region], n_pieces: Sequence[int], density: Volume) -> _Weights:
     dense = density > solvent_contour(density)
-    _require_near(regions, dense, ground)
     covered = np.any([region.inside for region in regions], axis=0)
     rest = dense & ~covered
     blocks = cut_into_blocks(np.where(rest, density, np.float32(0)), rest)
@@ -201,22 +212,21 @@ def _weigh(regions: Sequence[Region], n_pieces: Sequence[int], ground: Ground) -
 
 
 def _require_near(
-    regions: Sequence[Region], dense: Bool[np.ndarray, "box box box"], ground: Ground
+    weights: _Weights, density: Volume, particles: ParticleSet, n_shells: int
 ) -> None:
     """Check that regions lie at the particle; what few particles have need not show in its map.
 
     Raises:
         RegionError: When one is farther from all density than can be resolved.
     """
-    particles = ground.consensus.images.particles
     voxel = particles.pixel_size_angstrom
-    resolution = shell_resolution_angstrom(ground.n_shells, particles.box, voxel)
-    distance = distance_transform_edt(~dense) * voxel
-    for region in regions:
-        nearest = float(distance[region.inside].min())
+    resolution = shell_resolution_angstrom(n_shells, particles.box, voxel)
+    distance = distance_transform_edt(density <= solvent_contour(density)) * voxel
+    for name, inside in zip(weights.names, weights.regions, strict=True):
+        nearest = float(distance[inside].min())
         if nearest > resolution:
             raise RegionError(
-                f"region {region.name}: no density within {nearest:.0f} Å of it in the consensus; "
+                f"region {name}: no density within {nearest:.0f} Å of it in the consensus; "
                 "expected a region of the particle. Check that mask and map lie in one frame."
             )
 

@@ -102,21 +102,21 @@ def find_basins(
 
 def _draw_sphere(region: VariableRegion, ground: Ground) -> FocusMask | None:
     """Draw the sphere on the particles' grid, no larger than the box; None where none fits."""
-    particles, origin = ground.consensus.images.particles, ground.mask.origin_angstrom
-    voxel, middle = particles.pixel_size_angstrom, particles.box // 2
+    mask, origin = ground.mask, ground.mask.origin_angstrom
+    box, voxel = len(mask.data), mask.voxel_size_angstrom
     centre = [
-        offset + middle * voxel + first
+        offset + box // 2 * voxel + first
         for offset, first in zip(region.centre_angstrom, origin, strict=True)
     ]
     room = min(
-        min(c - first, (particles.box - 1) * voxel - (c - first))
+        min(c - first, (box - 1) * voxel - (c - first))
         for c, first in zip(centre, origin, strict=True)
     )
     x, y, z = (round(c, 1) for c in centre)
     try:
         return FocusMask.from_sphere(
             (x, y, z, round(min(region.radius_angstrom, room - 0.1), 1)),
-            particles.box,
+            box,
             voxel,
             soft_edge_angstrom=SOFT_EDGE_ANGSTROM,
             origin_angstrom=origin,

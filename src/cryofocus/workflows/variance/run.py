@@ -11,7 +11,9 @@ import numpy as np
 from cryofocus.consensus.consensus import estimate_consensus
 from cryofocus.consensus.ground import Ground
 from cryofocus.consensus.preparation import assign_half_sets, open_images
+from cryofocus.consensus.reach import Reach
 from cryofocus.consensus.resolution import choose_shells
+from cryofocus.consensus.sampling import sample_map
 from cryofocus.data.mask import FocusMask
 from cryofocus.inference.deviations.problem import state_problem
 from cryofocus.inference.variability.latent import locate_particles
@@ -91,6 +93,7 @@ def _prepare(
             half_set,
             resources.kernels,
             solvent=None if inputs.solvent is None else inputs.solvent.data,
+            reach=Reach(at_least_angstrom=settings.max_resolution_angstrom),
             advance=advance,
         )
     n_shells = choose_shells(consensus, settings.max_resolution_angstrom)
@@ -127,19 +130,19 @@ def _compose(
     settings: VarianceSettings,
 ) -> VarianceResult:
     """Gather what was found as plain numbers and maps."""
-    particles, edge = ground.consensus.images.particles, fine_edge(found)
-    grid = (particles.box, particles.pixel_size_angstrom)
+    edge, mask = fine_edge(found), ground.mask
+    grid = (len(mask.data), mask.voxel_size_angstrom)
     map_of_variance = sample_variance(found, edge)
-    excess = None if bootstrap is None else sample_bootstrap(bootstrap, ground.mask.data, edge)
-    voxel = particles.pixel_size_angstrom * particles.box / edge
+    excess = None if bootstrap is None else sample_bootstrap(bootstrap, mask.data, edge)
+    voxel = len(mask.data) * mask.voxel_size_angstrom / edge
     basins = find_basins(map_of_variance, voxel, settings)
     power = (found.deviations.astype(np.float64) ** 2).sum(axis=(1, 2, 3))
     latent = locate_particles(found.subspace)
     return VarianceResult(
         folder=folder,
         resolution_angstrom=shell_resolution_angstrom(ground.n_shells, *grid),
-        consensus=ground.consensus.map.full,
-        pixel_size_angstrom=particles.pixel_size_angstrom,
+        consensus=sample_map(ground.consensus.map.full, len(mask.data)),
+        pixel_size_angstrom=mask.voxel_size_angstrom,
         variance=map_of_variance,
         bootstrap=excess,
         peaks=measure_peaks(basins, map_of_variance, excess, voxel),
