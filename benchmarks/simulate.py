@@ -2,11 +2,12 @@
 
 The same 150 particles over the same 419 Å, in boxes from 80 to 512 pixels: `cryofocus simulate
 humanoid` from the start of the process to the finished directory, and the assembling ribosome at
-the box of its benchmark. Processor time counts all threads, and the system's for writing maps.
+the box of its benchmark; or particles of atomic models. Processor time counts all threads, and the
+system's for writing maps.
 
-Usage: ``python benchmarks/simulate.py [--boxes 80 384 ...] [--particles 150] [--label NAME]
-[--append] [-o benchmarks/results/simulate.md]`` (a minute). ``--append`` adds rows to a table, for
-instance of another version of the code.
+Usage: ``python benchmarks/simulate.py [--boxes 80 384 ...] [--particles 150] [--models PDB PDB]
+[--label NAME] [--append] [-o benchmarks/results/simulate.md]`` (a minute). ``--append`` adds rows
+to a table, for instance of another version of the code.
 """
 
 from __future__ import annotations
@@ -26,17 +27,19 @@ EXTENT_ANGSTROM = 419.2
 PROGRAM = "import sys; from cryofocus.cli.main import main; sys.exit(main())"
 
 
-def commands(boxes: list[int], particles: int) -> dict[str, list[str]]:
+def commands(boxes: list[int], particles: int, models: list[str]) -> dict[str, list[str]]:
     """Return what is run, by what it shows."""
     common = ["--particles", str(particles), "--threads", "1", "--seed", "1"]
+    words = ["model", *models] if models else ["humanoid", "--scenario", "1"]
+    name = f"{len(models)} models" if models else "humanoid"
     made = {
-        f"humanoid, box {box}": [
-            *("simulate", "humanoid", "--scenario", "1", "--snr", "0.025", "--box", str(box)),
+        f"{name}, box {box}": [
+            *("simulate", *words, "--snr", "0.025", "--box", str(box)),
             *("--pixel-size", f"{EXTENT_ANGSTROM / box:.4f}", *common),
         ]
         for box in boxes
     }
-    return made | {"assembly, box 64": ["simulate", "assembly", *common]}
+    return made if models else made | {"assembly, box 64": ["simulate", "assembly", *common]}
 
 
 def run(words: list[str], output: Path) -> tuple[float, float, float]:
@@ -57,6 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--boxes", type=int, nargs="*", default=[80, 160, 256, 384, 512])
     parser.add_argument("--particles", type=int, default=150)
+    parser.add_argument("--models", nargs="*", default=[])
     parser.add_argument("--label", default="now")
     parser.add_argument("--append", action="store_true")
     default = Path(__file__).parent / "results" / "simulate.md"
@@ -75,8 +79,9 @@ def main() -> None:
     ]
     if asked.append:
         lines = asked.output.read_text(encoding="utf-8").splitlines()
+    made = commands(asked.boxes, asked.particles, asked.models)
     with tempfile.TemporaryDirectory() as folder:
-        for number, (name, words) in enumerate(commands(asked.boxes, asked.particles).items()):
+        for number, (name, words) in enumerate(made.items()):
             cpu, wall, peak = run(words, Path(folder) / str(number))
             lines.append(f"| {asked.label} | {name} | {cpu:.1f} | {wall:.1f} | {peak:.2f} |")
             print(lines[-1], flush=True)

@@ -78,6 +78,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
         *("kernels/_cpu_loops", "kernels/_vector", "kernels/contract", "kernels/cpu"),
         *("kernels/reference", "arrays"),
     ),
+    "kernels/test_window": ("kernels/_window_loops",),
     "maths/test_ctf": ("units",),
     "maps/test_resolution": ("maths/shells",),
     "poses/test_references": (*("poses/bound", "poses/given_map", "poses/half_maps"),),

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from cryofocus.errors import SettingError
-from cryofocus.kernels.reference import ReferenceKernels
 from cryofocus.simulate.model_states import ModelSettings, StateProjector, state_posteriors
 from cryofocus.simulate.phantom import Phantom
 from cryofocus.simulate.projection import density_map, project_states
@@ -21,7 +20,7 @@ def test_projections_are_those_of_the_density(phantom: Phantom) -> None:
     settings = ModelSettings(particles=6, box=BOX, pixel_size_angstrom=PIXEL, seed=5)
     views = settings.draw_views()
     maps = np.stack([density_map(phantom, part, BOX, PIXEL) for part in UP_AND_DOWN])
-    found = StateProjector(maps, PIXEL, ReferenceKernels()).project(views, slice(1, 6))
+    found = StateProjector.of(maps, PIXEL).project(views, slice(1, 6))
     assert found.shape == (5, 2, BOX, BOX // 2 + 1)
     pose = views.rotation[1:], views.shift_angstrom[1:]
     for state, part in enumerate(UP_AND_DOWN):

@@ -1,14 +1,12 @@
 """Particles that show one of several maps: settings, projections, and the best classifier.
 
-Projections are central slices of the maps' padded transforms, interpolated trilinearly; the
-interpolation's fall-off is divided out of the maps beforehand, so that with threefold padding a
-projection of a map differs from the true one by less than a thousandth of its power.
+Projections are central slices of the maps' transforms, read between their nodes so accurately
+(`kernels/window.py`) that a projection of a map differs from the true one by a ten-thousandth.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -17,14 +15,12 @@ from pydantic import model_validator
 from scipy.special import logsumexp
 
 from cryofocus.errors import SettingError
-from cryofocus.kernels.contract import SliceGeometry, SliceKernels
-from cryofocus.maths.fourier import forward_3d, shift_phases
-from cryofocus.maths.grids import fit_box_3d, shell_index_2d
+from cryofocus.kernels.window import WindowedMaps
+from cryofocus.maths.fourier import shift_phases
+from cryofocus.maths.grids import shell_index_2d
 from cryofocus.option import Option
 from cryofocus.simulate.acquisition import AcquisitionSettings
 from cryofocus.simulate.image_formation import Views
-
-PADDING = 3
 
 
 class ModelSettings(AcquisitionSettings):
@@ -75,12 +71,24 @@ class StateProjector:
     Attributes:
         maps: Density of every state, on one grid.
         pixel_size_angstrom: Å per voxel and pixel.
-        kernels: Cut the slices.
+        grid: Their transforms.
     """
 
     maps: Float32[np.ndarray, "state box box box"]
     pixel_size_angstrom: float
-    kernels: SliceKernels
+    grid: WindowedMaps
+
+    @classmethod
+    def of(
+        cls, maps: Float32[np.ndarray, "state box box box"], pixel_size_angstrom: float
+    ) -> StateProjector:
+        """Transform maps."""
+        return cls(maps, pixel_size_angstrom, WindowedMaps.of(maps))
+
+    def scaled(self, gain: float) -> StateProjector:
+        """Return the projector of the maps times a positive number."""
+        maps = (self.maps * np.float32(gain)).astype(np.float32)
+        return replace(self, maps=maps, grid=self.grid.scaled(gain))
 
     def project(self, views: Views, rows: slice) -> Complex64[np.ndarray, "n state box half"]:
         """Return the half transforms of all states' projections of some particles.
@@ -90,25 +98,14 @@ class StateProjector:
         box = self.maps.shape[1]
         at = np.nonzero(shell_index_2d(box) < box // 2)
         ky = np.where(at[0] < (box + 1) // 2, at[0], at[0] - box)
-        points = PADDING * np.stack([at[1], ky], axis=1).astype(np.float32)
-        matrices = views.rotation[rows, :2].astype(np.float32)
-        slices = self.kernels.gather(
-            self._grid, SliceGeometry(self._grid.shape[0], points, matrices)
-        )
+        points = np.stack([at[1], ky], axis=1).astype(np.float64)
+        matrices = np.asarray(views.rotation[rows, :2], np.float64)
+        slices = self.grid.gather(points, matrices)
         images = np.zeros((len(matrices), len(self.maps), box, box // 2 + 1), np.complex64)
         images[:, :, at[0], at[1]] = np.moveaxis(slices, 2, 1)
         # The particle sits at minus the shift that centres it.
         moved = shift_phases(box, self.pixel_size_angstrom, -views.shift_angstrom[rows])
         return np.asarray(images * moved[:, None])
-
-    @cached_property
-    def _grid(self) -> Complex64[np.ndarray, "edge edge half state"]:
-        box = self.maps.shape[1]
-        edge = PADDING * box
-        line = np.sinc((np.arange(box) - box // 2) / edge) ** 2
-        fall_off = line[:, None, None] * line[:, None] * line
-        padded = (fit_box_3d((v / fall_off).astype(np.float32), edge) for v in self.maps)
-        return np.stack([forward_3d(volume) for volume in padded], axis=-1)
 
 
 def state_posteriors(

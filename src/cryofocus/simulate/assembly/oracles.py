@@ -25,7 +25,6 @@ from scipy.special import logsumexp
 
 from cryofocus.consensus.band import Band
 from cryofocus.consensus.image_model import NoiseModel, fit_noise, sum_powers
-from cryofocus.kernels.select import select_kernels
 from cryofocus.maths.fourier import forward_2d, hermitian_weights
 from cryofocus.maths.masks import sphere_mask
 from cryofocus.simulate.assembly.densities import Densities
@@ -162,8 +161,7 @@ def _focus_slices(densities: Densities, region: Region, sphere: Sphere) -> State
         mask * densities.combine(part, average) for part in (*(c - every for c in classes), alone)
     ]
     maps = np.stack([densities.combine(every, average), *inside])
-    # Chunks are made by several threads, and the compiled kernels bring threads of their own.
-    return StateProjector(maps, camera.pixel_size_angstrom, select_kernels("reference"))
+    return StateProjector.of(maps, camera.pixel_size_angstrom)
 
 
 def _residual_noise(imaging: Imaging, slices: StateProjector) -> NoiseModel:

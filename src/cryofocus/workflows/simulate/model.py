@@ -16,7 +16,6 @@ from cryofocus.data.models import DensityGrid, model_bounds, model_density
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import SettingError
 from cryofocus.execution.monitor import Advance
-from cryofocus.kernels.select import select_kernels
 from cryofocus.maths.statistics import posterior_kappa
 from cryofocus.simulate.image_formation import (
     NoiseLevels,
@@ -150,17 +149,13 @@ def _scale(
     settings: ModelSettings,
 ) -> _Imaging:
     """Scale the density so that all noise together has a mean pixel variance of one."""
-    # The compiled kernels bring threads of their own, and chunks are made by several threads.
-    kernels, camera = select_kernels("reference"), settings.camera()
-    raw = StateProjector(maps, settings.pixel_size_angstrom, kernels)
+    camera = settings.camera()
+    raw = StateProjector.of(maps, settings.pixel_size_angstrom)
     power = measure_power(
         lambda rows: _shown(raw.project(views, rows), states[rows]), views, camera
     )
     gain, noise = unit_noise(power, settings.snr, settings.first_snr)
-    scaled = StateProjector(
-        (maps * np.float32(gain)).astype(np.float32), settings.pixel_size_angstrom, kernels
-    )
-    return _Imaging(scaled, states, views, noise, settings)
+    return _Imaging(raw.scaled(gain), states, views, noise, settings)
 
 
 def _shown(
