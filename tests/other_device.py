@@ -62,6 +62,19 @@ class OtherDevice:
         """Return an empty sum."""
         return OtherAccumulator(self.host.accumulator(edge, n_data, n_precision))
 
+    def halves_at_once(self, edge: int) -> bool:
+        """Return what the host does."""
+        return self.host.halves_at_once(edge)
+
+    def sums_bytes(self, edge: int, n_columns: int) -> tuple[int, int]:
+        """Return what the host does."""
+        return self.host.sums_bytes(edge, n_columns)
+
+    @property
+    def host_gb(self) -> float | None:
+        """Return what the host does."""
+        return self.host.host_gb
+
     def columns_at_once(self, edge: int) -> int:
         """Return what the host says."""
         return self.host.columns_at_once(edge)
@@ -77,6 +90,10 @@ class OtherAccumulator:
         """Insert slices; weights come from the host."""
         assert all(isinstance(array, np.ndarray) for array in args[2:])
         self.host.add(geometry, *map(fetch, args))
+
+    def take(self) -> SliceSums:
+        """Return the sum on the device."""
+        return self.total()
 
     def total(self) -> SliceSums:
         """Return the sum on the device."""

@@ -113,3 +113,18 @@ def test_maps_reach_the_limit_of_the_classification(monkeypatch: pytest.MonkeyPa
     limit = 96 * PIXEL_SIZE / 36
     found = make_first_map(make_images(96), HALF_SET, KERNELS, Reach(None, limit))
     assert found.images.largest_band().n_shells > 37
+
+
+def test_a_band_is_as_wide_as_memory_allows_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where a wider band would not fit, maps end where half maps still agree, with a warning."""
+    monkeypatch.setattr(reach, "SMALL_BOX", 16)
+    monkeypatch.setattr(reach, "LEAST_SHELLS", 8)
+    monkeypatch.setattr(band_search, "FIRST_SHELLS", 10)
+    monkeypatch.setattr(band_search, "fits", lambda images, _: len(images.largest_band()) < 400)
+    with caplog.at_level(logging.WARNING):
+        found = make_first_map(make_images(96), HALF_SET, KERNELS, Reach())
+    assert "maps end because of the memory" in caplog.text
+    assert len(found.images.largest_band()) < 400
+    assert end_of_agreement(found.map.fsc) is None

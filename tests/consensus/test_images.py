@@ -118,3 +118,25 @@ def test_no_particles_are_no_chunks() -> None:
     particles = make_particles(N, BOX, np.random.default_rng(5))
     prepared = wrap_images(particles, np.zeros((N, BOX, BOX), np.float32))
     assert list(prepared.chunks(Band.disc(BOX, 8), np.zeros(0, int))) == []
+
+
+@pytest.mark.parametrize("box", [40, 41])
+def test_held_images_are_prepared_as_those_of_the_files(
+    monkeypatch: pytest.MonkeyPatch, box: int
+) -> None:
+    """Some images, cropped, treated and held in memory, give the transforms that reading gives."""
+    rng = np.random.default_rng(5)
+    particles = make_particles(N, box, rng)
+    images = wrap_images(particles, rng.normal(3, 2, size=(N, box, box)).astype(np.float32), -1)
+    treatment = replace(images.treatment, normalise=True)
+    images = replace(images, treatment=treatment).cropped(10)
+    assert images.particles.box < box
+    monkeypatch.setattr(images_module, "CHUNK_PARTICLES", 2)
+    band, chosen = Band.disc(images.particles.box, 10), np.array([5, 0, 3])
+    held = images.held(chosen)
+    ours, theirs = held.load(band, np.arange(3)), images.load(band, chosen)
+    largest = np.abs(theirs.transforms).max()
+    np.testing.assert_allclose(ours.transforms, theirs.transforms, atol=1e-5 * largest)
+    np.testing.assert_array_equal(ours.ctf, theirs.ctf)
+    again = held.held(np.array([2])).load(band, np.array([0]))
+    np.testing.assert_allclose(again.transforms[0], theirs.transforms[2], atol=1e-5 * largest)

@@ -12,6 +12,7 @@ from cryofocus.consensus.reconstruct import (
     accumulate_halves,
     grid_to_map,
     map_to_grid,
+    reconstruct_maps,
     solve_maps,
 )
 from cryofocus.kernels.contract import SliceGeometry
@@ -128,3 +129,41 @@ def test_a_class_without_particles_holds_nothing() -> None:
     nothing = MapEstimate.of_nothing(box)
     np.testing.assert_array_equal(estimate.full, nothing.full)
     np.testing.assert_array_equal(estimate.fsc.shape, nothing.fsc.shape)
+
+
+@pytest.mark.parametrize("box", [20, 21])
+def test_half_sets_in_turns_give_the_same_maps(box: int) -> None:
+    """Where memory holds the sums of one half set only, maps, half maps and FSC are the same."""
+    rng = np.random.default_rng(8)
+    particles = make_particles(N, box, rng)
+    pixels = form_images(particles, make_beads(4).slices(particles.rotation, box), 1.0, rng)
+    half_set = (1 + np.arange(N) % 2).astype(np.int8)
+    source = MapSource(wrap_images(particles, pixels), flat(box), np.ones(N, np.float32), half_set)
+    weights = rng.random((N, 3)).astype(np.float32)
+    counted: list[int] = []
+    ample, scarce = CpuKernels(1), CpuKernels(1, memory_gb=1e-9)
+    assert not scarce.halves_at_once(2 * box)
+    expected = list(reconstruct_maps(source, weights, ample))
+    found = list(reconstruct_maps(source, weights, scarce, advance=counted.append))
+    assert sum(counted) == 3 * N
+    for ours, theirs in zip(found, expected, strict=True):
+        largest = np.abs(theirs.full).max()
+        np.testing.assert_allclose(ours.full, theirs.full, atol=1e-5 * largest)
+        np.testing.assert_allclose(ours.fsc, theirs.fsc, atol=1e-5)
+        for half, other in zip(ours.halves, theirs.halves, strict=True):
+            np.testing.assert_allclose(half, other, atol=1e-5 * np.abs(other).max())
+
+
+def test_maps_are_kept_where_there_is_room() -> None:
+    """Kept maps lie in arrays that were asked for, and are the same."""
+    volume = np.random.default_rng(2).normal(size=(8, 8, 8)).astype(np.float32)
+    made: list[np.ndarray] = []
+
+    def allocate(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+        made.append(np.empty(shape, dtype))
+        return made[-1]
+
+    kept = MapEstimate(volume, (volume + 1, volume + 2), np.ones(5)).kept(allocate)
+    assert all(one is array for one, array in zip((kept.full, *kept.halves), made, strict=True))
+    for offset, array in enumerate((kept.full, *kept.halves)):
+        np.testing.assert_array_equal(array, volume + offset)

@@ -10,8 +10,8 @@ import mrcfile
 import numpy as np
 import pytest
 
-from cryofocus.data import images as images_module
 from cryofocus.data.images import ImageReader
+from cryofocus.data.mapped import let_go
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.resampling import plan_resampling
 from cryofocus.errors import ParticleError
@@ -191,5 +191,5 @@ def test_pages_of_a_stack_do_not_stay(tmp_path: Path) -> None:
     before = file_megabytes()
     assert data.sum() == 0
     assert file_megabytes() > before + 20
-    images_module._let_go(data)
+    let_go(data)
     assert file_megabytes() < before + 5

@@ -143,11 +143,31 @@ def test_grids_keep_within_the_memory() -> None:
     case = make_case(12)
     whole, small = CpuKernels(4), CpuKernels(4, memory_gb=1e-4)
     assert len(whole.accumulator(12, 1, 1).sums) == 4
-    assert len(small.accumulator(12, 1, 1).sums) == 3
+    assert len(small.accumulator(12, 1, 1).sums) == 2
     assert len(CpuKernels(4, memory_gb=1e-9).accumulator(12, 1, 1).sums) == 1
     assert [kernels.columns_at_once(12) for kernels in (whole, small)] == [4, 1]
+    assert [kernels.halves_at_once(12) for kernels in (whole, small)] == [True, True]
+    assert not CpuKernels(4, memory_gb=1e-9).halves_at_once(12)
+    sums = small.accumulator(12, 1, 1).sums
+    assert small.sums_bytes(12, 1) == (sums[0].nbytes, sums.nbytes)
     ours, theirs = accumulate(small, case), accumulate(whole, case)
     np.testing.assert_allclose(ours.data, theirs.data, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("edge", [12, 15, 26])
+def test_threads_that_share_a_grid_give_the_sums_of_one(edge: int) -> None:
+    """Each thread fills planes of its own: in any number they add up the same, bit for bit."""
+    case = make_case(edge)
+    one = accumulate(CpuKernels(1), case)
+    for threads in (2, 3):
+        accumulator = CpuKernels(threads, memory_gb=1e-9).accumulator(edge, 3, 3)
+        assert accumulator.n_sharing == threads
+        rest = [case[name] for name in ("data", "precision", "weights", "weights")]
+        accumulator.add(case["geometry"], *rest)
+        shared = accumulator.take()
+        np.testing.assert_array_equal(shared.data, one.data)
+        np.testing.assert_array_equal(shared.precision, one.precision)
+        assert np.shares_memory(shared.data, accumulator.sums)
 
 
 def test_a_total_may_be_asked_for_twice() -> None:

@@ -15,13 +15,9 @@ from jaxtyping import Int, Int8
 
 from cryofocus.consensus.image_model import NoiseModel, first_noise
 from cryofocus.consensus.images import ParticleImages
+from cryofocus.consensus.memory import fits, require_memory
 from cryofocus.consensus.reach import Reach, end_of_agreement, with_margin
-from cryofocus.consensus.reconstruct import (
-    MapEstimate,
-    MapSource,
-    accumulate_halves,
-    solve_maps,
-)
+from cryofocus.consensus.reconstruct import MapEstimate, MapSource, reconstruct_maps
 from cryofocus.consensus.sampling import sample_map
 from cryofocus.execution.serial import HERE
 from cryofocus.kernels.contract import SliceKernels
@@ -96,24 +92,35 @@ def _widen(
 
     Who counts particles is told, in the log, when that takes more than one pass.
     """
-    count = advance or _ignore
+    count, cropped = advance or _ignore, images.cropped(n_shells)
     while True:
-        found = _make(images.cropped(n_shells), half_set, kernels, count)
+        found = _make(cropped, half_set, kernels, count)
         n_shells = found.images.largest_band().n_shells
         end = end_of_agreement(found.map.fsc[:n_shells], share)
         if end is not None or found.images.file_box is None:
             return found, end
-        particles = images.particles
-        grid = (particles.box, particles.pixel_size_angstrom)
-        n_shells, narrow = int(WIDER * n_shells), n_shells
+        cropped, narrow = images.cropped(int(WIDER * n_shells)), _end_angstrom(cropped)
+        if not fits(cropped, kernels):
+            logger.warning(
+                "half maps still agree at %.2f Å, where maps end because of the memory that may "
+                "be used; more --memory would show how far they do.",
+                narrow,
+            )
+            return found, None
         if advance is not None:
             logger.info(
                 "half maps still agree at %.2f Å, where their band ends; they are made again, to "
                 "%.2f Å",
-                shell_resolution_angstrom(narrow - 1, *grid),
-                shell_resolution_angstrom(min(n_shells, grid[0] // 2), *grid),
+                narrow,
+                _end_angstrom(cropped),
             )
         count = _ignore
+
+
+def _end_angstrom(images: ParticleImages) -> float:
+    """Return the resolution of the last shell of some images."""
+    particles, last = images.particles, images.largest_band().n_shells - 1
+    return shell_resolution_angstrom(last, particles.box, particles.pixel_size_angstrom)
 
 
 def _ignore(_: int) -> None:
@@ -126,11 +133,16 @@ def _make(
     kernels: SliceKernels,
     advance: Callable[[int], None],
 ) -> FirstMap:
-    """Make the map of all of some images."""
+    """Make the map of all of some images.
+
+    Raises:
+        SettingError: When memory does not hold it.
+    """
+    require_memory(images, kernels)
     noise, n = first_noise(images), len(images)
     source = MapSource(images, noise, np.ones(n, np.float32), half_set)
-    sums = accumulate_halves(source, np.ones((n, 1), np.float32), kernels, advance=advance)
-    (estimate,) = solve_maps(sums, images.particles.box, threads=images.threads)
+    ones = np.ones((n, 1), np.float32)
+    (estimate,) = reconstruct_maps(source, ones, kernels, advance=advance)
     return FirstMap(images, noise, estimate)
 
 

@@ -80,6 +80,8 @@ def stack_grids(
 ) -> Complex64[np.ndarray, "edge edge half column"]:
     """Put maps side by side on a padded grid, the column fastest."""
     edge = PADDING * volumes[0].shape[0]
+    if len(volumes) == 1:
+        return map_to_grid(volumes[0], edge)[..., None]
     grid = np.empty((edge, edge, edge // 2 + 1, len(volumes)), np.complex64)
     for column, volume in enumerate(volumes):
         grid[..., column] = map_to_grid(volume, edge)

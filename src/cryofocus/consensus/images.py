@@ -47,6 +47,21 @@ class Reader(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class HeldImages:
+    """A `Reader` of images that lie in memory."""
+
+    pixels: Float32[np.ndarray, "n box box"]
+
+    def read(self, indices: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m box box"]:
+        """Return images by index."""
+        return np.asarray(self.pixels[indices])
+
+    def take(self, which: Int[np.ndarray, " m"]) -> HeldImages:
+        """Return some of the images."""
+        return HeldImages(self.pixels[which])
+
+
 @dataclass(frozen=True)
 class ImageTreatment:
     """What is done to raw pixels.
@@ -151,6 +166,23 @@ class ParticleImages:
         coarse = replace(particles, box=small, pixel_size_angstrom=pixel_size)
         return replace(self, particles=coarse, file_box=self.file_box or box)
 
+    def held(self, chosen: Int[np.ndarray, " n"]) -> ParticleImages:
+        """Return some of the images, read once: cropped and treated as they are, in memory."""
+        size, parts = self._chunk_particles, []
+        for start in range(0, len(chosen), size):
+            pixels = treat(self.reader.read(chosen[start : start + size]), self.treatment)
+            half = forward_2d_cropped(pixels, self.particles.box, threads=self.threads)
+            parts.append(inverse_2d(half, self.particles.box, threads=self.threads))
+        nothing = np.empty((0, self.particles.box, self.particles.box), np.float32)
+        return replace(
+            self,
+            particles=replace(self.particles.take(chosen), table=None),
+            reader=HeldImages(np.concatenate([nothing, *parts])),
+            treatment=replace(self.treatment, sign=1, normalise=False),
+            executor=HERE,
+            file_box=None,
+        )
+
     def flipped(self) -> ParticleImages:
         """Return the same images with the opposite contrast sign."""
         opposite = replace(self.treatment, sign=-self.treatment.sign)
@@ -173,8 +205,7 @@ class ParticleImages:
             send: Brings arrays to where transforms and CTFs shall lie; they are made there.
         """
         chosen = np.arange(len(self)) if which is None else np.asarray(which)
-        file_box = self.file_box or self.particles.box
-        size = max(1, min(CHUNK_PARTICLES, CHUNK_PIXELS // file_box**2))
+        size = self._chunk_particles
         parts = [chosen[start : start + size] for start in range(0, len(chosen), size)]
         with ThreadPoolExecutor(max_workers=1) as ahead:
             reading = [ahead.submit(self.reader.read, part) for part in parts[:1]]
@@ -186,6 +217,12 @@ class ParticleImages:
                 del pixels
                 yield chunk
                 del chunk
+
+    @property
+    def _chunk_particles(self) -> int:
+        """Images that are read at a time."""
+        file_box = self.file_box or self.particles.box
+        return max(1, min(CHUNK_PARTICLES, CHUNK_PIXELS // file_box**2))
 
     def load(self, band: Band, chosen: Int[np.ndarray, " n"]) -> ImageChunk:
         """Read and prepare the images of some particles."""

@@ -132,11 +132,8 @@ class _Trial:
         rows = rows[is_plain[particles.optics_of_particle[rows]]]
         n = min(SAMPLE_PARTICLES, len(rows))
         chosen = rows[np.unique(np.linspace(0, max(len(rows) - 1, 0), n).astype(np.int64))]
-        return replace(
-            self._images,
-            particles=replace(particles.take(chosen), table=None),
-            reader=self._images.reader.take(chosen),
-        )
+        # They are gone through once for everything that is tried.
+        return self._images.held(chosen)
 
     def _evidence(self, images: ParticleImages) -> float:
         """Return the log-likelihood of consensus and rings, over that of noise without rings."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NYQUIST: Literal["nyquist"] = "nyquist"
 EXPECTED_RESOLUTION = "a resolution in Å above 0, or nyquist"
 # Boxes for which a pass over some images would cost more than it saves.
-SMALL_BOX = 128
+SMALL_BOX = 100
 # Half maps that correlate less than this agree no longer: in a mask of a tenth of the box, where
 # there is less noise, the correlation is below 0.143, too.
 FALLEN = 0.02

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +11,17 @@ from jaxtyping import Complex64, Float, Float32, Float64, Int8
 from cryofocus.consensus.image_model import NoiseModel, matched_chunk
 from cryofocus.consensus.images import PADDING, ParticleImages
 from cryofocus.consensus.sampling import sample_fsc, sample_map
+from cryofocus.data.mapped import let_go
 from cryofocus.execution.contract import Count
 from cryofocus.kernels.contract import SliceKernels, SliceSums
-from cryofocus.maths.fourier import forward_3d, forward_3d_padded, inverse_3d_cropped
-from cryofocus.maths.grids import shell_planes_3d
+from cryofocus.maths.fourier import (
+    BLOCK_VALUES,
+    forward_3d,
+    forward_3d_padded,
+    inverse_3d_cropped,
+    inverse_3d_of_blocks,
+)
+from cryofocus.maths.grids import shell_block_3d
 from cryofocus.maths.shells import fourier_shell_correlation, shell_mean_3d
 
 
@@ -31,6 +38,16 @@ class MapEstimate:
     full: Float32[np.ndarray, "box box box"]
     halves: tuple[Float32[np.ndarray, "box box box"], Float32[np.ndarray, "box box box"]]
     fsc: Float64[np.ndarray, " n_shells"]
+
+    def kept(self, allocate: Callable[..., np.ndarray]) -> MapEstimate:
+        """Return the same in arrays that are made by someone who knows where there is room."""
+        kept = []
+        for volume in (self.full, *self.halves):
+            array = allocate(volume.shape, np.float32)
+            array[:] = volume
+            let_go(array)
+            kept.append(array)
+        return MapEstimate(kept[0], (kept[1], kept[2]), self.fsc)
 
     @classmethod
     def of_nothing(cls, box: int) -> MapEstimate:
@@ -98,7 +115,7 @@ def _accumulate(
             weights[which],
         )
         count(len(which))
-    return accumulator.total().fetch()
+    return accumulator.take().fetch()
 
 
 def accumulate_halves(
@@ -110,54 +127,118 @@ def accumulate_halves(
 ) -> tuple[SliceSums, SliceSums]:
     """Insert each half set on its own; see `accumulate_maps`."""
     first, second = (
-        accumulate_maps(
-            source.images,
-            source.noise,
-            np.where((source.half_set == half)[:, None], weights, np.float32(0)),
-            kernels,
-            source.scale,
-            advance=advance,
-        )
-        for half in (1, 2)
+        _accumulate_half(source, weights, kernels, (half,), advance) for half in (1, 2)
     )
     return first, second
+
+
+def reconstruct_maps(
+    source: MapSource,
+    weights: Float32[np.ndarray, "particle component"],
+    kernels: SliceKernels,
+    *,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Iterator[MapEstimate]:
+    """Yield a map for each column of weights, as many at a time as memory allows.
+
+    Where it does not even hold the sums of both half sets of one map, they are made in turns, and
+    then together: images are inserted twice.
+    """
+    images = source.images
+    box, threads = images.particles.box, images.threads
+    edge = PADDING * box
+    at_once = kernels.columns_at_once(edge)
+    for start in range(0, weights.shape[1], at_once):
+        columns = weights[:, start : start + at_once]
+        count = _times(advance, columns.shape[1])
+        if kernels.halves_at_once(edge):
+            sums = accumulate_halves(source, columns, kernels, advance=count)
+            yield from solve_maps(sums, box, threads=threads)
+            del sums
+        else:
+            yield _solve_in_turns(source, columns, kernels, count)
+
+
+def _times(advance: Callable[[int], None], n_columns: int) -> Callable[[int], None]:
+    return lambda n_particles: advance(n_particles * n_columns)
+
+
+def _solve_in_turns(
+    source: MapSource,
+    weights: Float32[np.ndarray, "particle 1"],
+    kernels: SliceKernels,
+    advance: Callable[[int], None],
+) -> MapEstimate:
+    """Make both half maps and then the map, with the sums of one in memory at a time."""
+    images = source.images
+    box, threads = images.particles.box, images.threads
+    first, second = (
+        _solve_half(_accumulate_half(source, weights, kernels, (half,), advance), box, threads)
+        for half in (1, 2)
+    )
+    fsc = fourier_shell_correlation(forward_3d(first), forward_3d(second), box)
+    sums = _accumulate_half(source, weights, kernels, (1, 2), lambda _: None)
+    return MapEstimate(_solve_full((sums,), fsc, box, threads), (first, second), fsc)
+
+
+def _accumulate_half(
+    source: MapSource,
+    weights: Float32[np.ndarray, "particle component"],
+    kernels: SliceKernels,
+    halves: tuple[int, ...],
+    advance: Callable[[int], None],
+) -> SliceSums:
+    """Insert the images of one half set, or of both."""
+    chosen = np.isin(source.half_set, halves)[:, None]
+    return accumulate_maps(
+        source.images,
+        source.noise,
+        np.where(chosen, weights, np.float32(0)),
+        kernels,
+        source.scale,
+        advance=advance,
+    )
 
 
 def solve_maps(
     halves: tuple[SliceSums, SliceSums], box: int, *, threads: int = 1
 ) -> list[MapEstimate]:
     """Turn the sums of both half sets into one map estimate a column."""
-    first, second = halves
     return [
-        _solve_map(
-            (first.data[..., k], second.data[..., k]),
-            (first.precision[..., k], second.precision[..., k]),
-            box,
-            threads,
-        )
-        for k in range(first.data.shape[3])
+        _solve_map((_column(halves[0], k), _column(halves[1], k)), box, threads)
+        for k in range(halves[0].data.shape[3])
     ]
 
 
-def _solve_map(
-    data: tuple[Complex64[np.ndarray, "e e h"], Complex64[np.ndarray, "e e h"]],
-    precision: tuple[Float32[np.ndarray, "e e h"], Float32[np.ndarray, "e e h"]],
-    box: int,
-    threads: int,
-) -> MapEstimate:
-    edge = data[0].shape[0]
-    means = [shell_mean_3d(one, edge) for one in precision]
-    halves = []
-    for numerator, denominator, mean in zip(data, precision, means, strict=True):
-        # A thousandth of the shell's mean keeps empty places of Fourier space at zero;
-        # a shell that holds nothing at all (odd boxes, a class without particles) has no mean.
-        floor = np.maximum(1e-3 * mean, np.finfo(np.float32).tiny)
-        grid = _divide((numerator,), (denominator,), floor)
-        halves.append(grid_to_map(grid, box, threads=threads))
-    fsc = fourier_shell_correlation(forward_3d(halves[0]), forward_3d(halves[1]), box)
-    grid = _divide(data, precision, wiener_term(means[0] + means[1], fsc, edge / box))
-    full = grid_to_map(grid, box, threads=threads)
-    return MapEstimate(full, (halves[0], halves[1]), fsc)
+def _column(sums: SliceSums, k: int) -> SliceSums:
+    return SliceSums(sums.data[..., k : k + 1], sums.precision[..., k : k + 1])
+
+
+def _solve_map(sums: tuple[SliceSums, SliceSums], box: int, threads: int) -> MapEstimate:
+    first, second = (_solve_half(one, box, threads) for one in sums)
+    fsc = fourier_shell_correlation(forward_3d(first), forward_3d(second), box)
+    return MapEstimate(_solve_full(sums, fsc, box, threads), (first, second), fsc)
+
+
+def _solve_half(sums: SliceSums, box: int, threads: int) -> Float32[np.ndarray, "box box box"]:
+    """Return a map that is filtered only where data are missing."""
+    # A thousandth of the shell's mean keeps empty places of Fourier space at zero;
+    # a shell that holds nothing at all (odd boxes, a class without particles) has no mean.
+    floor = np.maximum(1e-3 * _mean_precision(sums), np.finfo(np.float32).tiny)
+    return _solve((sums,), floor, box, threads)
+
+
+def _solve_full(
+    sums: Sequence[SliceSums], fsc: Float64[np.ndarray, " n_shells"], box: int, threads: int
+) -> Float32[np.ndarray, "box box box"]:
+    """Return the Wiener-filtered map of all sums together."""
+    mean = np.sum([_mean_precision(one) for one in sums], axis=0)
+    padding = len(sums[0].data) / box
+    return _solve(sums, wiener_term(mean, fsc, padding), box, threads)
+
+
+def _mean_precision(sums: SliceSums) -> Float64[np.ndarray, " grid_shells"]:
+    return shell_mean_3d(sums.precision[..., 0], len(sums.precision))
 
 
 def wiener_term(
@@ -182,21 +263,28 @@ def wiener_term(
     return np.asarray(np.maximum(mean_precision, tiny) * (1 - on_grid) / (2 * on_grid))
 
 
-def _divide(
-    numerators: Sequence[Complex64[np.ndarray, "e e h"]],
-    denominators: Sequence[Float32[np.ndarray, "e e h"]],
+def _solve(
+    sums: Sequence[SliceSums],
     regularisation: Float64[np.ndarray, " n_shells"],
-) -> Complex64[np.ndarray, "e e h"]:
-    """Return sum over sum, a value for each shell added to the denominator.
+    box: int,
+    threads: int,
+) -> Float32[np.ndarray, "box box box"]:
+    """Return the map of data over precision, a value for each shell added to the latter.
 
-    Plane by plane, because these grids are large; corners take the last shell's value.
+    Some rows at a time, because these grids are large; corners take the last shell's value.
     """
-    result = np.empty(numerators[0].shape, np.complex64)
+    edge = len(sums[0].data)
     curve = regularisation.astype(np.float32)
-    for z, shells in enumerate(shell_planes_3d(len(result))):
-        below = sum(one[z] for one in denominators) + curve[np.minimum(shells, len(curve) - 1)]
-        result[z] = sum(one[z] for one in numerators) / below
-    return result
+
+    def divide(rows: slice) -> Complex64[np.ndarray, "e row h"]:
+        shells = np.minimum(shell_block_3d(edge, rows), len(curve) - 1)
+        below = sum(one.precision[:, rows, :, 0] for one in sums) + curve[shells]
+        return np.asarray(sum(one.data[:, rows, :, 0] for one in sums) / below, np.complex64)
+
+    n = max(1, BLOCK_VALUES // (edge * (edge // 2 + 1)))
+    starts = (slice(start, min(start + n, edge)) for start in range(0, edge, n))
+    blocks = ((rows, divide(rows)) for rows in starts)
+    return _without_kernel(inverse_3d_of_blocks(blocks, edge, box, threads=threads), edge)
 
 
 def grid_to_map(
@@ -204,20 +292,34 @@ def grid_to_map(
 ) -> Float32[np.ndarray, "box box box"]:
     """Transform a padded grid back and divide out the trilinear kernel."""
     edge = grid.shape[0]
-    volume = inverse_3d_cropped(grid, edge, box, threads=threads)
-    return np.asarray(volume / gridding_kernel(box, edge), np.float32)
+    return _without_kernel(inverse_3d_cropped(grid, edge, box, threads=threads), edge)
 
 
 def map_to_grid(
     volume: Float32[np.ndarray, "box box box"], edge: int, *, threads: int = 1
 ) -> Complex64[np.ndarray, "edge edge half"]:
     """Transform a map onto a padded grid such that its trilinear slices are its projections."""
-    box = volume.shape[0]
-    corrected = (volume / gridding_kernel(box, edge)).astype(np.float32)
+    corrected = _without_kernel(volume, edge)
     return np.asarray(forward_3d_padded(corrected, edge, threads=threads))
+
+
+def _without_kernel(
+    volume: Float32[np.ndarray, "box box box"], edge: int
+) -> Float32[np.ndarray, "box box box"]:
+    """Divide a map by the kernel that its grid is interpolated with."""
+    divided, planes = np.empty_like(volume), _kernel_planes(len(volume), edge)
+    for z, plane in enumerate(planes):
+        divided[z] = volume[z] / plane
+    return divided
+
+
+def _kernel_planes(box: int, edge: int) -> Iterator[Float32[np.ndarray, "box box"]]:
+    """Yield `gridding_kernel` plane by plane (z)."""
+    line = np.sinc((np.arange(box) - box // 2) / edge) ** 2
+    for factor in line:
+        yield np.asarray(factor * line[:, None] * line, np.float32)
 
 
 def gridding_kernel(box: int, edge: int) -> Float32[np.ndarray, "box box box"]:
     """Real-space image of trilinear interpolation on a grid of `edge`: a product of sinc^2."""
-    line = np.sinc((np.arange(box) - box // 2) / edge) ** 2
-    return np.asarray(line[:, None, None] * line[None, :, None] * line, np.float32)
+    return np.stack(list(_kernel_planes(box, edge)))

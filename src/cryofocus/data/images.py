@@ -12,6 +12,7 @@ from threading import Lock
 import numpy as np
 from jaxtyping import Float32, Int, Shaped
 
+from cryofocus.data.mapped import let_go
 from cryofocus.data.mrc import read_header
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.resampling import plan_resampling
@@ -91,7 +92,7 @@ class ImageReader:
         # Copies of a symmetry-expanded set share their image: it is read and resampled once.
         different, copy = np.unique(slices, return_inverse=True)
         pixels = _gather(data, different)
-        _let_go(data)
+        let_go(data)
         finite = np.isfinite(pixels.sum(axis=(1, 2), dtype=np.float64))
         if not finite.all():
             first = int(different[np.argmin(finite)])
@@ -120,16 +121,6 @@ def _require_whole(data: Shaped[np.ndarray, "sections box box"], path: Path) -> 
             f"{path}: holds {data.base.size()} bytes, but {len(data.base)} when it was opened. It "
             "was cut or is being written anew; put it back, and finish the run with --resume."
         )
-
-
-def _let_go(data: Shaped[np.ndarray, "sections box box"]) -> None:
-    """Give back the pages of a mapped file that were read.
-
-    They stay in the system's cache, but no longer count as memory of this process, which is held
-    to a bound.
-    """
-    if isinstance(data.base, mmap.mmap):
-        data.base.madvise(mmap.MADV_DONTNEED)
 
 
 def _gather(

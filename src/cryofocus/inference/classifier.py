@@ -7,8 +7,8 @@ independent runs -> the best run's posteriors -> whole-box class maps.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,11 @@ from jaxtyping import Float32, Float64, Int, Int8
 
 from cryofocus.consensus.consensus import Consensus, estimate_consensus
 from cryofocus.consensus.ground import Allocate, Ground
-from cryofocus.consensus.images import PADDING, Reader
+from cryofocus.consensus.images import Reader
 from cryofocus.consensus.match import ImageMatch
 from cryofocus.consensus.outliers import outlier_scores
 from cryofocus.consensus.preparation import assign_half_sets, open_images
-from cryofocus.consensus.reconstruct import MapEstimate, MapSource, accumulate_halves, solve_maps
+from cryofocus.consensus.reconstruct import MapEstimate, MapSource, reconstruct_maps
 from cryofocus.consensus.resolution import choose_shells
 from cryofocus.consensus.sampling import sample_map
 from cryofocus.data.mask import FocusMask
@@ -33,6 +33,7 @@ from cryofocus.inference.comparison import Comparison, Divisible
 from cryofocus.inference.counting import Trial, count_classes, monitor_after
 from cryofocus.inference.driver import Run, prepare_comparison, run_all
 from cryofocus.inference.expected_accuracy import expected_accuracy
+from cryofocus.inference.expected_memory import log_memory
 from cryofocus.inference.held_out import HeldOut, compare_half_sets
 from cryofocus.inference.merging import FinishedRun, merge_runs, pair_up
 from cryofocus.inference.posterior import estimate_class_weights
@@ -151,6 +152,7 @@ class FocusedClassifier:
         half_set, origin = assign_half_sets(particles, settings.seed)
         logger.info("%s", origin)
         consensus = self._estimate_consensus(particles, reader, half_set, monitor)
+        consensus = replace(consensus, map=consensus.map.kept(allocate))
         ground = Ground(
             consensus=consensus,
             mask=mask,
@@ -161,7 +163,7 @@ class FocusedClassifier:
             allocate=allocate,
             solvent=None if self._solvent is None else self._solvent.data,
         )
-        _log_plan(ground)
+        _log_plan(ground, settings)
         return self._conclude(ground, self._run(ground, starts), origin)
 
     def _estimate_consensus(
@@ -262,16 +264,11 @@ class FocusedClassifier:
         source = MapSource(images, ground.consensus.noise, scale, ground.half_set)
         filled = np.flatnonzero(weights.any(axis=0))
         maps = [MapEstimate.of_nothing(images.particles.box)] * weights.shape[1]
+        columns = weights[:, filled].astype(np.float32)
         with ground.monitor.stage(name, len(filled) * len(images)) as advance:
-            at_once = self._kernels.columns_at_once(PADDING * images.particles.box)
-            for start in range(0, len(filled), at_once):
-                chosen = filled[start : start + at_once]
-                columns = weights[:, chosen].astype(np.float32)
-                count = _times(advance, columns.shape[1])
-                sums = accumulate_halves(source, columns, self._kernels, advance=count)
-                made = solve_maps(sums, images.particles.box, threads=self._threads)
-                for k, estimate in zip(chosen, made, strict=True):
-                    maps[k] = estimate
+            made = reconstruct_maps(source, columns, self._kernels, advance=advance)
+            for k, estimate in zip(filled, made, strict=True):
+                maps[k] = estimate.kept(ground.allocate)
         return tuple(maps)
 
 
@@ -318,7 +315,7 @@ def _outliers(ground: Ground, match: ImageMatch | None) -> Float64[np.ndarray, "
     return outlier_scores(match, ground.consensus.images.particles.optics_of_particle)
 
 
-def _log_plan(ground: Ground) -> None:
+def _log_plan(ground: Ground, settings: ClassifierSettings) -> None:
     consensus = ground.consensus
     particles = consensus.images.particles
     logger.info(
@@ -333,6 +330,7 @@ def _log_plan(ground: Ground) -> None:
         ground.n_shells,
         shell_resolution_angstrom(consensus.images.largest_band().n_shells, *grid),
     )
+    log_memory(ground, settings)
 
 
 def _order_runs(
@@ -371,7 +369,3 @@ def _random_subsets(
     """Shuffle each class's weights among the particles: as many, but drawn at random."""
     generator = np.random.default_rng([seed, 0xC0])
     return np.stack([generator.permutation(column) for column in posteriors.T], axis=1)
-
-
-def _times(advance: Callable[..., None], n_columns: int) -> Callable[[int], None]:
-    return lambda n_particles: advance(n_particles * n_columns)

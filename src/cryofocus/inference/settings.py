@@ -87,7 +87,7 @@ class ClassifierSettings(Settings):
             resolution of the consensus (FSC 0.143 between its half maps).
         map_resolution: To which resolution maps are made, in Å; `nyquist` for all that images
             hold. Default: as far as the half maps of the consensus agree, and a margin that shows
-            them fall to zero; with `mask2d` and boxes up to 128 pixels, all.
+            them fall to zero; with `mask2d` and boxes up to 100 pixels, all.
         soft_edge_angstrom: Width of the sphere's soft edge, outside its radius, in Å.
         invert: Whether protein is dark in the images; `auto` decides from the consensus.
         outside_lowpass_angstrom: With `mask3d`, keep the density outside the mask in the

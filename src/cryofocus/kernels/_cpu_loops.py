@@ -39,6 +39,8 @@ REAL, IMAGINARY, PRECISION, SIGN = 8, 9, 10, 11
 N_PLACES, N_VALUES = 5, 12
 # Floats of a grid beyond the second-level cache, and of a cache line.
 LARGE_GRID, LINE = 2**20, 16
+# Neighbouring planes (z) that one thread fills of a grid that it shares with others.
+PLANES = 4
 # Floats of a node that are handled at once, as long as so many are left.
 WIDTHS = (8, 4, 2)
 
@@ -104,9 +106,22 @@ def fetch_tile(grid, places, n, edge, stride):
     for p in range(n):
         x = np.int64(places[0, p])
         for row in range(4):
+            if places[row + 1, p] < 0:
+                continue
             at = (np.int64(places[row + 1, p]) * half + x) * stride
             for first in range(0, 2 * stride, LINE):
                 prefetch(grid, at + first)
+
+
+@nb.njit(cache=True, fastmath=FAST)
+def keep_own(places, n, edge, thread, n_sharing):
+    """Strike out the rows of a tile that lie in planes which other threads fill."""
+    for p in range(n):
+        for row in (1, 3):
+            plane = places[row, p] // edge
+            if plane // PLANES % n_sharing != thread:
+                places[row, p] = -1
+                places[row + 1, p] = -1
 
 
 def _for_all_widths(make):
@@ -205,6 +220,8 @@ def _make_spread(width):
             datum = alternate(width, values[REAL, p], values[IMAGINARY, p])
             node = add_product(node, datum, of_data)
             for row in range(4):
+                if places[row + 1, p] < 0:
+                    continue
                 at = (np.int64(places[row + 1, p]) * half + places[0, p]) * stride + first
                 low = add_scaled(load(width, sums, at), values[2 * row, p], node)
                 store(low, sums, at)
@@ -341,24 +358,28 @@ def accumulate(
     precision_weights,  # IN  (particle, precision component) float32
     edge,  # IN
     stride,  # IN  floats of a node, even: 2 * component + precision component at least
-    sums,  # OUT (thread, edge * edge * (edge//2+1) * stride)
+    n_sharing,  # IN  threads that share a grid, each of which fills its own planes of it
+    sums,  # OUT (grid, edge * edge * (edge//2+1) * stride)
 ):
-    n_threads = sums.shape[0]
+    n_grids = sums.shape[0]
     n_data, n_precision = data_weights.shape[1], precision_weights.shape[1]
     n = order.shape[0]
-    for thread in nb.prange(n_threads):
+    for thread in nb.prange(n_grids * n_sharing):
+        grid = thread // n_sharing
         places = np.empty((N_PLACES, TILE), np.int32)
         values = np.empty((N_VALUES, TILE), np.float32)
         # What each float of a node takes of a point's data and of its precision.
         of_data, of_precision = np.zeros(stride, np.float32), np.zeros(stride, np.float32)
-        for i in order[thread * n // n_threads : (thread + 1) * n // n_threads]:
+        for i in order[grid * n // n_grids : (grid + 1) * n // n_grids]:
             for k in range(n_data):
                 of_data[2 * k : 2 * k + 2] = data_weights[i, k]
             of_precision[2 * n_data : 2 * n_data + n_precision] = precision_weights[i]
             for start in range(0, points.shape[1], TILE):
                 m = min(TILE, points.shape[1] - start)
                 locate_tile(matrices[i], points, start, m, edge, places, values)
-                fetch_tile(sums[thread], places, m, edge, stride)
+                if n_sharing > 1:
+                    keep_own(places, m, edge, thread % n_sharing, n_sharing)
+                fetch_tile(sums[grid], places, m, edge, stride)
                 read_tile(data[i], precision[i], start, m, values)
-                half, own = edge // 2 + 1, sums[thread]
+                half, own = edge // 2 + 1, sums[grid]
                 _spread(stride, of_data, of_precision, places, values, m, half, stride, own)

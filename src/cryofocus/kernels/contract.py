@@ -170,6 +170,19 @@ class SliceKernels(Protocol):
         """Return how many maps to accumulate in one pass on a grid of `edge`, within memory."""
         ...
 
+    def halves_at_once(self, edge: int) -> bool:
+        """Return whether memory holds the sums of both half sets on a grid of `edge`."""
+        ...
+
+    def sums_bytes(self, edge: int, n_columns: int) -> tuple[int, int]:
+        """Return the host's memory for the sums of so many maps, and while they accumulate."""
+        ...
+
+    @property
+    def host_gb(self) -> float | None:
+        """Bound on the memory of this process; None if there is none."""
+        ...
+
 
 @runtime_checkable
 class SliceAccumulator(Protocol):
@@ -192,4 +205,8 @@ class SliceAccumulator(Protocol):
 
     def total(self) -> SliceSums:
         """Return the sum over everything added so far."""
+        ...
+
+    def take(self) -> SliceSums:
+        """Return the sum without a copy where that is possible; nothing can be added any more."""
         ...

@@ -34,11 +34,11 @@ GRIDS_SHARE = 0.5
 
 @dataclass(frozen=True)
 class CpuKernels:
-    """`SliceKernels` by Numba; private accumulators of the threads are added up in fixed order.
+    """`SliceKernels` by Numba; grids that threads accumulate into are added up in fixed order.
 
     Attributes:
         threads: Threads.
-        memory_gb: Of which grids that grow with the threads take a part; None sets no bound.
+        memory_gb: Of which grids that are accumulated take a part; None sets no bound.
     """
 
     threads: int = 1
@@ -97,24 +97,47 @@ class CpuKernels:
 
     def accumulator(self, edge: int, n_data: int, n_precision: int) -> CpuAccumulator:
         """Return an empty sum over particles on a grid of `edge`, with so many columns."""
-        stride = -(-(2 * n_data + n_precision) // ALIGNED) * ALIGNED
-        shape = (edge, edge, edge // 2 + 1, stride)
-        n_fitting = self._grids_within(4 * math.prod(shape))
-        return CpuAccumulator(
-            np.zeros((min(self.threads, n_fitting), *shape), np.float32), n_data, n_precision
-        )
+        shape = (edge, edge, edge // 2 + 1, _stride(n_data, n_precision))
+        n_grids = self._n_grids(4 * math.prod(shape))
+        sums = np.zeros((n_grids, *shape), np.float32)
+        return CpuAccumulator(sums, n_data, n_precision, self.threads // n_grids)
+
+    def _n_grids(self, n_bytes: int) -> int:
+        """Return how many grids threads accumulate into; as many threads share each."""
+        # Beside the threads' grids, there may be the sums of the other half set.
+        n_fitting = max(1, self._share // n_bytes - 1)
+        fitting = range(1, min(self.threads, n_fitting) + 1)
+        return max(n for n in fitting if self.threads % n == 0)
 
     def columns_at_once(self, edge: int) -> int:
         """Return how many maps to accumulate in one pass on a grid of `edge`, within memory."""
-        # Beside the threads' own grids, the sums of both half sets.
-        n_fitting = self._grids_within(12 * edge * edge * (edge // 2 + 1) * (self.threads + 2))
-        return min(COLUMNS_AT_ONCE, n_fitting)
+        fitting = (n for n in range(COLUMNS_AT_ONCE, 1, -1) if self._fits(edge, n, n_grids=2))
+        return next(fitting, 1)
 
-    def _grids_within(self, n_bytes: int) -> int:
-        """Return how many times so many bytes fit into the share of the memory for grids."""
-        if self.memory_gb is None:
-            return sys.maxsize
-        return max(1, int(GRIDS_SHARE * self.memory_gb * 1e9 / n_bytes))
+    def halves_at_once(self, edge: int) -> bool:
+        """Return whether memory holds the sums of both half sets on a grid of `edge`."""
+        return self._fits(edge, 1, n_grids=2)
+
+    def sums_bytes(self, edge: int, n_columns: int) -> tuple[int, int]:
+        """Return what the sums of so many maps take, and while they are accumulated."""
+        n_bytes = self._grid_bytes(edge, n_columns)
+        return n_bytes, n_bytes * self._n_grids(n_bytes)
+
+    def _grid_bytes(self, edge: int, n_columns: int) -> int:
+        return 4 * edge * edge * (edge // 2 + 1) * _stride(n_columns, n_columns)
+
+    @property
+    def _share(self) -> int:
+        """Bytes that grids may take."""
+        return sys.maxsize if self.memory_gb is None else int(GRIDS_SHARE * self.memory_gb * 1e9)
+
+    @property
+    def host_gb(self) -> float | None:
+        """Bound on the memory of this process."""
+        return self.memory_gb
+
+    def _fits(self, edge: int, n_columns: int, *, n_grids: int) -> bool:
+        return n_grids * self._grid_bytes(edge, n_columns) <= self._share
 
     def _run(
         self,
@@ -132,7 +155,9 @@ class CpuKernels:
 
 @dataclass(frozen=True)
 class CpuAccumulator:
-    """`SliceAccumulator` with a private grid for every thread.
+    """`SliceAccumulator` with a grid for every thread, or for every few that share it.
+
+    Threads that share a grid go through the same particles, and each fills planes of its own.
 
     Each node holds its data (real and imaginary parts side by side), then its precisions, then
     what fills it up to a multiple of `ALIGNED`: a point touches as few cache lines as it can.
@@ -141,6 +166,7 @@ class CpuAccumulator:
     sums: Float32[np.ndarray, "thread edge edge half float"]
     n_data: int
     n_precision: int
+    n_sharing: int = 1
 
     def add(
         self,
@@ -152,25 +178,45 @@ class CpuAccumulator:
     ) -> None:
         """Insert the weighted slices of some particles; those of weight 0 cost nothing."""
         counts = np.logical_or(data_weights.any(axis=1), precision_weights.any(axis=1))
-        _use_threads(len(self.sums))
+        _use_threads(len(self.sums) * self.n_sharing)
         _cpu_loops.accumulate(
             *(geometry.order[counts[geometry.order]], geometry.matrices, _planes(geometry)),
             *(_rows(data), precision, data_weights, precision_weights),
-            *(geometry.edge, self.sums.shape[-1], self.sums.reshape(len(self.sums), -1)),
+            *(geometry.edge, self.sums.shape[-1], self.n_sharing),
+            self.sums.reshape(len(self.sums), -1),
         )
 
     def total(self) -> SliceSums:
         """Return the sum over everything added so far."""
+        data, precision = (part.copy() for part in self._add_up())
+        for part in (data, precision):
+            _make_hermitian(part)
+        return SliceSums(data, precision)
+
+    def take(self) -> SliceSums:
+        """Return the sum, in the memory it was added up in; nothing can be added any more."""
+        self._add_up()
+        # Its own memory, given back but for the first grid: a copy would be as large again.
+        self.sums.resize((1, *self.sums.shape[1:]), refcheck=False)
+        data, precision = self._add_up()
+        for part in (data, precision):
+            _make_hermitian(part)
+        return SliceSums(data, precision)
+
+    def _add_up(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return data and precisions of all grids, where the first one lies."""
         total = self.sums[0]
         for own in self.sums[1:]:
             total += own
             own[:] = 0
         n_floats = 2 * self.n_data
-        data = np.array(total[..., :n_floats]).view(np.complex64)
-        precision = np.array(total[..., n_floats : n_floats + self.n_precision])
-        for part in (data, precision):
-            _make_hermitian(part)
-        return SliceSums(data, precision)
+        rest = total[..., n_floats : n_floats + self.n_precision]
+        return total[..., :n_floats].view(np.complex64), rest
+
+
+def _stride(n_data: int, n_precision: int) -> int:
+    """Return the floats of a node."""
+    return -(-(2 * n_data + n_precision) // ALIGNED) * ALIGNED
 
 
 def _use_threads(threads: int) -> None:

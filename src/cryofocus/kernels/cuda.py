@@ -121,6 +121,21 @@ class CudaKernels:
         del edge
         return COLUMNS_AT_ONCE
 
+    def halves_at_once(self, edge: int) -> bool:
+        """Return that the sums of both half sets are kept: no bound is."""
+        del edge
+        return True
+
+    def sums_bytes(self, edge: int, n_columns: int) -> tuple[int, int]:
+        """Return what the sums of so many maps take on the host, where they are fetched to."""
+        n_bytes = 12 * n_columns * edge * edge * (edge // 2 + 1)
+        return n_bytes, n_bytes
+
+    @property
+    def host_gb(self) -> float | None:
+        """Return that the memory of this process is not bounded."""
+        return None
+
     def accumulator(self, edge: int, n_data: int, n_precision: int) -> CudaAccumulator:
         """Return an empty sum over particles on a grid of `edge`, with so many columns."""
         n_nodes = edge * edge * (edge // 2 + 1)
@@ -193,6 +208,10 @@ class CudaAccumulator:
         lend = self.kernels.lend
         inputs = (data_weights, precision_weights, lend(data), lend(precision))
         device.run(geometry, inputs, (), launch)
+
+    def take(self) -> SliceSums:
+        """Return the sum over everything added."""
+        return self.total()
 
     def total(self) -> SliceSums:
         """Return the sum over everything added so far."""

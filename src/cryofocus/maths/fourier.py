@@ -8,6 +8,7 @@ transformed there.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import EllipsisType
 from typing import Literal
 
@@ -18,6 +19,8 @@ from jaxtyping import Complex, Float, Int
 from cryofocus.placement import Array, Send, device, is_on_host, namespace, stay
 
 PLANE = (-2, -1)
+# Complex numbers that are worked on at a time where a whole transform would be large.
+BLOCK_VALUES = 2**22
 SPACE = (-3, -2, -1)
 
 
@@ -137,6 +140,30 @@ def inverse_3d_cropped(
     half = _unwrap(_transform("ifft", half, -3, threads), -3, cropped)
     half = _unwrap(_transform("ifft", half, -2, threads, overwrite=True), -2, cropped)
     return _unwrap(_transform("irfft", half, -1, threads, n=box), -1, cropped)
+
+
+def inverse_3d_of_blocks(
+    blocks: Iterable[tuple[slice, Complex[np.ndarray, "box row half"]]],
+    box: int,
+    cropped: int,
+    *,
+    threads: int = 1,
+) -> Float[np.ndarray, "d d d"]:
+    """Do what `inverse_3d_cropped` does for a half transform that comes some rows (y) at a time.
+
+    The whole of it is never in memory, and in its stead half as much.
+    """
+    half = np.empty((cropped, box, box // 2 + 1), np.complex64)
+    for rows, block in blocks:
+        lines = _transform("ifft", block, -3, threads, overwrite=True)
+        half[:, rows] = _unwrap(lines, -3, cropped)
+    volume = np.empty((cropped,) * 3, np.float32)
+    n = max(1, BLOCK_VALUES // (box * (box // 2 + 1)))
+    for start in range(0, cropped, n):
+        planes = _transform("ifft", half[start : start + n], -2, threads, overwrite=True)
+        planes = _transform("irfft", _unwrap(planes, -2, cropped), -1, threads, n=box)
+        volume[start : start + n] = _unwrap(planes, -1, cropped)
+    return volume
 
 
 def next_fast_len(at_least: int) -> int:

@@ -61,6 +61,12 @@ def shell_planes_3d(box: int) -> Iterator[Int[np.ndarray, "box half"]]:
         yield _rounded_radius(plane + kz**2)
 
 
+def shell_block_3d(box: int, rows: slice) -> Int[np.ndarray, "box row half"]:
+    """Return `shell_index_3d` of some rows (y), for grids whose temporaries would be large."""
+    k, kx = _signed_indices(box), np.arange(box // 2 + 1)
+    return _rounded_radius(k[:, None, None] ** 2 + k[rows, None] ** 2 + kx**2)
+
+
 def wave_vectors_3d(box: int) -> Float[np.ndarray, "3 box box half"]:
     """Return x, y, z of every coefficient of a half transform of a volume, in cycles per box."""
     k = _signed_indices(box).astype(np.float32)

@@ -33,7 +33,7 @@ class ReconstructSettings(TableSource):
         invert: Whether protein is dark in the images; `auto` decides from the density.
         map_resolution: To which resolution the map is made, in Å; `nyquist` for all that images
             hold. Default: as far as the half maps agree, and a margin that shows them fall to
-            zero; for boxes up to 128 pixels, all.
+            zero; for boxes up to 100 pixels, all.
         seed: Random seed of the half sets, if the table has none.
     """
 

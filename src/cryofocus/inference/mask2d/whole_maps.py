@@ -82,4 +82,4 @@ def _insert(
             of_rows,
             of_rows,
         )
-    return accumulator.total().fetch()
+    return accumulator.take().fetch()

@@ -81,13 +81,13 @@ def judge_poses(accuracy: PoseAccuracy) -> Iterator[Finding]:
 
 
 def judge_memory(peak_gb: float, bound_gb: float | None) -> Iterator[Finding]:
-    """Say when the memory limit was exceeded: only the statistics can be moved to disk."""
+    """Say when the memory limit was exceeded: images and whole maps have to be in memory."""
     if bound_gb is not None and peak_gb > bound_gb:
         yield _warn(
             FindingCode.MEMORY_EXCEEDED,
             f"Memory reached {peak_gb:.2f} GB, more than the {bound_gb:.2f} GB allowed: images "
-            "and whole-box maps need it, whatever the number of particles. Fewer --threads need "
-            "less.",
+            "and maps of the whole box need it, whatever the number of particles. Maps to a "
+            "coarser --map-resolution need less.",
             peak_gb=peak_gb,
             threshold=bound_gb,
         )

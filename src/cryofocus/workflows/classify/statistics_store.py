@@ -61,8 +61,8 @@ class StatisticsStore:
         mapped = self._map_file(shape, np.dtype(dtype), n_bytes)
         self.on_disk_gb += needed_gb
         logger.info(
-            "%.3g GB of statistics lie on disk in %s, because memory is bounded to %.3g GB; "
-            "cycles take longer",
+            "%.3g GB of maps or statistics lie on disk in %s, because memory is bounded to %.3g "
+            "GB; what needs them takes longer",
             needed_gb,
             self._folder,
             self._bound_gb,

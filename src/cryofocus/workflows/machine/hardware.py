@@ -8,15 +8,18 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryofocus.workflows.run.job import Hardware
 
 # Of the machine's memory, what a run may take if the user sets no bound.
-DEFAULT_SHARE = 0.8
-_CPU_TABLE = Path("/proc/cpuinfo")
+DEFAULT_SHARE = 0.75
+_CPU_TABLE, _CGROUP_OF_PROCESS = Path("/proc/cpuinfo"), Path("/proc/self/cgroup")
+_CGROUPS = Path("/sys/fs/cgroup")
+# Files of the group a process belongs to, in the second and in the first version.
+_CGROUP_LIMITS = ("memory.max", "memory.high", "memory.limit_in_bytes")
 
 
 def describe_hardware(device: str = "cpu") -> Hardware:
@@ -39,8 +42,38 @@ def describe_hardware(device: str = "cpu") -> Hardware:
 
 
 def memory_bound_gb(asked_gb: float | None) -> float:
-    """Return what a run may take: what was asked for, or most of the machine's memory."""
-    return asked_gb or DEFAULT_SHARE * describe_hardware().memory_gb
+    """Return what a run may take: what was asked for, or most of what there is."""
+    return asked_gb or DEFAULT_SHARE * offered_memory_gb()
+
+
+def offered_memory_gb(root: Path = Path("/")) -> float:
+    """Return the memory of the machine, or what a batch system or container leaves of it.
+
+    Args:
+        root: Of the file system in which the system tells of groups of processes.
+    """
+    bounds = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for group in _cgroups(root):
+        for name in _CGROUP_LIMITS:
+            with suppress(OSError, ValueError):
+                bounds.append(int((group / name).read_text()))  # "max" is no number
+    return min(bounds) / 1e9
+
+
+def _cgroups(root: Path) -> Iterator[Path]:
+    """Yield the groups of this process, and those around them, which bind it as well."""
+    top = root / _CGROUPS.relative_to("/")
+    try:
+        lines = (root / _CGROUP_OF_PROCESS.relative_to("/")).read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        within = Path(path.lstrip("/"))
+        is_first_version = "memory" in controllers.split(",")
+        if is_first_version or not controllers:
+            base = top / "memory" if is_first_version else top
+            yield from (base / one for one in (within, *within.parents))
 
 
 def _describe_gpu() -> str:

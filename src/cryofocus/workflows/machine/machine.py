@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -12,6 +13,22 @@ from cryofocus.option import Option
 from cryofocus.settings import Settings
 from cryofocus.workflows.machine.cluster_choice import THIS_PROCESS, ClusterChoice, parse_cluster
 
+SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+) *(?:([mgt])(i?)b?)?", re.IGNORECASE)
+POWERS = {"m": 2, "g": 3, "t": 4}
+
+
+def read_gigabytes(text: str) -> float:
+    """Read a size in GB (10^9 bytes) or, where it says so, in MB, TB, GiB (2^30 bytes), ...
+
+    Raises:
+        ValueError: When it is none, or not above 0.
+    """
+    match = SIZE.fullmatch(text.strip())
+    if match is None or float(match[1]) == 0:
+        raise ValueError(text)
+    power = POWERS[(match[2] or "g").lower()]
+    return float(match[1]) * float(1024**power if match[3] else 1000**power) / 1e9
+
 
 class Machine(Settings):
     """What computes, and how much of it. The device `reference` is the slow NumPy kernels.
@@ -19,9 +36,10 @@ class Machine(Settings):
     Attributes:
         device: Where to compute: `cpu`, or `cuda` for an NVIDIA GPU.
         threads: Processor threads. Default: all that this process may use.
-        memory_gb: Memory limit in GB. Statistics beyond it are kept on disk, while
-            images and whole-box maps take what they need. Default: most of the machine's. With a
-            cluster, memory and threads are those of each worker.
+        memory_gb: Memory limit in GB, such as 8 or 8GB. Maps are made a few at a time, and half
+            sets in turns, to keep it; statistics beyond it are kept on disk. Default: three
+            quarters of what the machine, a batch system or a container offers. With a cluster,
+            memory and threads are those of each worker.
         memory_gpu_gb: Limit of GPU memory in GB. Default: most of what is free.
         cluster: Distribute the work over N processes of this machine (local:N), the workers of a
             Dask scheduler (tcp://host:8786), or SLURM jobs described in a file (FILE.yaml).
@@ -34,9 +52,10 @@ class Machine(Settings):
 
     device: Annotated[Literal["cpu", "cuda", "reference"], Option(choices=("cpu", "cuda"))] = "cpu"
     threads: int | None = Field(default=None, ge=1)
-    memory_gb: Annotated[float | None, Option(metavar="GB")] = Field(
-        default=None, gt=0, allow_inf_nan=False
-    )
+    memory_gb: Annotated[
+        float | None,
+        Option(metavar="GB", read=read_gigabytes, expected="a size such as 8, 8GB or 500MB"),
+    ] = Field(default=None, gt=0, allow_inf_nan=False)
     memory_gpu_gb: Annotated[float | None, Option(metavar="GB")] = Field(
         default=None, gt=0, allow_inf_nan=False
     )

@@ -1,0 +1,128 @@
+"""What maps take in memory: known before they are made, and refused where it cannot be had."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from cryofocus.consensus.images import CHUNK_PARTICLES, CHUNK_PIXELS, PADDING, ParticleImages
+from cryofocus.consensus.reach import LEAST_MARGIN
+from cryofocus.errors import SettingError
+from cryofocus.kernels.contract import SliceKernels
+from cryofocus.maths.shells import shell_resolution_angstrom
+
+# The program itself with its libraries; with those that draw the report.
+PROGRAM_GB, DRAWING_GB = 0.27, 0.45
+# Of every pixel and point of the images that are worked on at a time: read ahead, transformed.
+PIXEL_BYTES, POINT_BYTES = 16, 60
+# Of every node of a padded grid: while sums become a map, and while a map becomes a grid.
+SOLVE_BYTES, LAY_OUT_BYTES = 6, 12
+# Of every voxel of a map and its half maps.
+ESTIMATE_BYTES = 12
+# Of every voxel on the grid of the files: the mask, and a map that is written, or read to be drawn
+# at no more than so many voxels, of which each takes the last of these.
+MASK_BYTES, WRITE_BYTES, READ_BYTES, DRAWN_BOX, DRAWN_BYTES = 4, 7, 11, 240, 25
+# Grids below this are not worth a refusal.
+ALWAYS_GB = 0.25
+# So many times finer than a band is looked for one that fits.
+STEPS = 50
+
+
+@dataclass(frozen=True)
+class MapMemory:
+    """What it takes to make maps from images, in GB.
+
+    Attributes:
+        grids: Sums of slices while maps are made of them.
+        slices: The grid of a map that slices are cut from, while it is laid out.
+        estimate: A map and its half maps.
+        images: Images that are worked on at a time.
+        mask: The mask on the grid of the files.
+        writing: A map that is written.
+        report: Maps that are drawn, and the program that draws them.
+    """
+
+    grids: float
+    slices: float
+    estimate: float
+    images: float
+    mask: float
+    writing: float
+    report: float
+
+    @classmethod
+    def of(cls, images: ParticleImages, kernels: SliceKernels, n_maps: int) -> MapMemory:
+        """Foresee what maps on the grid of some images take, made as `reconstruct_maps` does."""
+        box, file_box = images.particles.box, images.file_box or images.particles.box
+        edge = PADDING * box
+        n_columns = min(kernels.columns_at_once(edge), n_maps)
+        sums, growing = kernels.sums_bytes(edge, n_columns)
+        kept = sums if kernels.halves_at_once(edge) else 0
+        nodes = edge**2 * (edge // 2 + 1)
+        at_once = min(CHUNK_PARTICLES, max(1, CHUNK_PIXELS // file_box**2), len(images))
+        in_chunk = PIXEL_BYTES * file_box**2 + POINT_BYTES * len(images.largest_band())
+        return cls(
+            grids=(kept + max(growing, sums + SOLVE_BYTES * nodes)) / 1e9,
+            slices=LAY_OUT_BYTES * nodes / 1e9,
+            estimate=ESTIMATE_BYTES * box**3 / 1e9,
+            images=at_once * in_chunk / 1e9,
+            mask=MASK_BYTES * file_box**3 / 1e9,
+            writing=WRITE_BYTES * file_box**3 / 1e9,
+            report=DRAWING_GB + _drawing_bytes(file_box) / 1e9,
+        )
+
+    def peak(self, n_maps: int, statistics_gb: float = 0.0) -> float:
+        """Return the most that is taken at any time of a classification.
+
+        Args:
+            n_maps: Of classes, controls among them.
+            statistics_gb: What is kept of the images meanwhile.
+        """
+        maps = (1 + n_maps) * self.estimate
+        consensus = self.images + max(self.grids, self.slices) + self.estimate
+        runs = self.estimate + statistics_gb + self.images + self.slices
+        classes = self.images + self.grids + maps
+        stages = (consensus, runs, classes, self.writing + maps)
+        return max(PROGRAM_GB + self.mask + max(stages), self.report)
+
+
+def _drawing_bytes(box: int) -> int:
+    """Return what drawing maps takes; large ones are read before they are made smaller."""
+    drawn = DRAWN_BYTES * min(box, DRAWN_BOX) ** 3
+    return drawn + (READ_BYTES * box**3 if box > DRAWN_BOX else 0)
+
+
+def require_memory(images: ParticleImages, kernels: SliceKernels) -> None:
+    """Refuse maps that do not fit into memory even one half set at a time.
+
+    Raises:
+        SettingError: With what would fit.
+    """
+    if fits(images, kernels):
+        return
+    needed, bound = _least_gb(images, kernels), kernels.host_gb
+    particles = images.particles
+    grid = (particles.box, particles.pixel_size_angstrom)
+    n_shells = images.largest_band().n_shells
+    while n_shells > 1 and not fits(images.cropped(n_shells), kernels):
+        n_shells -= 1 + n_shells // STEPS
+    # A margin is added to what is asked for.
+    coarser = shell_resolution_angstrom(max(1, n_shells - LEAST_MARGIN - 1), *grid)
+    raise SettingError(
+        f"memory: maps to {shell_resolution_angstrom(particles.box // 2, *grid):.2f} Å take "
+        f"{needed:.1f} GB, even one half set at a time, but {bound:.3g} GB may be used. Allow "
+        f"--memory {math.ceil(needed)}GB or, with classify and reconstruct, make maps to "
+        f"{math.ceil(10 * coarser) / 10:.1f} Å with --map-resolution."
+    )
+
+
+def fits(images: ParticleImages, kernels: SliceKernels) -> bool:
+    """Return whether maps on the grid of some images fit into memory."""
+    bound = kernels.host_gb
+    return bound is None or _least_gb(images, kernels) <= max(bound, ALWAYS_GB)
+
+
+def _least_gb(images: ParticleImages, kernels: SliceKernels) -> float:
+    """Return what it takes to make one map."""
+    needed = MapMemory.of(images, kernels, 1)
+    return needed.peak(0) if needed.grids > ALWAYS_GB else 0.0

@@ -1,0 +1,54 @@
+"""What a classification will take in memory, said before its runs."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+
+from cryofocus.consensus.ground import Ground
+from cryofocus.consensus.images import PADDING
+from cryofocus.consensus.memory import MapMemory
+from cryofocus.inference.deviations.focus import FocusBox, FocusPlan
+from cryofocus.inference.settings import ClassifierSettings
+from cryofocus.inference.strategies import STRATEGIES
+
+logger = logging.getLogger(__name__)
+
+# Of every coefficient of an image, what mask2d keeps: image and response.
+WHOLE_BYTES = 12
+
+
+def log_memory(ground: Ground, settings: ClassifierSettings) -> None:
+    """Say what the run will take, and how maps are made to keep to what is allowed."""
+    images, kernels = ground.consensus.images, ground.kernels
+    edge, bound = PADDING * images.particles.box, kernels.host_gb
+    at_once = min(kernels.columns_at_once(edge), settings.most_classes)
+    logger.info(
+        "memory: about %.2f GB%s; maps on grids of %d points, %s at a time",
+        expected_memory_gb(ground, settings),
+        "" if bound is None else f" of the {bound:.3g} GB allowed",
+        edge,
+        f"{at_once} of them" if kernels.halves_at_once(edge) else "one half set",
+    )
+
+
+def expected_memory_gb(ground: Ground, settings: ClassifierSettings) -> float:
+    """Return the peak to expect; what exceeds the memory allowed will lie on disk."""
+    images, kernels = ground.consensus.images, ground.kernels
+    n_maps = settings.most_classes * (2 if settings.control_maps else 1)
+    needed = MapMemory.of(images, kernels, settings.most_classes)
+    kept = statistics_bytes(ground, settings) / 1e9
+    most = needed.peak(n_maps, kept)
+    return most if kernels.host_gb is None else min(most, max(kernels.host_gb, needed.peak(0)))
+
+
+def statistics_bytes(ground: Ground, settings: ClassifierSettings) -> int:
+    """Return what is kept of the images while classes are found."""
+    images, n_shells = ground.consensus.images, ground.n_shells
+    if STRATEGIES[settings.strategy].compares_pixels:
+        return WHOLE_BYTES * len(images) * len(images.largest_band())
+    reach = int(np.ceil(n_shells * images.stretch))
+    box = FocusBox.around(ground.mask.data, ground.mask.voxel_size_angstrom, reach)
+    n_columns = 2 if settings.strategy == "mask3d" else 1
+    return FocusPlan(box, n_shells, settings.storage).n_bytes(len(images), n_columns)
