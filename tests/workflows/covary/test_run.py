@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from cryofocus.consensus.ground import Ground
 from cryofocus.consensus.reach import Reach
 from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.errors import CryofocusError, OutputError, SettingError
+from cryofocus.inference.factors import model
 from cryofocus.inference.factors.problem import FactorProblem, state_factor_problem
 from cryofocus.report.analyses.covary import write_covary_report
 from cryofocus.workflows.covary import particle_level
@@ -25,6 +26,15 @@ from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
 
 NAMES = ("near_hand", "near_foot", "far_foot")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_cycles() -> Iterator[None]:
+    """Fit so well as these clear sets need."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "MAX_CYCLES", 8)
+        patch.setattr(model, "DRAW_STEPS", 12)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +58,8 @@ def from_particles(
     tmp_path_factory: pytest.TempPathFactory, coupled: SimulatedSet
 ) -> CovaryResult:
     """The hand-foot coupling, without any classification."""
-    table = coupled.directory / "particles.star"
-    return covary([table], masks(coupled), tmp_path_factory.mktemp("covary") / "DIR")
+    table, given = coupled.directory / "particles.star", CovarySettings(given=("far_foot",))
+    return covary([table], masks(coupled), tmp_path_factory.mktemp("covary") / "DIR", given)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +67,8 @@ def from_run(
     tmp_path_factory: pytest.TempPathFactory, small_set: SimulatedSet, finished: RunDirectory
 ) -> CovaryResult:
     """A single run on a set whose parts are all there."""
-    return covary([finished.path], masks(small_set), tmp_path_factory.mktemp("covary") / "DIR")
+    given, folder = CovarySettings(given=("near_foot=present",)), tmp_path_factory.mktemp("covary")
+    return covary([finished.path], masks(small_set), folder / "DIR", given)
 
 
 def test_coupling_is_found_without_classes(from_particles: CovaryResult) -> None:
@@ -75,10 +86,9 @@ def test_coupling_is_found_without_classes(from_particles: CovaryResult) -> None
 
 
 def test_maps_that_end_before_nyquist(
-    tmp_path: Path, simulate: Callable[..., SimulatedSet], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, coupled: SimulatedSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the consensus is made on a coarser grid, the coupling is the same."""
-    fine = simulate(scenario=3, particles=400, snr=2.0, box=48, pixel_size_angstrom=8.75)
     boxes = []
 
     def note(ground: Ground, *others: Any) -> FactorProblem:
@@ -86,12 +96,14 @@ def test_maps_that_end_before_nyquist(
         return state_factor_problem(ground, *others)
 
     monkeypatch.setattr(particle_level, "state_factor_problem", note)
-    monkeypatch.setattr(particle_level, "Reach", lambda **_: Reach(50.0))
-    settings = CovarySettings(max_resolution_angstrom=50.0)
-    made = covary([fine.directory / "particles.star"], masks(fine), tmp_path / "DIR", settings)
+    monkeypatch.setattr(particle_level, "Reach", lambda **_: Reach(60.0))
+    settings = CovarySettings(max_resolution_angstrom=60.0)
+    made = covary(
+        [coupled.directory / "particles.star"], masks(coupled), tmp_path / "DIR", settings
+    )
     level = made.record.particle_level
     assert level is not None
-    assert boxes[0] < 48
+    assert boxes[0] < 32
     assert (level.correlation[0][1] or 0) > 0.8
     assert abs(level.correlation[0][2] or 0) < 0.2
 
@@ -109,13 +121,9 @@ def test_files_of_particles(from_particles: CovaryResult) -> None:
     assert occupancies.dtype == np.float32
 
 
-def test_regions_given_another(
-    tmp_path_factory: pytest.TempPathFactory, coupled: SimulatedSet
-) -> None:
+def test_regions_given_another(from_particles: CovaryResult) -> None:
     """Among particles with the far foot, hand and foot of the near side still come together."""
-    table, folder = coupled.directory / "particles.star", tmp_path_factory.mktemp("covary") / "DIR"
-    made = covary([table], masks(coupled), folder, CovarySettings(given=("far_foot",)))
-    level = made.record.particle_level
+    folder, level = from_particles.directory, from_particles.record.particle_level
     assert level is not None
     assert [(one.region, one.state) for one in level.conditional] == [
         ("far_foot", "present"),
@@ -149,16 +157,13 @@ def test_what_is_given_is_read() -> None:
             read_conditions([text], names)
 
 
-def test_nothing_is_said_given_a_constant_region(tmp_path: Path, small_set: SimulatedSet) -> None:
+def test_nothing_is_said_given_a_constant_region(from_run: CovaryResult) -> None:
     """A region that is always there is no condition: one warning, and no table."""
-    table = small_set.directory / "particles.star"
-    given = CovarySettings(given=("near_foot=present",))
-    made = covary([table], masks(small_set), tmp_path / "DIR", given)
-    level = made.record.particle_level
+    level, warnings = from_run.record.particle_level, from_run.record.warnings
     assert level is not None
     assert level.conditional == ()
-    assert not (tmp_path / "DIR" / "conditional.csv").exists()
-    assert any("given near_foot: particles that have it" in one for one in made.record.warnings)
+    assert not (from_run.directory / "conditional.csv").exists()
+    assert any("given near_foot: particles that have it" in one for one in warnings)
 
 
 def test_constant_regions_of_a_run_are_undetermined(from_run: CovaryResult) -> None:
