@@ -241,6 +241,21 @@ def test_tables_for_people() -> None:
     assert text.endswith("Measured on: a processor, 2 cores (2026-01-31).\n")
 
 
+def test_cells_without_a_number_say_why() -> None:
+    """No cell is empty: what was not run, or could say nothing, is named."""
+    results = [make_result(0.7), make_result(0.6, strategy="mask2d", snr=0.05)]
+    results += [make_result(0.6, strategy="global"), make_result(0.01, kind="leg")]
+    results += [make_result(0.02, kind="leg", strategy="mask2d", snr=0.05)]
+    text = markdown(results)
+    first, second = rows_of(text, "Table 1")
+    assert (first["mask2d"], second["residual"], second["global"]) == ("not run",) * 3
+    for title in ("Table 1", "Table 2", "Details"):
+        assert all(all(row.values()) for row in rows_of(text, title))
+    leg = rows_of(text, "Table 2")[0]
+    assert leg["mask2d"] == "not run"
+    assert rows_of(text, "Details")[-1]["kappa / oracle"] == "–"
+
+
 def test_strategies_share_a_row_whatever_their_runs() -> None:
     """How many runs a strategy took splits the details only; a set counts once, with most runs."""
     results = [make_result(0.70, n_runs=3), make_result(0.65), make_result(0.60, seed=2)]

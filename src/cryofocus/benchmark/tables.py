@@ -35,6 +35,8 @@ COLUMNS = (
     *("runs agree", "cycles", "at most", "seconds", "peak GB"),
 )
 REGIONS = {"focus": "arm and hand", "leg": "leg (control)", "noise": "noise only (control)"}
+# Why a cell holds no number; a dash: there is nothing it could say.
+NOT_RUN, ONE_RUN, UNPUBLISHED, NOTHING = "not run", "one run", "not at hand", "–"
 POSES_HEAD = """# Humanoid benchmark: poses
 
 Kappa of the residual strategy, or of the one named, as in table.md; the oracle still knows the
@@ -139,7 +141,9 @@ def kappa_table(results: Sequence[CellResult]) -> list[str]:
             words.append(_limit(group, lambda r: r.oracle_kappa))
             words.append(_limit(group, lambda r: r.oracle_focused_kappa))
         for strategy in strategies:
-            words.append(describe_kappas(_kappa_by_seed(group, strategy)))
+            has_cell = cell.kind != "leg" or STRATEGIES[strategy].needs_region
+            nothing = NOT_RUN if has_cell else NOTHING
+            words.append(describe_kappas(_kappa_by_seed(group, strategy)) or nothing)
         words += _published(cell)
         lines.append(_line(words))
     return lines
@@ -173,13 +177,13 @@ def detail_row(results: Sequence[CellResult]) -> list[str]:
         str(len(results)),
         f"{median(kappas):.3f}",
         f"{min(kappas):.3f} to {max(kappas):.3f}",
-        f"{median(ratios):.3f}" if ratios else "",
+        f"{median(ratios):.3f}" if ratios else NOTHING,
         f"{middle(lambda r: r.mean_posterior):.3f}",
         f"{middle(lambda r: r.fraction_correct):.3f}",
         # On the leg, posteriors speak of classes that are not the arm's.
-        "" if cell.kind == "leg" else f"{middle(lambda r: r.calibration_gap):+.3f}",
+        NOTHING if cell.kind == "leg" else f"{middle(lambda r: r.calibration_gap):+.3f}",
         f"{found} of {len(results)}",
-        f"{median(agreements):.3f}" if agreements else "",
+        f"{median(agreements):.3f}" if agreements else ONE_RUN,
         f"{middle(lambda r: r.cycles):.0f}",
         str(cell.max_cycles),
         f"{middle(lambda r: r.seconds):.0f}",
@@ -249,7 +253,7 @@ def _measured_on(results: Sequence[CellResult]) -> str:
 
 
 def _published(cell: Cell) -> list[str]:
-    return [f"{kappa:.2f}" for kappa in cell.published] if cell.published else ["", ""]
+    return [f"{kappa:.2f}" for kappa in cell.published] if cell.published else [UNPUBLISHED] * 2
 
 
 def _head(columns: Sequence[str]) -> list[str]:

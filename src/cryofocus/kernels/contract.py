@@ -184,6 +184,25 @@ class SliceKernels(Protocol):
         ...
 
 
+class UnboundedHost:
+    """What `SliceKernels` say of the host's memory where no bound is kept there."""
+
+    def halves_at_once(self, edge: int) -> bool:
+        """Return that the sums of both half sets are kept."""
+        del edge
+        return True
+
+    def sums_bytes(self, edge: int, n_columns: int) -> tuple[int, int]:
+        """Return what the sums of so many maps take on the host, where they are fetched to."""
+        n_bytes = 12 * n_columns * edge * edge * (edge // 2 + 1)
+        return n_bytes, n_bytes
+
+    @property
+    def host_gb(self) -> float | None:
+        """Return that the memory of this process is not bounded."""
+        return None
+
+
 @runtime_checkable
 class SliceAccumulator(Protocol):
     """A growing sum of inserted slices: the adjoint of `gather` over the whole plane.

@@ -22,6 +22,7 @@ from cryofocus.kernels.contract import (
     SliceGeometry,
     Slices,
     SliceSums,
+    UnboundedHost,
 )
 from cryofocus.kernels.cuda_arrays import DeviceArray
 from cryofocus.kernels.cuda_lanes import CudaDevice, Launch, open_device
@@ -42,7 +43,7 @@ _POSE = np.array(
 
 
 @dataclass(frozen=True)
-class CudaKernels:
+class CudaKernels(UnboundedHost):
     """`SliceKernels` by a CUDA device, which is opened when it is first needed.
 
     What is pickled is this recipe; whoever gets it opens a device of its own.
@@ -120,21 +121,6 @@ class CudaKernels:
         """Return how many maps to accumulate in one pass: the device holds each once."""
         del edge
         return COLUMNS_AT_ONCE
-
-    def halves_at_once(self, edge: int) -> bool:
-        """Return that the sums of both half sets are kept: no bound is."""
-        del edge
-        return True
-
-    def sums_bytes(self, edge: int, n_columns: int) -> tuple[int, int]:
-        """Return what the sums of so many maps take on the host, where they are fetched to."""
-        n_bytes = 12 * n_columns * edge * edge * (edge // 2 + 1)
-        return n_bytes, n_bytes
-
-    @property
-    def host_gb(self) -> float | None:
-        """Return that the memory of this process is not bounded."""
-        return None
 
     def accumulator(self, edge: int, n_data: int, n_precision: int) -> CudaAccumulator:
         """Return an empty sum over particles on a grid of `edge`, with so many columns."""

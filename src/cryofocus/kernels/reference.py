@@ -20,12 +20,13 @@ from cryofocus.kernels.contract import (
     SliceGeometry,
     Slices,
     SliceSums,
+    UnboundedHost,
 )
 
 _CORNERS = np.array([[dz, dy, dx] for dz in (0, 1) for dy in (0, 1) for dx in (0, 1)])
 
 
-class ReferenceKernels:
+class ReferenceKernels(UnboundedHost):
     """`SliceKernels` by whole-array NumPy; slow and obvious."""
 
     def send(self, array: AnyArray) -> AnyArray:
@@ -80,21 +81,6 @@ class ReferenceKernels:
         """Return how many maps to accumulate in one pass: no bound is kept."""
         del edge
         return COLUMNS_AT_ONCE
-
-    def halves_at_once(self, edge: int) -> bool:
-        """Return that the sums of both half sets are kept: no bound is."""
-        del edge
-        return True
-
-    def sums_bytes(self, edge: int, n_columns: int) -> tuple[int, int]:
-        """Return what the sums of so many maps take on the host, where they are fetched to."""
-        n_bytes = 12 * n_columns * edge * edge * (edge // 2 + 1)
-        return n_bytes, n_bytes
-
-    @property
-    def host_gb(self) -> float | None:
-        """Return that the memory of this process is not bounded."""
-        return None
 
     def accumulator(self, edge: int, n_data: int, n_precision: int) -> ReferenceAccumulator:
         """Return an empty sum over particles on a grid of `edge`, with so many columns."""
