@@ -23,6 +23,7 @@ from cryofocus.errors import OutputError, ParticleError
 from cryofocus.option import Option
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.new_names import require_new_maps, require_new_table
+from cryofocus.workflows.run.stack_watch import StackWatch
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,9 @@ def convert(
         particles = ParticleSet.read(
             source, datadir=settings.datadir, supplement=settings.supplement
         )
+        stacks = StackWatch.begin(particles)
         _gather(particles, settings.write_stack, progress or SilentProgress())
+        stacks.warn()
         columns = _point_to(settings.write_stack, columns, particles)
     lost = target.write(output, columns, classes)
     unread = table.unread()

@@ -21,6 +21,7 @@ from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.resources import use_process
 from cryofocus.workflows.run.new_names import require_new_maps
+from cryofocus.workflows.run.stack_watch import StackWatch
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ def reconstruct(
         )
     resources = use_process(machine)
     table = ParticleSet.read(particles, datadir=settings.datadir, supplement=settings.supplement)
+    stacks = StackWatch.begin(table)
     half_set, origin = assign_half_sets(table, settings.seed)
     logger.info("%s", origin)
     images = open_images(table, settings.invert, threads=resources.threads)
@@ -105,6 +107,7 @@ def reconstruct(
         write_volume(path, sample_map(volume, table.box), table.pixel_size_angstrom)
     fsc = sample_fsc(estimate.fsc, table.box)
     write_fsc(result.fsc, {"fsc": fsc}, *grid)
+    stacks.warn()
     resolution = fsc_resolution_angstrom(fsc, *grid)
     return ReconstructedMap(result.path, result.halves, result.fsc, resolution)
 

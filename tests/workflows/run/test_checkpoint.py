@@ -7,10 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cryofocus.data.file_state import read_states
 from cryofocus.errors import FormatError, SettingError
-from cryofocus.workflows.run.checkpoint import Checkpoint, fingerprint_run
+from cryofocus.workflows.run import checkpoint as module
+from cryofocus.workflows.run.checkpoint import Checkpoint, Fingerprint, fingerprint_run
 
 SETTINGS = {"classes": 2, "seed": 7, "focus": (1.0, 2.0, 3.0, 60.0)}
+STATE = {
+    "posteriors": np.random.default_rng(0).random((5, 2), dtype=np.float32),
+    "cycle": np.array(12),
+    "stage": np.array("mixture"),
+}
 
 
 @pytest.fixture
@@ -21,20 +28,20 @@ def stack(tmp_path: Path) -> Path:
     return path
 
 
+def prove(stack: Path) -> Fingerprint:
+    """Return the fingerprint of a run of the settings on a stack."""
+    return fingerprint_run(SETTINGS, [], read_states([stack]))
+
+
 def test_round_trip_is_exact(tmp_path: Path, stack: Path) -> None:
     """Arrays come back bit for bit with their types, scalars and text included."""
     checkpoint = Checkpoint(tmp_path / "state.npz", fingerprint_run(SETTINGS, [stack]))
     assert checkpoint.load() is None
-    state = {
-        "posteriors": np.random.default_rng(0).random((5, 2), dtype=np.float32),
-        "cycle": np.array(12),
-        "stage": np.array("mixture"),
-    }
-    checkpoint.save(state)
+    checkpoint.save(STATE)
     loaded = checkpoint.load()
     assert loaded is not None
-    assert loaded.keys() == state.keys()
-    for name, array in state.items():
+    assert loaded.keys() == STATE.keys()
+    for name, array in STATE.items():
         assert loaded[name].dtype == array.dtype
         np.testing.assert_array_equal(loaded[name], array)
     checkpoint.remove()
@@ -51,23 +58,40 @@ def test_changed_setting_is_named(tmp_path: Path, stack: Path) -> None:
     assert "--overwrite" in str(failure.value)
 
 
-@pytest.mark.parametrize("position", [0, 3 << 20])
-def test_changed_input_is_named(tmp_path: Path, stack: Path, position: int) -> None:
-    """Resuming with an input changed at its beginning or grown at its end is refused."""
-    Checkpoint(tmp_path / "state.npz", fingerprint_run(SETTINGS, [stack])).save({})
+@pytest.mark.parametrize("position", [0, 1_500_000, 3 << 20])
+@pytest.mark.parametrize("is_stack", [True, False])
+def test_changed_input_is_named(
+    tmp_path: Path, stack: Path, position: int, *, is_stack: bool
+) -> None:
+    """Resuming with an input changed anywhere or grown at its end is refused."""
+
+    def proof() -> Fingerprint:
+        return prove(stack) if is_stack else fingerprint_run(SETTINGS, [stack])
+
+    Checkpoint(tmp_path / "state.npz", proof()).save({})
     with stack.open("r+b") as handle:
         handle.seek(position)
         handle.write(b"other")
     with pytest.raises(SettingError, match=r"input particles\.mrcs was 3145728 bytes"):
-        Checkpoint(tmp_path / "state.npz", fingerprint_run(SETTINGS, [stack])).load()
+        Checkpoint(tmp_path / "state.npz", proof()).load()
+
+
+def test_files_of_one_name_are_told_apart(tmp_path: Path, stack: Path) -> None:
+    """Two stacks of one name in two folders both count."""
+    other = tmp_path / "other" / stack.name
+    other.parent.mkdir()
+    other.write_bytes(b"first")
+    before = fingerprint_run({}, [stack, other])
+    other.write_bytes(b"later")
+    after = fingerprint_run({}, [stack, other])
+    assert [name for name in before if before[name] != after[name]] == ["input particles.mrcs (2)"]
 
 
 def test_moved_input_is_the_same_input(tmp_path: Path, stack: Path) -> None:
     """A project moved to another folder resumes."""
-    before = fingerprint_run(SETTINGS, [stack])
+    before = prove(stack)
     (tmp_path / "moved").mkdir()
-    moved = stack.rename(tmp_path / "moved" / stack.name)
-    assert fingerprint_run(SETTINGS, [moved]) == before
+    assert prove(stack.rename(tmp_path / "moved" / stack.name)) == before
 
 
 def test_missing_input_is_named(tmp_path: Path) -> None:
@@ -76,17 +100,71 @@ def test_missing_input_is_named(tmp_path: Path) -> None:
         fingerprint_run(SETTINGS, [tmp_path / "gone.mrcs"])
 
 
-@pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04 half a zip"])
-def test_damaged_checkpoint_is_explained(tmp_path: Path, content: bytes) -> None:
-    """A damaged checkpoint says so and names the way out."""
+def test_other_versions_are_refused(
+    tmp_path: Path, stack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another version or another format of checkpoints wrote is refused, naming both."""
     path = tmp_path / "state.npz"
-    path.write_bytes(content)
-    with pytest.raises(FormatError, match=r"not a readable checkpoint .* --overwrite"):
-        Checkpoint(tmp_path / "state.npz", {}).load()
+    for name, value in (("__version__", "9.9"), ("FORMAT", 99)):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, value)
+            Checkpoint(path, prove(stack)).save(STATE)
+        with pytest.raises(SettingError, match=rf"cryofocus was version .*{value}.*, now version"):
+            Checkpoint(path, prove(stack)).load()
 
 
-def test_pickled_objects_are_not_loaded(tmp_path: Path) -> None:
-    """A checkpoint that carries Python objects, which could run code, is refused."""
-    np.savez(tmp_path / "state.npz", allow_pickle=True, state=np.array([{"a": 1}]))
-    with pytest.raises(FormatError, match="not a readable checkpoint"):
-        Checkpoint(tmp_path / "state.npz", {}).load()
+def damage(path: Path, kind: str) -> None:
+    """Harm a checkpoint, or put something else in its place."""
+    content = path.read_bytes()
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    if kind == "an array missing":
+        del arrays["posteriors"]
+    elif kind == "an array reshaped":
+        arrays["posteriors"] = arrays["posteriors"].reshape(2, 5)
+    elif kind == "a value changed":
+        arrays["posteriors"][0, 0] += 1e-3
+    elif kind == "objects that run code":
+        arrays["posteriors"] = np.array([{"a": 1}])
+    elif kind == "cut short":
+        path.write_bytes(content[:-40])
+        return
+    elif kind == "nothing":
+        path.write_bytes(b"")
+        return
+    np.savez(path, allow_pickle=True, **arrays)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("an array missing", "an array reshaped", "a value changed", "objects that run code"),
+        *("cut short", "nothing", "written again"),
+    ],
+)
+def test_anything_else_is_refused_in_a_sentence(tmp_path: Path, kind: str) -> None:
+    """Whatever is not what was saved is refused, and the way out is named."""
+    checkpoint = Checkpoint(tmp_path / "state.npz", {})
+    checkpoint.save(STATE)
+    damage(checkpoint.path, kind)
+    with pytest.raises(FormatError, match=r"not a readable checkpoint: .* --overwrite"):
+        checkpoint.load()
+
+
+def test_any_byte_counts(tmp_path: Path) -> None:
+    """Any one byte changed is enough to refuse, whatever an unpacker would make of the file."""
+    checkpoint = Checkpoint(tmp_path / "state.npz", {"seed": "1"})
+    checkpoint.save({"cycle": np.array(3)})
+    sound = checkpoint.path.read_bytes()
+    for position in {*range(0, len(sound), 11), *range(len(sound) - 40, len(sound))}:
+        harmed = bytearray(sound)
+        harmed[position] ^= 1 << position % 8
+        checkpoint.path.write_bytes(harmed)
+        with pytest.raises(FormatError, match="not a readable checkpoint"):
+            checkpoint.load()
+
+
+def test_folders_are_no_checkpoints(tmp_path: Path) -> None:
+    """A folder of that name is refused, not taken for a run that has not begun."""
+    with pytest.raises(FormatError, match="cannot be read"):
+        Checkpoint(tmp_path, {}).load()

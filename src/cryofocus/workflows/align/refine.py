@@ -38,6 +38,7 @@ from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.resources import use_process
 from cryofocus.workflows.run.new_names import require_format_of, require_new_table
+from cryofocus.workflows.run.stack_watch import StackWatch
 
 logger = logging.getLogger(__name__)
 
@@ -164,11 +165,13 @@ def align_refine(
     require_new_table(output, Path(particles), overwrite=overwrite)
     resources = use_process(machine)
     inputs = _read(Path(particles), output, settings, resources.threads)
+    stacks = StackWatch.begin(inputs.particles)
     n_passes = settings.n_iterations + (MAX_PASSES if inputs.volume is not None else 0)
     with (progress or SilentProgress()).task("poses", n_passes * len(inputs.particles)) as advance:
         refined = _refine(inputs, settings, resources.kernels, advance)
     inputs.particles.write(output, _columns(refined))
     note_image_folder(output, inputs.particles.source, datadir=settings.datadir)
+    stacks.warn()
     return _summarise(output, inputs.particles, refined)
 
 

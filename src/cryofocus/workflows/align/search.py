@@ -32,6 +32,7 @@ from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.resources import use_process
 from cryofocus.workflows.run.checkpoint import Arrays, Checkpoint, fingerprint_run
 from cryofocus.workflows.run.new_names import require_new_table
+from cryofocus.workflows.run.stack_watch import StackWatch
 
 logger = logging.getLogger(__name__)
 
@@ -105,10 +106,10 @@ def align_search(  # noqa: PLR0913  # three paths, what to do with them and by w
     inputs = read_search_inputs(
         Path(particles), Path(reference), output, settings, resources.threads
     )
-    stacks = inputs.particles.stack_paths[:1]
+    stacks = StackWatch.begin(inputs.particles)
     checkpoint = Checkpoint(
         output.with_name(f".{output.name}.search.npz"),
-        fingerprint_run(settings.deciding(), [*inputs.files, *stacks]),
+        fingerprint_run(settings.deciding(), inputs.files, stacks.states),
     )
     kept = _resume(checkpoint) if existing == "resume" else None
     try:
@@ -121,6 +122,7 @@ def align_search(  # noqa: PLR0913  # three paths, what to do with them and by w
     inputs.particles.write(output, _columns(found))
     note_image_folder(output, inputs.particles.source, datadir=settings.datadir)
     checkpoint.remove()
+    stacks.warn()
     return _summarise(output, search, found)
 
 

@@ -93,6 +93,12 @@ def judge_memory(peak_gb: float, bound_gb: float | None) -> Iterator[Finding]:
         )
 
 
+def judge_stacks(complaint: str | None) -> Iterator[Finding]:
+    """Say when images changed during the run; see `StackWatch.complaint`."""
+    if complaint is not None:
+        yield _warn(FindingCode.IMAGES_CHANGED, complaint)
+
+
 def log_findings(findings: Iterable[Finding]) -> None:
     """Log findings in their own words; what is only noted is kept, not shown on the way."""
     for finding in findings:

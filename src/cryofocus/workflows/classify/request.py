@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
 from pydantic import Field, model_validator
 
+from cryofocus.data.file_state import FileState
 from cryofocus.data.formats import open_table
 from cryofocus.data.stack_paths import note_image_folder
 from cryofocus.data.table_source import TableSource
@@ -23,6 +24,8 @@ from cryofocus.workflows.run.directory import RunDirectory
 
 Sphere = tuple[float, float, float, float]
 SCAFFOLD_EVERY = 10
+# What only says where files are; their content counts.
+OF_FILES = {"datadir", "stack", "passthrough"}
 POSES = "Poses"
 
 
@@ -163,7 +166,9 @@ class ClassifyRequest(TableSource):
 
     def lasting_settings(self) -> dict[str, object]:
         """Return what decides the result, which a resumed run must not change."""
+        said = TableSource.model_fields.keys() - OF_FILES
         return {
+            **{name: getattr(self, name) for name in sorted(said)},
             "focus": self.focus,
             "mask": str(self.mask) if self.mask else None,
             "solvent_mask": str(self.solvent_mask) if self.solvent_mask else None,
@@ -174,16 +179,16 @@ class ClassifyRequest(TableSource):
             **self.settings.model_dump(mode="json"),
         }
 
-    def fingerprint(self, stacks: Sequence[Path]) -> Fingerprint:
+    def fingerprint(self, stacks: Mapping[Path, FileState]) -> Fingerprint:
         """Collect what must be the same when a run is resumed; see `fingerprint_run`.
 
         Args:
-            stacks: Image stacks whose content counts; the table names them all.
+            stacks: Image stacks as they were before they were read.
 
         Raises:
             FormatError: When an input file cannot be read.
         """
-        return fingerprint_run(self.lasting_settings(), [*self.input_files, *stacks])
+        return fingerprint_run(self.lasting_settings(), self.input_files, stacks)
 
     def require_same(self, config: Path) -> None:
         """Refuse to take a finished run for the result of other settings.

@@ -19,6 +19,7 @@ from cryofocus.workflows.classify.findings import (
     judge,
     judge_memory,
     judge_poses,
+    judge_stacks,
     log_findings,
 )
 from cryofocus.workflows.classify.inputs import Inputs, read_inputs
@@ -38,12 +39,10 @@ from cryofocus.workflows.machine.resources import Resources, open_machine, use_p
 from cryofocus.workflows.run.checkpoint import Checkpoint
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.log import LOG_ONLY, record_log
+from cryofocus.workflows.run.stack_watch import StackWatch
 from cryofocus.workflows.run.writing import write_text
 
 logger = logging.getLogger(__name__)
-
-# Stacks whose content proves that a resumed run reads the same images; the table names them all.
-STACKS_IN_FINGERPRINT = 8
 
 
 def classify(
@@ -84,7 +83,8 @@ def classify(
     with clock.stage("reading"):
         inputs = read_inputs(request)
         config = request.to_yaml()
-        fingerprint = request.fingerprint(inputs.particles.stack_paths[:STACKS_IN_FINGERPRINT])
+        stacks = StackWatch.begin(inputs.particles)
+        fingerprint = request.fingerprint(stacks.states)
     require_room(Path(output), inputs.particles, request.settings)
     progress, reading = progress or SilentProgress(), "checking images"
     if overwrite and Path(output).exists():
@@ -113,7 +113,7 @@ def classify(
             write_text(directory.config, config)
             write_text(directory.command, command + "\n")
             result, last, judgement = _fit_and_write(
-                request, inputs, directory, monitor, resources
+                request, inputs, stacks, directory, monitor, resources
             )
             circumstances = Circumstances(
                 command,
@@ -133,6 +133,7 @@ def classify(
 def _fit_and_write(
     request: ClassifyRequest,
     inputs: Inputs,
+    stacks: StackWatch,
     directory: RunDirectory,
     monitor: RunMonitor,
     resources: Resources,
@@ -174,9 +175,9 @@ def _fit_and_write(
         log_findings(findings)
         with monitor.stage("writing", len(result.maps)) as advance:
             write_results(directory, inputs, result, last, proposed, advance)
+    late = [*judge_stacks(stacks.complaint())]
     if resources.cluster is None:
         on_disk_gb = max((store.on_disk_gb for store in stores), default=0.0)
-        exceeded = [*judge_memory(peak_memory_gb() - on_disk_gb, request.machine.memory_gb)]
-        log_findings(exceeded)
-        findings += exceeded
-    return result, last, Judgement(describe_result(result), tuple(findings))
+        late += judge_memory(peak_memory_gb() - on_disk_gb, request.machine.memory_gb)
+    log_findings(late)
+    return result, last, Judgement(describe_result(result), (*findings, *late))

@@ -23,6 +23,7 @@ from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.resources import use_process
 from cryofocus.workflows.run.log import record_log
 from cryofocus.workflows.run.new_directory import new_directory
+from cryofocus.workflows.run.stack_watch import StackWatch
 from cryofocus.workflows.run.writing import write_text
 
 logger = logging.getLogger(__name__)
@@ -62,7 +63,10 @@ def covary(  # noqa: PLR0913  # three paths, what to do with them and by what me
             describe_unit(run.name, number, entry)
             for run, number, entry in compare_units(inputs, settings)
         ]
+        stacks = None if inputs.particles is None else StackWatch.begin(inputs.particles)
         particles = compare_particles(inputs, settings, resources, progress)
+        if stacks is not None:
+            stacks.warn()
         record = files.CovaryRecord(
             version=__version__,
             sources=tuple(str(source) for source in sources),

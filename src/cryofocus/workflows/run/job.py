@@ -136,6 +136,7 @@ class FindingCode(StrEnum):
     OUTLIERS = "outliers"
     GROUPS_MISFIT = "groups_misfit"
     MEMORY_EXCEEDED = "memory_exceeded"
+    IMAGES_CHANGED = "images_changed"
 
 
 class Severity(StrEnum):

@@ -29,6 +29,7 @@ from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.resources import Resources, use_process
 from cryofocus.workflows.run.log import record_log
 from cryofocus.workflows.run.new_directory import new_directory
+from cryofocus.workflows.run.stack_watch import StackWatch
 from cryofocus.workflows.run.writing import require_free_space, write_text
 from cryofocus.workflows.subtract.density import Density, find_density
 from cryofocus.workflows.subtract.inputs import (
@@ -121,6 +122,7 @@ def subtract(  # noqa: PLR0913  # three paths, what to do with them and by what 
     with clock.stage("reading"):
         inputs = read_subtract_inputs(Path(particles), Path(keep), output, settings)
     _require_room(output, inputs, settings)
+    stacks = StackWatch.begin(inputs.particles)
     with new_directory(output, KIND, overwrite=overwrite) as folder, record_log(folder / LOG):
         half_set, origin = assign_half_sets(inputs.particles, settings.seed)
         logger.info("%s", origin)
@@ -149,6 +151,7 @@ def subtract(  # noqa: PLR0913  # three paths, what to do with them and by what 
         sources = {"particles": str(particles), "keep": str(keep)}
         text = yaml.safe_dump(sources | record, sort_keys=False, allow_unicode=True)
         write_text(folder / DESCRIPTION, text)
+        stacks.warn()
     return result
 
 

@@ -25,6 +25,7 @@ from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.progress_monitor import ProgressMonitor
 from cryofocus.workflows.machine.resources import Resources, use_process
 from cryofocus.workflows.run.new_directory import DirectoryKind, new_directory
+from cryofocus.workflows.run.stack_watch import StackWatch
 from cryofocus.workflows.variance.focus_proposal import find_basins, propose_focus
 from cryofocus.workflows.variance.inputs import (
     SOFT_EDGE_ANGSTROM,
@@ -62,6 +63,7 @@ def variance(
     resources = use_process(machine)
     KIND.require_usable(output, overwrite=overwrite)
     inputs = read_variance_inputs(particles, settings)
+    stacks = StackWatch.begin(inputs.particles)
     ground = _prepare(inputs, settings, resources, progress or SilentProgress())
     found = explore_region(ground, settings.n_dimensions, settings.seed)
     proposals = tuple(propose_focus(ground, found, Path(particles), settings))
@@ -75,6 +77,7 @@ def variance(
         )
     with new_directory(output, KIND, overwrite=overwrite) as folder:
         write_variability(folder, inputs, found, bootstrap, result)
+        stacks.warn()
     return result
 
 
