@@ -148,7 +148,12 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "workflows/variance/test_run": (
         *("inference/variability/variability", "workflows/machine/progress_monitor"),
         *("workflows/variance/focus_proposal", "workflows/variance/inputs"),
-        *("workflows/variance/maps", "workflows/variance/outputs", "workflows/variance/result"),
+        *(
+            "workflows/variance/maps",
+            "workflows/variance/outputs",
+            "workflows/variance/result",
+            "workflows/variance/regions",
+        ),
     ),
 }
 """Test files, and the modules each of them tests besides the one it is named after."""

@@ -24,11 +24,11 @@ from cryofocus.maps.regions import (
     mask_around_points,
     soft_mask,
 )
-from cryofocus.maps.variance_regions import find_regions, variance_level
 from cryofocus.maths.filters import lowpass
 from cryofocus.option import Option
 from cryofocus.settings import Settings
 from cryofocus.workflows.run.new_names import require_new_maps
+from cryofocus.workflows.variance.regions import FRACTION, SIGMA, Parting, read_region
 
 logger = logging.getLogger(__name__)
 
@@ -101,22 +101,36 @@ class ModelMaskSettings(Settings):
 class VarianceMaskSettings(Settings):
     """Which region of a variance map, and how much around it.
 
+    The regions of `variance.mrc` are those that `cryofocus variance` proposed; another map, or
+    one for which level, sigma or separation is given, is parted by its own values.
+
     Attributes:
         region: Number of the region; 1 holds most of the variance.
-        fraction: Fraction of the largest variance above which a voxel counts.
-        sigma: Standard deviations by which it must exceed the map's own noise.
-        separation_angstrom: Split connected places whose peaks are at least this far apart, in Å.
-            Default: what is connected is one region.
+        fraction: Part the map anew: fraction of the largest variance above which a voxel counts
+            (0.1 for maps that `cryofocus variance` has not parted).
+        sigma: Part the map anew: standard deviations by which a voxel must exceed the map's own
+            noise (5).
+        separation_angstrom: Part the map anew, and split connected places whose peaks are at
+            least this far apart, in Å.
         extend_angstrom: How far the mask extends beyond the region, in Å.
         soft_edge_angstrom: Width of the soft edge outside the region, in Å.
     """
 
     region: int = Field(default=1, ge=1)
-    fraction: Annotated[float, Option("--level")] = Field(default=0.1, ge=0, le=1)
-    sigma: float = Field(default=5.0, ge=0)
+    fraction: Annotated[float | None, Option("--level")] = Field(default=None, ge=0, le=1)
+    sigma: float | None = Field(default=None, ge=0)
     separation_angstrom: float | None = Field(default=None, ge=0.1)
     extend_angstrom: float = Field(default=0.0, ge=0)
     soft_edge_angstrom: float = Field(default=SOFT_EDGE_ANGSTROM, ge=0)
+
+    @property
+    def parting(self) -> Parting | None:
+        """How the map is parted anew, if it is."""
+        if self.fraction is None and self.sigma is None and self.separation_angstrom is None:
+            return None
+        fraction = FRACTION if self.fraction is None else self.fraction
+        sigma = SIGMA if self.sigma is None else self.sigma
+        return Parting(fraction, sigma, self.separation_angstrom)
 
 
 @dataclass(frozen=True)
@@ -253,27 +267,17 @@ def make_variance_mask(
     settings = settings or VarianceMaskSettings()
     require_new_maps([Path(output)], overwrite=overwrite)
     grid = GridMap.read(path)
-    voxel = grid.voxel_size_angstrom
-    if grid.data.max() <= 0:
-        raise RegionError(
-            f"{path}: no variance (largest value {grid.data.max():.4g}); expected a map with "
-            "positive values where density varies. Check that it is the variance map."
-        )
-    level = variance_level(grid.data, settings.fraction, settings.sigma)
-    regions = find_regions(
-        grid.data, level, voxel, separation_angstrom=settings.separation_angstrom
-    )
-    if not 1 <= settings.region <= len(regions):
-        raise RegionError(
-            f"{path}: found {len(regions)} region{'' if len(regions) == 1 else 's'} above "
-            f"{level:.4g}, expected at least {settings.region}. Give a lower --region or --level."
-        )
-    region = regions[settings.region - 1]
+    region = read_region(grid, settings.region, settings.parting)
     logger.info(
-        "region %d of %d, with %.0f %% of the variance: %d voxels",
-        *(settings.region, len(regions), 100 * region.share, np.count_nonzero(region.voxels)),
+        "region %d, with %.0f %% of the variance: %d voxels",
+        *(region.number, 100 * region.share, np.count_nonzero(region.voxels)),
     )
-    mask = soft_mask(region.voxels, voxel, settings.extend_angstrom, settings.soft_edge_angstrom)
+    mask = soft_mask(
+        region.voxels,
+        grid.voxel_size_angstrom,
+        settings.extend_angstrom,
+        settings.soft_edge_angstrom,
+    )
     return write_mask(Path(output), grid, mask)
 
 

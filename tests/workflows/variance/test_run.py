@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,17 +13,21 @@ import pytest
 
 from cryofocus.consensus.ground import Ground
 from cryofocus.consensus.reach import Reach
+from cryofocus.data.grid_map import GridMap
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.errors import OutputError, ParticleError, RegionError, SettingError
 from cryofocus.inference.variability.variability import Variability, explore_region
 from cryofocus.maths.filters import lowpass
+from cryofocus.report.place.page import PlaceSettings, place_mask
 from cryofocus.simulate.phantom import PARTS, Phantom
 from cryofocus.simulate.settings import HumanoidSettings
+from cryofocus.workflows.make_mask import VarianceMaskSettings, make_variance_mask
 from cryofocus.workflows.simulate.humanoid import SimulatedSet, simulate_humanoid
 from cryofocus.workflows.variance import run as variance_run
 from cryofocus.workflows.variance.inputs import VarianceSettings
 from cryofocus.workflows.variance.maps import bootstrap_order
+from cryofocus.workflows.variance.regions import Parting, read_region
 from cryofocus.workflows.variance.result import VarianceResult
 from cryofocus.workflows.variance.run import variance
 
@@ -91,6 +96,42 @@ def test_files(found: VarianceResult, clear_set: SimulatedSet) -> None:
     assert summary["axes"] == 2
     regions = (folder / "regions.csv").read_text()
     assert f"classify {clear_set.directory / 'particles.star'} --focus=" in regions
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_region_is_one_thing(found: VarianceResult, tmp_path: Path, number: int) -> None:
+    """Its mask has its voxels, the page its sphere, and the sphere holds the voxels."""
+    variance_map = found.folder / "variance.mrc"
+    asked = VarianceMaskSettings(region=number)
+    made = make_variance_mask(variance_map, tmp_path / "mask.mrc", asked)
+    voxels = read_volume(found.folder / "regions.mrc").data == number
+    assert (read_volume(made.path).data == 1).sum() == voxels.sum()
+    assert (read_volume(made.path).data[voxels] == 1).all()
+    sphere = found.proposals[number - 1].sphere
+    page = place_mask(
+        found.folder / "consensus.mrc", PlaceSettings(variance=variance_map, region=number)
+    )
+    page.close()
+    start = re.search(r'"start": (\[[^]]*\])', page.assets[""].content.decode())
+    assert start is not None
+    np.testing.assert_allclose(json.loads(start[1]), sphere, atol=1e-3)
+    places = np.argwhere(voxels)[:, ::-1] * PIXEL
+    assert (np.linalg.norm(places - sphere[:3], axis=1) <= sphere[3] + PIXEL).all()
+
+
+def test_a_region_has_both_places_of_an_arm(found: VarianceResult) -> None:
+    """An arm up and down is one region; parted anew by the map alone it is only one of them."""
+    grid = GridMap.read(found.folder / "variance.mrc")
+    region = read_region(grid, 1)
+    alone = read_region(grid, 1, Parting(separation_angstrom=2 * PIXEL))
+    assert alone.voxels.sum() < 0.7 * region.voxels.sum()
+
+
+def test_a_region_that_was_not_proposed(found: VarianceResult) -> None:
+    """A number beyond the proposals is refused with what would propose more."""
+    grid = GridMap.read(found.folder / "variance.mrc")
+    with pytest.raises(RegionError, match=r"regions proposed, expected at least 9.*--spheres"):
+        read_region(grid, 9)
 
 
 def test_axis_maps_are_the_states(found: VarianceResult) -> None:

@@ -36,6 +36,7 @@ FILES = (
     ("variance.mrc", "variance of the density over the particles, noise removed"),
     (found.REGIONS, "proposed spheres, with the commands that classify them"),
     ("masks/*.mrc", "the spheres as masks"),
+    (found.REGION_VOXELS, "voxels of each region, by its number"),
     ("series/*.mrc", "the map moved along each axis"),
     ("particles.*", "the particle table with every particle's coordinates"),
     ("latent.npy", "coordinates; their variances are in latent_variance.npy"),

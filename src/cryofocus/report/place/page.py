@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import numpy as np
 from markupsafe import Markup
 from pydantic import Field
-from scipy.ndimage import gaussian_filter
 
 from cryofocus.arrays import Volume
 from cryofocus.data.grid_map import GridMap
@@ -35,6 +34,7 @@ from cryofocus.settings import Settings
 from cryofocus.workflows.make_mask import SOFT_EDGE_ANGSTROM
 from cryofocus.workflows.placed_masks import make_ellipsoid_mask
 from cryofocus.workflows.run.new_names import require_new_maps
+from cryofocus.workflows.variance.regions import NumberedRegion, read_region
 
 MAX_SLICE_BOX = 128
 DENSITY_PERCENTILES = (2.0, 99.9)
@@ -49,6 +49,7 @@ class PlaceSettings(Settings):
 
     Attributes:
         variance: Variance map on the same grid, laid over the map.
+        region: Number of the region of the variance map whose sphere is shown first.
         particles: Particle table to name in the command to copy.
         output: MRC map the page may write the mask to. Default: none.
         soft_edge_angstrom: Width of the soft edge outside the region, in Å.
@@ -56,6 +57,7 @@ class PlaceSettings(Settings):
     """
 
     variance: Annotated[Path | None, Option(metavar="MAP")] = None
+    region: int = Field(default=1, ge=1)
     particles: Path | None = None
     output: Annotated[Path | None, Option(short="-o")] = None
     soft_edge_angstrom: float = Field(default=SOFT_EDGE_ANGSTROM, ge=0)
@@ -85,22 +87,24 @@ def place_mask(
     if settings.particles is not None and not settings.particles.is_file():
         raise InputError(f"{settings.particles}: no such file. Give the particle table.")
     grid = GridMap.read(map_file)
-    variance = None if settings.variance is None else grid.read_partner(settings.variance).data
-    if variance is not None and variance.max() <= 0:
-        raise InputError(
-            f"{settings.variance}: no variance (largest value {variance.max():.4g}); expected a "
-            "map with positive values where density varies. Check that it is the variance map."
-        )
+    variance = region = None
+    if settings.variance is not None:
+        partner = grid.read_partner(settings.variance)
+        variance = partner.data
+        region = read_region(partner, settings.region)
 
     def write(asked: Any) -> str:
         return _write_mask(_read_ellipsoid(asked), grid.path, settings)
 
     answers = {} if settings.output is None else {"mask": write}
-    return LocalServer(compose_assets(grid, variance, settings), answers, port)
+    return LocalServer(compose_assets(grid, variance, settings, region), answers, port)
 
 
 def compose_assets(
-    grid: GridMap, variance: Volume | None, settings: PlaceSettings
+    grid: GridMap,
+    variance: Volume | None,
+    settings: PlaceSettings,
+    region: NumberedRegion | None = None,
 ) -> dict[str, Asset]:
     """Compose all the page is made of.
 
@@ -108,6 +112,7 @@ def compose_assets(
         grid: The map.
         variance: On its grid, or None.
         settings: What is offered.
+        region: Whose sphere comes first; without one it is the middle of the density.
 
     Returns:
         By name; the page itself has the empty name.
@@ -119,7 +124,7 @@ def compose_assets(
             name=grid.path.name,
             has_variance=variance is not None,
             output=settings.output,
-            data=Markup(json.dumps(_describe(grid, variance, settings)).replace("<", "\\u003c")),
+            data=Markup(json.dumps(_describe(grid, settings, region)).replace("<", "\\u003c")),
         )
     )
     assets = {
@@ -135,7 +140,9 @@ def compose_assets(
     return assets
 
 
-def _describe(grid: GridMap, variance: Volume | None, settings: PlaceSettings) -> dict[str, Any]:
+def _describe(
+    grid: GridMap, settings: PlaceSettings, region: NumberedRegion | None
+) -> dict[str, Any]:
     box = min(grid.box, MAX_SLICE_BOX)
     extent = grid.box * grid.voxel_size_angstrom
     # Fourier resampling keeps the central voxel in its place.
@@ -149,7 +156,7 @@ def _describe(grid: GridMap, variance: Volume | None, settings: PlaceSettings) -
             list(grid.origin_angstrom),
             [o + (grid.box - 1) * grid.voxel_size_angstrom for o in grid.origin_angstrom],
         ],
-        "start": [*_start(grid, variance), FIRST_RADIUS_OF_BOX * extent],
+        "start": _start(grid) if region is None else region.sphere_angstrom,
         "words": _words(grid, settings),
         "surfaceLabels": [f"{sigmas:g} σ" for sigmas in SURFACE_SIGMAS],
         "firstSurface": SURFACE_SIGMAS.index(FIRST_SIGMAS),
@@ -170,17 +177,13 @@ def _words(grid: GridMap, settings: PlaceSettings) -> Mapping[str, str]:
     }
 
 
-def _start(grid: GridMap, variance: Volume | None) -> tuple[float, float, float]:
-    """Find where a mask could begin, in Å: where most varies, or the middle of the density."""
-    if variance is None:
-        strong = np.argwhere(grid.data >= np.quantile(grid.data, STRONG_QUANTILE))
-        index = strong.mean(axis=0)
-    else:
-        smooth = gaussian_filter(variance, FIRST_RADIUS_OF_BOX / 4 * grid.box)
-        index = np.asarray(np.unravel_index(smooth.argmax(), smooth.shape), float)
-    z, y, x = index * grid.voxel_size_angstrom
+def _start(grid: GridMap) -> tuple[float, float, float, float]:
+    """Find a first sphere, x, y, z, radius in Å: about the middle of the density."""
+    strong = np.argwhere(grid.data >= np.quantile(grid.data, STRONG_QUANTILE))
+    z, y, x = strong.mean(axis=0) * grid.voxel_size_angstrom
     a, b, c = grid.origin_angstrom
-    return float(a + x), float(b + y), float(c + z)
+    radius = FIRST_RADIUS_OF_BOX * grid.box * grid.voxel_size_angstrom
+    return float(a + x), float(b + y), float(c + z), radius
 
 
 def _surfaces(grid: GridMap) -> dict[str, Any]:

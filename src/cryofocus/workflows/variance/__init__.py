@@ -1,4 +1,4 @@
 """`cryofocus variance`: where particles differ.
 
-In reading order: `inputs`, `result`, `maps`, `focus_proposal`, `outputs`, `run`.
+In reading order: `inputs`, `result`, `maps`, `focus_proposal`, `regions`, `outputs`, `run`.
 """

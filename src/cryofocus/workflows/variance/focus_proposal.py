@@ -6,6 +6,7 @@ import logging
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -51,20 +52,13 @@ def propose_focus(
     variance = (deviations**2).sum(axis=0, dtype=np.float32)
     basins = find_basins(variance, voxel, settings)
     regions = join_regions(basins, deviations, voxel, settings.join_angstrom)
-    for number, region in enumerate(regions[: settings.n_spheres], start=1):
-        mask = _draw_sphere(region, ground)
-        if mask is None:
-            logger.warning(
-                "region %d at %s Å from the box centre reaches the edge of the box; no sphere "
-                "was proposed for it.",
-                number,
-                ", ".join(f"{value:.0f}" for value in region.centre_angstrom),
-            )
-            continue
+    spheres = ((region, mask) for region in regions if (mask := _draw_sphere(region, ground)))
+    for number, (region, mask) in enumerate(islice(spheres, settings.n_spheres), start=1):
         inside = explore_region(replace(ground, mask=mask), REGION_DIMENSIONS, settings.seed)
         generator = np.random.default_rng([settings.seed, number])
         states = estimate_states(inside.halves, generator)
         yield ProposedFocus(
+            voxels=region.voxels,
             mask=mask,
             centre_angstrom=region.centre_angstrom,
             variance_share=region.share,
@@ -122,6 +116,11 @@ def _draw_sphere(region: VariableRegion, ground: Ground) -> FocusMask | None:
             origin_angstrom=origin,
         )
     except RegionError:
+        logger.warning(
+            "a region at %s Å from the box centre reaches the edge of the box; no sphere was "
+            "proposed for it.",
+            ", ".join(f"{value:.0f}" for value in region.centre_angstrom),
+        )
         return None
 
 

@@ -19,12 +19,14 @@ from cryofocus.workflows.variance.maps import (
     sample_bootstrap,
     sample_variance,
 )
+from cryofocus.workflows.variance.regions import number_voxels
 from cryofocus.workflows.variance.result import (
     BOOTSTRAP,
     CONSENSUS,
     LATENT,
     LATENT_VARIANCE,
     PEAKS,
+    REGION_VOXELS,
     REGIONS,
     SERIES_PERCENTILES,
     SPHERE,
@@ -66,6 +68,7 @@ def write_variability(
     (folder / "masks").mkdir()
     for number, proposal in enumerate(result.proposals, start=1):
         write_volume(folder / "masks" / f"region_{number}.mrc", proposal.mask.data, *place)
+    write_volume(folder / REGION_VOXELS, number_voxels(result.proposals, box), *place)
     _write_series(folder / "series", found, result, place)
     write_array(folder / LATENT, result.latent.astype(np.float32))
     write_array(folder / LATENT_VARIANCE, result.latent_variance.astype(np.float32))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Bool, Float32, Float64
 
 from cryofocus.arrays import Volume
 from cryofocus.data.mask import FocusMask
@@ -16,7 +16,7 @@ from cryofocus.workflows.run.record import Record, Row
 # Names of its files, for those who write them and those who read them.
 SUMMARY = "variance.json"
 VARIANCE, BOOTSTRAP, CONSENSUS = "variance.mrc", "bootstrap_variance.mrc", "consensus.mrc"
-REGIONS, PEAKS = "regions.csv", "peaks.csv"
+REGIONS, PEAKS, REGION_VOXELS = "regions.csv", "peaks.csv", "regions.mrc"
 LATENT, LATENT_VARIANCE = "latent.npy", "latent_variance.npy"
 # Maps along an axis stand where these percentages of the particles lie below.
 SERIES_PERCENTILES = (5, 25, 50, 75, 95)
@@ -56,6 +56,7 @@ class ProposedFocus:
     """A sphere to focus on.
 
     Attributes:
+        voxels: Of the region that it encloses, sampled as finely as the variance.
         mask: The sphere, in the map's frame, on the particles' grid.
         centre_angstrom: x, y, z from the box centre.
         variance_share: Of the variance of the whole particle.
@@ -67,6 +68,7 @@ class ProposedFocus:
         command: What classifies it.
     """
 
+    voxels: Bool[np.ndarray, "fine fine fine"]
     mask: FocusMask
     centre_angstrom: Vector
     variance_share: float
