@@ -17,7 +17,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "reference" / "cli.md"
 HEAD = """# Commands
 
 The help of every command, written by `scripts/document_commands.py`. Exit codes: 0 done; 2 bad
-input or usage, with one message on standard error; 130 interrupted, to be resumed.
+input or usage, with one message on standard error; 130 interrupted (143 by
+SIGTERM, 129 by SIGHUP), to be resumed.
 """
 PLAIN_TERMINAL = {"COLUMNS": "98", "TERM": "dumb", "NO_COLOR": "1"}
 

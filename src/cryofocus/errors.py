@@ -9,7 +9,7 @@ CryofocusError                 one clear message; the command line prints it and
 │   └── SettingError           an option or setting is out of range or contradicts another
 ├── OutputError                the result cannot be written (directory exists, disk full)
 └── ClusterError               a cluster cannot be reached, or lost what it was doing
-Interrupted                    stopped by the user; the run directory can be resumed (exit 130)
+Interrupted                    stopped by the user or a signal; the run can be resumed (exit 130)
 
 A message says where, what was found, what was expected and what to do.
 """

@@ -12,11 +12,11 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from cryofocus.cli.signals import exit_status, signals_stop
 from cryofocus.errors import CryofocusError, Interrupted
 
 EXIT_UNEXPECTED = 1
 EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
 INTERRUPTED = (
     "Interrupted. Give the same command again; a classification that has begun continues with "
     "--resume."
@@ -27,18 +27,19 @@ class Commands(TyperGroup):
     """The group of all commands; turns deliberate errors into messages and exit codes."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the chosen command."""
-        try:
-            return super().invoke(ctx)
-        except CryofocusError as error:
-            typer.echo(f"Error: {error}", err=True)
-            raise typer.Exit(EXIT_BAD_INPUT) from error
-        except Interrupted as stop:
-            typer.echo(f"\n{stop}", err=True)
-            raise typer.Exit(EXIT_INTERRUPTED) from stop
-        except KeyboardInterrupt as stop:
-            typer.echo(f"\n{INTERRUPTED}", err=True)
-            raise typer.Exit(EXIT_INTERRUPTED) from stop
+        """Run the chosen command, which signals end in good order."""
+        with signals_stop():
+            try:
+                return super().invoke(ctx)
+            except CryofocusError as error:
+                typer.echo(f"Error: {error}", err=True)
+                raise typer.Exit(EXIT_BAD_INPUT) from error
+            except Interrupted as stop:
+                typer.echo(f"\n{stop}", err=True)
+                raise typer.Exit(exit_status(stop)) from stop
+            except KeyboardInterrupt as stop:
+                typer.echo(f"\n{INTERRUPTED}", err=True)
+                raise typer.Exit(exit_status(stop)) from stop
 
 
 class UnexpectedErrors:

@@ -86,7 +86,8 @@ def start(
     """Focused classification of single-particle cryo-EM images.
 
     Sorts particles by what happens inside a sphere or mask. Lengths are in Å and angles in
-    degrees everywhere. Exit codes: 0 done; 2 bad input or usage; 130 interrupted.
+    degrees everywhere. Exit codes: 0 done; 2 bad input or usage; 130 interrupted (143 by SIGTERM,
+    129 by SIGHUP).
     """
     del version
     show_log()

@@ -1,0 +1,116 @@
+"""Signals that ask for an end do what Ctrl-C does, and the shell is told which it was."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cryofocus.cli import signals
+from cryofocus.cli.signals import Stopped, exit_status, signals_stop
+from cryofocus.errors import Interrupted
+from stopping import Accident
+
+Invoke = Callable[..., Any]
+
+
+def send(*numbers: int) -> Callable[[], None]:
+    """Return what sends signals to this process."""
+
+    def happen() -> None:
+        for number in numbers:
+            os.kill(os.getpid(), number)
+
+    return happen
+
+
+@pytest.mark.parametrize(
+    ("numbers", "status"),
+    [
+        ((signal.SIGTERM,), 143),
+        ((signal.SIGHUP, signal.SIGTERM, signal.SIGHUP), 129),
+        ((signal.SIGINT,), 130),
+    ],
+    ids=["TERM", "HUP among others", "INT"],
+)
+def test_signals_leave_a_run_that_can_be_resumed(  # noqa: PLR0913  # fixtures
+    pristine_set: Path,
+    tmp_path: Path,
+    focus: str,
+    cryofocus: Invoke,
+    monkeypatch: pytest.MonkeyPatch,
+    numbers: tuple[int, ...],
+    status: int,
+) -> None:
+    """The state is on disk, the lock is gone, one line is said."""
+    table, run = pristine_set / "particles.star", tmp_path / "run"
+    display = Accident("run 1 of 1", 1, send(*numbers))
+    monkeypatch.setattr("cryofocus.workflows.machine.progress.choose_progress", lambda: display)
+    job = ["classify", table, "--focus", focus, "--classes", "2", "--runs", "1", "-o", run]
+    stopped = cryofocus(*job)
+    assert stopped.exit_code == status
+    said = f"{run}: stopped; run the same command with --resume to finish it."
+    assert stopped.stderr.splitlines()[-1] == said
+    assert (run / "checkpoint.npz").is_file()
+    assert not (run / ".cryofocus.lock").exists()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_commands_without_a_state_end_too(
+    tmp_path: Path, particle_set: Path, cryofocus: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that cannot be resumed leaves nothing behind."""
+    display = Accident("reconstruction", 1, send(signal.SIGTERM))
+    monkeypatch.setattr("cryofocus.cli.particles.show_progress", lambda: display)
+    result = cryofocus("reconstruct", particle_set / "particles.star", "-o", tmp_path / "m.mrc")
+    assert result.exit_code == 143
+    assert "Interrupted. Give the same command again" in result.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"set"}
+
+
+def test_ignored_signals_stay_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under nohup a command goes on when the terminal is closed."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals_stop():
+            send(signal.SIGHUP)()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    # Later signals count again, for an exception may have been lost.
+    monkeypatch.setattr(signals, "ONCE_SECONDS", 0.0)
+    with signals_stop():
+        for _ in range(2):
+            with pytest.raises(Stopped, match="SIGTERM"):
+                send(signal.SIGTERM)()
+
+
+def test_output_leaves_a_terminal_that_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After SIGHUP what would be an error to write to is replaced, and only that."""
+    moved = []
+
+    def write(descriptor: int, data: bytes) -> int:
+        if descriptor == 2:
+            raise OSError("Input/output error")
+        return len(data)
+
+    monkeypatch.setattr(signals.os, "write", write)
+    monkeypatch.setattr(signals.os, "dup2", lambda _, descriptor: moved.append(descriptor))
+    with signals_stop(), pytest.raises(Stopped):
+        send(signal.SIGHUP)()
+    assert moved == [2]
+
+
+def test_the_status_is_that_of_the_signal_behind() -> None:
+    """Whatever an interruption was turned into on the way, the signal is found."""
+    stop = Interrupted("stopped")
+    assert exit_status(stop) == 130
+    stop.__cause__ = KeyboardInterrupt()
+    assert exit_status(stop) == 130
+    stop.__cause__ = Interrupted("first")
+    stop.__cause__.__context__ = Stopped(signal.SIGTERM)
+    assert exit_status(stop) == 143
