@@ -139,10 +139,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
         *("data/abilities", "data/relion/copies", "workflows/collapse"),
         "workflows/run/new_names",
     ),
-    "workflows/test_fsc": (
-        *("data/grid_map", "report/analyses/fsc", "workflows/fsc_table"),
-        "workflows/run/new_directory",
-    ),
+    "workflows/test_fsc": (*("data/grid_map", "report/analyses/fsc", "workflows/fsc_table"),),
     "workflows/test_new_format": ("data/particle_format",),
     "workflows/test_placed_masks": ("data/markers",),
     "workflows/variance/test_run": (

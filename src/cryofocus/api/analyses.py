@@ -56,11 +56,16 @@ def covary(  # noqa: PLR0913  # three paths, what to do with them and by what me
         OutputError: When the directory exists (without `overwrite`), is something else or cannot
             be written.
     """
-    made = _covary(
-        sources, regions, output, settings, machine=machine, overwrite=overwrite, progress=progress
+    return _covary(
+        sources,
+        regions,
+        output,
+        settings,
+        machine=machine,
+        overwrite=overwrite,
+        progress=progress,
+        finish=write_covary_report,
     )
-    write_covary_report(output)
-    return made
 
 
 def diffmap_run(
@@ -87,12 +92,20 @@ def diffmap_run(
         FormatError: When the run is none, is unfinished or damaged.
         OutputError: When the directory exists (without `overwrite`) or cannot be written.
     """
-    made = _diffmap_run(
-        run, output, against=against, settings=settings, overwrite=overwrite, progress=progress
+
+    def finish(folder: Path) -> None:
+        write_difference_figure(folder)
+        write_page(read_differences(folder))
+
+    return _diffmap_run(
+        run,
+        output,
+        against=against,
+        settings=settings,
+        overwrite=overwrite,
+        progress=progress,
+        finish=finish,
     )
-    write_difference_figure(Path(output))
-    write_page(read_differences(Path(output)))
-    return made
 
 
 def fsc(
@@ -120,10 +133,14 @@ def fsc(
             are one map.
         OutputError: When the directory exists (without `overwrite`) or cannot be written.
     """
-    made = _fsc(first, second, output, settings, overwrite=overwrite, progress=progress)
-    write_fsc_figures(made)
-    write_page(read_resolution(made.folder))
-    return made
+
+    def finish(made: FscResult) -> None:
+        write_fsc_figures(made)
+        write_page(read_resolution(made.folder))
+
+    return _fsc(
+        first, second, output, settings, overwrite=overwrite, progress=progress, finish=finish
+    )
 
 
 def subtract(  # noqa: PLR0913  # three paths, what to do with them and by what means
@@ -156,11 +173,16 @@ def subtract(  # noqa: PLR0913  # three paths, what to do with them and by what 
         OutputError: When the directory exists (without `overwrite`), is something else or cannot
             be written.
     """
-    made = _subtract(
-        particles, keep, output, settings, machine=machine, overwrite=overwrite, progress=progress
+    return _subtract(
+        particles,
+        keep,
+        output,
+        settings,
+        machine=machine,
+        overwrite=overwrite,
+        progress=progress,
+        finish=write_power_figure,
     )
-    write_power_figure(output)
-    return made
 
 
 def variance(
@@ -187,9 +209,17 @@ def variance(
         InputError: When particles, images, mask or settings cannot be used.
         OutputError: When the directory exists (without `overwrite`) or cannot be written.
     """
-    made = _variance(
-        particles, output, settings, machine=machine, overwrite=overwrite, progress=progress
+
+    def finish(made: VarianceResult) -> None:
+        write_variance_figures(made)
+        write_page(read_variance(made.folder))
+
+    return _variance(
+        particles,
+        output,
+        settings,
+        machine=machine,
+        overwrite=overwrite,
+        progress=progress,
+        finish=finish,
     )
-    write_variance_figures(made)
-    write_page(read_variance(made.folder))
-    return made

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +19,11 @@ DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 PARTIAL_SUFFIX = ".partial"
 """Ending of temporary names; what a killed process leaves under it may be deleted."""
 
+# .NAME.PROCESS@HOST.partial; earlier versions left the host out.
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)(?:@(?P<host>[^/]+))?(?P<ending>\.\w+)")
+# Nothing is known of processes of other hosts, but that they write more often than this.
+LONG_SECONDS = 7 * 24 * 3600
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
@@ -25,12 +33,14 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         path: Final name. Until the end, and for ever if the block fails, it keeps its old content.
 
     Yields:
-        Handle on a temporary file in the same folder.
+        Handle on a temporary file in the same folder. What killed processes left of the same file
+            is deleted.
 
     Raises:
         OutputError: Disk full, no permission, no such folder.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+    partial = temporary_name(path)
+    sweep(path.parent, path.name)
     try:
         with explain_write_errors(path):
             with partial.open("wb") as handle:
@@ -42,6 +52,71 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def temporary_name(path: Path, ending: str = PARTIAL_SUFFIX) -> Path:
+    """Return a hidden name beside a file or folder, which says whose it is."""
+    return path.with_name(f".{path.name}.{os.getpid()}@{socket.gethostname()}{ending}")
+
+
+def final_name(path: Path) -> Path:
+    """Return the name that what has a temporary name will have; other names stay."""
+    match = _TEMPORARY.fullmatch(path.name)
+    return path if match is None else path.with_name(match["name"])
+
+
+def leftovers(
+    folder: Path, name: str | None = None, ending: str = PARTIAL_SUFFIX
+) -> Iterator[Path]:
+    """Yield what processes that have ended left under temporary names in a folder.
+
+    Args:
+        folder: Where; it may be missing.
+        name: Final name of what they were writing; any by default.
+        ending: As it was given to `temporary_name`.
+    """
+    with suppress(OSError):
+        for path in sorted(folder.iterdir()):
+            match = _TEMPORARY.fullmatch(path.name)
+            if match is None or match["ending"] != ending or name not in (None, match["name"]):
+                continue
+            if _has_ended(int(match["process"]), match["host"] or socket.gethostname(), path):
+                yield path
+
+
+def _has_ended(process: int, host: str, path: Path) -> bool:
+    """Tell whether the process that a temporary name names has ended, to our best knowledge."""
+    if host == socket.gethostname():
+        return process != os.getpid() and not may_be_alive(process, host)
+    return time.time() - path.lstat().st_mtime > LONG_SECONDS
+
+
+def sweep(folder: Path, name: str | None = None) -> None:
+    """Delete what processes that have ended left half written in a folder.
+
+    Args:
+        folder: Where; it may be missing.
+        name: Final name of what they were writing; any by default.
+    """
+    for path in leftovers(folder, name):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
+
+
+def may_be_alive(process: int, host: str) -> bool:
+    """Tell whether a process can still be running; of another host nothing is known."""
+    if host != socket.gethostname():
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 from pathlib import Path
@@ -26,7 +26,7 @@ from cryofocus.maps.difference import (
 from cryofocus.settings import Settings
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.directory import RunDirectory
-from cryofocus.workflows.run.new_directory import DirectoryKind, new_directory
+from cryofocus.workflows.run.new_directory import DirectoryKind, leave, new_directory
 from cryofocus.workflows.run.new_names import require_new_maps
 from cryofocus.workflows.run.record import Row
 
@@ -236,7 +236,7 @@ class _Member:
     halves: Halves
 
 
-def diffmap_run(
+def diffmap_run(  # noqa: PLR0913  # as of the command, and what completes it
     run: Path | str,
     output: Path | str,
     *,
@@ -244,8 +244,9 @@ def diffmap_run(
     settings: DiffmapSettings | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    finish: Callable[[Path], object] = leave,
 ) -> RunDifferences:
-    """Do what `cryofocus.diffmap_run` says, but for its figure and page."""
+    """Do what `cryofocus.diffmap_run` says, but for its figure and page, which `finish` makes."""
     settings, output = settings or DiffmapSettings(), Path(output)
     directory = RunDirectory.open(Path(run))
     job = directory.read_job()
@@ -271,6 +272,7 @@ def diffmap_run(
             advance()
         grid.write(folder / MERGED, merged)
         DifferenceRow.write(folder / TABLE, [_row(entry) for entry in written])
+        finish(folder)
     return RunDifferences(
         tuple(entry.moved_to(output) for entry in written), output / TABLE, output / MERGED
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from cryofocus.maths.shells import FSC_LIMIT, crossing_shell, shell_resolution_a
 from cryofocus.settings import Settings
 from cryofocus.workflows.fsc_table import shell_columns
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
-from cryofocus.workflows.run.new_directory import DirectoryKind, new_directory
+from cryofocus.workflows.run.new_directory import DirectoryKind, leave, new_directory
 from cryofocus.workflows.run.reading import explain_damage
 from cryofocus.workflows.run.writing import write_table
 
@@ -109,7 +110,7 @@ class FscResult:
     local_range_angstrom: tuple[float, float, float] | None = None
 
 
-def fsc(
+def fsc(  # noqa: PLR0913  # as of the command, and what completes it
     first: Path | str,
     second: Path | str,
     output: Path | str,
@@ -117,8 +118,9 @@ def fsc(
     *,
     overwrite: bool = False,
     progress: Progress | None = None,
+    finish: Callable[[FscResult], object] = leave,
 ) -> FscResult:
-    """Do what `cryofocus.fsc` says, but for its figures and page."""
+    """Do what `cryofocus.fsc` says, but for its figures and page, which `finish` makes."""
     settings, output = settings or FscSettings(), Path(output)
     KIND.require_usable(output, overwrite=overwrite)
     maps = _HalfMaps.read(first, second, settings.mask)
@@ -139,7 +141,9 @@ def fsc(
     )
     with new_directory(output, KIND, overwrite=overwrite) as folder:
         write_star(folder / CURVES, _star_blocks(result, maps))
-        return _measure_more(result, maps, folder, settings, progress or SilentProgress())
+        result = _measure_more(result, maps, folder, settings, progress or SilentProgress())
+        finish(replace(result, folder=folder))
+    return result
 
 
 def read_resolution(folder: Path) -> float:

@@ -64,7 +64,7 @@ def test_overwrite_deletes_our_files_and_keeps_foreign_ones(tmp_path: Path) -> N
     """Replacing a run removes its results and half-written files, not notes, folders or maps."""
     directory = RunDirectory.create(tmp_path / "RUN")
     ours = [directory.job, directory.class_map(12), directory.half_map(1, 2), directory.log]
-    ours.append(directory.path / ".posteriors.npy.4711.partial")
+    ours.append(directory.path / ".posteriors.npy.4194305.partial")
     foreign = [directory.path / name for name in ("notes.txt", "class001_sharp.mrc", "my.mrc")]
     for file in (*ours, *foreign):
         file.write_text("content")
@@ -79,7 +79,7 @@ def test_resume_keeps_everything(tmp_path: Path) -> None:
     """Resuming deletes half-written files only, and where nothing is it starts a new run."""
     directory = RunDirectory.create(tmp_path / "RUN", resume=True)
     write_text(directory.log, "history")
-    half_written = directory.path / ".checkpoint.npz.4711.partial"
+    half_written = directory.path / ".checkpoint.npz.4194305.partial"
     half_written.write_bytes(b"half")
     RunDirectory.create(directory.path, resume=True)
     assert directory.log.read_text() == "history"

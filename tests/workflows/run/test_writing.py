@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -99,3 +100,18 @@ def test_table_refuses_columns_of_different_length(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="shorter"):
         atomic.write_table(tmp_path / "t.csv", {"class": [1, 2], "weight": [1.0]})
     assert not list(tmp_path.iterdir())
+
+
+def test_leftovers_of_processes_that_ended_are_swept(tmp_path: Path) -> None:
+    """Only half-written files of ours go, and only once nobody can be writing them."""
+    ended, here, path = 4194305, socket.gethostname(), tmp_path / "table.star"
+    gone = [f".table.star.{ended}@{here}.partial", f".table.star.{ended}.partial"]
+    gone.append(f".table.star.{ended}@elsewhere.partial")
+    stays = [f".table.star.{os.getppid()}@{here}.partial", f".other.star.{ended}@{here}.partial"]
+    stays += [".table.star.partial", "table.star.partial", f".table.star.{ended}@{here}.saved"]
+    stays.append(f".table.star.{os.getppid()}@elsewhere.partial")
+    for name in (*gone, *stays):
+        (tmp_path / name).write_text("half")
+    os.utime(tmp_path / gone[2], (0, 0))
+    atomic.write_text(path, "whole")
+    assert {file.name for file in tmp_path.iterdir()} == {"table.star", *stays}

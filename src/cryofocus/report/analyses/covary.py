@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cryofocus.covariance.classes import FEWEST_STATES
+from cryofocus.data.atomic import final_name
 from cryofocus.formatting import format_angstrom, format_count
 from cryofocus.report.analyses.conditional import describe_answer
 from cryofocus.report.analyses.joint_states import draw_path, joint_rows
@@ -63,11 +64,11 @@ def render_page(record: CovaryRecord, folder: Path) -> str:
             figures["path"] = style.as_svg(draw_path(joint))
         if record.unit_level:
             figures["units"] = style.as_svg(draw_units(record.unit_level))
-    page = environment().get_template("covary.html.jinja")
+    page, place = environment().get_template("covary.html.jinja"), final_name(folder.resolve())
     return page.render(
         record=record,
-        title=folder.resolve().name,
-        place=str(folder.resolve()),
+        title=place.name,
+        place=str(place),
         headline=headline(record),
         verdict=verdict(record),
         regions=region_rows(record),

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryofocus.data.atomic import final_name
 from cryofocus.report.drawing.section import environment
 from cryofocus.version import __version__
 from cryofocus.workflows.run.writing import write_text
@@ -76,9 +77,8 @@ def write_page(analysis: Analysis) -> Path:
         OutputError: Disk full, no permission.
     """
     page = environment().get_template("analysis.html.jinja")
-    text = page.render(
-        analysis=analysis, place=str(analysis.folder.resolve()), version=__version__
-    )
+    place = final_name(analysis.folder.resolve())
+    text = page.render(analysis=analysis, place=place, version=__version__)
     write_text(analysis.folder / REPORT, text)
     return analysis.folder / REPORT
 

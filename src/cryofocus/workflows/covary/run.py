@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.resources import use_process
 from cryofocus.workflows.run.log import record_log
-from cryofocus.workflows.run.new_directory import new_directory
+from cryofocus.workflows.run.new_directory import leave, new_directory
 from cryofocus.workflows.run.stack_watch import StackWatch
 from cryofocus.workflows.run.writing import write_text
 
@@ -46,8 +46,9 @@ def covary(  # noqa: PLR0913  # three paths, what to do with them and by what me
     machine: Machine | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    finish: Callable[[Path], object] = leave,
 ) -> CovaryResult:
-    """Do what `cryofocus.covary` says, but for its page."""
+    """Do what `cryofocus.covary` says, but for its page, which `finish` makes."""
     settings, output = settings or CovarySettings(), Path(output)
     progress = progress or SilentProgress()
     resources = use_process(machine)
@@ -80,4 +81,5 @@ def covary(  # noqa: PLR0913  # three paths, what to do with them and by what me
         write_tables(folder, record, particles)
         record.write(folder / files.RECORD)
         write_text(folder / files.README, files.readme_text())
+        finish(folder)
     return CovaryResult(output, record)

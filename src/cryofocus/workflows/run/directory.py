@@ -16,7 +16,6 @@ A workflow uses it like this, after all input has been validated::
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from cryofocus.data.atomic import explain_write_errors
+from cryofocus.data.atomic import explain_write_errors, sweep
 from cryofocus.data.formats import table_suffixes
 from cryofocus.errors import FormatError, OutputError, SettingError
 from cryofocus.workflows.run import files as run_files
@@ -70,7 +69,7 @@ class RunDirectory(run_files.RunFiles):
         directory = cls(path)
         with explain_write_errors(path):
             path.mkdir(parents=True, exist_ok=True)
-        directory._delete(run_files.is_partial_file if resume else run_files.is_run_file)
+        directory._make_room(overwrite=overwrite)
         write_text(directory.readme, run_files.readme_text())
         return directory
 
@@ -135,14 +134,21 @@ class RunDirectory(run_files.RunFiles):
             return False
         return self.readme.read_text(errors="replace").startswith(run_files.README_TITLE)
 
-    def _delete(self, is_unwanted: Callable[[str], bool]) -> None:
-        """Delete files of an earlier process by name, unless it is alive and writing them."""
-        with hold_lock(self.lock_file):
+    def _make_room(self, *, overwrite: bool) -> None:
+        """Delete what killed processes left half written, and a former run if it is replaced.
+
+        job.json goes first, so that what is left of a run never counts as one that is finished;
+        README.txt, which marks the directory as ours, stays.
+        """
+        stay = (self.lock_file, self.readme)
+        with hold_lock(self.lock_file), explain_write_errors(self.path):
+            sweep(self.path)
+            if not overwrite:
+                return
+            self.job.unlink(missing_ok=True)
             for file in sorted(self.path.iterdir()):
-                is_leftover = is_unwanted(file.name) and file != self.lock_file
-                if is_leftover and not file.is_dir():
-                    with explain_write_errors(file):
-                        file.unlink()
+                if run_files.is_run_file(file.name) and file not in stay and not file.is_dir():
+                    file.unlink()
 
     def locked(self) -> AbstractContextManager[None]:
         """Keep other processes out while a ``with`` block writes here.

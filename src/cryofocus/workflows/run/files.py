@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, overload, runtime_checkable
 
-from cryofocus.data.atomic import PARTIAL_SUFFIX
 from cryofocus.data.formats import table_suffixes
 
 
@@ -116,17 +115,12 @@ def control_map_name(class_number: int) -> str:
 def is_run_file(name: str) -> bool:
     """Tell whether cryofocus itself writes a file of this name into a run directory.
 
-    These are the fixed names, the numbered maps and what a killed process left half written.
+    These are the fixed names and the numbered maps and tables.
     """
     table = _TABLE_NAME.fullmatch(name)
     is_table = table is not None and table[1] in table_suffixes()
     is_map = _MAP_NAME.fullmatch(name) is not None
-    return name in _FIXED_NAMES or is_map or is_table or is_partial_file(name)
-
-
-def is_partial_file(name: str) -> bool:
-    """Tell whether a file of this name is what a killed process left half written."""
-    return name.startswith(".") and name.endswith(PARTIAL_SUFFIX)
+    return name in _FIXED_NAMES or is_map or is_table
 
 
 def readme_text() -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cryofocus.data.atomic import explain_write_errors
+from cryofocus.data.atomic import explain_write_errors, may_be_alive
 from cryofocus.errors import OutputError
 
 _NO_LOCKS_HERE = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP})
@@ -81,19 +81,9 @@ def _holder(descriptor: int) -> tuple[int, str]:
 
 
 def _may_be_alive(holder: tuple[int, str]) -> bool:
-    """Tell whether the holder can still be running; of another host nothing is known."""
+    """Tell whether the holder can still be running, other than as this process."""
     number, host = holder
-    if number in (0, os.getpid()):
-        return False
-    if host != socket.gethostname():
-        return True
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return number not in (0, os.getpid()) and may_be_alive(number, host)
 
 
 def _held(path: Path, holder: tuple[int, str]) -> OutputError:

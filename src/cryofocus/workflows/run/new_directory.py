@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,8 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryofocus.data.atomic import PARTIAL_SUFFIX, explain_write_errors
+from cryofocus.data.atomic import explain_write_errors, leftovers, sweep, temporary_name
 from cryofocus.errors import OutputError
+
+RETIRED_SUFFIX = ".replaced"
+# Of Linux; see renameat2(2).
+_HERE, _EXCHANGE = -100, 2
+
+
+def leave(made: object) -> None:
+    """Add nothing to a directory before it gets its name."""
+    del made
 
 
 @dataclass(frozen=True)
@@ -21,12 +31,15 @@ class DirectoryKind:
     marker: str
 
     def require_usable(self, output: Path, *, overwrite: bool) -> None:
-        """Refuse a name that is taken, touching nothing.
+        """Refuse a name that is taken.
+
+        What a process that was killed had moved aside is put back; nothing else is touched.
 
         Raises:
             OutputError: When the directory exists and `overwrite` is not set, or it is something
                 else.
         """
+        _put_back(output.resolve())
         if output.exists() and not overwrite:
             raise OutputError(
                 f"{output}: already exists; choose another directory with -o, or replace it with "
@@ -43,19 +56,51 @@ class DirectoryKind:
 def new_directory(output: Path, kind: DirectoryKind, *, overwrite: bool) -> Iterator[Path]:
     """Yield a temporary directory that takes the name `output` when the block ends well.
 
+    What has the name is deleted only after that. A process killed at any moment leaves one of
+    the two under the name, or, where the file system cannot exchange names, leaves the former
+    where the next use of the name finds it and puts it back.
+
     Raises:
         OutputError: As `DirectoryKind.require_usable`, or when the system refuses to write.
     """
     kind.require_usable(output, overwrite=overwrite)
-    partial = output.with_name(f".{output.name}.{os.getpid()}{PARTIAL_SUFFIX}")
-    retired = partial.with_suffix(".replaced")
+    place = output.resolve()
+    partial, retired = temporary_name(place), temporary_name(place, RETIRED_SUFFIX)
+    sweep(place.parent, place.name)
     with explain_write_errors(output):
         partial.mkdir(parents=True)
         try:
             yield partial
-            if output.exists():
-                output.rename(retired)
-            partial.rename(output)
+            if place.exists() and not overwrite:
+                raise OutputError(
+                    f"{output}: appeared while it was being made, and is not replaced; choose "
+                    "another directory with -o, or replace it with --overwrite"
+                )
+            if place.exists() and not _exchange(partial, place):
+                place.rename(retired)
+            if partial.exists() and not place.exists():
+                partial.rename(place)
         finally:
+            if retired.exists() and not place.exists():
+                retired.rename(place)
             shutil.rmtree(partial, ignore_errors=True)
             shutil.rmtree(retired, ignore_errors=True)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Let two directories change names in one step; False where the system cannot."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    if rename is None:
+        return False
+    paths = os.fsencode(first), os.fsencode(second)
+    return bool(rename(_HERE, paths[0], _HERE, paths[1], _EXCHANGE) == 0)
+
+
+def _put_back(place: Path) -> None:
+    """Give a directory its name back that a killed process had moved aside for a new one."""
+    for retired in leftovers(place.parent, place.name, RETIRED_SUFFIX):
+        with explain_write_errors(place):
+            if place.exists():
+                shutil.rmtree(retired, ignore_errors=True)
+            else:
+                retired.rename(place)

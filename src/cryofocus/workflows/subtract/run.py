@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.resources import Resources, use_process
 from cryofocus.workflows.run.log import record_log
-from cryofocus.workflows.run.new_directory import new_directory
+from cryofocus.workflows.run.new_directory import leave, new_directory
 from cryofocus.workflows.run.stack_watch import StackWatch
 from cryofocus.workflows.run.writing import require_free_space, write_text
 from cryofocus.workflows.subtract.density import Density, find_density
@@ -113,8 +113,9 @@ def subtract(  # noqa: PLR0913  # three paths, what to do with them and by what 
     machine: Machine | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    finish: Callable[[Path], object] = leave,
 ) -> SubtractedSet:
-    """Do what `cryofocus.subtract` says, but for its figure."""
+    """Do what `cryofocus.subtract` says, but for its figure, which `finish` draws."""
     settings, output, clock = settings or SubtractSettings(), Path(output), StageClock()
     progress, machine = progress or SilentProgress(), machine or Machine()
     resources = use_process(machine)
@@ -151,6 +152,7 @@ def subtract(  # noqa: PLR0913  # three paths, what to do with them and by what 
         sources = {"particles": str(particles), "keep": str(keep)}
         text = yaml.safe_dump(sources | record, sort_keys=False, allow_unicode=True)
         write_text(folder / DESCRIPTION, text)
+        finish(folder)
         stacks.warn()
     return result
 

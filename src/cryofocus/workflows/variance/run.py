@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.progress_monitor import ProgressMonitor
 from cryofocus.workflows.machine.resources import Resources, use_process
-from cryofocus.workflows.run.new_directory import DirectoryKind, new_directory
+from cryofocus.workflows.run.new_directory import DirectoryKind, leave, new_directory
 from cryofocus.workflows.run.stack_watch import StackWatch
 from cryofocus.workflows.variance.focus_proposal import find_basins, propose_focus
 from cryofocus.workflows.variance.inputs import (
@@ -49,7 +50,7 @@ KIND = DirectoryKind("result of cryofocus variance", SUMMARY)
 BOX_PER_RESOLUTION = 16
 
 
-def variance(
+def variance(  # noqa: PLR0913  # as of the command, and what completes it
     particles: Path | str,
     output: Path | str,
     settings: VarianceSettings | None = None,
@@ -57,8 +58,9 @@ def variance(
     machine: Machine | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    finish: Callable[[VarianceResult], object] = leave,
 ) -> VarianceResult:
-    """Do what `cryofocus.variance` says, but for its figures and page."""
+    """Do what `cryofocus.variance` says, but for its figures and page, which `finish` makes."""
     settings, output = settings or VarianceSettings(), Path(output)
     resources = use_process(machine)
     KIND.require_usable(output, overwrite=overwrite)
@@ -77,6 +79,7 @@ def variance(
         )
     with new_directory(output, KIND, overwrite=overwrite) as folder:
         write_variability(folder, inputs, found, bootstrap, result)
+        finish(replace(result, folder=folder))
         stacks.warn()
     return result
 
