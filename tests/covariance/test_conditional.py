@@ -29,7 +29,8 @@ def joint() -> JointStates:
     """What contents measured with errors half as large as themselves say of it."""
     generator = np.random.default_rng(4)
     noise = np.tile(0.2 * np.eye(R) + 0.05, (N, 1, 1))
-    error = generator.multivariate_normal(np.zeros(R), noise[0], size=N)
+    # Not multivariate_normal, whose numbers depend on the machine's SVD.
+    error = generator.standard_normal((N, R)) @ np.linalg.cholesky(noise[0]).T
     found = find_joint_states(truth() - truth().mean(axis=0) + error, noise, np.ones(R, bool))
     assert found is not None
     return found
@@ -67,17 +68,18 @@ def test_intervals_hold_the_truth() -> None:
             inside.append(own.mean(axis=0) - 0.01 <= answer.presence.high)
             for i, j in combinations(range(R - 1), 2):
                 low, high = answer.correlation.low[i, j], answer.correlation.high[i, j]
-                if np.isfinite(low):
+                if np.isfinite(low) and own[:, [i, j]].std(axis=0).all():
                     true = np.corrcoef(own[:, i], own[:, j])[0, 1]
                     inside.append(np.array([low <= true <= high]))
     assert np.concatenate(inside).mean() > 0.85
 
 
-def test_what_always_comes_along_is_undetermined() -> None:
-    """What a region needs is there in all particles with it, and correlates with nothing."""
+def test_what_always_comes_along_correlates_with_nothing() -> None:
+    """What a region needs is there in all particles with it: nothing is said, or nothing found."""
     answer = ask(3, is_present=True)
     assert answer.presence.value[2] > 0.97
-    assert np.isnan(answer.correlation.value[2, :2]).all()
+    low, high = answer.correlation.low[2, :2], answer.correlation.high[2, :2]
+    assert (np.isnan(low) | ((low < 0) & (high > 0))).all()
     assert np.isfinite(answer.correlation.value[0, 1])
 
 
