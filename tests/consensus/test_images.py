@@ -113,6 +113,23 @@ def test_chunks_hold_every_particle_in_order(monkeypatch: pytest.MonkeyPatch) ->
     np.testing.assert_array_equal(whole.is_premultiplied, particles.optics_of_particle == 1)
 
 
+def test_threads_prepare_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images that several threads prepare, a few each, are those that one prepares, in order."""
+    rng = np.random.default_rng(6)
+    pixels = rng.normal(size=(N, BOX, BOX)).astype(np.float32)
+    alone = wrap_images(make_particles(N, BOX, rng), pixels)
+    band, chosen = Band.disc(BOX, 8), np.array([6, 2, 0, 1, 3])
+    (whole,) = alone.chunks(band, chosen)
+    monkeypatch.setattr(images_module, "PART_PIXELS", 2 * BOX**2)
+    monkeypatch.setattr(images_module, "CHUNK_PIXELS", 5 * BOX**2)
+    for threads in (1, 3):
+        parts = list(replace(alone, threads=threads).chunks(band, chosen))
+        assert [len(part.particles) for part in parts] == [4, 1]
+        for name in ("particles", "groups", "transforms", "ctf", "is_premultiplied"):
+            joined = np.concatenate([getattr(part, name) for part in parts])
+            np.testing.assert_array_equal(joined, getattr(whole, name))
+
+
 def test_no_particles_are_no_chunks() -> None:
     """A range that holds nothing of a class gives nothing, and nothing is read."""
     particles = make_particles(N, BOX, np.random.default_rng(5))

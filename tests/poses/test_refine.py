@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cryofocus.consensus import images as images_module
 from cryofocus.consensus.image_model import ScalePrior, matched_chunk
 from cryofocus.consensus.images import projection_matrices
 from cryofocus.kernels.cpu import CpuKernels
@@ -15,7 +16,6 @@ from cryofocus.maps.rigid import RigidTransform
 from cryofocus.maths.ctf import Microscope
 from cryofocus.maths.rotations import geodesic_degrees, random_rotations
 from cryofocus.maths.symmetry import pose_errors
-from cryofocus.poses import refine as refine_module
 from cryofocus.poses.likelihood import PoseData, compare
 from cryofocus.poses.prior import PosePrior, wide_prior
 from cryofocus.poses.reference import make_reference
@@ -182,7 +182,7 @@ def test_result_depends_neither_on_chunks_nor_on_threads(monkeypatch: pytest.Mon
     planted = plant(30, 24, 1.0)
     start, model = perturb(planted.images, 2, 2), planted.model(10)
     whole = refine_poses(start, model, CpuKernels(3))
-    monkeypatch.setattr(refine_module, "CHUNK_PARTICLES", 7)
+    monkeypatch.setattr(images_module, "CHUNK_PARTICLES", 7)
     parts = refine_poses(start, model, CpuKernels(1))
     np.testing.assert_allclose(parts.rotation, whole.rotation, atol=1e-9)
     np.testing.assert_allclose(parts.shift_angstrom, whole.shift_angstrom, atol=1e-7)

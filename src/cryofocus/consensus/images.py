@@ -8,10 +8,9 @@ bookkeeping for images that were multiplied by their CTF before they were writte
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
-from itertools import zip_longest
+from functools import cache, cached_property, partial
+from itertools import islice
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -20,16 +19,21 @@ from jaxtyping import Bool, Complex64, Float32, Float64, Int, Int32
 from cryofocus.consensus.band import Band
 from cryofocus.data.optics import OpticsGroup
 from cryofocus.data.particles import ParticleSet
+from cryofocus.execution.ahead import ahead
 from cryofocus.execution.contract import Executor, Sharded
 from cryofocus.execution.serial import HERE
 from cryofocus.kernels.contract import SliceGeometry
 from cryofocus.maths.ctf import aberration_phase, evaluate_ctf
 from cryofocus.maths.fourier import forward_2d_cropped, inverse_2d, shift_phases
 from cryofocus.maths.grids import coarse_box
-from cryofocus.placement import Array, Send, beside, join_rows, namespace, stay
+from cryofocus.placement import Array, Send, beside, is_on_host, join_rows, namespace, stay
 
-# An image leaves enough memory traffic behind that larger chunks gain nothing.
-CHUNK_PARTICLES, CHUNK_PIXELS = 512, 2**24
+# Images that are worked on at a time, and that a thread prepares at a time: what is made of them
+# stays in the caches until it is used. Devices take more at a time, but no more than fit the host.
+CHUNK_PARTICLES, CHUNK_PIXELS, PART_PIXELS = 512, 2**22, 2**18
+DEVICE_PIXELS = 2**24
+# More threads than these would wait for those that use what they prepare.
+MOST_HELPERS = 8
 # Of the grids that slices are cut from, unless they are to be small.
 PADDING = 2
 
@@ -101,6 +105,19 @@ class ImageChunk:
     ctf: Float32[Array, "n point"]
     is_premultiplied: Bool[np.ndarray, " n"]
 
+    @classmethod
+    def joined(cls, chunks: Sequence[ImageChunk]) -> ImageChunk:
+        """Return several chunks of the host as one."""
+        if len(chunks) == 1:
+            return chunks[0]
+        return cls(
+            np.concatenate([one.particles for one in chunks]),
+            np.concatenate([one.groups for one in chunks]),
+            np.concatenate([one.transforms for one in chunks]),
+            np.concatenate([one.ctf for one in chunks]),
+            np.concatenate([one.is_premultiplied for one in chunks]),
+        )
+
 
 @dataclass(frozen=True)
 class ParticleImages:
@@ -168,7 +185,7 @@ class ParticleImages:
 
     def held(self, chosen: Int[np.ndarray, " n"]) -> ParticleImages:
         """Return some of the images, read once: cropped and treated as they are, in memory."""
-        size, parts = self._chunk_particles, []
+        size, parts = self.most_particles(CHUNK_PIXELS), []
         for start in range(0, len(chosen), size):
             pixels = treat(self.reader.read(chosen[start : start + size]), self.treatment)
             half = forward_2d_cropped(pixels, self.particles.box, threads=self.threads)
@@ -197,7 +214,8 @@ class ParticleImages:
     ) -> Iterator[ImageChunk]:
         """Yield prepared chunks of some particles (all by default) in the order given.
 
-        While a chunk is worked on, the next one is read.
+        While a chunk is worked on, threads read and prepare the next one; a single thread, or one
+        that works on a device, reads it.
 
         Args:
             band: Points to keep.
@@ -205,24 +223,27 @@ class ParticleImages:
             send: Brings arrays to where transforms and CTFs shall lie; they are made there.
         """
         chosen = np.arange(len(self)) if which is None else np.asarray(which)
-        size = self._chunk_particles
+        helpers, on_host = self.helpers(send), is_on_host(send(np.empty(0)))
+        size = self.most_particles(PART_PIXELS if on_host else DEVICE_PIXELS)
         parts = [chosen[start : start + size] for start in range(0, len(chosen), size)]
-        with ThreadPoolExecutor(max_workers=1) as ahead:
-            reading = [ahead.submit(self.reader.read, part) for part in parts[:1]]
-            for part, following in zip_longest(parts, parts[1:]):
-                pixels = reading.pop().result()
-                if following is not None:
-                    reading.append(ahead.submit(self.reader.read, following))
-                chunk = self.prepare(band, part, pixels, send=send)
-                del pixels
-                yield chunk
-                del chunk
+        n_parts = max(1, self.most_particles(CHUNK_PIXELS) // size)
+        if helpers:
+            prepared = ahead(partial(replace(self, threads=1).load, band), parts, helpers)
+        else:
+            pixels = ahead(self.reader.read, parts, 1)
+            prepared = map(partial(self.prepare, band, send=send), parts, pixels)
+        while some := list(islice(prepared, n_parts)):
+            yield ImageChunk.joined(some)
 
-    @property
-    def _chunk_particles(self) -> int:
-        """Images that are read at a time."""
-        file_box = self.file_box or self.particles.box
-        return max(1, min(CHUNK_PARTICLES, CHUNK_PIXELS // file_box**2))
+    def helpers(self, send: Send = stay) -> int:
+        """Return how many threads prepare what others work on: none on a device, or of one."""
+        if self.threads == 1 or not is_on_host(send(np.empty(0))):
+            return 0
+        return min(self.threads, MOST_HELPERS)
+
+    def most_particles(self, n_pixels: int) -> int:
+        """Return how many images have so many pixels in the files; at least one."""
+        return max(1, min(CHUNK_PARTICLES, n_pixels // (self.file_box or self.particles.box) ** 2))
 
     def load(self, band: Band, chosen: Int[np.ndarray, " n"]) -> ImageChunk:
         """Read and prepare the images of some particles."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from cryofocus.consensus.images import CHUNK_PARTICLES, CHUNK_PIXELS, PADDING, ParticleImages
+from cryofocus.consensus.images import CHUNK_PIXELS, PADDING, PART_PIXELS, ParticleImages
 from cryofocus.consensus.reach import LEAST_MARGIN
 from cryofocus.errors import SettingError
 from cryofocus.kernels.contract import SliceKernels
@@ -13,7 +13,7 @@ from cryofocus.maths.shells import shell_resolution_angstrom
 
 # The program itself with its libraries; with those that draw the report.
 PROGRAM_GB, DRAWING_GB = 0.27, 0.45
-# Of every pixel and point of the images that are worked on at a time: read ahead, transformed.
+# Of every pixel of images that are prepared, and of every point of those that are worked on.
 PIXEL_BYTES, POINT_BYTES = 16, 60
 # Of every node of a padded grid: while sums become a map, and while a map becomes a grid.
 SOLVE_BYTES, LAY_OUT_BYTES = 6, 12
@@ -59,13 +59,16 @@ class MapMemory:
         sums, growing = kernels.sums_bytes(edge, n_columns)
         kept = sums if kernels.halves_at_once(edge) else 0
         nodes = edge**2 * (edge // 2 + 1)
-        at_once = min(CHUNK_PARTICLES, max(1, CHUNK_PIXELS // file_box**2), len(images))
-        in_chunk = PIXEL_BYTES * file_box**2 + POINT_BYTES * len(images.largest_band())
+        helpers = images.helpers(kernels.send)
+        pixels = (1 + helpers) * images.most_particles(PART_PIXELS) * file_box**2
+        # Threads prepare parts of chunks, and weigh and cut chunks that are waiting.
+        points = (1 + 2 * helpers) * images.most_particles(CHUNK_PIXELS)
+        points *= len(images.largest_band())
         return cls(
             grids=(kept + max(growing, sums + SOLVE_BYTES * nodes)) / 1e9,
             slices=LAY_OUT_BYTES * nodes / 1e9,
             estimate=ESTIMATE_BYTES * box**3 / 1e9,
-            images=at_once * in_chunk / 1e9,
+            images=(PIXEL_BYTES * pixels + POINT_BYTES * points) / 1e9,
             mask=MASK_BYTES * file_box**3 / 1e9,
             writing=WRITE_BYTES * file_box**3 / 1e9,
             report=DRAWING_GB + _drawing_bytes(file_box) / 1e9,

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Complex64, Float, Float32, Float64, Int8
+from jaxtyping import Complex64, Float, Float32, Float64, Int, Int8
 
 from cryofocus.consensus.image_model import NoiseModel, matched_chunk
-from cryofocus.consensus.images import PADDING, ParticleImages
+from cryofocus.consensus.images import PADDING, ImageChunk, ParticleImages
 from cryofocus.consensus.sampling import sample_fsc, sample_map
 from cryofocus.data.mapped import let_go
+from cryofocus.execution.ahead import ahead
 from cryofocus.execution.contract import Count
 from cryofocus.kernels.contract import SliceKernels, SliceSums
 from cryofocus.maths.fourier import (
@@ -23,6 +24,7 @@ from cryofocus.maths.fourier import (
 )
 from cryofocus.maths.grids import shell_block_3d
 from cryofocus.maths.shells import fourier_shell_correlation, shell_mean_3d
+from cryofocus.placement import Array
 
 
 @dataclass(frozen=True)
@@ -104,16 +106,17 @@ def _accumulate(
     band, edge = images.largest_band(), PADDING * images.particles.box
     accumulator = kernels.accumulator(edge, weights.shape[1], weights.shape[1])
     hermitian, inserted = kernels.send(band.hermitian), np.flatnonzero(weights.any(axis=1))
-    for chunk in images.chunks(band, inserted, send=kernels.send):
-        which = chunk.particles
-        data, precision = matched_chunk(chunk, band, noise, scale[which])
-        accumulator.add(
-            images.geometry(band, PADDING, edge, which),
-            data * hermitian,
-            precision * hermitian,
-            weights[which],
-            weights[which],
-        )
+
+    def weigh(chunk: ImageChunk) -> tuple[Int[np.ndarray, " n"], Array, Array]:
+        data, precision = matched_chunk(chunk, band, noise, scale[chunk.particles])
+        data *= hermitian
+        precision *= hermitian
+        return chunk.particles, data, precision
+
+    chunks = images.chunks(band, inserted, send=kernels.send)
+    for which, data, precision in ahead(weigh, chunks, images.helpers(kernels.send)):
+        place = images.geometry(band, PADDING, edge, which)
+        accumulator.add(place, data, precision, weights[which], weights[which])
         count(len(which))
     return accumulator.take().fetch()
 

@@ -16,7 +16,9 @@ from cryofocus.consensus.band import Band
 from cryofocus.consensus.consensus import Consensus
 from cryofocus.consensus.half_grids import HalfGrids
 from cryofocus.consensus.image_model import ImageModel, fit_scales, matched_chunk, scale_moments
+from cryofocus.consensus.images import ImageChunk
 from cryofocus.consensus.match import ImageMatch, measure_match
+from cryofocus.execution.ahead import ahead
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.placement import Array, beside
 
@@ -44,9 +46,12 @@ def matched_residuals(
     The scale `s` is fitted with the background's first column; precisions are `s^2 C^2 / sigma2`.
     With that column, images are compared in the bands whose edges are given, if any are.
     """
-    images = background.images
-    for chunk in images.chunks(band, send=background.kernels.send):
-        slices = background.slices(band, chunk.particles)
+    images, send = background.images, background.kernels.send
+
+    def residual(
+        seen: tuple[ImageChunk, Complex64[Array, "n point column"]],
+    ) -> MatchedResidual:
+        chunk, slices = seen
         data, precision = matched_chunk(chunk, band, model.noise)
         moments = scale_moments(band, data, precision, slices[..., 0])
         match = measure_match(band, edges, (data, precision), slices[..., 0]) if edges else None
@@ -57,7 +62,13 @@ def matched_residuals(
             (data - precision * slices[..., column]) * factor for column in range(slices.shape[2])
         )
         precision *= factor
-        yield MatchedResidual(chunk.particles, columns, precision, scale, match)
+        return MatchedResidual(chunk.particles, columns, precision, scale, match)
+
+    seen = (
+        (chunk, background.slices(band, chunk.particles))
+        for chunk in images.chunks(band, send=send)
+    )
+    yield from ahead(residual, seen, images.helpers(send))
 
 
 def whole_consensus(consensus: Consensus, kernels: SliceKernels) -> HalfGrids:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int
 
-from cryofocus.consensus.images import CHUNK_PARTICLES, ParticleImages
+from cryofocus.consensus.images import ParticleImages
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.rotations import order_by_view
 from cryofocus.poses.likelihood import PoseData, PoseLikelihood, PoseModel, compare
@@ -57,9 +57,10 @@ def refine_poses(
     result = Poses.empty(len(chosen))
     # Particles with similar views share nodes of the grid: chunk by chunk, and within a chunk.
     order = order_by_view(images.particles.rotation[chosen, 2])
-    for start in range(0, len(chosen), CHUNK_PARTICLES):
-        rows = order[start : start + CHUNK_PARTICLES]
-        chunk = images.load(band, chosen[rows])
+    done = 0
+    for chunk in images.chunks(band, chosen[order]):
+        rows = order[done : done + len(chunk.particles)]
+        done += len(rows)
         data = PoseData.of_chunk(chunk, band, images, model.noise)
         ascent = _Ascent(data, model, prior.take(chosen[rows]), kernels)
         rotation = np.asarray(images.particles.rotation[chosen[rows]], np.float64)

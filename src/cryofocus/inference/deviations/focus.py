@@ -20,6 +20,7 @@ from cryofocus.consensus.band import Band
 from cryofocus.consensus.image_model import ImageModel
 from cryofocus.consensus.match import ImageMatch, join_matches
 from cryofocus.consensus.residuals import MatchedResidual, matched_residuals
+from cryofocus.execution.ahead import ahead
 from cryofocus.inference.strategy import Storage
 from cryofocus.kernels.bfloat16 import encode
 from cryofocus.kernels.contract import Data, Precision, SliceGeometry
@@ -239,15 +240,23 @@ def measure_focus(
     # Inverse transforms of the whole box divided by its points; sums over its plane did not.
     weight = band.hermitian * np.float32((box.sampled_box / band.box) ** 2)
     weight = background.kernels.send(weight)
+
+    def cut(residual: MatchedResidual) -> tuple[MatchedResidual, list[np.ndarray]]:
+        where, bands = centres[residual.particles], (n_shells, band)
+        data, kernel = to_small_box(residual, box, bands, where, threads)
+        weighted = [fetch(array * weight) for array in (*data, kernel)]
+        return residual, [encode(one) for one in weighted] if in_half else weighted
+
+    helpers = images.helpers(background.kernels.send)
+    threads = 1 if helpers else images.threads
     matches: list[ImageMatch] = []
-    for residual in matched_residuals(background, model, full_band, plan.edges):
+    residuals = matched_residuals(background, model, full_band, plan.edges)
+    for residual, small in ahead(cut, residuals, helpers):
         which = residual.particles
         matches += [residual.match] if residual.match is not None else []
         scale[which] = residual.scale
-        small = to_small_box(residual, box, (n_shells, band), centres[which], images.threads)
-        for column, array in zip((*columns, precision), (*small[0], small[1]), strict=True):
-            weighted = fetch(array * weight)
-            column[which] = encode(weighted) if in_half else weighted
+        for array, rows in zip((*columns, precision), small, strict=True):
+            array[which] = rows
         advance(len(which))
     match = join_matches(matches) if matches else None
     return FocusStatistics(box, band, geometry, columns[0], columns[-1], precision, scale, match)
