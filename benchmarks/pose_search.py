@@ -24,8 +24,9 @@ from synthetic import FramedReader, describe_here
 
 from cryofocus import HumanoidSettings, simulate_humanoid
 from cryofocus.consensus.consensus import estimate_consensus
-from cryofocus.consensus.image_model import NoiseModel, ScalePrior
+from cryofocus.consensus.image_model import ScalePrior
 from cryofocus.consensus.images import ParticleImages
+from cryofocus.consensus.noise.spectra import NoiseModel
 from cryofocus.consensus.preparation import open_images
 from cryofocus.data.half_sets import deal_half_sets
 from cryofocus.data.images import ImageReader

@@ -29,7 +29,8 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "cli/test_map_commands": ("cli/fit", "cli/fsc", "cli/maps", "cli/mask"),
     "cli/test_settings_options": ("cli/command", "option", "settings"),
     "cli/test_relion_external": ("workflows/relion_job",),
-    "consensus/test_consensus": ("consensus/residuals",),
+    "consensus/noise/test_spectra": ("consensus/noise/power",),
+    "consensus/test_consensus": ("consensus/image_model", "consensus/residuals"),
     "consensus/test_subtraction": ("consensus/residual_power",),
     "covariance/test_normal": ("covariance/particles",),
     "data/cistem/test_columns": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -10,16 +11,14 @@ import pytest
 from cryofocus.consensus import images as images_module
 from cryofocus.consensus.band import Band
 from cryofocus.consensus.consensus import Consensus, estimate_consensus
-from cryofocus.consensus.image_model import (
-    NoiseModel,
-    ScalePrior,
-    estimate_scale_prior,
-    fit_scales,
-)
+from cryofocus.consensus.image_model import ScalePrior, estimate_scale_prior, fit_scales
+from cryofocus.consensus.noise.spectra import NoiseModel
 from cryofocus.consensus.reconstruct import MapEstimate
 from cryofocus.consensus.residuals import matched_residuals, whole_consensus
+from cryofocus.data.optics import CtfShown
 from cryofocus.data.particles import ParticleSet
 from cryofocus.kernels.cpu import CpuKernels
+from cryofocus.maths.fourier import forward_2d, inverse_2d
 from samples import (
     MICROSCOPE,
     Beads,
@@ -66,6 +65,50 @@ def test_premultiplied_images_give_the_same_consensus() -> None:
         for images in (make_images(0.5), make_images(0.5, premultiplied=True))
     ]
     assert correlation(*maps) > 0.98
+
+
+@pytest.mark.parametrize("shown", ["flipped", "none"])
+def test_images_without_their_whole_ctf_give_the_same_consensus(shown: CtfShown) -> None:
+    """Phase-flipped and CTF-corrected images give the density, once that is said of them."""
+    particles, _ = make_images(0.5)
+    half = forward_2d(make_images(0.5)[1])
+    ctf = particles.optics[0].evaluate_ctf(particles.ctf, BOX, particles.pixel_size_angstrom)
+    safe = np.where(np.abs(ctf) < 1e-2, 1e-2, ctf)
+    images = inverse_2d(half * (np.sign(ctf) if shown == "flipped" else 1 / safe), BOX)
+    optics = tuple(replace(group, ctf_shown=shown) for group in particles.optics)
+    found = [
+        correlation(
+            estimate_consensus(wrap_images(one, images), HALF_SET, CpuKernels(2)).map.full,
+            make_beads().volume(BOX),
+        )
+        for one in (replace(particles, optics=optics), particles)
+    ]
+    assert found[0] > 0.99
+    assert found[0] > found[1] + 0.02
+
+
+def test_particles_count_by_their_weight() -> None:
+    """Without weight, a particle might as well not be there; of half the weight, two are one."""
+    particles, images = make_images(0.5)
+    chosen = np.arange(N // 2)
+    pair = np.concatenate([chosen, chosen])
+    weight = (np.arange(N) < N // 2).astype(np.float32)
+    part, left_out, halved = (
+        estimate_consensus(wrap_images(one, pixels), half_set, CpuKernels(2))
+        for one, pixels, half_set in (
+            (particles.take(chosen), images[chosen], HALF_SET[chosen]),
+            (replace(particles, weight=weight), images, HALF_SET),
+            (
+                replace(particles.take(pair), weight=np.full(N, 0.5, np.float32)),
+                images[pair],
+                HALF_SET[pair],
+            ),
+        )
+    )
+    for found in (left_out, halved):
+        np.testing.assert_allclose(found.noise.additive, part.noise.additive, rtol=1e-4)
+        np.testing.assert_allclose(found.map.full, part.map.full, atol=1e-4 * part.map.full.max())
+        assert abs(found.scale_prior.mean - part.scale_prior.mean) < 1e-4
 
 
 @pytest.mark.parametrize("written", [1, -1])

@@ -34,7 +34,7 @@ def draw(
     spread = np.sqrt(2 * 0.5 / N_COEFFICIENTS)
     ratio = np.reshape(contrast, (-1, 1)) + spread * rng.normal(size=(n, N_BANDS))
     modulated = ratio * weight * power / N_COEFFICIENTS
-    counts = np.full(N_BANDS, N_COEFFICIENTS)
+    counts = np.full((n, N_BANDS), N_COEFFICIENTS)
     return ImageMatch(counts, linear, quadratic, power, modulated, weight, square)
 
 

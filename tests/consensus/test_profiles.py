@@ -16,7 +16,7 @@ def draw(profiles: np.ndarray, n: int, information: float = 20.0) -> ImageMatch:
     quadratic = information * rng.uniform(0.5, 2, intensity.shape)
     linear = intensity * quadratic + np.sqrt(quadratic) * rng.normal(size=intensity.shape)
     ones = np.ones_like(linear)
-    return ImageMatch(np.ones(profiles.shape[1]), linear, quadratic, ones, ones, ones, ones)
+    return ImageMatch(ones, linear, quadratic, ones, ones, ones, ones)
 
 
 @pytest.mark.parametrize("n_groups", [2, 8, 60])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cryofocus.consensus.image_model import NoiseModel
+from cryofocus.consensus.noise.spectra import NoiseModel
 from cryofocus.consensus.reconstruct import (
     MapEstimate,
     MapSource,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from cryofocus.data.images import ImageReader
+from cryofocus.data.particle_table import Supplement
 from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import CryofocusError, FormatError, InputError, ParticleError
 from particle_files import write_stack_file
@@ -189,12 +190,47 @@ def test_box_of_stack_and_optics_disagree(edit: Callable[..., Path]) -> None:
     )
 
 
+def test_the_user_says_whose_pixel_size_holds(
+    edit: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The table's or the stack's, with shifts that stay the same number of pixels; it is said."""
+    path = edit(("0.1 2.0 8", "0.1 2.5 8"))
+    caplog.set_level("INFO")
+    table, stack = (
+        ParticleSet.read(path, supplement=Supplement(pixel_size_of=who))
+        for who in ("table", "stack")
+    )
+    assert (table.pixel_size_angstrom, stack.pixel_size_angstrom) == (2.5, 2.0)
+    np.testing.assert_allclose(stack.shift_angstrom, table.shift_angstrom * 2.0 / 2.5)
+    assert (
+        "has 2.5 Å per pixel, the header of stack.mrcs 2; that of the stack holds" in caplog.text
+    )
+
+
+def test_images_that_are_not_square_are_told_so(edit: Callable[..., Path]) -> None:
+    """The box in the table is not blamed."""
+    path = edit()
+    write_stack_file(path.parent / "stack.mrcs", np.zeros((4, 6, 8), np.float32))
+    assert "images of 8 x 6 pixels; expected square images" in message_of(path, ParticleError)
+
+
+def test_views_from_one_direction_are_those_of_2d_classification(
+    edit: Callable[..., Path],
+) -> None:
+    """Particles that were never refined in 3-D are refused, unless poses are about to be found."""
+    rows = [(f" {10 * i}.5 {20 + i}.0 ", " 0.0 0.0 ") for i in range(4)]
+    path = edit(*rows)
+    assert "seen from one direction" in message_of(path, ParticleError)
+    assert len(ParticleSet.read(path, supplement=Supplement(needs_poses=False))) == 4
+
+
 def test_pixel_size_of_stack_and_optics_disagree(edit: Callable[..., Path]) -> None:
     """The stack's pixel size and the table's are both given."""
     path = edit(("0.1 2.0 8", "0.1 2.1 8"))
     assert message_of(path, ParticleError) == (
-        f"{path.parent}/stack.mrcs: the header gives 2 Å per pixel, but optics group 1 gives 2.1. "
-        "Correct whichever is wrong."
+        f"{path.parent}/stack.mrcs: the header gives 2 Å per pixel, but optics group 1 of the "
+        "table gives 2.1. If the table is right, as after a calibration of the pixel size, add "
+        "--pixel-size-of table; if the stack is, --pixel-size-of stack."
     )
 
 

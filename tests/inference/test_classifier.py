@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from cryofocus.consensus.consensus import Consensus
-from cryofocus.consensus.image_model import NoiseModel, ScalePrior
+from cryofocus.consensus.image_model import ScalePrior
+from cryofocus.consensus.noise.spectra import NoiseModel
 from cryofocus.consensus.reconstruct import MapEstimate
 from cryofocus.consensus.resolution import choose_shells
 from cryofocus.errors import SettingError

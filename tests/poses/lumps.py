@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cryofocus.consensus.image_model import NoiseModel
 from cryofocus.consensus.images import ParticleImages
+from cryofocus.consensus.noise.spectra import NoiseModel
 from cryofocus.kernels.cpu import CpuKernels
 from cryofocus.maths.grids import fit_box_2d
 from cryofocus.maths.symmetry import OperatorSet

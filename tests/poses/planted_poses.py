@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cryofocus.consensus.image_model import NoiseModel, ScalePrior
+from cryofocus.consensus.image_model import ScalePrior
 from cryofocus.consensus.images import ParticleImages, projection_matrices
+from cryofocus.consensus.noise.spectra import NoiseModel
 from cryofocus.maths.ctf import Microscope
 from cryofocus.maths.grids import frequency_grid_2d
 from cryofocus.poses.likelihood import PoseModel

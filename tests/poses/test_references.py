@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cryofocus.consensus.image_model import first_noise
+from cryofocus.consensus.noise.power import first_noise
 from cryofocus.consensus.reconstruct import MapEstimate
 from cryofocus.kernels.cpu import CpuKernels
 from cryofocus.maths.filters import filter_shells

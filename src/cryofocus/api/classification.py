@@ -110,7 +110,11 @@ class Classification:
         # Names of images count from where they did before, which the run directory is not.
         datadir = request.datadir or request.particles.parent
         table = open_table(self.directory.particles, request.supplement)
-        return ParticleSet.from_table(table, datadir=datadir if datadir.is_dir() else None)
+        return ParticleSet.from_table(
+            table,
+            datadir=datadir if datadir.is_dir() else None,
+            supplement=request.supplement,
+        )
 
     @property
     def report(self) -> Path:

@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Int, Int8
 
-from cryofocus.consensus.image_model import NoiseModel, first_noise
+from cryofocus.consensus.grey_levels import level_pixel_sizes
 from cryofocus.consensus.images import ParticleImages
 from cryofocus.consensus.memory import fits, require_memory
+from cryofocus.consensus.noise.power import first_noise
+from cryofocus.consensus.noise.spectra import NoiseModel
 from cryofocus.consensus.reach import Reach, end_of_agreement, with_margin
 from cryofocus.consensus.reconstruct import MapEstimate, MapSource, reconstruct_maps
 from cryofocus.consensus.sampling import sample_map
@@ -64,7 +66,7 @@ def make_first_map(
         reach: What is asked for.
         advance: Called with the number of particles done; those of a sample do not count.
     """
-    n_shells = reach.shells(images)
+    images, n_shells = level_pixel_sizes(images, half_set, kernels), reach.shells(images)
     if n_shells is not None:
         return _make(images.cropped(n_shells), half_set, kernels, advance)
     rows, least = _sample(half_set), reach.least(images)
@@ -141,8 +143,10 @@ def _make(
     require_memory(images, kernels)
     noise, n = first_noise(images), len(images)
     source = MapSource(images, noise, np.ones(n, np.float32), half_set)
-    ones = np.ones((n, 1), np.float32)
-    (estimate,) = reconstruct_maps(source, ones, kernels, advance=advance)
+    weight = images.particles.weight
+    # What does not count need not be read.
+    counts = np.ones((n, 1), np.float32) if weight is None else np.sign(weight)[:, None]
+    (estimate,) = reconstruct_maps(source, counts, kernels, advance=advance)
     return FirstMap(images, noise, estimate)
 
 

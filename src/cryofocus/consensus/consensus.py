@@ -9,14 +9,10 @@ import numpy as np
 from jaxtyping import Float32, Int8
 
 from cryofocus.consensus.band_search import make_first_map
-from cryofocus.consensus.image_model import (
-    ImageModel,
-    NoiseModel,
-    ScalePrior,
-    fit_residuals,
-    noise_sample,
-)
+from cryofocus.consensus.image_model import ImageModel, ScalePrior, fit_residuals
 from cryofocus.consensus.images import PADDING, ParticleImages
+from cryofocus.consensus.noise.power import noise_sample
+from cryofocus.consensus.noise.spectra import NoiseModel
 from cryofocus.consensus.reach import TO_NYQUIST, Reach
 from cryofocus.consensus.reconstruct import MapEstimate, map_to_grid
 from cryofocus.consensus.sampling import masked

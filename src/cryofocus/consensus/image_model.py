@@ -15,47 +15,10 @@ from jaxtyping import Complex64, Float32, Float64, Int
 
 from cryofocus.consensus.band import Band
 from cryofocus.consensus.images import PADDING, ImageChunk, ParticleImages
+from cryofocus.consensus.noise.power import power_of_chunk
+from cryofocus.consensus.noise.spectra import NoiseModel, fit_noise
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.placement import Array, beside, fetch, namespace
-
-# Enough images for spectra that are good to a percent in every shell.
-NOISE_PARTICLES = 4000
-
-
-@dataclass(frozen=True)
-class NoiseModel:
-    """Noise spectra per optics group, variances per coefficient of the unnormalised transform.
-
-    Attributes:
-        additive: `(group, n_shells)` float64, non-negative.
-        transmitted: `(group, n_shells)` float64, non-negative.
-    """
-
-    additive: Float64[np.ndarray, "group n_shells"]
-    transmitted: Float64[np.ndarray, "group n_shells"]
-
-    def __post_init__(self) -> None:
-        """Check that every variance is positive and finite."""
-        total = self.additive + self.transmitted
-        if not (np.isfinite(total).all() and (self.additive > 0).all()):
-            message = "noise spectra hold values that are not positive and finite"
-            raise ValueError(message)
-
-    def precision(
-        self,
-        band: Band,
-        groups: Int[np.ndarray, " n"],
-        ctf: Float32[Array, "n point"],
-    ) -> Float32[Array, "n point"]:
-        """Return the inverse noise variance of every coefficient of the band."""
-        xp, of_particle = namespace(ctf), beside(groups, ctf)
-        additive = beside(self.additive[:, band.shells].astype(np.float32), ctf)
-        transmitted = beside(self.transmitted[:, band.shells].astype(np.float32), ctf)
-        variance = xp.take(transmitted, of_particle, axis=0)
-        variance *= ctf
-        variance *= ctf
-        variance += xp.take(additive, of_particle, axis=0)
-        return 1 / variance
 
 
 @dataclass(frozen=True)
@@ -87,12 +50,15 @@ def matched_chunk(
 ) -> tuple[Complex64[Array, "n point"], Float32[Array, "n point"]]:
     """Return matched-filtered data `s C Y / sigma2` and precision `s^2 C^2 / sigma2`.
 
-    An image written multiplied by its CTF is `C Y` already. Results lie where the images do; all
-    intensities are 1 if left out.
+    An image written multiplied by its CTF is `C Y` already. One that counts for less than the
+    others has as much less of both: its log-likelihood is multiplied by its weight. Results lie
+    where the images do; all intensities are 1 if left out.
     """
     ctf, once = chunk.ctf, chunk.ctf
     factor = 1.0 if scale is None else beside(scale[:, None], ctf)
     precision = noise.precision(band, chunk.groups, ctf)
+    if chunk.weight is not None:
+        precision *= beside(chunk.weight[:, None], ctf)
     precision *= factor
     if chunk.is_premultiplied.any():
         xp, is_done = namespace(ctf), beside(chunk.is_premultiplied[:, None], ctf)
@@ -144,112 +110,30 @@ def predicted(
     return np.asarray(model)
 
 
-@dataclass(frozen=True)
-class PowerSums:
-    """Per-group shell sums from which a noise model is fitted; adding two adds their particles.
-
-    Attributes:
-        moments: `(group, 5, n_shells)`: sums over coefficients of 1, C^2, C^4, |E|^2, C^2 |E|^2.
-    """
-
-    moments: Float64[np.ndarray, "group 5 n_shells"]
-
-    def __add__(self, other: PowerSums) -> PowerSums:
-        """Add the particles of another sum."""
-        return PowerSums(self.moments + other.moments)
-
-
-def flat_noise(sums: PowerSums) -> NoiseModel:
-    """Return the noise model that calls the whole mean power additive noise."""
-    counts = np.maximum(sums.moments[:, 0], 1.0)
-    additive = np.maximum(sums.moments[:, 3] / counts, np.finfo(np.float32).tiny)
-    return NoiseModel(additive, np.zeros_like(additive))
-
-
-def fit_noise(sums: PowerSums) -> NoiseModel:
-    """Fit |E|^2 = b + C^2 a in every shell by least squares with a, b >= 0.
-
-    A shell whose CTF hardly varies over its coefficients cannot tell a from b; its power then
-    goes to b. The additive part keeps at least a thousandth of the power, so that no coefficient
-    becomes infinitely precise.
-    """
-    ones, squares, fourths, power, cross = np.moveaxis(sums.moments, 1, 0)
-    counts = np.maximum(ones, 1.0)
-    mean_square, mean_power = squares / counts, power / counts
-    contrast = fourths / counts - mean_square**2
-    covariance = cross / counts - mean_square * mean_power
-    is_determined = contrast > 1e-3 * np.maximum(mean_square, 1e-12) ** 2
-    slope = np.where(is_determined, covariance / np.where(is_determined, contrast, 1.0), 0.0)
-    ceiling = 0.999 * mean_power / np.maximum(mean_square, 1e-12)
-    transmitted = np.clip(slope, 0.0, ceiling)
-    additive = np.maximum(mean_power - transmitted * mean_square, np.finfo(np.float32).tiny)
-    return NoiseModel(additive, transmitted)
-
-
 def estimate_scale_prior(
-    linear: Float64[np.ndarray, " n"], quadratic: Float64[np.ndarray, " n"]
+    linear: Float64[np.ndarray, " n"],
+    quadratic: Float64[np.ndarray, " n"],
+    weight: Float32[np.ndarray, " n"] | None = None,
 ) -> ScalePrior:
-    """Fit mean and variance of the scales by moments, net of each estimate's own variance."""
+    """Fit mean and variance of the scales by moments, net of each estimate's own variance.
+
+    Args:
+        linear: <Y, C P V> of each image, over its noise.
+        quadratic: |C P V|^2 over its noise.
+        weight: How much each counts, in both; all fully if left out.
+    """
+    n = len(linear) if weight is None else float(weight.sum(dtype=np.float64))
     total = quadratic.sum()
     if total <= 0:
         return ScalePrior(1.0, 0.0)
     mean = linear.sum() / total
-    excess = (quadratic * (linear / np.maximum(quadratic, 1e-12) - mean) ** 2).sum() - len(linear)
+    excess = (quadratic * (linear / np.maximum(quadratic, 1e-12) - mean) ** 2).sum() - n
     spread = excess / total
     # A spread within three standard errors of nothing is nothing.
-    error = np.sqrt(2.0 * len(linear)) / total
+    error = np.sqrt(2.0 * n) / total
     # A mean far from 1 says that the map holds no signal the images could be scaled by.
     is_real = spread > 3 * error and 0.3 < mean < 3.0
     return ScalePrior(float(mean), float(spread) if is_real else 0.0)
-
-
-def noise_sample(images: ParticleImages) -> Int[np.ndarray, " m"]:
-    """Return the particles, evenly spread over the set, that noise is measured on."""
-    n = min(NOISE_PARTICLES, len(images))
-    return np.unique(np.linspace(0, len(images) - 1, n).astype(np.int64))
-
-
-def first_noise(images: ParticleImages) -> NoiseModel:
-    """Take the images' whole power for noise, until something is known of the signal."""
-    return flat_noise(power_of_images(images, images.largest_band(), noise_sample(images)))
-
-
-def power_of_images(
-    images: ParticleImages, band: Band, sample: Int[np.ndarray, " n"]
-) -> PowerSums:
-    """Sum the power of a sample of images, signal and noise together."""
-    total = None
-    for chunk in images.chunks(band, sample):
-        part = power_of_chunk(chunk, band, chunk.transforms, len(images.particles.optics))
-        total = part if total is None else total + part
-    assert total is not None
-    return total
-
-
-def power_of_chunk(
-    chunk: ImageChunk, band: Band, signal: Complex64[np.ndarray, "n point"], n_groups: int
-) -> PowerSums:
-    """Sum the power of what a chunk shows, or of what is left of it, as it left the camera."""
-    power = (signal.real**2 + signal.imag**2).astype(np.float32)
-    # C E of a premultiplied image becomes E; near the CTF's zeros nothing is left to tell.
-    safe = np.where(chunk.is_premultiplied[:, None], np.maximum(chunk.ctf**2, 1e-3), 1)
-    return sum_powers(band, chunk.groups, chunk.ctf, (power / safe).astype(np.float32), n_groups)
-
-
-def sum_powers(
-    band: Band,
-    groups: Int[np.ndarray, " n"],
-    ctf: Float32[np.ndarray, "n point"],
-    power: Float32[np.ndarray, "n point"],
-    n_groups: int,
-) -> PowerSums:
-    """Sum residual powers against the powers of the CTF, shell by shell and group by group."""
-    squared = ctf * ctf
-    rows = (np.ones_like(ctf), squared, squared * squared, power, squared * power)
-    per_particle = np.stack([band.shell_sums(row) for row in rows], axis=1)
-    moments = np.zeros((n_groups, 5, band.n_shells))
-    np.add.at(moments, groups, per_particle)
-    return PowerSums(moments)
 
 
 def slices_beside(
@@ -293,5 +177,7 @@ def fit_residuals(
         part = power_of_chunk(chunk, band, residual, len(images.particles.optics))
         total = part if total is None else total + part
     assert total is not None
-    prior = estimate_scale_prior(np.concatenate(linear), np.concatenate(quadratic))
+    weight = images.particles.weight
+    weight = None if weight is None else weight[sample]
+    prior = estimate_scale_prior(np.concatenate(linear), np.concatenate(quadratic), weight)
     return fit_noise(total), prior

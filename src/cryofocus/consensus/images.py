@@ -11,19 +11,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from itertools import islice
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Complex64, Float32, Float64, Int, Int32
 
 from cryofocus.consensus.band import Band
+from cryofocus.data.images import HeldImages, Reader
 from cryofocus.data.optics import OpticsGroup
 from cryofocus.data.particles import ParticleSet
+from cryofocus.data.resampling import GOOD_ERROR
 from cryofocus.execution.ahead import ahead
 from cryofocus.execution.contract import Executor, Sharded
 from cryofocus.execution.serial import HERE
 from cryofocus.kernels.contract import SliceGeometry
-from cryofocus.maths.ctf import aberration_phase, evaluate_ctf
+from cryofocus.maths.ctf import aberration_phase
 from cryofocus.maths.fourier import forward_2d_cropped, inverse_2d, shift_phases
 from cryofocus.maths.grids import coarse_box
 from cryofocus.placement import Array, Send, beside, is_on_host, join_rows, namespace, stay
@@ -38,34 +39,6 @@ MOST_HELPERS = 8
 PADDING = 2
 
 
-@runtime_checkable
-class Reader(Protocol):
-    """Anything that gives raw particle images by index."""
-
-    def read(self, indices: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m box box"]:
-        """Return raw pixel values, float32."""
-        ...
-
-    def take(self, which: Int[np.ndarray, " m"]) -> Reader:
-        """Return a reader of some of the particles, which it counts from 0."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class HeldImages:
-    """A `Reader` of images that lie in memory."""
-
-    pixels: Float32[np.ndarray, "n box box"]
-
-    def read(self, indices: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m box box"]:
-        """Return images by index."""
-        return np.asarray(self.pixels[indices])
-
-    def take(self, which: Int[np.ndarray, " m"]) -> HeldImages:
-        """Return some of the images."""
-        return HeldImages(self.pixels[which])
-
-
 @dataclass(frozen=True)
 class ImageTreatment:
     """What is done to raw pixels.
@@ -78,6 +51,8 @@ class ImageTreatment:
             with a smaller field of view are padded.
         is_sign_settled: Whether the sign was given or has been found; otherwise it is a first
             guess, and whoever knows what the images should show decides.
+        levels: Of each optics group, what its images are divided by so that all show density at
+            one grey level; None where they are taken to.
     """
 
     sign: int
@@ -85,6 +60,7 @@ class ImageTreatment:
     background_radius_pixels: float
     background_edge_pixels: float
     is_sign_settled: bool = False
+    levels: Float64[np.ndarray, " group"] | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +73,8 @@ class ImageChunk:
         transforms: `(n, point)`; for an image written multiplied by its CTF, still so.
         ctf: `(n, point)` CTF with envelope and scale, as it multiplies a projection.
         is_premultiplied: `(n,)`.
+        held_shells: `(n,)` shells that each image holds; beyond, transform and CTF are zero.
+        weight: `(n,)` how much each image counts, 0 to 1; None where all count fully.
     """
 
     particles: Int[np.ndarray, " n"]
@@ -104,6 +82,8 @@ class ImageChunk:
     transforms: Complex64[Array, "n point"]
     ctf: Float32[Array, "n point"]
     is_premultiplied: Bool[np.ndarray, " n"]
+    held_shells: Int[np.ndarray, " n"]
+    weight: Float32[np.ndarray, " n"] | None = None
 
     @classmethod
     def joined(cls, chunks: Sequence[ImageChunk]) -> ImageChunk:
@@ -116,6 +96,10 @@ class ImageChunk:
             np.concatenate([one.transforms for one in chunks]),
             np.concatenate([one.ctf for one in chunks]),
             np.concatenate([one.is_premultiplied for one in chunks]),
+            np.concatenate([one.held_shells for one in chunks]),
+            None
+            if chunks[0].weight is None
+            else np.concatenate([one.weight for one in chunks if one.weight is not None]),
         )
 
 
@@ -149,6 +133,16 @@ class ParticleImages:
         """Largest factor by which a group's magnification moves frequencies outwards, or 1."""
         matrices = [group.microscope.magnification_matrix for group in self.particles.optics]
         return max(1.0, float(np.linalg.norm(matrices, ord=2, axis=(1, 2)).max()))
+
+    @cached_property
+    def held_shells(self) -> Int[np.ndarray, " group"]:
+        """Shells that the files of each optics group hold: those within their Nyquist frequency.
+
+        Images of larger pixels are padded with zeros in Fourier space, which are not data.
+        """
+        extent = self.particles.box * self.particles.pixel_size_angstrom
+        pixels = np.array([group.pixel_size_angstrom for group in self.particles.optics])
+        return np.asarray(extent / pixels / 2 * (1 + GOOD_ERROR)).astype(np.int64)
 
     @cached_property
     def shards(self) -> Sharded[ParticleImages]:
@@ -274,14 +268,20 @@ class ParticleImages:
             transforms *= xp.take(send(phases), send(group_of_row), axis=0)
         rows = [np.flatnonzero(groups == group) for group in present]
         ctf = [
-            band.pick(
-                evaluate_ctf(particles.ctf.take(chosen[part]), one.microscope, *shape, send=send)
-            )
+            band.pick(one.evaluate_ctf(particles.ctf.take(chosen[part]), *shape, send=send))
             for one, part in zip(optics, rows, strict=True)
         ]
         is_premultiplied = np.array([one.ctf_premultiplied for one in optics], bool)[group_of_row]
         joined = join_rows(ctf, np.concatenate(rows))
-        return ImageChunk(chosen, groups, transforms, joined, is_premultiplied)
+        if self.treatment.levels is not None:
+            transforms *= send((1 / self.treatment.levels[groups, None]).astype(np.float32))
+        held = self.held_shells[groups]
+        if (held < band.n_shells).any():
+            is_held = send((band.shells < held[:, None]).astype(np.float32))
+            transforms *= is_held
+            joined *= is_held
+        weight = None if particles.weight is None else particles.weight[chosen]
+        return ImageChunk(chosen, groups, transforms, joined, is_premultiplied, held, weight)
 
     def restore(
         self,
@@ -291,7 +291,7 @@ class ParticleImages:
     ) -> Float32[np.ndarray, "n box box"]:
         """Return images of prepared transforms: off-centre and aberrated as in the files.
 
-        The inverse of `prepare` but for contrast sign and normalisation (`grey_scale`).
+        The inverse of `prepare` but for contrast sign and grey levels (`grey_scale`).
         """
         particles = self.particles
         half = band.scatter(transforms)
@@ -304,6 +304,22 @@ class ParticleImages:
             if phase is not None:
                 half[groups == group] *= phase
         return np.asarray(inverse_2d(half, particles.box, threads=self.threads))
+
+    def grey_scale(
+        self,
+        chosen: Int[np.ndarray, " n"],
+        pixels: Float32[np.ndarray, "n file_box file_box"],
+    ) -> Float32[np.ndarray, " n"]:
+        """Return raw grey levels per unit of prepared images, negative where protein is dark."""
+        treatment = self.treatment
+        scale = np.full(len(pixels), treatment.sign, np.float32)
+        if treatment.normalise:
+            scale *= background_moments(
+                pixels, treatment.background_radius_pixels, treatment.background_edge_pixels
+            )[1]
+        if treatment.levels is not None:
+            scale *= treatment.levels[self.particles.optics_of_particle[chosen]]
+        return scale
 
     def geometry(
         self, band: Band, padding: int | float, edge: int, which: Int[np.ndarray, " n"]
@@ -338,19 +354,6 @@ def treat(
         pixels, treatment.background_radius_pixels, treatment.background_edge_pixels
     )
     return (pixels - mean[:, None, None]) * (sign / deviation)[:, None, None]
-
-
-def grey_scale(
-    pixels: Float32[np.ndarray, "n box box"], treatment: ImageTreatment
-) -> Float32[np.ndarray, " n"]:
-    """Return raw grey levels per unit of treated images, negative where protein is dark."""
-    sign = np.float32(treatment.sign)
-    if not treatment.normalise:
-        return np.full(len(pixels), sign, np.float32)
-    _, deviation = background_moments(
-        pixels, treatment.background_radius_pixels, treatment.background_edge_pixels
-    )
-    return np.asarray(sign * deviation)
 
 
 def background_moments(

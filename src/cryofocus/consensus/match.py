@@ -15,7 +15,7 @@ from jaxtyping import Complex64, Float32, Float64, Int
 
 from cryofocus.consensus.band import Band
 from cryofocus.consensus.consensus import Consensus
-from cryofocus.consensus.image_model import noise_sample
+from cryofocus.consensus.noise.power import noise_sample
 from cryofocus.maths.fourier import forward_3d
 from cryofocus.maths.shells import shell_mean_3d
 from cryofocus.placement import Array, beside, fetch, namespace
@@ -32,7 +32,7 @@ class ImageMatch:
     With image Y, CTF C, slice of the consensus P V and variance of the noise sigma2:
 
     Attributes:
-        n_coefficients: `(band,)` of the whole plane.
+        n_coefficients: `(particle, band)` of the whole plane that the image holds.
         linear: `(particle, band)` <Y, C P V> / sigma2.
         quadratic: `(particle, band)` |C P V|^2 / sigma2, the information on the intensity.
         power: `(particle, band)` |Y|^2 / sigma2.
@@ -41,7 +41,7 @@ class ImageMatch:
         square_weight: `(particle, band)` the square of it.
     """
 
-    n_coefficients: Float64[np.ndarray, " band"]
+    n_coefficients: Float64[np.ndarray, "particle band"]
     linear: Float64[np.ndarray, "particle band"]
     quadratic: Float64[np.ndarray, "particle band"]
     power: Float64[np.ndarray, "particle band"]
@@ -57,20 +57,19 @@ class ImageMatch:
     def sums(self) -> tuple[Float64[np.ndarray, "particle band"], ...]:
         """What differs between particles, in order."""
         return (
-            *(self.linear, self.quadratic, self.power),
+            *(self.n_coefficients, self.linear, self.quadratic, self.power),
             *(self.modulated, self.weight, self.square_weight),
         )
 
     def take(self, which: Int[np.ndarray, " m"]) -> ImageMatch:
         """Return those of some of the particles."""
-        sums = (one[which] for one in self.sums)
-        return ImageMatch(self.n_coefficients, *sums)
+        return ImageMatch(*(one[which] for one in self.sums))
 
 
 def join_matches(parts: Sequence[ImageMatch]) -> ImageMatch:
     """Put the particles of all parts one after the other."""
     columns = zip(*(part.sums for part in parts), strict=True)
-    return ImageMatch(parts[0].n_coefficients, *map(np.concatenate, columns))
+    return ImageMatch(*map(np.concatenate, columns))
 
 
 def choose_bands(consensus: Consensus, n_shells: int) -> tuple[int, ...]:
@@ -122,12 +121,13 @@ def measure_match(
     # On any scale: contrasts are ratios, and squares of small weights would be lost.
     relative = weight / xp.mean(weight)
     terms = (
+        xp.astype(weight > 0, weight.dtype),
         *(real * slice_real + imaginary * slice_imaginary,),
         *(weight * (slice_real**2 + slice_imaginary**2),),
         *(power, power * relative, relative, relative**2),
     )
     sums = (fetch(xp.matmul(term, columns)).astype(np.float64) for term in terms)
-    return ImageMatch(of_band.sum(axis=0).astype(np.float64), *sums)
+    return ImageMatch(*sums)
 
 
 def _indicators(band: Band, edges: tuple[int, ...]) -> Float32[np.ndarray, "point band"]:

@@ -17,9 +17,10 @@ from jaxtyping import Complex64, Float32, Float64, Int
 
 from cryofocus.consensus.band import Band
 from cryofocus.consensus.consensus import Consensus
-from cryofocus.consensus.image_model import NoiseModel, matched_chunk
+from cryofocus.consensus.image_model import matched_chunk
 from cryofocus.consensus.images import PADDING, ParticleImages
 from cryofocus.consensus.match import ImageMatch
+from cryofocus.consensus.noise.spectra import NoiseModel
 from cryofocus.consensus.profiles import odd_groups
 from cryofocus.consensus.reconstruct import map_to_grid
 from cryofocus.kernels.contract import SliceKernels

@@ -42,7 +42,8 @@ def outlier_scores(
         groups: Optics group of every particle; each has its own centre.
     """
     summed = tuple(one.sum(axis=1, keepdims=True) for one in match.sums)
-    whole = _intensities(summed[0], summed[1])
+    _, linear, quadratic, *_ = summed
+    whole = _intensities(linear, quadratic)
     centres = _Centres(whole[0][:, 0], groups)
     score = np.asarray(np.sqrt(_square_distances(*whole, centres)))
     bands = _intensities(match.linear, match.quadratic)
@@ -79,9 +80,10 @@ def _contrasts(match: ImageMatch) -> tuple[Values, Values]:
     """
     tiny = np.finfo(np.float64).tiny
     weight = np.maximum(match.weight, tiny)
-    mean_power = np.maximum(match.power / match.n_coefficients, tiny)
+    counts = np.maximum(match.n_coefficients, 1.0)
+    mean_power = np.maximum(match.power / counts, tiny)
     contrast = match.modulated / weight / mean_power
-    variance = 2 * (match.square_weight / weight**2 - 1 / match.n_coefficients)
+    variance = 2 * (match.square_weight / weight**2 - 1 / counts)
     is_known = (match.weight > 0) & (match.power > 0)
     return np.where(is_known, contrast, 1.0), np.where(is_known, np.maximum(variance, 0), UNKNOWN)
 

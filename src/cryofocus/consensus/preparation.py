@@ -12,11 +12,10 @@ from cryofocus.consensus.images import (
     CHUNK_PIXELS,
     ImageTreatment,
     ParticleImages,
-    Reader,
     background_moments,
 )
 from cryofocus.data.half_sets import deal_half_sets
-from cryofocus.data.images import ImageReader
+from cryofocus.data.images import ImageReader, Reader
 from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import ParticleError
 from cryofocus.execution.contract import Executor

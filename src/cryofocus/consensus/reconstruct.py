@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Complex64, Float, Float32, Float64, Int, Int8
 
-from cryofocus.consensus.image_model import NoiseModel, matched_chunk
+from cryofocus.consensus.image_model import matched_chunk
 from cryofocus.consensus.images import PADDING, ImageChunk, ParticleImages
+from cryofocus.consensus.noise.spectra import NoiseModel
 from cryofocus.consensus.sampling import sample_fsc, sample_map
 from cryofocus.data.mapped import let_go
 from cryofocus.execution.ahead import ahead
@@ -262,7 +263,7 @@ def wiener_term(
     # Half maps that disagree, or agree perfectly by chance, must not divide by zero.
     clipped = np.clip(fsc, 1e-3, 0.999)
     on_grid = np.interp(np.arange(len(mean_precision)) / padding, np.arange(len(fsc)), clipped)
-    tiny = max(float(mean_precision.max()) * 1e-6, float(np.finfo(np.float32).tiny))
+    tiny = float(np.finfo(np.float32).tiny)
     return np.asarray(np.maximum(mean_precision, tiny) * (1 - on_grid) / (2 * on_grid))
 
 

@@ -61,7 +61,7 @@ def measure_residual_power(
     """
     band = subtraction.band
     box = subtraction.images.particles.box
-    shells = np.zeros((3, band.n_shells))
+    shells, n_images = np.zeros((3, band.n_shells)), np.zeros(band.n_shells)
     pictures = np.zeros((3, box, box))
     inside, n_inside = np.zeros(3), 0
     mask_grid = map_to_grid(keep, PADDING * box)[..., None]
@@ -73,12 +73,13 @@ def measure_residual_power(
             power = _pixel_power(whitened, band, n_shells, centring)
             pictures[row] += power.sum(axis=0)
             inside[row] += power[shown].sum()
+        n_images += (np.arange(band.n_shells) < chunk.held_shells[:, None]).sum(axis=0)
         n_inside += int(np.count_nonzero(shown))
         advance(len(chunk.particles))
     outside = pictures.sum(axis=(1, 2)) - inside
     outside /= max(len(which) * box**2 - n_inside, 1)
     inside /= max(n_inside, 1)
-    shells /= len(which) * band.shell_counts()
+    shells /= np.maximum(n_images, 1) * band.shell_counts()
     pictures /= len(which)
     for values in (shells, pictures, inside, outside):
         # Kept density is a model, without noise of its own.

@@ -17,19 +17,16 @@ from jaxtyping import Complex64, Float, Float32, Float64, Int, Int8
 from cryofocus.consensus.band import Band
 from cryofocus.consensus.half_grids import HalfGrids
 from cryofocus.consensus.image_model import (
-    NoiseModel,
     ScalePrior,
     estimate_scale_prior,
-    fit_noise,
     fit_scales,
-    flat_noise,
     matched_chunk,
-    power_of_chunk,
-    power_of_images,
     predicted,
     scale_moments,
 )
-from cryofocus.consensus.images import ImageChunk, ParticleImages, grey_scale
+from cryofocus.consensus.images import ImageChunk, ParticleImages
+from cryofocus.consensus.noise.power import power_of_chunk, power_of_images
+from cryofocus.consensus.noise.spectra import NoiseModel, fit_noise, flat_noise
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.filters import filter_shells
 from cryofocus.maths.shells import FSC_LIMIT, first_shell_below
@@ -105,7 +102,7 @@ class Subtraction:
         chunk = self.images.prepare(self.band, which, raw)
         model, scale = self.model(chunk, self.band)
         density = self.images.restore(self.band, which, model)
-        return raw - density * grey_scale(raw, self.images.treatment)[:, None, None], scale
+        return raw - density * self.images.grey_scale(which, raw)[:, None, None], scale
 
 
 def fit_subtraction(
@@ -161,7 +158,11 @@ def fit_subtraction(
         density=replace(density, half_set=None if is_shared else half_set, volumes=brought),
         grey_scale=(grey[0], grey[1]),
         significance=(significance[0], significance[1]),
-        scale_prior=estimate_scale_prior(linear * factors, quadratic * factors**2),
+        scale_prior=estimate_scale_prior(
+            linear * factors,
+            quadratic * factors**2,
+            None if images.particles.weight is None else images.particles.weight[sample],
+        ),
     )
     return replace(scaled, noise=_measure_noise(scaled, band, sample, advance))
 

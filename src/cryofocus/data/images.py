@@ -5,9 +5,10 @@ from __future__ import annotations
 import mmap
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Int, Shaped
@@ -22,6 +23,34 @@ from cryofocus.errors import ParticleError
 MAX_OPEN_STACKS = 512
 # Read together when all are looked at.
 IMAGES_AT_ONCE = 256
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Anything that gives raw particle images by index."""
+
+    def read(self, indices: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m box box"]:
+        """Return raw pixel values, float32."""
+        ...
+
+    def take(self, which: Int[np.ndarray, " m"]) -> Reader:
+        """Return a reader of some of the particles, which it counts from 0."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class HeldImages:
+    """A `Reader` of images that lie in memory."""
+
+    pixels: Float32[np.ndarray, "n box box"]
+
+    def read(self, indices: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m box box"]:
+        """Return images by index."""
+        return np.asarray(self.pixels[indices])
+
+    def take(self, which: Int[np.ndarray, " m"]) -> HeldImages:
+        """Return some of the images."""
+        return HeldImages(self.pixels[which])
 
 
 class ImageReader:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
-from cryofocus.maths.ctf import Microscope
+from cryofocus.maths.ctf import CtfParameters, Microscope, evaluate_ctf
+from cryofocus.placement import Array, Send, namespace, stay
+
+CtfShown = Literal["full", "flipped", "none"]
+"""What of the CTF images show: all of it; its size, the phases being flipped; or nothing."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,7 @@ class OpticsGroup:
         box: Edge of the images on disk in pixels; 0 if the table does not say.
         microscope: Voltage, aberrations, magnification.
         ctf_premultiplied: Whether images were multiplied by their CTF before they were written.
+        ctf_shown: What of the CTF images show.
     """
 
     number: int
@@ -30,12 +36,37 @@ class OpticsGroup:
     box: int
     microscope: Microscope
     ctf_premultiplied: bool
+    ctf_shown: CtfShown = "full"
 
     def __post_init__(self) -> None:
         if not (self.pixel_size_angstrom > 0 and math.isfinite(self.pixel_size_angstrom)):
             raise ValueError(
                 f"pixel size {self.pixel_size_angstrom} Å; expected a positive number"
             )
+        if self.ctf_premultiplied and self.ctf_shown != "full":
+            raise ValueError(
+                "images are said to be multiplied by their CTF, and to be phase flipped or "
+                "corrected for it; expected one of these"
+            )
+
+    def evaluate_ctf(
+        self, parameters: CtfParameters, box: int, pixel_size_angstrom: float, *, send: Send = stay
+    ) -> Float[Array, "n box half"]:
+        """Return what images show of their CTF; see `cryofocus.maths.ctf.evaluate_ctf`.
+
+        Images that were corrected for it show a CTF of 1, without envelope and scale.
+
+        Args:
+            parameters: Of n particles of the group.
+            box: Edge of the images in pixels.
+            pixel_size_angstrom: Å per pixel.
+            send: Brings arrays to where the CTF shall lie.
+        """
+        ctf = evaluate_ctf(parameters, self.microscope, box, pixel_size_angstrom, send=send)
+        if self.ctf_shown == "full":
+            return ctf
+        xp = namespace(ctf)
+        return xp.abs(ctf) if self.ctf_shown == "flipped" else xp.ones_like(ctf)
 
 
 GroupsOfParticles = tuple[tuple[OpticsGroup, ...], Int[np.ndarray, " n"]]

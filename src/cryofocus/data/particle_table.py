@@ -9,20 +9,21 @@ its own words, and returns those for which its format has no place.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float32, Int
 
 from cryofocus.data.abilities import CopiesInTable, SubtractedInTable
 from cryofocus.data.expansion import Expansion
-from cryofocus.data.optics import OpticsGroup
+from cryofocus.data.optics import CtfShown, OpticsGroup
 from cryofocus.data.stack_paths import ImagePlaces
 from cryofocus.maths.ctf import CtfParameters, Microscope
 
 Column = Sequence[Any] | np.ndarray
+PixelSizeOf = Literal["table", "stack"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Supplement:
             given, those beside the table are looked at.
         needs_poses: False where poses are about to be found: those of RELION and cryoSPARC files
             are then not read, and need not be there; every particle has rotation and shift zero.
+        ctf_shown: What of the CTF images show, whatever the table says.
+        pixel_size_of: Whose pixel size holds where table and stack disagree; neither if left out.
     """
 
     stack: Path | None = None
@@ -45,6 +48,8 @@ class Supplement:
     pixel_size_angstrom: float | None = None
     passthrough: tuple[Path, ...] = ()
     needs_poses: bool = True
+    ctf_shown: CtfShown | None = None
+    pixel_size_of: PixelSizeOf | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +92,9 @@ class ParticleColumns:
         expansion: Copies under symmetry operators, as the file marks them; None if it marks none.
         protein_sign: 1 if protein is bright in the images, -1 if dark, by what the file says or
             the habit of its program; the pixels decide.
+        weight: How much each particle counts, 0 to 1; None where all count fully.
+        notes: What columns say that counts for nothing here, and what is done about others, in
+            words for the log.
     """
 
     places: ImagePlaces
@@ -99,6 +107,20 @@ class ParticleColumns:
     micrographs: Names | None
     expansion: Expansion | None
     protein_sign: int
+    weight: Float32[np.ndarray, " n"] | None = None
+    notes: tuple[str, ...] = ()
+
+    def with_ctf_shown(self, shown: CtfShown | None) -> ParticleColumns:
+        """Return the particles with what the user says of the CTF in their images, if anything."""
+        if shown is None:
+            return self
+        optics = tuple(
+            replace(group, ctf_shown=shown, ctf_premultiplied=False) for group in self.optics
+        )
+        if optics == self.optics:
+            return self
+        note = f"--ctf {shown} holds, whatever the table says of the CTF in its images"
+        return replace(self, optics=optics, notes=(*self.notes, note))
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,14 +8,15 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int
 
 from cryofocus.data.expansion import Expansion, find_copies
 from cryofocus.data.formats import open_table
 from cryofocus.data.optics import OpticsGroup
-from cryofocus.data.particle_table import Column, ParticleTable, Supplement
+from cryofocus.data.particle_table import Column, ParticleColumns, ParticleTable, Supplement
 from cryofocus.data.stack_check import check_stacks
 from cryofocus.data.stack_paths import locate_stacks
+from cryofocus.errors import ParticleError
 from cryofocus.maths.ctf import CtfParameters
 from cryofocus.maths.symmetry import OperatorSet, derive_operators
 
@@ -49,6 +50,7 @@ class ParticleSet:
         pixel_size_angstrom: Å per pixel of these images.
         expansion: Which particles are copies of one image under symmetry operators; None if none
             are.
+        weight: How much each particle counts, 0 to 1; None where all count fully.
     """
 
     table: ParticleTable | None
@@ -66,6 +68,7 @@ class ParticleSet:
     box: int
     pixel_size_angstrom: float
     expansion: Expansion | None = None
+    weight: Float32[np.ndarray, " n"] | None = None
 
     def __post_init__(self) -> None:
         lengths = {
@@ -107,24 +110,38 @@ class ParticleSet:
                 sizes cannot be brought onto one grid.
         """
         table = open_table(Path(path), supplement)
-        return cls.from_table(table, datadir=datadir)
+        return cls.from_table(table, datadir=datadir, supplement=supplement)
 
     @classmethod
-    def from_table(cls, table: ParticleTable, *, datadir: Path | str | None = None) -> ParticleSet:
+    def from_table(
+        cls,
+        table: ParticleTable,
+        *,
+        datadir: Path | str | None = None,
+        supplement: Supplement | None = None,
+    ) -> ParticleSet:
         """Read the particles of a table that is open.
 
         Args:
             table: The open file.
             datadir: Folder in which image stacks are looked up first.
+            supplement: What it was opened with.
 
         Raises:
             InputError: As `read`.
         """
-        columns = table.columns()
+        supplement = supplement or Supplement()
+        columns = table.columns().with_ctf_shown(supplement.ctf_shown)
+        if supplement.needs_poses:
+            _require_views(columns, table.path)
+        paths = locate_stacks(
+            columns.places.stacks, table.path, Path(datadir) if datadir else None
+        )
+        columns, common = check_stacks(columns, paths, supplement.pixel_size_of)
+        for note in columns.notes:
+            logger.info("%s: %s", table.path, note)
         places, pose = columns.places, (columns.rotation, columns.shift_angstrom)
         expansion, half_set = find_copies(table, places, pose, columns.half_set, columns.expansion)
-        paths = locate_stacks(places.stacks, table.path, Path(datadir) if datadir else None)
-        optics, common = check_stacks(columns, paths)
         micrographs = columns.micrographs
         return cls(
             table=table,
@@ -135,7 +152,7 @@ class ParticleSet:
             rotation=columns.rotation,
             shift_angstrom=columns.shift_angstrom,
             ctf=columns.ctf,
-            optics=optics,
+            optics=columns.optics,
             optics_of_particle=columns.optics_of_particle,
             half_set=half_set,
             micrograph_of_particle=(
@@ -144,6 +161,7 @@ class ParticleSet:
             box=common.box,
             pixel_size_angstrom=common.pixel_size_angstrom,
             expansion=expansion,
+            weight=columns.weight,
         )
 
     def __len__(self) -> int:
@@ -222,3 +240,14 @@ class ParticleSet:
         if lost:
             logger.info("%s: the format has no place for %s", path, ", ".join(lost))
         return lost
+
+
+def _require_views(columns: ParticleColumns, path: Path) -> None:
+    """Refuse particles that are all seen along z: 2-D classification gives no view directions."""
+    views = columns.rotation[:, 2]
+    if len(views) > 1 and (np.abs(views - (0, 0, 1)) < ORTHOGONALITY_TOLERANCE).all():
+        raise ParticleError(
+            f"{path}: all {len(views)} particles are seen from one direction (rot and tilt are 0 "
+            "in every row), as 2-D classification leaves them. Refine the particles against a map "
+            "first, here with 'cryofocus align search', and give that table."
+        )

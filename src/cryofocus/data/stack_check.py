@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int
 
 from cryofocus.data.mrc import UNSET_PIXEL_SIZES, MrcHeader, read_header
 from cryofocus.data.optics import OpticsGroup
-from cryofocus.data.particle_table import ParticleColumns
+from cryofocus.data.particle_table import ParticleColumns, PixelSizeOf
 from cryofocus.data.resampling import plan_resampling
 from cryofocus.errors import ParticleError
 
@@ -18,17 +19,18 @@ PIXEL_SIZE_TOLERANCE = 0.01
 
 
 def check_stacks(
-    columns: ParticleColumns, paths: Sequence[Path]
-) -> tuple[tuple[OpticsGroup, ...], OpticsGroup]:
+    columns: ParticleColumns, paths: Sequence[Path], pixel_size_of: PixelSizeOf | None = None
+) -> tuple[ParticleColumns, OpticsGroup]:
     """Check the header of every stack that a particle uses.
 
     Args:
         columns: Of the particles.
         paths: Files of the stacks.
+        pixel_size_of: Whose pixel size holds where table and stack disagree.
 
     Returns:
-        The optics groups with their boxes, and that of most particles, onto whose grid all images
-        are brought.
+        The columns with the boxes of optics groups, and with the stacks' pixel sizes if they hold;
+        and the optics group of most particles, onto whose grid all images are brought.
 
     Raises:
         InputError: If a stack cannot be read.
@@ -41,12 +43,20 @@ def check_stacks(
         stack: read_header(paths[stack]) for stack in np.unique(places.stack_of_particle).tolist()
     }
     optics = fill_boxes(columns, headers.__getitem__)
+    columns = replace(columns, optics=optics)
     n_needed = np.zeros(len(paths), np.int64)
     np.maximum.at(n_needed, places.stack_of_particle, places.slice_of_particle + 1)
     pairs = np.stack([places.stack_of_particle, group_of_particle], axis=1)
+    sizes: dict[int, MrcHeader] = {}
     for stack, index in np.unique(pairs, axis=0).tolist():
-        _check_stack(headers[stack], optics[index], int(n_needed[stack]))
-    common = optics[int(np.argmax(np.bincount(group_of_particle)))]
+        header = headers[stack]
+        _check_stack(header, optics[index], int(n_needed[stack]))
+        if not _agrees(header.voxel_size_angstrom[0], optics[index].pixel_size_angstrom):
+            _settle(header, optics[index], sizes.setdefault(index, header), pixel_size_of)
+    if sizes:
+        columns = _with_settled_sizes(columns, sizes, pixel_size_of)
+        optics = columns.optics
+    common = _common_grid(optics, group_of_particle)
     for index in np.unique(group_of_particle).tolist():
         group = optics[index]
         try:
@@ -58,7 +68,21 @@ def check_stacks(
                 f"optics group {group.number}: {error}. Resample these particles first, or "
                 "classify the optics groups apart."
             ) from error
-    return optics, common
+    return columns, common
+
+
+def _common_grid(
+    optics: Sequence[OpticsGroup], group_of_particle: Int[np.ndarray, " n"]
+) -> OpticsGroup:
+    """Return a group on the grid of most particles; of equally many, on the finest and largest."""
+    counts: dict[tuple[float, int], int] = {}
+    for group, count in zip(
+        optics, np.bincount(group_of_particle, minlength=len(optics)).tolist(), strict=True
+    ):
+        grid = (group.pixel_size_angstrom, group.box)
+        counts[grid] = counts.get(grid, 0) + count
+    pixel, box = max(counts, key=lambda grid: (counts[grid], -grid[0], grid[1]))
+    return next(g for g in optics if (g.pixel_size_angstrom, g.box) == (pixel, box))
 
 
 def fill_boxes(
@@ -77,7 +101,12 @@ def fill_boxes(
 
 def _check_stack(header: MrcHeader, group: OpticsGroup, n_needed: int) -> None:
     n_images, rows, columns = header.shape
-    if rows != group.box or columns != group.box:
+    if rows != columns:
+        raise ParticleError(
+            f"{header.path}: images of {columns} x {rows} pixels; expected square images. Extract "
+            "the particles again in a square box."
+        )
+    if rows != group.box:
         raise ParticleError(
             f"{header.path}: images of {columns} x {rows} pixels, but optics group "
             f"{group.number} has a box of {group.box}. Correct the box in the table, or "
@@ -88,10 +117,55 @@ def _check_stack(header: MrcHeader, group: OpticsGroup, n_needed: int) -> None:
             f"{header.path}: holds {n_images} images, but the table asks for image {n_needed}. "
             "Give the stack that belongs to the table."
         )
-    size, expected = header.voxel_size_angstrom[0], group.pixel_size_angstrom
-    if size in UNSET_PIXEL_SIZES or abs(size / expected - 1) <= PIXEL_SIZE_TOLERANCE:
-        return
-    raise ParticleError(
-        f"{header.path}: the header gives {size:.4g} Å per pixel, but optics group "
-        f"{group.number} gives {expected:.4g}. Correct whichever is wrong."
+
+
+def _agrees(found: float, expected: float) -> bool:
+    return found in UNSET_PIXEL_SIZES or abs(found / expected - 1) <= PIXEL_SIZE_TOLERANCE
+
+
+def _settle(
+    header: MrcHeader, group: OpticsGroup, first: MrcHeader, pixel_size_of: PixelSizeOf | None
+) -> None:
+    """Refuse a pixel size that contradicts the table, unless the user says which holds."""
+    found, expected = header.voxel_size_angstrom[0], group.pixel_size_angstrom
+    if pixel_size_of is None:
+        raise ParticleError(
+            f"{header.path}: the header gives {found:.4g} Å per pixel, but optics group "
+            f"{group.number} of the table gives {expected:.4g}. If the table is right, as after a "
+            "calibration of the pixel size, add --pixel-size-of table; if the stack is, "
+            "--pixel-size-of stack."
+        )
+    if pixel_size_of == "stack" and not _agrees(found, first.voxel_size_angstrom[0]):
+        raise ParticleError(
+            f"{header.path}: the header gives {found:.4g} Å per pixel, but that of {first.path} "
+            f"in the same optics group {first.voxel_size_angstrom[0]:.4g}. Give each its own "
+            "optics group, or correct the headers."
+        )
+
+
+def _with_settled_sizes(
+    columns: ParticleColumns,
+    headers: Mapping[int, MrcHeader],
+    pixel_size_of: PixelSizeOf | None,
+) -> ParticleColumns:
+    """Return the columns with the pixel sizes that hold, and a note of them.
+
+    Shifts were found in pixels: where a pixel has another size, so have they.
+    """
+    optics, factor = list(columns.optics), np.ones(len(columns.optics))
+    notes = list(columns.notes)
+    for index, header in sorted(headers.items()):
+        group, found = optics[index], header.voxel_size_angstrom[0]
+        notes.append(
+            f"optics group {group.number} has {group.pixel_size_angstrom:.4g} Å per pixel, the "
+            f"header of {header.path.name} {found:.4g}; that of the {pixel_size_of} holds"
+        )
+        if pixel_size_of == "stack":
+            factor[index] = found / group.pixel_size_angstrom
+            optics[index] = replace(group, pixel_size_angstrom=found)
+    return replace(
+        columns,
+        optics=tuple(optics),
+        shift_angstrom=columns.shift_angstrom * factor[columns.optics_of_particle, None],
+        notes=tuple(notes),
     )

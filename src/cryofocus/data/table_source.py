@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from cryofocus.data.particle_table import Supplement
+from cryofocus.data.optics import CtfShown
+from cryofocus.data.particle_table import PixelSizeOf, Supplement
 from cryofocus.errors import SettingError
 from cryofocus.maths.ctf import Microscope
 from cryofocus.option import Option
@@ -15,6 +16,9 @@ from cryofocus.settings import Settings
 
 IMAGES = "Images"
 InvertChoice = Annotated[Literal["auto", "yes", "no"], Option(panel=IMAGES)]
+
+ShownCtf = Annotated[CtfShown | None, Option(name="--ctf", panel=IMAGES)]
+HoldingPixelSize = Annotated[PixelSizeOf | None, Option(panel=IMAGES)]
 
 
 class TableSource(Settings):
@@ -28,6 +32,11 @@ class TableSource(Settings):
         pixel_size_angstrom: Pixel size in Å for Frealign tables whose stack does not give it.
         passthrough: Further .cs files of a cryoSPARC job, joined on uid. Default: those beside
             the table, if it lacks fields.
+        ctf_shown: What of the CTF the images show: all of it (`full`), only its size because
+            their phases were flipped (`flipped`), or nothing because they were corrected for it
+            (`none`). Default: what the table says, else all.
+        pixel_size_of: Whose pixel size holds where table and stack disagree: that of the `table`
+            or that in the header of the `stack`. Default: such stacks are refused.
 
     Raises:
         SettingError: When the microscope makes no sense.
@@ -46,6 +55,8 @@ class TableSource(Settings):
     ] = None
     pixel_size_angstrom: Annotated[float | None, Option(panel=IMAGES)] = Field(default=None, gt=0)
     passthrough: Annotated[tuple[Path, ...], Option(metavar="FILE...", panel=IMAGES)] = ()
+    ctf_shown: ShownCtf = None
+    pixel_size_of: HoldingPixelSize = None
 
     @model_validator(mode="after")
     def _microscope_that_makes_sense(self) -> TableSource:
@@ -56,7 +67,12 @@ class TableSource(Settings):
     def supplement(self) -> Supplement:
         """What the particle table leaves to the user to say."""
         return Supplement(
-            self.stack, self._microscope(), self.pixel_size_angstrom, self.passthrough
+            self.stack,
+            self._microscope(),
+            self.pixel_size_angstrom,
+            self.passthrough,
+            ctf_shown=self.ctf_shown,
+            pixel_size_of=self.pixel_size_of,
         )
 
     def _microscope(self) -> Microscope | None:

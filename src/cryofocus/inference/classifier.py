@@ -16,13 +16,13 @@ from jaxtyping import Float32, Float64, Int, Int8
 
 from cryofocus.consensus.consensus import Consensus, estimate_consensus
 from cryofocus.consensus.ground import Allocate, Ground
-from cryofocus.consensus.images import Reader
 from cryofocus.consensus.match import ImageMatch
 from cryofocus.consensus.outliers import outlier_scores
 from cryofocus.consensus.preparation import assign_half_sets, open_images
 from cryofocus.consensus.reconstruct import MapEstimate, MapSource, reconstruct_maps
 from cryofocus.consensus.resolution import choose_shells
 from cryofocus.consensus.sampling import sample_map
+from cryofocus.data.images import Reader
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import SettingError

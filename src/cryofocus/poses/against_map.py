@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float32
 
-from cryofocus.consensus.image_model import first_noise
 from cryofocus.consensus.images import ParticleImages
+from cryofocus.consensus.noise.power import first_noise
 from cryofocus.consensus.resolution import MIN_SHELLS
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.poses.accuracy import measure_against

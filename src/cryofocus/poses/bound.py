@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32, Float64, Int
 
-from cryofocus.consensus.image_model import first_noise, fit_residuals, noise_sample
+from cryofocus.consensus.image_model import fit_residuals
 from cryofocus.consensus.images import PADDING, ParticleImages
+from cryofocus.consensus.noise.power import first_noise, noise_sample
 from cryofocus.consensus.reconstruct import map_to_grid
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.poses.likelihood import PoseModel, compare_at_poses

@@ -14,14 +14,10 @@ import numpy as np
 from jaxtyping import Int
 
 from cryofocus.arrays import AnyArray, Volume
-from cryofocus.consensus.image_model import (
-    NoiseModel,
-    ScalePrior,
-    fit_residuals,
-    flat_noise,
-    power_of_images,
-)
+from cryofocus.consensus.image_model import ScalePrior, fit_residuals
 from cryofocus.consensus.images import PADDING, ParticleImages
+from cryofocus.consensus.noise.power import power_of_images
+from cryofocus.consensus.noise.spectra import NoiseModel, flat_noise
 from cryofocus.consensus.reconstruct import map_to_grid
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.poses.evidence import ANY_SCALE

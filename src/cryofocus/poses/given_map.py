@@ -16,15 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from cryofocus.consensus.image_model import (
-    NoiseModel,
-    first_noise,
-    fit_residuals,
-    matched_chunk,
-    noise_sample,
-    slices_beside,
-)
+from cryofocus.consensus.image_model import fit_residuals, matched_chunk, slices_beside
 from cryofocus.consensus.images import PADDING, ParticleImages
+from cryofocus.consensus.noise.power import first_noise, noise_sample
+from cryofocus.consensus.noise.spectra import NoiseModel
 from cryofocus.consensus.reconstruct import map_to_grid
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.filters import filter_shells

@@ -18,8 +18,9 @@ import numpy as np
 from jaxtyping import Bool, Complex64, Float32, Float64, Int
 
 from cryofocus.consensus.band import Band
-from cryofocus.consensus.image_model import NoiseModel, ScalePrior, matched_chunk
+from cryofocus.consensus.image_model import ScalePrior, matched_chunk
 from cryofocus.consensus.images import PADDING, ImageChunk, ParticleImages
+from cryofocus.consensus.noise.spectra import NoiseModel
 from cryofocus.kernels.contract import SliceGeometry, SliceKernels
 from cryofocus.poses.reference import PoseReference
 

@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Complex64, Float32, Float64, Int
 
 from cryofocus.consensus.band import Band
-from cryofocus.consensus.image_model import NoiseModel, ScalePrior
+from cryofocus.consensus.image_model import ScalePrior
 from cryofocus.consensus.images import ParticleImages
+from cryofocus.consensus.noise.spectra import NoiseModel
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.sampling import shifts_in_disc, view_directions
 from cryofocus.poses.candidates import Candidates, join

@@ -87,7 +87,8 @@ def convert(
     classes = table.classes()
     for path in target.files(output, classes):
         require_new_table(path, source, overwrite=overwrite)
-    columns = _with_boxes(table.columns(), source, settings.datadir)
+    columns = table.columns().with_ctf_shown(settings.ctf_shown)
+    columns = _with_boxes(columns, source, settings.datadir)
     if settings.write_stack is not None:
         _require_new_stack(settings.write_stack, source, overwrite=overwrite)
         particles = ParticleSet.read(

@@ -11,7 +11,8 @@ from scipy.ndimage import gaussian_filter
 import region_reference
 import small_box_reference as reference
 from cryofocus.consensus.consensus import Consensus
-from cryofocus.consensus.image_model import NoiseModel, ScalePrior
+from cryofocus.consensus.image_model import ScalePrior
+from cryofocus.consensus.noise.spectra import NoiseModel
 from cryofocus.consensus.reconstruct import MapEstimate, map_to_grid
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet

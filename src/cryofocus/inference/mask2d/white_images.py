@@ -17,9 +17,10 @@ from cryofocus.consensus.background import Background
 from cryofocus.consensus.band import Band
 from cryofocus.consensus.consensus import Consensus
 from cryofocus.consensus.ground import Allocate
-from cryofocus.consensus.image_model import NoiseModel, matched_chunk
+from cryofocus.consensus.image_model import matched_chunk
 from cryofocus.consensus.images import ImageChunk
 from cryofocus.consensus.match import ImageMatch, join_matches, measure_match
+from cryofocus.consensus.noise.spectra import NoiseModel
 from cryofocus.kernels.contract import SliceGeometry
 from cryofocus.maths.fourier import next_fast_len
 from cryofocus.maths.grids import coarse_box
@@ -31,6 +32,8 @@ from cryofocus.placement import fetch
 LOW_PASS_WIDTH = 1 / 20
 # An image written multiplied by its CTF says nothing where the CTF is smaller than this.
 LEAST_CTF = 0.03
+# Of an image that does not count, so much is left that its variances are numbers.
+LEAST_WEIGHT = np.float32(1e-8)
 CHUNK_PARTICLES = 256
 # Padding of the references' grids. A cycle spends most of its time waiting for nodes of the grid;
 # half the padding of final maps costs less than 0.002 of kappa.
@@ -126,7 +129,8 @@ def whiten_images(
         rows = row_of_particle[chunk.particles]
         white, seen = whiten_chunk(chunk, full, noise)
         power = (white.real**2 + white.imag**2) @ full.hermitian
-        full_variance[rows] = power / (full.hermitian.sum() * full.box**2)
+        is_held = full.shells < chunk.held_shells[:, None]
+        full_variance[rows] = power / ((is_held @ full.hermitian) * full.box**2)
         transforms[rows], response[rows] = white[:, enters], seen[:, enters]
         if against is not None:
             matches.append(_match(chunk, full, noise, *against))
@@ -163,10 +167,13 @@ def whiten_chunk(
 ) -> tuple[Complex64[np.ndarray, "n point"], Float32[np.ndarray, "n point"]]:
     """Return whitened transforms and responses of some images.
 
-    An image written multiplied by its CTF is divided by it first, except near its zeros, where
-    it is left close to zero together with its response.
+    One that counts for less than the others is fainter: its log-likelihood is weighed. An image
+    written multiplied by its CTF is divided by it first, except near its zeros, where it is left
+    close to zero together with its response.
     """
     white = np.sqrt(noise.precision(band, chunk.groups, chunk.ctf)) * np.float32(band.box)
+    if chunk.weight is not None:
+        white *= np.sqrt(np.maximum(chunk.weight, LEAST_WEIGHT))[:, None]
     response = chunk.ctf * white
     if chunk.is_premultiplied.any():
         rows = chunk.is_premultiplied

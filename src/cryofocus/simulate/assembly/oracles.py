@@ -24,7 +24,8 @@ from jaxtyping import Complex64, Float, Float32, Float64
 from scipy.special import logsumexp
 
 from cryofocus.consensus.band import Band
-from cryofocus.consensus.image_model import NoiseModel, fit_noise, sum_powers
+from cryofocus.consensus.noise.power import sum_powers
+from cryofocus.consensus.noise.spectra import NoiseModel, fit_noise
 from cryofocus.maths.fourier import forward_2d, hermitian_weights
 from cryofocus.maths.masks import sphere_mask
 from cryofocus.simulate.assembly.densities import Densities
@@ -172,7 +173,7 @@ def _residual_noise(imaging: Imaging, slices: StateProjector) -> NoiseModel:
         seen = _Seen.of(imaging, images, rows)
         residual = band.pick(seen.residual(slices.project(imaging.specimens, rows)[:, 0]))
         power = residual.real**2 + residual.imag**2
-        sums.append(sum_powers(band, seen.groups, band.pick(seen.ctf), power, 1))
+        sums.append(sum_powers(band, seen.groups, band.pick(seen.ctf), (power, power), 1))
     return fit_noise(reduce(operator.add, sums))
 
 

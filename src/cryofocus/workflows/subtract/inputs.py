@@ -19,8 +19,9 @@ from cryofocus.consensus.subparticles import (
 )
 from cryofocus.data.formats import open_table
 from cryofocus.data.mask import FocusMask
+from cryofocus.data.particle_table import Supplement
 from cryofocus.data.particles import ParticleSet
-from cryofocus.data.table_source import IMAGES
+from cryofocus.data.table_source import IMAGES, HoldingPixelSize, ShownCtf
 from cryofocus.data.volume import read_volume_on_grid
 from cryofocus.errors import OutputError, RegionError, SettingError
 from cryofocus.maths.masks import mask_bounds
@@ -47,6 +48,11 @@ class SubtractSettings(Settings):
         box: Edge of the cropped images in pixels, even.
         float16: Write half-precision images (MRC mode 12).
         datadir: Further folder in which to look for the image stacks.
+        ctf_shown: What of the CTF the images show: all of it (`full`), only its size because
+            their phases were flipped (`flipped`), or nothing because they were corrected for it
+            (`none`). Default: what the table says, else all.
+        pixel_size_of: Whose pixel size holds where table and stack disagree: that of the `table`
+            or that in the header of the `stack`. Default: such stacks are refused.
         seed: Random seed of the half sets, if the table has none.
     """
 
@@ -60,6 +66,8 @@ class SubtractSettings(Settings):
     box: Annotated[int | None, Option(metavar="N", panel=CUT)] = None
     float16: Annotated[bool, Option(panel="Output")] = False
     datadir: Annotated[Path | None, Option(panel=IMAGES)] = None
+    ctf_shown: ShownCtf = None
+    pixel_size_of: HoldingPixelSize = None
     seed: int = Field(default=1, ge=0)
 
     @model_validator(mode="after")
@@ -116,7 +124,8 @@ def read_subtract_inputs(
     """
     opened = open_table(particles)
     subtracted_in(opened)  # refused before any image is looked at
-    table = ParticleSet.from_table(opened, datadir=settings.datadir)
+    declared = Supplement(ctf_shown=settings.ctf_shown, pixel_size_of=settings.pixel_size_of)
+    table = ParticleSet.from_table(opened, datadir=settings.datadir, supplement=declared)
     require_editable(table)
     _require_elsewhere(output, [particles, keep, *table.stack_paths])
     mask = FocusMask.from_file(keep, table.box, table.pixel_size_angstrom)
