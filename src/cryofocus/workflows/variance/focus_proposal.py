@@ -152,3 +152,9 @@ def _options(settings: VarianceSettings) -> Iterator[str]:
         yield from ("--pixel-size", f"{settings.pixel_size_angstrom:g}")
     for path in settings.passthrough:
         yield from ("--passthrough", str(path))
+    for option, said in (
+        ("--ctf", settings.ctf_shown),
+        ("--pixel-size-of", settings.pixel_size_of),
+    ):
+        if said is not None:
+            yield from (option, said)
