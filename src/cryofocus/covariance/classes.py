@@ -181,7 +181,7 @@ def _correlation(masses: Float64[np.ndarray, "point region"]) -> Matrix:
 
 def _intervals(
     runs: Sequence[RunMasses],
-    states: Sequence[Int[np.ndarray, " class"]],
+    states: Sequence[Int[np.ndarray, " _"]],
     error: Float64[np.ndarray, "state region"],
     generator: np.random.Generator,
 ) -> tuple[Matrix, Matrix]:
