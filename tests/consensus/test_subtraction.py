@@ -9,6 +9,7 @@ import pytest
 
 from cryofocus.consensus.images import ImageTreatment, ParticleImages
 from cryofocus.consensus.residual_power import measure_residual_power
+from cryofocus.consensus.sampling import sample_map
 from cryofocus.consensus.subtraction import Subtraction, filter_half_maps, fit_subtraction
 from cryofocus.data.particles import ParticleSet
 from cryofocus.kernels.cpu import CpuKernels
@@ -65,6 +66,12 @@ def fit(
     return fit_subtraction(images, HALF_SET, (volume, volume), keep, CpuKernels(2))
 
 
+def pixels_of(subtraction: Subtraction) -> tuple[np.ndarray, np.ndarray]:
+    """All images without the removed density, and all intensities."""
+    pixels, scales = zip(*subtraction.pixels(), strict=True)
+    return np.concatenate(pixels), np.concatenate(scales)
+
+
 @pytest.fixture(scope="module")
 def particles() -> ParticleSet:
     """Particles at random poses under a plain microscope."""
@@ -81,7 +88,7 @@ def test_nothing_is_left_where_nothing_is_kept(particles: ParticleSet, grey: flo
     """A map in any grey scale, also inverted, takes away all that noise-free images show."""
     images = images_of(particles, KEPT) + images_of(particles, REMOVED)
     subtraction = fit(wrap_images(particles, images), NOTHING_KEPT, grey)
-    left, _ = subtraction.pixels(EVERYTHING)
+    left, _ = pixels_of(subtraction)
     assert rms(left) < 0.03 * rms(images)
     np.testing.assert_allclose(subtraction.grey_scale, 1 / grey, rtol=0.02)
 
@@ -102,7 +109,7 @@ def test_what_is_left_is_the_kept_density(*, premultiplied: bool, sign: int) -> 
         for part in (KEPT, REMOVED)
     )
     subtraction = fit(wrap_images(particles, kept + removed, sign), keep_mask())
-    left, _ = subtraction.pixels(EVERYTHING)
+    left, _ = pixels_of(subtraction)
     assert rms(left - kept) < 0.04 * rms(removed)
 
 
@@ -134,7 +141,7 @@ def test_intensities_are_recovered(particles: ParticleSet) -> None:
     images *= intensity[:, None, None].astype(np.float32)
     noise = np.random.default_rng(8).normal(0, 0.05 * rms(images), images.shape)
     noisy = (images + noise).astype(np.float32)
-    left, scale = fit(wrap_images(particles, noisy), NOTHING_KEPT).pixels(EVERYTHING)
+    left, scale = pixels_of(fit(wrap_images(particles, noisy), NOTHING_KEPT))
     np.testing.assert_allclose(scale, intensity, atol=0.03)
     assert rms(left) < 1.2 * rms(noise)
 
@@ -150,7 +157,7 @@ def test_sign_normalisation_and_place_stay(particles: ParticleSet) -> None:
     treatment = ImageTreatment(
         -1, normalise=True, background_radius_pixels=0.45 * BOX, background_edge_pixels=BOX
     )
-    left, _ = fit(replace(prepared, treatment=treatment), keep_mask()).pixels(EVERYTHING)
+    left, _ = pixels_of(fit(replace(prepared, treatment=treatment), keep_mask()))
     # Background deviations, measured on a few pixels, are the images' units: exact to a tenth.
     assert rms((left - (100 - gain * (kept + noise))) / gain) < 0.2 * rms(removed)
 
@@ -162,7 +169,7 @@ def test_each_half_set_uses_its_own_map(particles: ParticleSet) -> None:
     subtraction = fit_subtraction(
         wrap_images(particles, images), HALF_SET, maps, keep_mask(), CpuKernels(2)
     )
-    left, _ = subtraction.pixels(EVERYTHING)
+    left, _ = pixels_of(subtraction)
     first, second = HALF_SET == 1, HALF_SET == 2
     assert rms((left - images_of(particles, KEPT))[first]) < 0.05 * rms(images)
     assert rms((left - images)[second]) < 0.01 * rms(images)
@@ -174,10 +181,32 @@ def test_transforms_and_pixels_tell_the_same(particles: ParticleSet) -> None:
     subtraction = fit(wrap_images(particles, images), keep_mask())
     band = subtraction.band
     chunk, scale = subtraction.subtract(subtraction.images.load(band, EVERYTHING), band)
-    left, same_scale = subtraction.pixels(EVERYTHING)
+    left, same_scale = pixels_of(subtraction)
     prepared = wrap_images(particles, left).load(band, EVERYTHING)
     np.testing.assert_array_equal(scale, same_scale)
     assert rms(np.abs(prepared.transforms - chunk.transforms)) < 1e-4 * rms(np.abs(images)) * BOX
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_narrow_band_subtracts_the_same(
+    monkeypatch: pytest.MonkeyPatch, particles: ParticleSet, threads: int
+) -> None:
+    """Where a map ends, images may be cropped: those of the files lose the same density."""
+    monkeypatch.setattr("cryofocus.consensus.subtraction.CHUNK_PIXELS", 40 * BOX**2)
+    ends = np.r_[np.ones(6), np.zeros(BOX)]
+    volume = filter_half_maps((volume_of(KEPT, REMOVED),) * 2, ends)[0]
+    images = images_of(particles, KEPT) + images_of(particles, REMOVED, noise_sd=1.0)
+    whole = replace(wrap_images(particles, images), threads=threads)
+    cropped = whole.cropped(9)
+    assert cropped.particles.box < BOX
+    coarse = sample_map(volume, cropped.particles.box)
+    removed = [
+        images
+        - pixels_of(fit_subtraction(some, HALF_SET, (one, one), keep_mask(), CpuKernels(2)))[0]
+        for some, one in ((whole, volume), (cropped, coarse))
+    ]
+    assert rms(removed[0]) > 0.5
+    assert rms(removed[1] - removed[0]) < 0.02 * rms(removed[0])
 
 
 def test_filter_keeps_what_half_maps_agree_on() -> None:

@@ -25,7 +25,12 @@ from cryofocus.execution.contract import Executor, Sharded
 from cryofocus.execution.serial import HERE
 from cryofocus.kernels.contract import SliceGeometry
 from cryofocus.maths.ctf import aberration_phase
-from cryofocus.maths.fourier import forward_2d_cropped, inverse_2d, shift_phases
+from cryofocus.maths.fourier import (
+    forward_2d_cropped,
+    inverse_2d,
+    resize_half_2d,
+    shift_phases,
+)
 from cryofocus.maths.grids import coarse_box
 from cryofocus.placement import Array, Send, beside, is_on_host, join_rows, namespace, stay
 
@@ -288,10 +293,11 @@ class ParticleImages:
         band: Band,
         chosen: Int[np.ndarray, " n"],
         transforms: Complex64[np.ndarray, "n point"],
-    ) -> Float32[np.ndarray, "n box box"]:
+    ) -> Float32[np.ndarray, "n file_box file_box"]:
         """Return images of prepared transforms: off-centre and aberrated as in the files.
 
-        The inverse of `prepare` but for contrast sign and grey levels (`grey_scale`).
+        The inverse of `prepare` but for contrast sign and grey levels (`grey_scale`), and for what
+        was cropped, which is zero.
         """
         particles = self.particles
         half = band.scatter(transforms)
@@ -303,7 +309,10 @@ class ParticleImages:
             phase = aberration_phase(microscope, particles.box, particles.pixel_size_angstrom)
             if phase is not None:
                 half[groups == group] *= phase
-        return np.asarray(inverse_2d(half, particles.box, threads=self.threads))
+        file_box = self.file_box or particles.box
+        if file_box != particles.box:
+            half = resize_half_2d(half, particles.box, file_box)
+        return np.asarray(inverse_2d(half, file_box, threads=self.threads))
 
     def grey_scale(
         self,

@@ -115,3 +115,10 @@ def end_of_agreement(fsc: Float[np.ndarray, " n_shells"], share: float = 1.0) ->
 def with_margin(n_shells: int) -> int:
     """Return so many more shells that half maps visibly fall to zero."""
     return n_shells + max(LEAST_MARGIN, n_shells // PART_OF_RADIUS)
+
+
+def cropped_with_margin(images: ParticleImages, n_shells: int) -> ParticleImages:
+    """Return the images cropped to so many shells and a margin; small boxes stay as they are."""
+    if images.particles.box <= SMALL_BOX:
+        return images
+    return images.cropped(with_margin(n_shells))

@@ -8,7 +8,7 @@ kept density that overlaps it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,9 +24,11 @@ from cryofocus.consensus.image_model import (
     predicted,
     scale_moments,
 )
-from cryofocus.consensus.images import ImageChunk, ParticleImages
+from cryofocus.consensus.images import CHUNK_PIXELS, ImageChunk, ParticleImages
 from cryofocus.consensus.noise.power import power_of_chunk, power_of_images
 from cryofocus.consensus.noise.spectra import NoiseModel, fit_noise, flat_noise
+from cryofocus.consensus.sampling import masked
+from cryofocus.execution.ahead import ahead
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.filters import filter_shells
 from cryofocus.maths.shells import FSC_LIMIT, first_shell_below
@@ -80,36 +82,58 @@ class Subtraction:
         self, chunk: ImageChunk, band: Band
     ) -> tuple[ImageChunk, Float32[np.ndarray, " n"]]:
         """Return prepared images without the removed density, and their intensities."""
-        model, scale = self.model(chunk, band)
+        slices = fetch(self.density.slices(band, chunk.particles))
+        model, scale = self._model(chunk, band, slices)
         return replace(chunk, transforms=chunk.transforms - model), scale
 
-    def model(
-        self, chunk: ImageChunk, band: Band
+    def pixels(
+        self,
+    ) -> Iterator[tuple[Float32[np.ndarray, "n file_box file_box"], Float32[np.ndarray, " n"]]]:
+        """Yield all raw images without the removed density, and the particles' intensities.
+
+        Some at a time, in order. Sign, normalisation, place and aberrations are those of the
+        files.
+        """
+        images, helpers = self.images, self.images.helpers()
+        alone = replace(images, threads=1) if helpers else images
+
+        def read(which: Int[np.ndarray, " n"]) -> tuple[np.ndarray, ImageChunk]:
+            raw = images.reader.read(which)
+            return raw, alone.prepare(self.band, which, raw)
+
+        def finish(
+            seen: tuple[np.ndarray, ImageChunk, np.ndarray],
+        ) -> tuple[np.ndarray, np.ndarray]:
+            raw, chunk, slices = seen
+            model, scale = self._model(chunk, self.band, slices)
+            density = alone.restore(self.band, chunk.particles, model)
+            levels = images.grey_scale(chunk.particles, raw)
+            return raw - density * levels[:, None, None], scale
+
+        size, everything = images.most_particles(CHUNK_PIXELS), np.arange(len(images))
+        parts = [everything[start : start + size] for start in range(0, len(images), size)]
+        seen = (
+            (raw, chunk, fetch(self.density.slices(self.band, chunk.particles)))
+            for raw, chunk in ahead(read, parts, helpers)
+        )
+        yield from ahead(finish, seen, helpers)
+
+    def _model(
+        self,
+        chunk: ImageChunk,
+        band: Band,
+        slices: Complex64[np.ndarray, "n point 2"],
     ) -> tuple[Complex64[np.ndarray, "n point"], Float32[np.ndarray, " n"]]:
         """Return what the removed density looks like in prepared images, and the intensities."""
-        slices = fetch(self.density.slices(band, chunk.particles))
         scale = self.scales(chunk, band, slices[..., 0])
         return predicted(chunk, slices[..., 1], scale), scale
-
-    def pixels(
-        self, which: Int[np.ndarray, " n"]
-    ) -> tuple[Float32[np.ndarray, "n box box"], Float32[np.ndarray, " n"]]:
-        """Return raw images without the removed density, and the particles' intensities.
-
-        Sign, normalisation, place and aberrations are those of the files.
-        """
-        raw = self.images.reader.read(which)
-        chunk = self.images.prepare(self.band, which, raw)
-        model, scale = self.model(chunk, self.band)
-        density = self.images.restore(self.band, which, model)
-        return raw - density * self.images.grey_scale(which, raw)[:, None, None], scale
 
 
 def fit_subtraction(
     images: ParticleImages,
     half_set: Int8[np.ndarray, " particle"],
     maps: HalfMaps,
-    keep: Float32[np.ndarray, "box box box"],
+    keep: Float32[np.ndarray, "file_box file_box file_box"],
     kernels: SliceKernels,
     *,
     advance: Callable[[int], None] = lambda _: None,
@@ -124,14 +148,14 @@ def fit_subtraction(
         half_set: `(particle,)` 1 or 2.
         maps: One a half set, on the images' grid, in any grey scale; the same object for both
             where half sets share a map.
-        keep: Mask from 0 to 1; density is removed where it is not 1.
+        keep: Mask from 0 to 1, on the grid of the files; density is removed where it is not 1.
         kernels: Slice kernels.
         advance: Called with the number of particles done, of twice `fit_sample(images)`.
     """
     band, sample = images.largest_band(), fit_sample(images)
     noise = flat_noise(power_of_images(images, band, sample))
     volumes = tuple(
-        (volume, volume * (1 - keep)) for volume in (maps[:1] if maps[1] is maps[0] else maps)
+        (volume, masked(volume, 1 - keep)) for volume in (maps[:1] if maps[1] is maps[0] else maps)
     )
     is_shared = len(volumes) == 1
     crossed = np.asarray(3 - half_set, np.int8)

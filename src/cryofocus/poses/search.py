@@ -17,6 +17,7 @@ from cryofocus.consensus.band import Band
 from cryofocus.consensus.image_model import ScalePrior
 from cryofocus.consensus.images import ParticleImages
 from cryofocus.consensus.noise.spectra import NoiseModel
+from cryofocus.data.images import HeldImages
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.sampling import shifts_in_disc, view_directions
 from cryofocus.poses.candidates import Candidates, join
@@ -237,21 +238,6 @@ def _narrowed(data: PoseData, n_shells: int) -> PoseData:
     )
 
 
-@dataclass(frozen=True)
-class _HeldImages:
-    """A reader of images that are in memory."""
-
-    pixels: Float32[np.ndarray, "n box box"]
-
-    def read(self, indices: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m box box"]:
-        """Return some of them."""
-        return np.asarray(self.pixels[indices])
-
-    def take(self, which: Int[np.ndarray, " m"]) -> _HeldImages:
-        """Return a reader of some of them."""
-        return _HeldImages(self.pixels[which])
-
-
 def hold_images(images: ParticleImages, which: Int[np.ndarray, " n"]) -> ParticleImages:
     """Return the images of some particles, in memory, without poses."""
     particles = images.particles.take(which)
@@ -260,4 +246,4 @@ def hold_images(images: ParticleImages, which: Int[np.ndarray, " n"]) -> Particl
         rotation=np.broadcast_to(np.eye(3), particles.rotation.shape).copy(),
         shift_angstrom=np.zeros_like(particles.shift_angstrom),
     )
-    return replace(images, particles=unposed, reader=_HeldImages(images.reader.read(which)))
+    return replace(images, particles=unposed, reader=HeldImages(images.reader.read(which)))

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cryofocus.consensus import reach
 from cryofocus.data.labels import ANGLE_LABELS, SHIFT_LABELS
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.star.document import StarDocument
@@ -73,6 +74,22 @@ def test_poses_get_better_and_rows_are_kept(folder: Path, refined: Path) -> None
         label for label in given.blocks[-1].labels if label not in (*ANGLE_LABELS, *SHIFT_LABELS)
     ]
     assert fine.texts(fine.blocks[-1], labels) == given.texts(given.blocks[-1], labels)
+
+
+def test_images_are_cropped_to_what_is_compared(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a large box poses are as good, against a map and in rounds, from fewer pixels."""
+    for name, iterations in (("map", 0), ("rounds", 1)):
+        coarse = settings(folder, max_resolution_angstrom=70.0, iterations=iterations)
+        found = []
+        for box in (100, 16):
+            monkeypatch.setattr(reach, "SMALL_BOX", box)
+            monkeypatch.setattr(reach, "LEAST_MARGIN", 1)
+            table = tmp_path / f"{name}{box}.star"
+            align_refine(folder / "particles.star", table, coarse)
+            found.append(np.median(errors_of(folder, table).angle_degrees))
+        assert found[1] < 1.1 * found[0]
 
 
 def test_columns_say_how_sure(folder: Path, refined: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cryofocus.consensus import reach
 from cryofocus.data.formats import open_table
 from cryofocus.data.labels import ANGLE_LABELS, SHIFT_LABELS
 from cryofocus.data.particles import ParticleSet
@@ -27,7 +28,7 @@ from cryofocus.maths.symmetry import OperatorSet
 from cryofocus.poses.search import PoseSearch
 from cryofocus.workflows.align import search as search_module
 from cryofocus.workflows.align.search import align_search
-from cryofocus.workflows.align.search_inputs import AlignSearchSettings
+from cryofocus.workflows.align.search_inputs import AlignSearchSettings, read_search_inputs
 from cryofocus.workflows.expand import expand
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
 
@@ -74,6 +75,22 @@ def test_poses_are_found_and_rows_kept(folder: Path, searched: Path) -> None:
     labels = [label for label in labels if label not in SHIFT_LABELS]
     assert after.texts(after.blocks[-1], labels) == before.texts(before.blocks[-1], labels)
     assert not list(folder.glob(".found*"))
+
+
+def test_images_are_cropped_to_what_is_searched(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a large box the same poses are found on as few pixels as hold the resolution."""
+    coarse = SETTINGS.model_copy(update={"max_resolution_angstrom": 60.0})
+    arguments = (folder / "particles.star", folder / "map.mrc")
+    whole = align_search(*arguments, tmp_path / "whole.star", coarse)
+    monkeypatch.setattr(reach, "SMALL_BOX", 16)
+    monkeypatch.setattr(reach, "LEAST_MARGIN", 1)
+    inputs = read_search_inputs(*arguments, tmp_path / "narrow.star", coarse, 1)
+    assert inputs.images.particles.box == len(inputs.volume) < inputs.particles.box
+    narrow = align_search(*arguments, tmp_path / "narrow.star", coarse)
+    found = [ParticleSet.read(one.path, datadir=folder).rotation for one in (whole, narrow)]
+    assert np.median(geodesic_degrees(*found)) < 0.5
 
 
 def test_columns_say_how_sure(searched: Path) -> None:

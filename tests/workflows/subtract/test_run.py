@@ -245,7 +245,6 @@ def test_memory_does_not_grow_with_the_set(
 ) -> None:
     """Four times the particles take no more memory than a few columns of numbers."""
     monkeypatch.setattr("cryofocus.consensus.images.CHUNK_PARTICLES", 64)
-    monkeypatch.setattr("cryofocus.workflows.subtract.run.CHUNK_PARTICLES", 64)
     peaks = []
     for particles in (240, 960):
         table = simulate(particles=particles).directory / "particles.star"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +15,8 @@ from scipy.spatial.transform import Rotation
 from cryofocus.arrays import Volume
 from cryofocus.consensus.images import ParticleImages
 from cryofocus.consensus.preparation import assign_half_sets, open_images
+from cryofocus.consensus.reach import Reach, cropped_with_margin
+from cryofocus.consensus.sampling import sample_map
 from cryofocus.data.labels import (
     ANGLE_ERROR_LABEL,
     GAIN_LABEL,
@@ -32,6 +34,7 @@ from cryofocus.maths.symmetry import OperatorSet
 from cryofocus.option import Option
 from cryofocus.poses.against_map import MAX_PASSES, refine_against_map
 from cryofocus.poses.half_maps import symmetrise_map
+from cryofocus.poses.result import with_poses
 from cryofocus.poses.rounds import RefinedImages, RoundSettings, refine_in_rounds
 from cryofocus.workflows.align.search_inputs import FEWEST_SHELLS, require_symmetry
 from cryofocus.workflows.machine.machine import Machine
@@ -233,13 +236,16 @@ def _refine(
     if inputs.volume is not None:
         rough = max(limit or 0.0, FIRST_RESOLUTION_ANGSTROM) if n_rounds else limit
         max_shells = _n_shells(images, rough)
-        refined = refine_against_map(images, inputs.volume, kernels, max_shells, advance=advance)
-        images = refined.images
+        narrow = cropped_with_margin(images, max_shells)
+        volume = sample_map(inputs.volume, narrow.particles.box, threads=images.threads)
+        refined = refine_against_map(narrow, volume, kernels, max_shells, advance=advance)
+        images = replace(images, treatment=refined.images.treatment)
+        images = with_poses(images, refined.poses.rotation, refined.poses.shift_angstrom)
     if n_rounds:
         half_set, origin = assign_half_sets(inputs.particles, settings.seed)
         logger.info("%s", origin)
         operators = inputs.operators if len(inputs.operators) > 1 else None
-        rounds = RoundSettings(limit, n_rounds, operators)
+        rounds = RoundSettings(limit, n_rounds, operators, Reach(at_least_angstrom=limit))
         refined = refine_in_rounds(images, half_set, kernels, rounds, advance=advance)
     assert refined is not None
     return refined

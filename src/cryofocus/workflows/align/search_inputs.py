@@ -14,6 +14,8 @@ from pydantic import model_validator
 from cryofocus.arrays import Volume
 from cryofocus.consensus.images import ParticleImages
 from cryofocus.consensus.preparation import open_images
+from cryofocus.consensus.reach import cropped_with_margin
+from cryofocus.consensus.sampling import sample_map
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.table_source import InvertChoice, TableSource
 from cryofocus.data.volume import read_volume_on_grid
@@ -97,7 +99,7 @@ class SearchInputs:
 
     Attributes:
         particles: Without poses.
-        images: Of the particles, prepared.
+        images: Of the particles, prepared, cropped to what is searched.
         volume: Reference on their grid.
         scope: What to search.
         files: The table and the reference.
@@ -131,6 +133,9 @@ def read_search_inputs(
     resolution = scope.max_resolution_angstrom
     require_symmetry(reference, volume, table.pixel_size_angstrom, scope.operators, resolution)
     images = open_images(table, settings.invert, threads=threads)
+    extent = table.box * table.pixel_size_angstrom
+    images = cropped_with_margin(images, n_shells(extent, resolution))
+    volume = sample_map(volume, images.particles.box, threads=threads)
     return SearchInputs(table, images, volume, scope, (particles, reference))
 
 

@@ -11,6 +11,8 @@ from jaxtyping import Float, Int8
 
 from cryofocus.consensus.consensus import estimate_consensus
 from cryofocus.consensus.images import ParticleImages
+from cryofocus.consensus.reach import Reach, cropped_with_margin
+from cryofocus.consensus.sampling import sample_map
 from cryofocus.consensus.subtraction import HalfMaps, filter_half_maps
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.fourier import forward_3d
@@ -30,8 +32,9 @@ class Density:
     """Maps to subtract, one per half set.
 
     Attributes:
-        images: The prepared images; those of a reconstruction know their contrast sign.
-        maps: The same object twice where half sets share a map.
+        images: The prepared images, cropped to where maps hold signal, if that is known; those of
+            a reconstruction know their contrast sign.
+        maps: On the grid of the images; the same object twice where half sets share a map.
         n_shells: Shells in which the maps hold signal.
         resolution_angstrom: Where that ends; Nyquist for a single map, which cannot tell.
         origin: Where the maps come from, in words.
@@ -80,7 +83,7 @@ def find_density(
         box = inputs.particles.box
         fsc = fourier_shell_correlation(forward_3d(first), forward_3d(second), box)
         return _filtered(images, (first, second), fsc, "two half maps")
-    consensus = estimate_consensus(images, half_set, kernels, advance=advance)
+    consensus = estimate_consensus(images, half_set, kernels, reach=Reach(), advance=advance)
     estimate = consensus.map
     return _filtered(
         consensus.images, estimate.halves, estimate.fsc, "half maps reconstructed from the images"
@@ -96,4 +99,8 @@ def _filtered(
         min(n_shells, particles.box // 2), particles.box, particles.pixel_size_angstrom
     )
     logger.info("%s, weighted by their FSC, which ends at %.1f Å", origin, resolution)
-    return Density(images, filter_half_maps(halves, fsc), n_shells, resolution, origin)
+    first, second = filter_half_maps(halves, fsc)
+    images = cropped_with_margin(images, n_shells)
+    box = images.particles.box
+    first, second = sample_map(first, box), sample_map(second, box)
+    return Density(images, (first, second), n_shells, resolution, origin)

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
 from cryofocus.arrays import Volume
+from cryofocus.consensus.sampling import masked
 from cryofocus.consensus.subparticles import (
     Point,
     SubParticles,
@@ -153,7 +154,7 @@ def require_density(mask: FocusMask, volume: Volume) -> None:
     Raises:
         RegionError: When it does not.
     """
-    removed = float(np.square((1 - mask.data) * volume, dtype=np.float64).sum())
+    removed = float(np.square(masked(volume, 1 - mask.data), dtype=np.float64).sum())
     if removed <= NOTHING**2 * float(np.square(volume, dtype=np.float64).sum()):
         raise RegionError(
             f"{mask.name}: the map holds no density outside this mask, so there is nothing to "

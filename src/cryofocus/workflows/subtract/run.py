@@ -12,9 +12,9 @@ import numpy as np
 import yaml
 from jaxtyping import Float32, Int8
 
-from cryofocus.consensus.images import CHUNK_PARTICLES
 from cryofocus.consensus.preparation import assign_half_sets, open_images
 from cryofocus.consensus.residual_power import measure_residual_power
+from cryofocus.consensus.sampling import sample_map
 from cryofocus.consensus.subparticles import cut_images
 from cryofocus.consensus.subtraction import Subtraction, fit_sample, fit_subtraction
 from cryofocus.data.abilities import SubtractedRows
@@ -22,6 +22,7 @@ from cryofocus.data.mrc import write_stack
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import InputError
 from cryofocus.maths.grids import cut_cube
+from cryofocus.maths.masks import resample_mask
 from cryofocus.version import __version__
 from cryofocus.workflows.machine.hardware import StageClock
 from cryofocus.workflows.machine.machine import Machine
@@ -232,11 +233,13 @@ def _write_images(
     scale = np.empty(n, np.float32)
 
     def images() -> Iterator[Float32[np.ndarray, "m edge edge"]]:
-        for start in range(0, n, CHUNK_PARTICLES):
-            which = np.arange(start, min(start + CHUNK_PARTICLES, n))
-            pixels, scale[which] = subtraction.pixels(which)
+        done = 0
+        for pixels, intensities in subtraction.pixels():
+            which = slice(done, done + len(pixels))
+            scale[which] = intensities
             yield pixels if cut is None else cut_images(pixels, cut.offset_pixels[which], box)
-            advance(len(which))
+            done = which.stop
+            advance(len(pixels))
 
     with progress.task("subtraction", n) as advance:
         pixel_size = inputs.particles.pixel_size_angstrom
@@ -248,12 +251,12 @@ def _measure_power(
     subtraction: Subtraction, inputs: SubtractInputs, density: Density, progress: Progress
 ) -> PowerRecord:
     """Average power before and after over images spread evenly over the set."""
-    n, particles = len(inputs.particles), inputs.particles
+    n, particles = len(inputs.particles), subtraction.images.particles
     which = np.unique(np.linspace(0, n - 1, min(POWER_PARTICLES, n)).astype(np.int64))
     with progress.task("residual power", len(which)) as advance:
         power = measure_residual_power(
             subtraction,
-            inputs.mask.data,
+            resample_mask(inputs.mask.data, particles.box),
             inputs.centre_angstrom,
             density.n_shells,
             which,
@@ -268,7 +271,7 @@ def _measure_power(
         inside=power.inside,
         outside=power.outside,
         pixel_size_angstrom=particles.pixel_size_angstrom,
-        mask_radius_angstrom=radius * particles.pixel_size_angstrom,
+        mask_radius_angstrom=radius * inputs.mask.voxel_size_angstrom,
         n_images=len(which),
     )
 
@@ -287,7 +290,7 @@ def _write_maps(folder: Path, inputs: SubtractInputs, density: Density, edge: in
     write_volume(folder / KEEP_MASK, kept, voxel, origin)
     maps = density.maps[:1] if density.is_shared else density.maps
     for name, volume in zip(SUBTRACTED_MAPS, maps, strict=False):
-        removed = (1 - mask.data) * volume
+        removed = (1 - mask.data) * sample_map(volume, len(mask.data))
         write_volume(folder / name, removed, voxel, mask.origin_angstrom)
 
 
