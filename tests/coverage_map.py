@@ -42,6 +42,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
         *("data/cryosparc/format", "data/cryosparc/lz4_block", "data/cryosparc/optics"),
     ),
     "data/star/test_document": ("data/star/cells", "data/star/edit", "data/star/scan"),
+    "data/test_damaged": ("data/plausible", "workflows/run/yaml_file"),
     "data/test_bad_particles": ("data/stack_check", "data/stack_paths"),
     "data/test_expansion": ("data/half_sets",),
     "data/test_images": ("data/resampling",),
@@ -142,7 +143,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     ),
     "workflows/test_fsc": (*("data/grid_map", "report/analyses/fsc", "workflows/fsc_table"),),
     "workflows/test_new_format": ("data/particle_format",),
-    "workflows/test_placed_masks": ("data/markers",),
+    "workflows/test_placed_masks": ("data/shapes/markers",),
     "workflows/variance/test_run": (
         *("inference/variability/variability", "workflows/machine/progress_monitor"),
         *("workflows/variance/focus_proposal", "workflows/variance/inputs"),

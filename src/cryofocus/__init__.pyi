@@ -9,10 +9,10 @@ from .api.classification import classify as classify
 from .api.classification import open_run as open_run
 from .covariance.normal import fit_normal as fit_normal
 from .data.images import ImageReader as ImageReader
-from .data.markers import Ellipsoid as Ellipsoid
 from .data.mask import FocusMask as FocusMask
 from .data.particle_table import Supplement as Supplement
 from .data.particles import ParticleSet as ParticleSet
+from .data.shapes.markers import Ellipsoid as Ellipsoid
 from .data.volume import read_volume as read_volume
 from .data.volume import write_volume as write_volume
 from .errors import CryofocusError as CryofocusError

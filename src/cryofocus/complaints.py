@@ -16,6 +16,8 @@ IN_WORDS = {
     "string_type": "a text, in quotes",
     "int_type": "a whole number",
 }
+# Characters of a name or value that a message shows.
+MAX_SHOWN = 200
 # What pydantic puts before the words of a check of ours, and before its own.
 PREFIXES = ("Value error, ", "Input should be ")
 
@@ -29,11 +31,24 @@ def explain(entry: Mapping[str, Any], name: str, hint: str) -> str:
         hint: What the name may have been meant to be, should it be unknown; see `suggest`.
     """
     if entry["type"] == "extra_forbidden":
-        return f"{name}: unknown; {hint}"
+        return f"{cut(name)}: unknown; {hint}"
     if entry["type"] == "missing":
         return f"{name}: missing; give a value"
     expected = IN_WORDS.get(entry["type"], _plain(entry))
-    return f"{name}: found {entry['input']!r}, expected {expected}"
+    return f"{cut(name)}: found {show(entry['input'])}, expected {expected}"
+
+
+def show(value: object) -> str:
+    """Write a value into a message as Python does, but not at any length."""
+    try:
+        return cut(repr(value))
+    except ValueError:  # a number of more digits than Python writes
+        return "a number of thousands of digits"
+
+
+def cut(text: str) -> str:
+    """Shorten what a file says to what fits into a message."""
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def first_fault(error: ValidationError) -> str:

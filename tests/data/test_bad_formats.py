@@ -106,7 +106,11 @@ DAMAGED = {
     ),
     "stream that promises too much": (
         stream({**UID_STREAM, "length": 10**9}, (16).to_bytes(4, "little") + bytes(16)),
-        SOUND + "a column of 16 bytes cannot hold 1000000000 rows. " + AGAIN,
+        SOUND + "a file of 125 bytes would hold a table of 8000000000. " + AGAIN,
+    ),
+    "stream whose column promises too much": (
+        stream({**UID_STREAM, "length": 10**6}, (16).to_bytes(4, "little") + bytes(16)),
+        SOUND + "a column of 16 bytes cannot hold 1000000 rows. " + AGAIN,
     ),
     "stream with a wrong block": (
         stream(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cryofocus.data.markers import Ellipsoid, read_markers
+from cryofocus.data.shapes.markers import Ellipsoid, read_markers
 from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.errors import CryofocusError
 from cryofocus.maths.masks import ellipsoid_mask, sphere_mask

@@ -122,7 +122,8 @@ class ImageReader:
         different, copy = np.unique(slices, return_inverse=True)
         pixels = _gather(data, different)
         let_go(data)
-        finite = np.isfinite(pixels.sum(axis=(1, 2), dtype=np.float64))
+        with np.errstate(invalid="ignore"):  # infinities of both signs
+            finite = np.isfinite(pixels.sum(axis=(1, 2), dtype=np.float64))
         if not finite.all():
             first = int(different[np.argmin(finite)])
             raise ParticleError(

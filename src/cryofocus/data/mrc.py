@@ -28,6 +28,8 @@ BYTE_ORDER_STAMP = {0x44: "<", 0x11: ">"}
 STAMP_BYTE = 212
 # What programs write that do not know the pixel size.
 UNSET_PIXEL_SIZES = (0.0, 1.0)
+# What is larger is no size.
+LARGEST_CELL_ANGSTROM = 1e9
 
 Triple = tuple[float, float, float]
 
@@ -121,7 +123,8 @@ def _describe(path: Path, raw: bytes, order: str) -> MrcHeader:
     columns, rows, sections = (int(n) for n in words[SIZE : SIZE + 3])
     with np.errstate(all="ignore"):  # a damaged header may hold any bit pattern
         cell, sampling = reals[CELL : CELL + 3], words[SAMPLING : SAMPLING + 3]
-        voxel = np.where((sampling > 0) & (cell > 0), cell / np.maximum(sampling, 1), 0.0)
+        is_known = (sampling > 0) & (cell > 0) & (cell < LARGEST_CELL_ANGSTROM)
+        voxel = np.where(is_known, cell / np.maximum(sampling, 1), 0.0)
     origin = reals[ORIGIN : ORIGIN + 3].astype(np.float64)
     axes = tuple(int(a) for a in words[AXES : AXES + 3])
     if sorted(axes) != [1, 2, 3]:

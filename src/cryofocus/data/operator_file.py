@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from cryofocus.complaints import show
 from cryofocus.errors import FormatError, InputError
 from cryofocus.maths.symmetry import OperatorSet, nearest_rotation
 
@@ -21,6 +22,8 @@ from cryofocus.maths.symmetry import OperatorSet, nearest_rotation
 ROUNDING = 2e-3
 # Two operators nearer than this, in matrix elements and Å, are one that was written twice.
 SAME = 1e-2
+# Beyond this nothing is moved.
+FARTHEST_ANGSTROM = 1e6
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,2})?")
 WANTED = "expected nine numbers (a rotation matrix, row by row), or twelve with a translation in Å"
 
@@ -73,11 +76,16 @@ def _parse(words: list[str], place: str) -> Float[np.ndarray, "3 4"]:
     """Make an operator, R beside t, of the words of a line."""
     wrong = next((word for word in words if not NUMBER.fullmatch(word)), None)
     if wrong is not None:
-        raise FormatError(f"{place}: found {wrong!r}, which is no number; {WANTED}.")
+        raise FormatError(f"{place}: found {show(wrong)}, which is no number; {WANTED}.")
     numbers = np.array([float(word) for word in words])
     if len(numbers) not in (9, 12):
         raise FormatError(f"{place}: found {len(numbers)} numbers; {WANTED}.")
     matrix, translation = numbers[:9].reshape(3, 3), numbers[9:] if len(numbers) > 9 else 0.0
+    if np.abs(numbers).max() > FARTHEST_ANGSTROM:
+        raise FormatError(
+            f"{place}: found {np.abs(numbers).max():g}, but nothing is moved by more than "
+            f"{FARTHEST_ANGSTROM:g} Å; {WANTED}."
+        )
     off = float(np.abs(matrix @ matrix.T - np.eye(3)).max())
     if off > ROUNDING:
         raise FormatError(

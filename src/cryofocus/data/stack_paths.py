@@ -16,6 +16,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int
 
+from cryofocus.complaints import show
 from cryofocus.errors import InputError, ParticleError
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ def parse_image_names(names: Sequence[str], table: Path) -> ImagePlaces:
             number, stack = "1", name
         if not stack or len(number) > 18 or int(number) == 0:
             raise ParticleError(
-                f"{table}: rlnImageName of row {row + 1} is {name!r}; expected NUMBER@STACK "
+                f"{table}: rlnImageName of row {row + 1} is {show(name)}; expected NUMBER@STACK "
                 "with images counted from 1. Correct the table."
             )
         stacks[row] = index.setdefault(stack, len(index))

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from cryofocus.arrays import Volume
 from cryofocus.data.grid_map import GridMap
 from cryofocus.data.mask import FocusMask
-from cryofocus.data.models import AtomicModel, Range
+from cryofocus.data.shapes.models import AtomicModel, Range
 from cryofocus.errors import RegionError, SettingError
 from cryofocus.maps.regions import (
     RegionContent,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cryofocus.data.grid_map import GridMap
-from cryofocus.data.markers import Ellipsoid, read_markers
+from cryofocus.data.shapes.markers import Ellipsoid, read_markers
 from cryofocus.errors import RegionError
 from cryofocus.maths.masks import ellipsoid_mask
 from cryofocus.workflows.make_mask import SOFT_EDGE_ANGSTROM, MadeMask, sphere_mask, write_mask

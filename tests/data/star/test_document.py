@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cryofocus.data.star import cells
 from cryofocus.data.star.cells import quote, split_row
 from cryofocus.data.star.document import StarDocument, write_star
 from cryofocus.errors import FormatError, InputError, OutputError
@@ -285,12 +287,48 @@ def test_missing_folder_is_an_output_error(tmp_path: Path) -> None:
         write_star(tmp_path / "no" / "x.star", {"x": {"a": [1]}})
 
 
+@pytest.mark.parametrize("text", ["\n", "\r", "both \" and ' in it"])
+def test_texts_that_no_cell_holds_are_refused(tmp_path: Path, text: str) -> None:
+    """A name with a line break or both kinds of quotes is named, and nothing is written."""
+    with pytest.raises(OutputError, match="does not fit into one cell of a STAR file"):
+        write_star(tmp_path / "x.star", {"x": {"a": [text]}})
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("row", [b"only_two words", b"a 'b c'"])
+def test_short_rows_are_not_written_back(tmp_path: Path, row: bytes) -> None:
+    """A row with too few values is refused by its line, not filled with pieces of its cells."""
+    path = tmp_path / "x.star"
+    path.write_bytes(b"data_x\nloop_\n_a\n_b\n_c\n1 2 3\n" + row + b"\n")
+    document = StarDocument.read(path)
+    new = {label: [7, 8] for label in ("a", "b", "c")}
+    with pytest.raises(FormatError, match=r"x\.star, line 7: 2 values, expected 3"):
+        document.write(tmp_path / "y.star", document.blocks[0], new)
+
+
+def test_quotes_that_never_close_are_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of opening quotes is walked once: what does not close is not looked for again."""
+    searches: list[int] = []
+    double = cells.CLOSING[b'"']
+
+    class Watched:
+        def search(self, line: bytes, start: int) -> re.Match[bytes] | None:
+            searches.append(start)
+            return double.search(line, start)
+
+    monkeypatch.setitem(cells.CLOSING, b'"', Watched())  # type: ignore[arg-type]
+    row = b'"b c" ' + b'"a ' * 20_000 + b"'b c' 'd"
+    spans = cells.cell_spans(row)
+    assert len(spans) == 20_003
+    assert [row[a:b] for a, b in (spans[0], *spans[-2:])] == [b'"b c"', b"'b c'", b"'d"]
+    assert len(searches) == 2
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda d: d.write("x", d.blocks[1], {"a": [1]}), "column a: 1 values for 3 rows"),
         (lambda d: d.write("x", d.blocks[0], {}), "only loops can be edited"),
-        (lambda d: d.write("x", d.blocks[1], {"a": ["\n"] * 3}), "does not fit into one cell"),
         (lambda d: d.write("x", d.blocks[1], {"a": [None] * 3}), "a text or a number, not None"),
         (lambda d: d.write("x", d.blocks[1], {"a b": [1] * 3}), "cannot be the label"),
     ],

@@ -88,7 +88,7 @@ def test_posteriors_that_are_not_numbers_are_refused(build_run: Build) -> None:
             "run,cycle\none,1\n",
             r"convergence\.csv: missing or damaged \(row 1, run: ",
         ),
-        ("config.yaml", "a: [1", r"config\.yaml: missing or damaged"),
+        ("config.yaml", "a: [1", r"config\.yaml: cannot be read as YAML"),
         ("fsc.star", "data_class_001\nloop_\n_rlnX\n1\n", "lacks rlnFourierShellCorrelation"),
     ],
 )

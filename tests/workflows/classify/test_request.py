@@ -129,5 +129,6 @@ def test_what_the_parser_stumbles_over_is_no_yaml(tmp_path: Path, text: str) -> 
     """Impossible dates, endless numbers and endless nesting are refused like any other text."""
     path = tmp_path / "config.yaml"
     path.write_text(text)
-    with pytest.raises(FormatError, match=r"config\.yaml: cannot be read as YAML"):
+    refused = r"config\.yaml(: cannot be read as YAML|, line 1: a value of 5000 characters)"
+    with pytest.raises(FormatError, match=refused):
         read_config(path)

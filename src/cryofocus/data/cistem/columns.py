@@ -37,6 +37,7 @@ from cryofocus.data.particle_table import (
     ParticleTable,
     require_lengths,
 )
+from cryofocus.data.plausible import is_count, require_plausible
 from cryofocus.data.stack_paths import ImagePlaces
 from cryofocus.errors import ParticleError
 from cryofocus.maths.ctf import CtfParameters, Microscope
@@ -98,14 +99,18 @@ class CountedRows:
         numbers: Dict of float64 arrays (n,): by cisTEM's labels.
         stacks: Stack of each row; None where the file does not say.
         micrographs: Micrograph of each row; None where the file does not say.
-        row_name: Names a row for messages.
+        name_of_row: Names a row for messages.
     """
 
     path: Path
     numbers: Mapping[str, Float[np.ndarray, " n"]]
     stacks: Names | None
     micrographs: Names | None
-    row_name: Callable[[int], str]
+    name_of_row: Callable[[int], str]
+
+    def row_name(self, row: int) -> str:
+        """Name a row for messages."""
+        return self.name_of_row(row)
 
     def columns(self, stack: Path | None) -> ParticleColumns:
         """Convert.
@@ -132,7 +137,7 @@ class CountedRows:
         values = {label: self._finite(label, n) for label in NUMBERS}
         optics, optics_of_particle = self._optics(values)
         euler = np.stack([values[label] for label in ANGLES], axis=1)
-        return ParticleColumns(
+        columns = ParticleColumns(
             places=self._places(values["PositionInStack"], stack),
             rotation=rotation_from_euler(euler),
             shift_angstrom=-np.stack([values["XShift"], values["YShift"]], axis=1),
@@ -151,6 +156,7 @@ class CountedRows:
             expansion=None,
             protein_sign=-1,
         )
+        return require_plausible(columns, self)
 
     def _finite(self, label: str, n: int) -> Float[np.ndarray, " n"]:
         if label not in self.numbers:
@@ -161,7 +167,7 @@ class CountedRows:
         return values
 
     def _places(self, position: Float[np.ndarray, " n"], stack: Path | None) -> ImagePlaces:
-        good = (position >= 1) & (position == np.rint(position))
+        good = is_count(position, 1)
         expected = "images counted from 1. Correct the table"
         self._require("PositionInStack", position, good, expected)
         stacks = self.stacks

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from cryofocus.complaints import cut
 from cryofocus.data.atomic import atomic_file
 from cryofocus.data.cistem.columns import NUMBERS, CountedRows, CountedTable, say_in_files
 from cryofocus.data.mrc import UNSET_PIXEL_SIZES, read_header
@@ -208,7 +209,8 @@ def _read_cells(
             rows.append([float(word) for word in words])
         except ValueError as error:
             raise FormatError(
-                f"{path}, line {number + 1}: {error}; expected numbers only. Correct the file."
+                f"{path}, line {number + 1}: {cut(str(error))}; expected numbers only. "
+                "Correct the file."
             ) from error
     return np.array(rows, np.float64).reshape(len(rows), width)
 

@@ -12,21 +12,26 @@ from __future__ import annotations
 import ast
 import json
 import re
+import warnings
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 from jaxtyping import Shaped
 
+from cryofocus.complaints import show
 from cryofocus.data.cryosparc.lz4_block import decompress_block
 from cryofocus.errors import FormatError, InputError
 
 NUMPY_MAGIC, STREAM_MAGIC = b"\x93NUMPY", b"\x95CSDAT"
 MAGIC_BYTES = 6
 # A header describes a few hundred fields; a larger one is no header.
-MAX_HEADER_BYTES = 1 << 20
+MAX_HEADER_BYTES = 1 << 18
 # Little-endian or single bytes: numbers, truth values, texts.
-FIELD_TYPE = re.compile(r"[<|=](?:[iu][1248]|f[248]|c(?:8|16)|b1|S\d{1,6}|U\d{1,6})")
+FIELD_TYPE = re.compile(r"[<|=](?:[iu][1248]|f[248]|c(?:8|16)|b1|[SU][1-9]\d{0,5})")
+FIELD_NAME = re.compile(r"[ -~]{1,200}")
+# A stream may grow by so much when it is unpacked; real ones grow to ten times their size.
+GROWTH, GROWTH_BYTES = 25, 100_000_000
 TEXT_REFERENCE = "|O"
 MAX_DIMENSIONS = 3
 COPY_AGAIN = "The file is damaged or was cut short; copy or export it again."
@@ -73,7 +78,9 @@ def _read_numpy(path: Path, handle: BinaryIO) -> Rows:
     if len(text) < n_bytes:
         _damaged(path, f"its header ends after {len(text)} of {n_bytes} bytes")
     try:
-        header = ast.literal_eval(text.decode("utf-8").strip())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the parser, about what a header should not hold
+            header = ast.literal_eval(text.decode("utf-8").strip())
         fields, shape = header["descr"], header["shape"]
         (n_rows,) = shape
     except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError):
@@ -102,12 +109,13 @@ class _Stream:
     def read(self) -> Rows:
         """Read header, columns and heap of texts into one table."""
         header = self._header()
-        fields = header.get("dtype")
-        compressed = header.get("compressed_fields")
-        if header.get("compression") not in (None, "lz4") or not isinstance(compressed, list):
-            _damaged(self._path, f"its compression is {header.get('compression')!r}, not lz4")
+        fields, listed = header.get("dtype"), header.get("compressed_fields")
+        if header.get("compression") not in (None, "lz4") or not isinstance(listed, list):
+            _damaged(self._path, f"its compression is {show(header.get('compression'))}, not lz4")
+        compressed = {name for name in listed if isinstance(name, str)}
         n_rows = _row_count(self._path, header.get("length"))
         kept = _make_dtype(self._path, fields, texts_by_reference=True)
+        self._require_modest(n_rows * kept.itemsize)
         columns: dict[str, np.ndarray] = {}
         for name in kept.names or ():
             # An empty table has no columns, only the heap.
@@ -120,11 +128,18 @@ class _Stream:
         for name, kind, *_ in fields or ():
             if kind == TEXT_REFERENCE:
                 columns[name] = self._texts(columns[name], heap)
-        dtype = [(name, column.dtype, column.shape[1:]) for name, column in columns.items()]
+        dtype = np.dtype([(n, column.dtype, column.shape[1:]) for n, column in columns.items()])
+        self._require_modest(n_rows * dtype.itemsize)
         rows = np.empty(n_rows, dtype)
-        for name, column in columns.items():
-            rows[name] = column
+        for name in dtype.names or ():
+            rows[name] = columns.pop(name)  # of each, only one copy stays
         return rows
+
+    def _require_modest(self, n_bytes: int) -> None:
+        """Refuse a small file that claims to hold a large table: no memory is spent on it."""
+        n_stored = self._path.stat().st_size
+        if n_bytes > GROWTH * n_stored + GROWTH_BYTES:
+            _damaged(self._path, f"a file of {n_stored} bytes would hold a table of {n_bytes}")
 
     def _header(self) -> dict[str, Any]:
         n_bytes = self._length()
@@ -151,6 +166,8 @@ class _Stream:
         # LZ4 shrinks by 255 at most: a larger claim is a lie, and no memory is spent on it.
         if n_bytes > 255 * n_stored + 64:
             _damaged(self._path, f"a column of {n_stored} bytes cannot hold {n_rows} rows")
+        if n_stored > self._path.stat().st_size:
+            _damaged(self._path, "it ends before its columns do")
         raw = self._handle.read(n_stored)
         try:
             if is_compressed:
@@ -160,13 +177,20 @@ class _Stream:
             raise FormatError(f"{self._path}: {error}. {COPY_AGAIN}") from error
 
     def _texts(self, offsets: Shaped[np.ndarray, " n"], heap: bytes) -> Shaped[np.ndarray, " n"]:
+        if offsets.ndim != 1:
+            _damaged(self._path, "it has several texts for each particle")
         distinct, index = np.unique(offsets, return_inverse=True)
-        if distinct.size and int(distinct[-1]) >= max(len(heap), 1):
+        if not distinct.size:
+            return np.zeros(0, "S1")
+        if int(distinct[-1]) >= max(len(heap), 1):
             _damaged(self._path, "a text lies behind the end of the file")
-        ends = [heap.find(b"\0", offset) for offset in distinct.tolist()]
-        pairs = zip(distinct.tolist(), ends, strict=True)
-        texts = [heap[start : end if end >= 0 else None] for start, end in pairs]
-        return np.array(texts or [b""], dtype="S")[index] if texts else np.zeros(0, "S1")
+        marks = np.append(np.flatnonzero(np.frombuffer(heap, np.uint8) == 0), len(heap))
+        starts = distinct.astype(np.int64)
+        ends = marks[np.searchsorted(marks, starts)]
+        # Every text takes the room of the longest.
+        self._require_modest(len(offsets) * max(int((ends - starts).max()), 1))
+        pairs = zip(starts.tolist(), ends.tolist(), strict=True)
+        return np.array([heap[start:end] for start, end in pairs], dtype="S")[index]
 
 
 def _make_dtype(path: Path, fields: Any, *, texts_by_reference: bool = False) -> np.dtype[np.void]:
@@ -184,11 +208,16 @@ def _make_dtype(path: Path, fields: Any, *, texts_by_reference: bool = False) ->
                 "run any program. Export the particles again from cryoSPARC."
             )
         if not FIELD_TYPE.fullmatch(kind):
-            _damaged(path, f"field {name} is of type {kind!r}")
+            _damaged(path, f"field {name} is of type {show(kind)}")
         checked.append((name, kind, shape) if shape else (name, kind))
     if len({field[0] for field in checked}) != len(checked):
         _damaged(path, "a field stands twice in its header")
-    return np.dtype(checked)
+    try:
+        return np.dtype(checked)
+    except (ValueError, TypeError) as error:
+        raise FormatError(
+            f"{path}: not a sound .cs file: its fields make no row ({error}). {COPY_AGAIN}"
+        ) from error
 
 
 def _field_parts(path: Path, field: Any) -> tuple[str, str, tuple[int, ...]]:
@@ -201,14 +230,15 @@ def _field_parts(path: Path, field: Any) -> tuple[str, str, tuple[int, ...]]:
         and len(shape) <= MAX_DIMENSIONS
         and all(isinstance(size, int) and 0 < size < 1 << 16 for size in shape)
     )
-    if not (isinstance(name, str) and name and isinstance(kind, str) and is_shape):
+    is_name = isinstance(name, str) and FIELD_NAME.fullmatch(name)
+    if not (is_name and isinstance(kind, str) and is_shape):
         _damaged(path, "its header does not describe a table")
     return name, kind, tuple(shape)
 
 
 def _row_count(path: Path, n_rows: Any) -> int:
     if not isinstance(n_rows, int) or isinstance(n_rows, bool) or not 0 <= n_rows < 1 << 40:
-        _damaged(path, f"it announces {n_rows!r} rows")
+        _damaged(path, f"it announces {show(n_rows)} rows")
     return n_rows
 
 

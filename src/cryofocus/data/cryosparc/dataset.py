@@ -152,8 +152,15 @@ class CsDataset:
     @property
     def shift_pixel_angstrom(self) -> Float[np.ndarray, " n"]:
         """Å per pixel in which shifts are said; the images' own where a file has no other."""
-        has_own_size = self.has("alignments3D/psize_A")
-        return self.numbers("alignments3D/psize_A" if has_own_size else "blob/psize_A")
+        field = "alignments3D/psize_A" if self.has("alignments3D/psize_A") else "blob/psize_A"
+        sizes = self.numbers(field)
+        if not (sizes > 0).all():
+            row = int(np.argmin(sizes > 0))
+            raise ParticleError(
+                f"{self.path}, row {row + 1}: {field} is {sizes[row]:g}, expected a pixel size in "
+                "Å. Correct or remove these rows."
+            )
+        return sizes
 
     def texts(self, field: str) -> tuple[tuple[str, ...], Int[np.ndarray, " n"]]:
         """Read a text field: each text once, and which is whose.

@@ -29,6 +29,7 @@ from cryofocus.data.labels import (
     SHIFT_LABELS,
 )
 from cryofocus.data.particle_table import Column, require_lengths
+from cryofocus.data.plausible import is_count
 from cryofocus.maths.rotations import rotation_from_euler
 
 Fields = dict[str, Shaped[np.ndarray, "m ..."]]
@@ -147,10 +148,13 @@ class CryosparcCopies:
         """Read parents and operators; None where they do not tell copies apart, as for helices."""
         if not all(map(self.dataset.has, EXPANSION_FIELDS)):
             return None
-        source, operator = (self.dataset.column(name) for name in EXPANSION_FIELDS)
+        source = self.dataset.column(EXPANSION_FIELDS[0])
+        operators = self.dataset.numbers(EXPANSION_FIELDS[1])
+        if source.ndim != 1 or not is_count(operators).all():
+            return None
         parent = group_rows([source])[1].astype(np.int64)
-        operator = operator.astype(np.int64)
-        if (operator < 0).any() or first_repeat(parent, operator) is not None:
+        operator = operators.astype(np.int64)
+        if first_repeat(parent, operator) is not None:
             return None
         return Expansion(parent, operator)
 

@@ -36,6 +36,7 @@ from cryofocus.data.particle_table import (
     read_classified,
     unposed,
 )
+from cryofocus.data.plausible import is_count, require_plausible, require_probabilities
 from cryofocus.data.stack_paths import ImagePlaces
 from cryofocus.errors import ParticleError
 from cryofocus.maths.ctf import CtfParameters, Microscope
@@ -125,7 +126,7 @@ class CryosparcTable:
         _require(dataset, (*CTF_FIELDS, *DEFOCUS_FIELDS), "CTF: {}")
         optics, optics_of_particle = _read_optics(dataset)
         stacks, stack_of_particle = dataset.texts("blob/path")
-        return ParticleColumns(
+        columns = ParticleColumns(
             places=ImagePlaces(
                 tuple(stack.removeprefix(">") for stack in stacks),
                 stack_of_particle,
@@ -141,17 +142,22 @@ class CryosparcTable:
             expansion=self.copies.read(),
             protein_sign=_read_sign(dataset),
         )
+        return require_plausible(columns, self)
 
     def classes(self) -> Classes | None:
         """Read alignments3D/class and, as cryofocus writes them, posteriors."""
-        dataset = self.dataset
+        dataset, path = self.dataset, self.path
         if not dataset.has(CLASS_FIELD):
             return None
         posterior = None
         if dataset.has(POSTERIOR_FIELD):
             shape = dataset.column(POSTERIOR_FIELD).shape[1:]
             posterior = dataset.numbers(POSTERIOR_FIELD, *shape[:1])
-        return Classes(dataset.numbers(CLASS_FIELD).astype(np.int64), posterior)
+            require_probabilities(posterior.reshape(dataset.n_rows, -1), path, POSTERIOR_FIELD)
+        numbers = dataset.numbers(CLASS_FIELD)
+        expected = ", expected a whole number from 0. Correct the file."
+        _require_rows(dataset, CLASS_FIELD, numbers, is_count(numbers), expected)
+        return Classes(numbers.astype(np.int64), posterior)
 
     def classified(self) -> ClassifiedRows | None:
         """Read what a classification found."""
@@ -201,7 +207,7 @@ def _require_rows(
 def _image_index(dataset: CsDataset) -> Int[np.ndarray, " n"]:
     index = dataset.numbers("blob/idx")
     expected = "; expected images counted from 0. Correct the file."
-    _require_rows(dataset, "blob/idx", index, index >= 0, expected)
+    _require_rows(dataset, "blob/idx", index, is_count(index), expected)
     return index.astype(np.int64)
 
 
@@ -260,6 +266,8 @@ def _read_optics(dataset: CsDataset) -> GroupsOfParticles:
         columns[name] = dataset.numbers(name, width) if has else np.zeros((dataset.n_rows, width))
     group_id = "ctf/exp_group_id"
     ids = dataset.numbers(group_id) if dataset.has(group_id) else np.zeros(dataset.n_rows)
+    expected = "; expected a whole number. Correct the file."
+    _require_rows(dataset, group_id, ids, is_count(np.abs(ids)), expected)
     flat = [ids, *(column[:, i] for column in columns.values() for i in range(column.shape[1]))]
     first_rows, index = group_rows(flat)
     numbers = ids[first_rows].astype(np.int64)

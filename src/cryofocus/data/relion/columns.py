@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float, Int
 
+from cryofocus.complaints import cut
 from cryofocus.data.labels import (
     ANGLE_LABELS,
     DEFOCUS_LABELS,
@@ -15,9 +16,11 @@ from cryofocus.data.labels import (
     IMAGE_LABEL,
     MICROGRAPH_LABEL,
     PHASE_SHIFT_LABEL,
+    POSTERIOR_LABEL,
     SHIFT_LABELS,
 )
 from cryofocus.data.particle_table import Column, Names
+from cryofocus.data.plausible import require_probabilities
 from cryofocus.data.relion.optics import OPTICS_LABELS, read_optics
 from cryofocus.data.star.document import StarDocument, StarTable
 from cryofocus.data.star.scan import StarBlock
@@ -97,7 +100,8 @@ def read_shifts(
         if table.has(angstrom):
             shift[:, axis] = table.finite(angstrom)
         elif table.has(pixels):
-            shift[:, axis] = table.finite(pixels) * pixel_size_angstrom
+            with np.errstate(over="ignore"):  # what is beyond every microscope is refused later
+                shift[:, axis] = table.finite(pixels) * pixel_size_angstrom
     return shift
 
 
@@ -174,23 +178,27 @@ def read_micrographs(table: StarTable) -> Names | None:
     return Names.index(table.texts[MICROGRAPH_LABEL])
 
 
-def read_vectors(table: StarTable, label: str) -> Float[np.ndarray, "n k"] | None:
-    """Give a column of vectors such as [0.2,0.8]; None where a table has none.
+def read_posteriors(table: StarTable) -> Float[np.ndarray, "n k"] | None:
+    """Give the posteriors of all classes, such as [0.2,0.8]; None where a table has none.
 
     Raises:
         FormatError: If a cell holds something else, or vectors differ in length.
+        ParticleError: If a number is no probability.
     """
-    texts = table.texts.get(label)
+    texts = table.texts.get(POSTERIOR_LABEL)
     if texts is None:
         return None
     rows = [text.strip("[]").split(",") for text in texts]
     try:
-        return np.array(rows, np.float64).reshape(len(rows), -1)
+        posteriors = np.array(rows, np.float64).reshape(len(rows), -1)
     except ValueError as error:
         raise FormatError(
-            f"{table.path}: {label} must hold vectors of one length, such as [0.2,0.8] ({error}). "
+            f"{table.path}: {POSTERIOR_LABEL} must hold vectors of one length, such as [0.2,0.8] "
+            f"({cut(str(error))}). "
             "Correct or remove the column."
         ) from error
+    require_probabilities(posteriors, table.path, POSTERIOR_LABEL)
+    return posteriors
 
 
 def _require(table: StarTable, labels: tuple[str, ...], advice: str) -> None:

@@ -13,6 +13,7 @@ from cryofocus.data.abilities import CopiedRows
 from cryofocus.data.expansion import Expansion, first_repeat
 from cryofocus.data.labels import EXPANSION_LABELS
 from cryofocus.data.particle_table import Column
+from cryofocus.data.plausible import is_count
 from cryofocus.data.relion.columns import own_shifts, shift_units
 from cryofocus.data.star.document import StarDocument, StarTable
 from cryofocus.data.star.scan import StarBlock
@@ -88,7 +89,7 @@ def read_expansion(table: StarTable) -> Expansion | None:
         )
     for label in EXPANSION_LABELS:
         values = table.numbers[label]
-        wrong = np.flatnonzero(~((values >= 1) & (values == np.rint(values))))
+        wrong = np.flatnonzero(~is_count(values, 1))
         if wrong.size:
             raise ParticleError(
                 f"{table.place(int(wrong[0]))}: {label} is {values[wrong[0]]:g}, expected a whole "

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
+from cryofocus.complaints import show
 from cryofocus.data.optics import GroupsOfParticles, OpticsGroup
+from cryofocus.data.plausible import is_count
 from cryofocus.data.star.document import StarDocument, StarTable
 from cryofocus.data.star.scan import StarBlock
 from cryofocus.errors import FormatError, ParticleError
@@ -84,10 +86,18 @@ def read_optics(particles: StarTable) -> GroupsOfParticles:
 
 def _groups_of_table(table: StarTable) -> tuple[OpticsGroup, ...]:
     where = f"{table.path}, data_optics"
+    if table.n_rows == 0:
+        raise ParticleError(f"{where}: has no rows, expected one for each group. Add them.")
     columns = _optics_columns(table)
     numbers = columns.get(NUMBER_LABEL, np.arange(1.0, table.n_rows + 1))
     if len(set(numbers.tolist())) != table.n_rows:
         raise ParticleError(f"{where}: an {NUMBER_LABEL} number stands twice. Correct the table.")
+    wrong = np.flatnonzero(~is_count(numbers))
+    if wrong.size:
+        raise ParticleError(
+            f"{where}: {NUMBER_LABEL} is {numbers[wrong[0]]:g}, expected a whole number from 1. "
+            "Correct the table."
+        )
     groups = []
     for row in range(table.n_rows):
         values = {label: float(column[row]) for label, column in columns.items()}
@@ -166,12 +176,18 @@ def _make_group(
             number=number,
             name=name,
             pixel_size_angstrom=pixel_size,
-            box=int(values.get(BOX_LABEL, 0)),
+            box=_box(values.get(BOX_LABEL, 0.0)),
             microscope=microscope,
             ctf_premultiplied=bool(values.get(PREMULTIPLIED_LABEL, 0)),
         )
     except (ValueError, ZeroDivisionError) as error:
         raise ParticleError(f"{where}: optics group {number}: {error}. Correct it.") from error
+
+
+def _box(edge: float) -> int:
+    if not edge.is_integer():
+        raise ValueError(f"{BOX_LABEL} {edge:g}; expected a whole number of pixels")
+    return int(edge)
 
 
 def _magnification(values: Mapping[str, float]) -> Matrix:
@@ -190,8 +206,8 @@ def _parse_vector(text: str, label: str, where: str) -> tuple[float, ...]:
         vector = tuple(float(part) for part in inner.split(",")) if inner else ()
     except ValueError as error:
         raise FormatError(
-            f"{where}: {label} is {text!r}, expected numbers as in [0.1,0.2]."
+            f"{where}: {label} is {show(text)}, expected numbers as in [0.1,0.2]."
         ) from error
     if not all(map(math.isfinite, vector)):
-        raise ParticleError(f"{where}: {label} is {text!r}, expected finite numbers.")
+        raise ParticleError(f"{where}: {label} is {show(text)}, expected finite numbers.")
     return vector

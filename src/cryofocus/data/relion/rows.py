@@ -18,7 +18,8 @@ from cryofocus.data.labels import (
     SHIFT_LABELS,
 )
 from cryofocus.data.particle_table import ClassifiedRows
-from cryofocus.data.relion.columns import read_vectors
+from cryofocus.data.plausible import is_count
+from cryofocus.data.relion.columns import read_posteriors
 from cryofocus.data.relion.subtracted import intact_label
 from cryofocus.data.star.document import StarDocument, StarTable
 from cryofocus.data.star.scan import StarBlock
@@ -65,7 +66,7 @@ def read_rows(document: StarDocument, block: StarBlock) -> ClassifiedRows:
             f"{table.path}: the particle table has no column {CLASS_LABEL}; give a classified "
             "STAR file first and the set's truth.star second"
         )
-    posteriors, euler = read_vectors(table, POSTERIOR_LABEL), _stack(table, ANGLE_LABELS)
+    posteriors, euler = read_posteriors(table), _stack(table, ANGLE_LABELS)
     junk = table.numbers.get(JUNK_LABEL)
     return ClassifiedRows(
         path=table.path,
@@ -96,6 +97,6 @@ def _counted(table: StarTable, label: str) -> Int[np.ndarray, " n"] | None:
     numbers = table.numbers.get(label)
     if numbers is None:
         return None
-    if not ((numbers >= 1) & (numbers == np.round(numbers))).all():
+    if not is_count(numbers, 1).all():
         raise ParticleError(f"{table.path}: {label} must hold whole numbers from 1")
     return numbers.astype(np.int64) - 1

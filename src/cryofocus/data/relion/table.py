@@ -29,6 +29,7 @@ from cryofocus.data.particle_table import (
     Supplement,
     unposed,
 )
+from cryofocus.data.plausible import is_count, require_plausible
 from cryofocus.data.relion.columns import (
     UNDERSTOOD_LABELS,
     find_particles,
@@ -37,9 +38,9 @@ from cryofocus.data.relion.columns import (
     read_half_sets,
     read_micrographs,
     read_particle_table,
+    read_posteriors,
     read_rotations,
     read_shifts,
-    read_vectors,
     shift_units,
 )
 from cryofocus.data.relion.copies import RelionCopies, read_expansion
@@ -49,6 +50,7 @@ from cryofocus.data.relion.subtracted import RelionSubtracted
 from cryofocus.data.stack_paths import parse_image_names
 from cryofocus.data.star.document import StarDocument
 from cryofocus.data.star.scan import StarBlock
+from cryofocus.errors import ParticleError
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +97,7 @@ class RelionTable:
             pixel_sizes = np.array([group.pixel_size_angstrom for group in optics])
             rotation = read_rotations(table)
             shift = read_shifts(table, pixel_sizes[optics_of_particle])
-        return ParticleColumns(
+        columns = ParticleColumns(
             rotation=rotation,
             shift_angstrom=shift,
             ctf=read_ctf(table),
@@ -107,6 +109,7 @@ class RelionTable:
             expansion=read_expansion(table),
             protein_sign=1,
         )
+        return require_plausible(columns, self)
 
     @property
     def copies(self) -> RelionCopies:
@@ -128,10 +131,16 @@ class RelionTable:
         table = self.document.read_table(self.block, numeric=[CLASS_LABEL], text=[POSTERIOR_LABEL])
         if not table.has(CLASS_LABEL):
             return None
-        index = table.finite(CLASS_LABEL).astype(np.int64) - 1
-        if (index < 0).any():
+        numbers = table.finite(CLASS_LABEL)
+        if (numbers < 1).any():
             return None  # 0 stands for no class
-        return Classes(index, read_vectors(table, POSTERIOR_LABEL))
+        if not (is_class := is_count(numbers, 1)).all():
+            row = int(np.argmin(is_class))
+            raise ParticleError(
+                f"{table.place(row)}: {CLASS_LABEL} is {numbers[row]:g}, expected a whole number "
+                "from 1. Correct or remove the column."
+            )
+        return Classes(numbers.astype(np.int64) - 1, read_posteriors(table))
 
     def classified(self) -> ClassifiedRows:
         """Read what a classification found, whatever else the table lacks."""

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-TOKEN = re.compile(
-    rb'"(?:[^"]|"(?=\S))*"(?=\s|$)'  # "double quoted"
-    rb"|'(?:[^']|'(?=\S))*'(?=\s|$)"  # 'single quoted'
-    rb"|\S+"
-)
+from cryofocus.complaints import show
+from cryofocus.errors import OutputError
+
+WORD = re.compile(rb"\S+")
 QUOTES = (b'"', b"'")
+# A quote closes where white space or the end of the row follows.
+CLOSING = {quote: re.compile(quote + rb"(?=\s|$)") for quote in QUOTES}
 # Numbers outside are written with an exponent: six decimals would lose them.
 SMALLEST_PLAIN, LARGEST_PLAIN = 1e-3, 1e8
 ROW_MARK = b" \0 "
@@ -65,10 +66,20 @@ def is_plain(line: bytes) -> bool:
 def cell_spans(line: bytes) -> list[tuple[int, int]]:
     """Start and end of every cell of a row, quotes included, comments left out."""
     spans = []
-    for match in TOKEN.finditer(line):
-        if match.group().startswith(b"#"):
+    position = 0
+    closing = dict(CLOSING)
+    while word := WORD.search(line, position):
+        start, position = word.span()
+        mark = line[start : start + 1]
+        if mark == b"#":
             break
-        spans.append(match.span())
+        if mark in closing:
+            if end := closing[mark].search(line, start + 1):
+                position = end.end()
+            else:
+                # Nor does a later one close: looking again for each would take the square.
+                del closing[mark]
+        spans.append((start, position))
     return spans
 
 
@@ -93,7 +104,8 @@ def quote(text: str) -> bytes:
     """Cell that holds a text: quoted if it is empty, has white space or would read otherwise.
 
     Raises:
-        ValueError: If the text cannot be held by one cell (a line break, or both kinds of quotes).
+        OutputError: If the text cannot be held by one cell (a line break, or both kinds of
+            quotes).
     """
     raw = encode(text)
     if raw and len(raw.split()) == 1 and raw == raw.strip() and raw[:1] not in (b"#", *QUOTES):
@@ -101,7 +113,10 @@ def quote(text: str) -> bytes:
     for mark in QUOTES:
         if mark not in raw and b"\n" not in raw and b"\r" not in raw:
             return mark + raw + mark
-    raise ValueError(f"the text {text!r} does not fit into one cell of a STAR file")
+    raise OutputError(
+        f"the text {show(text)} does not fit into one cell of a STAR file: it has a line break, "
+        "or both kinds of quotes. Rename what it names."
+    )
 
 
 def format_cells(values: Sequence[Any] | np.ndarray) -> list[bytes]:
@@ -110,7 +125,7 @@ def format_cells(values: Sequence[Any] | np.ndarray) -> list[bytes]:
     An array (m, k) becomes vectors such as [0.250000,0.750000], or [1,2] where it holds integers.
 
     Raises:
-        ValueError: If a text cannot be held by one cell.
+        OutputError: If a text cannot be held by one cell.
     """
     if not isinstance(values, np.ndarray):
         return [_format_cell(value) for value in values]

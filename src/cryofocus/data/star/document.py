@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from cryofocus.complaints import cut, show
 from cryofocus.data.atomic import atomic_file
 from cryofocus.data.star.cells import decode, encode, format_cells, plain_columns, split_row
 from cryofocus.data.star.edit import TablePart, edit_table
@@ -73,7 +74,7 @@ class StarDocument:
             if block.name == name:
                 return block
         found = ", ".join(f"data_{block.name}" for block in self.blocks)
-        raise FormatError(f"{self.path}: no block data_{name}; the file holds {found}.")
+        raise FormatError(f"{self.path}: no block data_{name}; the file holds {cut(found)}.")
 
     def block_with(self, label: str) -> StarBlock | None:
         """Return the first block that has a column, or None."""
@@ -152,9 +153,9 @@ class StarDocument:
             drop: Columns to leave out.
 
         Raises:
-            OutputError: Disk full, no permission.
-            ValueError: If a column's length is not the number of rows, or a text does not fit into
-                a cell.
+            FormatError: If a row has too few cells.
+            OutputError: Disk full, no permission, or a text does not fit into a cell.
+            ValueError: If a column's length is not the number of rows.
         """
         rows = np.arange(block.n_rows if block.is_loop else 0) if rows is None else rows
         self.write_parts(path, block, [(rows, columns)], drop=drop)
@@ -184,7 +185,7 @@ class StarDocument:
         """
         formatted = (_format_part(rows, columns) for rows, columns in parts)
         with atomic_file(Path(path)) as handle:
-            handle.writelines(edit_table(self.lines, block, formatted, drop))
+            handle.writelines(edit_table(self.lines, block, formatted, drop, path=self.path))
 
     def _chunks(
         self, block: StarBlock, labels: Sequence[str]
@@ -233,7 +234,7 @@ class StarDocument:
                 float(cell)
             except ValueError as error:
                 raise FormatError(
-                    f"{self.row_place(block, start + offset)}: {label} is {decode(cell)!r}, "
+                    f"{self.row_place(block, start + offset)}: {label} is {show(decode(cell))}, "
                     "expected a number."
                 ) from error
 
@@ -305,8 +306,8 @@ def write_star(path: Path | str, blocks: Mapping[str, Mapping[str, Column]]) -> 
             equal length; values are texts or numbers.
 
     Raises:
-        OutputError: Disk full, no permission.
-        ValueError: If columns differ in length or a text does not fit into a cell.
+        OutputError: Disk full, no permission, or a text does not fit into a cell.
+        ValueError: If columns differ in length.
     """
     parts = ["# Created by cryofocus\n"]
     for name, columns in blocks.items():

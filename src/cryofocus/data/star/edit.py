@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +14,7 @@ from jaxtyping import Int
 
 from cryofocus.data.star.cells import cell_spans, encode, is_plain
 from cryofocus.data.star.scan import StarBlock
+from cryofocus.errors import FormatError
 
 # Indentation, label, number if there is one, and what follows: `  _rlnVoltage #5 \n`.
 LABEL_LINE = re.compile(rb"(\s*)_\S+(?:([^\S\r\n]+#)(\d+))?(.*)", re.DOTALL)
@@ -30,6 +33,8 @@ def edit_table(
     block: StarBlock,
     parts: Iterable[TablePart],
     dropped: Collection[str] = (),
+    *,
+    path: Path | None = None,
 ) -> Iterator[bytes]:
     """Yield the lines of a file with rows of one loop chosen and columns replaced or added.
 
@@ -41,8 +46,10 @@ def edit_table(
         parts: The new rows, part by part, each with the same labels; unknown labels are added at
             the end.
         dropped: Columns to leave out.
+        path: The file, for messages.
 
     Raises:
+        FormatError: If a row has too few cells.
         ValueError: If the block is no loop, or a new label has white space.
     """
     if not block.is_loop:
@@ -54,7 +61,7 @@ def edit_table(
         chain(
             lines[: block.label_lines[0]],
             _label_lines(lines, block, added, dropped),
-            _row_lines(lines, block, chain([first], parts), dropped),
+            _row_lines(lines, block, chain([first], parts), _Cutter(path, block, dropped)),
             lines[_body_end(block) :],
         ),
         _line_end(lines[block.label_lines[-1]]),
@@ -62,19 +69,19 @@ def edit_table(
 
 
 def _row_lines(
-    lines: Sequence[bytes], block: StarBlock, parts: Iterable[TablePart], dropped: Collection[str]
+    lines: Sequence[bytes], block: StarBlock, parts: Iterable[TablePart], cutter: _Cutter
 ) -> Iterator[bytes]:
     """Yield the body of a loop: rows as the parts ask for, and what stands between rows."""
     starts = [block.label_lines[-1] + 1, *(block.row_lines + 1).tolist()]
     numbers = block.row_lines.tolist()
     n_passed = 0  # rows of which what stands before them was written
     for part in parts:
-        edit = _RowEditor(block.labels, part.cells, dropped)
+        edit = cutter.editor(part.cells)
         for position, row in enumerate(part.rows.tolist()):
             for passed in range(n_passed, row + 1):
                 yield from lines[starts[passed] : numbers[passed]]
             n_passed = max(n_passed, row + 1)
-            yield edit(position, lines[numbers[row]])
+            yield edit(position, lines[numbers[row]], numbers[row])
     for passed in range(n_passed, block.n_rows):
         yield from lines[starts[passed] : numbers[passed]]
 
@@ -83,23 +90,51 @@ def _body_end(block: StarBlock) -> int:
     return int(block.row_lines[-1]) + 1 if block.n_rows else block.label_lines[-1] + 1
 
 
+@dataclass(frozen=True)
+class _Cutter:
+    """What is known of a loop before its rows are edited."""
+
+    path: Path | None
+    block: StarBlock
+    dropped: Collection[str]
+
+    def editor(self, cells: Mapping[str, Sequence[bytes]]) -> _RowEditor:
+        """Prepare to put new cells into rows."""
+        return _RowEditor(self, cells)
+
+    def cut(self, line: bytes, number: int, indices: Sequence[int]) -> list[bytes]:
+        """Cut cells out of a row; what follows the last cell of the row is a piece too."""
+        spans = cell_spans(line)
+        if len(spans) < len(self.block.labels):
+            raise FormatError(
+                f"{self.path}, line {number + 1}: {len(spans)} values, expected "
+                f"{len(self.block.labels)}, one for each column of data_{self.block.name}. "
+                "The file may be cut short, or a text with spaces lacks its quotes."
+            )
+        end = spans[-1][1]
+        kept, position = [], 0
+        for start, stop in (*(spans[index] for index in indices), (end, end)):
+            kept.append(line[position:start])
+            position = stop
+        return [*kept, line[position:]]
+
+
 class _RowEditor:
     """Put new cells into a row, take cells out, and leave every other byte of it alone."""
 
-    def __init__(
-        self, labels: Sequence[str], cells: Mapping[str, Sequence[bytes]], dropped: Collection[str]
-    ) -> None:
+    def __init__(self, cutter: _Cutter, cells: Mapping[str, Sequence[bytes]]) -> None:
+        labels, dropped = cutter.block.labels, cutter.dropped
         edited = [i for i, label in enumerate(labels) if label in cells or label in dropped]
-        self._indices = edited
+        self._cutter, self._indices = cutter, edited
         self._cells = [None if labels[i] in dropped else cells[labels[i]] for i in edited]
         added = [column for label, column in cells.items() if label not in labels]
         self._added = [b" " + b" ".join(row) for row in zip(*added, strict=True)]
         self._plain = re.compile(_plain_pattern(edited), re.DOTALL)
 
-    def __call__(self, position: int, line: bytes) -> bytes:
-        """Return the new line of a row."""
+    def __call__(self, position: int, line: bytes, number: int) -> bytes:
+        """Return the new line of a row, which has a number in the file."""
         match = self._plain.fullmatch(line) if is_plain(line) else None
-        kept = match.groups() if match else self._cut(line)
+        kept = match.groups() if match else self._cutter.cut(line, number, self._indices)
         pieces = [kept[0]]
         for column, text in zip(self._cells, kept[1:], strict=False):
             if column is None:
@@ -112,25 +147,18 @@ class _RowEditor:
         pieces.append(kept[-1])
         return b"".join(pieces)
 
-    def _cut(self, line: bytes) -> list[bytes]:
-        """Cut the edited cells out; what follows the last cell of the row is a piece too."""
-        spans = cell_spans(line)
-        end = spans[-1][1]
-        kept, position = [], 0
-        for start, stop in (*(spans[index] for index in self._indices), (end, end)):
-            kept.append(line[position:start])
-            position = stop
-        return [*kept, line[position:]]
-
 
 def _plain_pattern(indices: Sequence[int]) -> bytes:
-    """Build the expression for a row without quotes; its groups are what `_cut` returns."""
-    pattern, position = rb"(\s*", 0
+    """Build the expression for a row without quotes; its groups are what `cut` returns.
+
+    Nothing in it gives back what it took, so that a row is walked once whatever it holds.
+    """
+    pattern, position = rb"(\s*+", 0
     for index in indices:
-        pattern += rb"(?:\S+\s+){%d})\S+(\s*" % (index - position)
+        pattern += rb"(?:\S++\s++){%d})\S++(\s*+" % (index - position)
         position = index + 1
     # What is white behind the last cell belongs to the end, where added cells come before it.
-    return pattern.removesuffix(rb"\s*") + rb"(?:.*\S)?)(\s*)"
+    return pattern.removesuffix(rb"\s*+") + rb"(?:.*\S)?)(\s*)"
 
 
 def _label_lines(
@@ -139,12 +167,12 @@ def _label_lines(
     """Yield the lines of the labels and, in the style of the last, one for each new label."""
     previous = block.label_lines[0]
     n_written = 0
-    for label, number in zip(block.labels, block.label_lines, strict=True):
+    for place, (label, number) in enumerate(zip(block.labels, block.label_lines, strict=True)):
         yield from lines[previous:number]
         previous = number + 1
         if label not in dropped:
             n_written += 1
-            is_moved = n_written <= block.labels.index(label)
+            is_moved = n_written <= place
             yield _renumbered(lines[number], n_written) if is_moved else lines[number]
     last = lines[block.label_lines[-1]]
     match = LABEL_LINE.fullmatch(last)

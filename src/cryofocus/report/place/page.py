@@ -14,7 +14,7 @@ from pydantic import Field
 
 from cryofocus.arrays import Volume
 from cryofocus.data.grid_map import GridMap
-from cryofocus.data.markers import Ellipsoid
+from cryofocus.data.shapes.markers import Ellipsoid
 from cryofocus.errors import InputError, SettingError
 from cryofocus.formatting import format_percent
 from cryofocus.maths.fourier import resize_volume

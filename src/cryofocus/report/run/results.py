@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from jaxtyping import Float, Float32, Int
 
 from cryofocus.errors import FormatError
@@ -16,7 +15,8 @@ from cryofocus.workflows.classify.tables import ClassSummary, CycleRow, fsc_bloc
 from cryofocus.workflows.fsc_table import FscCurve, read_fsc
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import JobRecord, RunSummary
-from cryofocus.workflows.run.reading import CLASSIFY_AGAIN, explain_damage, read_numbers
+from cryofocus.workflows.run.reading import CLASSIFY_AGAIN, read_numbers
+from cryofocus.workflows.run.yaml_file import read_yaml
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,7 @@ def _read_traces(path: Path) -> tuple[RunTrace, ...]:
 
 
 def _read_settings(path: Path) -> dict[str, str]:
-    with explain_damage(path, CLASSIFY_AGAIN):
-        return dict(_flatten(yaml.safe_load(path.read_text(encoding="utf-8"))))
+    return dict(_flatten(read_yaml(path, CLASSIFY_AGAIN)))
 
 
 def _flatten(settings: Any, prefix: str = "") -> list[tuple[str, str]]:

@@ -21,6 +21,7 @@ from cryofocus.settings import MAX_COMPLAINTS, hint_at
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.run.checkpoint import Fingerprint, fingerprint_run
 from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.yaml_file import read_yaml
 
 Sphere = tuple[float, float, float, float]
 SCAFFOLD_EVERY = 10
@@ -234,15 +235,7 @@ def read_config(path: Path, changes: Mapping[str, Any] | None = None) -> Classif
         FormatError: When the file cannot be read or is not YAML with names and values.
         SettingError: As `ClassifyRequest`.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
-    # Dates and numbers that are none are ValueErrors to the parser.
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise FormatError(
-            f"{path}: cannot be read as YAML ({error}). Give the config.yaml of a run."
-        ) from error
+    values = read_yaml(path, "Give the config.yaml of a run.")
     if not (
         isinstance(values, dict)
         and isinstance(values.get("settings", {}), dict)

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import yaml
 from pydantic import Field, field_validator
 
 from cryofocus.errors import ClusterError, FormatError, SettingError
 from cryofocus.settings import Settings
+from cryofocus.workflows.run.yaml_file import read_yaml
 
 if TYPE_CHECKING:
     from dask_jobqueue import JobQueueCluster
@@ -145,13 +145,7 @@ def read_slurm_settings(path: Path) -> SlurmSettings:
         FormatError: When it cannot be read, is no YAML, or names or values are not those of
             `SlurmSettings`.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
-    # Dates and numbers that are none are ValueErrors to the parser.
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise FormatError(f"{path}: cannot be read as YAML ({error}). Correct it.") from error
+    values = read_yaml(path, "Correct it.")
     known = ", ".join(SlurmSettings.model_fields)
     if not isinstance(values, dict):
         raise FormatError(f"{path}: holds no names and values; expected some of {known}.")

@@ -12,7 +12,7 @@ import yaml
 from jaxtyping import Complex64, Float32, Int64
 
 from cryofocus.arrays import Volume
-from cryofocus.data.models import DensityGrid, model_bounds, model_density
+from cryofocus.data.shapes.models import DensityGrid, model_bounds, model_density
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import SettingError
 from cryofocus.execution.monitor import Advance

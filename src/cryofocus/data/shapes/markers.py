@@ -8,12 +8,14 @@ Lengths are in Å in the frame of the map
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 
+from cryofocus.complaints import cut
 from cryofocus.data.mask import Point
 from cryofocus.errors import FormatError, InputError, RegionError
 
@@ -37,23 +39,41 @@ def read_markers(path: Path | str) -> tuple[Sphere, ...]:
     """
     path = Path(path)
     try:
-        text = path.read_bytes()[: MAX_BYTES + 1]
+        with path.open("rb") as handle:
+            raw = handle.read(MAX_BYTES + 1)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). Check the name.") from error
-    # Marker files declare nothing; entities could make a small file a huge one.
-    if b"<!" in text.replace(b"<!--", b"") or len(text) > MAX_BYTES:
-        raise FormatError(f"{path}: not a marker file; {_EXPECTED}")
     try:
-        root = ElementTree.fromstring(text)
-        markers = tuple(
-            (_number(e, "x"), _number(e, "y"), _number(e, "z"), _number(e, "radius"))
-            for e in root.iter("marker")
-        )
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path}: no text in UTF-8; {_EXPECTED}") from error
+    # Marker files declare nothing; entities could make a small file a huge one.
+    if "<!" in text.replace("<!--", "") or len(raw) > MAX_BYTES:
+        raise FormatError(f"{path}: not a marker file; {_EXPECTED}")
+    # A text, not bytes: whatever encoding the file claims to have is not asked.
+    markers = _Markers()
+    parser = ElementTree.XMLParser(target=markers)
+    try:
+        parser.feed(text)
+        parser.close()
     except (ElementTree.ParseError, KeyError, ValueError) as error:
-        raise FormatError(f"{path}: not a marker file ({error}); {_EXPECTED}") from error
-    if not markers:
+        raise FormatError(f"{path}: not a marker file ({cut(str(error))}); {_EXPECTED}") from error
+    if not markers.found:
         raise FormatError(f"{path}: holds no marker; {_EXPECTED}")
-    return markers
+    return tuple(markers.found)
+
+
+class _Markers:
+    """Takes the markers of a file while it is parsed, and keeps nothing else of it."""
+
+    def __init__(self) -> None:
+        self.found: list[Sphere] = []
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """Look at an element."""
+        if tag == "marker":
+            x, y, z, radius = (_number(attributes, name) for name in ("x", "y", "z", "radius"))
+            self.found.append((x, y, z, radius))
 
 
 _EXPECTED = (
@@ -62,10 +82,10 @@ _EXPECTED = (
 )
 
 
-def _number(element: ElementTree.Element, name: str) -> float:
-    value = float(element.attrib[name])
+def _number(attributes: Mapping[str, str], name: str) -> float:
+    value = float(attributes[name])
     if not abs(value) < float("inf"):
-        raise ValueError(f"{name} is {element.attrib[name]}")
+        raise ValueError(f"{name} is {attributes[name]}")
     return value
 
 

@@ -7,6 +7,9 @@ read. Chains go by the names that ChimeraX and Coot show (auth_asym_id).
 
 from __future__ import annotations
 
+import gzip
+import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +28,12 @@ MAX_CHAINS_SHOWN = 12
 # (standard deviation) so that sampling them loses nothing; the blur is divided out afterwards.
 FINER = 2
 BLUR_VOXELS = 0.8
+# What no model has; beyond it numbers are damaged, and work and memory without bound.
+FARTHEST_ANGSTROM = 1e6
+LARGEST_B_FACTOR, LARGEST_OCCUPANCY = 1e4, 100.0
+# Models shrink to a fifth or a tenth; what unpacks to more than this is none.
+GZIP_FACTOR, GZIP_BYTES = 20, 1 << 20
+MAX_REASON = 200
 
 Range = tuple[int, int]
 
@@ -55,15 +64,20 @@ class AtomicModel:
         """
         path = Path(path)
         structure = read_structure(path)
-        atoms = [
-            (atom.pos.tolist(), chain.name, residue.seqid.num or 0)
-            for model in list(structure)[:1]
-            for chain in model
-            for residue in chain
-            for atom in residue
-        ]
-        positions, chains, residues = zip(*atoms, strict=True)
-        return cls(path, np.array(positions), chains, np.array(residues, np.int64))
+        try:
+            atoms = [
+                (chain.name, residue.seqid.num or 0)
+                for chain in structure[0]
+                for residue in chain
+                for _ in residue
+            ]
+        except UnicodeDecodeError as error:
+            raise FormatError(
+                f"{path}: the name of a chain is no text ({error.reason}); expected UTF-8. "
+                "Correct the file."
+            ) from error
+        chains, residues = zip(*atoms, strict=True)
+        return cls(path, _positions(structure), chains, np.array(residues, np.int64))
 
     def select(
         self, chains: Sequence[str] = (), residues: Sequence[Range] = ()
@@ -103,24 +117,56 @@ def read_structure(path: Path) -> gemmi.Structure:
 
     Raises:
         InputError: When there is no such file.
-        FormatError: When it is no model or has no atoms.
+        FormatError: When it is no model, has no atoms, or one of them is nowhere.
     """
     if not path.is_file():
         raise InputError(f"{path}: cannot be read (no such file). Check the path.")
+    _refuse_blown_up(path)
     try:
         structure = gemmi.read_structure(str(path))
-    except (RuntimeError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0]
+    except (RuntimeError, ValueError, IndexError, OSError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise FormatError(
-            f"{path}: not an atomic model ({reason}); expected PDB or mmCIF. Check that this "
-            "is the right file."
+            f"{path}: not an atomic model ({reason[:MAX_REASON]}); expected PDB or mmCIF. Check "
+            "that this is the right file."
         ) from error
     if len(structure) == 0 or structure[0].count_atom_sites() == 0:
         raise FormatError(
             f"{path}: no atoms found; expected a model in PDB or mmCIF format. Check that "
             "this is the right file."
         )
+    wrong = ~(np.abs(_positions(structure)) < FARTHEST_ANGSTROM).all(axis=1)
+    if wrong.any():
+        raise FormatError(
+            f"{path}: atom {int(wrong.argmax()) + 1} of {len(wrong)} has coordinates that are no "
+            f"numbers or beyond {FARTHEST_ANGSTROM:g} Å (atoms like this: {int(wrong.sum())}). "
+            "Correct or remove these atoms."
+        )
     return structure
+
+
+def _positions(structure: gemmi.Structure) -> Float64[np.ndarray, "atom 3"]:
+    return np.array([place.atom.pos.tolist() for place in structure[0].all()])
+
+
+def _refuse_blown_up(path: Path) -> None:
+    """Refuse a compressed file that a model does not make: nobody could hold what is in it."""
+    if path.suffix != ".gz":
+        return
+    left = GZIP_FACTOR * path.stat().st_size + GZIP_BYTES
+    try:
+        with gzip.open(path) as handle:
+            while piece := handle.read(min(left, GZIP_BYTES)):
+                left -= len(piece)
+                if left <= 0:
+                    raise FormatError(
+                        f"{path}: unpacks to more than {GZIP_FACTOR} times its size; expected a "
+                        "model in PDB or mmCIF format. Check that this is the right file."
+                    )
+    except (EOFError, zlib.error, OSError) as error:
+        raise FormatError(
+            f"{path}: cannot be unpacked ({error}). The file is damaged; copy it again."
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -169,6 +215,7 @@ def model_density(path: Path, grid: DensityGrid) -> Volume:
     """
     structure = read_structure(path)
     _require_inside(path, structure, grid)
+    _require_weights(path, structure)
     edge, spacing = FINER * grid.box, grid.voxel_size_angstrom / FINER
     corner = np.array(grid.centre_angstrom) - edge // 2 * spacing
     structure.cell = gemmi.UnitCell(edge * spacing, edge * spacing, edge * spacing, 90, 90, 90)
@@ -196,8 +243,22 @@ def _sharpen(grid: DensityGrid, b_factor_square_angstrom: float) -> np.ndarray:
     return np.where(square < (0.5 / grid.voxel_size_angstrom) ** 2, factor, 0).astype(np.float32)
 
 
+def _require_weights(path: Path, structure: gemmi.Structure) -> None:
+    """Refuse occupancies and B factors that would spread an atom over nothing or everything."""
+    for number, place in enumerate(structure[0].all(), 1):
+        atom = place.atom
+        spread = [atom.b_iso, *(8 * math.pi**2 * u for u in atom.aniso.elements_pdb())]
+        is_sound = all(abs(b) <= LARGEST_B_FACTOR for b in spread) and atom.b_iso >= 0
+        if not (is_sound and abs(atom.occ) <= LARGEST_OCCUPANCY):
+            raise FormatError(
+                f"{path}: atom {number} has the occupancy {atom.occ:g} and the B factor "
+                f"{atom.b_iso:g} Å²; expected up to {LARGEST_OCCUPANCY:g}, and 0 to "
+                f"{LARGEST_B_FACTOR:g}. Correct or remove it."
+            )
+
+
 def _bounds(structure: gemmi.Structure) -> Float64[np.ndarray, "2 3"]:
-    position = np.array([place.atom.pos.tolist() for place in structure[0].all()])
+    position = _positions(structure)
     return np.array([position.min(axis=0), position.max(axis=0)])
 
 

@@ -8,7 +8,7 @@ import gemmi
 import numpy as np
 import pytest
 
-from cryofocus.data.models import DensityGrid, model_bounds, model_density
+from cryofocus.data.shapes.models import DensityGrid, model_bounds, model_density
 from cryofocus.errors import RegionError
 from cryofocus.maths.fourier import forward_3d
 
