@@ -9,6 +9,8 @@ from __future__ import annotations
 
 TESTED_IN: dict[str, tuple[str, ...]] = {
     "benchmark/test_assembly": ("benchmark/assembly_figures", "benchmark/assembly_tables"),
+    "benchmark/test_parts": ("benchmark/choice", "benchmark/other_tables", "benchmark/words"),
+    "benchmark/test_poses": ("benchmark/pose_tables",),
     "benchmark/test_run": (
         *("benchmark/cells", "benchmark/classify", "benchmark/draw_curves", "benchmark/figures"),
         *("benchmark/plan", "benchmark/slices", "benchmark/tables"),
@@ -69,7 +71,8 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "inference/test_other_device": ("placement",),
     "inference/test_strategies": (
         *("inference/deviations/mask3d", "inference/deviations/residual"),
-        *("inference/deviations/subtract", "inference/references"),
+        *("inference/deviations/subtract", "inference/mask2d/masked_maps"),
+        "inference/references",
     ),
     "inference/test_support": ("inference/deviations/prior",),
     "kernels/test_beads": ("kernels/_bead_loops",),
@@ -108,7 +111,9 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "workflows/align/test_search": ("workflows/align/search_inputs",),
     "workflows/classify/test_new_strategy": ("inference/strategy",),
     "workflows/classify/test_rounds": ("poses/by_class",),
-    "workflows/classify/test_findings": ("inference/result", "workflows/classify/verdict"),
+    "workflows/classify/test_findings": (
+        *("inference/result", "workflows/classify/collapse", "workflows/classify/verdict"),
+    ),
     "workflows/classify/test_request": ("data/table_source",),
     "workflows/classify/test_run": (
         *("workflows/classify/inputs", "workflows/classify/monitor"),

@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cryofocus.benchmark import run as benchmark
 from cryofocus.benchmark.cells import PUBLISHED_REFINED, SNRS, Cell, CellResult
 from cryofocus.benchmark.figures import write_figures
 from cryofocus.benchmark.plan import POSE_SOURCES, plan_cells
+from cryofocus.benchmark.pose_tables import pose_tables
+from cryofocus.benchmark.poses import consensus_map
 from cryofocus.benchmark.run import BenchmarkDirectory, run_benchmark
-from cryofocus.benchmark.tables import pose_tables
+from cryofocus.workflows.simulate.humanoid import simulate_humanoid
 
 CELL = Cell(
     kind="focus",
@@ -87,4 +90,24 @@ def test_plan_of_poses() -> None:
     assert len({cell.name for cell in others}) == len(others) == 6
     searched = others[-1]
     assert searched.published is None
-    assert searched.set_name == others[0].set_name
+    assert len({cell.set_name for cell in others if cell.poses != "exact"}) == 1
+
+
+def test_the_search_knows_nothing_of_the_truth(tmp_path: Path) -> None:
+    """Its reference is a two-fold averaged map of the images, without a look at the true maps."""
+    folder = tmp_path / "set"
+    simulate_humanoid(folder, CELL.model_copy(update={"poses": "searched"}).simulation())
+    for path in (folder / "maps").iterdir():
+        path.unlink()
+    volume, voxel = consensus_map(folder / "particles.star", 1)
+    assert voxel == 17.5
+    turned = np.roll(volume[:, ::-1, ::-1], (1, 1), axis=(1, 2))
+    assert np.corrcoef(volume[:, 1:, 1:].ravel(), turned[:, 1:, 1:].ravel())[0, 1] > 0.99
+
+
+def test_cells_that_were_not_run_are_named() -> None:
+    """Rows of planned cells are there, and say so in every column that would be measured."""
+    planned = plan_cells([1], [0.1], [1], poses="refined", particles=100, n_runs=1)
+    (row,) = (x for x in pose_tables([], planned).splitlines() if x.startswith("| residual"))
+    assert row.count("not run") == 7
+    assert "| 0.97 | 0.91 |" in row

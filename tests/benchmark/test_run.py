@@ -259,7 +259,7 @@ def test_cells_without_a_number_say_why() -> None:
 def test_strategies_share_a_row_whatever_their_runs() -> None:
     """How many runs a strategy took splits the details only; a set counts once, with most runs."""
     results = [make_result(0.70, n_runs=3), make_result(0.65), make_result(0.60, seed=2)]
-    results += [make_result(0.5, strategy="mask3d")]
+    results += [make_result(0.5, strategy="mask3d", start="random", prior="none")]
     text = markdown(results)
     (arm,) = rows_of(text, "Table 1")
     assert arm["residual"] == "0.650 (0.600 to 0.700; 2)"

@@ -228,7 +228,7 @@ def test_a_solvent_mask_bounds_the_references_of_mask2d() -> None:
     solvent = classify_mask().data
     bounded = prepare_comparison(replace(ground, solvent=solvent), settings)
     free = prepare_comparison(ground, settings)
-    maps = tuple(bounded.envelope * volume for volume in sampled(class_maps(), bounded))
+    maps = tuple(bounded.envelope.apply(volume) for volume in sampled(class_maps(), bounded))
     equal = np.full((300, 2), 0.5)
     with_solvent = bounded.e_step(bounded.begin(equal), sampled(class_maps(), bounded))[0]
     same = free.e_step(free.begin(equal), maps)[0]
@@ -276,12 +276,59 @@ def test_a_random_start_knows_nothing() -> None:
             {"strategy": "mask3d", "outside_lowpass_angstrom": 30.0, "outside_weight": 0.0},
             "outside_weight: found 0 with a low-pass filter outside the mask",
         ),
+        (
+            {"strategy": "residual", "prior": "none"},
+            "prior: found none, but the strategy is residual",
+        ),
+        (
+            {"strategy": "mask3d", "prior": "none", "storage": "bfloat16"},
+            "storage: found bfloat16, but the prior is none, which does not use it",
+        ),
+        (
+            {"strategy": "mask3d", "prior": "none", "n_classes": "auto"},
+            "the strategy mask3d with different",
+        ),
     ],
 )
 def test_options_of_other_strategies_are_refused(options: dict[str, object], message: str) -> None:
     """An option that would do nothing is an error that names the strategy it belongs to."""
     with pytest.raises(SettingError, match=message):
         ClassifierSettings.model_validate({"n_classes": 2, **options})
+
+
+def test_masked_references_without_a_prior() -> None:
+    """As published: whole maps are masked as reconstructed, and nothing outside is predicted."""
+    planted, settings = (
+        plant(),
+        ClassifierSettings(n_classes=2, strategy="mask3d", prior="none", start="random"),
+    )
+    assert settings.method.objective == "log-likelihood"
+    strategy = prepare_comparison(make_ground(), settings)
+    assert isinstance(strategy, Mask2dComparison)
+    assert strategy.region is None
+    outside = planted.mask.data < 1e-6
+    whole = np.ones_like(planted.mask.data)
+    assert not strategy.envelope.apply(whole)[outside].any()
+    state = strategy.start(0)
+    for _ in range(12):
+        state, _ = strategy.step(state)
+    assert abs(posterior_kappa(state.posteriors, planted.labels)) > 0.85
+    kept = ClassifierSettings(n_classes=2, strategy="mask3d", prior="none", outside_weight=0.5)
+    envelope = prepare_comparison(make_ground(), kept).envelope
+    assert 0.4 < envelope.apply(whole)[outside].max() <= 0.5
+
+
+def test_whole_maps_out_of_random_posteriors_are_given_time() -> None:
+    """Such runs count as settled only when a tenth of the usual change is left."""
+    usual = ClassifierSettings(n_classes=2)
+    assert usual.settled_change == usual.tolerance
+    slow = [
+        usual.model_copy(update={"strategy": "mask2d"}),
+        usual.model_copy(update={"strategy": "mask3d", "prior": "none", "start": "random"}),
+    ]
+    assert [one.settled_change for one in slow] == [0.1 * usual.tolerance] * 2
+    quick = usual.model_copy(update={"strategy": "mask2d", "start": "subspace"})
+    assert quick.settled_change == usual.tolerance
 
 
 def test_outside_weight_follows_the_filter() -> None:

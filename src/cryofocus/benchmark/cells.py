@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cryofocus.errors import FormatError
 from cryofocus.inference.settings import StrategyName
 from cryofocus.inference.strategies import STRATEGIES
+from cryofocus.inference.strategy import MapPrior, Start
 from cryofocus.simulate.settings import HumanoidSettings
 from cryofocus.workflows.run.writing import write_text
 
@@ -35,6 +37,14 @@ PUBLISHED: dict[tuple[Kind, int], dict[float, tuple[float, float]]] = {
     ("noise", 1): {NOISE_SNR: (-0.01, 0.00)},
 }
 """Published kappa with a 2-D and a 3-D mask by region, scenario and SNR; poses exact."""
+
+PUBLISHED_PROTOCOL: Mapping[str, Mapping[str, str | None]] = {
+    "mask2d": {"start": None, "prior": "consensus"},
+    "mask3d": {"start": "random", "prior": "none"},
+}
+"""Start and prior of the publication's strategies: random occupancies, maps as reconstructed."""
+OWN_PROTOCOL: Mapping[str, str | None] = {"start": None, "prior": "consensus"}
+"""Those of `classify`: the strategy's own start, and its prior where it has one."""
 
 PERTURB_DEGREES, PERTURB_ANGSTROM = 4.0, 13.1
 """Published standard deviations of the errors per Euler angle and per axis (2.5 pixels)."""
@@ -63,7 +73,9 @@ class Cell(BaseModel):
         strategy: How classes are focused.
         max_cycles: Bound on the cycles of a run.
         poses: "exact"; "perturbed" by errors of published size; these "refined"; or "searched"
-            from nothing.
+            with a map made from the perturbed ones.
+        start: Where runs start; None where the strategy does in `classify`.
+        prior: What holds class maps back, where the strategy has a choice.
         radius_angstrom: Of the sphere, where it is not the set's.
         edge_angstrom: Of the sphere, where it is not the strategy's own.
     """
@@ -81,6 +93,8 @@ class Cell(BaseModel):
     strategy: StrategyName = "residual"
     max_cycles: int = STANDARD_CYCLES
     poses: PoseSource = "exact"
+    start: Start | None = None
+    prior: MapPrior = "consensus"
     radius_angstrom: float | None = None
     edge_angstrom: float | None = None
 
@@ -90,8 +104,8 @@ class Cell(BaseModel):
         kind = "_noise" if self.kind == "noise" else ""
         kind += "_perturbed" if self.is_perturbed else ""
         return (
-            f"scenario{self.scenario}_snr{self.snr:.3f}_seed{self.seed}_n{self.particles}"
-            f"_box{self.box}{kind}"
+            f"scenario{self.scenario}_snr{format_snr(self.snr)}_seed{self.seed}"
+            f"_n{self.particles}_box{self.box}{kind}"
         )
 
     @property
@@ -100,6 +114,10 @@ class Cell(BaseModel):
         words = [self.set_name, self.kind]
         if self.strategy != "residual":
             words.append(self.strategy)
+        if self.start is not None:
+            words.append(self.start)
+        if self.prior != "consensus":
+            words.append("noprior")
         if self.poses not in ("exact", "perturbed"):
             words.append(self.poses)
         if self.max_cycles != STANDARD_CYCLES:
@@ -113,7 +131,25 @@ class Cell(BaseModel):
     @property
     def is_perturbed(self) -> bool:
         """Whether the poses of the set's table are off."""
-        return self.poses in ("perturbed", "refined")
+        return self.poses != "exact"
+
+    @property
+    def protocol(self) -> tuple[Start, MapPrior]:
+        """Where runs start, and what holds class maps back."""
+        return self.start or STRATEGIES[self.strategy].start, self.prior
+
+    @property
+    def is_usual_protocol(self) -> bool:
+        """Whether they start, and maps are held back, as in the main tables."""
+        usual = usual_protocol(self.strategy)
+        return {"start": self.start, "prior": self.prior} == dict(usual)
+
+    @property
+    def label(self) -> str:
+        """The strategy, and its start and prior where they are not those of the main tables."""
+        if self.is_usual_protocol:
+            return self.strategy
+        return describe_protocol(self.strategy, *self.protocol)
 
     @property
     def is_titration(self) -> bool:
@@ -192,6 +228,8 @@ class CellResult(BaseModel):
         kappa_by_cycle: Of every run, the best first; empty in cells of earlier versions.
         poses: Of cells whose poses are not exact; None for others.
         seconds: Of the classification, from table to run directory.
+        cpu_seconds: Processor time of the cell, without simulating the set; None in cells of
+            earlier versions.
         peak_memory_gb: Of the same.
     """
 
@@ -212,6 +250,7 @@ class CellResult(BaseModel):
     kappa_by_cycle: tuple[tuple[float, ...], ...] = ()
     poses: PoseFigures | None = None
     seconds: float
+    cpu_seconds: float | None = None
     peak_memory_gb: float
     machine: str = Field(description="Processor and cores.")
     date: str
@@ -226,6 +265,24 @@ class CellResult(BaseModel):
     def calibration_gap(self) -> float:
         """Mean highest posterior minus fraction correct; positive means too sure."""
         return self.mean_posterior - self.fraction_correct
+
+
+def usual_protocol(strategy: str) -> Mapping[str, Any]:
+    """Return start and prior of a strategy in the main tables."""
+    return PUBLISHED_PROTOCOL.get(strategy, OWN_PROTOCOL)
+
+
+def describe_protocol(strategy: str, start: Start, prior: MapPrior) -> str:
+    """Say in a few words how a strategy starts, and whether it has a prior of maps."""
+    words = [strategy, f"{start} start"]
+    if STRATEGIES[strategy].without_prior is not None:
+        words.append("no prior" if prior == "none" else "prior")
+    return ", ".join(words)
+
+
+def format_snr(snr: float) -> str:
+    """Write an SNR with three decimals, or as many as it has."""
+    return f"{snr:.3f}" if round(snr, 3) == snr else f"{snr:g}"
 
 
 def write_result(folder: Path, result: CellResult) -> None:

@@ -72,6 +72,8 @@ def _settings(cell: Cell) -> dict[str, Any]:
         "n_runs": cell.n_runs,
         "seed": cell.seed,
         "max_cycles": cell.max_cycles,
+        "start": cell.start,
+        "prior": cell.prior,
     }
     if cell.edge_angstrom is not None:
         settings[edge_option(cell.strategy)] = cell.edge_angstrom

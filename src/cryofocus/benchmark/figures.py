@@ -58,7 +58,8 @@ def write_figures(
     Raises:
         OutputError: Disk full, no permission.
     """
-    usual = [result for result in results if not (result.cell.is_titration or result.poses)]
+    exact = [result for result in results if not (result.cell.is_titration or result.poses)]
+    usual = [result for result in exact if result.cell.is_usual_protocol]
     in_focus = [result for result in usual if result.cell.kind == "focus"]
     recorded = [result for result in in_focus if result.kappa_by_cycle]
     points, rows = titration_points(results), choose_rows(slices)

@@ -18,6 +18,7 @@ from cryofocus.benchmark.cells import (
     Kind,
     PoseSource,
     edge_option,
+    usual_protocol,
 )
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.inference.strategies import STRATEGIES
@@ -26,8 +27,8 @@ Titration = Literal["radius", "edge"]
 
 POSE_SOURCES: tuple[PoseSource, ...] = get_args(PoseSource)
 QUICK_SNRS = (0.100, 0.025, 0.006)
-# mask2d starts from random occupancies and has no search before its cycles.
-MAX_CYCLES: Mapping[str, int] = {"mask2d": 60}
+# Whole maps without a prior take more cycles to settle, above all from random occupancies.
+RANDOM_CYCLES = 60
 
 TITRATION_SNR = 0.025
 TITRATION_ANGSTROM: Mapping[Titration, tuple[float, ...]] = {
@@ -43,7 +44,7 @@ def plan_cells(
     snrs: Sequence[float],
     seeds: Iterable[int],
     strategies: Sequence[str] = ("residual",),
-    **common: int | float | str,
+    **common: int | float | str | None,
 ) -> list[Cell]:
     """List the cells of a benchmark: every scenario and SNR, and the two controls.
 
@@ -82,9 +83,22 @@ def plan_cells(
 
 
 def make_cell(strategy: str, values: Mapping[str, Any]) -> Cell:
-    """Make a cell with the strategy's own bound on cycles."""
-    max_cycles = MAX_CYCLES.get(strategy, STANDARD_CYCLES)
-    return Cell.model_validate({"strategy": strategy, "max_cycles": max_cycles, **values})
+    """Make a cell with the strategy's start, prior and bound on cycles, unless they are given.
+
+    The publication's strategies start and make maps as published.
+    """
+    protocol = dict(usual_protocol(strategy))
+    given = {name: values[name] for name in protocol if values.get(name) is not None}
+    if STRATEGIES[strategy].without_prior is None:
+        given.pop("prior", None)
+    protocol |= given
+    if protocol["start"] == STRATEGIES[strategy].start:
+        protocol["start"] = None
+    whole_maps = strategy == "mask2d" or protocol["prior"] == "none"
+    max_cycles = RANDOM_CYCLES if whole_maps else STANDARD_CYCLES
+    return Cell.model_validate(
+        {"strategy": strategy, "max_cycles": max_cycles, **values, **protocol}
+    )
 
 
 @dataclass(frozen=True)
@@ -109,7 +123,7 @@ def plan_titration(
     snrs: Sequence[float],
     seeds: Iterable[int],
     strategies: Sequence[str] = ("residual",),
-    **common: int | float,
+    **common: int | float | str | None,
 ) -> list[Cell]:
     """List the cells that sweep the focus sphere's radius or soft edge.
 

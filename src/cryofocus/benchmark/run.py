@@ -7,6 +7,7 @@ the Bayes limit on the same images. A finished cell is kept and not run again.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -16,21 +17,24 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
 from cryofocus.benchmark.cells import Cell, CellResult, PoseFigures, read_results, write_result
 from cryofocus.benchmark.classify import KappaByCycle, classify_cell
-from cryofocus.benchmark.poses import make_poses, measure_bound
+from cryofocus.benchmark.poses import make_poses
 from cryofocus.benchmark.slices import ClassSlices, cut_class_slices, read_slices, write_slices
 from cryofocus.benchmark.tables import write_tables
-from cryofocus.errors import Interrupted, OutputError
+from cryofocus.errors import FormatError, Interrupted, OutputError
 from cryofocus.simulate.states import Scenario
 from cryofocus.workflows.evaluate import evaluate
 from cryofocus.workflows.machine.hardware import describe_hardware
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.writing import write_text
 from cryofocus.workflows.simulate.humanoid import DESCRIPTION, simulate_humanoid
 
 Result = TypeVar("Result")
+_CELLS = TypeAdapter(tuple[Cell, ...])
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,37 @@ class BenchmarkDirectory:
     def runs(self) -> Path:
         """Run directories; likewise."""
         return self.path / "runs"
+
+    @property
+    def plan_file(self) -> Path:
+        """Every cell that a command has planned here, in order."""
+        return self.path / "plan.json"
+
+    def plan(self) -> list[Cell]:
+        """Read the planned cells; none where nothing was planned.
+
+        Raises:
+            FormatError: When the file is damaged.
+        """
+        if not self.plan_file.is_file():
+            return []
+        try:
+            return list(_CELLS.validate_json(self.plan_file.read_bytes()))
+        except ValidationError as error:
+            raise FormatError(
+                f"{self.plan_file}: not the plan of a benchmark ({error.error_count()} errors). "
+                "Delete it; finished cells stay."
+            ) from error
+
+    def add_to_plan(self, cells: Sequence[Cell]) -> list[Cell]:
+        """Plan cells beside those already planned, and return all.
+
+        Raises:
+            OutputError: Disk full, no permission.
+        """
+        planned = list(dict.fromkeys([*self.plan(), *cells]))
+        write_text(self.plan_file, _CELLS.dump_json(tuple(planned), indent=1).decode() + "\n")
+        return planned
 
     def slices(self, cell: Cell) -> Path:
         """Slices of the class maps of a cell in focus."""
@@ -94,8 +129,9 @@ def run_benchmark(
         Interrupted: When stopped; finished cells are kept.
         OutputError: When the directory is something else, or cannot be written.
     """
-    directory = BenchmarkDirectory(output)
+    directory, cells = BenchmarkDirectory(output), list(dict.fromkeys(cells))
     _prepare(directory)
+    planned = directory.add_to_plan(cells)
     known = {result.cell: result for result in directory.results()}
     waiting = [cell for cell in cells if cell not in known]
     for cell in cells:
@@ -107,7 +143,7 @@ def run_benchmark(
                 advance(0, note=cell.name)
                 result = _run_cell(directory, cell, threads, keep=keep)
                 write_result(directory.cells, result)
-                write_tables(directory.path, directory.results())
+                write_tables(directory.path, directory.results(), planned)
                 rest = {later.set_name for later in waiting[number + 1 :]}
                 if not keep and cell.set_name not in rest:
                     shutil.rmtree(directory.sets / cell.set_name)
@@ -118,7 +154,7 @@ def run_benchmark(
             f"Interrupted. Finished cells are kept in {output}; the same command continues."
         ) from stop
     results = directory.results()
-    write_tables(directory.path, results)
+    write_tables(directory.path, results, planned)
     return results
 
 
@@ -146,11 +182,10 @@ def _run_cell(
     if not (folder / DESCRIPTION).is_file():
         simulate_humanoid(folder, cell.simulation(), threads=threads or describe_hardware().cores)
     description = yaml.safe_load((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    table, pose_seconds = folder / "particles.star", 0.0
-    scratch = directory.runs / f"{cell.name}_poses"
-    if cell.poses in ("refined", "searched"):
-        scratch.mkdir(parents=True, exist_ok=True)
-        table, pose_seconds = _in_new_process(make_poses, folder, scratch, cell.poses, threads)
+    table, figures, cpu_start = folder / "particles.star", None, _cpu_seconds()
+    if cell.poses != "exact":
+        made = _in_new_process(make_poses, folder, cell.poses, threads)
+        table = folder / made.table
     start = time.perf_counter()
     kappa_by_cycle = _in_new_process(classify_cell, folder, table, run, cell, threads)
     seconds = time.perf_counter() - start
@@ -163,18 +198,17 @@ def _run_cell(
     limit = description["oracle_focused_kappa"]
     result = _summarise(cell, run, scores, limit, (kappa_by_cycle, seconds))
     if cell.poses != "exact":
-        bound = _in_new_process(measure_bound, folder, threads)
-        figures = PoseFigures(
-            **scores["pose_errors"],
-            bound_angle_degrees=bound[0],
-            bound_shift_angstrom=bound[1],
-            seconds=pose_seconds,
-        )
-        result = result.model_copy(update={"poses": figures})
+        figures = PoseFigures(**scores["pose_errors"], **made.model_dump(exclude={"table"}))
     if not keep:
         shutil.rmtree(run)
-        shutil.rmtree(scratch, ignore_errors=True)
-    return result
+    cpu_seconds = _cpu_seconds() - cpu_start
+    return result.model_copy(update={"poses": figures, "cpu_seconds": cpu_seconds})
+
+
+def _cpu_seconds() -> float:
+    """Return the processor time of this process and of those that it has waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _in_new_process(function: Callable[..., Result], *arguments: Any) -> Result:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
-from cryofocus.benchmark.cells import Cell, CellResult, PoseSource
-from cryofocus.benchmark.plan import POSE_SOURCES, titration_points
+from cryofocus.benchmark.cells import Cell, CellResult, format_snr
+from cryofocus.benchmark.other_tables import progress_table, sphere_table, starts_table
+from cryofocus.benchmark.plan import titration_points
+from cryofocus.benchmark.pose_tables import pose_rows, pose_tables
+from cryofocus.benchmark.words import (
+    NOT_RUN,
+    NOTHING,
+    ONE_RUN,
+    describe_kappas,
+    head_lines,
+    kappa_by_seed,
+    measured_on,
+    published_words,
+    table_line,
+)
 from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.workflows.run.writing import write_table, write_text
 
@@ -17,12 +30,17 @@ HEAD = """# Humanoid benchmark
 Kappa, 1 for perfect and 0 for random classes, of each strategy's best run by likelihood: the
 median over the seeds, in brackets their range and number. Beside it the best possible on the same
 images (oracle: knows every map, the noise, the CTF and the poses; focused oracle: sees the focus
-region only) and the published figures."""
+region only) and the published figures. mask2d and mask3d start and make maps as published, from
+random posteriors and without a prior of maps. The publication's phantom is another: compare
+ratios to the oracle."""
 ARM = """
 ## Table 1. Arm and hand
 """
 CONTROLS = """
 ## Table 2. Controls: a sphere on a leg, which holds nothing that moves, and noise only
+"""
+STARTS = """
+## Table 3. What our own starts and priors add to the published protocol
 """
 DETAILS = """
 ## Details
@@ -35,43 +53,28 @@ COLUMNS = (
     *("runs agree", "cycles", "at most", "seconds", "peak GB"),
 )
 REGIONS = {"focus": "arm and hand", "leg": "leg (control)", "noise": "noise only (control)"}
-# Why a cell holds no number; a dash: there is nothing it could say.
-NOT_RUN, ONE_RUN, UNPUBLISHED, NOTHING = "not run", "one run", "not at hand", "–"
-POSES_HEAD = """# Humanoid benchmark: poses
-
-Kappa of the residual strategy, or of the one named, as in table.md; the oracle still knows the
-poses. Errors of the poses are medians over the particles, up to the two-fold axis of the body;
-beside each, the Cramér-Rao bound: what noise leaves open to one who knows map, noise and CTF."""
-POSES_TITLES: dict[PoseSource, str] = {
-    "perturbed": "Perturbed by 4 degrees and 13.1 Å (2.5 pixels), not refined",
-    "refined": "Perturbed, then refined (Supplementary Table 1)",
-    "searched": "Searched to 20 Å and refined to 10 Å (Supplementary Table 2, whose published "
-    "figures are not at hand: ours alone)",
-}
-POSES_COLUMNS = (
-    *("strategy", "scenario", "SNR", "particles", "seeds", "kappa", "oracle"),
-    *("published, 2-D mask", "published, 3-D mask"),
-    *("error, degrees", "bound, degrees", "error, Å", "bound, Å", "seconds for the poses"),
-)
 MEASURED = (
     *("kappa", "oracle_kappa", "oracle_focused_kappa", "ratio", "published_2d", "published_3d"),
     *("mean_posterior", "fraction_correct", "classes_found", "run_agreement", "cycles"),
-    *("max_cycles", "seconds", "peak_memory_gb", "machine", "date"),
+    *("max_cycles", "seconds", "cpu_seconds", "peak_memory_gb", "machine", "date"),
 )
 """Columns of table.csv that follow those that name the cell."""
 Row = dict[str, str | int | float]
 
 
-def write_tables(folder: Path, results: Sequence[CellResult]) -> None:
-    """Write table.csv, one row a cell, table.md for people, kappa_by_cycle.csv, titration.csv.
+def write_tables(
+    folder: Path, results: Sequence[CellResult], planned: Sequence[Cell] = ()
+) -> None:
+    """Write tables of numbers, one row per cell (.csv), and of medians for people (.md).
 
-    Cells whose poses are not exact go into poses.csv and poses.md.
-
-    A file that would be empty is not written.
+    `table` has the cells with exact poses, `poses` the others, `titration` those that sweep the
+    sphere, `kappa_by_cycle` every cycle; `progress.md` says how far the plan is. What would be
+    empty is not written.
 
     Args:
         folder: Existing directory.
-        results: Of finished cells, in any order; those of a titration have a table of their own.
+        results: Of finished cells, in any order.
+        planned: Cells that are to be run; in the tables for people they say that they were not.
 
     Raises:
         OutputError: Disk full, no permission.
@@ -79,10 +82,17 @@ def write_tables(folder: Path, results: Sequence[CellResult]) -> None:
     posed = [result for result in results if result.poses is not None]
     usual = [result for result in results if not (result.cell.is_titration or result.poses)]
     ordered = sorted(usual, key=lambda result: (*_line_key(result.cell), result.cell.seed))
-    if ordered:
-        write_text(folder / "table.md", markdown(ordered))
-    if posed:
-        write_text(folder / "poses.md", pose_tables(posed))
+    inexact = [cell for cell in planned if cell.poses != "exact"]
+    exact = [cell for cell in planned if cell.poses == "exact" and not cell.is_titration]
+    cells = [*planned, *(result.cell for result in results)]
+    texts = {
+        "table.md": markdown(ordered, exact) if ordered or exact else "",
+        "poses.md": pose_tables(posed, inexact) if posed or inexact else "",
+        "titration.md": sphere_table(results, planned)
+        if any(cell.is_titration for cell in cells)
+        else "",
+        "progress.md": progress_table(results, planned) if planned else "",
+    }
     tables = {
         "table.csv": [_csv_row(result) for result in ordered],
         "kappa_by_cycle.csv": [row for result in ordered for row in _cycle_rows(result)],
@@ -92,68 +102,68 @@ def write_tables(folder: Path, results: Sequence[CellResult]) -> None:
             for point in titration_points(results)
         ],
     }
+    for name, text in texts.items():
+        if text:
+            write_text(folder / name, text)
     for name, rows in tables.items():
         if rows:
             write_table(folder / name, {label: [row[label] for row in rows] for label in rows[0]})
 
 
-def markdown(results: Sequence[CellResult]) -> str:
+def markdown(results: Sequence[CellResult], planned: Sequence[Cell] = ()) -> str:
     """Text of table.md.
 
     Args:
         results: In the order of the rows; neighbours that differ only in their seed become one
             row.
+        planned: Cells that are to be run.
 
     Returns:
         With the machines and dates on which the cells were run.
     """
-    focus = [result for result in results if result.cell.kind == "focus"]
-    controls = [result for result in results if result.cell.kind != "focus"]
+    cells = list(dict.fromkeys([*(result.cell for result in results), *planned]))
+    usual = [cell for cell in cells if cell.is_usual_protocol]
     lines = [HEAD]
-    if focus:
-        lines += [ARM, *kappa_table(focus)]
-    if controls:
-        lines += [CONTROLS, *kappa_table(controls)]
-    lines += [DETAILS, *_head(COLUMNS)]
+    if focus := [cell for cell in usual if cell.kind == "focus"]:
+        lines += [ARM, *kappa_table(results, focus)]
+    if controls := [cell for cell in usual if cell.kind != "focus"]:
+        lines += [CONTROLS, *kappa_table(results, controls)]
+    if starts := starts_table(results, cells):
+        lines += [STARTS, *starts]
+    lines += [DETAILS, *head_lines(COLUMNS)]
     for _, group in itertools.groupby(results, key=lambda result: _line_key(result.cell)):
-        lines.append(_line(detail_row(list(group))))
-    return "\n".join([*lines, "", _measured_on(results), ""])
+        lines.append(table_line(detail_row(list(group))))
+    return "\n".join([*lines, "", measured_on(results), ""])
 
 
-def kappa_table(results: Sequence[CellResult]) -> list[str]:
+def kappa_table(results: Sequence[CellResult], cells: Sequence[Cell]) -> list[str]:
     """Lines of a table of kappa, one row per set and region, one column per strategy.
 
     Args:
-        results: In the order of the rows.
+        results: Of these and of other cells.
+        cells: What the table is about; at least one.
     """
-    strategies = [s for s in STRATEGIES if any(r.cell.strategy == s for r in results)]
+    strategies = [s for s in STRATEGIES if any(cell.strategy == s for cell in cells)]
+    finished = {result.cell: result for result in results}
     # The oracles speak of the arm, and the leg does not show it.
-    limits = ["oracle", "focused oracle"] if results[0].cell.kind == "focus" else []
+    limits = ["oracle", "focused oracle"] if cells[0].kind == "focus" else []
     head = ["region", "scenario", "SNR", "particles", *limits, *strategies]
-    head += ["published, 2-D mask", "published, 3-D mask"]
-    lines = _head(head)
-    ordered = sorted(results, key=lambda result: _set_key(result.cell))
-    for _, rows in itertools.groupby(ordered, key=lambda result: _set_key(result.cell)):
-        group = list(rows)
-        cell = group[0].cell
-        words = [REGIONS[cell.kind], str(cell.scenario), f"{cell.snr:.3f}", f"{cell.particles:,}"]
+    lines = head_lines([*head, "published, 2-D mask", "published, 3-D mask"])
+    for _, rows in itertools.groupby(sorted(cells, key=_set_key), key=_set_key):
+        alike = list(rows)
+        cell, group = alike[0], [finished[each] for each in alike if each in finished]
+        words = [REGIONS[cell.kind], str(cell.scenario), format_snr(cell.snr)]
+        words.append(f"{cell.particles:,}")
         if limits:
             words.append(_limit(group, lambda r: r.oracle_kappa))
             words.append(_limit(group, lambda r: r.oracle_focused_kappa))
         for strategy in strategies:
             has_cell = cell.kind != "leg" or STRATEGIES[strategy].needs_region
+            own = [result for result in group if result.cell.strategy == strategy]
             nothing = NOT_RUN if has_cell else NOTHING
-            words.append(describe_kappas(_kappa_by_seed(group, strategy)) or nothing)
-        words += _published(cell)
-        lines.append(_line(words))
+            words.append(describe_kappas(kappa_by_seed(own)) or nothing)
+        lines.append(table_line([*words, *published_words(cell)]))
     return lines
-
-
-def describe_kappas(kappas: Sequence[float]) -> str:
-    """Say `median (lowest to highest; number)`, or nothing where there are none."""
-    if len(kappas) < 2:
-        return "".join(f"{kappa:.3f} (1)" for kappa in kappas)
-    return f"{median(kappas):.3f} ({min(kappas):.3f} to {max(kappas):.3f}; {len(kappas)})"
 
 
 def detail_row(results: Sequence[CellResult]) -> list[str]:
@@ -168,10 +178,10 @@ def detail_row(results: Sequence[CellResult]) -> list[str]:
     agreements = [r.run_agreement for r in results if r.run_agreement is not None]
     found = sum(result.classes_found for result in results)
     return [
-        cell.strategy,
+        cell.label,
         REGIONS[cell.kind],
         str(cell.scenario),
-        f"{cell.snr:.3f}",
+        format_snr(cell.snr),
         f"{cell.particles:,}",
         str(cell.n_runs),
         str(len(results)),
@@ -214,6 +224,8 @@ def _cycle_rows(result: CellResult) -> Iterator[Row]:
 def _csv_place(cell: Cell) -> Row:
     return {
         "strategy": cell.strategy,
+        "start": cell.protocol[0],
+        "prior": cell.protocol[1] if STRATEGIES[cell.strategy].without_prior else "",
         "kind": cell.kind,
         "scenario": cell.scenario,
         "snr": cell.snr,
@@ -226,14 +238,8 @@ def _csv_place(cell: Cell) -> Row:
 
 def _limit(results: Sequence[CellResult], value: Callable[[CellResult], float]) -> str:
     """Median of what belongs to the images, each set counted once."""
-    return f"{median({r.cell.seed: value(r) for r in results}.values()):.3f}"
-
-
-def _kappa_by_seed(results: Sequence[CellResult], strategy: str) -> list[float]:
-    """Kappa of a strategy on each set, of the cell with the most runs."""
-    mine = [result for result in results if result.cell.strategy == strategy]
-    mine.sort(key=lambda result: result.cell.n_runs)
-    return list({result.cell.seed: result.kappa for result in mine}.values())
+    values = {result.cell.seed: value(result) for result in results}
+    return f"{median(values.values()):.3f}" if values else NOT_RUN
 
 
 def _set_key(cell: Cell) -> tuple[int, int, int, int, float]:
@@ -242,85 +248,7 @@ def _set_key(cell: Cell) -> tuple[int, int, int, int, float]:
     return place, cell.scenario, cell.particles, cell.box, -cell.snr
 
 
-def _line_key(cell: Cell) -> tuple[int, int, int, int, int, float, int, int]:
+def _line_key(cell: Cell) -> tuple[int, str, int, int, int, int, float, int, int]:
     """Order of the details; cells that differ only in their seed are equal."""
-    return list(STRATEGIES).index(cell.strategy), *_set_key(cell), cell.n_runs, cell.max_cycles
-
-
-def _measured_on(results: Sequence[CellResult]) -> str:
-    machines = sorted({f"{result.machine} ({result.date})" for result in results})
-    return f"Measured on: {'; '.join(machines)}."
-
-
-def _published(cell: Cell) -> list[str]:
-    return [f"{kappa:.2f}" for kappa in cell.published] if cell.published else [UNPUBLISHED] * 2
-
-
-def _head(columns: Sequence[str]) -> list[str]:
-    return [_line(columns), _line(["---"] * len(columns))]
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def pose_tables(results: Sequence[CellResult]) -> str:
-    """Text of poses.md.
-
-    Args:
-        results: Of cells whose poses are not exact; at least one.
-    """
-    lines, ordered = [POSES_HEAD], sorted(results, key=lambda r: (*_pose_key(r.cell), r.cell.seed))
-    for source, group in itertools.groupby(ordered, key=lambda r: r.cell.poses):
-        lines += ["", f"## {POSES_TITLES[source]}", "", *_head(POSES_COLUMNS)]
-        for _, rows in itertools.groupby(group, key=lambda r: _pose_key(r.cell)):
-            lines.append(_line(_pose_words(list(rows))))
-    return "\n".join([*lines, "", _measured_on(results), ""])
-
-
-def pose_rows(results: Sequence[CellResult]) -> list[Row]:
-    """Rows of poses.csv, one a cell."""
-    rows = []
-    for result in sorted(results, key=lambda r: (*_pose_key(r.cell), r.cell.seed)):
-        cell, (two_d, three_d) = result.cell, result.cell.published or ("", "")
-        row: Row = {
-            "poses": cell.poses,
-            "strategy": cell.strategy,
-            "scenario": cell.scenario,
-            "snr": cell.snr,
-            "particles": cell.particles,
-            "seed": cell.seed,
-            "runs": cell.n_runs,
-            "kappa": result.kappa,
-            "oracle_kappa": result.oracle_kappa,
-            "published_2d": two_d,
-            "published_3d": three_d,
-        }
-        rows.append(row | (result.poses.model_dump() if result.poses else {}))
-    return rows
-
-
-def _pose_words(results: Sequence[CellResult]) -> list[str]:
-    """One row: medians over cells that differ only in their seed."""
-    cell, figures = results[0].cell, [result.poses for result in results if result.poses]
-    return [
-        cell.strategy,
-        str(cell.scenario),
-        f"{cell.snr:.3f}",
-        f"{cell.particles:,}",
-        str(len(results)),
-        f"{median(result.kappa for result in results):.3f}",
-        f"{median(result.oracle_kappa for result in results):.3f}",
-        *_published(cell),
-        f"{median(f.angle_degrees for f in figures):.2f}",
-        f"{median(f.bound_angle_degrees for f in figures):.2f}",
-        f"{median(f.shift_angstrom for f in figures):.2f}",
-        f"{median(f.bound_shift_angstrom for f in figures):.2f}",
-        f"{median(f.seconds for f in figures):.0f}",
-    ]
-
-
-def _pose_key(cell: Cell) -> tuple[int, str, int, int, int, float]:
-    """Order of the rows; cells that differ only in their seed are equal."""
-    source = POSE_SOURCES.index(cell.poses)
-    return source, cell.strategy, cell.scenario, cell.particles, cell.n_runs, -cell.snr
+    place = list(STRATEGIES).index(cell.strategy), cell.label, *_set_key(cell)
+    return *place, cell.n_runs, cell.max_cycles

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
@@ -17,7 +17,7 @@ from cryofocus.errors import InputError
 from cryofocus.option import Option
 
 if TYPE_CHECKING:
-    from cryofocus.benchmark.cells import Cell, CellResult
+    from cryofocus.benchmark.cells import CellResult
 
 app = typer.Typer(no_args_is_help=True, help="Measure accuracy, time and memory.")
 
@@ -88,6 +88,39 @@ def humanoid(
         typer.Option(help="Instead, sweep the sphere's radius (30 to 100 Å) or edge (0 to 40 Å)."),
     ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Independent runs per set.")] = 3,
+    start: Annotated[
+        Literal["subspace", "random"] | None,
+        typer.Option(
+            help="Where runs start. Default: mask2d and mask3d at random, as published, the "
+            "others in a subspace."
+        ),
+    ] = None,
+    prior: Annotated[
+        Literal["consensus", "none"] | None,
+        typer.Option(
+            help="Prior of the class maps of mask3d, as in classify. Default: none, as published."
+        ),
+    ] = None,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Make every table and figure of the publication, part by part."
+        ),
+    ] = False,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PART,PART,...",
+            help="With --all, some of table1, table2, figure2, starts, supplement1, supplement2 "
+            "and figure3.",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Finish first what earlier commands planned in the directory."
+        ),
+    ] = False,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the simulated sets and the run directories.")
     ] = False,
@@ -97,51 +130,54 @@ def humanoid(
 
     Controls: a sphere on a leg, which holds nothing that moves, and images of noise only. Writes
     table.csv (one row per classification), table.md (medians over the seeds), kappa_by_cycle.csv,
-    with --titrate titration.csv, and figures of all of them; for poses that are not exact
-    poses.csv and poses.md, with their errors beside the bound. Examples:
+    with --titrate titration.csv and .md, and figures of all of them; for poses that are not exact
+    poses.csv and poses.md, with their errors beside the bound; progress.md says how far what was
+    planned is. It can be stopped at any time and goes on with the same command. Examples:
 
     `cryofocus benchmark humanoid --quick -o quick`
 
     `cryofocus benchmark humanoid --scenarios 1 --snrs 0.1,0.025 -o humanoid_benchmark`
+
+    `cryofocus benchmark humanoid --all --resume -o humanoid_benchmark`
     """
-    from cryofocus.benchmark.cells import SNRS
+    from cryofocus.benchmark.choice import Choice
     from cryofocus.benchmark.figures import write_figures
-    from cryofocus.benchmark.plan import (
-        POSE_SOURCES,
-        QUICK_SNRS,
-        TITRATION_SNR,
-        plan_cells,
-        plan_titration,
-    )
+    from cryofocus.benchmark.parts import PARTS
+    from cryofocus.benchmark.plan import POSE_SOURCES
     from cryofocus.benchmark.run import BenchmarkDirectory, run_benchmark
     from cryofocus.inference.strategies import STRATEGIES
-    from cryofocus.simulate.states import SCENARIOS
 
-    usual_scenarios: Sequence[int] = SCENARIOS
-    usual_snrs: Sequence[float] = QUICK_SNRS if quick else SNRS
-    plan: Callable[..., list[Cell]] = plan_cells
-    if titrate is not None:
-        usual_scenarios, usual_snrs = SCENARIOS[:1], (TITRATION_SNR,)
-        plan = partial(plan_titration, titrate)
     sources = _chosen(poses, POSE_SOURCES, "--poses")
     chosen = tuple(STRATEGIES)
     if strategies != "all":
         chosen = _chosen(strategies, chosen, "--strategies", ", or all")
     if titrate is not None and sources != ("exact",):
         raise typer.BadParameter("goes with --poses exact only", param_hint="--titrate")
-    cells = [
-        cell
-        for source in sources
-        for cell in plan(
-            scenarios or usual_scenarios,
-            snrs or usual_snrs,
-            range(1, 1 + (seeds or (1 if quick else 3))),
-            chosen,
-            particles=particles or (2000 if quick else 10_000),
-            n_runs=runs,
-            poses=source,
+    parts = PARTS if only is None else _chosen(only, PARTS, "--only")
+    own = Choice(strategies=chosen, poses=sources, titrate=titrate, start=start, prior=prior)
+    if everything and own != Choice():
+        raise typer.BadParameter(
+            "has its own strategies, poses, starts and sweeps; leave out --strategies, --poses, "
+            "--titrate, --start and --prior",
+            param_hint="--all",
         )
-    ]
+    if only is not None and not everything:
+        raise typer.BadParameter("goes with --all", param_hint="--only")
+    choice = replace(
+        own,
+        is_quick=quick,
+        scenarios=scenarios,
+        snrs=snrs,
+        n_seeds=seeds,
+        particles=particles,
+        n_runs=runs,
+        parts=parts if everything else (),
+    )
+    directory = BenchmarkDirectory(output)
+    cells = directory.plan() if resume else []
+    # Nothing was chosen: go on with what was planned before, if there is any.
+    if not cells or choice != Choice():
+        cells = [*cells, *choice.cells()]
     results = run_benchmark(
         cells,
         output,
@@ -150,11 +186,11 @@ def humanoid(
         progress=show_progress(),
         on_result=lambda result: say(_describe(result)),
     )
-    figures = write_figures(output, results, BenchmarkDirectory(output).read_slices(results))
+    figures = write_figures(output, results, directory.read_slices(results))
     say("")
-    for path in (output / "table.md", output / "poses.md", output / "titration.csv"):
-        if path.is_file():
-            say(f"Table    {path}")
+    for name in ("table.md", "poses.md", "titration.md", "progress.md"):
+        if (output / name).is_file():
+            say(f"Table    {output / name}")
     for figure in figures:
         say(f"Figure   {figure}")
 
@@ -235,11 +271,12 @@ def _describe(result: CellResult) -> str:
             f"{figures.bound_shift_angstrom:.2f} Å)"
         )
     return (
-        f"{cell.strategy:<8}  {cell.kind:<5}{sphere}  scenario {cell.scenario}  "
-        f"SNR {cell.snr:.3f}  seed {cell.seed}  "
+        f"{cell.label:<8}  {cell.kind:<5}{sphere}  scenario {cell.scenario}  "
+        f"SNR {cell.snr:.4g}  seed {cell.seed}  "
         f"kappa {result.kappa:.3f}  oracle {result.oracle_kappa:.3f}{share}{beside}  "
         f"posterior {result.mean_posterior:.3f} for {result.fraction_correct:.3f} correct  "
-        f"{result.seconds:.0f} s  {result.peak_memory_gb:.2f} GB{of_poses}"
+        f"{result.seconds:.0f} s ({result.cpu_seconds or 0:.0f} CPU s)  "
+        f"{result.peak_memory_gb:.2f} GB{of_poses}"
     )
 
 

@@ -65,6 +65,19 @@ class MapEstimate:
 
 
 @dataclass(frozen=True, eq=False)
+class SolvedMap:
+    """A map and what its half maps say of its power.
+
+    Attributes:
+        estimate: The map.
+        inverse_tau2: `(grid_shells,)` 1/tau2 in each shell of the padded grid, from the FSC.
+    """
+
+    estimate: MapEstimate
+    inverse_tau2: Float64[np.ndarray, " grid_shells"]
+
+
+@dataclass(frozen=True, eq=False)
 class MapSource:
     """Everything a whole-box map is made from, but for the particles' weights.
 
@@ -182,7 +195,8 @@ def _solve_in_turns(
     )
     fsc = fourier_shell_correlation(forward_3d(first), forward_3d(second), box)
     sums = _accumulate_half(source, weights, kernels, (1, 2), lambda _: None)
-    return MapEstimate(_solve_full((sums,), fsc, box, threads), (first, second), fsc)
+    full = _solve((sums,), _own_term((sums,), fsc, box), box, threads)
+    return MapEstimate(full, (first, second), fsc)
 
 
 def _accumulate_half(
@@ -208,8 +222,27 @@ def solve_maps(
     halves: tuple[SliceSums, SliceSums], box: int, *, threads: int = 1
 ) -> list[MapEstimate]:
     """Turn the sums of both half sets into one map estimate a column."""
+    return [solved.estimate for solved in solve_with_power(halves, box, threads=threads)]
+
+
+def solve_with_power(
+    halves: tuple[SliceSums, SliceSums],
+    box: int,
+    *,
+    threads: int = 1,
+    inverse_tau2: Float64[np.ndarray, " grid_shells"] | None = None,
+) -> list[SolvedMap]:
+    """Turn the sums of both half sets into one map a column, filtered by a given power.
+
+    Args:
+        halves: Of both half sets, one column for each map.
+        box: Edge of the maps.
+        threads: Of the Fourier transforms.
+        inverse_tau2: `(grid_shells,)` 1/tau2 of every map's Wiener filter; that of each map's own
+            half maps where none is given.
+    """
     return [
-        _solve_map((_column(halves[0], k), _column(halves[1], k)), box, threads)
+        _solve_map((_column(halves[0], k), _column(halves[1], k)), box, threads, inverse_tau2)
         for k in range(halves[0].data.shape[3])
     ]
 
@@ -218,10 +251,17 @@ def _column(sums: SliceSums, k: int) -> SliceSums:
     return SliceSums(sums.data[..., k : k + 1], sums.precision[..., k : k + 1])
 
 
-def _solve_map(sums: tuple[SliceSums, SliceSums], box: int, threads: int) -> MapEstimate:
+def _solve_map(
+    sums: tuple[SliceSums, SliceSums],
+    box: int,
+    threads: int,
+    inverse_tau2: Float64[np.ndarray, " grid_shells"] | None,
+) -> SolvedMap:
     first, second = (_solve_half(one, box, threads) for one in sums)
     fsc = fourier_shell_correlation(forward_3d(first), forward_3d(second), box)
-    return MapEstimate(_solve_full(sums, fsc, box, threads), (first, second), fsc)
+    own = _own_term(sums, fsc, box)
+    full = _solve(sums, own if inverse_tau2 is None else inverse_tau2, box, threads)
+    return SolvedMap(MapEstimate(full, (first, second), fsc), own)
 
 
 def _solve_half(sums: SliceSums, box: int, threads: int) -> Float32[np.ndarray, "box box box"]:
@@ -232,13 +272,12 @@ def _solve_half(sums: SliceSums, box: int, threads: int) -> Float32[np.ndarray, 
     return _solve((sums,), floor, box, threads)
 
 
-def _solve_full(
-    sums: Sequence[SliceSums], fsc: Float64[np.ndarray, " n_shells"], box: int, threads: int
-) -> Float32[np.ndarray, "box box box"]:
-    """Return the Wiener-filtered map of all sums together."""
+def _own_term(
+    sums: Sequence[SliceSums], fsc: Float64[np.ndarray, " n_shells"], box: int
+) -> Float64[np.ndarray, " grid_shells"]:
+    """Return 1/tau2 of the map of all sums together, from its own half maps' FSC."""
     mean = np.sum([_mean_precision(one) for one in sums], axis=0)
-    padding = len(sums[0].data) / box
-    return _solve(sums, wiener_term(mean, fsc, padding), box, threads)
+    return wiener_term(mean, fsc, len(sums[0].data) / box)
 
 
 def _mean_precision(sums: SliceSums) -> Float64[np.ndarray, " grid_shells"]:

@@ -23,7 +23,6 @@ from cryofocus.inference.cycles import (
 )
 from cryofocus.inference.factors.outside import describe_outside
 from cryofocus.inference.settings import ClassifierSettings
-from cryofocus.inference.strategies import STRATEGIES
 
 HISTORY = "history_"
 
@@ -42,7 +41,8 @@ class Run(Generic[State]):
 
     def outcome(self, settings: ClassifierSettings) -> Outcome:
         """Say whether it is over, and how it ended."""
-        return judge(self.history, self.state.posteriors, settings.max_cycles, settings.tolerance)
+        limits = settings.max_cycles, settings.settled_change
+        return judge(self.history, self.state.posteriors, *limits)
 
 
 def prepare_comparison(
@@ -61,9 +61,10 @@ def prepare_comparison(
     plan = RunPlan(settings.least_classes, settings.resolved_start, settings.seed, references)
     options = settings.options
     options.pop("keep_all_classes", None)  # of the runs, not of the comparison
+    options.pop("prior", None)  # says which record of the strategy prepares it
     if options.pop("background", "rigid") == "flexible":
         ground = replace(ground, outside=describe_outside(ground, settings.seed))
-    comparison: Comparison[Any] = STRATEGIES[settings.strategy].prepare(ground, plan, **options)
+    comparison: Comparison[Any] = settings.method.prepare(ground, plan, **options)
     return comparison
 
 
@@ -122,7 +123,7 @@ def _cycle(
     run = Run(state, (*run.history, record))
     if run.outcome(settings) is not Outcome.UNFINISHED:
         run = replace(run, state=comparison.finish(state))
-    name = STRATEGIES[settings.strategy].objective
+    name = settings.method.objective
     return run, f"{name} {record.objective:.2f}, change {record.posterior_change:.4f}"
 
 

@@ -11,7 +11,6 @@ from cryofocus.consensus.images import PADDING
 from cryofocus.consensus.memory import MapMemory
 from cryofocus.inference.deviations.focus import FocusBox, FocusPlan
 from cryofocus.inference.settings import ClassifierSettings
-from cryofocus.inference.strategies import STRATEGIES
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +45,7 @@ def expected_memory_gb(ground: Ground, settings: ClassifierSettings) -> float:
 def statistics_bytes(ground: Ground, settings: ClassifierSettings) -> int:
     """Return what is kept of the images while classes are found."""
     images, n_shells = ground.consensus.images, ground.n_shells
-    if STRATEGIES[settings.strategy].compares_pixels:
+    if settings.method.compares_pixels:
         return WHOLE_BYTES * len(images) * len(images.largest_band())
     reach = int(np.ceil(n_shells * images.stretch))
     box = FocusBox.around(ground.mask.data, ground.mask.voxel_size_angstrom, reach)

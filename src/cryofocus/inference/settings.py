@@ -10,7 +10,14 @@ from cryofocus.consensus.reach import NYQUIST, TO_NYQUIST, MapResolution, Reach
 from cryofocus.data.table_source import InvertChoice
 from cryofocus.errors import SettingError
 from cryofocus.inference.strategies import STRATEGIES
-from cryofocus.inference.strategy import BackgroundChoice, Region, Start, Storage
+from cryofocus.inference.strategy import (
+    BackgroundChoice,
+    MapPrior,
+    Region,
+    Start,
+    Storage,
+    Strategy,
+)
 from cryofocus.option import Option
 from cryofocus.settings import Settings
 
@@ -19,6 +26,8 @@ AUTO: Literal["auto"] = "auto"
 EXPECTED_COUNT = "a number of classes, at least 2, or auto"
 # Numbers that `auto` tries at most.
 MOST_CLASSES = 12
+# Part of the tolerance that holds where whole maps grow out of random posteriors.
+SLOW_TOLERANCE = 0.1
 MASK2D, MASK3D = Option(panel="Strategy mask2d"), Option(panel="Strategy mask3d")
 
 
@@ -90,6 +99,9 @@ class ClassifierSettings(Settings):
             them fall to zero; with `mask2d` and boxes up to 100 pixels, all.
         soft_edge_angstrom: Width of the sphere's soft edge, outside its radius, in Å.
         invert: Whether protein is dark in the images; `auto` decides from the consensus.
+        prior: With `mask3d`, what holds class maps back: `consensus` draws them towards the
+            consensus; `none` masks them as they are reconstructed, as published, and keeps whole
+            images.
         outside_lowpass_angstrom: With `mask3d`, keep the density outside the mask in the
             references, low-pass filtered to this resolution in Å.
         outside_weight: With `mask3d`, weight of the density outside the mask. Default: 1 with a
@@ -125,6 +137,7 @@ class ClassifierSettings(Settings):
     map_resolution: MapResolution = None
     soft_edge_angstrom: Annotated[float, Option(panel=REGION)] = Field(default=8.0, ge=0)
     invert: InvertChoice = "auto"
+    prior: Annotated[MapPrior, MASK3D] = "consensus"
     outside_lowpass_angstrom: Annotated[float | None, MASK3D] = Field(default=None, gt=0)
     outside_weight: Annotated[float | None, MASK3D] = Field(default=None, ge=0, le=1)
     circle_edge_angstrom: Annotated[float, MASK2D] = Field(default=0.0, ge=0)
@@ -144,9 +157,12 @@ class ClassifierSettings(Settings):
             for option in strategy.options:
                 users.setdefault(option, []).append(strategy.name)
         for option, names in users.items():
-            if self.strategy not in names:
+            if option not in self.method.options:
                 remedy = f"--strategy {names[0]}" if len(names) == 1 else "another --strategy"
-                self._require_default(option, f"the strategy is {self.strategy}", remedy)
+                reason = f"the strategy is {self.strategy}"
+                if self.strategy in names:
+                    reason, remedy = f"the prior is {self.prior}", "--prior consensus"
+                self._require_default(option, reason, remedy)
         if self.outside_lowpass_angstrom is not None and self.outside_weight == 0:
             raise SettingError(
                 "outside_weight: found 0 with a low-pass filter outside the mask, which then has "
@@ -157,7 +173,7 @@ class ClassifierSettings(Settings):
     @model_validator(mode="after")
     def _count_only_what_compares(self) -> ClassifierSettings:
         """Refuse to look for the number of classes where numbers cannot be compared."""
-        if self.n_classes == AUTO and STRATEGIES[self.strategy].objective != "log-posterior":
+        if self.n_classes == AUTO and self.method.objective != "log-posterior":
             raise SettingError(
                 f"classes: found {AUTO}, but runs of the strategy {self.strategy} with different "
                 "numbers of classes cannot be compared: it has no prior of maps. Give a number, "
@@ -169,7 +185,7 @@ class ClassifierSettings(Settings):
     def _whole_pixels_where_compared(self) -> ClassifierSettings:
         """Refuse a resolution of maps where images are compared pixel by pixel."""
         is_limited = self.map_resolution not in (None, NYQUIST)
-        if is_limited and STRATEGIES[self.strategy].compares_pixels:
+        if is_limited and self.method.compares_pixels:
             raise SettingError(
                 f"map_resolution: found {self.map_resolution:g}, but the strategy {self.strategy} "
                 "compares images pixel by pixel. Leave it out."
@@ -177,9 +193,16 @@ class ClassifierSettings(Settings):
         return self
 
     @property
+    def method(self) -> Strategy:
+        """The chosen strategy, with or without its prior of maps."""
+        strategy = STRATEGIES[self.strategy]
+        bare = strategy.without_prior
+        return strategy if self.prior == "consensus" or bare is None else bare
+
+    @property
     def reach(self) -> Reach:
         """To which resolution maps are made."""
-        if STRATEGIES[self.strategy].compares_pixels:
+        if self.method.compares_pixels:
             return TO_NYQUIST
         return Reach(self.map_resolution, self.max_resolution_angstrom)
 
@@ -196,12 +219,21 @@ class ClassifierSettings(Settings):
     @property
     def resolved_start(self) -> Start:
         """Where runs start."""
-        return self.start or STRATEGIES[self.strategy].start
+        return self.start or self.method.start
+
+    @property
+    def settled_change(self) -> float:
+        """How far posteriors of a run that has settled move in a cycle, on average, at most.
+
+        Whole maps grow out of random posteriors so slowly that they only seem to rest.
+        """
+        is_slow = self.resolved_start == "random" and self.method.compares_pixels
+        return self.tolerance * (SLOW_TOLERANCE if is_slow else 1.0)
 
     @property
     def options(self) -> dict[str, Any]:
         """The chosen strategy's own options."""
-        return {name: getattr(self, name) for name in STRATEGIES[self.strategy].options}
+        return {name: getattr(self, name) for name in self.method.options}
 
     def require_region(self, region: Region) -> None:
         """Refuse an option that the kind of region would ignore.
@@ -210,7 +242,7 @@ class ClassifierSettings(Settings):
             SettingError: For a circle's edge with a mask file or a projection threshold with a
                 sphere.
         """
-        for option, needed in STRATEGIES[self.strategy].options.items():
+        for option, needed in self.method.options.items():
             if needed not in (None, region):
                 remedy = "--focus" if needed == "sphere" else "--mask"
                 self._require_default(option, f"the region is a {region}", remedy)

@@ -13,6 +13,7 @@ Region = Literal["sphere", "mask file"]
 Start = Literal["subspace", "random"]
 Storage = Literal["float32", "bfloat16"]
 BackgroundChoice = Literal["rigid", "flexible"]
+MapPrior = Literal["consensus", "none"]
 Objective = Literal["log-posterior", "log-likelihood"]
 
 
@@ -36,6 +37,8 @@ class Strategy:
         can_be_sharded: Whether workers of a cluster can share the particles.
         objective: What a cycle raises: the log-likelihood of the images, or with the priors of
             maps and weights their log-posterior.
+        without_prior: The same without a prior of maps, where the setting `prior` chooses; None
+            where there is no choice.
     """
 
     name: str
@@ -49,3 +52,4 @@ class Strategy:
     compares_pixels: bool = False
     can_be_sharded: bool = True
     objective: Objective = "log-posterior"
+    without_prior: Strategy | None = None

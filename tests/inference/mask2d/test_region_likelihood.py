@@ -17,7 +17,7 @@ from cryofocus.consensus.reconstruct import MapEstimate, map_to_grid
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
 from cryofocus.inference.mask2d import white_images
-from cryofocus.inference.mask2d.projected_mask import project_sphere
+from cryofocus.inference.mask2d.projected_mask import Shadow, project_sphere
 from cryofocus.inference.mask2d.region_likelihood import (
     Compared,
     compare,
@@ -143,6 +143,19 @@ def test_fitted_scale_is_frealigns(box: int) -> None:
         for i in range(N_PARTICLES)
     ]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_whole_images_are_compared_by_parseval() -> None:
+    """Without a region, all pixels count: as a projected region that holds them all."""
+    sample = make_sample(20, 7)
+    edge = sample.white.geometry.edge
+    grids = np.stack([map_to_grid(m, edge) for m in sample.maps], axis=-1)
+    everything = Shadow(np.ones((N_PARTICLES, 20, 20), np.float32))
+    by_pixels, whole = (
+        compare(sample.white, region, grids, KERNELS, None) for region in (everything, None)
+    )
+    np.testing.assert_allclose(whole.log_likelihood, by_pixels.log_likelihood, rtol=1e-5)
+    np.testing.assert_array_equal(whole.sigma, by_pixels.sigma)
 
 
 def test_a_fitted_scale_does_not_see_the_grey_scale() -> None:

@@ -125,7 +125,7 @@ def test_a_checkpoint_continues_bit_for_bit() -> None:
     state = run(strategy, 2)
     (resumed,) = unpack_runs(strategy, pack_runs(strategy, [Run(state)]))
     (ours, record), (theirs, same) = strategy.step(state), strategy.step(resumed.state)
-    for name in ("posteriors", "sigma", "log_evidence"):
+    for name in ("posteriors", "sigma", "log_evidence", "inverse_tau2"):
         np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
     assert record == same
 
@@ -137,6 +137,17 @@ def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(white_images, "CHUNK_PARTICLES", 17)
     apart, _ = strategy.step(strategy.start(0))
     np.testing.assert_allclose(apart.posteriors, together.posteriors, atol=1e-3)
+
+
+def test_one_filter_serves_all_classes() -> None:
+    """A class of few particles is filtered by the power of all, not by its own poor half maps."""
+    strategy = prepare(plant(noise_sd=NOISE), SPHERE_MASK)
+    few = np.arange(len(strategy.images)) % 10 == 0
+    start = strategy.begin(np.stack([~few, few], axis=1).astype(np.float64))
+    shared, own = strategy.m_step(start)
+    _, filtered = strategy.m_step(replace(start, inverse_tau2=shared.inverse_tau2))
+    assert np.linalg.norm(filtered[1]) > 1.1 * np.linalg.norm(own[1])
+    np.testing.assert_allclose(filtered[0], own[0], atol=0.1 * np.abs(own[0]).max())
 
 
 def test_noise_gives_no_classes() -> None:

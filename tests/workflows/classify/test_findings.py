@@ -306,3 +306,19 @@ def test_every_finding_is_logged_in_its_words(caplog: pytest.LogCaptureFixture) 
         *judge_memory(2.0, None),
         *judge_poses(PoseAccuracy(1.0, 2.0, 5.0, 1.5, 2.0, 4.0, 3.0)),
     ] == []
+
+
+def test_a_run_that_collapsed_is_named(result: ClassificationResult, inputs: Inputs) -> None:
+    """Nearly all particles in one class are no division; as many in a class that is found are."""
+    few = np.arange(len(result.posteriors)) < 0.03 * len(result.posteriors)
+    unsure = np.where(few, 0.6, 0.01)
+    collapsed = with_posteriors(result, [1 - unsure, unsure])
+    last = replace(result.runs[1], posteriors=collapsed.posteriors)
+    collapsed = replace(collapsed, runs=(result.runs[0], last))
+    collapsed = replace(collapsed, comparison=replace(result.comparison, best=1))
+    assert not collapsed.classes_found
+    finding = judged(collapsed, inputs)[FindingCode.COLLAPSED]
+    assert finding.figures["run"] == 2
+    assert finding.text.startswith(f"Run 2 collapsed: {100 * finding.figures['weight']:.1f} %")
+    assert "the best run collapsed, 97 %" in describe_result(replace(collapsed, held_out=None))
+    assert FindingCode.COLLAPSED not in judged(result, inputs)

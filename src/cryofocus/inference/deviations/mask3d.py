@@ -3,7 +3,8 @@
 The density a masked reference lacks stays in the images and counts as noise, in every particle's
 likelihood and in the noise spectra. Class maps are made from images without the consensus V;
 when classes are compared, an image loses m V + w (1 - m) V_low, with m the focus mask, all that a
-masked reference holds (docs/derivations/strategies.md).
+masked reference holds (docs/derivations/strategies.md). Without a prior, whole maps are
+reconstructed in every cycle and masked, as the published programs do.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cryofocus.inference.strategy import Storage, Strategy
+from cryofocus.inference.strategy import Region, Storage, Strategy
 
 if TYPE_CHECKING:
     from cryofocus.arrays import Volume
@@ -35,13 +36,11 @@ def prepare(
     from cryofocus.consensus.consensus import refit_noise
     from cryofocus.inference.deviations.comparison import compare_deviations
 
-    if outside_weight is None:
-        outside_weight = 0.0 if outside_lowpass_angstrom is None else 1.0
     background = masked_reference(
         ground.consensus,
         ground.mask.data,
         outside_lowpass_angstrom,
-        outside_weight,
+        weight_outside(outside_lowpass_angstrom, outside_weight),
         ground.kernels,
     )
     consensus = refit_noise(ground.consensus, background.volumes[0][1], ground.kernels)
@@ -75,14 +74,17 @@ def masked_reference(
     return HalfGrids(consensus.images, None, (columns,), kernels)
 
 
+def weight_outside(lowpass_angstrom: float | None, weight: float | None) -> float:
+    """Return the weight of the density outside: what was given, or what a filter implies."""
+    if weight is None:
+        return 0.0 if lowpass_angstrom is None else 1.0
+    return weight
+
+
+OUTSIDE: dict[str, Region | None] = {"outside_lowpass_angstrom": None, "outside_weight": None}
 MASK3D = Strategy(
     name="mask3d",
     summary="whole images with masked references.",
     prepare=prepare,
-    options={
-        "storage": None,
-        "keep_all_classes": None,
-        "outside_lowpass_angstrom": None,
-        "outside_weight": None,
-    },
+    options={"prior": None, "storage": None, "keep_all_classes": None, **OUTSIDE},
 )

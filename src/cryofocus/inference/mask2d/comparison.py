@@ -7,7 +7,7 @@ circle, or through the projection of a mask (docs/derivations/mask2d.md).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int8
@@ -28,9 +28,11 @@ from cryofocus.inference.mask2d.region_likelihood import (
 )
 from cryofocus.inference.mask2d.white_images import WhiteImages, whiten_images
 from cryofocus.inference.mask2d.whole_maps import (
+    Envelope,
     inscribed_sphere,
     reconstruct_classes,
     reference_grids,
+    shared_power,
 )
 from cryofocus.inference.posterior import posterior_change, random_posteriors
 from cryofocus.inference.references import scale_references
@@ -48,11 +50,14 @@ class Mask2dState:
         posteriors: `(particle, n_classes)` occupancies, each particle's sum 1.
         sigma: `(particle,)` averaged over classes with the occupancies.
         log_evidence: `(particle,)` log-likelihood over all classes inside the region.
+        inverse_tau2: `(grid_shells,)` 1/tau2 of the last cycle's maps, averaged over classes; None
+            before there are any.
     """
 
     posteriors: Posteriors
     sigma: Float64[np.ndarray, " particle"]
     log_evidence: Float64[np.ndarray, " particle"]
+    inverse_tau2: Float64[np.ndarray, " grid_shells"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +66,12 @@ class Mask2dComparison:
 
     Attributes:
         images: Whitened images.
-        region: What of each image counts.
+        region: What of each image counts; None for all of it.
         half_set: `(particle,)` 1 or 2.
         kernels: Slice kernels.
         plan: Where runs start.
-        envelope: `(box, box, box)` what the references are multiplied by: the solvent mask, or the
-            sphere that the box holds.
+        envelope: What of a class map its reference holds: that inside the solvent mask, or inside
+            the sphere that the box holds.
         fitted_scale: Whether each class's scale is fitted, as Frealign does.
         references: Maps the first run starts from, sampled and scaled as the class maps are; or
             none.
@@ -74,11 +79,11 @@ class Mask2dComparison:
     """
 
     images: WhiteImages
-    region: ProjectedRegion
+    region: ProjectedRegion | None
     half_set: Int8[np.ndarray, " particle"]
     kernels: SliceKernels
     plan: RunPlan
-    envelope: Float32[np.ndarray, "box box box"]
+    envelope: Envelope
     fitted_scale: bool = False
     references: tuple[Float32[np.ndarray, "box box box"], ...] = ()
     search: Callable[[int], Posteriors] | None = None
@@ -116,13 +121,22 @@ class Mask2dComparison:
 
     def step(self, state: Mask2dState) -> tuple[Mask2dState, CycleRecord]:
         """Do one cycle, an M-step and an E-step."""
-        return self.e_step(state, self.m_step(state))
+        state, maps = self.m_step(state)
+        return self.e_step(state, maps)
 
-    def m_step(self, state: Mask2dState) -> list[Float32[np.ndarray, "box box box"]]:
-        """Reconstruct every class from the particles' occupancies."""
+    def m_step(
+        self, state: Mask2dState
+    ) -> tuple[Mask2dState, list[Float32[np.ndarray, "box box box"]]]:
+        """Reconstruct every class from the particles' occupancies.
+
+        The Wiener filter is that of the power found in the cycle before, one for all classes.
+        """
         weights = particle_weights(state.posteriors, state.sigma)
-        maps = reconstruct_classes(self.images, self.half_set, weights, self.kernels)
-        return [estimate.full for estimate in maps]
+        solved = reconstruct_classes(
+            self.images, self.half_set, weights, self.kernels, state.inverse_tau2
+        )
+        power = shared_power(solved, state.posteriors.mean(axis=0))
+        return replace(state, inverse_tau2=power), [one.estimate.full for one in solved]
 
     def e_step(
         self, state: Mask2dState, maps: Sequence[Float32[np.ndarray, "box box box"]]
@@ -140,7 +154,7 @@ class Mask2dComparison:
             tuple(float(weight) for weight in before),
         )
         sigma = (posteriors * compared.sigma).sum(axis=1)
-        return Mask2dState(posteriors, sigma, evidence), record
+        return Mask2dState(posteriors, sigma, evidence, state.inverse_tau2), record
 
     def finish(self, state: Mask2dState) -> Mask2dState:
         """Return the state: it is small."""
@@ -148,15 +162,23 @@ class Mask2dComparison:
 
     def pack(self, state: Mask2dState) -> dict[str, AnyArray]:
         """Return a state as plain arrays, nothing rounded."""
-        return {
+        arrays: dict[str, AnyArray] = {
             "posteriors": state.posteriors,
             "sigma": state.sigma,
             "log_evidence": state.log_evidence,
         }
+        if state.inverse_tau2 is not None:
+            arrays["inverse_tau2"] = state.inverse_tau2
+        return arrays
 
     def unpack(self, arrays: Mapping[str, AnyArray]) -> Mask2dState:
         """Return the state that `pack` packed."""
-        return Mask2dState(arrays["posteriors"], arrays["sigma"], arrays["log_evidence"])
+        return Mask2dState(
+            arrays["posteriors"],
+            arrays["sigma"],
+            arrays["log_evidence"],
+            arrays.get("inverse_tau2"),
+        )
 
 
 def whiten(ground: Ground) -> WhiteImages:
@@ -187,12 +209,21 @@ def project_region(
     return project_mask(images, mask.data, projection_threshold, ground.kernels, shadows)
 
 
+def whole_particle(ground: Ground, images: WhiteImages) -> Float32[np.ndarray, "box box box"]:
+    """Return the solvent mask, or the sphere that the box holds, on the grid of references."""
+    box = images.reference_box
+    if ground.solvent is None:
+        return inscribed_sphere(box, images.voxel_size_angstrom)
+    return resample_mask(ground.solvent, box)
+
+
 def compare_whole_maps(
     ground: Ground,
     plan: RunPlan,
     images: WhiteImages,
-    region: ProjectedRegion,
+    region: ProjectedRegion | None,
     *,
+    envelope: Envelope | None = None,
     fitted_scale: bool = False,
 ) -> Mask2dComparison:
     """Compare whitened images with whole maps inside a projected region.
@@ -201,14 +232,14 @@ def compare_whole_maps(
         ground: Where the images are from.
         plan: Where runs start.
         images: From `whiten`.
-        region: From `project_region`.
+        region: From `project_region`; None compares whole images.
+        envelope: What of a class map its reference holds; by default what lies inside the solvent
+            mask, or inside the sphere that the box holds.
         fitted_scale: Whether each class's scale is fitted, as Frealign does.
     """
     box = images.reference_box
-    if ground.solvent is None:
-        envelope = inscribed_sphere(box, images.voxel_size_angstrom)
-    else:
-        envelope = resample_mask(ground.solvent, box)
+    if envelope is None:
+        envelope = Envelope(whole_particle(ground, images))
     references = scale_references(plan.references, ground.consensus.map.full)
     search = compare_deviations(ground, plan).search if plan.start == "subspace" else None
     return Mask2dComparison(

@@ -42,7 +42,7 @@ class Compared:
 
 def compare(
     images: WhiteImages,
-    region: ProjectedRegion,
+    region: ProjectedRegion | None,
     references: Complex64[np.ndarray, "edge edge half n_classes"],
     kernels: SliceKernels,
     running_sigma: Float64[np.ndarray, " particle"] | None,
@@ -51,7 +51,7 @@ def compare(
 
     Args:
         images: Whitened images.
-        region: What of each image counts.
+        region: What of each image counts; None for all of it.
         references: Padded grids of the class maps.
         kernels: Slice kernels.
         running_sigma: `(particle,)` for Frealign's definition; None for cisTEM's.
@@ -63,6 +63,10 @@ def compare(
         seen = images.transforms[chunk] * images.low_pass
         predicted = kernels.gather(references, images.geometry.take(chunk))
         predicted *= (images.response[chunk] * images.low_pass)[:, :, None]
+        if region is None:
+            log_likelihood[which] = _whole_likelihood(images, seen, predicted)
+            sigma[which] = relative_noise(images, seen, predicted)
+            continue
         weights, rows = region.weights(which), region.rows(which)
         if running_sigma is None:
             difference = seen[:, :, None] - predicted
@@ -79,6 +83,19 @@ def compare(
                 _window(images, both, rows), weights, variance
             )
     return Compared(log_likelihood, sigma)
+
+
+def _whole_likelihood(
+    images: WhiteImages,
+    seen: Complex64[np.ndarray, "n point"],
+    predicted: Complex64[np.ndarray, "n point n_classes"],
+) -> Float64[np.ndarray, "n n_classes"]:
+    """Return the log-likelihood over all pixels, from the coefficients (Parseval)."""
+    box = images.band.box
+    difference = (seen[:, :, None] - predicted).view(np.float32)
+    power = (images.band.hermitian @ (difference * difference)).astype(np.float64)
+    power = power[:, 0::2] + power[:, 1::2]
+    return unit_variance_likelihood(power / box**4, np.full(len(seen), float(box**2)))
 
 
 def unit_variance_likelihood(

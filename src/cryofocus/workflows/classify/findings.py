@@ -18,6 +18,7 @@ from cryofocus.inference.held_out import SIGNIFICANT
 from cryofocus.inference.result import ClassificationResult
 from cryofocus.maths.copies import EMPTY_WEIGHT, EffectiveClasses
 from cryofocus.poses.accuracy import NOTICEABLE, PoseAccuracy
+from cryofocus.workflows.classify.collapse import judge_collapse
 from cryofocus.workflows.classify.related_classes import RELATED, find_related_classes
 from cryofocus.workflows.classify.verdict import format_p_value, has_settled, say_chance
 from cryofocus.workflows.run.job import CERTAIN_POSTERIOR, Finding, FindingCode, Severity
@@ -53,6 +54,7 @@ def judge(
         *_judge_existence(result),
         *_judge_posteriors(result),
         *_judge_runs(result),
+        *judge_collapse(result),
         *_judge_images(result, particles, invert),
         *_judge_outliers(result),
         *_judge_classes(result, particles, mask),

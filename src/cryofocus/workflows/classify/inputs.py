@@ -11,7 +11,6 @@ from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import read_density_on_grid, read_volume
 from cryofocus.errors import SettingError
-from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.workflows.classify.request import ClassifyRequest
 
 
@@ -61,7 +60,7 @@ def read_inputs(request: ClassifyRequest) -> Inputs:
     )
     soft_edge, strategy = (
         request.settings.soft_edge_angstrom,
-        STRATEGIES[request.settings.strategy],
+        request.settings.method,
     )
     if request.focus is not None:
         mask = FocusMask.from_sphere(

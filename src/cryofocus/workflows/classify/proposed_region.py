@@ -13,7 +13,6 @@ from cryofocus.errors import RegionError
 from cryofocus.formatting import format_percent
 from cryofocus.inference.result import ClassificationResult
 from cryofocus.inference.settings import ClassifierSettings
-from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.maps.cut_block import CutBlock, find_cut_block
 from cryofocus.maths.copies import filled_classes
 from cryofocus.maths.masks import Vector
@@ -51,7 +50,7 @@ def propose_region(
         None where there are no classes, the region in focus holds it already, or whole maps are
             compared.
     """
-    if not result.classes_found or STRATEGIES[settings.strategy].compares_whole_maps:
+    if not result.classes_found or settings.method.compares_whole_maps:
         return None
     filled = filled_classes(result.posteriors)
     voxel = focus.voxel_size_angstrom

@@ -10,7 +10,6 @@ from cryofocus.consensus.consensus import Consensus
 from cryofocus.consensus.outliers import count_outliers
 from cryofocus.data.mask import FocusMask
 from cryofocus.inference.result import ClassificationResult
-from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.version import __version__
 from cryofocus.workflows.classify.findings import Judgement
 from cryofocus.workflows.classify.inputs import Inputs
@@ -103,7 +102,7 @@ def compose_record(
         poses=_poses(last),
         cycles=len(trace),
         objective=trace,
-        objective_name=STRATEGIES[request.settings.strategy].objective,
+        objective_name=request.settings.method.objective,
     )
 
 

@@ -15,7 +15,6 @@ from cryofocus.data.stack_paths import note_image_folder
 from cryofocus.data.table_source import TableSource
 from cryofocus.errors import FormatError, InputError, SettingError
 from cryofocus.inference.settings import REGION, ClassifierSettings
-from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.option import Option
 from cryofocus.settings import MAX_COMPLAINTS, hint_at
 from cryofocus.workflows.machine.machine import Machine
@@ -102,7 +101,7 @@ class ClassifyRequest(TableSource):
     @model_validator(mode="after")
     def _one_region(self) -> ClassifyRequest:
         """Require a sphere or a mask, not both; and no region where there is no focus."""
-        if not STRATEGIES[self.settings.strategy].needs_region:
+        if not self.settings.method.needs_region:
             self._refuse_a_region()
             return self
         if (self.focus is None) == (self.mask is None):
@@ -150,7 +149,7 @@ class ClassifyRequest(TableSource):
     @model_validator(mode="after")
     def _a_cluster_that_helps(self) -> ClassifyRequest:
         """Refuse workers that would have nothing to do."""
-        can_be_sharded = STRATEGIES[self.settings.strategy].can_be_sharded
+        can_be_sharded = self.settings.method.can_be_sharded
         if self.machine.cluster is not None and not can_be_sharded:
             raise SettingError(
                 f"cluster: the strategy {self.settings.strategy} keeps whole images, which are "

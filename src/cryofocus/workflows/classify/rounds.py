@@ -25,7 +25,6 @@ from cryofocus.execution.monitor import Advance, Arrays, Monitor
 from cryofocus.inference.classifier import FocusedClassifier
 from cryofocus.inference.result import ClassificationResult
 from cryofocus.inference.settings import AUTO
-from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.masks import resample_mask
 from cryofocus.maths.shells import shell_resolution_angstrom
@@ -245,7 +244,7 @@ class ClassificationRounds:
     def _refine(self, current: Round, result: ClassificationResult) -> Poses:
         """Refine every particle against its class."""
         particles, settings = self.inputs.particles, self.request.settings
-        is_whole = STRATEGIES[settings.strategy].compares_whole_maps
+        is_whole = settings.method.compares_whole_maps
         references = ClassReferences.around_consensus(
             result.consensus,
             result.maps,

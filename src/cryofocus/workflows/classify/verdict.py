@@ -5,6 +5,7 @@ from __future__ import annotations
 from cryofocus.formatting import format_percent
 from cryofocus.inference.held_out import SIGNIFICANT
 from cryofocus.inference.result import ClassificationResult
+from cryofocus.workflows.classify.collapse import has_collapsed, largest_weight
 
 # Chances below this are not told apart.
 SMALLEST_TOLD = 1e-6
@@ -27,6 +28,10 @@ def describe_result(result: ClassificationResult) -> str:
             f"{format_p_value(result.held_out.p_value)}), so differences between these maps are "
             "noise."
         )
+    best = result.runs[result.comparison.best]
+    if has_collapsed(result, best):
+        share = format_percent(largest_weight(best))
+        return f"No classes were found: the best run collapsed, {share} are in one class."
     return (
         "No classes were found: posteriors are barely better than chance (mean highest "
         f"probability {highest:.2f}; calling every particle the largest class would give "

@@ -120,6 +120,7 @@ class FindingCode(StrEnum):
     EXPECTED_ACCURACY = "expected_accuracy"
     OVERCONFIDENT = "overconfident"
     NOT_CONVERGED = "not_converged"
+    COLLAPSED = "collapsed"
     RUNS_AGREE = "runs_agree"
     RUNS_DISAGREE = "runs_disagree"
     SINGLE_RUN = "single_run"
