@@ -46,9 +46,9 @@ def show(value: object) -> str:
         return "a number of thousands of digits"
 
 
-def cut(text: str) -> str:
+def cut(text: str, length: int = MAX_SHOWN) -> str:
     """Shorten what a file says to what fits into a message."""
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+    return text if len(text) <= length else f"{text[:length]}..."
 
 
 def first_fault(error: ValidationError) -> str:

@@ -92,6 +92,10 @@ CASES: dict[str, tuple[str, bytes, Callable[[Path], object], str]] = {
         *("x.star", swap(RELION_3, "1@s.mrcs", "1@\x1b[2Js.mrcs"), table),
         r"line 22: the image stack is '\\x1b\[2Js.mrcs', which has characters that no name has",
     ),
+    "an endless name": (
+        *("x.star", swap(RELION_3, "1@s.mrcs", f"1@{'s' * 5000}"), table),
+        r"line 22: the image stack is 's{199}\.\.\., which has 5000 characters",
+    ),
     "cisTEM's row": (
         *("x.star", swap(CISTEM_STAR, "1e4 1e4", "1e4"), table),
         "x.star, line 18: 13 values, expected 14",
@@ -151,8 +155,8 @@ CASES: dict[str, tuple[str, bytes, Callable[[Path], object], str]] = {
         r"x.yaml, line 2: the alias \*a; expected values written out",
     ),
     "brackets without end": (
-        *("x.yaml", SLURM.encode() + b"account: " + b"[" * 20_000, read_slurm_settings),
-        "x.yaml: cannot be read as YAML",
+        *("x.yaml", SLURM.encode() + b"account: " + b"[" * 40_000, read_slurm_settings),
+        "x.yaml, line 10: lists within lists, more than 20 deep",
     ),
     "a number of thousands of digits": (
         *("x.yaml", b"workers: 0x" + b"f" * 5000, read_slurm_settings),

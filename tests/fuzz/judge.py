@@ -15,7 +15,7 @@ from pathlib import Path
 
 SECONDS = 2.0
 """Processor time that a reader may take."""
-STANDSTILL_SECONDS = 20
+STANDSTILL_SECONDS = 100
 """Time after which nothing is waited for."""
 MEMORY_OF_FILE, MEMORY_BYTES = 50, 200_000_000
 """What a reader may take: so many times the file, and so much besides."""

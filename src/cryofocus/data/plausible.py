@@ -27,6 +27,7 @@ LARGEST_DEFOCUS_ANGSTROM = 1e7
 PIXEL_SIZES_ANGSTROM = (1e-3, 1e4)
 LARGEST_BOX, LARGEST_COUNT = 1 << 16, 1 << 31
 ROUNDING = 1e-3
+LONGEST_NAME = 4096
 
 
 def require_plausible(columns: ParticleColumns, table: NamedRows) -> ParticleColumns:
@@ -114,9 +115,12 @@ def _fault_of_group(group: OpticsGroup) -> str | None:
 
 def _require_names(names: Names, kind: str, table: NamedRows) -> None:
     for index, text in enumerate(names.texts):
-        if NO_NAME.search(text):
+        if NO_NAME.search(text) or len(text) > LONGEST_NAME:
             row = int(np.argmax(names.of_particle == index))
+            fault = "has characters that no name has"
+            if len(text) > LONGEST_NAME:
+                fault = f"has {len(text)} characters, more than any name"
             raise ParticleError(
-                f"{table.path}, {table.row_name(row)}: the {kind} is {show(text)}, which has "
-                "characters that no name has. Rename it."
+                f"{table.path}, {table.row_name(row)}: the {kind} is {show(text)}, which {fault}. "
+                "Rename it."
             )

@@ -16,12 +16,14 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Int
 
-from cryofocus.complaints import show
+from cryofocus.complaints import cut, show
 from cryofocus.errors import InputError, ParticleError
 
 logger = logging.getLogger(__name__)
 
 N_REPORTED = 3
+# Characters of a path.
+LONGEST_SHOWN = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,8 +198,8 @@ def _describe_missing(
 ) -> str:
     text = [f"{table}: {len(missing)} of {n_stacks} image stacks were not found."]
     for stack, places in missing[:N_REPORTED]:
-        text.append(f"  {stack}, tried:")
-        text.extend(f"    {place}" for place in places)
+        text.append(f"  {cut(stack, LONGEST_SHOWN)}, tried:")
+        text.extend(f"    {cut(str(place), LONGEST_SHOWN)}" for place in places)
     if len(missing) > N_REPORTED:
         text.append(f"  and {len(missing) - N_REPORTED} more")
     text.append(

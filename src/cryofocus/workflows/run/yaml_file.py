@@ -13,6 +13,7 @@ MAX_BYTES = 50_000
 """Settings fill a few kilobytes; the parser takes a second for so many."""
 MAX_TEXT = 3000
 """Characters of one value; longer than the longest path that is used."""
+MAX_DEPTH = 20
 MAX_REASON = 500
 
 
@@ -51,12 +52,20 @@ def read_yaml(path: Path, advice: str) -> Any:
 
 
 def _refuse_what_grows(path: Path, text: str) -> None:
+    depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent):
             raise FormatError(
                 f"{path}, line {line}: the alias *{event.anchor}; expected values written out. "
                 "Write what it stands for."
+            )
+        is_start = isinstance(event, yaml.CollectionStartEvent)
+        depth += is_start - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:  # the parser's time grows with its square
+            raise FormatError(
+                f"{path}, line {line}: lists within lists, more than {MAX_DEPTH} deep; expected "
+                "plain values and lists of them. Correct it."
             )
         n_characters = len(getattr(event, "value", ""))
         if n_characters > MAX_TEXT:
