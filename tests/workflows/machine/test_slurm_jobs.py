@@ -70,7 +70,7 @@ def test_classification_in_jobs(
     request = ask(small_set, cluster=str(slurm), threads=None)
     run = classify(request, tmp_path / "RUN", progress=accident)
     require_same(run, finished)
-    assert "computing on 2 workers of tcp://127.0.0.1:" in run.log.read_text()
+    assert "computing on 2 workers of tls://127.0.0.1:" in run.log.read_text()
 
 
 @needs_slurm

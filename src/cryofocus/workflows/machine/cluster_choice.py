@@ -14,6 +14,8 @@ from cryofocus.errors import SettingError
 from cryofocus.kernels.select import available_threads
 from cryofocus.workflows.machine.slurm_jobs import read_slurm_settings
 
+logger = logging.getLogger(__name__)
+
 THIS_PROCESS = "none"
 LOCAL = re.compile(r"local(?::([1-9][0-9]*))?")
 ADDRESS = re.compile(r"(tcp|tls|ucx)://.+:[0-9]+")
@@ -58,6 +60,12 @@ class SchedulerAddress:
     def open(self, threads: int | None, configuration: Mapping[str, Any]) -> Iterator[str]:
         """Start nothing."""
         del threads, configuration
+        encrypted = "" if self.address.startswith("tls:") else ", as can whoever reaches its port"
+        logger.info(
+            "%s: whoever runs this scheduler can run code as you in this program and in the "
+            "workers%s",
+            *(self.address, encrypted),
+        )
         yield self.address
 
 
@@ -76,16 +84,11 @@ class LocalWorkers:
     def open(self, threads: int | None, configuration: Mapping[str, Any]) -> Iterator[Any]:
         """Start processes; the configuration is that of this one."""
         del configuration
-        from distributed import LocalCluster
+        from cryofocus.execution.private import private_cluster
 
         if threads is None and self.n_workers is not None:
             threads = max(1, available_threads() // self.n_workers)
-        with LocalCluster(
-            n_workers=self.n_workers,
-            threads_per_worker=threads,
-            dashboard_address=":0",
-            silence_logs=logging.CRITICAL,
-        ) as cluster:
+        with private_cluster(self.n_workers, threads) as cluster:
             yield cluster
 
 

@@ -6,6 +6,7 @@ import logging
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 WALLTIME = re.compile(r"(\d+-)?\d+(:\d+){0,2}|unlimited|infinite", re.IGNORECASE)
 # Sizes as dask-jobqueue takes them, but not in bytes, which nobody means.
 MEMORY = re.compile(r"(\d+(\.\d*)?) *[kmgtp]i?b?", re.IGNORECASE)
+# Start of the name of the folder with the certificates of a run.
+CERTIFICATES = ".cryofocus-certificates-"
+WORKER_CLASS = "cryofocus.execution.private.QuietWorker"
 
 
 class SlurmSettings(Settings):
@@ -42,6 +46,8 @@ class SlurmSettings(Settings):
         python: Interpreter of the jobs; the one that runs now if left out.
         local_directory: Scratch folder of the jobs.
         log_directory: Where jobs write what they say.
+        certificate_directory: Folder that jobs can read, in which certificates of the run are put
+            into a folder of its user's alone while it lasts; the home folder if left out.
         wait_minutes: How long jobs may wait for their start, and the run for a worker when all are
             lost.
     """
@@ -58,6 +64,7 @@ class SlurmSettings(Settings):
     python: str | None = None
     local_directory: str | None = None
     log_directory: str | None = None
+    certificate_directory: str | None = None
     wait_minutes: float = Field(default=60.0, gt=0, allow_inf_nan=False)
 
     @field_validator("walltime", mode="before")
@@ -112,30 +119,64 @@ class SlurmSettings(Settings):
                 "cluster: SLURM needs dask-jobqueue, which is not installed. Install it with "
                 "'pip install cryofocus[cluster]'."
             ) from error
+        from cryofocus.execution.private import (
+            PROTOCOL,
+            QuietScheduler,
+            make_certificates,
+            store_certificates,
+        )
+
         exports = [
             f"export DASK_{name.replace('.', '__').replace('-', '_').upper()}={value}"
             for name, value in configuration.items()
         ]
-        options = self.model_dump(exclude={"workers", "wait_minutes", "job_script_prologue"})
+        own = {"workers", "wait_minutes", "job_script_prologue", "certificate_directory"}
+        options = self.model_dump(exclude=own)
         if self.log_directory:
             _make_folder(Path(self.log_directory))
+        security = make_certificates()
+        with self._folder_of_certificates() as folder:
+            store_certificates(security, folder)
+            try:
+                jobs = SLURMCluster(
+                    **{**options, "python": self.python or sys.executable},
+                    processes=1,
+                    job_script_prologue=[*exports, *self.job_script_prologue],
+                    worker_extra_args=["--worker-class", WORKER_CLASS, "--no-dashboard"],
+                    scheduler_cls=QuietScheduler,
+                    scheduler_options={"dashboard": False},
+                    protocol=PROTOCOL,
+                    security=security,
+                    silence_logs=logging.CRITICAL,
+                )
+            except RuntimeError as error:
+                raise ClusterError(
+                    f"cluster: the scheduler of the jobs cannot start ({error}). Correct "
+                    "interface in the file about SLURM, or leave it out."
+                ) from error
+            with jobs as cluster:
+                _require_acceptance(cluster.job_script())
+                cluster.scale(jobs=self.workers)
+                yield cluster
+
+    @contextmanager
+    def _folder_of_certificates(self) -> Iterator[Path]:
+        """Make a folder that only this user can read, for what jobs identify themselves by.
+
+        Raises:
+            ClusterError: When it cannot be made.
+        """
+        parent = Path(self.certificate_directory or Path.home()).expanduser()
         try:
-            jobs = SLURMCluster(
-                **{**options, "python": self.python or sys.executable},
-                processes=1,
-                job_script_prologue=[*exports, *self.job_script_prologue],
-                scheduler_options={"dashboard_address": ":0"},
-                silence_logs=logging.CRITICAL,
-            )
-        except RuntimeError as error:
+            folder = tempfile.TemporaryDirectory(prefix=CERTIFICATES, dir=parent.resolve())
+        except OSError as error:
             raise ClusterError(
-                f"cluster: the scheduler of the jobs cannot start ({error}). Correct interface in "
-                "the file about SLURM, or leave it out."
+                f"{parent}: no folder for the certificates of the jobs can be made there "
+                f"({error.strerror}). Name a folder that jobs can read with certificate_directory "
+                "in the file about SLURM."
             ) from error
-        with jobs as cluster:
-            _require_acceptance(cluster.job_script())
-            cluster.scale(jobs=self.workers)
-            yield cluster
+        with folder as name:
+            yield Path(name)
 
 
 def read_slurm_settings(path: Path) -> SlurmSettings:
