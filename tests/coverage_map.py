@@ -149,6 +149,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "workflows/test_fsc": (*("data/grid_map", "report/analyses/fsc", "workflows/fsc_table"),),
     "workflows/test_new_format": ("data/particle_format",),
     "workflows/test_placed_masks": ("data/shapes/markers",),
+    "workflows/classify/test_empty_region": ("inference/region_content",),
     "workflows/variance/test_run": (
         *("inference/variability/variability", "workflows/machine/progress_monitor"),
         *("workflows/variance/focus_proposal", "workflows/variance/inputs"),

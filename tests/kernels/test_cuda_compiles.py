@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.skipif(IS_SIMULATED, reason="the simulator compiles nothing"),
     pytest.mark.skipif(
         importlib.util.find_spec("numba_cuda") is None,
-        reason="the compiler for GPUs is not installed; pip install 'cryofocus[cuda]'",
+        reason="the compiler for GPUs is not installed; pip install '.[cuda]'",
     ),
 ]
 HOPPER = (9, 0)

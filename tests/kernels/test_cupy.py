@@ -18,7 +18,7 @@ TRANSFORM = re.compile(r"(?:\bfft\.|\")(i?r?fftn?|i?fftshift)\b")
 @pytest.fixture(scope="module")
 def cupy() -> ModuleType:
     """The standard's namespace of CuPy."""
-    pytest.importorskip("cupy", reason="CuPy is not installed; pip install 'cryofocus[cuda]'")
+    pytest.importorskip("cupy", reason="CuPy is not installed; pip install '.[cuda]'")
     return importlib.import_module("array_api_compat.cupy")
 
 

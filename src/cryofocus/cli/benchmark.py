@@ -14,6 +14,7 @@ from cryofocus.cli.command import register
 from cryofocus.cli.console import say, show_progress
 from cryofocus.cli.options import Threads
 from cryofocus.errors import InputError
+from cryofocus.extras import install_command
 from cryofocus.option import Option
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def family() -> None:
     if find_spec("cryofocus.benchmark") is None:
         raise InputError(
             "cryofocus.benchmark: not in this installation, which has only what classifying "
-            "needs. Install it from the repository with pip install '.[benchmark]'."
+            f"needs. Install it with: {install_command('benchmark')}"
         )
 
 

@@ -13,6 +13,7 @@ from cryofocus.errors import RegionError
 from cryofocus.maths.masks import sphere_mask
 
 Point = tuple[float, float, float]
+Sphere = tuple[float, float, float, float]
 
 # A mask this close to 1 everywhere leaves nothing outside.
 NOTHING = 1e-3
@@ -60,10 +61,24 @@ class FocusMask:
         """How to speak of the mask in messages."""
         return str(self.path) if self.path is not None else "focus sphere"
 
+    @property
+    def sphere(self) -> Sphere | None:
+        """Centre and radius of a sphere, as `--focus` takes them; None for a mask file."""
+        if self.centre_angstrom is None or self.radius_angstrom is None:
+            return None
+        return (*self.centre_angstrom, self.radius_angstrom)
+
+    @property
+    def described(self) -> str:
+        """Its name, with the numbers of a sphere."""
+        if self.sphere is None:
+            return self.name
+        return f"{self.name} {','.join(f'{value:g}' for value in self.sphere)}"
+
     @classmethod
     def from_sphere(
         cls,
-        sphere_angstrom: tuple[float, float, float, float],
+        sphere_angstrom: Sphere,
         box: int,
         voxel_size_angstrom: float,
         *,
@@ -99,10 +114,14 @@ class FocusMask:
         # A sphere may touch the outer faces of the outermost voxels.
         if outside > voxel_size_angstrom / 2:
             ranges = ", ".join(f"{a:g} to {b:.1f}" for a, b in zip(low, high, strict=True))
+            shifted = low + (box // 2) * voxel_size_angstrom + centre
+            fits = (shifted - radius >= low).all() and (shifted + radius <= high).all()
+            meant = ",".join(f"{value:.1f}" for value in (*shifted, radius))
             raise RegionError(
                 f"focus sphere {shown}: extends {outside:.1f} Å outside the box, which spans "
                 f"{ranges} Å along x, y, z. Coordinates are Å in the map's frame, as ChimeraX "
                 "shows them; if the map has a non-zero origin, give it with --map."
+                + (f" Counted from the box centre it would be --focus {meant}." if fits else "")
             )
         middle = low + (box // 2) * voxel_size_angstrom
         x, y, z = (float(c - m) for c, m in zip(centre, middle, strict=True))

@@ -37,9 +37,11 @@ from cryofocus.inference.expected_memory import log_memory
 from cryofocus.inference.held_out import HeldOut, compare_half_sets
 from cryofocus.inference.merging import FinishedRun, merge_runs, pair_up
 from cryofocus.inference.posterior import estimate_class_weights
+from cryofocus.inference.region_content import require_density
 from cryofocus.inference.result import ClassificationResult, RunResult
 from cryofocus.inference.runs import RunComparison, compare_runs
 from cryofocus.inference.settings import AUTO, ClassifierSettings
+from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.copies import find_effective_classes
 from cryofocus.maths.shells import shell_resolution_angstrom
@@ -164,6 +166,8 @@ class FocusedClassifier:
             solvent=None if self._solvent is None else self._solvent.data,
         )
         _log_plan(ground, settings)
+        if STRATEGIES[settings.strategy].needs_region:
+            require_density(mask, consensus)
         return self._conclude(ground, self._run(ground, starts), origin)
 
     def _estimate_consensus(

@@ -8,6 +8,8 @@ from numba import config, cuda
 from numba.cuda.cudadrv.driver import driver
 from numba.cuda.cudadrv.error import CudaSupportError
 
+from cryofocus.extras import install_command
+
 # CuPy and its libraries, which it loads when they are first used.
 CUPY_MODULES = ("cupy", "cupy.cuda.cufft", "cupy_backends.cuda.libs.cublas")
 # The configuration's names are set at run time.
@@ -27,12 +29,12 @@ def find_gpu_fault() -> str | None:
             return "the NVIDIA driver finds no GPU. Let this process see one"
         return "no NVIDIA driver was found. Use a machine with an NVIDIA GPU and its driver"
     if not cuda.is_available():
-        return "Numba finds no CUDA compiler. Install it with pip install 'cryofocus[cuda]'"
+        return f"Numba finds no CUDA compiler. Install it with {install_command('cuda')}"
     try:
         for module in CUPY_MODULES:
             import_module(module)
     except ImportError as error:
-        return f"CuPy cannot be used ({error}). Install it with pip install 'cryofocus[cuda]'"
+        return f"CuPy cannot be used ({error}). Install it with {install_command('cuda')}"
     return None
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from cryofocus.data.mrc import read_header
 from cryofocus.errors import ClusterError, InputError, OutputError
+from cryofocus.extras import install_command
 from cryofocus.inference.factors import model
 from cryofocus.report.run.results import read_results
 from cryofocus.workflows.classify.run import classify
@@ -298,8 +299,8 @@ def test_without_dask(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ClusterError) as raised, open_machine(Machine(cluster="local")):
         pass
     assert str(raised.value) == (
-        "cluster: needs Dask, which is not installed (distributed). Install it with 'pip install "
-        "cryofocus[cluster]', or leave --cluster out."
+        "cluster: needs Dask, which is not installed (distributed). Leave --cluster out, or "
+        f"install it with: {install_command('cluster')}"
     )
 
 

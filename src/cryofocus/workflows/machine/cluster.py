@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryofocus.errors import ClusterError
 from cryofocus.execution.contract import Executor
+from cryofocus.extras import install_command
 from cryofocus.workflows.machine.cluster_choice import ClusterChoice
 from cryofocus.workflows.run.job import Cluster, Worker
 
@@ -66,8 +67,8 @@ def open_workers(
         from cryofocus.execution.dask import WAIT_SECONDS, Dask
     except ImportError as error:
         raise ClusterError(
-            f"cluster: needs Dask, which is not installed ({error.name}). Install it with "
-            "'pip install cryofocus[cluster]', or leave --cluster out."
+            f"cluster: needs Dask, which is not installed ({error.name}). Leave "
+            f"--cluster out, or install it with: {install_command('cluster')}"
         ) from error
     with (
         dask.config.set({**WORKER_CONFIGURATION, **SCHEDULER_CONFIGURATION}),

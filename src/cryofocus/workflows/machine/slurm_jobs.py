@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from cryofocus.errors import ClusterError, FormatError, SettingError
+from cryofocus.extras import install_command
 from cryofocus.settings import Settings
 from cryofocus.workflows.run.yaml_file import read_yaml
 
@@ -116,8 +117,8 @@ class SlurmSettings(Settings):
             from dask_jobqueue.slurm import SLURMCluster
         except ImportError as error:
             raise ClusterError(
-                "cluster: SLURM needs dask-jobqueue, which is not installed. Install it with "
-                "'pip install cryofocus[cluster]'."
+                "cluster: SLURM needs dask-jobqueue, which is not installed. Install it with: "
+                f"{install_command('cluster')}"
             ) from error
         from cryofocus.execution.private import (
             PROTOCOL,
