@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from cryofocus import extras
+from cryofocus.extras import install_command
 
 
 @pytest.mark.parametrize("folder", ["plain", "with blank's"])
@@ -21,16 +22,16 @@ def test_from_the_folder_it_came_from(
     (source / "constraints.txt").touch()
     noted = json.dumps({"url": source.as_uri()})
     found = SimpleNamespace(read_text=lambda _: noted)
-    monkeypatch.setattr(extras, "distribution", lambda _: found)
-    words = extras.shlex.split(extras.install_command("cuda"))
+    monkeypatch.setattr("cryofocus.extras.distribution", lambda _: found)
+    words = shlex.split(install_command("cuda"))
     assert words == ["pip", "install", "-c", f"{source}/constraints.txt", f"{source}[cuda]"]
     (source / "constraints.txt").unlink()
-    assert extras.install_command("cuda").startswith("pip install '.[cuda]' (in the folder of")
+    assert install_command("cuda").startswith("pip install '.[cuda]' (in the folder of")
 
 
 @pytest.mark.parametrize("noted", [None, '{"url": "https://example.org/x.whl"}'])
 def test_from_elsewhere(monkeypatch: pytest.MonkeyPatch, noted: str | None) -> None:
     """Any other installation reads what to type in the folder of the source."""
     found = SimpleNamespace(read_text=lambda _: noted)
-    monkeypatch.setattr(extras, "distribution", lambda _: found)
-    assert extras.install_command("cluster").startswith("pip install '.[cluster]' (in the folder")
+    monkeypatch.setattr("cryofocus.extras.distribution", lambda _: found)
+    assert install_command("cluster").startswith("pip install '.[cluster]' (in the folder")

@@ -28,11 +28,9 @@ def test_numbers_in_another_frame(
 ) -> None:
     """Pixels for Å, or a centre counted from that of the box: the message names the sphere."""
     true = sphere_of(small_set)
-    if meaning == "pixels":
-        given = (*(true[:3] / PIXEL + 0.001), 3.4)
-    else:
-        # A place whose numbers, taken from the corner, lie in an empty corner of the box.
-        given = (60.0, 25.0, 50.0, 25.0)
+    pixels = (*(true[:3] / PIXEL), 3.4)
+    # Taken from the corner of the box, the second lies in empty space.
+    given = pixels if meaning == "pixels" else (60.0, 25.0, 50.0, 25.0)
     with pytest.raises(RegionError, match="almost empty") as raised:
         classify(ask(small_set, focus=tuple(map(float, given))), tmp_path / "RUN")
     assert f"These numbers look like {meaning}: then it is --focus" in str(raised.value)

@@ -17,6 +17,7 @@ from cryofocus.errors import FormatError, InputError, SettingError
 from cryofocus.inference.settings import REGION, ClassifierSettings
 from cryofocus.option import Option
 from cryofocus.settings import MAX_COMPLAINTS, hint_at
+from cryofocus.workflows.classify.origin import ORIGIN, Origin, place_paths
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.run.checkpoint import Fingerprint, fingerprint_run
 from cryofocus.workflows.run.directory import RunDirectory
@@ -211,11 +212,18 @@ class ClassifyRequest(TableSource):
                 "with --overwrite, or choose another place with -o."
             )
 
-    def to_yaml(self) -> str:
-        """Write as config.yaml."""
+    def to_yaml(self, origin: Origin | None = None) -> str:
+        """Write as config.yaml.
+
+        Args:
+            origin: Where relative names count from; not said if left out.
+        """
         dumped = self.model_dump(mode="json")
         values = {name: dumped[name] for name in self.describe()}
-        return yaml.safe_dump(values | values.pop("machine"), sort_keys=False, allow_unicode=True)
+        values |= values.pop("machine")
+        if origin is not None:
+            values[ORIGIN] = origin.to_yaml()
+        return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
 # What a configuration may say, beside the settings.
@@ -226,7 +234,8 @@ def read_config(path: Path, changes: Mapping[str, Any] | None = None) -> Classif
     """Read config.yaml of an earlier run, with some values replaced.
 
     Args:
-        path: YAML file with the names of `ClassifyRequest`.
+        path: YAML file with the names of `ClassifyRequest`. Names of files in it mean what they
+            meant in the working directory of the run, also once the project has moved.
         changes: Values that take precedence over the file's, such as options given on the command
             line; `settings` and `machine` are merged name by name, and a focus replaces a mask.
 
@@ -243,6 +252,7 @@ def read_config(path: Path, changes: Mapping[str, Any] | None = None) -> Classif
         raise FormatError(
             f"{path}: holds no settings of classify. Give the config.yaml of a run directory."
         )
+    values = place_paths(values, path)
     if unknown := sorted(map(str, values.keys() - KNOWN)):
         named = "; ".join(
             f"{name}: unknown, {hint_at(name, ClassifyRequest)}"

@@ -25,6 +25,7 @@ from cryofocus.workflows.classify.findings import (
 from cryofocus.workflows.classify.inputs import Inputs, read_inputs
 from cryofocus.workflows.classify.judge_groups import judge_misfits
 from cryofocus.workflows.classify.monitor import RunMonitor
+from cryofocus.workflows.classify.origin import Origin
 from cryofocus.workflows.classify.outputs import require_room, write_results
 from cryofocus.workflows.classify.proposed_region import judge_region, propose_region
 from cryofocus.workflows.classify.record import Circumstances, compose_record
@@ -82,7 +83,7 @@ def classify(
     RunDirectory.require_usable(Path(output), overwrite=overwrite, resume=resume)
     with clock.stage("reading"):
         inputs = read_inputs(request)
-        config = request.to_yaml()
+        config = request.to_yaml(Origin.here(Path(output)))
         stacks = StackWatch.begin(inputs.particles)
         fingerprint = request.fingerprint(stacks.states)
     require_room(Path(output), inputs.particles, request.settings)
