@@ -11,7 +11,25 @@ from cryofocus.formatting import (
     format_count,
     format_percent,
     format_seconds,
+    visible,
 )
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain: 18.2 Å\n\ttabs, breaks", "plain: 18.2 Å\n\ttabs, breaks"),
+        ("\x1b[2J\x07\r", r"\x1b[2J\x07\x0d"),
+        ("\x9b31m\x7f", r"\x9b31m\x7f"),
+        ("a\u202egpj.exe\u2066", r"a\u202egpj.exe\u2066"),
+        (b"\xff.mrc".decode("utf-8", "surrogateescape"), r"\xff.mrc"),
+        ("\ud800", r"\ud800"),
+    ],
+)
+def test_control_characters_are_seen(text: str, shown: str) -> None:
+    """What would move a cursor or turn the reading around is written out; the rest stays."""
+    assert visible(text) == shown
+    shown.encode()
 
 
 def test_numbers_read_well() -> None:

@@ -1,8 +1,17 @@
-"""Numbers as people read them, the same in the log, on the command line and in the report."""
+"""Numbers and texts as people read them, the same in the log, on the terminal, in the report."""
 
 from __future__ import annotations
 
 import math
+import re
+
+# What moves a terminal's cursor, changes its colours or the direction of reading, and what is half
+# of a character; line breaks and tabs stay.
+UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+# Where bytes that are no UTF-8 stand in texts, less what they are.
+STRAY_BYTES = 0xDC00
 
 
 def format_count(number: int) -> str:
@@ -30,3 +39,15 @@ def format_seconds(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def visible(text: str) -> str:
+    """Write control characters out: the names in files of others may hold any."""
+    return UNSEEN.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if STRAY_BYTES + 0x80 <= code <= STRAY_BYTES + 0xFF:
+        code -= STRAY_BYTES
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

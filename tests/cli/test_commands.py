@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,13 +16,19 @@ import numpy as np
 import pytest
 import typer
 import yaml
+from markupsafe import Markup
+from rich.console import Console
 
 from cryofocus import ClassifyRequest, __version__
 from cryofocus.cli import classify as classify_command
 from cryofocus.cli import main as command_line
 from cryofocus.cli.command import tidy_arguments
+from cryofocus.cli.console import show_log
 from cryofocus.cli.failures import UnexpectedErrors
 from cryofocus.errors import Interrupted
+from cryofocus.report.drawing.section import environment
+from cryofocus.workflows.machine.progress import TerminalProgress
+from cryofocus.workflows.run.log import record_log
 
 Invoke = Callable[..., Any]
 
@@ -261,16 +270,57 @@ def test_unexpected_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A fault of the program gives one sentence; its traceback goes to a file that is named."""
-    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with pytest.raises(SystemExit) as end, UnexpectedErrors():
-        raise ZeroDivisionError("division by zero")
+        raise ZeroDivisionError("division by zero\x1b[2J")
     assert end.value.code == 1
     (file,) = tmp_path.iterdir()
     shown = capsys.readouterr().err
     assert "Traceback" not in shown
-    assert "(ZeroDivisionError: division by zero)" in shown
+    assert r"(ZeroDivisionError: division by zero\x1b[2J)" in shown
     assert str(file) in shown
     assert "Traceback" in file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_unexpected_error_without_a_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no file can be written, the traceback is shown after all."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    with pytest.raises(SystemExit), UnexpectedErrors():
+        raise ZeroDivisionError("division by zero")
+    shown = capsys.readouterr().err
+    assert "Please report it with this (No such file or directory while writing it down)" in shown
+    assert "Traceback" in shown
+
+
+def test_names_in_messages_do_not_reach_the_terminal(cryofocus: Invoke, tmp_path: Path) -> None:
+    """Escape sequences in labels, cells and names are written out in errors and in the log."""
+    path = tmp_path / "evil\x1b[2J.star"
+    path.write_bytes(b"data_\nloop_\n_rlnImageName\n_rln\x1b[31m\n1@a\x1b]0;x\x07 \x1b[1m\n")
+    result = cryofocus("classify", str(path), "--focus", "1,2,3,4", "--classes", "2", "-o", "r")
+    assert result.exit_code == 2
+    assert r"evil\x1b[2J.star" in result.stderr
+    assert "\x1b" not in result.stdout + result.stderr
+
+
+def test_names_elsewhere_do_not_reach_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Log lines, the log file, progress and pages write control characters out as well."""
+    show_log()
+    with record_log(tmp_path / "run.log"):
+        logging.getLogger("cryofocus").warning("name: %s", "a\x1bb")
+    assert capsys.readouterr().err == "Warning: name: a\\x1bb\n"
+    assert (tmp_path / "run.log").read_text().endswith("name: a\\x1bb\n")
+    screen = io.StringIO()
+    with TerminalProgress(Console(file=screen)).task("task \x1b", 1) as advance:
+        advance(note="note \x1b")
+    assert "\x1b" not in screen.getvalue()
+    assert "note \\x1b" in screen.getvalue()
+    page = environment().from_string("{{ name }} {{ markup }}")
+    assert page.render(name="<\x1b>", markup=Markup("<b>")) == "&lt;\\x1b&gt; <b>"
 
 
 @pytest.mark.parametrize(

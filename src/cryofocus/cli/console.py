@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from cryofocus.formatting import visible
+
 if TYPE_CHECKING:
     from cryofocus.workflows.machine.progress import Progress
 
@@ -22,7 +24,7 @@ class _StandardError(logging.Handler):
         if getattr(record, "log_only", False):
             return  # said on standard output
         level = f"{record.levelname.capitalize()}: " if record.levelno > logging.INFO else ""
-        typer.echo(f"{level}{record.getMessage()}", err=True)
+        complain(f"{level}{record.getMessage()}")
 
 
 def show_log() -> None:
@@ -42,7 +44,12 @@ def show_progress() -> Progress:
 
 def say(text: str = "") -> None:
     """Write a line of the result."""
-    typer.echo(text)
+    typer.echo(visible(text))
+
+
+def complain(text: str) -> None:
+    """Write a line that is no result."""
+    typer.echo(visible(text), err=True)
 
 
 def say_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import tempfile
 import time
 import traceback
-from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
+from cryofocus.cli.console import complain
 from cryofocus.cli.signals import exit_status, signals_stop
 from cryofocus.errors import CryofocusError, Interrupted
 
@@ -32,13 +33,13 @@ class Commands(TyperGroup):
             try:
                 return super().invoke(ctx)
             except CryofocusError as error:
-                typer.echo(f"Error: {error}", err=True)
+                complain(f"Error: {error}")
                 raise typer.Exit(EXIT_BAD_INPUT) from error
             except Interrupted as stop:
-                typer.echo(f"\n{stop}", err=True)
+                complain(f"\n{stop}")
                 raise typer.Exit(exit_status(stop)) from stop
             except KeyboardInterrupt as stop:
-                typer.echo(f"\n{INTERRUPTED}", err=True)
+                complain(f"\n{INTERRUPTED}")
                 raise typer.Exit(exit_status(stop)) from stop
 
 
@@ -57,13 +58,24 @@ class UnexpectedErrors:
         """Record an error and leave with `EXIT_UNEXPECTED`; let exits pass."""
         if not isinstance(error, Exception):
             return
-        name = time.strftime("cryofocus-error-%Y%m%d-%H%M%S.txt")
-        path = Path(tempfile.gettempdir()) / name
-        command = " ".join(sys.argv)
-        path.write_text(f"{command}\n\n{''.join(traceback.format_exception(error))}", "utf-8")
-        typer.echo(
+        trace_text = "".join(traceback.format_exception(error))
+        complain(
             f"Error: cryofocus failed unexpectedly ({type(error).__name__}: {error}). This is a "
-            f"fault of the program, not yours. Please report it with the file {path}.",
-            err=True,
+            f"fault of the program, not yours. {_keep(trace_text)}"
         )
         sys.exit(EXIT_UNEXPECTED)
+
+
+def _keep(trace: str) -> str:
+    """Write a traceback where only its user can read it; say what to report.
+
+    The name cannot be guessed, nothing that is there is opened, and no link is followed.
+    """
+    start = time.strftime("cryofocus-error-%Y%m%d-%H%M%S-")
+    try:
+        descriptor, path = tempfile.mkstemp(".txt", start)
+        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"{shlex.join(sys.argv)}\n\n{trace}")
+    except OSError as error:
+        return f"Please report it with this ({error.strerror} while writing it down):\n{trace}"
+    return f"Please report it with the file {path}, after a look at what names it holds."

@@ -43,7 +43,9 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     sweep(path.parent, path.name)
     try:
         with explain_write_errors(path):
-            with partial.open("wb") as handle:
+            partial.unlink(missing_ok=True)
+            # A file that is new, whatever link somebody may have put in its place.
+            with partial.open("xb") as handle:
                 yield handle
                 handle.flush()
                 os.fsync(handle.fileno())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from cryofocus.errors import OutputError, RegionError
+from cryofocus.report.place import local_server
 from cryofocus.report.place.local_server import HEADERS, MAX_BODY_BYTES, Asset, LocalServer
 
 PAGE = Asset("text/html", b"<p>page</p>")
@@ -119,7 +121,57 @@ def test_page_may_ask(server: LocalServer, told: Told) -> None:
     assert request(server, "POST", path, json.dumps([1, 2]), **origin)[:2] == (200, b"Done.")
     assert told.asked == [[1, 2]]
     assert request(server, "POST", path, '"trouble"', **origin)[:2] == (400, b"Move it.")
-    assert request(server, "POST", path, "{nonsense", **origin)[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("{nonsense", b"The request is no JSON ("),
+        ("", b"The request is no JSON ("),
+        ("[" * 9000, b"The request is no JSON ("),
+        ("9" * 9000, b"The request is no JSON ("),
+    ],
+)
+def test_bodies_that_are_none(
+    server: LocalServer, told: Told, body: str, said: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What is no JSON is answered in words, whatever the parser makes of it; nothing is done."""
+    origin = {"Origin": f"http://127.0.0.1:{server.port}"}
+    status, answer, _ = request(server, "POST", f"/{server.token}/mask", body, **origin)
+    assert status == 400
+    assert answer.startswith(said)
+    assert b"Load the page again." in answer
+    assert told.asked == []
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /", b"GET / HTTP/1.1\r\nHost: x\r\n", b"body"])
+def test_idle_connections_are_closed(
+    monkeypatch: pytest.MonkeyPatch, told: Told, sent: bytes
+) -> None:
+    """Who connects and says nothing, or stops in the middle, is hung up on; bodies with a word."""
+    monkeypatch.setattr(local_server, "IDLE_SECONDS", 0.1)
+    server = LocalServer({"": PAGE}, {"mask": told.answer})
+    thread = threading.Thread(target=server.serve)
+    thread.start()
+    host = f"127.0.0.1:{server.port}"
+    if sent == b"body":
+        head = f"POST /{server.token}/mask HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n"
+        sent = f"{head}Content-Length: 5\r\n\r\n[1,".encode()
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+            connection.sendall(sent)
+            answer = b""
+            while piece := connection.recv(1000):
+                answer += piece
+    finally:
+        server.stop()
+        thread.join()
+    assert answer == b"" or answer.endswith(
+        b"The request ended before its 5 bytes had come. Send it again."
+    )
+    assert (answer == b"") == (b"[1," not in sent)
+    assert told.asked == []
 
 
 @pytest.mark.parametrize(

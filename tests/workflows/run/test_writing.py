@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cryofocus.data.atomic import atomic_file, explain_write_errors
+from cryofocus.data.atomic import atomic_file, explain_write_errors, temporary_name
 from cryofocus.errors import OutputError
 from cryofocus.workflows.run import writing as atomic
 
@@ -115,3 +115,16 @@ def test_leftovers_of_processes_that_ended_are_swept(tmp_path: Path) -> None:
     os.utime(tmp_path / gone[2], (0, 0))
     atomic.write_text(path, "whole")
     assert {file.name for file in tmp_path.iterdir()} == {"table.star", *stays}
+
+
+@pytest.mark.parametrize("planted", ["", ".partial"])
+def test_links_in_the_way_are_not_followed(tmp_path: Path, planted: str) -> None:
+    """A link under the name of a file, or its temporary one, is replaced; its target stays."""
+    precious, path = tmp_path / "precious", tmp_path / "out.star"
+    precious.write_text("mine")
+    (temporary_name(path) if planted else path).symlink_to(precious)
+    with atomic_file(path) as handle:
+        handle.write(b"new")
+    assert precious.read_text() == "mine"
+    assert path.read_text() == "new"
+    assert not path.is_symlink()

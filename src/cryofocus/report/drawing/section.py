@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
+
+from cryofocus.formatting import visible
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,16 @@ def environment() -> Environment:
     return Environment(
         loader=PackageLoader("cryofocus.report"),
         autoescape=True,
+        finalize=_finish,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _finish(value: Any) -> Any:
+    """Write out control characters in texts from outside; what is set already stays."""
+    return visible(value) if type(value) is str else value
 
 
 def set_section(engine: Environment, section: Section) -> SetSection:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from cryofocus.errors import CryofocusError, OutputError
+from cryofocus.errors import CryofocusError, InputError, OutputError
+
+logger = logging.getLogger(__name__)
 
 ADDRESS = "127.0.0.1"
 NAMES = (ADDRESS, "localhost")
 TOKEN_BYTES = 24
+# A browser on this machine sends its request at once.
+IDLE_SECONDS = 10.0
 MAX_BODY_BYTES = 10_000
 HEADERS = {
     "Cache-Control": "no-store",
@@ -43,7 +49,8 @@ class LocalServer:
 
     Only requests that name this machine as their host and have the random token in their path are
     answered, so that neither other users nor other pages in the browser get through; all others
-    are refused with 403. There are no files behind it.
+    are refused with 403. Connections on which nothing comes are closed. There are no files behind
+    it.
 
     Args:
         assets: By name; the empty name is the page itself.
@@ -61,7 +68,7 @@ class LocalServer:
         self.answers = answers
         self.token = secrets.token_urlsafe(TOKEN_BYTES)
         try:
-            self._server = ThreadingHTTPServer((ADDRESS, port), _handler_for(self))
+            self._server = _Server((ADDRESS, port), _handler_for(self))
         except OSError as error:
             raise OutputError(
                 f"port {port}: cannot be used ({error.strerror}). Choose another with --port, or "
@@ -107,12 +114,21 @@ class LocalServer:
         return origin in {f"http://{name}:{self.port}" for name in NAMES}
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log what went wrong, unless it is that the other end went away."""
+        del request, client_address
+        if not isinstance(sys.exception(), OSError):
+            logger.exception("the page on this machine could not be served")
+
+
 def _handler_for(server: LocalServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         """One request."""
 
         server_version = "cryofocus"
         sys_version = ""
+        timeout = IDLE_SECONDS
 
         def do_GET(self) -> None:
             """Give an asset."""
@@ -136,10 +152,33 @@ def _handler_for(server: LocalServer) -> type[BaseHTTPRequestHandler]:
                 self.refuse()
                 return
             try:
-                told = server.answers[name](json.loads(self.rfile.read(int(n_bytes))))
+                told = server.answers[name](self.read_json(int(n_bytes)))
                 self.say(HTTPStatus.OK, told)
-            except (CryofocusError, ValueError) as error:
+            except CryofocusError as error:
                 self.say(HTTPStatus.BAD_REQUEST, str(error))
+
+        def read_json(self, n_bytes: int) -> Any:
+            """Read what the page sent.
+
+            Raises:
+                InputError: When less comes than was announced, or it is no JSON.
+            """
+            try:
+                body = self.rfile.read(n_bytes)
+            except TimeoutError:
+                body = b""
+            if len(body) < n_bytes:
+                raise InputError(
+                    f"The request ended before its {n_bytes} bytes had come. Send it again."
+                )
+            try:
+                return json.loads(body)
+            except (ValueError, RecursionError) as error:
+                reason = "too deep" if isinstance(error, RecursionError) else error
+                raise InputError(
+                    f"The request is no JSON ({reason}); expected what this page sends. Load the "
+                    "page again."
+                ) from error
 
         def refuse(self) -> None:
             """Send nothing but the refusal, and read no more of the request."""
@@ -147,7 +186,7 @@ def _handler_for(server: LocalServer) -> type[BaseHTTPRequestHandler]:
             self.reply(HTTPStatus.FORBIDDEN, Asset("text/plain; charset=utf-8", b"Forbidden\n"))
 
         def say(self, status: HTTPStatus, text: str) -> None:
-            self.reply(status, Asset("text/plain; charset=utf-8", text.encode()))
+            self.reply(status, Asset("text/plain; charset=utf-8", text.encode(errors="replace")))
 
         def reply(self, status: HTTPStatus, asset: Asset) -> None:
             self.send_response(status)

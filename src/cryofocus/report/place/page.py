@@ -42,6 +42,7 @@ SURFACE_SIGMAS = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0, 10.0)
 FIRST_SIGMAS = 3.0
 FIRST_RADIUS_OF_BOX = 0.12
 STRONG_QUANTILE = 0.998
+FARTHEST_ANGSTROM = 1e9
 
 
 class PlaceSettings(Settings):
@@ -215,10 +216,16 @@ def _read_ellipsoid(asked: Any) -> Ellipsoid:
         SettingError: When it is not six numbers.
     """
     is_list = isinstance(asked, list) and len(asked) == 6
-    if not is_list or not all(isinstance(number, int | float) for number in asked):
+    if not is_list or not all(map(_is_length, asked)):
         raise SettingError("mask: expected six numbers: centre and radii along x, y, z in Å.")
     x, y, z, a, b, c = map(float, asked)
     return Ellipsoid((x, y, z), (a, b, c))
+
+
+def _is_length(number: Any) -> bool:
+    """Tell whether something is a number that can be one of Å; True and False are none."""
+    is_number = isinstance(number, int | float) and not isinstance(number, bool)
+    return is_number and abs(number) < FARTHEST_ANGSTROM
 
 
 def _write_mask(ellipsoid: Ellipsoid, map_file: Path, settings: PlaceSettings) -> str:

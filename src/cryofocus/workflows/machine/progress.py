@@ -22,7 +22,7 @@ from rich.progress import Progress as RichProgress
 
 from cryofocus.arrays import AnyArray
 from cryofocus.execution.monitor import Advance
-from cryofocus.formatting import format_seconds
+from cryofocus.formatting import format_seconds, visible
 
 LOG_INTERVAL_SECONDS = 10.0
 
@@ -93,10 +93,10 @@ class TerminalProgress(Progress):
             TextColumn("{task.fields[note]}", markup=False),
         )
         with RichProgress(*columns, console=self._console) as bars:
-            bar = bars.add_task(name, total=n_steps, note="")
+            bar = bars.add_task(visible(name), total=n_steps, note="")
 
             def advance(steps: int = 1, note: str = "") -> None:
-                bars.update(bar, advance=steps, note=note)
+                bars.update(bar, advance=steps, note=visible(note))
 
             yield advance
             bars.update(bar, total=bars.tasks[0].completed)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cryofocus.data.atomic import explain_write_errors
+from cryofocus.formatting import visible
 
 LOGGER_NAME = "cryofocus"
 # `extra` of a line that a command says by itself: kept in the log, not shown on the way.
@@ -20,6 +21,10 @@ _TIME = "%Y-%m-%d %H:%M:%SZ"
 
 class _RunLogFile(logging.FileHandler):
     """Log file whose trouble (a full disk) never stops or floods a run."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a line without what would move the cursor of who reads it on a terminal."""
+        return visible(super().format(record))
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Stay silent: the next result that cannot be written raises a clear error anyway."""
