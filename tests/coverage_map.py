@@ -111,6 +111,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "workflows/align/test_search": ("workflows/align/search_inputs",),
     "workflows/classify/test_new_strategy": ("inference/strategy",),
     "workflows/classify/test_rounds": ("poses/by_class",),
+    "workflows/align/test_move": ("workflows/fit_record",),
     "workflows/classify/test_findings": (
         *("inference/result", "workflows/classify/collapse", "workflows/classify/verdict"),
     ),

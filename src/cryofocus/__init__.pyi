@@ -39,6 +39,7 @@ from .simulate.model_states import ModelSettings as ModelSettings
 from .simulate.settings import HumanoidSettings as HumanoidSettings
 from .version import __version__ as __version__
 from .workflows.align.combine import align_combine as align_combine
+from .workflows.align.move import align_move as align_move
 from .workflows.align.refine import AlignRefineSettings as AlignRefineSettings
 from .workflows.align.refine import align_refine as align_refine
 from .workflows.align.search import align_search as align_search

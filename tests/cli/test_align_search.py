@@ -1,7 +1,8 @@
-"""`cryofocus align search` and `combine`, as typed."""
+"""`cryofocus align search`, `combine` and `move`, as typed."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from .conftest import Invoke
@@ -47,3 +48,17 @@ def test_combine_without_a_run(cryofocus: Invoke, tmp_path: Path) -> None:
     result = cryofocus("align", "combine", tmp_path, "-o", tmp_path / "combined.star")
     assert result.exit_code == 2
     assert "not a run of cryofocus" in result.output
+
+
+def test_move_says_how_far(cryofocus: Invoke, particle_set: Path) -> None:
+    """The table is written, and the motion that it follows is said."""
+    motion = {"map": "a.mrc", "rotation": [[0, -1, 0], [1, 0, 0], [0, 0, 1]]}
+    motion["shift_angstrom"] = [3, 0, -2]
+    (particle_set / "fit.json").write_text(json.dumps(motion))
+    result = cryofocus(
+        *("align", "move", particle_set / "particles.star", "--by", particle_set / "fit.json"),
+        *("-o", particle_set / "moved.star"),
+    )
+    assert result.exit_code == 0, result.output
+    assert "moved.star, 60 particles" in result.output
+    assert "by 90.00°, then 3.00, 0.00, -2.00 Å along x, y, z" in result.output

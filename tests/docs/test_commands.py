@@ -24,6 +24,7 @@ INLINE = re.compile(r"`(cryofocus(?:_relion)? [^`]+)`")
 ABRIDGED = re.compile(r"\.\.\.|\bIN\b|\bOUT\b|GROUP|PARTICLES")
 RUN_BY = {
     "align combine": "tests/workflows/align/test_combine.py",
+    "align move": "tests/cli/test_align_search.py",
     "align refine": "tests/poses/test_refine.py",
     "align search": "tests/workflows/align/test_search.py",
     "benchmark assembly": "tests/cli/test_benchmark_assembly.py",

@@ -142,4 +142,34 @@ def combine(
 
 register(app, refine, "refine")
 register(app, search, "search")
+
+
+def move(
+    particles: ParticleTable,
+    by: Annotated[
+        Path, typer.Option(metavar="FIT", help="The .json file that fit wrote beside a map.")
+    ],
+    output: NewTable,
+    inverse: Annotated[
+        bool,
+        typer.Option("--inverse", help="From the frame of the map that stayed to the other's."),
+    ] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Move poses as fit moved a map, so that both share a frame again.
+
+    The particles are those of the map that was moved; with --inverse, of the map it was fitted
+    to. Reconstructed, they give the moved map. Example:
+
+    `cryofocus fit class002.mrc --to class001.mrc -o class002_fitted.mrc`
+
+    `cryofocus align move class2.star --by class002_fitted.json -o class2_moved.star`
+    """
+    made = cryofocus.align_move(particles, by, output, inverse=inverse, overwrite=overwrite)
+    shift = ", ".join(f"{value:.2f}" for value in made.transform.shift_angstrom)
+    say(f"Table      {made.path}, {made.n_particles:,} particles")
+    say(f"Moved      by {made.transform.angle_degrees:.2f}°, then {shift} Å along x, y, z")
+
+
 register(app, combine, "combine")
+register(app, move, "move")

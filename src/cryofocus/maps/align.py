@@ -69,12 +69,12 @@ class FittedTransform:
     Attributes:
         transform: From the map to the target.
         correlation: Of the band-limited maps inside the mask, after fitting.
-        correlation_before: The same before.
+        correlation_before: The same before; None where they were not compared as they lay.
     """
 
     transform: RigidTransform
     correlation: float
-    correlation_before: float
+    correlation_before: float | None
 
 
 def fit_rigid(

@@ -25,6 +25,27 @@ def require_new_maps(paths: Sequence[Path], *, overwrite: bool) -> None:
         _require_free(path, "-o", overwrite=overwrite)
 
 
+def require_new_model(paths: Sequence[Path], suffixes: Sequence[str], *, overwrite: bool) -> None:
+    """Check the names of an atomic model that a command will write, and of what goes beside it.
+
+    Args:
+        paths: The model, which the user named with -o, then the others.
+        suffixes: How the name of a model may end.
+        overwrite: Whether they may replace files that are there.
+
+    Raises:
+        SettingError: When the model's name ends otherwise.
+        OutputError: When its folder does not exist, or a file does (without `overwrite`).
+    """
+    if paths[0].suffix.lower() not in suffixes:
+        raise SettingError(
+            f"{paths[0]}: expected a name that ends in {' or '.join(suffixes)}, because a model "
+            "is moved. Change the name after -o."
+        )
+    for path in paths:
+        _require_free(path, "-o", overwrite=overwrite)
+
+
 def require_new_table(path: Path, source: Path, *, overwrite: bool) -> None:
     """Check the name of a table that a command will write.
 
