@@ -45,7 +45,10 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     ),
     "data/star/test_document": ("data/star/cells", "data/star/edit", "data/star/scan"),
     "data/test_damaged": ("data/plausible", "workflows/run/yaml_file"),
-    "data/test_bad_particles": ("data/stack_check", "data/stack_paths"),
+    "data/test_bad_particles": (
+        *("data/foreign/compressed", "data/relion/meaning"),
+        *("data/stack_check", "data/stack_paths"),
+    ),
     "data/test_expansion": ("data/half_sets",),
     "data/test_images": ("data/resampling",),
     "data/test_mrc": ("data/volume",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import mrcfile
@@ -49,6 +50,16 @@ def cs_rows() -> np.ndarray:
     for name, values in columns.items():
         rows[name] = values
     return rows
+
+
+def with_fields(rows: np.ndarray, changed: Mapping[str, np.ndarray | None]) -> np.ndarray:
+    """Replace, add or (with None) leave out fields."""
+    columns = {name: rows[name] for name in rows.dtype.names or ()} | dict(changed)
+    kept = {name: values for name, values in columns.items() if values is not None}
+    out = np.empty(len(rows), [(k, v.dtype, v.shape[1:]) for k, v in kept.items()])
+    for name, values in kept.items():
+        out[name] = values
+    return out
 
 
 def save_cs(path: Path, rows: np.ndarray) -> Path:

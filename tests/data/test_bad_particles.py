@@ -285,3 +285,85 @@ def test_pixel_sizes_that_cannot_be_matched(edit: Callable[..., Path], images: n
         "optics group 2: images of 8 pixels of 99 Å cannot be brought to 2 Å per pixel. "
         "Resample these particles first, or classify the optics groups apart."
     )
+
+
+def in_rows(label: str, value: float) -> list[tuple[str, str]]:
+    """Edits that add a column to the particles."""
+    rows = [(f" 1 {half}\n", f" 1 {half} {value}\n") for half in (1, 2)]
+    return [("_rlnRandomSubset #12", f"_rlnRandomSubset #12\n_{label} #13"), *rows]
+
+
+def in_optics(first: str, second: str, values: str) -> list[tuple[str, str]]:
+    """Edits that add two columns to the optics table."""
+    return [
+        ("_rlnImageSize #7", f"_rlnImageSize #7\n_{first}\n_{second}"),
+        ("2.0 8\n", f"2.0 8 {values}\n"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("edits", "message"),
+    [
+        (in_rows("rlnVoltage", 200.0), r"rlnVoltage is 200, but .*line 13 says rlnVoltage 300"),
+        (
+            in_optics("rlnDetectorPixelSize", "rlnMagnification", "5.0 10000.0"),
+            r"rlnDetectorPixelSize over rlnMagnification.* is 5, but .* rlnImagePixelSize 2;",
+        ),
+        (
+            in_rows("rlnOriginX", 7.0),
+            r"rlnOriginXAngst is .* and rlnOriginX is 7, which do not belong together",
+        ),
+        (
+            in_rows("rlnBeamTiltX", 0.7),
+            r"rlnBeamTiltX is 0.7, but the optics table, from which RELION takes it, has no such",
+        ),
+        (
+            in_optics("rlnCtfDataArePhaseFlipped", "rlnCtfDataAreCtfCorrected", "1 1"),
+            r"group 1: rlnCtfDataAreCtfCorrected and rlnCtfDataArePhaseFlipped are both 1",
+        ),
+    ],
+    ids=["optics", "pixel size", "shifts", "only in rows", "flags"],
+)
+def test_contradictions_are_refused_with_both_places(
+    edit: Callable[..., Path], edits: list[tuple[str, str]], message: str
+) -> None:
+    """A table that says one thing in two ways does not leave the choice to the program."""
+    with pytest.raises(ParticleError, match=message):
+        ParticleSet.read(edit(*edits))
+
+
+@pytest.mark.parametrize("name", ["particles", "optics"])
+def test_two_tables_of_one_kind_are_refused(particle_file: Path, name: str) -> None:
+    """Files that were joined by putting one behind the other have two of each table."""
+    text = particle_file.read_text()
+    start = text.index(f"data_{name}")
+    end = text.index("data_particles") if name == "optics" else len(text)
+    particle_file.write_text(text + "\n" + text[start:end])
+    with pytest.raises(
+        ParticleError,
+        match=rf"lines \d+ and \d+: two {'optics ' if name == 'optics' else ''}tables",
+    ):
+        ParticleSet.read(particle_file)
+
+
+@pytest.mark.parametrize(
+    ("magic", "name"),
+    [(b"\x1f\x8b\x08\x00", "gzip"), (b"BZh91AY", "bzip2"), (b"\xfd7zXZ\x00", "xz")],
+)
+def test_compressed_files_are_told_for_what_they_are(
+    particle_file: Path, magic: bytes, name: str
+) -> None:
+    """A compressed stack or table is no damaged one."""
+    (particle_file.parent / "stack.mrcs").write_bytes(magic + bytes(2000))
+    assert f"stack.mrcs: is compressed with {name}" in message_of(particle_file, FormatError)
+    particle_file.write_bytes(magic + bytes(2000))
+    assert f"particles.star: is compressed with {name}" in message_of(particle_file, FormatError)
+
+
+def test_a_stack_longer_than_its_header_says_is_not_called_short(particle_file: Path) -> None:
+    """Sections were added, or the header is wrong: the file was not cut."""
+    stack = particle_file.parent / "stack.mrcs"
+    stack.write_bytes(stack.read_bytes() + bytes(8 * 8 * 4 * 2))
+    message = message_of(particle_file, FormatError)
+    assert "announces 4 sections" in message
+    assert "(6 sections). It is longer than its header says" in message

@@ -117,6 +117,28 @@ def test_equal_bare_names_are_not_mixed_up(edit: Callable[..., Path], tmp_path: 
         ParticleSet.read(path, datadir=tmp_path)
 
 
+@pytest.mark.parametrize("kept", ["Extract/job5/stack.mrcs", "job5/stack.mrcs", "stack.mrcs"])
+@pytest.mark.parametrize("name", ["/data/user/Extract/job5/stack.mrcs", "Extract/job5/stack.mrcs"])
+def test_ends_of_paths_are_looked_up_in_datadir(
+    particle_file: Path, tmp_path: Path, name: str, kept: str
+) -> None:
+    """Stacks that were copied from another machine are found with or without their folders."""
+    stack = tmp_path / "copied" / kept
+    stack.parent.mkdir(parents=True)
+    (tmp_path / "stack.mrcs").rename(stack)
+    particle_file.write_text(particle_file.read_text().replace("@stack.mrcs", f"@{name}"))
+    found = ParticleSet.read(particle_file, datadir=tmp_path / "copied")
+    assert found.stack_paths == (stack,)
+
+
+def test_a_stack_of_another_program_is_found_by_its_relion_name(
+    particle_file: Path, tmp_path: Path
+) -> None:
+    """RELION wants .mrcs where other programs write .mrc."""
+    (tmp_path / "stack.mrcs").rename(tmp_path / "stack.mrc")
+    assert ParticleSet.read(particle_file).stack_paths == (tmp_path / "stack.mrc",)
+
+
 def test_equal_grids_need_no_resampling() -> None:
     """Images that are on the grid already are passed through."""
     assert plan_resampling(64, 1.5, 64, 1.5) is None

@@ -101,3 +101,12 @@ def test_mask_in_memory_must_lie_on_the_grid() -> None:
         RegionError, match="a mask of 16 x 16 x 16 voxels, but the particles have 20 x 20"
     ):
         mask.require_grid(20, VOXEL)
+
+
+def test_rounding_beyond_0_and_1_is_clipped(tmp_path: Path) -> None:
+    """A voxel of 1.0000001 is no reason to refuse a mask."""
+    data = np.zeros((BOX,) * 3, np.float32)
+    data[4:8, 4:8, 4:8] = 1.0
+    data[5, 5, 5], data[0, 0, 0] = 1.0000001, -1e-7
+    mask = FocusMask.from_file(mask_file(tmp_path, data), BOX, VOXEL)
+    assert (mask.data.min(), mask.data.max()) == (0, 1)

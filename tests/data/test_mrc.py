@@ -191,3 +191,27 @@ def test_values_too_large_for_float16_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="float16 holds numbers up to 65504, but a pixel of 1e"):
         write_stack(tmp_path / "half.mrcs", iter([images]), 1, 4, 2.0, float16=True)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("stamp", "flags", "largest", "unsigned"),
+    [
+        (b"IMOD", 0, 0.0, True),
+        (b"IMOD", 1, 0.0, False),
+        (bytes(4), 0, 200.0, True),
+        (bytes(4), 0, 100.0, False),
+    ],
+    ids=["IMOD unsigned", "IMOD signed", "by its largest value", "the standard"],
+)
+def test_bytes_are_signed_unless_the_file_says_otherwise(
+    tmp_path: Path, stamp: bytes, flags: int, largest: float, *, unsigned: bool
+) -> None:
+    """IMOD's stamp and the largest value in the header tell bytes from 0 to 255."""
+    path = tmp_path / "a.mrc"
+    write_mrc(path, "<", 0)
+    raw = np.arange(250, 250 + 60).astype("u1").tobytes()
+    patch(path, read_header(path).data_offset_bytes, raw)
+    patch(path, 152, stamp + np.array(flags, "<i4").tobytes())
+    patch(path, 76, np.array([0.0, largest], "<f4").tobytes())
+    expected = np.frombuffer(raw, "u1" if unsigned else "i1").astype(np.float32)
+    np.testing.assert_array_equal(read_volume(path).data.ravel(), expected)

@@ -21,7 +21,7 @@ def load_script(name: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["document_commands", "document_api"])
+@pytest.mark.parametrize("name", ["document_commands", "document_api", "document_columns"])
 def test_reference_is_current(name: str) -> None:
     """Every command, argument, option and public name stands in docs/reference as it is."""
     script = load_script(name)

@@ -18,7 +18,7 @@ from cryofocus.workflows.convert import ConvertSettings, convert
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.reconstruct import ReconstructSettings, reconstruct
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
-from particle_files import cs_rows, save_cs
+from particle_files import cs_rows, save_cs, write_stack_file
 
 CTF_FIELDS = (
     *("defocus_u_angstrom", "defocus_v_angstrom", "defocus_angle_degrees"),
@@ -179,7 +179,44 @@ def test_the_images_that_are_read_are_never_replaced(
     assert stack.read_bytes() == before
 
 
+def test_stacks_are_named_as_relion_wants_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """RELION takes .mrc for volumes: the table says .mrcs, and what to link; images are found."""
+    (tmp_path / "set").mkdir()
+    rows = cs_rows()
+    rows["blob/path"] = b"stack.mrc"
+    source = save_cs(tmp_path / "set" / "a.cs", rows)
+    images = np.random.default_rng(1).normal(size=(4, 8, 8)).astype(np.float32)
+    write_stack_file(tmp_path / "set" / "stack.mrc", images)
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    caplog.set_level("INFO", "cryofocus")
+    made = convert(source, tmp_path / "other" / "b.star")
+    assert "000001@stack.mrcs" in made.path.read_text()
+    assert any("ln -s stack.mrc stack.mrcs" in what for what in made.lost)
+    assert f"add --datadir {tmp_path / 'set'}" in caplog.text
+    found = ParticleSet.read(made.path, datadir=tmp_path / "set")
+    assert found.stack_paths == (tmp_path / "set" / "stack.mrc",)
+
+
+@pytest.mark.parametrize("name", ["b.star", "b.cs", "b.cistem"])
+def test_what_images_show_of_their_ctf_is_kept_or_said(tmp_path: Path, name: str) -> None:
+    """RELION has a word for it; of other formats, the option that says it is named."""
+    save_cs(tmp_path / "a.cs", cs_rows())
+    made = convert(tmp_path / "a.cs", tmp_path / name, ConvertSettings(ctf_shown="flipped"))
+    found = open_table(made.path).columns().optics[0].ctf_shown
+    assert found == ("flipped" if name == "b.star" else "full")
+    assert any("--ctf flipped" in what for what in made.lost) is (name != "b.star")
+
+
 REFUSED = {
+    "stack for RELION": (
+        "x.star",
+        {"write_stack": "x.mrc"},
+        SettingError,
+        r"have to end in \.mrcs. Give --write-stack x\.mrcs",
+    ),
     "same file": ("plain.star", {}, OutputError, r"is the table to read"),
     "ending": ("x.txt", {}, SettingError, r"ends in \.star or \.par or \.cistem or \.cs"),
     "ending of the format": ("x.cs", {"to": "frealign"}, SettingError, r"ends in \.par"),

@@ -17,6 +17,8 @@ Sphere = tuple[float, float, float, float]
 
 # A mask this close to 1 everywhere leaves nothing outside.
 NOTHING = 1e-3
+# Values this far outside of 0 to 1 are there by rounding, as in files of 16 bits.
+ROUNDING = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +45,13 @@ class FocusMask:
     path: Path | None = None
 
     def __post_init__(self) -> None:
-        """Check that the mask is a mask."""
+        """Check that the mask is a mask, but for rounding, which is clipped."""
+        if self.data.min() > -ROUNDING and self.data.max() < 1 + ROUNDING:
+            object.__setattr__(self, "data", np.clip(self.data, 0, 1))
         if not np.isfinite(self.data).all() or self.data.min() < 0 or self.data.max() > 1:
             raise RegionError(
-                f"{self.name}: values from {np.nanmin(self.data):.4g} to "
-                f"{np.nanmax(self.data):.4g}; expected a mask from 0 to 1. Threshold the map and "
+                f"{self.name}: values from {np.nanmin(self.data):.7g} to "
+                f"{np.nanmax(self.data):.7g}; expected a mask from 0 to 1. Threshold the map and "
                 "give it a soft edge."
             )
         if self.data.max() < 0.5:
@@ -154,7 +158,7 @@ class FocusMask:
         """Read a mask that lies on the particles' grid.
 
         Args:
-            path: MRC file with values from 0 to 1.
+            path: MRC file with values from 0 to 1; what rounding put outside is clipped.
             box: Edge of the particles' grid in voxels.
             voxel_size_angstrom: Å per voxel; holds too for a file that does not give its own.
 

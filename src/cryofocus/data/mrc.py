@@ -1,8 +1,9 @@
 """MRC files (MRC2014): read in either byte order, written little endian, whole or not at all.
 
-Modes 0 (int8), 1 (int16), 2 (float32), 6 (uint16) and 12 (float16) are read, 2 and 12
-written. The size that the header announces is compared with the size of the file before anything
-is believed. Sections are written as they arrive.
+Modes 0 (int8, or uint8 where IMOD stamped the file so or its largest value says so), 1 (int16),
+2 (float32), 6 (uint16) and 12 (float16) are read, 2 and 12 written. The size that the header
+announces is compared with the size of the file before anything is believed. Sections are written
+as they arrive.
 """
 
 from __future__ import annotations
@@ -17,12 +18,17 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from cryofocus.data.atomic import atomic_file
+from cryofocus.data.foreign.compressed import refuse_compressed
 from cryofocus.errors import FormatError, InputError, OutputError
 
 HEADER_BYTES = 1024
 MODES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
 # https://www.ccpem.ac.uk/mrc_format/mrc2014.php, word numbers counted from 0.
 SIZE, MODE, START, SAMPLING, CELL, AXES, EXTENDED, ORIGIN = 0, 3, 4, 7, 10, 16, 23, 49
+RANGE, IMOD_STAMP, IMOD_FLAGS = 19, 38, 39
+# https://bio3d.colorado.edu/imod/doc/mrc_format.txt: bytes are signed if the flag is set.
+IMOD, SIGNED_BYTES = 1146047817, 1
+LARGEST_SIGNED_BYTE = 127
 # The first byte of the machine stamp: 0x44 little, 0x11 big.
 BYTE_ORDER_STAMP = {0x44: "<", 0x11: ">"}
 STAMP_BYTE = 212
@@ -90,6 +96,7 @@ def read_header(path: Path) -> MrcHeader:
             f"{path}: {len(raw)} bytes, expected an MRC header of {HEADER_BYTES}. "
             "The file is empty or cut short; copy it again."
         )
+    refuse_compressed(path, raw)
     header = _describe(path, raw, _byte_order(path, raw))
     _check_size(header, n_bytes)
     return header
@@ -137,12 +144,23 @@ def _describe(path: Path, raw: bytes, order: str) -> MrcHeader:
     return MrcHeader(
         path=path,
         shape=(sections, rows, columns),
-        dtype=np.dtype(order + MODES[int(words[MODE])]),
+        dtype=np.dtype(order + _element_type(words, reals)),
         data_offset_bytes=HEADER_BYTES + max(int(words[EXTENDED]), 0),
         voxel_size_angstrom=_triple(voxel),
         origin_angstrom=_triple(origin),
         axes=(axes[0], axes[1], axes[2]),
     )
+
+
+def _element_type(words: np.ndarray, reals: np.ndarray) -> str:
+    """Type of the elements; bytes are signed by the standard, but not in all files."""
+    mode = int(words[MODE])
+    if mode != 0:
+        return MODES[mode]
+    if int(words[IMOD_STAMP]) == IMOD:
+        return "i1" if int(words[IMOD_FLAGS]) & SIGNED_BYTES else "u1"
+    smallest, largest = reals[RANGE : RANGE + 2].tolist()
+    return "u1" if 0 <= smallest < LARGEST_SIGNED_BYTE < largest <= 255 else "i1"
 
 
 def _triple(vector: np.ndarray) -> Triple:
@@ -158,11 +176,19 @@ def _check_size(header: MrcHeader, n_bytes: int) -> None:
     # Some programs pad their files; less than a section more does no harm.
     if 0 <= data_bytes - sections * section_bytes < section_bytes:
         return
-    raise FormatError(
+    found = max(data_bytes, 0)
+    what = (
         f"{header.path}: the header announces {sections} sections of {rows} x {columns} "
-        f"{header.dtype.name} ({sections * section_bytes} bytes), but the file holds "
-        f"{max(data_bytes, 0)} bytes of data ({max(data_bytes, 0) // section_bytes} sections). "
-        "The file is damaged or was cut short; copy or write it again."
+        f"{header.dtype.name} ({sections * section_bytes} bytes), but the file holds {found} "
+        f"bytes of data ({found // section_bytes} sections)"
+    )
+    if found < sections * section_bytes:
+        raise FormatError(f"{what}. The file is damaged or was cut short; copy or write it again.")
+    raise FormatError(
+        f"{what}. It is longer than its header says: sections were added and the header was left "
+        "as it was, or the header is wrong about the size, the mode or the extended header "
+        f"({header.data_offset_bytes - HEADER_BYTES} bytes). Correct the header, or write the "
+        "file again."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -67,6 +68,14 @@ class OpticsGroup:
             return ctf
         xp = namespace(ctf)
         return xp.abs(ctf) if self.ctf_shown == "flipped" else xp.ones_like(ctf)
+
+
+def describe_shown_ctf(optics: Iterable[OpticsGroup]) -> list[str]:
+    """Say what a table without a word for it loses where images do not show their whole CTF."""
+    shown = sorted({group.ctf_shown for group in optics} - {"full"})
+    return [
+        f"what of their CTF the images show; give --ctf {one} with the new table" for one in shown
+    ]
 
 
 GroupsOfParticles = tuple[tuple[OpticsGroup, ...], Int[np.ndarray, " n"]]

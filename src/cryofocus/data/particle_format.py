@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from cryofocus.data.foreign.compressed import refuse_compressed
 from cryofocus.data.particle_table import Classes, ParticleColumns, ParticleTable, Supplement
 from cryofocus.data.star.document import StarDocument
 from cryofocus.errors import InputError, SettingError
@@ -41,14 +42,17 @@ class ParticleFile:
 
         Raises:
             InputError: If it cannot be read.
+            FormatError: If it is compressed.
         """
         try:
             with path.open("rb") as handle:
-                return cls(path, handle.read(START_BYTES))
+                start = handle.read(START_BYTES)
         except OSError as error:
             raise InputError(
                 f"{path}: cannot be read ({error.strerror}). Check the path."
             ) from error
+        refuse_compressed(path, start)
+        return cls(path, start)
 
     @cached_property
     def star(self) -> StarDocument:
@@ -80,6 +84,8 @@ class Format:
         write: Writes path, columns, classes; returns what the format cannot hold.
         files: Names every file that `write` writes.
         uses: Which attributes of the `Supplement` mean something for it.
+        stack_suffix: How the names of image stacks have to end for its program; None if that does
+            not matter.
         mistaken: What files of other kinds are that are often given in place of its own, and what
             to give, by their endings.
     """
@@ -92,6 +98,7 @@ class Format:
     write: Callable[[Path, ParticleColumns, Classes | None], list[str]]
     files: Callable[[Path, Classes | None], list[Path]] = only_the_table
     uses: tuple[str, ...] = ()
+    stack_suffix: str | None = None
     mistaken: Mapping[str, str] = field(default_factory=dict)
 
     def open_file(self, file: ParticleFile, supplement: Supplement) -> ParticleTable:

@@ -235,6 +235,17 @@ class ParticleTable(Protocol):
         """
 
 
+def describe_lost_weights(columns: ParticleColumns) -> list[str]:
+    """Say what a table without occupancies loses, if particles have any."""
+    if columns.weight is None:
+        return []
+    n = int(np.count_nonzero(columns.weight < 1))
+    return [
+        f"how much particles count: {n} have occupancies below 100 or are inactive. Select those "
+        "that are meant"
+    ]
+
+
 def read_classified(table: ParticleTable) -> ClassifiedRows | None:
     """Read what a classification found, in a table that holds poses and everything else too."""
     classes = table.classes()

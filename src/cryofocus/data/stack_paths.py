@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -24,6 +24,10 @@ logger = logging.getLogger(__name__)
 N_REPORTED = 3
 # Characters of a path.
 LONGEST_SHOWN = 1000
+# How RELION wants the names of stacks to end.
+RELION_STACK = ".mrcs"
+# Of a path whose end is looked up.
+MOST_FOLDERS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +80,9 @@ def locate_stacks(stacks: Sequence[str], table: Path, datadir: Path | None) -> t
     """Find the file of every stack.
 
     Looked up in turn in `datadir`, the working directory, the table's folder and the folders above
-    it (one of which is the RELION project that relative names start from), and by its bare file
-    name in `datadir` if no other stack has the same.
+    it (one of which is the RELION project that relative names start from), and by the tails of
+    its path in `datadir`, the longest first, unless another stack's path ends alike: images may
+    have been copied from another machine with or without the folders they were in.
 
     Args:
         stacks: Names as the table writes them.
@@ -95,15 +100,18 @@ def locate_stacks(stacks: Sequence[str], table: Path, datadir: Path | None) -> t
     if datadir is not None and not datadir.is_dir():
         raise InputError(f"--datadir {datadir}: no such folder. Give the folder of the stacks.")
     folders = _search_folders(table, datadir)
-    n_same_name = Counter(Path(stack).name for stack in stacks)
+    n_alike = Counter(tail for stack in stacks for tail in _tails(stack))
     found: list[Path] = []
     missing: list[tuple[str, list[Path]]] = []
     for stack in stacks:
         places = _places(stack, folders)
-        # A bare name that two stacks share would find the wrong one without a word.
-        if datadir is not None and n_same_name[Path(stack).name] == 1:
-            places.append(datadir.absolute() / Path(stack).name)
-        path = next((place for place in places if os.path.isfile(place)), None)
+        # An end that two stacks share would find the wrong one without a word.
+        if datadir is not None:
+            tails = (tail for tail in _tails(stack) if n_alike[tail] == 1)
+            places += [
+                place for tail in tails if (place := datadir.absolute() / tail) not in places
+            ]
+        path = next(filter(None, map(_file_at, places)), None)
         if path is None:
             missing.append((stack, places))
             continue
@@ -111,7 +119,7 @@ def locate_stacks(stacks: Sequence[str], table: Path, datadir: Path | None) -> t
             _refuse_two_files(stack, path, table)
         found.append(path)
         # The stacks of a project lie side by side: try first where the last one was.
-        folder = next((f for f in folders if path == f / stack), None)
+        folder = next((f for f in folders if path == _file_at(f / stack)), None)
         if folder is not None and folder != datadir:
             folders.remove(folder)
             folders.insert(0 if datadir is None else 1, folder)
@@ -151,11 +159,11 @@ def note_image_folder(
         (found,) = locate_stacks([name], source or table.path, datadir)
     except InputError:
         return  # nobody needs images that were not there before
-    if Path(name).is_absolute() or _leads_to(name, output, found):
+    if _leads_to(name, output, found):
         return
-    folder = found.parents[len(Path(name).parts) - 1]
-    if not (folder / name).is_file():  # found by its bare name
-        folder = found.parent
+    folder = found.parents[min(len(Path(name).parts), len(found.parts) - 1) - 1]
+    if _file_at(folder / name) is None or Path(name).is_absolute():  # found by the end of its path
+        folder = datadir or found.parent
     logger.info(
         "%s: its image names count from %s; start later commands there, or add --datadir %s",
         *(output, folder, folder),
@@ -181,6 +189,24 @@ def _search_folders(table: Path, datadir: Path | None) -> list[Path]:
 def _places(stack: str, folders: Sequence[Path]) -> list[Path]:
     """Every path at which a stack is looked for; an absolute name has no folder but its own."""
     return [Path(stack)] if os.path.isabs(stack) else [folder / stack for folder in folders]
+
+
+def _file_at(place: Path) -> Path | None:
+    """Return the file at a place; for a stack .mrcs that is not there, the same as .mrc.
+
+    RELION takes .mrc for volumes, so that tables for it name stacks of other programs .mrcs.
+    """
+    if os.path.isfile(place):
+        return place
+    other = place.with_suffix(".mrc")
+    return other if place.suffix == RELION_STACK and os.path.isfile(other) else None
+
+
+def _tails(stack: str) -> list[str]:
+    """Give the ends of a path, the longest first: what is left without its first folders."""
+    parts = PurePath(stack).parts
+    first = max(1 if os.path.isabs(stack) else 0, len(parts) - MOST_FOLDERS)
+    return [str(PurePath(*parts[start:])) for start in range(first, len(parts))]
 
 
 def _refuse_two_files(stack: str, found: Path, table: Path) -> None:

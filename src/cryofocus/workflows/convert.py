@@ -14,12 +14,13 @@ from jaxtyping import Float32
 from cryofocus.data.formats import choose_format, open_table
 from cryofocus.data.images import ImageReader
 from cryofocus.data.mrc import read_header, write_stack
+from cryofocus.data.particle_format import Format
 from cryofocus.data.particle_table import ParticleColumns
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.stack_check import fill_boxes
-from cryofocus.data.stack_paths import ImagePlaces, locate_stacks
+from cryofocus.data.stack_paths import ImagePlaces, locate_stacks, note_image_folder
 from cryofocus.data.table_source import TableSource
-from cryofocus.errors import OutputError, ParticleError
+from cryofocus.errors import OutputError, ParticleError, SettingError
 from cryofocus.option import Option
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.new_names import require_new_maps, require_new_table
@@ -88,8 +89,11 @@ def convert(
     for path in target.files(output, classes):
         require_new_table(path, source, overwrite=overwrite)
     columns = table.columns().with_ctf_shown(settings.ctf_shown)
+    for note in columns.notes:
+        logger.info("%s: %s", source, note)
     columns = _with_boxes(columns, source, settings.datadir)
     if settings.write_stack is not None:
+        _require_stack_name(settings.write_stack, target)
         _require_new_stack(settings.write_stack, source, overwrite=overwrite)
         particles = ParticleSet.read(
             source, datadir=settings.datadir, supplement=settings.supplement
@@ -99,6 +103,13 @@ def convert(
         stacks.warn()
         columns = _point_to(settings.write_stack, columns, particles)
     lost = target.write(output, columns, classes)
+    if settings.write_stack is None:
+        note_image_folder(output, table, source, settings.datadir)
+    elif len({group.pixel_size_angstrom for group in table.columns().optics}) > 1:
+        lost.append(
+            "the pixel sizes of the images: all were brought to that of most, at which images of "
+            "larger pixels hold no fine detail. Leave --write-stack out to keep them"
+        )
     unread = table.unread()
     if unread:
         listed = ", ".join(unread[:COLUMNS_LISTED])
@@ -117,6 +128,15 @@ def _with_boxes(columns: ParticleColumns, source: Path, datadir: Path | None) ->
         logger.info("the box of the images stays unknown: %s", str(error).splitlines()[0])
         return columns
     return replace(columns, optics=fill_boxes(columns, lambda stack: read_header(paths[stack])))
+
+
+def _require_stack_name(path: Path, target: Format) -> None:
+    suffix = target.stack_suffix
+    if suffix is not None and path.suffix != suffix:
+        raise SettingError(
+            f"write_stack: found {path.name}, but in a {target.title} table the names of stacks "
+            f"have to end in {suffix}. Give --write-stack {path.with_suffix(suffix).name}."
+        )
 
 
 def _require_new_stack(path: Path, source: Path, *, overwrite: bool) -> None:

@@ -62,7 +62,8 @@ def occupancies(path: Path) -> np.ndarray:
 
 
 def test_one_file_a_class(cistem_file: Path, tmp_path: Path) -> None:
-    """Posteriors become occupancies, one file per class, which sum to 100 for every particle."""
+    """Posteriors become occupancies, one file per class, which sum to that of every particle."""
+    before = occupancies(cistem_file)
     table = open_table(cistem_file, STACK)
     columns = {
         "rlnClassNumber": POSTERIORS.argmax(axis=1) + 1,
@@ -74,9 +75,9 @@ def test_one_file_a_class(cistem_file: Path, tmp_path: Path) -> None:
     assert table.write(output, columns, None) == ("rlnLogLikeliContribution",)
     files = [tmp_path / f"out_class00{k}{table.suffix}" for k in (1, 2)]
     found = np.stack([occupancies(path) for path in files], axis=1)
-    np.testing.assert_allclose(found, 100 * POSTERIORS, atol=1e-5)
-    np.testing.assert_allclose(found.sum(axis=1), 100, atol=1e-5)
-    np.testing.assert_allclose(occupancies(output), 100 * POSTERIORS.max(axis=1), atol=1e-5)
+    np.testing.assert_allclose(found, before[:, None] * POSTERIORS, atol=1e-4)
+    np.testing.assert_allclose(found.sum(axis=1), before, atol=1e-4)
+    np.testing.assert_allclose(occupancies(output), before * POSTERIORS.max(axis=1), atol=1e-4)
 
 
 def test_chosen_rows(cistem_file: Path, tmp_path: Path) -> None:
@@ -142,3 +143,25 @@ def test_a_stack_beside_the_table_is_found(
     )
     write_stack_file(tmp_path / "particles.mrcs", images)
     assert open_table(path).columns().places.stacks == (str(tmp_path / "particles.mrcs"),)
+
+
+def test_particles_count_by_occupancy_unless_inactive(tmp_path: Path) -> None:
+    """Occupancies weigh, films below zero do not count, and it is said."""
+    text = par_text(occupancy=np.array([100.0, 25.0, 0.0, 100.0]))
+    path = tmp_path / "a.par"
+    path.write_text(text.replace("10000     2", "10000    -2"))
+    write_stack_file(tmp_path / "a.mrc", np.zeros((4, 8, 8), np.float32))
+    said = Supplement(tmp_path / "a.mrc", Microscope(300, 2.7, 0.1))
+    columns = open_table(path, said).columns()
+    assert columns.weight is not None
+    assert columns.weight.tolist() == [1.0, 0.25, 0.0, 0.0]
+    assert columns.notes[0] == (
+        "of 4 particles 2 are inactive and 0 have an occupancy of 0, which do not count; 1 count "
+        "by their occupancy"
+    )
+    path.write_text(par_text(occupancy=np.zeros(4)))
+    with pytest.raises(ParticleError, match="no particle counts"):
+        open_table(path, said).columns()
+    path.write_text(par_text(occupancy=np.full(4, 250.0)))
+    with pytest.raises(ParticleError, match="Occupancy is 250, expected 0 to 100"):
+        open_table(path, said).columns()

@@ -204,27 +204,6 @@ def test_copies_under_operators_are_recognised_and_marked(cs_file: Path, tmp_pat
     assert expansion.operator_of_particle.tolist() == [0, 1, 0, 1]
 
 
-def test_aberrations_without_a_known_sign_are_pointed_out(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A fourth-order aberration is kept in the file, and the log says that it is not used."""
-    path = save_cs(tmp_path / "a.cs", with_field(cs_rows(), "ctf/tetra_A", np.ones((4, 4), "f4")))
-    open_table(path).columns()
-    assert caplog.messages == [
-        f"{path}: ctf/tetra_A is not zero, but its sign is not documented: it is kept and not used"
-    ]
-
-
-def with_field(rows: np.ndarray, name: str, values: np.ndarray) -> np.ndarray:
-    """Add a field."""
-    fields = [(n, rows.dtype[n].base, rows.dtype[n].shape) for n in rows.dtype.names]
-    out = np.empty(len(rows), [*fields, (name, values.dtype, values.shape[1:])])
-    for known in rows.dtype.names:
-        out[known] = rows[known]
-    out[name] = values
-    return out
-
-
 def test_halves_that_are_all_alike_are_none(tmp_path: Path) -> None:
     """cryoSPARC writes the same half for all where it has not split the particles."""
     rows = cs_rows()

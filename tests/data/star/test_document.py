@@ -345,3 +345,50 @@ def test_impossible_edits_are_refused(
     with pytest.raises(ValueError, match=message):
         change(peculiar)
     assert not Path("x").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"\xef\xbb\xbfdata_a\nloop_\n_x #1\n_y #2\n1 2\n",
+        b"data_a\nloop_ # of two columns\n_x #1\n_y #2\n1 2\n",
+        b"data_a # of something\n\nloop_\n_x #1\n_y #2\n1 2\n",
+        b"DATA_a\nLOOP_\n_x #1\n_y #2\n1 2\n",
+        b"Data_a\r\nLoop_  \r\n_x #1\r\n_y #2\r\n1 2\r\n",
+    ],
+    ids=["byte order mark", "comment behind loop_", "comment behind data_", "capitals", "CRLF"],
+)
+def test_keywords_as_others_write_them(tmp_path: Path, text: bytes) -> None:
+    """A mark before the first line, comments and capitals change nothing, and are kept."""
+    path = tmp_path / "a.star"
+    path.write_bytes(text)
+    document = StarDocument.read(path)
+    assert [block.name for block in document.blocks] == ["a"]
+    assert document.numbers(document.block("a"), ["x", "y"])["y"].tolist() == [2.0]
+    document.write(tmp_path / "b.star", document.block("a"), {})
+    assert (tmp_path / "b.star").read_bytes() == text
+
+
+def test_a_column_that_stands_twice_is_refused_with_both_places(tmp_path: Path) -> None:
+    """Neither the first nor the last is taken silently."""
+    path = tmp_path / "a.star"
+    path.write_text("data_a\nloop_\n_x #1\n_y #2\n_x #3\n1 2 3\n")
+    document = StarDocument.read(path)
+    with pytest.raises(FormatError, match=r"lines 3 and 5: data_a has two columns x"):
+        document.texts(document.block("a"), ["y"])
+
+
+def test_text_in_16_bits_is_told_for_what_it_is(tmp_path: Path) -> None:
+    """Editors that save UTF-16 leave no table to be found; the message says why."""
+    path = tmp_path / "a.star"
+    path.write_text("data_a\n_x 1\n", encoding="utf-16")
+    with pytest.raises(FormatError, match="encoded as UTF-16"):
+        StarDocument.read(path)
+
+
+def test_columns_that_vary_are_named(tmp_path: Path) -> None:
+    """Of the columns asked for that are there, those with more than one value."""
+    path = tmp_path / "a.star"
+    write_star(path, {"a": {"x": np.arange(3), "y": np.zeros(3), "z": ["a", "a", "b"]}})
+    document = StarDocument.read(path)
+    assert document.varying(document.block("a"), ["z", "y", "x", "w"]) == ["z", "x"]

@@ -21,12 +21,16 @@ from cryofocus.data.atomic import atomic_file
 from cryofocus.data.cistem.columns import (
     MICROGRAPH,
     NUMBERS,
+    OCCUPANCY,
     STACK,
+    UNUSED,
     CountedRows,
     CountedTable,
     as_names,
     say_in_files,
+    telling_columns,
 )
+from cryofocus.data.foreign.column_uses import CISTEM
 from cryofocus.data.particle_format import ParticleFile
 from cryofocus.data.particle_table import Column, Names, ParticleColumns, Supplement
 from cryofocus.errors import FormatError, InputError
@@ -106,11 +110,11 @@ class CistemBinaryTable(CountedTable):
         numbers = {
             column.label: np.asarray(column.values, np.float64)
             for column in self.contents
-            if column.kind != TEXT and column.label in NUMBERS
+            if column.kind != TEXT and column.label in (*NUMBERS, *UNUSED)
         }
-        rows = CountedRows(
-            self.path, numbers, self._names(STACK), self._names(MICROGRAPH), self.row_name
-        )
+        names = (self._names(STACK), self._names(MICROGRAPH))
+        telling = telling_columns(numbers, CISTEM)
+        rows = CountedRows(self.path, numbers, *names, self.row_name, telling)
         return rows.columns(self.supplement.stack)
 
     def unread(self) -> tuple[str, ...]:
@@ -127,7 +131,9 @@ class CistemBinaryTable(CountedTable):
     ) -> tuple[str, ...]:
         """Write rows with columns changed, and one file per class; see `ParticleTable`."""
         chosen = np.arange(self.n_rows) if rows is None else rows
-        files, lost = say_in_files(path, columns, len(chosen))
+        occupancy = next((c.values for c in self.contents if c.label == OCCUPANCY), None)
+        before = None if occupancy is None else np.asarray(occupancy, np.float64)[chosen]
+        files, lost = say_in_files(path, columns, len(chosen), before)
         for own_path, said in files:
             write_binary(own_path, self._edited(said, chosen), len(chosen))
         return lost

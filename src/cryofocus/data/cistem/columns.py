@@ -9,14 +9,15 @@ cisTEM 2.0, `cistem_parameters`; Frealign 9, `frealign_parameter_file`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Float32, Int, Shaped
 
+from cryofocus.data.foreign.column_uses import CISTEM, note_ignored, says_something, uses_of
 from cryofocus.data.grouping import group_rows
 from cryofocus.data.labels import (
     ANGLE_LABELS,
@@ -28,7 +29,7 @@ from cryofocus.data.labels import (
     POSTERIOR_LABEL,
     SHIFT_LABELS,
 )
-from cryofocus.data.optics import GroupsOfParticles, OpticsGroup
+from cryofocus.data.optics import GroupsOfParticles, OpticsGroup, describe_shown_ctf
 from cryofocus.data.particle_table import (
     Classes,
     Column,
@@ -50,11 +51,14 @@ REQUIRED = ("PositionInStack", *ANGLES, *DEFOCUS, *OPTICS)
 # Their values where a table has no such column.
 OPTIONAL = {
     **{"XShift": 0.0, "YShift": 0.0, "PhaseShift": 0.0, "AssignedSubset": 0.0},
-    **{"BeamTiltX": 0.0, "BeamTiltY": 0.0},
+    **{"BeamTiltX": 0.0, "BeamTiltY": 0.0, "Occupancy": 100.0, "ImageActivity": 1.0},
 }
+UNUSED = tuple(name for use in uses_of(CISTEM, "ignored") for name in use.columns)
 NUMBERS = (*REQUIRED, *OPTIONAL)
 INTEGERS = ("PositionInStack", "ImageActivity", "AssignedSubset")
 STACK, MICROGRAPH, OCCUPANCY = "StackFilename", "OriginalImageFilename", "Occupancy"
+ACTIVITY = "ImageActivity"
+FULL, ROUNDING = 100.0, 0.01
 # How RELION's columns are said; what is missing here has no place.
 SAID: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
     ANGLE_LABELS[0]: ("AnglePhi", np.asarray),
@@ -97,6 +101,8 @@ class CountedRows:
     Attributes:
         path: The file.
         numbers: Dict of float64 arrays (n,): by cisTEM's labels.
+        telling: Columns that are not used and say something; see `telling_columns`.
+        program: Whose file it is.
         stacks: Stack of each row; None where the file does not say.
         micrographs: Micrograph of each row; None where the file does not say.
         name_of_row: Names a row for messages.
@@ -107,6 +113,8 @@ class CountedRows:
     stacks: Names | None
     micrographs: Names | None
     name_of_row: Callable[[int], str]
+    telling: Collection[str] = ()
+    program: str = CISTEM
 
     def row_name(self, row: int) -> str:
         """Name a row for messages."""
@@ -137,6 +145,7 @@ class CountedRows:
         values = {label: self._finite(label, n) for label in NUMBERS}
         optics, optics_of_particle = self._optics(values)
         euler = np.stack([values[label] for label in ANGLES], axis=1)
+        weight, notes = self._weights(values[OCCUPANCY], values[ACTIVITY])
         columns = ParticleColumns(
             places=self._places(values["PositionInStack"], stack),
             rotation=rotation_from_euler(euler),
@@ -155,8 +164,32 @@ class CountedRows:
             micrographs=self.micrographs,
             expansion=None,
             protein_sign=-1,
+            weight=weight,
+            notes=(*notes, *note_ignored(self.program, self.telling)),
         )
         return require_plausible(columns, self)
+
+    def _weights(
+        self, occupancy: Float[np.ndarray, " n"], activity: Float[np.ndarray, " n"]
+    ) -> tuple[Float32[np.ndarray, " n"] | None, tuple[str, ...]]:
+        """Give how much each particle counts, and that in words; None if all count fully."""
+        good = (occupancy >= 0) & (occupancy <= FULL + ROUNDING)
+        self._require(OCCUPANCY, occupancy, good, "0 to 100. Correct the table")
+        weight = np.where(activity < 0, 0.0, np.minimum(occupancy, FULL) / FULL)
+        if (weight == 1).all():
+            return None, ()
+        if not weight.any():
+            raise ParticleError(
+                f"{self.path}: no particle counts: all have an occupancy of 0 or are inactive. "
+                "Give the table of a class that holds particles."
+            )
+        n_inactive, n_part = int(np.sum(activity < 0)), int(np.sum((weight > 0) & (weight < 1)))
+        n_empty = int(np.sum(weight == 0)) - n_inactive
+        note = (
+            f"of {len(weight)} particles {n_inactive} are inactive and {n_empty} have an "
+            f"occupancy of 0, which do not count; {n_part} count by their occupancy"
+        )
+        return weight.astype(np.float32), (note,)
 
     def _finite(self, label: str, n: int) -> Float[np.ndarray, " n"]:
         if label not in self.numbers:
@@ -248,8 +281,8 @@ def count_rows(columns: ParticleColumns) -> dict[str, Shaped[np.ndarray, " n"]]:
         "Defocus2": ctf.defocus_v_angstrom,
         "DefocusAngle": ctf.defocus_angle_degrees,
         "PhaseShift": np.radians(ctf.phase_shift_degrees),
-        "ImageActivity": np.ones(n, np.int64),
-        OCCUPANCY: np.full(n, 100.0),
+        ACTIVITY: np.ones(n, np.int64),
+        OCCUPANCY: FULL * (np.ones(n) if columns.weight is None else columns.weight),
         "AssignedSubset": columns.half_set.astype(np.int64),
         "LogP": np.zeros(n),
         "Sigma": np.ones(n),
@@ -272,15 +305,25 @@ def describe_losses(columns: ParticleColumns) -> list[str]:
         lost.append("scale factors of the CTF")
     if any(group.ctf_premultiplied for group in columns.optics):
         lost.append("that images are multiplied by their CTF")
+    lost += describe_shown_ctf(columns.optics)
     if columns.expansion is not None:
         lost.append("which rows are copies under which symmetry operator")
     return lost
 
 
 def say_in_files(
-    path: Path, columns: Mapping[str, Column], n_rows: int
+    path: Path,
+    columns: Mapping[str, Column],
+    n_rows: int,
+    occupancy: Float[np.ndarray, " m"] | None = None,
 ) -> tuple[list[tuple[Path, Said]], tuple[str, ...]]:
     """Translate columns named as RELION's into cisTEM's.
+
+    Args:
+        path: File of all classes.
+        columns: By label.
+        n_rows: How many values each has.
+        occupancy: Of each particle before, which those of its classes sum to; 100 if left out.
 
     Returns:
         Each file to write with its columns, that of all classes first; and the labels for which
@@ -300,10 +343,17 @@ def say_in_files(
         elif label not in (POSTERIOR_LABEL, CLASS_LABEL) or POSTERIOR_LABEL not in columns:
             lost.append(label)
     of_classes = [
-        (class_path, said | {OCCUPANCY: occupancy})
-        for class_path, occupancy in class_files(path, columns.get(POSTERIOR_LABEL))
+        (class_path, said | {OCCUPANCY: share})
+        for class_path, share in class_files(path, columns.get(POSTERIOR_LABEL))
     ]
-    return [(path, said), *of_classes], tuple(lost)
+    files = [(path, said), *of_classes]
+    if occupancy is not None:
+        part = np.clip(occupancy, 0, FULL) / FULL
+        files = [
+            (name, one | {OCCUPANCY: one[OCCUPANCY] * part} if OCCUPANCY in one else one)
+            for name, one in files
+        ]
+    return files, tuple(lost)
 
 
 def class_files(
@@ -328,3 +378,13 @@ def class_paths(path: Path, classes: Classes | None) -> list[Path]:
 def as_names(texts: Iterable[str]) -> Names:
     """Index a column of texts, without the quotes cisTEM puts around them."""
     return Names.index(text.strip("'\"") for text in texts)
+
+
+def telling_columns(numbers: Mapping[str, Float[np.ndarray, " n"]], program: str) -> list[str]:
+    """Name those of the columns that count for nothing here which say something."""
+    return [
+        name
+        for use in uses_of(program, "ignored")
+        for name in use.columns
+        if name in numbers and says_something(numbers[name], use.neutral)
+    ]

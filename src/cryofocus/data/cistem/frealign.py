@@ -2,7 +2,7 @@
 
 Columns: number, psi, theta, phi, x and y shift (Å), magnification, film, the two defoci and their
 angle, phase shift (radians), occupancy, log-likelihood, sigma, score, change of the score. Lines
-that start with C are comments. A film below zero marks a particle that was left out of a cycle.
+that start with C are comments. A film below zero marks a particle that does not count.
 The pixel size and the microscope stand elsewhere. Source: Frealign 9 and cisTEM 2.0,
 `frealign_parameter_file`; for signs see `cistem`.
 """
@@ -19,7 +19,16 @@ from jaxtyping import Float, Int, Shaped
 
 from cryofocus.complaints import cut
 from cryofocus.data.atomic import atomic_file
-from cryofocus.data.cistem.columns import NUMBERS, CountedRows, CountedTable, say_in_files
+from cryofocus.data.cistem.columns import (
+    ACTIVITY,
+    NUMBERS,
+    OCCUPANCY,
+    CountedRows,
+    CountedTable,
+    say_in_files,
+    telling_columns,
+)
+from cryofocus.data.foreign.column_uses import FREALIGN
 from cryofocus.data.mrc import UNSET_PIXEL_SIZES, read_header
 from cryofocus.data.particle_format import ParticleFile
 from cryofocus.data.particle_table import Column, Names, ParticleColumns, Supplement
@@ -45,6 +54,8 @@ DECIMALS = {
 }
 """Other columns have two."""
 NUMBER = re.compile(r"\S+")
+# Magnifications that differ by less are one.
+SAME_SIZE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,10 +111,14 @@ class FrealignTable(CountedTable):
         """Read what this package understands; see `ParticleTable`."""
         labels = COLUMNS_OF_WIDTH[self.cells.shape[1]]
         numbers = {label: self.cells[:, i] for i, label in enumerate(labels)}
-        film = np.abs(numbers["Film"])
+        film, magnification = np.abs(numbers["Film"]), numbers["Magnification"]
+        self._require_one_magnification(magnification)
+        numbers[ACTIVITY] = np.where(numbers["Film"] < 0, -1.0, 1.0)
         films, index = np.unique(film, return_inverse=True)
         micrographs = Names(tuple(f"{f:g}" for f in films), index.astype(np.int32))
-        rows = CountedRows(self.path, numbers | self._optics(), None, micrographs, self.row_name)
+        telling = telling_columns(numbers, FREALIGN)
+        numbers |= self._optics()
+        rows = CountedRows(self.path, numbers, None, micrographs, self.row_name, telling, FREALIGN)
         return rows.columns(self.supplement.stack)
 
     def unread(self) -> tuple[str, ...]:
@@ -120,12 +135,26 @@ class FrealignTable(CountedTable):
     ) -> tuple[str, ...]:
         """Write rows with columns replaced, and one file per class; see `ParticleTable`."""
         chosen = np.arange(self.n_rows) if rows is None else rows
-        files, lost = say_in_files(path, columns, len(chosen))
+        before = self.cells[chosen, COLUMNS_OF_WIDTH[self.cells.shape[1]].index(OCCUPANCY)]
+        files, lost = say_in_files(path, columns, len(chosen), before)
         labels = COLUMNS_OF_WIDTH[self.cells.shape[1]]
         for own_path, said in files:
             own = {label: values for label, values in said.items() if label in labels}
             self._write_rows(own_path, own, chosen)
         return (*lost, *(label for label in files[0][1] if label not in labels))
+
+    def _require_one_magnification(self, magnification: Float[np.ndarray, " n"]) -> None:
+        """Refuse particles of several magnifications: there is one pixel size for all."""
+        if not len(magnification):
+            return
+        wrong = np.abs(magnification - magnification[0]) > SAME_SIZE * abs(magnification[0])
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise ParticleError(
+                f"{self.path}, {self.row_name(row)}: the magnification is "
+                f"{magnification[row]:g}, but {magnification[0]:g} on {self.row_name(0)}; "
+                "expected one, because one pixel size holds for all. Split the table by it."
+            )
 
     def _optics(self) -> dict[str, Float[np.ndarray, " n"]]:
         """Give what the user says of microscope and pixel size, for every row."""

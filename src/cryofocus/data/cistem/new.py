@@ -48,7 +48,7 @@ def write_cistem_star(path: Path, columns: ParticleColumns, classes: Classes | N
     numbers, texts = count_rows(columns), _text_columns(columns)
     # In radians, six decimals would be too few.
     texts["PhaseShift"] = [f"{phase:.10g}" for phase in numbers["PhaseShift"].tolist()]
-    for own_path, occupancy in _files(path, classes, len(columns.rotation)):
+    for own_path, occupancy in _files(path, classes, numbers[OCCUPANCY]):
         table: dict[str, Shaped[np.ndarray, " n"] | list[str]] = {
             PREFIX + label: values for label, values in (numbers | {OCCUPANCY: occupancy}).items()
         }
@@ -62,7 +62,7 @@ def write_cistem_binary(
     """Write particles as cisTEM's binary table; otherwise as `write_cistem_star`."""
     numbers, texts = count_rows(columns), _text_columns(columns)
     n_rows = len(columns.rotation)
-    for own_path, occupancy in _files(path, classes, n_rows):
+    for own_path, occupancy in _files(path, classes, numbers[OCCUPANCY]):
         contents = [new_column(k, v) for k, v in (numbers | {OCCUPANCY: occupancy}).items()]
         contents += [
             new_column(k, [text.encode("utf-8", "surrogateescape") for text in v])
@@ -90,7 +90,7 @@ def write_frealign(path: Path, columns: ParticleColumns, classes: Classes | None
     said["Magnification"] = np.full(n_rows, FREALIGN_MAGNIFICATION)
     said["Film"] = micrographs.of_particle + 1
     said["ScoreChange"] = np.zeros(n_rows)
-    for own_path, occupancy in _files(path, classes, n_rows):
+    for own_path, occupancy in _files(path, classes, said[OCCUPANCY]):
         cells = [format_column(label, (said | {OCCUPANCY: occupancy})[label]) for label in COLUMNS]
         rows = [" ".join(row) for row in zip(*cells, strict=True)]
         with atomic_file(own_path) as handle:
@@ -112,13 +112,14 @@ def write_frealign(path: Path, columns: ParticleColumns, classes: Classes | None
 
 
 def _files(
-    path: Path, classes: Classes | None, n_rows: int
+    path: Path, classes: Classes | None, occupancy: Float[np.ndarray, " n"]
 ) -> Sequence[tuple[Path, Float[np.ndarray, " n"]]]:
     """Name every file to write and give the occupancies in it, the one of all classes first."""
     if classes is None or classes.posterior is None:
-        return [(path, np.full(n_rows, 100.0))]
-    best = 100.0 * classes.posterior.max(axis=1)
-    return [(path, best), *class_files(path, classes.posterior)]
+        return [(path, occupancy)]
+    best = occupancy * classes.posterior.max(axis=1)
+    shared = class_files(path, classes.posterior)
+    return [(path, best), *((name, share * occupancy / 100.0) for name, share in shared)]
 
 
 def _text_columns(columns: ParticleColumns) -> dict[str, list[str]]:

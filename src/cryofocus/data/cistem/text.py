@@ -12,12 +12,16 @@ from jaxtyping import Int
 from cryofocus.data.cistem.columns import (
     MICROGRAPH,
     NUMBERS,
+    OCCUPANCY,
     STACK,
+    UNUSED,
     CountedRows,
     CountedTable,
     as_names,
     say_in_files,
+    telling_columns,
 )
+from cryofocus.data.foreign.column_uses import CISTEM
 from cryofocus.data.particle_format import ParticleFile
 from cryofocus.data.particle_table import Column, ParticleColumns, Supplement
 from cryofocus.data.star.document import StarDocument
@@ -66,7 +70,7 @@ class CistemStarTable(CountedTable):
         """Read what this package understands; see `ParticleTable`."""
         table = self.document.read_table(
             self.block,
-            numeric=[PREFIX + label for label in NUMBERS],
+            numeric=[PREFIX + label for label in (*NUMBERS, *UNUSED)],
             text=[PREFIX + STACK, PREFIX + MICROGRAPH],
         )
         numbers = {label.removeprefix(PREFIX): v for label, v in table.numbers.items()}
@@ -74,7 +78,8 @@ class CistemStarTable(CountedTable):
             as_names(table.texts[PREFIX + label]) if PREFIX + label in table.texts else None
             for label in (STACK, MICROGRAPH)
         )
-        rows = CountedRows(self.path, numbers, stacks, micrographs, self.row_name)
+        telling = telling_columns(numbers, CISTEM)
+        rows = CountedRows(self.path, numbers, stacks, micrographs, self.row_name, telling)
         return rows.columns(self.supplement.stack)
 
     def unread(self) -> tuple[str, ...]:
@@ -91,7 +96,10 @@ class CistemStarTable(CountedTable):
     ) -> tuple[str, ...]:
         """Write rows with columns changed, and one file per class; see `ParticleTable`."""
         n_rows = self.n_rows if rows is None else len(rows)
-        files, lost = say_in_files(path, columns, n_rows)
+        name = PREFIX + OCCUPANCY
+        before = self.document.read_table(self.block, numeric=[name]).numbers.get(name)
+        before = before if before is None or rows is None else before[rows]
+        files, lost = say_in_files(path, columns, n_rows, before)
         for own_path, said in files:
             named = {PREFIX + label: values for label, values in said.items()}
             self.document.write(own_path, self.block, named, rows)

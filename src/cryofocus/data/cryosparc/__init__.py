@@ -1,5 +1,5 @@
 """cryoSPARC's particle files.
 
-In reading order: `containers`, `lz4_block`, `dataset`, `optics`, `fields`, `table`, `new`,
-`format`.
+In reading order: `containers`, `lz4_block`, `dataset`, `optics`, `poses`, `fields`, `table`,
+`new`, `format`.
 """

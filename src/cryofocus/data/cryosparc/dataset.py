@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from jaxtyping import Float, Int, Shaped
 from cryofocus.data.atomic import atomic_file
 from cryofocus.data.cryosparc.containers import read_cs, write_cs_header
 from cryofocus.data.grouping import group_rows
-from cryofocus.errors import FormatError, ParticleError
+from cryofocus.errors import FormatError, InputError, ParticleError
 
 UID = "uid"
 # Rows written at a time.
 CHUNK = 16_384
+JOB = re.compile(r"P\d+_J\d+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +43,11 @@ class CsDataset:
 
     Attributes:
         parts: The particle file first; fields of earlier files win.
+        unusable: What is wrong with passthrough files beside it that may be of the same job.
     """
 
     parts: tuple[Part, ...]
+    unusable: tuple[str, ...] = ()
 
     @classmethod
     def read(
@@ -56,6 +60,7 @@ class CsDataset:
             passthrough: Further files of the job, joined on the particles' uid.
             needed: If one of these fields is missing and no further files are named, files
                 `*passthrough*.cs` beside the particle file that hold all its particles are joined.
+                Of those that cannot be read, the ones that may be of the same job are noted.
 
         Raises:
             InputError: If a file cannot be read.
@@ -70,18 +75,25 @@ class CsDataset:
             )
         dataset = cls((Part(path, rows, None),))
         for other in passthrough:
-            dataset = dataset._join(other)
+            dataset = dataset._join(other, _read_with_uids(other))
         if passthrough or all(map(dataset.has, needed)):
             return dataset
+        unusable = []
         for other in sorted(path.absolute().parent.glob("*passthrough*.cs")):
-            if other.name != path.name:
-                with suppress(ParticleError):  # it belongs to another output of the same job
-                    dataset = dataset._join(other)
-        return dataset
+            jobs = {_job(path), _job(other)} - {None}
+            if other.name == path.name or len(jobs) > 1:
+                continue
+            try:
+                rows = _read_with_uids(other)
+            except InputError as error:
+                unusable.append(str(error))
+                continue
+            with suppress(ParticleError):  # it belongs to another output of the same job
+                dataset = dataset._join(other, rows)
+        return replace(dataset, unusable=tuple(unusable))
 
-    def _join(self, path: Path) -> CsDataset:
+    def _join(self, path: Path, rows: Shaped[np.ndarray, " m"]) -> CsDataset:
         """Add the fields of a passthrough file; refuse one that lacks particles of this set."""
-        rows = _read_with_uids(path)
         order = np.argsort(rows[UID])
         uids, known = self.uids, rows[UID][order]
         places = np.minimum(np.searchsorted(known, uids), len(known) - 1)
@@ -213,6 +225,12 @@ class CsDataset:
 
     def _part(self, field: str) -> Part:
         return next(part for part in self.parts if field in (part.rows.dtype.names or ()))
+
+
+def _job(path: Path) -> str | None:
+    """Return the project and job that a file is named after, as in P12_J24; None if none."""
+    match = JOB.search(path.name)
+    return match and match.group()
 
 
 def write_fields(path: Path, fields: Sequence[tuple[str, np.ndarray]]) -> None:

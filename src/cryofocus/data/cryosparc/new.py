@@ -16,7 +16,8 @@ from cryofocus.data.cryosparc.optics import (
     tilt_angstrom,
     trefoil_angstrom,
 )
-from cryofocus.data.particle_table import Classes, ParticleColumns
+from cryofocus.data.optics import describe_shown_ctf
+from cryofocus.data.particle_table import Classes, ParticleColumns, describe_lost_weights
 from cryofocus.data.stack_paths import ImagePlaces
 from cryofocus.errors import ParticleError
 
@@ -65,6 +66,8 @@ def write_cryosparc(path: Path, columns: ParticleColumns, classes: Classes | Non
     ]
     if any(group.ctf_premultiplied for group in columns.optics):
         lost.append("that images are multiplied by their CTF")
+    lost += describe_shown_ctf(columns.optics)
+    lost += describe_lost_weights(columns)
     return list(dict.fromkeys(lost))
 
 

@@ -11,18 +11,18 @@ guide's page on .cs files; poses and shifts checked against cryoDRGN's reading o
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
-from scipy.spatial.transform import Rotation
 
 from cryofocus.data.cryosparc.dataset import CsDataset
 from cryofocus.data.cryosparc.fields import EXPANSION_FIELDS, CryosparcCopies, say_in_fields
 from cryofocus.data.cryosparc.optics import make_microscope
+from cryofocus.data.cryosparc.poses import POSE_FIELDS, read_poses, require_fields
+from cryofocus.data.foreign.column_uses import CRYOSPARC, note_ignored, says_something, uses_of
 from cryofocus.data.grouping import group_rows
 from cryofocus.data.optics import GroupsOfParticles, OpticsGroup
 from cryofocus.data.particle_format import ParticleFile
@@ -41,17 +41,13 @@ from cryofocus.data.stack_paths import ImagePlaces
 from cryofocus.errors import ParticleError
 from cryofocus.maths.ctf import CtfParameters, Microscope
 
-logger = logging.getLogger(__name__)
-
 IMAGE_FIELDS = ("blob/path", "blob/idx", "blob/shape", "blob/psize_A")
-POSE_FIELDS = ("alignments3D/pose", "alignments3D/shift")
 CTF_FIELDS = ("ctf/accel_kv", "ctf/cs_mm", "ctf/amp_contrast")
 DEFOCUS_FIELDS = ("ctf/df1_A", "ctf/df2_A", "ctf/df_angle_rad")
 NEEDED_FIELDS = (*IMAGE_FIELDS, *POSE_FIELDS, *CTF_FIELDS, *DEFOCUS_FIELDS)
 # Their values where a file has no such field.
 OPTIONAL_CTF = {"ctf/phase_shift_rad": 0.0, "ctf/bfactor": 0.0, "ctf/scale": 1.0}
 ABERRATION_FIELDS = {"ctf/tilt_A": 2, "ctf/trefoil_A": 2, "ctf/anisomag": 4}
-UNUSED_ABERRATIONS = ("ctf/tetra_A", "ctf/shift_A")
 SIGN_FIELD = "blob/sign"
 MICROGRAPH_FIELDS = ("location/micrograph_path", "location/micrograph_uid")
 CLASS_FIELD, POSTERIOR_FIELD = "alignments3D/class", "cryofocus/class_posterior"
@@ -110,20 +106,17 @@ class CryosparcTable:
 
     def first_stack(self) -> str:
         """Name the stack of the first row."""
-        _require(self.dataset, IMAGE_FIELDS, "images: {}")
+        require_fields(self.dataset, IMAGE_FIELDS, "images: {}")
         return self.dataset.texts("blob/path")[0][0].removeprefix(">")
 
     def columns(self) -> ParticleColumns:
         """Read what this package understands; see `ParticleTable`."""
         dataset = self.dataset
-        _require(dataset, IMAGE_FIELDS, "images: {}")
+        require_fields(dataset, IMAGE_FIELDS, "images: {}")
         rotation, shift = unposed(dataset.n_rows)
         if self.needs_poses:
-            _require(dataset, POSE_FIELDS, "3-D poses: {}. Refine the particles first")
-            rotation = _read_rotations(dataset)
-            pixel = dataset.shift_pixel_angstrom[:, None]
-            shift = dataset.numbers("alignments3D/shift", 2) * pixel
-        _require(dataset, (*CTF_FIELDS, *DEFOCUS_FIELDS), "CTF: {}")
+            rotation, shift = read_poses(dataset)
+        require_fields(dataset, (*CTF_FIELDS, *DEFOCUS_FIELDS), "CTF: {}")
         optics, optics_of_particle = _read_optics(dataset)
         stacks, stack_of_particle = dataset.texts("blob/path")
         columns = ParticleColumns(
@@ -141,6 +134,7 @@ class CryosparcTable:
             micrographs=_read_micrographs(dataset),
             expansion=self.copies.read(),
             protein_sign=_read_sign(dataset),
+            notes=note_ignored(CRYOSPARC, _telling(dataset)),
         )
         return require_plausible(columns, self)
 
@@ -180,14 +174,14 @@ class CryosparcTable:
         return lost
 
 
-def _require(dataset: CsDataset, fields: tuple[str, ...], advice: str) -> None:
-    missing = [name for name in fields if not dataset.has(name)]
-    if missing:
-        what = advice.format(f"{', '.join(missing)} missing")
-        raise ParticleError(
-            f"{dataset.path}: has no {what}, or give the job's passthrough file, which holds "
-            "these fields, with --passthrough."
-        )
+def _telling(dataset: CsDataset) -> list[str]:
+    """Name those of the fields that count for nothing here which say something."""
+    return [
+        name
+        for use in uses_of(CRYOSPARC, "ignored")
+        for name in use.columns
+        if dataset.has(name) and says_something(dataset.column(name), use.neutral)
+    ]
 
 
 def _require_rows(
@@ -209,11 +203,6 @@ def _image_index(dataset: CsDataset) -> Int[np.ndarray, " n"]:
     expected = "; expected images counted from 0. Correct the file."
     _require_rows(dataset, "blob/idx", index, is_count(index), expected)
     return index.astype(np.int64)
-
-
-def _read_rotations(dataset: CsDataset) -> Float[np.ndarray, "n 3 3"]:
-    active = Rotation.from_rotvec(dataset.numbers("alignments3D/pose", 3))
-    return np.asarray(np.ascontiguousarray(np.swapaxes(active.as_matrix(), 1, 2)))
 
 
 def _read_ctf(dataset: CsDataset) -> CtfParameters:
@@ -251,12 +240,6 @@ def _read_micrographs(dataset: CsDataset) -> Names | None:
 
 def _read_optics(dataset: CsDataset) -> GroupsOfParticles:
     """Group the particles of equal optics and exposure group, in order of appearance."""
-    for name in UNUSED_ABERRATIONS:
-        if dataset.has(name) and np.any(dataset.column(name)):
-            logger.warning(
-                "%s: %s is not zero, but its sign is not documented: it is kept and not used",
-                *(dataset.path, name),
-            )
     columns: dict[str, Shaped[np.ndarray, "n k"]] = {
         name: dataset.numbers(name)[:, None] for name in (*CTF_FIELDS, "blob/psize_A")
     }

@@ -1,4 +1,5 @@
 """RELION's particle STAR files.
 
-In reading order: `optics`, `columns`, `copies`, `subtracted`, `rows`, `table`, `new`, `format`.
+In reading order: `optics`, `columns`, `meaning`, `copies`, `subtracted`, `rows`, `table`, `new`,
+`format`.
 """

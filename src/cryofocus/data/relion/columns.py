@@ -53,7 +53,15 @@ def find_particles(document: StarDocument) -> StarBlock:
             f"{document.path}: no table has a column {IMAGE_LABEL}, so there are no particle "
             "images. Give a particle STAR file, such as run_data.star."
         )
-    particles = next((block for block in candidates if block.name == "particles"), candidates[0])
+    named = [block for block in candidates if block.name == "particles"]
+    candidates = named or candidates
+    if len(candidates) > 1:
+        lines = " and ".join(str(block.label_lines[0] + 1) for block in candidates[:2])
+        raise ParticleError(
+            f"{document.path}, lines {lines}: two tables of particles; expected one. Join their "
+            "rows under one header, or remove the wrong one."
+        )
+    particles = candidates[0]
     if particles.n_rows == 0:
         raise ParticleError(
             f"{document.path}: data_{particles.name} has no rows, so there are no particles. "

@@ -21,7 +21,8 @@ from cryofocus.data.labels import (
     pose_columns,
 )
 from cryofocus.data.optics import OpticsGroup
-from cryofocus.data.particle_table import Classes, ParticleColumns
+from cryofocus.data.particle_table import Classes, ParticleColumns, describe_lost_weights
+from cryofocus.data.relion.optics import CTF_LABELS
 from cryofocus.data.star.document import write_star
 
 Cells = Shaped[np.ndarray, "n ..."] | list[str]
@@ -37,12 +38,27 @@ def write_relion(path: Path, columns: ParticleColumns, classes: Classes | None) 
         path,
         {"optics": _optics_table(columns.optics), "particles": _particle_table(columns, classes)},
     )
-    if columns.protein_sign > 0:
-        return []
-    return [
-        "the contrast: protein is dark in the images, by what the source says or the habit of its "
-        "program, and RELION expects it bright. Invert the images if that is so"
-    ]
+    lost = []
+    if columns.protein_sign < 0:
+        lost.append(
+            "the contrast: protein is dark in the images, by what the source says or the habit of "
+            "its program, and RELION expects it bright. Invert the images if that is so"
+        )
+    renamed = [stack for stack in columns.places.stacks if as_relion_stack(stack) != stack]
+    if renamed:
+        first = renamed[0]
+        lost.append(
+            f"the names of {len(renamed)} image stack{'s' if len(renamed) > 1 else ''} as they "
+            "are: RELION takes .mrc for volumes, so that the table says .mrcs. Link each under "
+            f"that name before RELION reads it: ln -s {Path(first).name} "
+            f"{as_relion_stack(first)}. cryofocus finds them without"
+        )
+    return [*lost, *describe_lost_weights(columns)]
+
+
+def as_relion_stack(name: str) -> str:
+    """Return the name of a stack as RELION has to see it, which takes .mrc for volumes."""
+    return name + "s" if name.endswith(".mrc") else name
 
 
 def _optics_table(optics: Sequence[OpticsGroup]) -> dict[str, Cells]:
@@ -65,6 +81,9 @@ def _optics_table(optics: Sequence[OpticsGroup]) -> dict[str, Cells]:
         table["rlnCtfDataAreCtfPremultiplied"] = np.array(
             [int(group.ctf_premultiplied) for group in optics]
         )
+    for label, shown in CTF_LABELS.items():
+        if any(group.ctf_shown == shown for group in optics):
+            table[label] = np.array([int(group.ctf_shown == shown) for group in optics])
     if any(any(m.beam_tilt_mrad) for m in microscopes):
         table["rlnBeamTiltX"] = of(lambda g: g.microscope.beam_tilt_mrad[0])
         table["rlnBeamTiltY"] = of(lambda g: g.microscope.beam_tilt_mrad[1])
@@ -87,9 +106,10 @@ def _particle_table(columns: ParticleColumns, classes: Classes | None) -> dict[s
     numbers = np.array([group.number for group in columns.optics])
     ctf, places = columns.ctf, columns.places
     pairs = zip(places.slice_of_particle.tolist(), places.stack_of_particle.tolist(), strict=True)
+    stacks = [as_relion_stack(stack) for stack in places.stacks]
     defocus = (ctf.defocus_u_angstrom, ctf.defocus_v_angstrom, ctf.defocus_angle_degrees)
     table: dict[str, Cells] = {
-        IMAGE_LABEL: [f"{image + 1:06d}@{places.stacks[stack]}" for image, stack in pairs],
+        IMAGE_LABEL: [f"{image + 1:06d}@{stacks[stack]}" for image, stack in pairs],
         **pose_columns(columns.rotation, columns.shift_angstrom),
         **dict(zip(DEFOCUS_LABELS, defocus, strict=True)),
         PHASE_SHIFT_LABEL: ctf.phase_shift_degrees,

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from cryofocus.complaints import show
-from cryofocus.data.optics import GroupsOfParticles, OpticsGroup
+from cryofocus.data.optics import CtfShown, GroupsOfParticles, OpticsGroup
 from cryofocus.data.plausible import is_count
 from cryofocus.data.star.document import StarDocument, StarTable
 from cryofocus.data.star.scan import StarBlock
@@ -28,9 +28,16 @@ PIXEL_SIZE_LABEL = "rlnImagePixelSize"
 NUMBER_LABEL = "rlnOpticsGroup"
 BOX_LABEL = "rlnImageSize"
 PREMULTIPLIED_LABEL = "rlnCtfDataAreCtfPremultiplied"
+# What each says of the CTF in images, where it is 1.
+CTF_LABELS: dict[str, CtfShown] = {
+    "rlnCtfDataAreCtfCorrected": "none",
+    "rlnCtfDataArePhaseFlipped": "flipped",
+}
+FLAG_LABELS = (PREMULTIPLIED_LABEL, *CTF_LABELS)
+DIMENSIONS_LABEL = "rlnImageDimensionality"
 OPTICS_LABELS = (
     *(*MICROSCOPE_LABELS, PIXEL_SIZE_LABEL, *DETECTOR_LABELS, *TILT_LABELS),
-    *(*MAGNIFICATION_LABELS, NUMBER_LABEL, BOX_LABEL, PREMULTIPLIED_LABEL),
+    *(*MAGNIFICATION_LABELS, NUMBER_LABEL, BOX_LABEL, *FLAG_LABELS, DIMENSIONS_LABEL),
 )
 """Numeric columns of an optics table, or of particles before RELION 3.1."""
 ANGSTROM_PER_MICROMETRE = 1.0e4
@@ -62,6 +69,13 @@ def read_optics(particles: StarTable) -> GroupsOfParticles:
     if block is None:
         return _groups_by_particle(particles)
     texts = ("rlnOpticsGroupName", *ZERNIKE_LABELS)
+    blocks = [one for one in document.blocks if one.name == block.name]
+    if len(blocks) > 1:
+        lines = " and ".join(str(one.label_lines[0] + 1) for one in blocks[:2])
+        raise ParticleError(
+            f"{document.path}, lines {lines}: two optics tables; expected one. Join their rows "
+            "under one header, with different numbers of the groups."
+        )
     groups = _groups_of_table(document.read_table(block, numeric=OPTICS_LABELS, text=texts))
     if not particles.has(NUMBER_LABEL):
         if len(groups) > 1:
@@ -179,6 +193,7 @@ def _make_group(
             box=_box(values.get(BOX_LABEL, 0.0)),
             microscope=microscope,
             ctf_premultiplied=bool(values.get(PREMULTIPLIED_LABEL, 0)),
+            ctf_shown=_read_flags(values),
         )
     except (ValueError, ZeroDivisionError) as error:
         raise ParticleError(f"{where}: optics group {number}: {error}. Correct it.") from error
@@ -188,6 +203,21 @@ def _box(edge: float) -> int:
     if not edge.is_integer():
         raise ValueError(f"{BOX_LABEL} {edge:g}; expected a whole number of pixels")
     return int(edge)
+
+
+def _read_flags(values: Mapping[str, float]) -> CtfShown:
+    """Return what images show of the CTF.
+
+    Raises:
+        ValueError: If a flag is neither 0 nor 1, or several say different things.
+    """
+    for label in FLAG_LABELS:
+        if values.get(label, 0) not in (0, 1):
+            raise ValueError(f"{label} is {values[label]:g}, expected 0 or 1")
+    said = [label for label in FLAG_LABELS if values.get(label, 0) == 1]
+    if len(said) > 1:
+        raise ValueError(f"{' and '.join(said)} are both 1, which contradict each other")
+    return CTF_LABELS.get(said[0], "full") if said else "full"
 
 
 def _magnification(values: Mapping[str, float]) -> Matrix:

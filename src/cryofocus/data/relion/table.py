@@ -44,6 +44,11 @@ from cryofocus.data.relion.columns import (
     shift_units,
 )
 from cryofocus.data.relion.copies import RelionCopies, read_expansion
+from cryofocus.data.relion.meaning import (
+    note_unused,
+    refuse_contradictions,
+    refuse_other_models,
+)
 from cryofocus.data.relion.optics import read_optics
 from cryofocus.data.relion.rows import read_rows
 from cryofocus.data.relion.subtracted import RelionSubtracted
@@ -90,6 +95,8 @@ class RelionTable:
 
     def columns(self) -> ParticleColumns:
         """Read what this package understands; see `ParticleTable`."""
+        refuse_other_models(self.document)
+        refuse_contradictions(self.document, self.block)
         table = read_particle_table(self.document)
         optics, optics_of_particle = read_optics(table)
         rotation, shift = unposed(table.n_rows)
@@ -108,6 +115,7 @@ class RelionTable:
             optics_of_particle=optics_of_particle,
             expansion=read_expansion(table),
             protein_sign=1,
+            notes=note_unused(self.document, self.block),
         )
         return require_plausible(columns, self)
 

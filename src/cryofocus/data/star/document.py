@@ -25,6 +25,7 @@ from cryofocus.errors import FormatError, InputError, ParticleError
 # Rows split at a time: bounds the memory that their cells take.
 CHUNK = 20_000
 Column = Sequence[Any] | np.ndarray
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +59,11 @@ class StarDocument:
             ) from error
         blocks = scan_blocks(lines)
         if not blocks:
+            if lines and lines[0].startswith(UTF16_MARKS):
+                raise FormatError(
+                    f"{path}: its text is encoded as UTF-16; expected UTF-8 or ASCII. Save it "
+                    "again as plain text."
+                )
             raise FormatError(
                 f"{path}: no table found; expected a STAR file with a 'data_' block. "
                 "Check that this is the right file."
@@ -94,6 +100,7 @@ class StarDocument:
         Raises:
             FormatError: If a row has too few or too many cells, or a cell is not a number.
         """
+        self._require_single(block)
         numeric = [label for label in numeric if label in block.labels]
         numbers = {label: np.empty(block.n_rows) for label in numeric}
         texts: dict[str, list[str]] = {label: [] for label in text if label in block.labels}
@@ -127,6 +134,23 @@ class StarDocument:
         """
         self._require(block, labels)
         return self.read_table(block, text=labels).texts
+
+    def varying(self, block: StarBlock, labels: Sequence[str]) -> list[str]:
+        """Name those of some columns whose cells differ, reading no more than needed.
+
+        Raises:
+            FormatError: If a row has too few or too many cells.
+        """
+        left, first = [label for label in labels if label in block.labels], dict[str, bytes]()
+        found: list[str] = []
+        for _, columns in self._chunks(block, left) if left else ():
+            for label in [label for label in left if label not in found]:
+                cells = columns[label]
+                if cells and set(cells) != {first.setdefault(label, cells[0])}:
+                    found.append(label)
+            if len(found) == len(left):
+                break
+        return [label for label in left if label in found]
 
     def row_place(self, block: StarBlock, row: int) -> str:
         """Name a row for a message: file and line number."""
@@ -225,6 +249,19 @@ class StarDocument:
                 f"{self.path}: data_{block.name} has no {', '.join(missing)}. "
                 "Give a file with these columns."
             )
+
+    def _require_single(self, block: StarBlock) -> None:
+        """Refuse a table that names a column twice: which of them holds is anyone's guess."""
+        if len(set(block.labels)) == len(block.labels):
+            return
+        first: dict[str, int] = {}
+        for label, line in zip(block.labels, block.label_lines, strict=True):
+            if label in first:
+                raise FormatError(
+                    f"{self.path}, lines {first[label] + 1} and {line + 1}: data_{block.name} has "
+                    f"two columns {label}; expected one. Remove the wrong one."
+                )
+            first[label] = line
 
     def _complain_about_number(
         self, block: StarBlock, label: str, start: int, column: Sequence[bytes]

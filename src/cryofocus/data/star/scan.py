@@ -11,7 +11,9 @@ import numpy as np
 from jaxtyping import Int
 
 # First characters of lines that may be something other than a row; the rest is decided quickly.
-KEYWORD_STARTS = frozenset((b"", b"#", b"_", b"d", b"l"))
+KEYWORD_STARTS = frozenset((b"", b"#", b"_", b"d", b"D", b"l", b"L"))
+# What some editors write before the first line.
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +58,13 @@ class _Table:
         words = text.split(maxsplit=1)
         return not self.rows and (len(words) == 1 or words[1].startswith(b"#"))
 
-    def is_followed_by_header(self, text: bytes) -> bool:
+    def is_followed_by_header(self, words: list[bytes]) -> bool:
         """Whether a line `data_...` starts a new block (else it is a row).
 
         A row of several columns has several words. A row of one column follows another row or
         the labels directly.
         """
-        if len(text.split()) > 1:
+        if len(words) > 1:
             return False
         return len(self.labels) != 1 or not self.is_loop or self.is_interrupted
 
@@ -80,6 +82,8 @@ def scan_blocks(lines: list[bytes]) -> tuple[StarBlock, ...]:
     table = _Table("")
     for number, line in enumerate(lines):
         text = line.strip()
+        if number == 0:
+            text = text.removeprefix(BYTE_ORDER_MARK).lstrip()
         first = text[:1]
         if first not in KEYWORD_STARTS and table.is_loop:
             table.rows.append(number)
@@ -88,11 +92,13 @@ def scan_blocks(lines: list[bytes]) -> tuple[StarBlock, ...]:
         if not text or first == b"#":
             table.is_interrupted = True
             continue
-        if text.startswith(b"data_") and table.is_followed_by_header(text):
-            table = _Table(text[5:].decode("utf-8", "surrogateescape"))
+        words = _words(text)
+        keyword = words[0][:5].lower()
+        if keyword == b"data_" and table.is_followed_by_header(words):
+            table = _Table(words[0][5:].decode("utf-8", "surrogateescape"))
             tables.append(table)
             continue
-        if text == b"loop_":
+        if keyword == b"loop_" and words[0][5:] == b"" and len(words) == 1:
             # A block may hold several tables; RELION writes one.
             if table.labels:
                 table = _Table(table.name)
@@ -102,6 +108,13 @@ def scan_blocks(lines: list[bytes]) -> tuple[StarBlock, ...]:
         _place(table, number, text)
         table.is_interrupted = False
     return tuple(table.finish() for table in tables if table.labels)
+
+
+def _words(text: bytes) -> list[bytes]:
+    """Split a line at white space, without the comment that may end it."""
+    words = text.split()
+    comment = next((i for i, word in enumerate(words) if word.startswith(b"#")), len(words))
+    return words[:comment]
 
 
 def _place(table: _Table, number: int, text: bytes) -> None:
