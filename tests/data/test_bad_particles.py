@@ -311,7 +311,7 @@ def in_optics(first: str, second: str, values: str) -> list[tuple[str, str]]:
         ),
         (
             in_rows("rlnOriginX", 7.0),
-            r"rlnOriginXAngst is .* and rlnOriginX is 7, which do not belong together",
+            r"rlnOriginXAngst is .* and rlnOriginX is 7 at 2 Å per pixel, which contradict",
         ),
         (
             in_rows("rlnBeamTiltX", 0.7),

@@ -164,8 +164,18 @@ class CsDataset:
     @property
     def shift_pixel_angstrom(self) -> Float[np.ndarray, " n"]:
         """Å per pixel in which shifts are said; the images' own where a file has no other."""
-        field = "alignments3D/psize_A" if self.has("alignments3D/psize_A") else "blob/psize_A"
-        sizes = self.numbers(field)
+        return self.pixel_sizes("alignments3D/psize_A")
+
+    def pixel_sizes(self, field: str) -> Float[np.ndarray, " n"]:
+        """Read a field of pixel sizes in Å, or those of the images where a file has no such field.
+
+        Raises:
+            FormatError: If the field holds something else.
+            ParticleError: If one is not above zero.
+        """
+        field = field if self.has(field) else "blob/psize_A"
+        shape = self.column(field).shape[1:]
+        sizes = self.numbers(field, *shape).reshape(self.n_rows, -1)[:, 0]
         if not (sizes > 0).all():
             row = int(np.argmin(sizes > 0))
             raise ParticleError(

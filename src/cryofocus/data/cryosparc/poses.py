@@ -71,7 +71,7 @@ def require_fields(dataset: CsDataset, fields: tuple[str, ...], advice: str) -> 
 
 def _of_group(dataset: CsDataset, group: str) -> Poses:
     require_fields(dataset, (f"{group}/shift",), "3-D poses: {}. Refine the particles first")
-    pixel = _pixel(dataset, group)
+    pixel = dataset.pixel_sizes(f"{group}/psize_A")
     return (
         _rotations(dataset.numbers(f"{group}/pose", 3)),
         dataset.numbers(f"{group}/shift", 2) * pixel[:, None],
@@ -94,7 +94,7 @@ def _of_columns(dataset: CsDataset) -> Poses:
         dataset.numbers(name, *sizes, width).reshape(dataset.n_rows, -1, width)[:, chosen]
         for name, width in zip(fields, (3, 2), strict=True)
     )
-    return _rotations(pose), shift * _pixel(dataset, MULTI)[:, None]
+    return _rotations(pose), shift * dataset.pixel_sizes(f"{MULTI}/psize_A")[:, None]
 
 
 def _one_class(dataset: CsDataset, groups: list[str]) -> int:
@@ -121,15 +121,6 @@ def _refuse_several(dataset: CsDataset, field: str, n_classes: int) -> None:
         "a frame of its own, and its particles are not all of one class. Give the particles of "
         "one class, or refine them together against one map."
     )
-
-
-def _pixel(dataset: CsDataset, group: str) -> Float[np.ndarray, " n"]:
-    """Å per pixel in which the shifts of a group are said; the images' own if it does not say."""
-    own = f"{group}/psize_A"
-    if not dataset.has(own):
-        return dataset.numbers("blob/psize_A")
-    size = dataset.column(own)
-    return dataset.numbers(own, *size.shape[1:]).reshape(dataset.n_rows, -1)[:, 0]
 
 
 def _rotations(vectors: Shaped[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3 3"]:

@@ -112,10 +112,17 @@ COLUMN_USES = (
     ),
     ColumnUse(
         RELION,
-        ("rlnTomoTiltSeriesPixelSize", "rlnTomoSubTomosAre2DStacks", "rlnTomoSubtomogramRot"),
+        ("rlnTomoTiltSeriesPixelSize", "rlnTomoSubtomogramRot"),
         "refused",
-        "the same, in another table or beside the angles",
+        "the same, in the optics table or beside the angles",
         neutral="",
+    ),
+    ColumnUse(
+        RELION,
+        ("rlnTomoSubTomosAre2DStacks",),
+        "refused",
+        "the same, of a whole set",
+        neutral=0,
     ),
     ColumnUse(
         RELION, ("rlnOriginZAngst", "rlnOriginZ"), "refused", "a shift along the view", neutral=0

@@ -17,6 +17,7 @@ from cryofocus.data.relion.optics import (
     OPTICS_LABELS,
     PIXEL_SIZE_LABEL,
     find_optics,
+    read_optics,
 )
 from cryofocus.data.star.document import StarDocument
 from cryofocus.data.star.scan import StarBlock
@@ -100,7 +101,7 @@ def _compare_optics(document: StarDocument, optics: StarBlock, particles: StarBl
             side.compare((label, values, SAME), (sides[0], label))
         if PIXEL_SIZE_LABEL in table and all(label in side.numbers for label in DETECTOR_LABELS):
             detector, magnification = (side.numbers[label] for label in DETECTOR_LABELS)
-            with np.errstate(divide="ignore", invalid="ignore"):
+            with np.errstate(all="ignore"):
                 size = ANGSTROM_PER_MICROMETRE * detector / magnification
             name = f"{DETECTOR_LABELS[0]} over {DETECTOR_LABELS[1]}, a pixel size in Å,"
             side.compare((name, size, SAME_PIXEL_SIZE), (sides[0], PIXEL_SIZE_LABEL))
@@ -121,7 +122,9 @@ class _Optics:
         """Refuse the first row that says something else than the optics table."""
         (name, values, tolerance), (optics, label) = said, other
         expected = optics.numbers[label][self.group]
-        wrong = (self.group >= 0) & (np.abs(values - expected) > tolerance * np.abs(expected))
+        with np.errstate(all="ignore"):  # refused elsewhere, if not finite
+            wrong = np.abs(values - expected) > tolerance * np.abs(expected)
+        wrong &= self.group >= 0
         if wrong.any():
             row = int(np.argmax(wrong))
             place = self.document.row_place(optics.block, int(self.group[row]))
@@ -151,16 +154,19 @@ def _compare_shifts(document: StarDocument, particles: StarBlock) -> None:
         for angstrom in SHIFT_LABELS
         if {angstrom, angstrom.removesuffix("Angst")} <= set(particles.labels)
     ]
+    if not pairs:
+        return
+    groups, group = read_optics(document.read_table(particles, numeric=OPTICS_LABELS))
+    unit = np.array([one.pixel_size_angstrom for one in groups])[group]
     for angstrom, pixels in pairs:
         values = document.numbers(particles, [angstrom, pixels])
         first, second = values[angstrom], values[pixels]
-        # Whatever the pixel size: one factor leads from all of one to all of the other.
-        factor = float(first @ second) / max(float(second @ second), 1e-12)
-        apart = np.abs(first - factor * second) > SAME_SHIFT_PIXELS * max(abs(factor), 1e-12)
-        if not (factor > 0 or not second.any()) or apart.any():
-            row = int(np.argmax(apart)) if apart.any() else 0
+        with np.errstate(all="ignore"):  # refused elsewhere, if not finite
+            apart = np.abs(first - unit * second) > SAME_SHIFT_PIXELS * unit
+        if apart.any():
+            row = int(np.argmax(apart))
             raise ParticleError(
                 f"{document.row_place(particles, row)}: {angstrom} is {first[row]:g} and {pixels} "
-                f"is {second[row]:g}, which do not belong together as in other rows; expected one "
-                "of these columns. Remove the wrong one."
+                f"is {second[row]:g} at {unit[row]:g} Å per pixel, which contradict each other; "
+                "expected one of these columns. Remove the wrong one."
             )
