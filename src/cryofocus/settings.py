@@ -11,9 +11,10 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from cryofocus.complaints import explain, suggest
 from cryofocus.errors import SettingError
@@ -39,6 +40,28 @@ class Settings(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             raise SettingError(_complain(error, type(self))) from error
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_texts(cls, values: object) -> object:
+        """Take what the command line takes for several numbers, such as `142,118,97,30`."""
+        if not isinstance(values, dict):
+            return values
+        return {name: cls._read_text(name, value) for name, value in values.items()}
+
+    @classmethod
+    def _read_text(cls, name: str, value: object) -> object:
+        if name not in cls.model_fields or not isinstance(value, str):
+            return value
+        how = cls.option(name)
+        if how.read is None and "," not in (how.metavar or ""):
+            return value
+        try:
+            return (
+                how.read(value) if how.read else _split(value, cls.model_fields[name].annotation)
+            )
+        except ValueError:
+            return value  # refused with its name by who checks types
 
     # Settings inside others are not built by the above, so that all faults are told at once.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
@@ -99,6 +122,20 @@ class Settings(BaseModel):
                 for name, text in ENTRY.findall(section[1]):
                     found.setdefault(name, " ".join(text.split()))
         return found
+
+
+def _split(text: str, kind: Any) -> tuple[Any, ...]:
+    """Read values with commas between them.
+
+    Raises:
+        ValueError: When they are not as many, or not of these types.
+    """
+    if isinstance(kind, UnionType):
+        (kind,) = (one for one in get_args(kind) if one is not NoneType)
+    kinds, parts = list(get_args(kind)), text.split(",")
+    if kinds[-1] is Ellipsis:
+        kinds = kinds[:1] * len(parts)
+    return tuple(one(part.strip()) for one, part in zip(kinds, parts, strict=True))
 
 
 def _complain(error: ValidationError, model: type[Settings]) -> str:

@@ -86,6 +86,14 @@ def test_summary_says_what_was_found_and_where(run: Classification) -> None:
         assert str(run.path / file) in text
 
 
+def test_pictures_show_every_class(run: Classification) -> None:
+    """A row for the consensus and each class; charts of the posteriors."""
+    gallery = run.plot_classes()
+    named = [axes.get_ylabel() for axes in gallery.axes if axes.get_ylabel()]
+    assert named == ["consensus", *(f"class {n + 1}" for n in range(run.job.n_classes))]
+    assert len(run.plot_posteriors().axes) == (2 if run.agreement is None else 3)
+
+
 def test_findings_judge_the_result(run: Classification) -> None:
     """What the run says of itself are findings with numbers; two runs agree on so easy a set."""
     agreed = next(finding for finding in run.findings if finding.code == "runs_agree")
@@ -177,8 +185,8 @@ def test_references_say_how_many_classes_there_are(
     ("options", "message"),
     [
         ({"clases": 2}, "clases: unknown, did you mean classes\\?"),
-        ({"focus": SPHERE}, "n_classes: missing; give a value"),
-        ({"focus": SPHERE, "classes": 1}, "n_classes: found 1, expected"),
+        ({"focus": SPHERE}, "^classes: missing; give a value"),
+        ({"focus": SPHERE, "classes": 1}, "^classes: found 1, expected"),
         ({"classes": 2}, "focus and mask: found neither"),
     ],
 )

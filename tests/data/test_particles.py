@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.data.relion.columns import read_particle_table
 from cryofocus.data.relion.optics import read_optics
 from cryofocus.data.star.document import StarDocument
+from cryofocus.errors import InputError
 from cryofocus.maths.ctf import Microscope
 from cryofocus.maths.rotations import rotation_from_euler
 
@@ -154,3 +156,49 @@ def test_particles_prove_their_mathematics(particle_file: Path) -> None:
         replace(particles, rotation=-particles.rotation)
     with pytest.raises(ValueError, match="none to edit"):
         replace(particles, table=None).write("x.star", {})
+
+
+def test_choosing_particles(particle_file: Path) -> None:
+    """Slices, truth values and numbers choose rows; their order is that asked for."""
+    particles = ParticleSet.read(particle_file)
+    chosen = particles[particles.half_set == 1]
+    assert chosen.row_of_particle.tolist() == [0, 2]
+    assert particles[1:3].row_of_particle.tolist() == [1, 2]
+    assert particles[[3, 0]].row_of_particle.tolist() == [3, 0]
+    assert particles[-1].row_of_particle.tolist() == [3]
+    with pytest.raises(IndexError):
+        particles[np.ones(3, bool)]
+    with pytest.raises(IndexError):
+        particles[4]
+
+
+def test_chosen_particles_are_written(particle_file: Path) -> None:
+    """A choice is written as its own rows, with nothing added."""
+    some = particle_file.with_name("some.star")
+    ParticleSet.read(particle_file)[1:3].write(some)
+    assert len(ParticleSet.read(some)) == 2
+
+
+def test_particles_say_what_they_are(particle_file: Path) -> None:
+    """One line, and an escaped table for notebooks."""
+    particles = ParticleSet.read(particle_file)
+    assert repr(particles).startswith("ParticleSet(4 particles, box 8, 2 Å/pixel, 1 optics group")
+    odd = particle_file.with_name("a <b>.star")
+    odd.write_bytes(particle_file.read_bytes())
+    shown = ParticleSet.read(odd)._repr_html_()
+    assert "a &lt;b&gt;.star" in shown
+    assert "<b>" not in shown
+
+
+def test_particles_as_a_table(particle_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every column has its row's value; without pandas the message says what to install."""
+    particles = ParticleSet.read(particle_file)
+    table = particles.to_dataframe()
+    assert len(table) == 4
+    np.testing.assert_allclose(table["tilt_degrees"], [20, 21, 22, 23])
+    np.testing.assert_array_equal(table["half_set"], particles.half_set)
+    table.loc[0, "half_set"] = 7
+    assert particles.half_set[0] == 1
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(InputError, match="needs pandas, which is not installed"):
+        particles.to_dataframe()

@@ -14,7 +14,7 @@ from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.errors import CryofocusError
 from cryofocus.maths.masks import sphere_mask
 from cryofocus.report.analyses.fsc import write_fsc_figures
-from cryofocus.workflows.fsc import FscSettings, fsc
+from cryofocus.workflows.fsc import FscSettings, fsc, read_resolution
 
 BOX, VOXEL, ORIGIN = 24, 3.0, (-36.0, 0.0, 9.0)
 
@@ -73,6 +73,26 @@ def test_everything_at_once(tmp_path: Path, maps: dict[str, Path]) -> None:
     assert (tmp_path / "out" / "locally_filtered.mrc").exists()
     names = [path.name for path in write_fsc_figures(result)]
     assert names == ["fsc.png", "directional.png"]
+
+
+def test_no_resolution_where_the_curve_does_not_cross(
+    tmp_path: Path, maps: dict[str, Path]
+) -> None:
+    """Maps alike to the last shell, and maps of noise, have no resolution; it is said why."""
+    shape = read_volume(maps["half1"]).data.shape
+    one, other = np.random.default_rng(4).normal(0, 1, (2, *shape)).astype(np.float32)
+    first = tmp_path / "first.mrc"
+    write_volume(first, one, VOXEL, ORIGIN)
+    for name, density, words in (
+        ("alike", one + np.float32(0.5) * other, "the curve stays above it to the last shell"),
+        ("unlike", np.float32(0.5) * other - one, "half maps do not agree at any resolution"),
+    ):
+        path = tmp_path / f"{name}.mrc"
+        write_volume(path, density, VOXEL, ORIGIN)
+        result = fsc(first, path, tmp_path / name)
+        assert not result.crosses(0.143)
+        assert words in result.say_resolution(0.143)
+        assert read_resolution(result.folder) == result.say_resolution(0.143)
 
 
 def test_without_a_mask_there_is_one_curve(tmp_path: Path, maps: dict[str, Path]) -> None:

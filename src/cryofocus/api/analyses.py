@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cryofocus.api.wording import speak_python
 from cryofocus.report.analyses.covary import write_covary_report
 from cryofocus.report.analyses.differences import read_differences, write_difference_figure
 from cryofocus.report.analyses.fsc import write_fsc_figures
@@ -29,6 +30,7 @@ from cryofocus.workflows.variance.result import VarianceResult
 from cryofocus.workflows.variance.run import variance as _variance
 
 
+@speak_python
 def covary(  # noqa: PLR0913  # three paths, what to do with them and by what means
     sources: Sequence[Path | str],
     regions: Mapping[str, Path | str],
@@ -68,6 +70,7 @@ def covary(  # noqa: PLR0913  # three paths, what to do with them and by what me
     )
 
 
+@speak_python
 def diffmap_run(
     run: Path | str,
     output: Path | str,
@@ -108,6 +111,7 @@ def diffmap_run(
     )
 
 
+@speak_python
 def fsc(
     first: Path | str,
     second: Path | str,
@@ -143,6 +147,7 @@ def fsc(
     )
 
 
+@speak_python
 def subtract(  # noqa: PLR0913  # three paths, what to do with them and by what means
     particles: Path | str,
     keep: Path | str,
@@ -185,6 +190,7 @@ def subtract(  # noqa: PLR0913  # three paths, what to do with them and by what 
     )
 
 
+@speak_python
 def variance(
     particles: Path | str,
     output: Path | str,

@@ -10,17 +10,24 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int
+from matplotlib.figure import Figure
 
+from cryofocus.api.wording import name_words, speak_python
 from cryofocus.data.formats import open_table
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import DensityMap, read_volume
 from cryofocus.errors import SettingError
 from cryofocus.formatting import format_angstrom, format_count, format_percent
+from cryofocus.report.drawing import style
+from cryofocus.report.run.charts import draw_certainty
 from cryofocus.report.run.page import write_report
+from cryofocus.report.run.planes import draw_gallery
 from cryofocus.report.run.results import RunResults, read_results
+from cryofocus.report.run.shown_maps import read_maps
 from cryofocus.workflows.classify.request import ClassifyRequest, read_config
 from cryofocus.workflows.classify.run import classify as run_classification
 from cryofocus.workflows.classify.tables import ClassSummary, name_classes
+from cryofocus.workflows.machine.notebook_progress import choose_notebook_progress
 from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import Finding, JobRecord
@@ -149,6 +156,24 @@ class Classification:
         )
         return "\n".join([*table, "", self.job.verdict, "", *places])
 
+    def plot_classes(self) -> Figure:
+        """Draw planes of all class maps through the focus, and how they differ.
+
+        Returns:
+            A figure of matplotlib; a notebook shows it, and `savefig` writes it.
+        """
+        with style.drawing():
+            return draw_gallery(read_maps(self._results))
+
+    def plot_posteriors(self) -> Figure:
+        """Draw how certain the class of each particle is, and whether other runs agree.
+
+        Returns:
+            A figure of matplotlib.
+        """
+        with style.drawing():
+            return draw_certainty(self._results)
+
     @property
     def _numbers(self) -> range:
         return range(1, self.job.n_classes + 1)
@@ -168,6 +193,7 @@ def open_run(path: Path | str) -> Classification:
     return run
 
 
+@speak_python
 def classify(
     particles: ClassifyRequest | Path | str | None,
     output: Path | str,
@@ -186,7 +212,7 @@ def classify(
         overwrite: Replace an existing run.
         resume: Finish the run that is there, to the result it would have had uninterrupted.
         command: What the user typed, for command.txt.
-        progress: Display; silent by default.
+        progress: Display. Default: a bar in a notebook, and nothing elsewhere.
         **options: Those of the command, such as `focus=(142, 118, 97, 30)`, `classes=2`,
             `max_resolution=8`, `threads=4` or `config="run/config.yaml"`.
 
@@ -198,6 +224,7 @@ def classify(
             directory cannot be written; all input is checked before anything is written.
         Interrupted: On Ctrl-C, after the state was saved for `resume`.
     """
+    progress = progress or choose_notebook_progress()
     run_classification(
         _compose_request(particles, options),
         output,
@@ -227,4 +254,8 @@ def _compose_request(
         given["particles"] = particles
     if (config := options.get("config")) is not None:
         return read_config(Path(config), given)
-    return ClassifyRequest(**{"settings": {}, **given})
+    try:
+        return ClassifyRequest(**{"settings": {}, **given})
+    except SettingError as error:
+        fields = {place[-1]: word for word, place in ClassifyRequest.places().items()}
+        raise SettingError(name_words(str(error), fields)) from error

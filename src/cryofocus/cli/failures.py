@@ -12,6 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from cryofocus.api.wording import on_the_command_line
 from cryofocus.cli.console import complain
 from cryofocus.cli.signals import exit_status, signals_stop
 from cryofocus.errors import CryofocusError, Interrupted
@@ -29,7 +30,7 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command, which signals end in good order."""
-        with signals_stop():
+        with signals_stop(), on_the_command_line():
             try:
                 return super().invoke(ctx)
             except CryofocusError as error:

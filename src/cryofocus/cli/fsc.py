@@ -38,11 +38,18 @@ def fsc(
 
 
 def _say_result(result: FscResult) -> None:
+    from cryofocus.maths.shells import FSC_LIMIT
+    from cryofocus.workflows.fsc import FSC_HALF
+
     masked = ", mask corrected" if result.curves.masked is not None else ""
-    say(
-        f"Resolution    {result.resolution_angstrom:.2f} Å at FSC 0.143, "
-        f"{result.resolution_half_angstrom:.2f} Å at 0.5{masked}"
-    )
+    if result.crosses(FSC_LIMIT) and result.crosses(FSC_HALF):
+        say(
+            f"Resolution    {result.resolution_angstrom:.2f} Å at FSC 0.143, "
+            f"{result.resolution_half_angstrom:.2f} Å at 0.5{masked}"
+        )
+    else:
+        for level in (FSC_LIMIT, FSC_HALF):
+            say(f"Resolution    {result.say_resolution(level)}{masked}")
     if result.anisotropy is not None:
         best, worst = result.anisotropy.best_angstrom, result.anisotropy.worst_angstrom
         say(

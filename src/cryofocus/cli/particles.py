@@ -81,5 +81,7 @@ def reconstruct(
         particles, output, settings, machine=machine, overwrite=overwrite, progress=show_progress()
     )
     say(f"Map         {made.path}, {made.resolution_angstrom:.1f} Å (FSC 0.143)")
+    was = "dark in the images, which were inverted" if made.is_inverted else "bright in the images"
+    say(f"Contrast    protein is {was}; density is positive in the map (--invert)")
     say(f"Half maps   {made.halves[0]}, {made.halves[1].name}")
     say(f"FSC         {made.fsc}")

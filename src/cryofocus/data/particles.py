@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
@@ -16,9 +18,14 @@ from cryofocus.data.optics import OpticsGroup
 from cryofocus.data.particle_table import Column, ParticleColumns, ParticleTable, Supplement
 from cryofocus.data.stack_check import check_stacks
 from cryofocus.data.stack_paths import locate_stacks
-from cryofocus.errors import ParticleError
+from cryofocus.errors import InputError, ParticleError
+from cryofocus.formatting import format_count
 from cryofocus.maths.ctf import CtfParameters
+from cryofocus.maths.rotations import euler_from_rotation
 from cryofocus.maths.symmetry import OperatorSet, derive_operators
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +34,7 @@ ORTHOGONALITY_TOLERANCE = 1e-6
 PARENTS_LOOKED_AT = 1000
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ParticleSet:
     """Particles in the conventions of this package.
 
@@ -168,6 +175,82 @@ class ParticleSet:
         """Count the particles."""
         return len(self.rotation)
 
+    def __getitem__(self, which: object) -> ParticleSet:
+        """Choose particles: a number, a slice, numbers in any order, or one truth value each.
+
+        Raises:
+            IndexError: When a number is out of range, or there are not as many truth values as
+                particles.
+            TypeError: When it is none of these.
+        """
+        chosen = np.arange(len(self))[which if isinstance(which, slice) else np.asarray(which)]
+        return self.take(np.atleast_1d(chosen))
+
+    def __repr__(self) -> str:
+        """Say what they are in one line."""
+        return f"ParticleSet({', '.join(self._described().values())})"
+
+    def _repr_html_(self) -> str:
+        """Show what they are as a small table, in a notebook."""
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{escape(name)}</th>"
+            f"<td style='text-align:left'>{escape(text)}</td></tr>"
+            for name, text in self._described().items()
+        )
+        return f"<table>{rows}</table>"
+
+    def _described(self) -> dict[str, str]:
+        """Say in words what they are."""
+        n_groups = len(np.unique(self.optics_of_particle))
+        said = {
+            "particles": f"{format_count(len(self))} particle{'' if len(self) == 1 else 's'}",
+            "images": f"box {self.box}, {self.pixel_size_angstrom:g} Å/pixel",
+            "optics groups": f"{n_groups} optics group{'' if n_groups == 1 else 's'}",
+            "half sets": "half sets" if self.half_set.any() else "no half sets",
+        }
+        if self.expansion is not None:
+            said["copies"] = f"copies of {format_count(len(np.unique(self.parent_of_particle)))}"
+        if self.table is not None:
+            said["table"] = str(self.table.path)
+        return said
+
+    def to_dataframe(self) -> DataFrame:
+        """Return poses, CTF and groups as a pandas table, one row per particle.
+
+        Angles are RELION's rot, tilt and psi in degrees, lengths in Å. The table is a copy:
+        changing it changes no particle.
+
+        Raises:
+            InputError: When pandas is not installed.
+        """
+        try:
+            from pandas import DataFrame
+        except ImportError as error:
+            raise InputError(
+                "to_dataframe: needs pandas, which is not installed. Install it with "
+                "'pip install pandas', or use the arrays of the particle set."
+            ) from error
+        rot, tilt, psi = euler_from_rotation(self.rotation).T
+        stacks = np.array([str(path) for path in self.stack_paths], object)
+        ctf = {field.name: getattr(self.ctf, field.name) for field in fields(self.ctf)}
+        columns: dict[str, np.ndarray] = {
+            "row": self.row_of_particle,
+            "stack": stacks[self.stack_of_particle],
+            "slice": self.slice_of_particle,
+            "rot_degrees": rot,
+            "tilt_degrees": tilt,
+            "psi_degrees": psi,
+            "shift_x_angstrom": self.shift_angstrom[:, 0],
+            "shift_y_angstrom": self.shift_angstrom[:, 1],
+            **ctf,
+            "optics_group": self.optics_of_particle,
+            "micrograph": self.micrograph_of_particle,
+            "half_set": self.half_set,
+        }
+        if self.weight is not None:
+            columns["weight"] = self.weight
+        return DataFrame({name: np.array(values) for name, values in columns.items()})
+
     @property
     def source(self) -> ParticleTable:
         """The file they were read from.
@@ -218,14 +301,17 @@ class ParticleSet:
         expansion = None if self.expansion is None else self.expansion.take(indices)
         return replace(self, ctf=self.ctf.take(indices), expansion=expansion, **columns)
 
-    def write(self, path: Path | str, columns: Mapping[str, Column]) -> tuple[str, ...]:
+    def write(
+        self, path: Path | str, columns: Mapping[str, Column] | None = None
+    ) -> tuple[str, ...]:
         """Write the particles' own rows, in their own format, with columns added or replaced.
 
         Blocks, columns, comments and spacing of the file they were read from stay as they are.
 
         Args:
             path: Where to; replaced atomically.
-            columns: Mapping of RELION's label (without underscore) to n texts, numbers or vectors.
+            columns: Mapping of RELION's label (without underscore) to n texts, numbers or vectors;
+                nothing is added if left out.
 
         Returns:
             Labels for which the format has no place, which the log says.
@@ -236,7 +322,7 @@ class ParticleSet:
         """
         is_whole = np.array_equal(self.row_of_particle, np.arange(self.source.n_rows))
         rows = None if is_whole else self.row_of_particle
-        lost = self.source.write(Path(path), columns, rows)
+        lost = self.source.write(Path(path), columns or {}, rows)
         if lost:
             logger.info("%s: the format has no place for %s", path, ", ".join(lost))
         return lost

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 from pydantic import Field, model_validator
 
 from cryofocus.arrays import Volume
@@ -28,7 +29,12 @@ from cryofocus.maps.resolution import (
     sphericity,
 )
 from cryofocus.maths.sampling import hemisphere_directions
-from cryofocus.maths.shells import FSC_LIMIT, crossing_shell, shell_resolution_angstrom
+from cryofocus.maths.shells import (
+    FSC_LIMIT,
+    crossing_shell,
+    first_shell_below,
+    shell_resolution_angstrom,
+)
 from cryofocus.settings import Settings
 from cryofocus.workflows.fsc_table import shell_columns
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
@@ -40,6 +46,7 @@ FSC_HALF = 0.5
 N_DIRECTIONS = 500
 CURVES, DIRECTIONS = "fsc.star", "directional.csv"
 FINAL_RESOLUTION = "rlnFinalResolution"
+CORRECTED, RESOLUTION = "rlnFourierShellCorrelationCorrected", "rlnAngstromResolution"
 MEASURE_AGAIN = "Measure it again with cryofocus fsc."
 KIND = DirectoryKind("result of cryofocus fsc", CURVES)
 LOCAL, FILTERED = "local_resolution.mrc", "locally_filtered.mrc"
@@ -91,7 +98,8 @@ class FscResult:
         box: Edge of the maps in voxels.
         voxel_size_angstrom: Å per voxel of the maps.
         curves: Fourier shell correlations.
-        resolution_angstrom: Resolution at 0.143, mask corrected.
+        resolution_angstrom: Resolution at 0.143, mask corrected; that of the last shell where the
+            curve does not fall so far (see `crosses`).
         resolution_half_angstrom: Resolution at 0.5, mask corrected.
         directional: None unless asked for.
         anisotropy: None unless asked for.
@@ -108,6 +116,30 @@ class FscResult:
     directional: DirectionalFsc | None = None
     anisotropy: Anisotropy | None = None
     local_range_angstrom: tuple[float, float, float] | None = None
+
+    def crosses(self, level: float) -> bool:
+        """Whether the corrected curve starts above a level and falls below it to stay."""
+        return _crosses(self.curves.corrected, level)
+
+    def say_resolution(self, level: float) -> str:
+        """Say where the corrected curve falls below a level, or that it does not."""
+        return _say_crossing(self.curves.corrected, self.box * self.voxel_size_angstrom, level)
+
+
+def _crosses(curve: Float[np.ndarray, " n"], level: float) -> bool:
+    return 1 < first_shell_below(curve, level) < len(curve)
+
+
+def _say_crossing(curve: Float[np.ndarray, " n"], extent_angstrom: float, level: float) -> str:
+    if _crosses(curve, level):
+        return f"{extent_angstrom / crossing_shell(curve, level):.2f} Å at FSC {level:g}"
+    if first_shell_below(curve, level) <= 1:
+        return f"none at FSC {level:g}: half maps do not agree at any resolution"
+    return (
+        f"none at FSC {level:g}: the curve stays above it to the last shell "
+        f"({extent_angstrom / (len(curve) - 1):.2f} Å). The pixel limits the map, or the half "
+        "maps are not independent"
+    )
 
 
 def fsc(  # noqa: PLR0913  # as of the command, and what completes it
@@ -146,8 +178,8 @@ def fsc(  # noqa: PLR0913  # as of the command, and what completes it
     return result
 
 
-def read_resolution(folder: Path) -> float:
-    """Read the resolution in Å at FSC 0.143 of a directory that `fsc` wrote.
+def read_resolution(folder: Path) -> str:
+    """Say the resolution at FSC 0.143 of a directory that `fsc` wrote, or that there is none.
 
     Raises:
         FormatError: When fsc.star is missing or damaged.
@@ -155,8 +187,8 @@ def read_resolution(folder: Path) -> float:
     path = folder / CURVES
     with explain_damage(path, MEASURE_AGAIN):
         document = StarDocument.read(path)
-        general = document.numbers(document.block("general"), (FINAL_RESOLUTION,))
-        return float(general[FINAL_RESOLUTION][0])
+        columns = document.numbers(document.block("fsc"), (CORRECTED, RESOLUTION))
+        return _say_crossing(columns[CORRECTED], float(columns[RESOLUTION][1]), FSC_LIMIT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,7 +288,7 @@ def _star_blocks(
     curves = result.curves
     table = {
         **shell_columns(len(curves.unmasked), result.box, result.voxel_size_angstrom),
-        "rlnFourierShellCorrelationCorrected": curves.corrected,
+        CORRECTED: curves.corrected,
         "rlnFourierShellCorrelationUnmaskedMaps": curves.unmasked,
     }
     if curves.masked is not None and curves.randomised is not None:

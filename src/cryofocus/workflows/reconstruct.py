@@ -46,12 +46,21 @@ class ReconstructSettings(TableSource):
 
 @dataclass(frozen=True)
 class ReconstructedMap:
-    """Files written, and the resolution in Å at which the half maps' FSC falls below 0.143."""
+    """Files written, and what they show.
+
+    Attributes:
+        path: The map; density is positive in it.
+        halves: Both half maps.
+        fsc: Their Fourier shell correlation.
+        resolution_angstrom: Where that falls below 0.143.
+        is_inverted: Whether protein was dark in the images, whose sign was then changed.
+    """
 
     path: Path
     halves: tuple[Path, Path]
     fsc: Path
     resolution_angstrom: float
+    is_inverted: bool = False
 
 
 def reconstruct(
@@ -109,7 +118,10 @@ def reconstruct(
     write_fsc(result.fsc, {"fsc": fsc}, *grid)
     stacks.warn()
     resolution = fsc_resolution_angstrom(fsc, *grid)
-    return ReconstructedMap(result.path, result.halves, result.fsc, resolution)
+    return ReconstructedMap(
+        *(result.path, result.halves, result.fsc, resolution),
+        is_inverted=consensus.images.treatment.sign < 0,
+    )
 
 
 def _plan_outputs(output: Path, *, overwrite: bool) -> ReconstructedMap:

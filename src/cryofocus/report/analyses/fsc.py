@@ -55,6 +55,8 @@ def draw_fsc(result: FscResult) -> Figure:
         (FSC_HALF, result.resolution_half_angstrom),
     ):
         panel.axhline(level, color=style.MUTED, linewidth=0.8, linestyle=":")
+        if not result.crosses(level):
+            continue
         panel.plot([1 / resolution], [level], marker="o", color=style.INK, zorder=4)
         panel.annotate(
             f"{resolution:.2f} Å", (1 / resolution, level), (7, 6), textcoords="offset points"

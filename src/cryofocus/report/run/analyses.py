@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from cryofocus.formatting import format_angstrom
 from cryofocus.report.analyses import covary
 from cryofocus.report.analyses.differences import read_differences
 from cryofocus.report.analyses.fsc import DIRECTIONAL_FIGURE, FSC_FIGURE
@@ -77,7 +76,7 @@ def read_resolution(folder: Path) -> Analysis:
     return Analysis(
         folder=folder,
         title="Resolution",
-        headline=f"{format_angstrom(fsc.read_resolution(folder))} at FSC 0.143",
+        headline=f"Resolution {fsc.read_resolution(folder)}",
         verdict="From the half maps, corrected for the mask if there is one.",
         pictures=present_pictures(folder, shown),
         files=present_files(folder, FSC_FILES),

@@ -166,18 +166,51 @@ def draw_class_row(planes: Planes, differences: Planes, scale: MapScale) -> Figu
         _outline(panel, scale, name, style.MASK_COLOUR)
         _label(panel, name, "white")
     for panel, plane, name in zip(axes[3:], differences, PLANE_NAMES, strict=True):
-        limit = scale.largest_difference
-        panel.imshow(
-            plane,
-            cmap=DIFFERENCE_COLOURS,
-            vmin=-limit,
-            vmax=limit,
-            origin="lower",
-            interpolation="bicubic",
-        )
+        _draw_difference(panel, plane, scale)
         _outline(panel, scale, name, style.INK)
         _label(panel, f"{name} difference", style.INK)
     return figure
+
+
+def draw_gallery(maps: ShownMaps) -> Figure:
+    """Draw three planes of the consensus and of every class, each row with its difference."""
+    scale = choose_scale(maps)
+    rows = [("consensus", maps.consensus.planes, None)]
+    rows += [
+        (f"class {number}", shown.planes, maps.differences[number].planes)
+        for number, shown in maps.classes.items()
+    ]
+    figure = style.new_figure(PANEL_INCHES * len(rows) + TITLE_INCHES, gap=0.02)
+    panels = figure.subplots(len(rows), 6, squeeze=False)
+    for row, (name, planes, differences) in zip(panels, rows, strict=True):
+        for panel in row:
+            panel.grid(visible=False)
+            panel.set(xticks=[], yticks=[])
+            panel.spines[:].set_visible(False)
+        for panel, plane, plane_name in zip(row[:3], planes, PLANE_NAMES, strict=True):
+            _draw_density(panel, plane, scale)
+            _outline(panel, scale, plane_name, style.MASK_COLOUR)
+        for panel, plane, plane_name in zip(row[3:], differences or (), PLANE_NAMES, strict=False):
+            _draw_difference(panel, plane, scale)
+            _outline(panel, scale, plane_name, style.INK)
+        row[0].set_ylabel(name)
+    for panel, plane_name in zip(panels[0][:3], PLANE_NAMES, strict=True):
+        panel.set_title(plane_name)
+    if len(rows) > 1:
+        panels[1][4].set_title("class minus consensus")
+    return figure
+
+
+def _draw_difference(panel: Axes, plane: Float[np.ndarray, "r c"], scale: MapScale) -> None:
+    limit = scale.largest_difference
+    panel.imshow(
+        plane,
+        cmap=DIFFERENCE_COLOURS,
+        vmin=-limit,
+        vmax=limit,
+        origin="lower",
+        interpolation="bicubic",
+    )
 
 
 def _new_row(title_inches: float) -> tuple[Figure, list[Axes]]:

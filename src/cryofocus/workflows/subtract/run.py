@@ -59,6 +59,8 @@ logger = logging.getLogger(__name__)
 
 # Enough images for a picture that shows a few per cent of the noise's power.
 POWER_PARTICLES = 1000
+# Of fewer images, maps and the power they are compared with are mostly their own noise.
+FEWEST_TO_TELL = 100
 # A map whose projections are found in the images with fewer standard errors is not theirs.
 SMALLEST_SIGNIFICANCE = 5.0
 
@@ -96,6 +98,11 @@ class SubtractedSet:
     def keep_mask(self) -> Path:
         """The mask that was kept, on the grid of the new images."""
         return self.directory / KEEP_MASK
+
+    @property
+    def can_tell(self) -> bool:
+        """Whether there are enough images to say how much was removed."""
+        return self.n_particles >= FEWEST_TO_TELL
 
     @property
     def removed_share(self) -> float:
