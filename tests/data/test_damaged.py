@@ -146,6 +146,10 @@ CASES: dict[str, tuple[str, bytes, Callable[[Path], object], str]] = {
         *("x.txt", b"-1 0 0 0 -1 0 0 0 1 0 0 1e99\n", read_operators),
         r"x.txt, line 1: found 1e.99, but nothing is moved by more than 1e.06 Å",
     ),
+    "operators without end": (
+        *("x.txt", b"".join(b"1 0 0 0 1 0 0 0 1 0 0 %d\n" % i for i in range(1, 2000))),
+        *(read_operators, "x.txt, line 1001: more than 1000 operators"),
+    ),
     "a tag": (
         *("x.yaml", b"particles: !!bool x\n", read_config),
         "x.yaml, line 1: the tag tag:yaml.org,2002:bool; expected plain texts",
@@ -192,7 +196,8 @@ def test_damage_is_named(
         ("alignments3D/shift", np.inf, "row 1: alignments3D/shift is .*, expected a finite"),
         ("alignments3D/shift", 1e30, "row 1: the shift along x, in Å, is 2e.30; expected at most"),
         ("ctf/phase_shift_rad", np.nan, "row 1: ctf/phase_shift_rad is nan, expected a finite"),
-        ("ctf/cs_mm", 1e30, "found 1e.30 among voltage, aberrations and magnification"),
+        ("ctf/cs_mm", 1e30, "found 1e.30 among aberrations and magnification"),
+        ("ctf/accel_kv", 1e-30, "voltage 1e-30 kV; expected 1 to 10000"),
         ("blob/shape", 2**32 - 1, "a box of 4294967295 pixels; expected at most 65536"),
         ("blob/idx", 2**32 - 1, "row 1: blob/idx is .*; expected images counted from 0"),
     ],

@@ -22,6 +22,8 @@ from cryofocus.maths.symmetry import OperatorSet, nearest_rotation
 ROUNDING = 2e-3
 # Two operators nearer than this, in matrix elements and Å, are one that was written twice.
 SAME = 1e-2
+# The largest point group has 60; every operator is compared with all before it.
+MAX_OPERATORS = 1000
 # Beyond this nothing is moved.
 FARTHEST_ANGSTROM = 1e6
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,2})?")
@@ -58,6 +60,11 @@ def read_operators(path: Path | str) -> OperatorSet:
         operator = _parse(words, f"{path}, line {number}")
         away = np.abs(np.stack(operators) - operator).max(axis=(1, 2))
         nearest = int(away.argmin())
+        if len(operators) > MAX_OPERATORS:
+            raise FormatError(
+                f"{path}, line {number}: more than {MAX_OPERATORS} operators; expected those of "
+                "one molecule. Check that this is the right file."
+            )
         if away[nearest] > SAME:
             operators.append(operator)
             line_of.append(number)

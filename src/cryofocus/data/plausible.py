@@ -24,7 +24,7 @@ NO_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
 # Å, degrees and so on; all of them far beyond what is ever measured.
 LARGEST = 1e6
 LARGEST_DEFOCUS_ANGSTROM = 1e7
-PIXEL_SIZES_ANGSTROM = (1e-3, 1e4)
+PIXEL_SIZES_ANGSTROM, VOLTAGES_KILOVOLT = (1e-3, 1e4), (1.0, 1e4)
 LARGEST_BOX, LARGEST_COUNT = 1 << 16, 1 << 31
 ROUNDING = 1e-3
 LONGEST_NAME = 4096
@@ -98,18 +98,21 @@ def _fault_of_group(group: OpticsGroup) -> str | None:
     scope = group.microscope
     if not low <= group.pixel_size_angstrom <= high:
         return f"pixel size {group.pixel_size_angstrom:g} Å; expected {low:g} to {high:g}"
+    low, high = VOLTAGES_KILOVOLT
+    if not low <= scope.voltage_kilovolt <= high:
+        return f"voltage {scope.voltage_kilovolt:g} kV; expected {low:g} to {high:g}"
     if not 0 <= group.box <= LARGEST_BOX:
         return f"a box of {show(group.box)} pixels; expected at most {LARGEST_BOX}"
     if abs(group.number) >= LARGEST_COUNT:
         return "expected a number from 1"
     matrix = (value for row in scope.magnification_matrix for value in row)
     others = (
-        *(scope.voltage_kilovolt, scope.spherical_aberration_mm, *scope.beam_tilt_mrad),
+        *(scope.spherical_aberration_mm, *scope.beam_tilt_mrad),
         *(*scope.odd_zernike, *scope.even_zernike, *matrix),
     )
     wrong = next((value for value in others if not abs(value) <= LARGEST), None)
     if wrong is not None:
-        return f"found {wrong:g} among voltage, aberrations and magnification"
+        return f"found {wrong:g} among aberrations and magnification"
     return None
 
 

@@ -7,7 +7,7 @@ closing quote is followed by white space. A `#` that starts a cell starts a comm
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,9 +63,8 @@ def is_plain(line: bytes) -> bool:
     return b'"' not in line and b"'" not in line and b"#" not in line
 
 
-def cell_spans(line: bytes) -> list[tuple[int, int]]:
-    """Start and end of every cell of a row, quotes included, comments left out."""
-    spans = []
+def cell_spans(line: bytes) -> Iterator[tuple[int, int]]:
+    """Yield start and end of every cell of a row, quotes included, comments left out."""
     position = 0
     closing = dict(CLOSING)
     while word := WORD.search(line, position):
@@ -79,8 +78,7 @@ def cell_spans(line: bytes) -> list[tuple[int, int]]:
             else:
                 # Nor does a later one close: looking again for each would take the square.
                 del closing[mark]
-        spans.append((start, position))
-    return spans
+        yield start, position
 
 
 def unquote(cell: bytes) -> bytes:

@@ -104,7 +104,7 @@ class _Cutter:
 
     def cut(self, line: bytes, number: int, indices: Sequence[int]) -> list[bytes]:
         """Cut cells out of a row; what follows the last cell of the row is a piece too."""
-        spans = cell_spans(line)
+        spans = list(cell_spans(line))
         if len(spans) < len(self.block.labels):
             raise FormatError(
                 f"{self.path}, line {number + 1}: {len(spans)} values, expected "
