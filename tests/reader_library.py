@@ -102,6 +102,8 @@ class Library:
             "half1.mrc": partial(self._copy, "class001_half1.mrc"),
             "half2.mrc": partial(self._copy, "class001_half2.mrc"),
             "other.mrc": partial(self._copy, "class002.mrc"),
+            "class001.mrc": partial(self._copy, "class001.mrc"),
+            "class002.mrc": partial(self._copy, "class002.mrc"),
             "run": self._run,
             "model.cif": self._model,
             "markers.cmm": self._markers,
