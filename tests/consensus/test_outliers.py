@@ -105,3 +105,15 @@ def test_images_of_noise_are_found_in_a_classification() -> None:
         assert (result.outlier[~is_noise] > OUTLYING).mean() < 0.02
         found.append(result.outlier)
     np.testing.assert_allclose(*found, rtol=0.02, atol=0.02)
+
+
+def test_images_that_do_not_count_are_not_judged() -> None:
+    """Particles without weight are no outliers, and make none of the others."""
+    n = 2000
+    whole = draw(np.random.default_rng(0).normal(1, 0.1, n))
+    counts = np.arange(n) % 3 != 0
+    sums = [np.where(counts[:, None], one, 0.0) for one in whole.sums]
+    score = outlier_scores(ImageMatch(*sums), np.zeros(n, int))
+    assert (score[~counts] == 0).all()
+    expected = outlier_scores(whole.take(np.flatnonzero(counts)), np.zeros(counts.sum(), int))
+    np.testing.assert_array_equal(score[counts], expected)

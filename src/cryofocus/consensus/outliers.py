@@ -40,7 +40,22 @@ def outlier_scores(
     Args:
         match: What was measured of every image.
         groups: Optics group of every particle; each has its own centre.
+
+    Returns:
+        Of an image that does not count, and says nothing, 0.
     """
+    counts = match.n_coefficients.any(axis=1)
+    if counts.all():
+        return _scores(match, groups)
+    rows, score = np.flatnonzero(counts), np.zeros(len(match))
+    if len(rows):
+        score[rows] = _scores(match.take(rows), groups[rows])
+    return score
+
+
+def _scores(
+    match: ImageMatch, groups: Int[np.ndarray, " particle"]
+) -> Float64[np.ndarray, " particle"]:
     summed = tuple(one.sum(axis=1, keepdims=True) for one in match.sums)
     _, linear, quadratic, *_ = summed
     whole = _intensities(linear, quadratic)

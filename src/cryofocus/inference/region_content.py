@@ -36,7 +36,7 @@ def require_density(mask: FocusMask, consensus: Consensus) -> None:
     level = variance_level(density, LEAST_DENSITY, SIGMA)
     molecule = np.where(density >= level, density, np.float32(0))
     share, n_dense = _held(mask.data, molecule)
-    n_voxels = np.count_nonzero(mask.data >= 0.5)
+    n_voxels = int(np.count_nonzero(mask.data >= 0.5))
     size = f"{format_count(n_voxels)} voxel{'' if n_voxels == 1 else 's'}"
     logger.info(
         "focus region: %s (%s Å³), %s of the density",

@@ -114,7 +114,7 @@ def convert(
     if unread:
         listed = ", ".join(unread[:COLUMNS_LISTED])
         more = f" and {len(unread) - COLUMNS_LISTED} more" if len(unread) > COLUMNS_LISTED else ""
-        lost.append(f"columns that cryofocus does not know: {listed}{more}")
+        lost.append(f"columns that cryofocus does not use: {listed}{more}")
     return Conversion(output, target.title, table.n_rows, tuple(lost))
 
 
