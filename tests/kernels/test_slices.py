@@ -125,6 +125,27 @@ def test_sums_add_up_over_chunks() -> None:
     np.testing.assert_allclose((whole - second).precision, first.precision, atol=1e-4)
 
 
+@pytest.mark.parametrize("stored", [False, True], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("kernels", KERNELS, ids=lambda k: repr(k)[:14])
+def test_no_particles_give_nothing(kernels: SliceKernels, *, stored: bool) -> None:
+    """A range that holds none of a class or half set has no moments, and its sums are zero."""
+    case, none = make_case(12), slice(0)
+    if stored:
+        case["data"], case["precision"] = encode(case["data"]), encode(case["precision"])
+    geometry = case["geometry"].take(none)
+    n_points, n_components = len(geometry.points), case["grid"].shape[3]
+    assert kernels.gather(case["grid"], geometry).shape == (0, n_points, n_components)
+    for name in ("class_moments", "latent_moments"):
+        linear, quadratic = getattr(kernels, name)(
+            case["grid"], geometry, case["data"][none], case["precision"][none]
+        )
+        assert linear.shape == (0, n_components)
+        assert len(quadratic) == 0
+    sums = accumulate(kernels, case, none)
+    assert not sums.data.any()
+    assert not sums.precision.any()
+
+
 def test_points_outside_the_grid_are_refused() -> None:
     """A slice that would leave the grid is refused when its geometry is made."""
     with pytest.raises(ValueError, match="slice points reach"):

@@ -59,7 +59,7 @@ class CpuKernels:
         _cpu_loops.gather_slices(
             *(_floats(grid), geometry.edge, grid.shape[3], geometry.order, geometry.matrices),
             *(_planes(geometry), self.threads),
-            slices.view(np.float32).reshape(len(slices), -1),
+            _lines(slices.view(np.float32)),
         )
         return slices
 
@@ -238,9 +238,12 @@ def _planes(geometry: SliceGeometry) -> Float32[np.ndarray, "2 point"]:
 def _rows(data: Data) -> np.ndarray:
     """View complex numbers, one row per particle, as the run of real and imaginary parts it is."""
     plain = np.ascontiguousarray(data)
-    return plain.view(np.float32 if data.dtype == np.complex64 else np.uint16).reshape(
-        len(data), -1
-    )
+    return _lines(plain.view(np.float32 if data.dtype == np.complex64 else np.uint16))
+
+
+def _lines(values: np.ndarray) -> np.ndarray:
+    """Join all axes but the first; there may be no particle."""
+    return values.reshape(len(values), math.prod(values.shape[1:]))
 
 
 def _make_hermitian(sums: np.ndarray) -> None:

@@ -63,6 +63,34 @@ def test_any_division_gives_the_same_moments_and_sums(n_ranges: int) -> None:
         assert np.abs(a - b).max() < 1e-6 * np.abs(b).max()
 
 
+CHOSEN = {
+    "none": np.arange(0),
+    "one": np.array([207]),
+    "all in one range": np.arange(70, 110),
+    "all but one range": np.r_[0:60, 120:300],
+}
+
+
+@pytest.mark.parametrize("which", CHOSEN.values(), ids=CHOSEN)
+def test_ranges_may_hold_none_of_those_chosen(which: np.ndarray) -> None:
+    """Some of the particles say what they say in one range, wherever they lie."""
+    problem, _ = prepare(plant())
+    d = problem.statistics.box.diameter
+    deviations = np.random.default_rng(3).standard_normal((2, d, d, d)).astype(np.float32)
+    grid = problem.space.to_grid(deviations)
+    weights = np.random.default_rng(4).random((len(which), 2))
+    whole, parts = problem.statistics.take(which), divided(5).take(which)
+    assert len(whole) == len(parts) == len(which)
+    expected, found = (
+        (one.class_log_likelihoods(grid), *one.latent_moments(grid)) for one in (whole, parts)
+    )
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+    sums, others = (one.sum_slices(weights, weights[:, :1]) for one in (whole, parts))
+    np.testing.assert_allclose(others.data, sums.data, atol=1e-6 * (np.abs(sums.data).max() + 1))
+    assert sums.precision.any() == bool(len(which))
+
+
 @pytest.mark.parametrize("n_ranges", [2, 5])
 def test_cycles_agree_for_any_division(n_ranges: int) -> None:
     """After cycles that learn the prior and cycles that climb, posteriors agree to 1e-4."""
@@ -90,6 +118,27 @@ def test_classifications_agree_for_any_division(strategy: str, n_ranges: int) ->
     for a, b in (*pairs, *zip(found.maps, expected.maps, strict=True)):
         for one, other in zip((a.full, *a.halves), (b.full, *b.halves), strict=True):
             assert np.abs(one - other).max() < 1e-5 * np.abs(other).max()
+
+
+def test_ranges_may_hold_none_of_a_half_set() -> None:
+    """In a table sorted by half set, of which one has a single particle, ranges agree with one."""
+    results = [classify_sorted(299, executor) for executor in (Serial(5), HERE)]
+    found, expected = results
+    assert np.abs(found.posteriors - expected.posteriors).max() < 1e-4
+    maps = [[result.consensus.map, *result.maps] for result in results]
+    for a, b in zip(*maps, strict=True):
+        for one, other in zip((a.full, *a.halves), (b.full, *b.halves), strict=True):
+            assert np.abs(one - other).max() <= 1e-5 * np.abs(other).max()
+
+
+def classify_sorted(n_in_first: int, executor: Serial) -> ClassificationResult:
+    """Classify the planted set, whose first particles are in half set 1, the rest in 2."""
+    planted = plant()
+    half_set = np.where(np.arange(len(planted.labels)) < n_in_first, 1, 2).astype(np.int8)
+    particles = replace(planted.particles, half_set=half_set)
+    settings = ClassifierSettings(n_classes=2, n_runs=1, max_cycles=1, control_maps=False)
+    classifier = FocusedClassifier(settings, KERNELS, executor=executor)
+    return classifier.fit(particles, ArrayReader(planted.images), planted.mask)
 
 
 @cache

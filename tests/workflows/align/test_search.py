@@ -138,8 +138,11 @@ def test_resume_gives_the_same(
     other = AlignSearchSettings(max_resolution_angstrom=50.0, angular_step_degrees=12.0)
     with pytest.raises(SettingError, match=r"max_resolution_angstrom was 45\.0, now 50\.0"):
         align_search(*job[:3], other, existing="resume")
+    job[2].write_text("a table that the search was to replace")
     align_search(*job, existing="resume")
     assert job[2].read_text() == searched.read_text()
+    with pytest.raises(OutputError, match="exists"):
+        align_search(*job, existing="resume")
     assert [path.name for path in tmp_path.iterdir()] == ["found.star"]
 
 

@@ -82,8 +82,10 @@ class ShardedStatistics:
         rows = [which[(which >= one.start) & (which < one.stop)] for one in self.shards.ranges]
         local = [mine - one.start for mine, one in zip(rows, self.shards.ranges, strict=True)]
         taken = self.executor.build(_take, self.shards, None, local)
-        parts = tuple(part for part, mine in zip(taken.parts, rows, strict=True) if len(mine))
-        borders = np.cumsum([0, *(len(mine) for mine in rows if len(mine))]).tolist()
+        # Ranges that hold none of them are left out; of no particles at all, one range says so.
+        held = [k for k, mine in enumerate(rows) if len(mine)] or [0]
+        parts = tuple(taken.parts[k] for k in held)
+        borders = np.cumsum([0, *(len(rows[k]) for k in held)]).tolist()
         ranges = tuple(slice(*pair) for pair in pairwise(borders))
         match = None if self.match is None else self.match.take(which)
         shards: Sharded[FocusStatistics] = Sharded(ranges, parts)

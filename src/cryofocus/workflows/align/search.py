@@ -101,14 +101,17 @@ def align_search(  # noqa: PLR0913  # three paths, what to do with them and by w
     """
     settings, output = settings or AlignSearchSettings(), Path(output)
     progress = progress or SilentProgress()
-    require_new_table(output, Path(particles), overwrite=existing == "overwrite")
+    kept_in = output.with_name(f".{output.name}.search.npz")
+    # A search that was stopped may have begun by replacing a table, or have written its own.
+    may_replace = existing == "overwrite" or (existing == "resume" and kept_in.exists())
+    require_new_table(output, Path(particles), overwrite=may_replace)
     resources = use_process(machine)
     inputs = read_search_inputs(
         Path(particles), Path(reference), output, settings, resources.threads
     )
     stacks = StackWatch.begin(inputs.particles)
     checkpoint = Checkpoint(
-        output.with_name(f".{output.name}.search.npz"),
+        kept_in,
         fingerprint_run(settings.deciding(), inputs.files, stacks.states),
     )
     kept = _resume(checkpoint) if existing == "resume" else None

@@ -1,0 +1,252 @@
+"""Commands in processes of their own, which are killed or refused disk or memory on the way.
+
+`FaultyProcess` keeps one process that has everything imported, and has it fork for every command:
+a command then costs what it does, and not the second that imports take. Moments are counted in
+steps, each of them something done to the file system under one folder, so that the same fault
+happens at the same place every time.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+FILE_EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "fsync"}
+# Of these a full disk refuses.
+GROWING = {"open", "os.mkdir", "fsync", "write"}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens to a command.
+
+    Attributes:
+        kind: `kill` sends a signal, `full` lets the disk be full from then on, `memory` bounds the
+            address space; `none` only counts.
+        step: Number of the step that it happens at, from 1.
+        name: If given, only steps on files of this final name count.
+        signal: What is sent.
+        seconds: Send it after this time instead.
+        bytes: Address space beyond what the imports take.
+    """
+
+    kind: Literal["none", "kill", "full", "memory"] = "none"
+    step: int = 1
+    name: str = ""
+    signal: int = signal.SIGKILL
+    seconds: float | None = None
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended.
+
+    Attributes:
+        status: Exit status; minus the number of the signal that killed it.
+        steps: Steps it did.
+        errors: What it said on standard error.
+    """
+
+    status: int
+    steps: int
+    errors: str
+
+
+class FaultyProcess:
+    """A process that runs commands of cryofocus in forks of itself.
+
+    Args:
+        folder: Steps are counted on files under it; commands start in it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+
+    def __enter__(self) -> FaultyProcess:
+        """Give itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def run(
+        self, arguments: Sequence[str | Path], fault: Fault | None = None, *, inside: str = "."
+    ) -> Ended:
+        """Run a command with a fault in a folder below the process's, and wait for its end."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        words = [str(one) for one in arguments]
+        job = {"arguments": words, "fault": asdict(fault or Fault()), "inside": inside}
+        self._process.stdin.write(json.dumps(job) + "\n")
+        self._process.stdin.flush()
+        return Ended(**json.loads(self._process.stdout.readline()))
+
+
+class _Steps:
+    """Counts what is done to files under a folder, and lets the fault happen."""
+
+    def __init__(self, folder: str, fault: Fault, report: int) -> None:
+        self._folder, self._fault, self._report = folder, fault, report
+        self.count = 0
+        self._is_full = False
+
+    def watch(self) -> None:
+        """Begin."""
+        sync, opened = os.fsync, io.open
+        os.fsync = lambda descriptor: (self.step("fsync", _path_of(descriptor)), sync(descriptor))[
+            1
+        ]
+        if self._fault.kind == "full":
+
+            def open_counted(file: Any, mode: str = "r", *rest: Any, **options: Any) -> Any:
+                if mode != "wb" or rest or str(file).startswith("/proc"):
+                    return opened(file, mode, *rest, **options)
+                return io.BufferedWriter(_CountedFile(file, self))
+
+            io.open = open_counted
+        sys.addaudithook(self._hear)
+
+    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event not in FILE_EVENTS:
+            return
+        if event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
+            return
+        if isinstance(arguments[0], str | bytes | os.PathLike):
+            self.step(event, os.fsdecode(arguments[0]))
+
+    def step(self, event: str, path: str) -> None:
+        """Count a step on a file, and let happen what shall."""
+        if not os.path.abspath(path).startswith(self._folder):
+            return
+        fault = self._fault
+        if fault.kind == "full" and event not in GROWING:
+            return
+        if fault.name and fault.name not in os.path.basename(path):
+            return
+        self.count += 1
+        os.pwrite(self._report, f"{self.count:12d}".encode(), 0)
+        is_due = self.count == fault.step and fault.seconds is None
+        if fault.kind == "kill" and is_due:
+            os.kill(os.getpid(), fault.signal)
+        self._is_full |= fault.kind == "full" and is_due
+        if self._is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+
+class _CountedFile(io.FileIO):
+    """A file whose writes are steps."""
+
+    def __init__(self, path: Any, steps: _Steps) -> None:
+        super().__init__(path, "wb")
+        self._steps = steps
+
+    def write(self, data: Any) -> int:
+        self._steps.step("write", os.fspath(self.name))
+        return super().write(data)
+
+
+def _path_of(descriptor: int) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:
+        return ""
+
+
+def _serve(folder: str) -> None:
+    """Fork for every command that is asked for on standard input."""
+    # Everything commands import, but nothing run yet: threads do not survive a fork.
+    import cryofocus.api.analyses
+    import cryofocus.api.classification
+    import cryofocus.report.run.page
+    from cryofocus.cli.main import app
+
+    del cryofocus
+    for line in sys.stdin:
+        job = json.loads(line)
+        fault = Fault(**job["fault"])
+        with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as report:
+            child = os.fork()
+            if child == 0:
+                os.chdir(Path(folder, job["inside"]))
+                _run(app, job["arguments"], fault, folder, errors.fileno(), report.fileno())
+            timer = None
+            if fault.seconds is not None:
+                timer = threading.Timer(fault.seconds, _kill, (child, fault.signal))
+                timer.start()
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            if timer is not None:
+                timer.cancel()
+            errors.seek(0)
+            said = errors.read().decode(errors="replace")
+            steps = int(os.pread(report.fileno(), 12, 0) or 0)
+            sys.stdout.write(json.dumps({"status": status, "steps": steps, "errors": said}) + "\n")
+            sys.stdout.flush()
+
+
+def _kill(process: int, number: int) -> None:
+    try:
+        os.kill(process, number)
+    except ProcessLookupError:
+        return
+
+
+def _run(  # what a child process is given
+    app: Any, arguments: list[str], fault: Fault, folder: str, errors: int, report: int
+) -> None:
+    """Run a command and leave the process."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for old, new in ((nowhere, 0), (nowhere, 1), (errors, 2)):
+        os.dup2(old, new)
+    if fault.kind == "memory":
+        with open("/proc/self/statm", encoding="ascii") as pages:
+            used = int(pages.read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + fault.bytes, resource.RLIM_INFINITY))
+    sys.argv = ["cryofocus", *arguments]
+    _Steps(folder, fault, report).watch()
+    from cryofocus.cli.failures import UnexpectedErrors
+
+    status = 1
+    try:
+        with UnexpectedErrors():
+            app()
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1])

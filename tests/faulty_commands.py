@@ -1,0 +1,262 @@
+"""Commands that are killed, refused disk or memory, and what is right afterwards."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from cryofocus.data.volume import read_volume, write_volume
+from cryofocus.simulate.phantom import humanoid
+from cryofocus.simulate.settings import HumanoidSettings
+from cryofocus.workflows.run.checkpoint import Checkpoint
+from cryofocus.workflows.simulate.humanoid import simulate_humanoid
+from fault_injection import Fault, FaultyProcess
+
+SET, MASK, OTHER_MASK, MAP = "set", "arm.mrc", "other.mrc", "map.mrc"
+PARTICLES, BOX, PIXEL = 60, 24, 17.5
+# What differs from run to run: times, memory, and what was said on the way.
+VOLATILE_KEYS = {
+    *("seconds", "peak_memory_gb", "started", "command", "warnings", "machine", "date"),
+    *("cluster", "memory_gb"),
+}
+SAID = (".log", "command.txt")
+PAGES = ".html"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command under test.
+
+    Attributes:
+        words: What is typed, in a folder beside that of the input.
+        again: What is added to finish or repeat it.
+        appears_whole: Whether its result gets its name when all of it is there.
+    """
+
+    words: tuple[str, ...]
+    again: str = "--overwrite"
+    appears_whole: bool = False
+
+
+TABLE = f"../{SET}/particles.star"
+REGIONS = ("--regions", f"A=../{MASK}", f"B=../{OTHER_MASK}")
+
+
+def commands(focus: str) -> dict[str, Command]:
+    """Return every command by the name it has in reports."""
+    classify = (
+        "classify",
+        TABLE,
+        "--focus",
+        focus,
+        "--cycles",
+        "4",
+        "--threads",
+        "1",
+        "-o",
+        "out",
+    )
+    search = ("--reference", f"../{MAP}", "--max-resolution", "45", "--angular-step", "15")
+    return {
+        "classify": Command((*classify, "--classes", "2", "--runs", "2"), "--resume"),
+        "classify auto": Command((*classify, "--classes", "auto", "--runs", "1"), "--resume"),
+        "classify poses": Command(
+            (*classify, "--classes", "2", "--runs", "1", "--refine-poses", "2"), "--resume"
+        ),
+        "classify cluster": Command(
+            (*classify, "--classes", "2", "--runs", "1", "--cluster", "local:2"), "--resume"
+        ),
+        "variance": Command(
+            ("variance", TABLE, "--dimensions", "2", "-o", "out"), appears_whole=True
+        ),
+        "covary": Command(("covary", TABLE, *REGIONS, "-o", "out"), appears_whole=True),
+        "subtract": Command(
+            ("subtract", TABLE, "--keep", f"../{MASK}", "-o", "out"), appears_whole=True
+        ),
+        "align refine": Command(("align", "refine", TABLE, "--iterations", "1", "-o", "out.star")),
+        "align search": Command(("align", "search", TABLE, *search, "-o", "out.star"), "--resume"),
+        "convert": Command(("convert", TABLE, "--write-stack", "out.mrcs", "-o", "out.cs")),
+        "reconstruct": Command(("reconstruct", TABLE, "-o", "out.mrc")),
+    }
+
+
+def make_input(folder: Path) -> str:
+    """Simulate a tiny set, two masks and a map; return the sphere to focus on."""
+    full = humanoid()
+    few = replace(
+        full,
+        centre_angstrom=full.centre_angstrom[::10],
+        sigma_angstrom=full.sigma_angstrom[::10],
+        weight=full.weight[::10],
+        part=full.part[::10],
+    )
+    settings = HumanoidSettings(
+        particles=PARTICLES, snr=0.3, box=BOX, pixel_size_angstrom=PIXEL, seed=3
+    )
+    simulate_humanoid(folder / SET, settings, phantom=few)
+    maps = [read_volume(path).data for path in sorted((folder / SET / "maps").glob("*.mrc"))]
+    mean = np.mean(maps, axis=0)
+    write_volume(folder / MAP, mean, PIXEL)
+    inside = mean > 0.2 * mean.max()
+    upper = np.arange(BOX)[:, None, None] > BOX // 2
+    for name, chosen in ((MASK, inside & upper), (OTHER_MASK, inside & ~upper)):
+        write_volume(folder / name, chosen.astype(np.float32), PIXEL)
+    return str(yaml.safe_load((folder / SET / "dataset.yaml").read_text())["focus_sphere"])
+
+
+def describe(folder: Path) -> dict[str, str]:
+    """Return what lies in a folder, by name, without what differs from run to run.
+
+    Raises:
+        ValueError: When something under a final name is not whole.
+    """
+    return {
+        str(path.relative_to(folder)): _describe_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _describe_file(path: Path) -> str:
+    content = path.read_bytes()
+    if path.name.endswith(SAID):
+        return "said"
+    if path.suffix == PAGES:
+        if not content.rstrip().endswith(b"</html>"):
+            raise ValueError(f"{path}: no whole page")
+        return "a page"
+    if path.suffix == ".json":
+        return _digest(json.dumps(_lasting(json.loads(content)), sort_keys=True).encode())
+    if path.suffix == ".yaml":
+        return _digest(json.dumps(_lasting(yaml.safe_load(content)), default=str).encode())
+    return _digest(content)
+
+
+def _digest(content: bytes) -> str:
+    return sha256(content).hexdigest()
+
+
+def _lasting(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _lasting(own) for name, own in value.items() if name not in VOLATILE_KEYS}
+    return [_lasting(own) for own in value] if isinstance(value, list) else value
+
+
+class Bench:
+    """Runs commands with faults, and knows what they give without.
+
+    Args:
+        folder: Empty; the input and a folder for every trial go there.
+        process: Runs the commands.
+    """
+
+    def __init__(self, folder: Path, process: FaultyProcess) -> None:
+        self._folder, self._process = folder, process
+        self.commands = commands(make_input(folder))
+        self._references: dict[str, dict[str, str]] = {}
+        self.steps: dict[str, int] = {}
+        self.seconds: dict[str, float] = {}
+
+    def reference(self, name: str) -> dict[str, str]:
+        """Return what a command gives undisturbed."""
+        if name not in self._references:
+            place, began = self.place(f"{name} undisturbed"), time.monotonic()
+            ended = self._process.run(self.commands[name].words, inside=place.name)
+            self.seconds[name] = time.monotonic() - began
+            if ended.status != 0:
+                raise RuntimeError(f"{name}: {ended.errors}")
+            self._references[name], self.steps[name] = describe(place), ended.steps
+        return self._references[name]
+
+    def place(self, name: str) -> Path:
+        """Make a new folder for a trial."""
+        place = self._folder / name
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        return place
+
+    def put_result(self, name: str, place: Path) -> None:
+        """Let a result be there already."""
+        shutil.copytree(self._folder / f"{name} undisturbed", place, dirs_exist_ok=True)
+
+    def try_once(self, name: str, place: Path, fault: Fault, *, again: bool = False) -> Attempt:
+        """Run a command with a fault, and look at what it leaves under final names."""
+        command = self.commands[name]
+        words = (*command.words, command.again) if again else command.words
+        ended = self._process.run(words, fault, inside=place.name)
+        return Attempt(ended.status, ended.errors, tuple(self._faults_of(name, place)))
+
+    def _faults_of(self, name: str, place: Path) -> list[str]:
+        """Return what is wrong with what lies there after a fault."""
+        expected, faults = self.reference(name), []
+        hidden = [path for path in place.rglob(".*") if path.is_file() or path.is_dir()]
+        found = {
+            file: content
+            for file, content in self._described(place, faults).items()
+            if not any((place / file).is_relative_to(path) for path in hidden)
+        }
+        for file, content in found.items():
+            if file.endswith("checkpoint.npz"):
+                self._require_sound(place / file, faults)
+            elif file not in expected:
+                faults.append(f"{file} is not a result")
+            elif content != expected[file]:
+                faults.append(f"{file} is not what it is without a fault")
+        whole = self.commands[name].appears_whole
+        if whole and found and found.keys() != expected.keys():
+            faults.append(f"{sorted(expected.keys() - found.keys())} are missing")
+        return faults
+
+    def _described(self, place: Path, faults: list[str]) -> dict[str, str]:
+        try:
+            return describe(place)
+        except ValueError as error:
+            faults.append(str(error))
+            return {}
+
+    def _require_sound(self, path: Path, faults: list[str]) -> None:
+        with path.open("rb") as handle:
+            try:
+                Checkpoint(path, {})._require_seal(handle)
+            except Exception as error:  # noqa: BLE001  # whatever it is, it is reported
+                faults.append(str(error))
+
+    def finish(self, name: str, place: Path) -> list[str]:
+        """Finish or repeat a command undisturbed; return what is wrong with its result."""
+        expected = self.reference(name)
+        if describe(place) == expected:
+            return []  # the signal came when everything was done
+        attempt = self.try_once(name, place, Fault(), again=True)
+        if attempt.status != 0:
+            return [f"exit {attempt.status}: {attempt.errors}"]
+        found = describe(place)
+        faults = [f"{file} is missing" for file in expected.keys() - found.keys()]
+        faults += [f"{file} is left over" for file in found.keys() - expected.keys()]
+        shared = expected.keys() & found.keys()
+        faults += [f"{file} differs" for file in sorted(shared) if expected[file] != found[file]]
+        hidden = [path.name for path in place.rglob(".*")]
+        return faults + [f"{file} is left over" for file in hidden]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How a command with a fault ended.
+
+    Attributes:
+        status: Exit status, or minus the number of a signal.
+        errors: What it said.
+        faults: What is wrong with what it left.
+    """
+
+    status: int
+    errors: str
+    faults: tuple[str, ...]
