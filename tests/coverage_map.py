@@ -24,7 +24,13 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     ),
     "cli/test_commands": (
         *("cli/benchmark", "cli/classify", "cli/console", "cli/convert", "cli/doctor"),
-        *("cli/evaluate", "cli/failures", "cli/main", "cli/options", "cli/particles"),
+        *(
+            "cli/evaluate",
+            "cli/failures",
+            "cli/main",
+            "cli/options",
+            "cli/particles",
+        ),
         *("cli/report", "cli/simulate", "cli/symmetry", "version"),
         *("workflows/machine/kernel_check", "workflows/self_check"),
     ),

@@ -35,12 +35,12 @@ class Fault:
 
     Attributes:
         kind: `kill` sends a signal, `full` lets the disk be full from then on, `memory` bounds the
-            address space; `none` only counts.
+            address space from then on; `none` only counts.
         step: Number of the step that it happens at, from 1.
         name: If given, only steps on files of this final name count.
         signal: What is sent.
         seconds: Send it after this time instead.
-        bytes: Address space beyond what the imports take.
+        bytes: Address space beyond what the process has.
     """
 
     kind: Literal["none", "kill", "full", "memory"] = "none"
@@ -160,6 +160,8 @@ class _Steps:
         is_due = self.count == fault.step and fault.seconds is None
         if fault.kind == "kill" and is_due:
             os.kill(os.getpid(), fault.signal)
+        if fault.kind == "memory" and is_due:
+            _bound_memory(fault.bytes)
         self._is_full |= fault.kind == "full" and is_due
         if self._is_full:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
@@ -175,6 +177,13 @@ class _CountedFile(io.FileIO):
     def write(self, data: Any) -> int:
         self._steps.step("write", os.fspath(self.name))
         return super().write(data)
+
+
+def _bound_memory(more: int) -> None:
+    """Allow the process so many bytes of address space beyond what it has."""
+    with open("/proc/self/statm", encoding="ascii") as pages:
+        used = int(pages.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + more, resource.RLIM_INFINITY))
 
 
 def _path_of(descriptor: int) -> str:
@@ -229,10 +238,6 @@ def _run(  # what a child process is given
     nowhere = os.open(os.devnull, os.O_RDWR)
     for old, new in ((nowhere, 0), (nowhere, 1), (errors, 2)):
         os.dup2(old, new)
-    if fault.kind == "memory":
-        with open("/proc/self/statm", encoding="ascii") as pages:
-            used = int(pages.read().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (used + fault.bytes, resource.RLIM_INFINITY))
     sys.argv = ["cryofocus", *arguments]
     _Steps(folder, fault, report).watch()
     from cryofocus.cli.failures import UnexpectedErrors

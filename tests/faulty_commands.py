@@ -26,7 +26,7 @@ PARTICLES, BOX, PIXEL = 60, 24, 17.5
 # What differs from run to run: times, memory, and what was said on the way.
 VOLATILE_KEYS = {
     *("seconds", "peak_memory_gb", "started", "command", "warnings", "machine", "date"),
-    *("cluster", "memory_gb"),
+    *("cluster", "memory_gb", "origin"),
 }
 SAID = (".log", "command.txt")
 PAGES = ".html"
@@ -193,7 +193,8 @@ class Bench:
         command = self.commands[name]
         words = (*command.words, command.again) if again else command.words
         ended = self._process.run(words, fault, inside=place.name)
-        return Attempt(ended.status, ended.errors, tuple(self._faults_of(name, place)))
+        faults = tuple(self._faults_of(name, place))
+        return Attempt(ended.status, ended.errors, ended.steps, faults)
 
     def _faults_of(self, name: str, place: Path) -> list[str]:
         """Return what is wrong with what lies there after a fault."""
@@ -230,11 +231,15 @@ class Bench:
             except Exception as error:  # noqa: BLE001  # whatever it is, it is reported
                 faults.append(str(error))
 
+    def is_done(self, name: str, place: Path) -> bool:
+        """Tell whether a command has nothing left to do, whatever happened to it."""
+        return describe(place) == self.reference(name)
+
     def finish(self, name: str, place: Path) -> list[str]:
         """Finish or repeat a command undisturbed; return what is wrong with its result."""
         expected = self.reference(name)
-        if describe(place) == expected:
-            return []  # the signal came when everything was done
+        if self.is_done(name, place):
+            return []  # it happened when everything was done
         attempt = self.try_once(name, place, Fault(), again=True)
         if attempt.status != 0:
             return [f"exit {attempt.status}: {attempt.errors}"]
@@ -254,9 +259,11 @@ class Attempt:
     Attributes:
         status: Exit status, or minus the number of a signal.
         errors: What it said.
+        steps: Steps it did.
         faults: What is wrong with what it left.
     """
 
     status: int
     errors: str
+    steps: int
     faults: tuple[str, ...]

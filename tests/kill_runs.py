@@ -6,6 +6,10 @@ file system; in a third of the trials the attempt to finish is killed as well. R
 nothing under a final name may be less than whole, and the command, given again with --resume or
 --overwrite, has to give the same results bit for bit, with nothing left over. A trial is repeated
 by its seed and number: ``--seed S --first NUMBER 1``.
+
+``--disk-full`` lets the disk be full from one write on, for every write of a command, and
+``--memory`` bounds the address space from some moment on: one message, exit 2, and the command
+given again as above.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import signal
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +28,14 @@ import numpy as np
 from fault_injection import Fault, FaultyProcess
 from faulty_commands import Attempt, Bench
 
-# Of all trials, on a cluster, whose workers take seconds to start.
-RARE = {"classify cluster": 0.3}
+# How often commands are tried, where not as often as others: those that take long.
+RARE = {"classify cluster": 0.1, "classify auto": 0.5, "classify poses": 0.5}
+# Address space beyond what a process has at the moment.
+MEMORY_MB = (0, 4, 20)
+MOMENTS = 5
+NEVER = 10**9
+# What was done, and what was wrong with it.
+Result = tuple[list[str], list[str]]
 # What may become of a command: it finished before the signal came, or the signal ended it.
 EXPECTED = {signal.SIGKILL: {0, -signal.SIGKILL}, signal.SIGTERM: {0, 128 + signal.SIGTERM}}
 
@@ -36,43 +47,83 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="number of the first trial")
     parser.add_argument("--only", nargs="*", metavar="COMMAND")
+    parser.add_argument("--disk-full", action="store_true")
+    parser.add_argument("--memory", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, FaultyProcess(Path(folder)) as process:
         bench = Bench(Path(folder), process)
         names = asked.only or list(bench.commands)
-        done: Counter[str] = Counter()
-        n_failed = 0
-        for number in range(asked.first, asked.first + asked.trials):
-            name, faults = _try(bench, names, asked.seed, number, done)
-            if faults:
-                n_failed += 1
-                _say(f"trial {number}, {name}: {'; '.join(faults)}")
-        for name, count in sorted(done.items()):
-            _say(f"{count:6d}  {name}")
-        _say(f"{asked.trials} trials, {n_failed} failed (seed {asked.seed})")
+        if asked.disk_full:
+            results = [result for name in names for result in _fill_disk(bench, name)]
+        elif asked.memory:
+            results = [result for name in names for result in _bound_memory(bench, name)]
+        else:
+            numbers = range(asked.first, asked.first + asked.trials)
+            results = [_try(bench, names, asked.seed, number) for number in numbers]
+    n_failed = sum(bool(faults) for _, faults in results)
+    done = Counter(what for kinds, _ in results for what in kinds)
+    for what, count in sorted(done.items()):
+        _say(f"{count:6d}  {what}")
+    _say(f"{len(results)} trials, {n_failed} failed")
     return 1 if n_failed else 0
 
 
-def _try(
-    bench: Bench, names: list[str], seed: int, number: int, done: Counter[str]
-) -> tuple[str, list[str]]:
-    """Kill a command, perhaps twice, and finish it; return what was wrong."""
+def _fill_disk(bench: Bench, name: str) -> Iterator[Result]:
+    """Let the disk be full from every write of a command on."""
+    place = bench.place("counted")
+    n_steps = bench.try_once(name, place, Fault("full", step=NEVER)).steps
+    for step in range(1, n_steps + 1):
+        yield _refuse(bench, name, Fault("full", step=step), f"disk full at write {step}")
+
+
+def _bound_memory(bench: Bench, name: str) -> Iterator[Result]:
+    """Bound the memory of a command by three sizes, each at moments all over its run."""
+    bench.reference(name)
+    for size in MEMORY_MB:
+        for step in np.linspace(1, bench.steps[name], MOMENTS).astype(int).tolist():
+            fault = Fault("memory", step=step, bytes=size << 20)
+            yield _refuse(bench, name, fault, f"{size} MB more from step {step} on")
+
+
+def _refuse(bench: Bench, name: str, fault: Fault, what: str) -> Result:
+    """Run a command that lacks something, then finish it; return what was wrong."""
+    bench.reference(name)
+    place = bench.place("refused")
+    attempt = bench.try_once(name, place, fault)
+    faults = list(attempt.faults)
+    last = (attempt.errors.strip().splitlines() or [""])[-1]
+    n_errors = attempt.errors.count("Error: ")
+    if attempt.status != 0 and (attempt.status, n_errors, last[:7]) != (2, 1, "Error: "):
+        faults.append(f"exit {attempt.status}: {attempt.errors[-600:]}")
+    faults += [f"given again: {one}" for one in bench.finish(name, place)]
+    if faults:
+        _say(f"{name}, {what}: {'; '.join(faults)}")
+    ended = "finished" if attempt.status == 0 else "refused"
+    return [f"{name}: {fault.kind}, {ended}"], faults
+
+
+def _try(bench: Bench, names: list[str], seed: int, number: int) -> Result:
+    """Kill a command, perhaps twice, and finish it; return what was done and what was wrong."""
     generator = np.random.default_rng([seed, number])
     weights = np.array([RARE.get(name, 1.0) for name in names])
     name = str(generator.choice(names, p=weights / weights.sum()))
     bench.reference(name)
-    place, faults = bench.place(f"trial {number}"), []
+    place, done, faults = bench.place(f"trial {number}"), [], []
     if bench.commands[name].appears_whole and generator.random() < 0.5:
         bench.put_result(name, place)
     for attempt_number in range(1 + (generator.random() < 1 / 3)):
         fault, what = _draw_fault(bench, name, generator)
+        if attempt_number > 0 and bench.is_done(name, place):
+            break
         again = attempt_number > 0 or any(place.iterdir())
         attempt = bench.try_once(name, place, fault, again=again)
-        done[f"{name}: {what}, {'finished before' if attempt.status == 0 else 'ended by it'}"] += 1
+        done.append(f"{name}: {what}, {'finished' if attempt.status == 0 else 'ended by it'}")
         faults += [f"after {what}: {one}" for one in _judge(attempt, fault)]
     faults += [f"given again: {one}" for one in bench.finish(name, place)]
     shutil.rmtree(place)
-    return name, faults
+    if faults:
+        _say(f"trial {number}, {name}: {'; '.join(faults)}")
+    return done, faults
 
 
 def _draw_fault(bench: Bench, name: str, generator: np.random.Generator) -> tuple[Fault, str]:
@@ -87,6 +138,8 @@ def _draw_fault(bench: Bench, name: str, generator: np.random.Generator) -> tupl
 def _judge(attempt: Attempt, fault: Fault) -> list[str]:
     """Return what is wrong with how a command ended and with what it left."""
     faults = list(attempt.faults)
+    if attempt.status == -signal.SIGTERM and attempt.steps == 0:
+        return faults  # before the command began to listen
     if attempt.status not in EXPECTED[signal.Signals(fault.signal)]:
         faults.append(f"exit {attempt.status}: {attempt.errors[-300:]}")
     if attempt.status == 128 + signal.SIGTERM and "Traceback" in attempt.errors:

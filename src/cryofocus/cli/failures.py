@@ -16,6 +16,7 @@ from cryofocus.api.wording import on_the_command_line
 from cryofocus.cli.console import complain
 from cryofocus.cli.signals import exit_status, signals_stop
 from cryofocus.errors import CryofocusError, Interrupted
+from cryofocus.workflows.machine.memory_refused import OUT_OF_MEMORY, is_want_of_memory
 
 EXIT_UNEXPECTED = 1
 EXIT_BAD_INPUT = 2
@@ -35,6 +36,11 @@ class Commands(TyperGroup):
                 return super().invoke(ctx)
             except CryofocusError as error:
                 complain(f"Error: {error}")
+                raise typer.Exit(EXIT_BAD_INPUT) from error
+            except (MemoryError, OSError, RuntimeError, ImportError) as error:
+                if not is_want_of_memory(error):
+                    raise
+                complain(f"Error: {OUT_OF_MEMORY}")
                 raise typer.Exit(EXIT_BAD_INPUT) from error
             except Interrupted as stop:
                 complain(f"\n{stop}")

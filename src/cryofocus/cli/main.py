@@ -31,6 +31,7 @@ from cryofocus.cli.command import register
 from cryofocus.cli.console import show_log
 from cryofocus.cli.failures import Commands, UnexpectedErrors
 from cryofocus.version import __version__
+from cryofocus.workflows.machine.memory_refused import require_address_space
 
 app = typer.Typer(
     name="cryofocus",
@@ -90,6 +91,7 @@ def start(
     129 by SIGHUP).
     """
     del version
+    require_address_space()
     show_log()
 
 

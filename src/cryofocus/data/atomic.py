@@ -62,9 +62,9 @@ def temporary_name(path: Path, ending: str = PARTIAL_SUFFIX) -> Path:
 
 
 def final_name(path: Path) -> Path:
-    """Return the name that what has a temporary name will have; other names stay."""
-    match = _TEMPORARY.fullmatch(path.name)
-    return path if match is None else path.with_name(match["name"])
+    """Return the name that what has, or lies under, a temporary name will have."""
+    matches = [(part, _TEMPORARY.fullmatch(part)) for part in path.parts]
+    return Path(*(part if match is None else match["name"] for part, match in matches))
 
 
 def leftovers(
@@ -135,15 +135,16 @@ def explain_write_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        place = final_name(path)
         # NumPy reports a short write without an error number.
         if error.errno in DISK_FULL or error.errno is None:
             raise OutputError(
-                f"{path}: disk full while writing; nothing was overwritten. "
+                f"{place}: disk full while writing; nothing was overwritten. "
                 f"{_free_megabytes(path):.0f} MB are free on its file system: free some space or "
                 "choose another place. An unfinished classification continues with --resume."
             ) from error
         raise OutputError(
-            f"{path}: cannot be written ({error.strerror}); nothing was overwritten. "
+            f"{place}: cannot be written ({error.strerror}); nothing was overwritten. "
             "Check that its folder exists and may be written to, or choose another place."
         ) from error
 

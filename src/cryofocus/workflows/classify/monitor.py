@@ -76,7 +76,7 @@ class RunMonitor:
             raise Interrupted(
                 f"{run}: stopped; run the same command with --resume to finish it."
             ) from interruption
-        except CryofocusError:
+        except (CryofocusError, MemoryError):
             self.flush()
             raise
 

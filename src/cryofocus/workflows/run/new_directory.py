@@ -39,7 +39,7 @@ class DirectoryKind:
             OutputError: When the directory exists and `overwrite` is not set, or it is something
                 else.
         """
-        _put_back(output.resolve())
+        _put_back(_place(output))
         if output.exists() and not overwrite:
             raise OutputError(
                 f"{output}: already exists; choose another directory with -o, or replace it with "
@@ -64,7 +64,7 @@ def new_directory(output: Path, kind: DirectoryKind, *, overwrite: bool) -> Iter
         OutputError: As `DirectoryKind.require_usable`, or when the system refuses to write.
     """
     kind.require_usable(output, overwrite=overwrite)
-    place = output.resolve()
+    place = _place(output)
     partial, retired = temporary_name(place), temporary_name(place, RETIRED_SUFFIX)
     sweep(place.parent, place.name)
     with explain_write_errors(output):
@@ -85,6 +85,11 @@ def new_directory(output: Path, kind: DirectoryKind, *, overwrite: bool) -> Iter
                 retired.rename(place)
             shutil.rmtree(partial, ignore_errors=True)
             shutil.rmtree(retired, ignore_errors=True)
+
+
+def _place(output: Path) -> Path:
+    """Return where a directory lies: behind the name, if that is a link to it."""
+    return output.resolve() if output.is_symlink() else output
 
 
 def _exchange(first: Path, second: Path) -> bool:
