@@ -20,8 +20,20 @@ from cryofocus.errors import CryofocusError
 from cryofocus.maths.ctf import Microscope
 from cryofocus.workflows.classify.request import read_config
 from cryofocus.workflows.machine.slurm_jobs import read_slurm_settings
+from cryofocus.workflows.run.reading import read_numbers
 from cryofocus.workflows.run.yaml_file import MAX_BYTES, read_yaml
-from fuzz.corpus import CISTEM_STAR, MARKERS, MMCIF, RELION_3, RELION_5, SLURM, cistem, pdb
+from cryofocus.workflows.state_groups import StateGroups
+from fuzz.corpus import (
+    CISTEM_STAR,
+    MARKERS,
+    MMCIF,
+    RELION_3,
+    RELION_5,
+    SLURM,
+    build,
+    cistem,
+    pdb,
+)
 from particle_files import cs_rows, par_text, save_cs, stream_bytes, write_stack_file
 
 
@@ -43,12 +55,18 @@ def density(path: Path) -> None:
     model_density(path, DensityGrid(8, 2.0, (2.0, 4.0, 4.0)))
 
 
+def array(path: Path) -> None:
+    """Read an array of a run."""
+    read_numbers(path, (2, 2))
+
+
 def swap(text: str, old: str, new: str, count: int = 1) -> bytes:
     """A sound file with something else in one place."""
     assert old in text
     return text.replace(old, new, count).encode("utf-8", "surrogateescape")
 
 
+ARRAY = build()["posteriors/x.npy"]
 BEFORE_GROUPS, _, AFTER_GROUPS = RELION_5.partition('1 "group 1"')
 EMPTY_OPTICS = BEFORE_GROUPS + AFTER_GROUPS[AFTER_GROUPS.index("\n\n\n") :]
 CASES: dict[str, tuple[str, bytes, Callable[[Path], object], str]] = {
@@ -149,6 +167,18 @@ CASES: dict[str, tuple[str, bytes, Callable[[Path], object], str]] = {
     "operators without end": (
         *("x.txt", b"".join(b"1 0 0 0 1 0 0 0 1 0 0 %d\n" % i for i in range(1, 2000))),
         *(read_operators, "x.txt, line 1001: more than 1000 operators"),
+    ),
+    "a state too many": (
+        *("x.csv", b"state,group\n1,a\n4294967296,b\n", StateGroups.read),
+        "x.csv: found '4294967296' in column state, expected whole numbers from 1",
+    ),
+    "an array that promises too much": (
+        *("x.npy", ARRAY.replace(b"(2, 2), }        ", b"(99999999999,), }"), array),
+        r"x.npy: missing or damaged \(.*\)\. Run the classification again",
+    ),
+    "an array whose header does not end": (
+        *("x.npy", ARRAY.replace(b", }", b",  "), array),
+        r"x.npy: missing or damaged \(.*\)\. Run the classification again",
     ),
     "a tag": (
         *("x.yaml", b"particles: !!bool x\n", read_config),

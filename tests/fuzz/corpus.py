@@ -10,7 +10,6 @@ from typing import Any
 
 import mrcfile
 import numpy as np
-import yaml
 
 from cryofocus.data.cistem.binary import new_column, write_binary
 from cryofocus.workflows.classify.request import ClassifyRequest
@@ -181,6 +180,23 @@ CONFIG = {
 }
 
 
+CYCLES = """run,cycle,objective,posterior_change,weight_1,weight_2
+1,1,-10.5,0.5,0.25,0.75
+1,2,-9.5,0.01,0.3,0.7
+"""
+CURVES = """data_class001
+
+loop_
+_rlnSpectralIndex #1
+_rlnResolution #2
+_rlnFourierShellCorrelation #3
+0 0.0 1.0
+1 0.0625 0.9
+2 0.125 0.1
+"""
+GROUPS = "state,group\n1,a\n2,b\n3,a\n"
+
+
 def pdb() -> str:
     """Three atoms of two chains, and what else such files hold."""
     rows = [("CA", "A", 1, 1.0, "C"), ("N", "A", 2, 2.0, "N"), ("CA", "B", 3, 3.0, "C")]
@@ -262,6 +278,11 @@ def mrc(data: np.ndarray, *, is_stack: bool) -> bytes:
     return _through_a_file(write)
 
 
+def _write_posteriors(path: Path) -> None:
+    with path.open("wb") as handle:
+        np.save(handle, np.array([[0.25, 0.75], [1, 0]], np.float32))
+
+
 def _mask() -> np.ndarray:
     mask = np.zeros((BOX, BOX, BOX), np.float32)
     mask[2:6, 2:6, 2:6] = 1
@@ -295,6 +316,9 @@ def build() -> dict[str, bytes]:
         "mask/x.mrc": mrc(_mask(), is_stack=False),
         "stack/s.mrcs": mrc(noise, is_stack=True),
         "stack8/s.mrcs": mrc((10 * noise).astype(np.int8), is_stack=True),
+        "posteriors/x.npy": _through_a_file(_write_posteriors),
+        "cycles/x.csv": CYCLES.encode(),
+        "curves/x.star": CURVES.encode(),
+        "groups/x.csv": GROUPS.encode(),
         "job/job.json": json.dumps(JOB, indent=2).encode(),
-        "dataset/dataset.yaml": yaml.safe_dump({"box": 8, "focus_region": [1, 2, 3, 4]}).encode(),
     }

@@ -24,8 +24,12 @@ from cryofocus.data.shapes.models import AtomicModel, DensityGrid, model_bounds,
 from cryofocus.errors import CryofocusError
 from cryofocus.maths.ctf import Microscope
 from cryofocus.workflows.classify.request import read_config
+from cryofocus.workflows.classify.tables import CycleRow
+from cryofocus.workflows.fsc_table import read_fsc
 from cryofocus.workflows.machine.slurm_jobs import read_slurm_settings
 from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.reading import read_numbers
+from cryofocus.workflows.state_groups import StateGroups
 from fuzz.corpus import BOX
 
 PIXEL_SIZE = 2.0
@@ -162,4 +166,8 @@ READERS: dict[str, Callable[[Path], None]] = {
     "map": read_map,
     "mask": read_mask,
     "job": read_job,
+    "posteriors": lambda path: attempt(lambda: read_numbers(path, (2, 2))),
+    "cycles": lambda path: attempt(lambda: CycleRow.read(path)),
+    "curves": lambda path: attempt(lambda: read_fsc(path, ["class001"])),
+    "groups": lambda path: attempt(lambda: StateGroups.read(path)),
 }

@@ -23,6 +23,7 @@ from cryofocus.maths.statistics import (
     posterior_kappa,
 )
 from cryofocus.maths.symmetry import OperatorSet, pose_errors
+from cryofocus.workflows.run.reading import DAMAGE, map_array
 from cryofocus.workflows.state_groups import LEFT_OUT, StateGroups
 
 # The phantom's two operators: the identity, and the two-fold axis along z, which carries the far
@@ -220,8 +221,8 @@ def _require_units_once(
 
 def _read_oracle(path: Path, n_particles: int) -> Float[np.ndarray, "n classes"]:
     try:
-        posteriors = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        posteriors = map_array(path)
+    except DAMAGE as error:
         raise InputError(
             f"{path}: cannot be read as a NumPy array; give the oracle.npy of the same set"
         ) from error

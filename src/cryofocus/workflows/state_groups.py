@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
+from cryofocus.complaints import cut, show
 from cryofocus.errors import InputError
 
 NUMBER_COLUMNS = ("class", "state")
@@ -21,6 +22,7 @@ GROUP_COLUMN = "group"
 EXAMPLE = "expected columns class (or state) and group"
 # Of a state that the table does not list.
 LEFT_OUT = -1
+MAX_STATES = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +59,7 @@ class StateGroups:
             raise InputError(f"{path}: a state occurs twice in column {number}; list each once")
         names = tuple(sorted({*group.values()}, key=_order))
         if "" in names or len(names) < 2:
-            found = "an empty field" if "" in names else f"only {names[0]!r}"
+            found = "an empty field" if "" in names else f"only {show(names[0])}"
             raise InputError(
                 f"{path}: column {column} holds {found}; expected the group of each state, two "
                 "groups or more. Name another column behind a colon, or leave out the row of a "
@@ -114,8 +116,8 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
     for line in lines:
         if len(line) != len(head):
             raise InputError(
-                f"{path}: a row has {len(line)} fields ({','.join(line)}), expected {len(head)}, "
-                "as many as there are columns; correct that row"
+                f"{path}: a row has {len(line)} fields ({cut(','.join(line))}), expected "
+                f"{len(head)}, as many as there are columns; correct that row"
             )
     return [dict(zip(head, line, strict=True)) for line in lines]
 
@@ -124,14 +126,14 @@ def _choose_columns(path: Path, columns: Sequence[str], wanted: str | None) -> t
     """Name the column of the states' numbers and the one to group by."""
     number = next((name for name in NUMBER_COLUMNS if name in columns), None)
     if number is None:
-        raise InputError(f"{path}: has the columns {', '.join(columns)}; {EXAMPLE}")
+        raise InputError(f"{path}: has the columns {cut(', '.join(columns))}; {EXAMPLE}")
     others = [name for name in columns if name != number]
     column = wanted
     if wanted is None:
         column = others[0] if len(others) == 1 else GROUP_COLUMN
     if column not in others:
         raise InputError(
-            f"{path}: has no column {column}; found {', '.join(others) or 'none'} beside "
+            f"{path}: has no column {column}; found {cut(', '.join(others)) or 'none'} beside "
             f"{number}. Say which to group by behind a colon ({path.name}:COLUMN)"
         )
     return number, column
@@ -140,10 +142,11 @@ def _choose_columns(path: Path, columns: Sequence[str], wanted: str | None) -> t
 def _whole(path: Path, row: Mapping[str, str], number: str) -> int:
     """Read the number of a state."""
     text = row[number].strip()
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(MAX_STATES))
+    if not is_number or not 1 <= int(text) <= MAX_STATES:
         raise InputError(
-            f"{path}: found {row[number]!r} in column {number}, expected whole numbers from 1, "
-            "those of rlnClassNumber in the truth"
+            f"{path}: found {show(row[number])} in column {number}, expected whole numbers from "
+            "1, those of rlnClassNumber in the truth"
         )
     return int(text)
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from cryofocus.report.drawing import style
 from cryofocus.report.drawing.section import Section
 from cryofocus.report.run.results import RunResults
-from cryofocus.workflows.run.reading import explain_damage
+from cryofocus.workflows.run.reading import explain_damage, map_array
 from cryofocus.workflows.variance.result import LATENT, MEASURE_AGAIN
 
 HEIGHT_INCHES = 4.2
@@ -43,7 +43,7 @@ def read_latent(results: RunResults) -> Float32[np.ndarray, "n q"] | None:
     """
     for path in sorted(results.directory.path.glob(f"*/{LATENT}")):
         with explain_damage(path, MEASURE_AGAIN):
-            latent = np.load(path, allow_pickle=False)
+            latent = map_array(path)
         if latent.ndim == 2 and len(latent) == results.job.n_particles and latent.shape[1]:
             return np.asarray(latent, np.float32)
     return None

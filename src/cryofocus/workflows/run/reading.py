@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import tokenize
+import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +16,16 @@ import yaml
 from jaxtyping import Float32
 from pydantic import ValidationError
 
-from cryofocus.complaints import first_fault
+from cryofocus.arrays import AnyArray
+from cryofocus.complaints import cut, first_fault
 from cryofocus.errors import FormatError
 
+# What libraries raise over files that are not what they say; an array that no memory holds, too.
+DAMAGE = (
+    *(OSError, ValueError, TypeError, LookupError, ArithmeticError, EOFError, MemoryError),
+    *(RecursionError, zipfile.BadZipFile, zlib.error, csv.Error, yaml.YAMLError),
+    tokenize.TokenError,
+)
 CLASSIFY_AGAIN = "Run the classification again with --overwrite."
 
 
@@ -27,13 +38,26 @@ def explain_damage(path: Path, remedy: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, yaml.YAMLError) as error:
+    except DAMAGE as error:
         fault: object = error
         if isinstance(error, ValidationError):
             fault = first_fault(error)
         elif isinstance(error, OSError) and error.strerror:
             fault = error.strerror
-        raise FormatError(f"{path}: missing or damaged ({fault}). {remedy}") from error
+        raise FormatError(f"{path}: missing or damaged ({cut(str(fault))}). {remedy}") from error
+
+
+def map_array(path: Path) -> AnyArray:
+    """Map an array of a ``.npy`` file, read-only.
+
+    What its header promises is compared with the file before memory is spent on it.
+
+    Raises:
+        ValueError: When it is no such file; or another of `DAMAGE`.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about headers of Python 2, which nobody can do without
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
 def read_numbers(path: Path, shape: tuple[int, ...]) -> Float32[np.ndarray, ...]:
@@ -47,9 +71,9 @@ def read_numbers(path: Path, shape: tuple[int, ...]) -> Float32[np.ndarray, ...]
         FormatError: When the file is missing or damaged, or has another shape.
     """
     with explain_damage(path, CLASSIFY_AGAIN):
-        array = np.load(path, allow_pickle=False)
+        array = map_array(path)
         if array.shape != shape:
             raise ValueError(f"shape {array.shape}, expected {shape}")
         if not np.isfinite(array).all():
             raise ValueError("some values are not finite")
-        return np.asarray(array, dtype=np.float32)
+        return np.array(array, dtype=np.float32)
