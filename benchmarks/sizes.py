@@ -1,5 +1,8 @@
 """What do boxes of 64 to 512 cost, and is the memory said before a run what it takes?
 
+First `classify` and `reconstruct`, then every other command that handles maps or images of box
+512, with two threads.
+
 Images of a sum of Gaussians, projected exactly, with white noise that ends the half maps'
 agreement where a case says; each class has a lump of its own at one place. Every case is one
 command in a process of its own, whose peak memory and CPU seconds the system counts; what the run
@@ -64,6 +67,7 @@ class Case:
         options: Of `cryofocus classify`; of `reconstruct` if there are no classes.
         classes: Number of classes.
         asked: What it should take at most: CPU seconds, wall seconds, GB; 0 for no bound.
+        words: Another command, to be filled in with names of files and places.
     """
 
     name: str
@@ -75,6 +79,7 @@ class Case:
     options: tuple[str, ...] = ()
     classes: int = 2
     asked: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    words: str = ""
 
     @property
     def images(self) -> str:
@@ -91,6 +96,10 @@ class Case:
     def command(self, folder: Path) -> list[str]:
         """Return the words of the command."""
         table = str(folder / self.images / "particles.star")
+        if self.words:
+            x, y, z, _ = self.focus.split(",")
+            names = {"table": table, "runs": folder / "runs", "x": x, "y": y, "z": z}
+            return [word.format(**names) for word in self.words.split()]
         output = str(folder / "runs" / self.name)
         if not self.classes:
             return ["reconstruct", table, "-o", f"{output}.mrc", "--overwrite", *self.options]
@@ -116,12 +125,41 @@ def series() -> Iterator[Case]:
                 yield Case(name, box, 300, pixel_size, sigma, 1.0, options, classes)
 
 
+# Later ones need what earlier ones write.
+OTHERS = {
+    "reconstruct": "reconstruct {table} -o {runs}/map.mrc",
+    "classify": "classify {table} --focus {x},{y},{z},35 --classes 2 --runs 1 -o {runs}/run",
+    "report": "report {runs}/run",
+    "mask sphere": "mask sphere {z},{y},{z},100 --like {runs}/map.mrc -o {runs}/keep.mrc",
+    "mask sphere, small": "mask sphere {x},{y},{z},35 --like {runs}/map.mrc -o {runs}/lump.mrc",
+    "mask threshold": "mask threshold {runs}/map.mrc -o {runs}/solvent.mrc",
+    "subtract": "subtract {table} --keep {runs}/keep.mrc -o {runs}/subtracted",
+    "align refine": "align refine {table} -o {runs}/refined.star --iterations 1",
+    "align search": "align search {table} --reference {runs}/map.mrc --angular-step 15"
+    " -o {runs}/searched.star",
+    "variance": "variance {table} -o {runs}/variance",
+    "covary": "covary {table} --regions lump={runs}/lump.mrc keep={runs}/keep.mrc"
+    " -o {runs}/covary",
+    "fsc": "fsc {runs}/map_half1.mrc {runs}/map_half2.mrc --mask {runs}/solvent.mrc -o {runs}/fsc",
+    "fsc --local": "fsc {runs}/map_half1.mrc {runs}/map_half2.mrc --mask {runs}/solvent.mrc"
+    " --local -o {runs}/fsc_local",
+}
+
+
+def others() -> Iterator[Case]:
+    """Yield the other commands on a few particles of box 512."""
+    for name, words in OTHERS.items():
+        particles, words = 200, words if name == "report" else f"{words} --overwrite"
+        yield Case(f"512 {name}", 512, particles, 1.3, 3.0, 2.0, classes=4, words=words)
+
+
 CASES = (
     Case("384", 384, 150, 1.5, 4.0, 1.0, ("--runs", "1", *ONE), 2, (40.0, 0.0, 4.0)),
     Case("320-reconstruct", 320, 7, 1.3, 3.0, 0.5, ONE, 0, (0.0, 0.0, 1.5)),
     large("512", "--memory", "8GB", asked=(0.0, 600.0, 8.0)),
     large("512-nyquist", "--memory", "16GB", *NYQUIST, asked=(0.0, 0.0, 16.0)),
     *series(),
+    *others(),
 )
 
 
@@ -259,6 +297,8 @@ def table(rows: dict[str, Row]) -> str:
     )
     lines = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
     for case in CASES:
+        if case.words:
+            continue
         row = rows.get(case.name)
         asked = [f"{bound:g}" if bound else "" for bound in case.asked]
         found = ["not measured"] * 3 + ["", ""]
@@ -271,7 +311,22 @@ def table(rows: dict[str, Row]) -> str:
         what = [case.name, str(case.box), f"{case.particles:,}", classes, " ".join(case.options)]
         lines.append(f"| {' | '.join([*what, *pairs, *found[3:]])} |")
     machines = sorted({row.where for row in rows.values()})
-    return "\n".join(["# What boxes cost", "", *machines, "", *lines, ""])
+    page = ["# What boxes cost", "", *machines, "", *lines, ""]
+    return "\n".join(
+        [*page, "## Other commands, box 512, 200 particles", "", *table_of_others(rows)]
+    )
+
+
+def table_of_others(rows: dict[str, Row]) -> list[str]:
+    """Return the lines of the commands besides `classify` and `reconstruct`."""
+    lines = ["| command | CPU s | wall s | peak, GB |", "| --- " * 4 + "|"]
+    for case in CASES:
+        if case.words:
+            row, cells = rows.get(case.name), ["not measured"] * 3
+            if row is not None:
+                cells = [f"{row.cpu_seconds:.0f}", f"{row.seconds:.0f}", f"{row.peak_gb:.2f}"]
+            lines.append(f"| {' | '.join([f'`{case.name[4:]}`', *cells])} |")
+    return [*lines, ""]
 
 
 def main() -> None:
