@@ -132,7 +132,7 @@ OTHERS = {
     "report": "report {runs}/run",
     "mask sphere": "mask sphere {z},{y},{z},100 --like {runs}/map.mrc -o {runs}/keep.mrc",
     "mask sphere, small": "mask sphere {x},{y},{z},35 --like {runs}/map.mrc -o {runs}/lump.mrc",
-    "mask threshold": "mask threshold {runs}/map.mrc -o {runs}/solvent.mrc",
+    "mask threshold": "mask threshold {runs}/map.mrc --sigma 3 -o {runs}/solvent.mrc",
     "subtract": "subtract {table} --keep {runs}/keep.mrc -o {runs}/subtracted",
     "align refine": "align refine {table} -o {runs}/refined.star --iterations 1",
     "align search": "align search {table} --reference {runs}/map.mrc --angular-step 15"
