@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import distance_transform_edt
 
+from cryofocus.maps import regions
 from cryofocus.maps.regions import (
     dense_region,
     describe_region,
@@ -35,6 +37,20 @@ def test_soft_mask_depends_on_the_distance_to_the_region() -> None:
     np.testing.assert_allclose(line[:9], [1, 1, 1, 1, 0.853553, 0.5, 0.146447, 0, 0], atol=1e-6)
     with pytest.raises(ValueError, match="empty"):
         soft_mask(np.zeros_like(region), 2.0, 6.0, 8.0)
+
+
+@pytest.mark.parametrize("planes", [1, 3, 40])
+@pytest.mark.parametrize(("extend", "edge"), [(0.0, 0.0), (3.0, 5.0), (0.0, 9.0)])
+def test_masks_do_not_depend_on_how_many_planes_are_worked_on(
+    monkeypatch: pytest.MonkeyPatch, planes: int, extend: float, edge: float
+) -> None:
+    """A few planes at a time give the mask of distances in the whole box, gaps and all."""
+    monkeypatch.setattr(regions, "BLOCK_VOXELS", planes * 33**2)
+    region = np.random.default_rng(8).uniform(size=(33,) * 3) < 0.002
+    region[10:26] = False
+    whole = distance_transform_edt(~region) * 1.7
+    expected = cosine_edge(whole - extend, edge)
+    np.testing.assert_array_equal(soft_mask(region, 1.7, extend, edge), expected)
 
 
 @pytest.mark.parametrize("box", [15, 16])

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float64
 from scipy.ndimage import distance_transform_edt, label
 from scipy.spatial import cKDTree
 
 from cryofocus.arrays import Volume
 from cryofocus.maths.masks import cosine_edge
 
+# Distances are found for so many voxels at a time.
+BLOCK_VOXELS = 2**23
 TOUCHING = np.ones((3, 3, 3), dtype=bool)
 """Voxels that share a face, an edge or a corner belong together."""
 
@@ -70,8 +73,30 @@ def soft_mask(
     """
     if not region.any():
         raise ValueError("the region is empty; it has no surroundings")
-    distance = distance_transform_edt(~region) * voxel_size_angstrom
-    return cosine_edge(distance - extend_angstrom, soft_edge_angstrom)
+    mask = np.zeros(region.shape, np.float32)
+    reach = (extend_angstrom + soft_edge_angstrom) / voxel_size_angstrom
+    for planes, voxels in distances_within(region, reach):
+        distance = voxels * voxel_size_angstrom - extend_angstrom
+        mask[planes] = cosine_edge(distance, soft_edge_angstrom)
+    return mask
+
+
+def distances_within(
+    region: Bool[np.ndarray, "nz ny nx"], reach_voxels: float
+) -> Iterator[tuple[slice, Float64[np.ndarray, "planes ny nx"]]]:
+    """Yield the distance of every voxel from a region, in voxels, some planes (z) at a time.
+
+    Distances up to the reach are exact, others at least as long as it; planes that are farther are
+    left out. The transform of a whole box would take 50 times the memory of the region.
+    """
+    halo = int(np.ceil(reach_voxels)) + 1
+    n = max(1, BLOCK_VOXELS // region[0].size)
+    for start in range(0, len(region), n):
+        low, end = max(start - halo, 0), min(start + n, len(region))
+        near = region[low : end + halo]
+        if near.any():
+            distance = distance_transform_edt(~near)
+            yield slice(start, end), distance[start - low : end - low]
 
 
 def mask_around_points(
@@ -97,8 +122,12 @@ def mask_around_points(
     occupied[tuple(np.clip(place, 0, box - 1).T)] = True
     # Distances to whole voxels choose the voxels for which the exact distance is worth its cost;
     # rounding moves a point by at most half the diagonal of a voxel.
-    rough = distance_transform_edt(~occupied)
-    near = np.argwhere(rough <= reach / voxel_size_angstrom + np.sqrt(3.0) / 2 + 1e-6)
+    rough = reach / voxel_size_angstrom + np.sqrt(3.0) / 2 + 1e-6
+    blocks = [
+        np.argwhere(voxels <= rough) + np.array([planes.start, 0, 0])
+        for planes, voxels in distances_within(occupied, rough)
+    ]
+    near = np.concatenate(blocks)
     distance, _ = cKDTree(points_angstrom).query(
         near[:, ::-1] * voxel_size_angstrom, distance_upper_bound=reach + voxel_size_angstrom
     )
