@@ -175,7 +175,7 @@ def draw_class_row(planes: Planes, differences: Planes, scale: MapScale) -> Figu
 def draw_gallery(maps: ShownMaps) -> Figure:
     """Draw three planes of the consensus and of every class, each row with its difference."""
     scale = choose_scale(maps)
-    rows = [("consensus", maps.consensus.planes, None)]
+    rows: list[tuple[str, Planes, Planes | None]] = [("consensus", maps.consensus.planes, None)]
     rows += [
         (f"class {number}", shown.planes, maps.differences[number].planes)
         for number, shown in maps.classes.items()
