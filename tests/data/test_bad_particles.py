@@ -367,3 +367,13 @@ def test_a_stack_longer_than_its_header_says_is_not_called_short(particle_file: 
     message = message_of(particle_file, FormatError)
     assert "announces 4 sections" in message
     assert "(6 sections). It is longer than its header says" in message
+
+
+def test_volumes_are_not_taken_for_images(particle_file: Path) -> None:
+    """One cube per particle, named without a number: subtomograms that nothing marks."""
+    folder, text = particle_file.parent, particle_file.read_text()
+    for i in range(1, 5):
+        text = text.replace(f"00000{i}@stack.mrcs", f"sub{i}.mrc")
+        write_stack_file(folder / f"sub{i}.mrc", np.zeros((8, 8, 8), np.float32))
+    particle_file.write_text(text)
+    assert "is a volume of 8 sections" in message_of(particle_file, ParticleError)

@@ -13,6 +13,7 @@ from cryofocus.data.mrc import UNSET_PIXEL_SIZES, MrcHeader, read_header
 from cryofocus.data.optics import OpticsGroup
 from cryofocus.data.particle_table import ParticleColumns, PixelSizeOf
 from cryofocus.data.resampling import plan_resampling
+from cryofocus.data.stack_paths import ImagePlaces
 from cryofocus.errors import ParticleError
 
 PIXEL_SIZE_TOLERANCE = 0.01
@@ -42,6 +43,7 @@ def check_stacks(
     headers = {
         stack: read_header(paths[stack]) for stack in np.unique(places.stack_of_particle).tolist()
     }
+    _refuse_volumes(places, list(headers.values()))
     optics = fill_boxes(columns, headers.__getitem__)
     columns = replace(columns, optics=optics)
     n_needed = np.zeros(len(paths), np.int64)
@@ -69,6 +71,17 @@ def check_stacks(
                 "classify the optics groups apart."
             ) from error
     return columns, common
+
+
+def _refuse_volumes(places: ImagePlaces, headers: Sequence[MrcHeader]) -> None:
+    """Refuse subtomograms that the table does not mark, before a section is taken for one."""
+    are_cubes = all(min(header.shape) == max(header.shape) > 1 for header in headers)
+    if are_cubes and not places.slice_of_particle.any() and len(headers) > 1:
+        raise ParticleError(
+            f"{headers[0].path}: is a volume of {headers[0].shape[0]} sections, as are the files "
+            "of all other particles, of which the table takes the first section. cryofocus takes "
+            "images of single particles, not subtomograms. Give a table of such images."
+        )
 
 
 def _common_grid(

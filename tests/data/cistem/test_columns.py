@@ -165,3 +165,10 @@ def test_particles_count_by_occupancy_unless_inactive(tmp_path: Path) -> None:
     path.write_text(par_text(occupancy=np.full(4, 250.0)))
     with pytest.raises(ParticleError, match="Occupancy is 250, expected 0 to 100"):
         open_table(path, said).columns()
+
+
+def test_a_byte_order_mark_is_no_row(tmp_path: Path) -> None:
+    """Editors write one before the first line, which is a comment all the same."""
+    path = tmp_path / "a.par"
+    path.write_text(par_text(), encoding="utf-8-sig")
+    assert open_table(path).n_rows == 4

@@ -54,6 +54,8 @@ DECIMALS = {
 }
 """Other columns have two."""
 NUMBER = re.compile(r"\S+")
+# White space, and the mark that some editors write before the first line.
+BLANK = " \t\r\ufeff"
 # Magnifications that differ by less are one.
 SAME_SIZE = 1e-3
 
@@ -97,7 +99,7 @@ class FrealignTable(CountedTable):
         row_lines = tuple(
             number
             for number, line in enumerate(lines)
-            if line.strip() and not line.lstrip().startswith(("C", "c", "#", "!"))
+            if line.strip() and not line.lstrip(BLANK).startswith(("C", "c", "#", "!"))
         )
         cells = _read_cells(path, lines, row_lines)
         return cls(path, lines, row_lines, cells, supplement)
