@@ -305,6 +305,26 @@ def test_names_in_messages_do_not_reach_the_terminal(cryofocus: Invoke, tmp_path
     assert "\x1b" not in result.stdout + result.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("classify", "{long}.star", "--focus", "1,2,3,4", "--classes", "2", "-o", "run"),
+        ("classify", "p.star", "--focus", "1,2,3,4", "--classes", "2", "-o", "{long}"),
+        ("report", "{long}"),
+        ("convert", "{long}.star", "-o", "x.cs"),
+        ("mask", "model", "{long}.pdb", "--like", "{long}.mrc", "-o", "{long}.mrc"),
+    ],
+)
+def test_names_that_the_system_refuses(
+    cryofocus: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """A name longer than file systems allow is bad input, wherever it stands."""
+    monkeypatch.chdir(tmp_path)
+    result = cryofocus(*(word.format(long="n" * 300) for word in arguments))
+    assert result.exit_code == 2, result.stderr
+    assert "File name too long" in result.stderr
+
+
 def test_names_elsewhere_do_not_reach_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

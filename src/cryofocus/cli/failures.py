@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shlex
 import sys
 import tempfile
@@ -20,6 +21,8 @@ from cryofocus.workflows.machine.memory_refused import OUT_OF_MEMORY, is_want_of
 
 EXIT_UNEXPECTED = 1
 EXIT_BAD_INPUT = 2
+# What the system says of names and folders before anything is opened: none of them can be used.
+REFUSALS = {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR}
 INTERRUPTED = (
     "Interrupted. Give the same command again; a classification that has begun continues with "
     "--resume."
@@ -38,9 +41,13 @@ class Commands(TyperGroup):
                 complain(f"Error: {error}")
                 raise typer.Exit(EXIT_BAD_INPUT) from error
             except (MemoryError, OSError, RuntimeError, ImportError) as error:
-                if not is_want_of_memory(error):
+                if is_want_of_memory(error):
+                    complain(f"Error: {OUT_OF_MEMORY}")
+                elif isinstance(error, OSError) and error.errno in REFUSALS and error.filename:
+                    advice = "Check the name, and who may read or write there."
+                    complain(f"Error: {error.filename}: {error.strerror}. {advice}")
+                else:
                     raise
-                complain(f"Error: {OUT_OF_MEMORY}")
                 raise typer.Exit(EXIT_BAD_INPUT) from error
             except Interrupted as stop:
                 complain(f"\n{stop}")

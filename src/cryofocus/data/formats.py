@@ -5,6 +5,7 @@ The content of a file decides, not its name, except where a format has no mark o
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from cryofocus.data.cistem.format import CISTEM, CISTEM_STAR, FREALIGN
@@ -65,7 +66,7 @@ def table_suffixes() -> tuple[str, ...]:
 
 def _refuse_other_kinds(path: Path) -> None:
     """Say of what is often given instead what it is, and which file is meant."""
-    if path.is_dir():
+    if os.path.isdir(path):
         tables = sorted(entry for entry in path.iterdir() if entry.suffix in table_suffixes())
         named = f": {tables[0]}" if len(tables) == 1 else ", such as run_data.star"
         raise InputError(f"{path}: is a folder. Give the particle table in it{named}.")

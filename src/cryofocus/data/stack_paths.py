@@ -97,7 +97,7 @@ def locate_stacks(stacks: Sequence[str], table: Path, datadir: Path | None) -> t
         ParticleError: If a stack is missing; the first few are listed with every place tried. Or,
             without `datadir`, if a name fits one file here and another one beside the table.
     """
-    if datadir is not None and not datadir.is_dir():
+    if datadir is not None and not os.path.isdir(datadir):
         raise InputError(f"--datadir {datadir}: no such folder. Give the folder of the stacks.")
     folders = _search_folders(table, datadir)
     n_alike = Counter(tail for stack in stacks for tail in _tails(stack))
@@ -212,7 +212,7 @@ def _tails(stack: str) -> list[str]:
 def _refuse_two_files(stack: str, found: Path, table: Path) -> None:
     """Refuse to guess between two files: the images of another set would go unnoticed."""
     beside = table.absolute().parent / stack
-    if beside != found and beside.is_file() and not beside.samefile(found):
+    if beside != found and os.path.isfile(beside) and not beside.samefile(found):
         raise ParticleError(
             f"{table}: image stack {stack} is {found} as well as {beside}, which are two files. "
             "Say which folder is meant with --datadir."

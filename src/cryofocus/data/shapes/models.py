@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -119,7 +120,7 @@ def read_structure(path: Path) -> gemmi.Structure:
         InputError: When there is no such file.
         FormatError: When it is no model, has no atoms, or one of them is nowhere.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"{path}: cannot be read (no such file). Check the path.")
     _refuse_blown_up(path)
     try:
