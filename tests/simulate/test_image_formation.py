@@ -15,6 +15,7 @@ from cryofocus.simulate.image_formation import (
     chunks,
     combine_parts,
     form_images,
+    image_gains,
     measure_signal,
     noise_levels,
     project_chunk,
@@ -87,6 +88,21 @@ def test_the_set_has_the_requested_ratios(phantom: Phantom) -> None:
     assert np.concatenate(before).mean() / levels.before_ctf == pytest.approx(1.4, rel=1e-3)
     final = np.concatenate(after).mean() / np.concatenate(noise).var()
     assert final == pytest.approx(SETTINGS.snr, rel=0.01)
+
+
+def test_each_image_can_have_the_requested_ratio(phantom: Phantom) -> None:
+    """Scaled by its gain, every image's own signal has the ratio to its own noise."""
+    specimens, camera = SETTINGS.draw_specimens(), SETTINGS.camera()
+    rows, levels = slice(0, 20), NoiseLevels(before_ctf=0.7, after_ctf=0.6)
+    ctf = chunk_ctf(specimens, camera, rows)
+    parts = project_chunk(phantom, specimens, camera, rows)
+    signal = combine_parts(parts, specimens.states[rows])
+    gains = image_gains(signal, ctf, levels, 0.05)
+    assert gains.std() > 0.1 * gains.mean()
+    seen = inverse_2d(gains[:, None, None] * signal * ctf, BOX).var(axis=(1, 2))
+    noise = levels.coefficient_variance(ctf, BOX) / BOX**2
+    full = np.concatenate([noise, noise[:, :, 1 : BOX // 2]], axis=2)
+    np.testing.assert_allclose(seen / full.mean(axis=(1, 2)), 0.05, rtol=1e-3)
 
 
 def test_an_unreachable_ratio_is_refused() -> None:

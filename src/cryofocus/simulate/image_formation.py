@@ -220,6 +220,32 @@ def noise_levels(power: SignalPower, snr: float, first_snr: float) -> NoiseLevel
     return NoiseLevels(before_ctf=before, after_ctf=after)
 
 
+def image_gains(
+    signal: Complex64[np.ndarray, "n box half"],
+    ctf: Float32[np.ndarray, "n box half"],
+    noise: NoiseLevels,
+    snr: float,
+) -> Float32[np.ndarray, " n"]:
+    """Return what to multiply each image's signal by so that it has its own signal-to-noise ratio.
+
+    Args:
+        signal: Half transforms of noiseless projections, before the CTF.
+        ctf: CTF times envelope.
+        noise: Of the set; it stays as it is.
+        snr: Variance of an image's signal after CTF and envelope over that of its noise.
+    """
+    box = signal.shape[1]
+    weight = np.broadcast_to(hermitian_weights(box), (box, box // 2 + 1)).astype(np.float64)
+    without_mean = weight.copy()
+    without_mean[0, 0] = 0.0
+    ctf_square = ctf.astype(np.float64) ** 2
+    power = (signal.real**2 + signal.imag**2) * ctf_square
+    seen = (power * without_mean).sum(axis=(1, 2)) / box**4
+    passed = (ctf_square * weight).sum(axis=(1, 2)) / box**2
+    wanted = snr * (noise.after_ctf + noise.before_ctf * passed)
+    return np.asarray(np.sqrt(wanted / seen), np.float32)
+
+
 def form_images(
     signal: Complex64[np.ndarray, "n box half"],
     ctf: Float32[np.ndarray, "n box half"],

@@ -25,10 +25,13 @@ class HumanoidSettings(AcquisitionSettings):
         geometry: Shape of the phantom.
         random_feet: Scenarios 1 and 2: each foot present or absent at random.
         coupling: 0 to 1: probability that the far arm copies the near one.
+        snr_per_image: Scale the density in each image such that its own signal-to-noise ratio is
+            `snr`; otherwise that of the whole set is.
         noise_only: Leave out the signal; the noise stays the same.
     """
 
     snr: Annotated[Positive, Option(is_required=True)] = 0.1
+    snr_per_image: bool = False
     scenario: Annotated[int, Option(is_required=True)] = Field(default=1, ge=1, le=3)
     random_feet: Annotated[bool, MOTION] = False
     coupling: Annotated[float, MOTION] = 0.0

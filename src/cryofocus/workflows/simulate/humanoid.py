@@ -19,6 +19,7 @@ from cryofocus.simulate.image_formation import (
     chunk_ctf,
     combine_parts,
     form_images,
+    image_gains,
     measure_signal,
     project_chunk,
     unit_noise,
@@ -168,11 +169,16 @@ def _make_chunk(
     """Form the images of some particles and classify them with both oracles."""
     settings, camera = imaging.settings, imaging.camera
     parts = project_chunk(imaging.phantom, imaging.specimens, camera, rows)
+    ctf = chunk_ctf(imaging.specimens, camera, rows)
+    states = imaging.specimens.states[rows]
+    if settings.snr_per_image:
+        signal = combine_parts(parts, states)
+        gains = image_gains(signal, ctf, imaging.noise, settings.snr)
+        parts *= gains[:, None, None, None]
     if settings.noise_only:
         # Without signal the oracle has templates of nothing: its posteriors are the priors.
         parts[:] = 0.0
-    ctf = chunk_ctf(imaging.specimens, camera, rows)
-    signal = combine_parts(parts, imaging.specimens.states[rows])
+    signal = combine_parts(parts, states)
     images = form_images(signal, ctf, imaging.noise, settings.noise_generator(rows.start))
     variance = imaging.noise.coefficient_variance(ctf, camera.box)
     statistics = part_statistics(images, parts, ctf, variance)
