@@ -7,6 +7,7 @@ import pytest
 
 from cryofocus.covariance.regions import Region, require_distinct, separate
 from cryofocus.errors import RegionError
+from cryofocus.maths.masks import sphere_mask
 
 BOX = 16
 
@@ -62,3 +63,18 @@ def test_shared_voxels_belong_to_no_region() -> None:
     hand, arm = separate([block("hand", 1, edge=4), block("arm", 4, edge=4)])
     assert (hand.n_voxels, arm.n_voxels) == (63, 63)
     assert not (hand.inside & arm.inside).any()
+
+
+@pytest.mark.parametrize(("box", "coarse"), [(40, 20), (41, 27)])
+def test_a_region_on_a_coarser_grid_is_at_its_place(box: int, coarse: int) -> None:
+    """The same share of the box, around the same centre, in larger voxels."""
+    fine = Region("ball", sphere_mask(box, 1.0, (6.0, -4.0, 3.0), 7.0, 0.0) > 0)
+    found = fine.on_box(coarse)
+    assert found.inside.shape == (coarse,) * 3
+    assert found.n_voxels / coarse**3 == pytest.approx(fine.n_voxels / box**3, rel=0.1)
+    centres = [
+        (np.argwhere(region.inside).mean(axis=0) - size // 2) / size
+        for region, size in ((fine, box), (found, coarse))
+    ]
+    np.testing.assert_allclose(centres[0], centres[1], atol=0.01)
+    assert fine.on_box(box) is fine

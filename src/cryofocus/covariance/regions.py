@@ -20,6 +20,7 @@ from scipy.ndimage import distance_transform_edt, label
 from cryofocus.arrays import Volume
 from cryofocus.errors import RegionError
 from cryofocus.maps.regions import TOUCHING
+from cryofocus.maths.masks import resample_mask
 
 # A mask's soft edge belongs to nobody: a voxel is in the region from here on.
 INSIDE = 0.5
@@ -47,6 +48,12 @@ class Region:
     def from_mask(cls, name: str, mask: Float32[np.ndarray, "box box box"]) -> Region:
         """Take the voxels in which a soft mask reaches a half."""
         return cls(name, mask >= INSIDE)
+
+    def on_box(self, box: int) -> Region:
+        """Return the region on a coarser grid of the same extent."""
+        if box == len(self.inside):
+            return self
+        return Region.from_mask(self.name, resample_mask(self.inside.astype(np.float32), box))
 
     @property
     def n_voxels(self) -> int:

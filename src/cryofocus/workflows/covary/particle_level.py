@@ -15,13 +15,12 @@ from cryofocus.consensus.consensus import estimate_consensus
 from cryofocus.consensus.ground import Ground
 from cryofocus.consensus.preparation import assign_half_sets, open_images
 from cryofocus.consensus.reach import Reach
-from cryofocus.consensus.sampling import sample_map
 from cryofocus.covariance.conditional import Condition, Conditional, ask_conditions
 from cryofocus.covariance.joint_states import JointStates, find_joint_states
 from cryofocus.covariance.occupancy import Occupancies, content_rows, measure_contents
 from cryofocus.covariance.particles import ParticleCorrelation, correlate_particles
 from cryofocus.covariance.reference import choose_reference, cut_into_blocks
-from cryofocus.covariance.regions import Region, solvent_contour
+from cryofocus.covariance.regions import Region, require_distinct, solvent_contour
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import RegionError
@@ -90,10 +89,13 @@ def compare_particles(
     if particles is None:
         return None
     ground = _prepare(particles, inputs, settings, resources, progress)
-    pieces = [region.pieces() for region in inputs.regions]
-    consensus = sample_map(ground.consensus.map.full, particles.box)
-    weights = _weigh(inputs.regions, [len(own) for own in pieces], consensus)
-    _require_near(weights, consensus, particles, ground.n_shells)
+    # On the grid that maps are made on: finer voxels tell no more.
+    seen, consensus = ground.consensus.images.particles, ground.consensus.map.full
+    regions = [region.on_box(seen.box) for region in inputs.regions]
+    require_distinct(regions)
+    pieces = [region.pieces() for region in regions]
+    weights = _weigh(regions, [len(own) for own in pieces], consensus)
+    _require_near(weights, consensus, seen, ground.n_shells)
     flat = [piece for own in pieces for piece in own]
     generator = np.random.default_rng([settings.seed, 0xFAC])
     problem = state_factor_problem(ground, flat, N_FREE_FIELDS)
