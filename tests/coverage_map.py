@@ -109,7 +109,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     ),
     "report/drawing/test_surfaces": ("report/run/shown_maps", "report/run/surface_section"),
     "report/run/test_page": ("report/run/planes",),
-    "report/run/test_results": ("workflows/classify/tables", "workflows/run/reading"),
+    "report/run/test_results": ("workflows/classify/tables",),
     "report/run/test_words": ("report/run/tables",),
     "report/test_figures": ("report/drawing/style", "report/run/charts"),
     "report/test_subtraction_figure": ("report/analyses/subtraction",),

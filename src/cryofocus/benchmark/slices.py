@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -13,10 +12,10 @@ from jaxtyping import Float, Float32
 from cryofocus.arrays import Volume
 from cryofocus.data.atomic import atomic_file
 from cryofocus.data.volume import read_volume
-from cryofocus.errors import FormatError
 from cryofocus.maps.difference import regression_residual
 from cryofocus.simulate.states import Scenario, state_name
 from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.reading import explain_damage
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,11 +96,10 @@ def read_slices(path: Path) -> ClassSlices:
     Raises:
         FormatError: When the file is damaged.
     """
-    try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as stored:
-            return ClassSlices(**{name: stored[name] for name in ("true", "found", "mask")})
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise FormatError(
-            f"{path}: not the slices of a benchmark cell ({error}). Delete it and the cell's "
-            "result, and the cell is run again."
-        ) from error
+    remedy = "Delete it and the cell's result, and the cell is run again."
+    with (
+        explain_damage(path, remedy),
+        path.open("rb") as handle,
+        np.load(handle, allow_pickle=False) as stored,
+    ):
+        return ClassSlices(**{name: stored[name] for name in ("true", "found", "mask")})

@@ -20,10 +20,11 @@ from cryofocus.arrays import AnyArray
 from cryofocus.complaints import cut, first_fault
 from cryofocus.errors import FormatError
 
-# What libraries raise over files that are not what they say; an array that no memory holds, too.
+# What libraries raise over files that are not what they say; an array that no memory holds, too,
+# and an archive that seems to be encrypted or packed in another way (RuntimeError).
 DAMAGE = (
     *(OSError, ValueError, TypeError, LookupError, ArithmeticError, EOFError, MemoryError),
-    *(RecursionError, zipfile.BadZipFile, zlib.error, csv.Error, yaml.YAMLError),
+    *(RuntimeError, zipfile.BadZipFile, zlib.error, csv.Error, yaml.YAMLError),
     tokenize.TokenError,
 )
 CLASSIFY_AGAIN = "Run the classification again with --overwrite."
