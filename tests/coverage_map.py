@@ -34,7 +34,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
         *("cli/report", "cli/simulate", "cli/symmetry", "version"),
         *("workflows/machine/kernel_check", "workflows/self_check"),
     ),
-    "cli/test_map_commands": ("cli/fit", "cli/fsc", "cli/maps", "cli/mask"),
+    "cli/test_map_commands": ("cli/fsc", "cli/maps", "cli/mask"),
     "cli/test_settings_options": ("cli/command", "option", "settings"),
     "cli/test_relion_external": ("workflows/relion_job",),
     "consensus/noise/test_spectra": ("consensus/noise/power",),

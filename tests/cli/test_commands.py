@@ -176,6 +176,7 @@ def test_config_repeats_a_run(
     assert cryofocus("classify", *config, "-o", tmp_path / "run").exit_code == 130
     before = yaml.safe_load((run / "config.yaml").read_text())
     before["settings"]["seed"] = 7
+    assert Path(before.pop("origin")["run"]) == run
     assert yaml.safe_load(asked[0].to_yaml()) == before
 
 

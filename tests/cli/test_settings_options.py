@@ -140,7 +140,7 @@ def test_what_a_file_may_complete_is_left_open(bake: Bake) -> None:
     ("words", "message"),
     [
         ("bread", "Missing argument 'FLOUR'"),
-        ("bread x --loaves 0", "greater than or equal to 1"),
+        ("bread x --loaves 0", "expected 1 or more"),
         ("bread x --size 1,2", "--size: found '1,2', expected three lengths such as 30,10,10"),
         ("bread x --cuts 1,b", "--cuts: found '1,b', expected numbers"),
         ("bread x --heat 0", "Error: --heat (heat_degrees): found 0.0, expected greater than 0"),

@@ -15,6 +15,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
+from cryofocus.cli import hints
 from cryofocus.cli.settings_options import read_options
 from cryofocus.errors import SettingError
 
@@ -46,14 +47,34 @@ class Command(TyperCommand):
             app.command()(called)
             command: Any = typer.main.get_command(app)
             self.params, self.callback = command.params, command.callback
-        return super().get_params(ctx)
+        params: list[Any] = super().get_params(ctx)
+        hints.hide_types_of_switches(params)
+        return params
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Let options take several values in a row."""
         params = self.get_params(ctx)
         repeated = [name for p in params if getattr(p, "multiple", False) for name in p.opts]
         joined = [name for p in params if OF_NUMBERS.fullmatch(p.metavar or "") for name in p.opts]
-        return super().parse_args(ctx, tidy_arguments(args, repeated, joined))
+        example = hints.find_example(self.help or "")
+        if not args and example and any(p.required for p in params):
+            raise hints.UsageError(
+                hints.explain_missing("Nothing was given", self.help or ""), ctx
+            )
+        try:
+            return super().parse_args(ctx, tidy_arguments(args, repeated, joined))
+        except hints.UsageError as error:
+            raise self._explained(error, params) from error
+
+    def _explained(self, error: Any, params: Sequence[Any]) -> Any:
+        """Say what is meant, where a command line is not right."""
+        if getattr(error, "option_name", None) and hasattr(error, "possibilities"):
+            return hints.UsageError(hints.explain_unknown(error.option_name, params), error.ctx)
+        if hasattr(error, "param_type"):
+            text = hints.explain_missing(error.format_message(), self.help or "")
+            return hints.UsageError(text, error.ctx)
+        error.message = hints.explain_choice(error.message)
+        return error
 
     def invoke(self, ctx: Any) -> Any:
         """Run; call settings in a complaint as the command line calls them."""

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from cryofocus.api.wording import on_the_command_line
 from cryofocus.cli.console import complain
+from cryofocus.cli.hints import hide_types_of_switches
 from cryofocus.cli.signals import exit_status, signals_stop
 from cryofocus.errors import CryofocusError, Interrupted
 from cryofocus.workflows.machine.memory_refused import OUT_OF_MEMORY, is_want_of_memory
@@ -31,6 +32,12 @@ INTERRUPTED = (
 
 class Commands(TyperGroup):
     """The group of all commands; turns deliberate errors into messages and exit codes."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options of the program itself."""
+        params: list[Any] = super().get_params(ctx)
+        hide_types_of_switches(params)
+        return params
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command, which signals end in good order."""

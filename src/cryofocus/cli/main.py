@@ -15,7 +15,6 @@ from cryofocus.cli import (
     covary,
     doctor,
     evaluate,
-    fit,
     fsc,
     maps,
     mask,
@@ -33,6 +32,9 @@ from cryofocus.cli.failures import Commands, UnexpectedErrors
 from cryofocus.version import __version__
 from cryofocus.workflows.machine.memory_refused import require_address_space
 
+CLASSIFY, BEFORE, AFTER = "Classify", "Before", "After"
+LOOK, CONVERT, CHECK = "Look", "Convert", "Check and simulate"
+
 app = typer.Typer(
     name="cryofocus",
     cls=Commands,
@@ -41,32 +43,33 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-register(app, classify.classify, "classify")
-app.add_typer(simulate.app, name="simulate")
-register(app, evaluate.evaluate, "evaluate")
-app.add_typer(benchmark.app, name="benchmark")
-app.add_typer(align.app, name="align")
-register(app, particles.select, "select")
-register(app, particles.reconstruct, "reconstruct")
-app.add_typer(mask.app, name="mask")
-register(app, covary.covary, "covary")
-register(app, maps.diffmap, "diffmap")
-register(app, maps.merge, "merge")
-register(app, variance.variance, "variance")
-register(app, fsc.fsc, "fsc")
-register(app, fit.fit, "fit")
-register(app, symmetry.expand, "expand")
-register(app, symmetry.collapse, "collapse")
-register(app, subtract.subtract, "subtract")
-register(app, convert.convert, "convert")
+register(app, classify.classify, "classify", rich_help_panel=CLASSIFY)
 register(
     app,
     relion_external.relion_external,
     relion_external.NAME,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    rich_help_panel=CLASSIFY,
 )
-register(app, report.report, "report")
-register(app, doctor.doctor, "doctor")
+app.add_typer(align.app, name="align", rich_help_panel=BEFORE)
+app.add_typer(mask.app, name="mask", rich_help_panel=BEFORE)
+register(app, variance.variance, "variance", rich_help_panel=BEFORE)
+register(app, symmetry.expand, "expand", rich_help_panel=BEFORE)
+register(app, subtract.subtract, "subtract", rich_help_panel=BEFORE)
+register(app, particles.select, "select", rich_help_panel=AFTER)
+register(app, particles.reconstruct, "reconstruct", rich_help_panel=AFTER)
+register(app, covary.covary, "covary", rich_help_panel=AFTER)
+register(app, symmetry.collapse, "collapse", rich_help_panel=AFTER)
+register(app, maps.diffmap, "diffmap", rich_help_panel=LOOK)
+register(app, maps.merge, "merge", rich_help_panel=LOOK)
+register(app, fsc.fsc, "fsc", rich_help_panel=LOOK)
+register(app, maps.fit, "fit", rich_help_panel=LOOK)
+register(app, report.report, "report", rich_help_panel=LOOK)
+register(app, convert.convert, "convert", rich_help_panel=CONVERT)
+app.add_typer(simulate.app, name="simulate", rich_help_panel=CHECK)
+register(app, evaluate.evaluate, "evaluate", rich_help_panel=CHECK)
+app.add_typer(benchmark.app, name="benchmark", rich_help_panel=CHECK)
+register(app, doctor.doctor, "doctor", rich_help_panel=CHECK)
 
 
 def _show_version(asked: bool) -> None:

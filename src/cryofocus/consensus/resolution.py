@@ -28,8 +28,9 @@ def choose_shells(consensus: Consensus, max_resolution_angstrom: float | None) -
         asked = int(box * pixel / max_resolution_angstrom) + 1
         if asked > box // 2:
             logger.warning(
-                "the resolution limit of %.2f Å lies beyond Nyquist (%.2f Å) and was clamped to "
-                "it; nothing is lost, but a smaller limit would be faster.",
+                "the resolution limit of %.2f Å lies beyond Nyquist (%.2f Å), the finest that "
+                "these pixels hold; Nyquist was taken. Give a coarser --max-resolution, or leave "
+                "it out for all that half maps support.",
                 max_resolution_angstrom,
                 2 * pixel,
             )

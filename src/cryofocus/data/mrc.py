@@ -22,6 +22,10 @@ from cryofocus.data.foreign.compressed import refuse_compressed
 from cryofocus.errors import FormatError, InputError, OutputError
 
 HEADER_BYTES = 1024
+OTHER_KINDS = {
+    **dict.fromkeys((".star", ".cs", ".par", ".cistem"), "a particle table"),
+    **dict.fromkeys((".pdb", ".cif", ".ent"), "an atomic model"),
+}
 MODES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
 # https://www.ccpem.ac.uk/mrc_format/mrc2014.php, word numbers counted from 0.
 SIZE, MODE, START, SAMPLING, CELL, AXES, EXTENDED, ORIGIN = 0, 3, 4, 7, 10, 16, 23, 49
@@ -121,8 +125,14 @@ def _byte_order(path: Path, raw: bytes) -> str:
         )
     raise FormatError(
         f"{path}: not an MRC file; size or mode in its header make no sense in either byte "
-        "order. Check that this is the right file."
+        f"order. {_other_kind(path)}Check that this is the right file."
     )
+
+
+def _other_kind(path: Path) -> str:
+    """Say what a file with such a name is instead."""
+    kind = OTHER_KINDS.get(path.suffix.lower())
+    return f"By its name it is {kind}, where a map or stack (.mrc) is expected. " if kind else ""
 
 
 def _describe(path: Path, raw: bytes, order: str) -> MrcHeader:

@@ -23,7 +23,10 @@ from cryofocus.settings import Settings
 
 REGION = "Region in focus"
 AUTO: Literal["auto"] = "auto"
-EXPECTED_COUNT = "a number of classes, at least 2, or auto"
+EXPECTED_COUNT = (
+    "a number of classes, at least 2, or auto. One map of all particles is what cryofocus "
+    "reconstruct makes"
+)
 # Numbers that `auto` tries at most.
 MOST_CLASSES = 12
 # Part of the tolerance that holds where whole maps grow out of random posteriors.

@@ -94,6 +94,10 @@ class RunDirectory(run_files.RunFiles):
             FormatError: When there is no such directory or it is not a run of cryofocus.
         """
         directory = cls(path)
+        if path.is_file():
+            where = path.parent
+            meant = f": {where}" if cls(where).is_ours() else " that was named with -o"
+            raise FormatError(f"{path}: a file, no directory. Give the run directory{meant}.")
         if not path.is_dir():
             raise FormatError(
                 f"{path}: no such directory. Give the run directory that was named with -o."
