@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -129,6 +130,16 @@ def test_jobs_identify_themselves_by_private_files(
         assert "--no-dashboard" in script
         assert executor.client.run(int) != {}
     assert not folder.exists()
+
+
+def test_without_the_library_of_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has not installed what makes certificates reads how to; nothing is started without."""
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    with (
+        pytest.raises(ClusterError, match=r"needs the library cryptography.+install it with: "),
+        open_workers(parse_cluster("local:1"), 1),
+    ):
+        pass
 
 
 def test_folder_that_cannot_be_made(tmp_path: Path) -> None:

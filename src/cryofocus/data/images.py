@@ -120,7 +120,8 @@ class ImageReader:
         _require_whole(data, particles.stack_paths[stack])
         # Copies of a symmetry-expanded set share their image: it is read and resampled once.
         different, copy = np.unique(slices, return_inverse=True)
-        pixels = _gather(data, different)
+        with np.errstate(invalid="ignore"):  # NaN is refused below, whatever its bits
+            pixels = _gather(data, different)
         let_go(data)
         with np.errstate(invalid="ignore"):  # infinities of both signs
             finite = np.isfinite(pixels.sum(axis=(1, 2), dtype=np.float64))

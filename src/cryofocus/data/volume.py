@@ -50,7 +50,8 @@ def read_volume(path: Path | str) -> DensityMap:
     # On disk the axes are sections, rows, columns; header.axes names them in reverse.
     position = {axis: 3 - 1 - i for i, axis in enumerate(header.axes)}
     data = header.open().transpose([position[3], position[2], position[1]])
-    data = np.ascontiguousarray(data, dtype=np.float32)
+    with np.errstate(invalid="ignore"):  # NaN is refused below, whatever its bits
+        data = np.ascontiguousarray(data, dtype=np.float32)
     sizes = header.voxel_size_angstrom
     known = [size for size in sizes if size > 0]
     if known and max(known) > min(known) * (1 + VOXEL_TOLERANCE):

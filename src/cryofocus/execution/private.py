@@ -21,6 +21,7 @@ from distributed.worker_memory import parse_memory_limit
 from tornado.httpserver import HTTPServer
 
 from cryofocus.errors import ClusterError
+from cryofocus.extras import install_command
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +56,8 @@ def make_certificates() -> Security:
         return Security.temporary()
     except ImportError as error:
         raise ClusterError(
-            "cluster: needs the library cryptography, which is not installed. Install it with "
-            "'pip install cryofocus[cluster]', or leave --cluster out."
+            "cluster: needs the library cryptography, which is not installed. Leave --cluster "
+            f"out, or install it with: {install_command('cluster')}"
         ) from error
 
 

@@ -107,11 +107,12 @@ class CistemBinaryTable(CountedTable):
 
     def columns(self) -> ParticleColumns:
         """Read what this package understands; see `ParticleTable`."""
-        numbers = {
-            column.label: np.asarray(column.values, np.float64)
-            for column in self.contents
-            if column.kind != TEXT and column.label in (*NUMBERS, *UNUSED)
-        }
+        with np.errstate(invalid="ignore"):  # NaN is refused below, whatever its bits
+            numbers = {
+                column.label: np.asarray(column.values, np.float64)
+                for column in self.contents
+                if column.kind != TEXT and column.label in (*NUMBERS, *UNUSED)
+            }
         names = (self._names(STACK), self._names(MICROGRAPH))
         telling = telling_columns(numbers, CISTEM)
         rows = CountedRows(self.path, numbers, *names, self.row_name, telling)

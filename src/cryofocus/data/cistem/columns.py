@@ -145,6 +145,8 @@ class CountedRows:
         values = {label: self._finite(label, n) for label in NUMBERS}
         optics, optics_of_particle = self._optics(values)
         euler = np.stack([values[label] for label in ANGLES], axis=1)
+        with np.errstate(over="ignore"):  # what is beyond every microscope is refused below
+            phase_shift = np.degrees(values["PhaseShift"])
         weight, notes = self._weights(values[OCCUPANCY], values[ACTIVITY])
         columns = ParticleColumns(
             places=self._places(values["PositionInStack"], stack),
@@ -154,7 +156,7 @@ class CountedRows:
                 defocus_u_angstrom=values["Defocus1"],
                 defocus_v_angstrom=values["Defocus2"],
                 defocus_angle_degrees=values["DefocusAngle"],
-                phase_shift_degrees=np.degrees(values["PhaseShift"]),
+                phase_shift_degrees=phase_shift,
                 b_factor_square_angstrom=np.zeros(n),
                 ctf_scale=np.ones(n),
             ),

@@ -151,7 +151,8 @@ class CsDataset:
                 f"{part.path}: {field} holds {part.rows.dtype[field]}, expected {size} number"
                 f"{'s' if shape else ''} per particle. Export the particles again from cryoSPARC."
             )
-        values = np.asarray(column, np.float64)
+        with np.errstate(invalid="ignore"):  # NaN is refused below, whatever its bits
+            values = np.asarray(column, np.float64)
         finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
         if not finite.all():
             row = int(np.argmin(finite))

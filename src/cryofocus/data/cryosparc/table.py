@@ -211,9 +211,9 @@ def _read_ctf(dataset: CsDataset) -> CtfParameters:
         dataset.numbers(name) if dataset.has(name) else np.full(dataset.n_rows, default)
         for name, default in OPTIONAL_CTF.items()
     )
-    return CtfParameters(
-        defocus_u, defocus_v, np.degrees(angle), np.degrees(phase), b_factor, scale
-    )
+    with np.errstate(over="ignore"):  # what is beyond every microscope is refused later
+        angle, phase = np.degrees(angle), np.degrees(phase)
+    return CtfParameters(defocus_u, defocus_v, angle, phase, b_factor, scale)
 
 
 def _read_half_sets(dataset: CsDataset) -> Int[np.ndarray, " n"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import takewhile
@@ -83,8 +84,8 @@ def place_paths(values: Mapping[str, Any], config: Path) -> dict[str, Any]:
                     str(_place(Path(path), noted, origin)) if isinstance(path, str) else path
                     for path in paths
                 ]
-    stands_there = origin.started_in.is_dir() and origin.started_in.samefile(Path.cwd())
-    if placed.get("datadir") is None and origin.started_in.is_dir() and not stands_there:
+    stands_there = os.path.isdir(origin.started_in) and origin.started_in.samefile(Path.cwd())
+    if placed.get("datadir") is None and os.path.isdir(origin.started_in) and not stands_there:
         placed["datadir"] = str(origin.started_in)
     return placed
 
@@ -93,9 +94,9 @@ def _place(path: Path, noted: Origin, origin: Origin) -> Path:
     """Find the file that a name meant; the name itself where nothing is found."""
     if path.is_absolute():
         moved = _move(path, noted.started_in, origin.started_in)
-        return moved if moved.exists() and not path.exists() else path
+        return moved if os.path.exists(moved) and not os.path.exists(path) else path
     there = origin.started_in / path
-    if not there.exists() or (path.exists() and path.samefile(there)):
+    if not os.path.exists(there) or (os.path.exists(path) and path.samefile(there)):
         return path
     return there
 

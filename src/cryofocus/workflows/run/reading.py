@@ -77,4 +77,5 @@ def read_numbers(path: Path, shape: tuple[int, ...]) -> Float32[np.ndarray, ...]
             raise ValueError(f"shape {array.shape}, expected {shape}")
         if not np.isfinite(array).all():
             raise ValueError("some values are not finite")
-        return np.array(array, dtype=np.float32)
+        with np.errstate(over="raise"):
+            return np.array(array, dtype=np.float32)
