@@ -158,8 +158,9 @@ BAD: dict[str, tuple[Callable[[Case], object], str]] = {
     ),
     "pixel size against optics": (
         lambda c: c.replace("17.500000 24", "16.000000 24"),
-        "{set}/particles.mrcs: the header gives 17.5 Å per pixel, but optics group 1 gives 16. "
-        "Correct whichever is wrong.",
+        "{set}/particles.mrcs: the header gives 17.5 Å per pixel, but optics group 1 of the table "
+        "gives 16. If the table is right, as after a calibration of the pixel size, add "
+        "--pixel-size-of table; if the stack is, --pixel-size-of stack.",
     ),
     "NaN angle": (
         lambda c: c.replace(c.rows[4].split()[3], "nan"),
