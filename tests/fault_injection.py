@@ -25,6 +25,8 @@ from types import TracebackType
 from typing import Any, Literal
 
 FILE_EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "fsync"}
+# A command that takes longer hangs, and is killed.
+LONGEST_SECONDS = 900.0
 # Of these a full disk refuses.
 GROWING = {"open", "os.mkdir", "fsync", "write"}
 
@@ -210,13 +212,12 @@ def _serve(folder: str) -> None:
             if child == 0:
                 os.chdir(Path(folder, job["inside"]))
                 _run(app, job["arguments"], fault, folder, errors.fileno(), report.fileno())
-            timer = None
-            if fault.seconds is not None:
-                timer = threading.Timer(fault.seconds, _kill, (child, fault.signal))
-                timer.start()
+            after = LONGEST_SECONDS if fault.seconds is None else fault.seconds
+            number = signal.SIGKILL if fault.seconds is None else fault.signal
+            timer = threading.Timer(after, _kill, (child, number))
+            timer.start()
             status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-            if timer is not None:
-                timer.cancel()
+            timer.cancel()
             errors.seek(0)
             said = errors.read().decode(errors="replace")
             steps = int(os.pread(report.fileno(), 12, 0) or 0)

@@ -31,7 +31,7 @@ from faulty_commands import Attempt, Bench
 # How often commands are tried, where not as often as others: those that take long.
 RARE = {"classify cluster": 0.1, "classify auto": 0.5, "classify poses": 0.5}
 # Address space beyond what a process has at the moment.
-MEMORY_MB = (0, 4, 20)
+MEMORY_MB = (4, 20, 60)
 MOMENTS = 5
 NEVER = 10**9
 # What was done, and what was wrong with it.

@@ -61,6 +61,11 @@ def temporary_name(path: Path, ending: str = PARTIAL_SUFFIX) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}@{socket.gethostname()}{ending}")
 
 
+def is_temporary(name: str) -> bool:
+    """Tell whether a file or folder of this name is one that is being written, or was."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
 def final_name(path: Path) -> Path:
     """Return the name that what has, or lies under, a temporary name will have."""
     matches = [(part, _TEMPORARY.fullmatch(part)) for part in path.parts]

@@ -75,6 +75,15 @@ def test_overwrite_deletes_our_files_and_keeps_foreign_ones(tmp_path: Path) -> N
     assert (directory.path / "consensus.mrc").is_dir()
 
 
+@pytest.mark.parametrize("options", [{}, {"overwrite": True}, {"resume": True}])
+def test_a_run_killed_as_it_began_is_no_obstacle(tmp_path: Path, options: dict[str, bool]) -> None:
+    """Where nothing but a lock and a half-written README was left, a run can begin."""
+    for name in (".cryofocus.lock", ".README.txt.4194305.partial"):
+        (tmp_path / name).write_text("4194305 somewhere\n")
+    directory = RunDirectory.create(tmp_path, **options)
+    assert [path.name for path in tmp_path.iterdir()] == [directory.readme.name]
+
+
 def test_resume_keeps_everything(tmp_path: Path) -> None:
     """Resuming deletes half-written files only, and where nothing is it starts a new run."""
     directory = RunDirectory.create(tmp_path / "RUN", resume=True)

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from cryofocus.data.atomic import explain_write_errors, sweep
+from cryofocus.data.atomic import explain_write_errors, is_temporary, sweep
 from cryofocus.data.formats import table_suffixes
 from cryofocus.errors import FormatError, OutputError, SettingError
 from cryofocus.workflows.run import files as run_files
@@ -113,7 +113,9 @@ class RunDirectory(run_files.RunFiles):
         """Stop when what is at the path must not be written to."""
         if not self.path.is_dir():
             raise OutputError(f"{self.path}: exists and is a file. Choose another place with -o.")
-        if not any(self.path.iterdir()):
+        # A process that was killed as it began leaves no more than these.
+        names = [file.name for file in self.path.iterdir()]
+        if all(name == run_files.LOCK_NAME or is_temporary(name) for name in names):
             return
         if not self.is_ours():
             raise OutputError(
