@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cryofocus.data.cistem.binary import BIT_OF_LABEL
 from cryofocus.data.formats import open_table
 from cryofocus.data.operator_file import read_operators
 from cryofocus.data.particle_table import Supplement
@@ -66,6 +67,12 @@ def swap(text: str, old: str, new: str, count: int = 1) -> bytes:
     return text.replace(old, new, count).encode("utf-8", "surrogateescape")
 
 
+def _as_text(raw: bytes, label: str) -> bytes:
+    """A binary table in which a column of numbers claims to hold texts."""
+    place = raw.index((1 << BIT_OF_LABEL[label]).to_bytes(8, "little")) + 8
+    return raw[:place] + b"\x08" + raw[place + 1 :]
+
+
 ARRAY = build()["posteriors/x.npy"]
 BEFORE_GROUPS, _, AFTER_GROUPS = RELION_5.partition('1 "group 1"')
 EMPTY_OPTICS = BEFORE_GROUPS + AFTER_GROUPS[AFTER_GROUPS.index("\n\n\n") :]
@@ -119,6 +126,10 @@ CASES: dict[str, tuple[str, bytes, Callable[[Path], object], str]] = {
         "x.star, line 18: 13 values, expected 14",
     ),
     "cisTEM's binary": ("x.cistem", cistem()[:-30], table, "x.cistem: "),
+    "cisTEM's numbers in texts": (
+        *("x.cistem", _as_text(cistem(), "AnglePsi"), table),
+        "AnglePsi is of type 8",
+    ),
     "image number": (
         *("x.par", swap(par_text(), "      1   10.00", "   1e30   10.00"), table),
         r"x.par, line 2: PositionInStack is 1e.30, expected images counted from 1",

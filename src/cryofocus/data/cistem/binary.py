@@ -51,7 +51,7 @@ LABEL_OF_BIT = dict(
 )
 """Labels by the number of the bit that is set in the column's identifier."""
 BIT_OF_LABEL = {label: bit for bit, label in LABEL_OF_BIT.items()}
-TEXT = 8
+TEXT, TEXTS = 8, {STACK, MICROGRAPH, "Reference3DFilename"}
 NUMBER_TYPES = {2: "<i4", 3: "<f4", 5: "<i8", 6: "<f8", 9: "<u4"}
 TYPE_OF_LABEL = {
     **{"PositionInStack": 9, "ImageActivity": 2, "AssignedSubset": 2},
@@ -219,6 +219,9 @@ class _Reader:
                 self._refuse(f"a column has the identifier {identifier}, not one bit")
             if kind != TEXT and kind not in NUMBER_TYPES:
                 self._refuse(f"a column is of type {kind}")
+            label = LABEL_OF_BIT.get(identifier.bit_length() - 1)
+            if label is not None and (kind == TEXT) != (label in TEXTS):
+                self._refuse(f"{label} is of type {kind}")
         if len(set(identifiers)) != n_columns:
             self._refuse("a column stands twice")
         columns = self._split(kinds, n_rows, start)

@@ -167,13 +167,15 @@ class SlurmSettings(Settings):
         Raises:
             ClusterError: When it cannot be made.
         """
-        parent = Path(self.certificate_directory or Path.home()).expanduser()
+        parent = Path(self.certificate_directory or "~")
         try:
+            parent = parent.expanduser()
             folder = tempfile.TemporaryDirectory(prefix=CERTIFICATES, dir=parent.resolve())
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # or there is no home folder
+            reason = error.strerror if isinstance(error, OSError) else error
             raise ClusterError(
                 f"{parent}: no folder for the certificates of the jobs can be made there "
-                f"({error.strerror}). Name a folder that jobs can read with certificate_directory "
+                f"({reason}). Name a folder that jobs can read with certificate_directory "
                 "in the file about SLURM."
             ) from error
         with folder as name:
