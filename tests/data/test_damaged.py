@@ -15,6 +15,7 @@ from cryofocus.data.cistem.binary import BIT_OF_LABEL
 from cryofocus.data.formats import open_table
 from cryofocus.data.operator_file import read_operators
 from cryofocus.data.particle_table import Supplement
+from cryofocus.data.particles import ParticleSet
 from cryofocus.data.shapes.markers import read_markers
 from cryofocus.data.shapes.models import AtomicModel, DensityGrid, model_density
 from cryofocus.errors import CryofocusError
@@ -120,6 +121,10 @@ CASES: dict[str, tuple[str, bytes, Callable[[Path], object], str]] = {
     "an endless name": (
         *("x.star", swap(RELION_3, "1@s.mrcs", f"1@{'s' * 5000}"), table),
         r"line 22: the image stack is 's{199}\.\.\., which has 5000 characters",
+    ),
+    "a root for a name": (
+        *("x.star", swap(RELION_3, "1@s.mrcs", "1@/"), ParticleSet.read),
+        "x.star: 2 of 2 image stacks were not found",
     ),
     "cisTEM's row": (
         *("x.star", swap(CISTEM_STAR, "1e4 1e4", "1e4"), table),

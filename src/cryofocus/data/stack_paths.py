@@ -198,8 +198,10 @@ def _file_at(place: Path) -> Path | None:
     """
     if os.path.isfile(place):
         return place
+    if place.suffix != RELION_STACK:  # nor a name without one, such as "/"
+        return None
     other = place.with_suffix(".mrc")
-    return other if place.suffix == RELION_STACK and os.path.isfile(other) else None
+    return other if os.path.isfile(other) else None
 
 
 def _tails(stack: str) -> list[str]:
