@@ -149,7 +149,9 @@ class FrealignTable(CountedTable):
         """Refuse particles of several magnifications: there is one pixel size for all."""
         if not len(magnification):
             return
-        wrong = np.abs(magnification - magnification[0]) > SAME_SIZE * abs(magnification[0])
+        with np.errstate(invalid="ignore"):  # infinite ones are not one either
+            same = np.abs(magnification - magnification[0]) <= SAME_SIZE * abs(magnification[0])
+        wrong = ~same
         if wrong.any():
             row = int(np.argmax(wrong))
             raise ParticleError(
