@@ -1,0 +1,126 @@
+"""What does each pass over the images cost, and what does the second thread bring?
+
+Passes as `classify` makes them, each by itself, on images of box 256 cropped to 72 shells:
+reading, cropping and transforming alone; with insertion into one map, and into those of four
+classes; and with the statistics of a sphere of 40 Å. The fastest of several passes with each
+number of threads; the images come from the file cache.
+
+Usage: ``python benchmarks/passes.py FOLDER [--particles 4000] [--threads 1 2] [--repeats 5]
+[-o benchmarks/results/passes.md]`` (two minutes on a machine that does nothing else). FOLDER keeps
+the simulated set, and may be that of `large_set.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from large_set import simulated_images
+from synthetic import describe_here
+
+from cryofocus.consensus.consensus import Consensus, estimate_consensus
+from cryofocus.consensus.images import ParticleImages
+from cryofocus.consensus.preparation import assign_half_sets, open_images
+from cryofocus.consensus.reconstruct import accumulate_maps
+from cryofocus.consensus.residuals import whole_consensus
+from cryofocus.data.mask import FocusMask
+from cryofocus.data.particles import ParticleSet
+from cryofocus.inference.deviations.focus import FocusBox, FocusPlan, measure_focus
+from cryofocus.kernels.select import select_kernels
+
+N_SHELLS, COMPARED_SHELLS, RADIUS_ANGSTROM, N_CLASSES = 72, 56, 40.0, 4
+MEMORY_GB = 8.0
+
+
+def main() -> None:
+    """Time every pass with every number of threads."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("folder", type=Path)
+    options.add_argument("--particles", type=int, default=4000)
+    options.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    options.add_argument("--repeats", type=int, default=5)
+    default = Path(__file__).parent / "results" / "passes.md"
+    options.add_argument("-o", "--output", type=Path, default=default)
+    given = options.parse_args()
+    data = simulated_images(given.folder, 1000, 256)
+    particles = ParticleSet.read(data.folder / "particles.star")
+    particles = particles.take(np.arange(given.particles) % len(particles))
+    half_set, _ = assign_half_sets(particles, 1)
+    x, y, z, _ = data.focus
+    grid = (particles.box, particles.pixel_size_angstrom)
+    mask = FocusMask.from_sphere((x, y, z, RADIUS_ANGSTROM), *grid, soft_edge_angstrom=8.0)
+    images = open_images(particles, "no", threads=max(given.threads)).cropped(N_SHELLS)
+    kernels = select_kernels("cpu", max(given.threads), memory_gb=MEMORY_GB)
+    consensus = estimate_consensus(images, half_set, kernels)
+    seconds: dict[str, dict[int, float]] = {}
+    for threads in given.threads:
+        for name, one in passes(consensus, mask, threads).items():
+            one()
+            taken = [elapsed(one) for _ in range(given.repeats)]
+            seconds.setdefault(name, {})[threads] = min(taken)
+            print(name, threads, f"{min(taken):.2f} s", flush=True)
+    parts = [
+        "# Passes over images",
+        f"{given.particles:,} particles of box {grid[0]} at {grid[1]} Å per pixel, cropped to "
+        f"{N_SHELLS} shells, from 1,000 images in the file cache; ms an image, the fastest of "
+        f"{given.repeats}.\n{describe_here(time.strftime('%Y-%m-%d'))}",
+        table(seconds, given.particles),
+    ]
+    given.output.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    print(given.output.read_text(encoding="utf-8"))
+
+
+def passes(consensus: Consensus, mask: FocusMask, threads: int) -> dict[str, Callable[[], object]]:
+    """Return what makes each pass, by name."""
+    images = replace(consensus.images, threads=threads)
+    kernels = select_kernels("cpu", threads, memory_gb=MEMORY_GB)
+    n, noise = len(images), consensus.noise
+    scale = np.ones(n, np.float32)
+    weights = np.random.default_rng(1).dirichlet(np.ones(N_CLASSES), n).astype(np.float32)
+    box = FocusBox.around(mask.data, mask.voxel_size_angstrom, COMPARED_SHELLS)
+    plan = FocusPlan(box, COMPARED_SHELLS, "float32")
+    background = whole_consensus(replace(consensus, images=images), kernels)
+    return {
+        "read, crop, transform": lambda: read(images),
+        "and insert into a map": lambda: accumulate_maps(
+            images, noise, scale[:, None], kernels, scale
+        ),
+        f"and insert into {N_CLASSES} maps": lambda: accumulate_maps(
+            images, noise, weights, kernels, scale
+        ),
+        "and take statistics": lambda: measure_focus(background, consensus.image_model, plan),
+    }
+
+
+def read(images: ParticleImages) -> None:
+    """Prepare all images, and do nothing with them."""
+    for _ in images.chunks(images.largest_band()):
+        pass
+
+
+def elapsed(one: Callable[[], object]) -> float:
+    """Return how long a pass takes."""
+    start = time.perf_counter()
+    one()
+    return time.perf_counter() - start
+
+
+def table(seconds: dict[str, dict[int, float]], n: int) -> str:
+    """Return ms an image, and how many times faster than with the first number of threads."""
+    threads = list(next(iter(seconds.values())))
+    head = ["pass", *(f"{t} thread{'s' if t > 1 else ''}, ms" for t in threads), "faster"]
+    lines = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
+    for name, found in seconds.items():
+        cells = [f"{1000 * found[t] / n:.3f}" for t in threads]
+        lines.append(
+            f"| {' | '.join([name, *cells])} | {found[threads[0]] / found[threads[-1]]:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
