@@ -288,7 +288,11 @@ BAD_BINARY = {
         "a column has the identifier 3, not one bit",
     ),
     "type": (BINARY[:16] + b"\x07" + BINARY[17:], "a column is of type 7"),
-    "text": (BINARY[:16] + b"\x08" + b"\xff\xff\xff\x7f" * 3, "it ends before its 3 rows do"),
+    "text": (
+        BINARY[:8] + np.array([2**60], "<i8").tobytes() + b"\x08" + b"\xff\xff\xff\x7f" * 3,
+        "it ends before its 3 rows do",
+    ),
+    "text for a number": (BINARY[:16] + b"\x08" + bytes(12), "PositionInStack is of type 8"),
 }
 
 

@@ -90,7 +90,7 @@ def test_a_limit_beyond_nyquist_is_clamped_with_a_notice(
     consensus = make_consensus(np.ones(BOX // 2 + 1))
     with caplog.at_level(logging.WARNING):
         assert choose_shells(consensus, 1.0) == BOX // 2
-    assert "beyond Nyquist (8.00 Å) and was clamped" in caplog.text
+    assert "lies beyond Nyquist (8.00 Å)" in caplog.text
 
 
 def test_a_limit_too_coarse_is_raised_with_a_notice(caplog: pytest.LogCaptureFixture) -> None:

@@ -131,7 +131,7 @@ BAD: dict[str, tuple[Callable[[Path, dict[str, Path]], object], str]] = {
     ),
     "no directory": (
         lambda d, m: diffmap_run(m["body"], d / "out"),
-        r"body\.mrc: no such directory\. Give the run directory",
+        r"body\.mrc: a file, no directory\. Give the run directory",
     ),
 }
 

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from jaxtyping import Float32
 
-from cryofocus.arrays import Volume
 from cryofocus.consensus.consensus import Consensus
 from cryofocus.data.mask import FocusMask, Sphere
 from cryofocus.errors import RegionError
@@ -58,7 +58,9 @@ def require_density(mask: FocusMask, consensus: Consensus) -> None:
     )
 
 
-def _held(mask: Volume, molecule: Volume) -> tuple[float, float]:
+def _held(
+    mask: Float32[np.ndarray, "box box box"], molecule: Float32[np.ndarray, "coarse coarse coarse"]
+) -> tuple[float, float]:
     """Return the share of the density that a mask holds, and how many dense voxels."""
     inside = mask if len(mask) == len(molecule) else resample_mask(mask, len(molecule))
     share = float((inside * molecule).sum(dtype=np.float64)) / max(

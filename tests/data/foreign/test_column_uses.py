@@ -163,6 +163,8 @@ def write_cistem(path: Path, column: str, *, tells: bool) -> None:
             table[column] = np.array([1, -1, 1, 0])
         elif column == "Occupancy":
             table[column] = 25 * COUNT
+        elif column == "MicroscopeVoltagekV":
+            table[column] = np.full(N, 200.0)
     write_star(path, {"": {f"cisTEM{name}": values for name, values in table.items()}})
 
 
