@@ -34,9 +34,10 @@ from cryofocus.maths.fourier import (
 from cryofocus.maths.grids import coarse_box
 from cryofocus.placement import Array, Send, beside, is_on_host, join_rows, namespace, stay
 
-# Images that are worked on at a time, and that a thread prepares at a time: what is made of them
-# stays in the caches until it is used. Devices take more at a time, but no more than fit the host.
-CHUNK_PARTICLES, CHUNK_PIXELS, PART_PIXELS = 512, 2**22, 2**18
+# Images that are worked on at a time, and that are prepared at a time: what is made of them stays
+# in the caches until it is used. Several threads take more, since only one interprets at a time.
+CHUNK_PARTICLES, CHUNK_PIXELS, PART_PIXELS, THREAD_PIXELS = 512, 2**22, 2**18, 2**20
+# Devices take more, but no more than fit the host.
 DEVICE_PIXELS = 2**24
 # More threads than these would wait for those that use what they prepare.
 MOST_HELPERS = 8
@@ -223,7 +224,8 @@ class ParticleImages:
         """
         chosen = np.arange(len(self)) if which is None else np.asarray(which)
         helpers, on_host = self.helpers(send), is_on_host(send(np.empty(0)))
-        size = self.most_particles(PART_PIXELS if on_host else DEVICE_PIXELS)
+        at_once = THREAD_PIXELS if helpers else PART_PIXELS
+        size = self.most_particles(at_once if on_host else DEVICE_PIXELS)
         parts = [chosen[start : start + size] for start in range(0, len(chosen), size)]
         n_parts = max(1, self.most_particles(CHUNK_PIXELS) // size)
         if helpers:

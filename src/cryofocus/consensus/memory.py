@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from cryofocus.consensus.images import CHUNK_PIXELS, PADDING, PART_PIXELS, ParticleImages
+from cryofocus.consensus.images import CHUNK_PIXELS, PADDING, THREAD_PIXELS, ParticleImages
 from cryofocus.consensus.reach import LEAST_MARGIN
 from cryofocus.errors import SettingError
 from cryofocus.kernels.contract import SliceKernels
@@ -60,7 +60,7 @@ class MapMemory:
         kept = sums if kernels.halves_at_once(edge) else 0
         nodes = edge**2 * (edge // 2 + 1)
         helpers = images.helpers(kernels.send)
-        pixels = (1 + helpers) * images.most_particles(PART_PIXELS) * file_box**2
+        pixels = (1 + helpers) * images.most_particles(THREAD_PIXELS) * file_box**2
         # Threads prepare parts of chunks, and weigh and cut chunks that are waiting.
         points = (1 + 2 * helpers) * images.most_particles(CHUNK_PIXELS)
         points *= len(images.largest_band())

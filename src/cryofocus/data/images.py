@@ -21,6 +21,8 @@ from cryofocus.errors import ParticleError
 
 # Mapped stacks kept at a time; operating systems limit the number of mappings.
 MAX_OPEN_STACKS = 512
+# Read before pages of the files are given back, which takes a while and spoils what comes next.
+LET_GO_BYTES = 2**26
 # Read together when all are looked at.
 IMAGES_AT_ONCE = 256
 
@@ -66,6 +68,7 @@ class ImageReader:
         self._particles = particles
         self._stacks: OrderedDict[int, Shaped[np.ndarray, "sections box box"]] = OrderedDict()
         self._lock = Lock()
+        self._mapped_bytes = 0
 
     def __reduce__(self) -> tuple[type[ImageReader], tuple[ParticleSet]]:
         """Travel as what to read: stacks are opened where they are read."""
@@ -90,23 +93,23 @@ class ImageReader:
         """
         particles = self._particles
         indices = np.asarray(indices)
-        images = np.empty((len(indices), particles.box, particles.box), np.float32)
         stacks = particles.stack_of_particle[indices]
         groups = particles.optics_of_particle[indices]
-        for stack, group in np.unique(np.stack([stacks, groups], axis=1), axis=0).tolist():
+        n_groups = len(particles.optics)
+        places = np.unique(stacks.astype(np.int64) * n_groups + groups)
+        if len(places) == 1:
+            return self._read_from(indices, *divmod(int(places[0]), n_groups))
+        images = np.empty((len(indices), particles.box, particles.box), np.float32)
+        for place in places.tolist():
+            stack, group = divmod(place, n_groups)
             where = np.flatnonzero((stacks == stack) & (groups == group))
-            self._read_into(images, where, indices[where], stack, group)
+            images[where] = self._read_from(indices[where], stack, group)
         return images
 
-    def _read_into(
-        self,
-        images: Float32[np.ndarray, "m box box"],
-        where: Int[np.ndarray, " k"],
-        chosen: Int[np.ndarray, " k"],
-        stack: int,
-        group: int,
-    ) -> None:
-        """Fill `images[where]` from one stack."""
+    def _read_from(
+        self, chosen: Int[np.ndarray, " k"], stack: int, group: int
+    ) -> Float32[np.ndarray, "k box box"]:
+        """Read images of one stack."""
         particles = self._particles
         data = self._open(stack)
         slices = particles.slice_of_particle[chosen]
@@ -122,7 +125,7 @@ class ImageReader:
         different, copy = np.unique(slices, return_inverse=True)
         with np.errstate(invalid="ignore"):  # NaN is refused below, whatever its bits
             pixels = _gather(data, different)
-        let_go(data)
+        self._let_go_of(data, len(different))
         with np.errstate(invalid="ignore"):  # infinities of both signs
             finite = np.isfinite(pixels.sum(axis=(1, 2), dtype=np.float64))
         if not finite.all():
@@ -132,7 +135,20 @@ class ImageReader:
                 "infinite. Remove this particle or extract it again."
             )
         plan = plan_resampling(box, pixel, particles.box, particles.pixel_size_angstrom)
-        images[where] = (pixels if plan is None else plan.apply(pixels))[copy]
+        if plan is not None:
+            pixels = plan.apply(pixels)
+        in_order = len(copy) == len(different) and (copy[:-1] < copy[1:]).all()
+        return pixels if in_order else pixels[copy]
+
+    def _let_go_of(self, data: Shaped[np.ndarray, "sections box box"], n_images: int) -> None:
+        """Give back the pages of all stacks when much was read since the last time."""
+        with self._lock:
+            self._mapped_bytes += n_images * data[0].nbytes
+            if self._mapped_bytes < LET_GO_BYTES:
+                return
+            self._mapped_bytes, open_stacks = 0, list(self._stacks.values())
+        for one in open_stacks:
+            let_go(one)
 
     def _open(self, stack: int) -> Shaped[np.ndarray, "sections box box"]:
         with self._lock:

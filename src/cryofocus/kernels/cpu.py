@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from cryofocus.kernels.contract import (
     SliceSums,
 )
 
+# Threads that have nothing to do sleep: others prepare images on their processors meanwhile. Who
+# asks for something else, in the environment, gets it.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # Floats that are added at once to a node of an accumulator.
 ALIGNED = 4
 # Of the memory, what accumulators may take; the rest is for statistics, images and maps.
