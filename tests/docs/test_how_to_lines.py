@@ -32,6 +32,11 @@ BLOCK = re.compile(
 )
 # The same extent with fewer pixels, so that coordinates stay what they are.
 CYCLES, CLASSES = 5, 3
+BRIEFLY = {
+    "inference.factors.model.MAX_CYCLES": 3,
+    "covariance.normal.N_BOOTSTRAP": 40,
+    "covariance.classes.N_BOOTSTRAP": 40,
+}
 SMALL: dict[str, Any] = {"particles": 120, "box": BOX, "snr": 1.0, "first_snr": 20.0}
 
 
@@ -107,9 +112,8 @@ def small_data(monkeypatch: pytest.MonkeyPatch) -> None:
         else:
             Path(target).touch()
 
-    def write_nothing(run: Path) -> None:
-        (Path(run) / "report.html").touch()
-
+    for name, number in BRIEFLY.items():
+        monkeypatch.setattr(f"cryofocus.{name}", number)
     monkeypatch.setattr(Figure, "savefig", draw_nothing)
     monkeypatch.setattr(
         classification, "write_report", lambda run: (Path(run) / "report.html").touch()

@@ -303,7 +303,7 @@ def _judge(
     few = comparison.with_classes(max(2, len(effective)))
     return _Judged(
         same,
-        compare_half_sets(few, settings, ground.half_set, ground.monitor),
+        compare_half_sets(few, settings, ground.half_set, ground.monitor, ground.kernels.host_gb),
         expected_accuracy(
             comparison.class_moments(state),
             estimate_class_weights(state.posteriors),

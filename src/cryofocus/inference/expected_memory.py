@@ -10,6 +10,7 @@ from cryofocus.consensus.ground import Ground
 from cryofocus.consensus.images import PADDING
 from cryofocus.consensus.memory import MapMemory
 from cryofocus.inference.deviations.focus import FocusBox, FocusPlan
+from cryofocus.inference.held_out import most_particles
 from cryofocus.inference.settings import ClassifierSettings
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,11 @@ def expected_memory_gb(ground: Ground, settings: ClassifierSettings) -> float:
     n_maps = settings.most_classes * (2 if settings.control_maps else 1)
     needed = MapMemory.of(images, kernels, settings.most_classes)
     kept = statistics_bytes(ground, settings) / 1e9
+    if settings.asks_half_sets:
+        # Of both half sets, copied to find classes in each alone.
+        a_particle = max(1, int(1e9 * kept / len(images)))
+        copied = 2 * most_particles(a_particle, kernels.host_gb)
+        kept *= 1 + min(1.0, copied / len(images))
     most = needed.peak(n_maps, kept)
     return most if kernels.host_gb is None else min(most, max(kernels.host_gb, needed.peak(0)))
 

@@ -23,8 +23,9 @@ from cryofocus.inference.driver import Run, finish_run
 from cryofocus.inference.posterior import class_posteriors, estimate_class_weights
 from cryofocus.inference.settings import ClassifierSettings
 
-# So many particles of a half set decide; more would only take memory and time.
-MOST_PARTICLES, MOST_GB = 25_000, 1.0
+# So many particles of a half set decide; more would only take memory and time. Their statistics
+# are copied, and take this part of the memory allowed at most.
+MOST_PARTICLES, MOST_GB, SHARE_OF_MEMORY = 25_000, 1.0, 0.05
 # Chance of calling it classes where there are none, at most.
 SIGNIFICANT = 0.01
 
@@ -52,6 +53,7 @@ def compare_half_sets(
     settings: ClassifierSettings,
     half_set: Int8[np.ndarray, " particle"],
     monitor: Monitor,
+    memory_gb: float | None = None,
 ) -> HeldOut | None:
     """Find classes in each half set alone, and judge them by the other.
 
@@ -60,13 +62,15 @@ def compare_half_sets(
         settings: Of the runs.
         half_set: `(particle,)` 1 or 2.
         monitor: Shows progress.
+        memory_gb: Bound on the memory of the process, if there is one.
 
     Returns:
         None where no verdict is possible: a half set has too few particles, or its classes did
         not settle within the limit of cycles.
     """
     n_classes = comparison.plan.n_classes
-    halves = [_thin(np.flatnonzero(half_set == half), comparison) for half in (1, 2)]
+    most = most_particles(comparison.bytes_per_particle, memory_gb)
+    halves = [_thin(np.flatnonzero(half_set == half), most) for half in (1, 2)]
     if min(map(len, halves)) < 2 * n_classes:
         return None
     parts = [comparison.take(rows) for rows in halves]
@@ -79,10 +83,15 @@ def compare_half_sets(
     return HeldOut((first, second))
 
 
-def _thin(rows: Int[np.ndarray, " n"], comparison: Divisible[Any]) -> Int[np.ndarray, " m"]:
+def most_particles(bytes_per_particle: int, memory_gb: float | None) -> int:
+    """Return how many particles of a half set are looked at, at most."""
+    most_gb = MOST_GB if memory_gb is None else min(MOST_GB, SHARE_OF_MEMORY * memory_gb)
+    return max(1, min(MOST_PARTICLES, int(most_gb * 1e9 / bytes_per_particle)))
+
+
+def _thin(rows: Int[np.ndarray, " n"], most: int) -> Int[np.ndarray, " m"]:
     """Leave particles out at equal distances, if there are more than are needed."""
-    most = min(MOST_PARTICLES, int(MOST_GB * 1e9 / comparison.bytes_per_particle))
-    return rows[:: -(-len(rows) // max(most, 1)) or 1]
+    return rows[:: -(-len(rows) // most) or 1]
 
 
 def _ratios(parts: list[Any], runs: list[Run[Any]]) -> Iterator[float]:

@@ -197,11 +197,12 @@ class FocusStatistics:
 
     def take(self, which: Int[np.ndarray, " m"]) -> FocusStatistics:
         """Return the statistics of some of the particles."""
+        data = self.data[which]
         return replace(
             self,
             geometry=self.geometry.take(which),
-            data=self.data[which],
-            compared=self.compared[which],
+            data=data,
+            compared=data if self.compared is self.data else self.compared[which],
             precision=self.precision[which],
             scale=self.scale[which],
             match=None if self.match is None else self.match.take(which),
