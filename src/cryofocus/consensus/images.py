@@ -8,9 +8,10 @@ bookkeeping for images that were multiplied by their CTF before they were writte
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property, partial
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Complex64, Float32, Float64, Int, Int32
@@ -96,17 +97,11 @@ class ImageChunk:
         """Return several chunks of the host as one."""
         if len(chunks) == 1:
             return chunks[0]
-        return cls(
-            np.concatenate([one.particles for one in chunks]),
-            np.concatenate([one.groups for one in chunks]),
-            np.concatenate([one.transforms for one in chunks]),
-            np.concatenate([one.ctf for one in chunks]),
-            np.concatenate([one.is_premultiplied for one in chunks]),
-            np.concatenate([one.held_shells for one in chunks]),
-            None
-            if chunks[0].weight is None
-            else np.concatenate([one.weight for one in chunks if one.weight is not None]),
-        )
+        columns: dict[str, Any] = {}
+        for field in fields(cls):
+            parts = [getattr(one, field.name) for one in chunks]
+            columns[field.name] = None if parts[0] is None else np.concatenate(parts)
+        return cls(**columns)
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,6 @@ from cryofocus.kernels.contract import (
     SliceSums,
 )
 
-# Threads that have nothing to do sleep: others prepare images on their processors meanwhile. Who
-# asks for something else, in the environment, gets it.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # Floats that are added at once to a node of an accumulator.
 ALIGNED = 4
 # Of the memory, what accumulators may take; the rest is for statistics, images and maps.
@@ -224,6 +221,9 @@ def _stride(n_data: int, n_precision: int) -> int:
 
 
 def _use_threads(threads: int) -> None:
+    # Threads that have nothing to do sleep: others prepare images on their processors meanwhile.
+    # Read when the first loop starts; who asks for something else, in the environment, gets it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # The configuration's names are set at run time.
     most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     numba.set_num_threads(min(threads, most))
