@@ -61,8 +61,8 @@ class StateGroups:
         if "" in names or len(names) < 2:
             found = "an empty field" if "" in names else f"only {show(names[0])}"
             raise InputError(
-                f"{path}: column {column} holds {found}; expected the group of each state, two "
-                "groups or more. Name another column behind a colon, or leave out the row of a "
+                f"{path}: column {cut(column)} holds {found}; expected the group of each state, "
+                "two groups or more. Name another column behind a colon, or leave out the row of a "
                 "state that shall not count"
             )
         of_state = np.full(max(group), LEFT_OUT)
