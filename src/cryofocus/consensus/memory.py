@@ -59,16 +59,17 @@ class MapMemory:
         sums, growing = kernels.sums_bytes(edge, n_columns)
         kept = sums if kernels.halves_at_once(edge) else 0
         nodes = edge**2 * (edge // 2 + 1)
-        helpers = images.helpers(kernels.send)
-        pixels = (1 + helpers) * images.most_particles(THREAD_PIXELS) * file_box**2
+        helpers, n = images.helpers(kernels.send), len(images)
         # Threads prepare parts of chunks, and weigh and cut chunks that are waiting.
-        points = (1 + 2 * helpers) * images.most_particles(CHUNK_PIXELS)
-        points *= len(images.largest_band())
+        prepared = min(n, (1 + helpers) * images.most_particles(THREAD_PIXELS))
+        worked_on = min(n, (1 + 2 * helpers) * images.most_particles(CHUNK_PIXELS))
+        in_images = PIXEL_BYTES * prepared * file_box**2
+        in_images += POINT_BYTES * worked_on * len(images.largest_band())
         return cls(
             grids=(kept + max(growing, sums + SOLVE_BYTES * nodes)) / 1e9,
             slices=LAY_OUT_BYTES * nodes / 1e9,
             estimate=ESTIMATE_BYTES * box**3 / 1e9,
-            images=(PIXEL_BYTES * pixels + POINT_BYTES * points) / 1e9,
+            images=in_images / 1e9,
             mask=MASK_BYTES * file_box**3 / 1e9,
             writing=WRITE_BYTES * file_box**3 / 1e9,
             report=DRAWING_GB + _drawing_bytes(file_box) / 1e9,

@@ -62,8 +62,8 @@ class StateGroups:
             found = "an empty field" if "" in names else f"only {show(names[0])}"
             raise InputError(
                 f"{path}: column {cut(column)} holds {found}; expected the group of each state, "
-                "two groups or more. Name another column behind a colon, or leave out the row of a "
-                "state that shall not count"
+                "two groups or more. Name another column behind a colon, or leave out the row of "
+                "a state that shall not count"
             )
         of_state = np.full(max(group), LEFT_OUT)
         of_state[[state - 1 for state in group]] = [names.index(name) for name in group.values()]
