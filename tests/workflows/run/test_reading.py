@@ -55,3 +55,12 @@ def test_a_header_that_asks_for_too_much_is_damage(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"(11, 2), }      ", b"(9999999999, 2)}"))
     with pytest.raises(FormatError, match="missing or damaged"):
         read_numbers(path, (9999999999, 2))
+
+
+def test_a_header_with_a_number_of_thousands_of_digits_is_damage(tmp_path: Path) -> None:
+    """What Python itself refuses to read as a number is refused as any other damage."""
+    path = tmp_path / "posteriors.npy"
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({'9' * 5000}, 2), }}\n".encode()
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(FormatError, match="missing or damaged"):
+        read_numbers(path, (2, 2))

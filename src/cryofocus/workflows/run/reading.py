@@ -21,11 +21,12 @@ from cryofocus.complaints import cut, first_fault
 from cryofocus.errors import FormatError
 
 # What libraries raise over files that are not what they say; an array that no memory holds, too,
-# and an archive that seems to be encrypted or packed in another way (RuntimeError).
+# an archive that seems to be encrypted or packed in another way (RuntimeError), and an array's
+# header that is no Python (SyntaxError).
 DAMAGE = (
     *(OSError, ValueError, TypeError, LookupError, ArithmeticError, EOFError, MemoryError),
     *(RuntimeError, zipfile.BadZipFile, zlib.error, csv.Error, yaml.YAMLError),
-    tokenize.TokenError,
+    *(tokenize.TokenError, SyntaxError),
 )
 CLASSIFY_AGAIN = "Run the classification again with --overwrite."
 
