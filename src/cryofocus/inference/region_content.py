@@ -94,7 +94,7 @@ def say_frames(mask: FocusMask, is_right: Callable[[FocusMask], bool]) -> str:
             continue
         if is_right(other):
             numbers = ",".join(f"{value:.1f}" for value in sphere)
-            return f"These numbers look like {meaning}: then it is --focus {numbers}. "
+            return f"If these numbers are {meaning}, it is --focus {numbers}. "
     return ""
 
 

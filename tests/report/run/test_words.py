@@ -54,6 +54,8 @@ def test_no_classes_claims_nothing(build_run: Build) -> None:
     """Without classes nothing is called good or bad."""
     found = (finding(FindingCode.NO_CLASSES, Severity.WARNING, "Check the poses."),)
     results = read_results(build_run(classes_found=False, certainty=0.0, findings=found))
+    results = replace(results, job=results.job.model_copy(update={"n_effective_classes": 1}))
+    assert words.key_figures(results)[0].remark == "chance would be 0.50"
     assert words.headline(results.job) == "No classes were found"
     assert {figure.tone for figure in words.key_figures(results)} == {"plain"}
     assert "do not describe different structures" in words.sentences(results)[0]

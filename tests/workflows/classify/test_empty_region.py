@@ -33,7 +33,7 @@ def test_numbers_in_another_frame(
     given = pixels if meaning == "pixels" else (60.0, 25.0, 50.0, 25.0)
     with pytest.raises(RegionError, match="almost empty") as raised:
         classify(ask(small_set, focus=tuple(map(float, given))), tmp_path / "RUN")
-    assert f"These numbers look like {meaning}: then it is --focus" in str(raised.value)
+    assert f"If these numbers are {meaning}, it is --focus" in str(raised.value)
     if meaning == "pixels":
         assert f"--focus {true[0]:.1f}," in str(raised.value)
 

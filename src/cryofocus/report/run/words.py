@@ -85,7 +85,8 @@ def key_figures(results: RunResults) -> list[KeyFigure]:
 
 def _say_possible(job: JobRecord) -> str:
     """Say what the highest probability compares with: guessing, and the best such images allow."""
-    n_classes = job.n_effective_classes or job.n_classes
+    # Copies are one class; where none were found, probabilities are those of all that were tried.
+    n_classes = (job.classes_found and job.n_effective_classes) or job.n_classes
     chance = f"chance would be {1.0 / n_classes:.2f}"
     if job.expected_accuracy is None or not job.classes_found:
         return chance
