@@ -50,6 +50,8 @@ OPTICS = (
     *("rlnImagePixelSize", "rlnImageSize", "rlnImageDimensionality"),
 )
 NYQUIST, ONE = ("--map-resolution", "nyquist"), ("--threads", "1")
+# Cells without a number.
+NO_BOUND, NOTHING_SAID, NOT_MEASURED = "no bound", "nothing said", "not measured"
 SAID = re.compile(r"memory: about ([\d.]+) GB")
 
 
@@ -300,12 +302,12 @@ def table(rows: dict[str, Row]) -> str:
         if case.words:
             continue
         row = rows.get(case.name)
-        asked = [f"{bound:g}" if bound else "" for bound in case.asked]
-        found = ["not measured"] * 3 + ["", ""]
+        asked = [f"{bound:g}" if bound else NO_BOUND for bound in case.asked]
+        found = [NOT_MEASURED] * 5
         if row is not None:
             found = [f"{row.cpu_seconds:.0f}", f"{row.seconds:.0f}", f"{row.peak_gb:.2f}"]
             said = [f"{row.said_gb:.2f}", f"{row.said_gb / row.peak_gb:.2f}"]
-            found += said if row.said_gb > 0 else ["", ""]
+            found += said if row.said_gb > 0 else [NOTHING_SAID] * 2
         pairs = [cell for pair in zip(found[:3], asked, strict=True) for cell in pair]
         classes = str(case.classes) if case.classes else "none: `reconstruct`"
         what = [case.name, str(case.box), f"{case.particles:,}", classes, " ".join(case.options)]
@@ -322,7 +324,7 @@ def table_of_others(rows: dict[str, Row]) -> list[str]:
     lines = ["| command | CPU s | wall s | peak, GB |", "| --- " * 4 + "|"]
     for case in CASES:
         if case.words:
-            row, cells = rows.get(case.name), ["not measured"] * 3
+            row, cells = rows.get(case.name), [NOT_MEASURED] * 3
             if row is not None:
                 cells = [f"{row.cpu_seconds:.0f}", f"{row.seconds:.0f}", f"{row.peak_gb:.2f}"]
             lines.append(f"| {' | '.join([f'`{case.name[4:]}`', *cells])} |")

@@ -14,7 +14,8 @@ from scipy.cluster.vq import kmeans2
 from scipy.spatial.transform import Rotation
 
 import cryofocus
-from cryofocus.simulate.phantom import Phantom, humanoid
+from cryofocus.simulate.phantom import Phantom
+from small_phantom import every_tenth_bead
 
 # The pages' own sphere, --focus 142,118,97,30, holds the arm in this box of 288 Å.
 BOX, PIXEL = 24, 12.0
@@ -32,21 +33,9 @@ RIBOSOME: dict[tuple[float, float, float], tuple[int, ...]] = {
 }
 
 
-def few_beads() -> Phantom:
-    """Every tenth bead of the standard humanoid."""
-    full = humanoid()
-    return replace(
-        full,
-        centre_angstrom=full.centre_angstrom[::10],
-        sigma_angstrom=full.sigma_angstrom[::10],
-        weight=full.weight[::10],
-        part=full.part[::10],
-    )
-
-
 def turned_beads() -> Phantom:
     """The humanoid, smaller and turned so that its arm is where the pages say."""
-    beads = few_beads()
+    beads = every_tenth_bead()
     arm = np.array([69.9, 0.0, 49.9])
     wanted = np.array(FOCUS[:3]) - BOX // 2 * PIXEL
     turn, _ = Rotation.align_vectors([wanted], [arm])

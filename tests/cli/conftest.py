@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,10 @@ import yaml
 from typer.testing import CliRunner
 
 from cryofocus.cli.main import app
-from cryofocus.simulate.phantom import Phantom, humanoid
+from cryofocus.simulate.phantom import Phantom
 from cryofocus.simulate.settings import HumanoidSettings
 from cryofocus.workflows.simulate.humanoid import simulate_humanoid
+from small_phantom import every_tenth_bead
 
 Invoke = Callable[..., Any]
 
@@ -23,14 +23,7 @@ Invoke = Callable[..., Any]
 @pytest.fixture(scope="session")
 def phantom() -> Phantom:
     """Every tenth bead of the standard humanoid."""
-    full = humanoid()
-    return replace(
-        full,
-        centre_angstrom=full.centre_angstrom[::10],
-        sigma_angstrom=full.sigma_angstrom[::10],
-        weight=full.weight[::10],
-        part=full.part[::10],
-    )
+    return every_tenth_bead()
 
 
 @pytest.fixture(scope="session")

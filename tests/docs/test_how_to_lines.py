@@ -22,7 +22,8 @@ import cryofocus
 from cryofocus.api import classification
 from cryofocus.cli.main import app
 from cryofocus.report.place.local_server import LocalServer
-from reader_library import BOX, Library, few_beads
+from reader_library import BOX, Library
+from small_phantom import every_tenth_bead
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "docs/tutorial.md", *sorted(ROOT.glob("docs/how-to/*.md"))]
@@ -87,7 +88,7 @@ def small_data(monkeypatch: pytest.MonkeyPatch) -> None:
     def small_humanoid(output: Path, settings: Any, **others: Any) -> Any:
         pixel = settings.pixel_size_angstrom * settings.box / BOX
         small = settings.model_copy(update={**SMALL, "pixel_size_angstrom": pixel})
-        return humanoid(output, small, phantom=few_beads(), **others)
+        return humanoid(output, small, phantom=every_tenth_bead(), **others)
 
     def small_models(files: Any, output: Path, settings: Any, **others: Any) -> Any:
         pixel = settings.pixel_size_angstrom * settings.box / BOX

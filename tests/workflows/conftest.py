@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from cryofocus.simulate.phantom import Phantom, humanoid
+from cryofocus.simulate.phantom import Phantom
 from cryofocus.simulate.settings import HumanoidSettings
 from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.classify.run import classify
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.simulate.humanoid import SimulatedSet, simulate_humanoid
 from make_request import MakeRequest
+from small_phantom import every_tenth_bead
 
 
 @pytest.fixture(scope="session")
 def few_beads() -> Phantom:
     """Every tenth bead of the standard humanoid."""
-    full = humanoid()
-    return replace(
-        full,
-        centre_angstrom=full.centre_angstrom[::10],
-        sigma_angstrom=full.sigma_angstrom[::10],
-        weight=full.weight[::10],
-        part=full.part[::10],
-    )
+    return every_tenth_bead()
 
 
 @pytest.fixture(scope="session")

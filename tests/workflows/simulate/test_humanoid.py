@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import mrcfile
@@ -14,11 +13,12 @@ from cryofocus.data.star.document import StarDocument
 from cryofocus.errors import OutputError, SettingError
 from cryofocus.maths.fourier import inverse_2d
 from cryofocus.maths.rotations import geodesic_degrees, rotation_from_euler
-from cryofocus.simulate.phantom import Phantom, humanoid
+from cryofocus.simulate.phantom import Phantom
 from cryofocus.simulate.projection import project_states
 from cryofocus.simulate.settings import HumanoidSettings
 from cryofocus.simulate.states import part_amplitudes
 from cryofocus.workflows.simulate.humanoid import simulate_humanoid
+from small_phantom import every_tenth_bead
 
 SETTINGS = HumanoidSettings(
     scenario=2, snr=0.1, particles=140, seed=5, box=32, pixel_size_angstrom=13.1
@@ -30,14 +30,7 @@ ORIGINS = ("rlnOriginXAngst", "rlnOriginYAngst")
 @pytest.fixture(scope="module")
 def phantom() -> Phantom:
     """Every tenth bead of the standard humanoid."""
-    full = humanoid()
-    return replace(
-        full,
-        centre_angstrom=full.centre_angstrom[::10],
-        sigma_angstrom=full.sigma_angstrom[::10],
-        weight=full.weight[::10],
-        part=full.part[::10],
-    )
+    return every_tenth_bead()
 
 
 @pytest.fixture(scope="module")
