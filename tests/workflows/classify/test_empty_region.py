@@ -36,6 +36,16 @@ def test_numbers_in_another_frame(
     assert f"If these numbers are {meaning}, it is --focus" in str(raised.value)
     if meaning == "pixels":
         assert f"--focus {true[0]:.1f}," in str(raised.value)
+    assert not (tmp_path / "RUN").exists()
+
+
+def test_what_was_there_stays(small_set: SimulatedSet, ask: MakeRequest, tmp_path: Path) -> None:
+    """A refused region takes neither another's files with it nor a folder that was there."""
+    run = tmp_path / "RUN"
+    run.mkdir()
+    with pytest.raises(RegionError, match="almost empty"):
+        classify(ask(small_set, focus=(60.0, 25.0, 50.0, 25.0)), run)
+    assert run.is_dir()
 
 
 def test_share_of_the_density_is_said(

@@ -57,8 +57,9 @@ def classify(
 ) -> RunDirectory:
     """Classify particles by what a focus region shows and write the run directory.
 
-    All input is checked before anything is written. The page for people is made from the
-    finished directory by `cryofocus.report.run.page.write_report`.
+    Input is checked before anything is written; what only the consensus can tell, such as whether
+    there is density in the region, leaves no directory behind where it is refused. The page for
+    people is made from the finished directory by `cryofocus.report.run.page.write_report`.
 
     Args:
         request: Input files, region, settings and resources.
@@ -97,9 +98,14 @@ def classify(
     # A finished run needs no workers.
     machine = request.machine.here if is_finished else request.machine
     with open_machine(machine) as resources:
+        is_new = not Path(output).exists()
         directory = RunDirectory.create(Path(output), overwrite=overwrite, resume=resume)
         checkpoint = Checkpoint(directory.checkpoint, fingerprint)
-        with directory.locked(), record_log(directory.log) as warnings:
+        with (
+            directory.forgotten_when_refused(is_new=is_new),
+            directory.locked(),
+            record_log(directory.log) as warnings,
+        ):
             if directory.job.is_file():
                 request.require_same(directory.config)
                 checkpoint.remove()

@@ -16,7 +16,8 @@ A workflow uses it like this, after all input has been validated::
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from jaxtyping import Float32
 
 from cryofocus.data.atomic import explain_write_errors, is_temporary, sweep
 from cryofocus.data.formats import table_suffixes
-from cryofocus.errors import FormatError, OutputError, SettingError
+from cryofocus.errors import FormatError, OutputError, RegionError, SettingError
 from cryofocus.workflows.run import files as run_files
 from cryofocus.workflows.run.job import JobRecord
 from cryofocus.workflows.run.lock import hold_lock
@@ -155,6 +156,23 @@ class RunDirectory(run_files.RunFiles):
             for file in sorted(self.path.iterdir()):
                 if run_files.is_run_file(file.name) and file not in stay and not file.is_dir():
                     file.unlink()
+
+    @contextmanager
+    def forgotten_when_refused(self, *, is_new: bool) -> Iterator[None]:
+        """Remove a new directory again when region or settings are refused before a cycle is kept.
+
+        There is nothing to resume then, and the corrected command is free to use the name.
+        """
+        try:
+            yield
+        except (RegionError, SettingError):
+            if is_new and not self.checkpoint.is_file():
+                for file in self.path.iterdir():
+                    if run_files.is_run_file(file.name) and not file.is_dir():
+                        file.unlink()
+                with suppress(OSError):  # something else lies there
+                    self.path.rmdir()
+            raise
 
     def locked(self) -> AbstractContextManager[None]:
         """Keep other processes out while a ``with`` block writes here.
