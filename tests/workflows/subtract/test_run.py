@@ -141,8 +141,11 @@ def test_cut_pixels_are_those_of_the_whole_image(source: Source, tmp_path: Path)
         assert np.isin(cut, image).all()
 
 
-def test_the_way_back(source: Source, tmp_path: Path) -> None:
-    """After cutting and subtracting again, revert gives images, poses and box as they were."""
+def test_the_way_back(source: Source, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """After cutting and subtracting again, revert gives images, poses and box as they were.
+
+    Where these images are not found from the new table, it says so.
+    """
     settings = SubtractSettings(recenter=True, box=12)
     first = subtract(source.table, source.keep, tmp_path / "first", settings)
     second = subtract(first.table, first.keep_mask, tmp_path / "second", settings)
@@ -151,6 +154,7 @@ def test_the_way_back(source: Source, tmp_path: Path) -> None:
     assert texts_of(second.table, "rlnDefocusU") != texts_of(source.table, "rlnDefocusU")
     back = tmp_path / "back.star"
     assert revert(second.table, back) == len(intact)
+    assert "not that of the subtracted ones" in caplog.text
     before, after = StarDocument.read(source.table), StarDocument.read(back)
     for name in ("optics", "particles"):
         labels = before.block(name).labels

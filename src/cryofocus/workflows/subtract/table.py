@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,11 @@ from cryofocus.data.formats import open_table
 from cryofocus.data.labels import DEFOCUS_LABELS, SHIFT_LABELS
 from cryofocus.data.particle_table import ParticleTable
 from cryofocus.data.particles import ParticleSet
-from cryofocus.errors import ParticleError
+from cryofocus.data.stack_paths import locate_stacks
+from cryofocus.errors import InputError, ParticleError
 from cryofocus.workflows.run.new_names import require_new_table
+
+logger = logging.getLogger(__name__)
 
 
 def subtracted_in(table: ParticleTable) -> SubtractedInTable:
@@ -75,4 +79,20 @@ def revert(particles: Path | str, output: Path | str, *, overwrite: bool = False
     require_new_table(output, Path(particles), overwrite=overwrite)
     table = open_table(Path(particles))
     subtracted_in(table).write_intact(output)
+    _say_where_images_are(output)
     return table.n_rows
+
+
+def _say_where_images_are(table: Path) -> None:
+    """Warn when the intact images are not found: only who has the first table knows where from."""
+    name = open_table(table).first_stack()
+    try:
+        locate_stacks([name], table, None)
+    except InputError:
+        logger.warning(
+            "%s: its images (%s) are named as in the table first given to subtract, and are not "
+            "found from here; start later commands where that table was used, or add --datadir "
+            "with the folder of the intact images, not that of the subtracted ones",
+            table,
+            name,
+        )
