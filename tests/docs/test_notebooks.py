@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 import cryofocus
 from cryofocus.api import classification
-from reader_library import few_beads
+from small_phantom import every_tenth_bead
 
 ROOT = Path(__file__).parents[2]
 BOOKS = sorted(ROOT.glob("docs/notebooks/*.ipynb"))
@@ -25,7 +25,7 @@ def small_data(monkeypatch: pytest.MonkeyPatch) -> None:
     humanoid, classify = cryofocus.simulate_humanoid, cryofocus.classify
 
     def simulate(output: str, settings: Any) -> Any:
-        return humanoid(output, settings.model_copy(update=SMALL), phantom=few_beads())
+        return humanoid(output, settings.model_copy(update=SMALL), phantom=every_tenth_bead())
 
     def briefly(*given: Any, **options: Any) -> Any:
         return classify(*given, **{**options, "runs": 2, "cycles": 5})
