@@ -20,7 +20,6 @@ from cryofocus.maths.rotations import rotation_from_euler
 
 ROOT = Path(__file__).parents[1]
 MODULE_OF_DISTRIBUTION = {
-    "scikit-image": "skimage",
     "scikit-learn": "sklearn",
     "pyyaml": "yaml",
     "jinja2": "jinja2",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -189,23 +190,32 @@ def make_record(plan: RunPlan) -> job.JobRecord:
     )
 
 
+def build_in(folder: Path, **fields: Any) -> RunDirectory:
+    """Write a synthetic run directory from the fields of a plan."""
+    plan = RunPlan(**fields)
+    rng = np.random.default_rng(7)
+    directory = RunDirectory.create(folder / f"RUN{plan.hostile}".replace("/", "_"))
+    write_maps(directory, plan.n_classes, rng)
+    write_tables(directory, plan, rng)
+    record = make_record(plan)
+    write_text(directory.command, record.command + "\n")
+    write_text(directory.config, plan.settings or SETTINGS.format(plan.n_classes))
+    write_text(directory.log, "2026-01-02 10:20:30Z  INFO    started\n")
+    directory.write_job(record)
+    for name in plan.left_out:
+        (directory.path / name).unlink()
+    return directory
+
+
 @pytest.fixture
 def build_run(tmp_path: Path) -> Callable[..., RunDirectory]:
     """Give a function that writes a synthetic run directory from the fields of a plan."""
+    return partial(build_in, tmp_path)
 
-    def build(**fields: Any) -> RunDirectory:
-        plan = RunPlan(**fields)
-        rng = np.random.default_rng(7)
-        directory = RunDirectory.create(tmp_path / f"RUN{plan.hostile}".replace("/", "_"))
-        write_maps(directory, plan.n_classes, rng)
-        write_tables(directory, plan, rng)
-        record = make_record(plan)
-        write_text(directory.command, record.command + "\n")
-        write_text(directory.config, plan.settings or SETTINGS.format(plan.n_classes))
-        write_text(directory.log, "2026-01-02 10:20:30Z  INFO    started\n")
-        directory.write_job(record)
-        for name in plan.left_out:
-            (directory.path / name).unlink()
-        return directory
 
-    return build
+@pytest.fixture(scope="module")
+def build_shared_run(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[..., RunDirectory]:
+    """Give such a function for run directories that several tests only read."""
+    return lambda **fields: build_in(tmp_path_factory.mktemp("run"), **fields)

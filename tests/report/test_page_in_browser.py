@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cryofocus.report.drawing import surfaces
-from cryofocus.report.run import planes
+from cryofocus.report.run import pictures, planes
 from cryofocus.report.run.page import write_report
 from cryofocus.workflows.run.directory import RunDirectory
 
@@ -21,9 +21,13 @@ pytestmark = pytest.mark.slow
 Build = Callable[..., RunDirectory]
 
 SCENE = "document.getElementById('surface-scene')"
+DIFFERENCE, PAINTED = "Class 3 − consensus", "Class 1 painted"
+SECOND = "document.getElementById('second-scene')"
 EYE = f"{SCENE}._fullLayout.scene.camera.eye"
-TRACES = f"""() => {SCENE}.data
-    .map((trace) => ({{ name: trace.name, x: trace.x.length, opacity: trace.opacity }}))"""
+TRACES = """(scene) => document.getElementById(scene).data
+    .map((trace) => ({ name: trace.name, x: trace.x.length, opacity: trace.opacity,
+                       range: trace.intensity && [Math.min(...trace.intensity),
+                                                  Math.max(...trace.intensity)] }))"""
 # Of the picture that the viewer offers to save.
 COUNT_BLUE = """() => Plotly.toImage("surface-scene", { format: "png", width: 200, height: 200 })
     .then((address) => new Promise((done) => {
@@ -36,6 +40,31 @@ COUNT_BLUE = """() => Plotly.toImage("surface-scene", { format: "png", width: 20
         };
         image.src = address;
     }))"""
+# A ball of radius 7 in a cube of 24 voxels, with a speck beside it; and its hole, for sign -1.
+CONTOUR = """(sign) => {
+    const n = 26, values = new Uint8Array(n ** 3).fill(sign > 0 ? 0 : 255);
+    for (let z = 1; z < 25; z++) for (let y = 1; y < 25; y++) for (let x = 1; x < 25; x++) {
+        const depth = 7.5 - Math.hypot(x - 13, y - 12, z - 11);
+        const share = Math.min(Math.max(depth, 0), 1);
+        values[(z * n + y) * n + x] = sign > 0 ? 255 * share : 255 * (1 - share);
+    }
+    values[(2 * n + 2) * n + 2] = sign > 0 ? 255 : 0;
+    const frame = { low: [100, 200, 300], voxel: 2, edge: 24, dust: 3 };
+    const { x, y, z, i, j, k } = contourVolume({ values, n }, 127.5, sign, frame);
+    const used = [...new Set([...i, ...j, ...k])];
+    const edges = new Map();
+    i.forEach((a, t) => [[a, j[t]], [j[t], k[t]], [k[t], a]].forEach((edge) => {
+        const key = edge.sort((one, other) => one - other).join();
+        edges.set(key, (edges.get(key) ?? 0) + 1);
+    }));
+    const volume = i.reduce((sum, a, t) => {
+        const [b, c] = [j[t], k[t]];
+        return sum + (x[a] * (y[b] * z[c] - z[b] * y[c]) - y[a] * (x[b] * z[c] - z[b] * x[c])
+            + z[a] * (x[b] * y[c] - y[b] * x[c])) / 6;
+    }, 0);
+    return { radii: used.map((v) => Math.hypot(x[v] - 124, y[v] - 222, z[v] - 320)),
+             shared: [...new Set(edges.values())], volume };
+}"""
 HOSTILE = """ <script>document.title = "run"</script> "onload='x' """
 
 
@@ -48,14 +77,12 @@ def wait_until(page: Page, expression: str) -> None:
     pytest.fail(f"never came true: {expression}")
 
 
-@pytest.fixture
-def opened(build_run: Build, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> Any:
+@pytest.fixture(scope="module")
+def open_page(build_shared_run: Build, browser: Browser) -> Iterator[Any]:
     """Give a function that opens the page of a run and collects what goes wrong in it."""
-    monkeypatch.setattr(planes, "MAX_DOTS_PER_INCH", 30.0)
-    monkeypatch.setattr(surfaces, "MAX_SHOWN_EDGE", 16)
     pages = []
 
-    def open_page(**plan: Any) -> tuple[Page, list[str]]:
+    def open_one(**plan: Any) -> tuple[Page, list[str]]:
         page, faults = browser.new_page(viewport={"width": 1366, "height": 768}), []
         pages.append(page)
         page.set_default_timeout(120_000)
@@ -74,56 +101,111 @@ def opened(build_run: Build, browser: Browser, monkeypatch: pytest.MonkeyPatch) 
                 else None
             ),
         )
-        page.goto(write_report(build_run(**plan).path).as_uri())
+        page.goto(write_report(build_shared_run(**plan).path).as_uri())
         wait_until(page, f"{SCENE}.data !== undefined")
         return page, faults
 
-    yield open_page
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planes, "MAX_DOTS_PER_INCH", 30.0)
+        patch.setattr(surfaces, "MAX_SHOWN_EDGE", 16)
+        patch.setattr(pictures, "N_PIXELS", 24)
+        yield open_one
     for page in pages:
         page.close()
 
 
-def test_viewer_follows_its_controls(opened: Any) -> None:
-    """Surfaces are painted; boxes lay maps over each other, sliders change surfaces and opacity,
-    buttons turn the view; figures are there, nothing overflows, is fetched or complained of."""
-    page, faults = opened(n_classes=3)
-    shown = page.evaluate(TRACES)
+@pytest.fixture(scope="module")
+def opened(open_page: Any) -> tuple[Page, list[str]]:
+    """The page of a run with three classes, and what went wrong in it."""
+    page, faults = open_page(n_classes=3)
+    return page, faults
+
+
+def traces(page: Page, scene: str = "surface-scene") -> list[dict[str, Any]]:
+    """What a picture holds, once it has been drawn again."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
+    return list(page.evaluate(TRACES, scene))
+
+
+def move_to_end(page: Page, name: str) -> None:
+    """Move a slider to its highest value."""
+    move = "own => { own.value = own.max; own.dispatchEvent(new Event('input')); }"
+    page.get_by_label(name, exact=True).evaluate(move)
+
+
+def test_viewer_follows_its_controls(opened: tuple[Page, list[str]]) -> None:
+    """Surfaces are drawn; boxes lay maps over each other and paint them, sliders change surfaces
+    in fine steps, and opacity."""
+    page, faults = opened
+    shown = traces(page)
     assert page.evaluate(COUNT_BLUE) > 400
     assert [trace["name"] for trace in shown] == ["Class 1", "Focus mask"]
-    page.locator("[data-scale=density]").fill("6")
-    fewer = page.evaluate(TRACES)
-    assert fewer[0]["x"] < shown[0]["x"]
-    assert fewer[1]["x"] == shown[1]["x"]
-    page.get_by_label("Class 2", exact=True).check()
-    page.get_by_label("Class 3 − consensus").check()
-    page.locator("[data-opacity]").fill("40")
-    names = [trace["name"] for trace in page.evaluate(TRACES)]
-    assert names == ["Class 1", "Class 2", *["Class 3 − consensus"] * 2, "Focus mask"]
-    assert [trace["opacity"] for trace in page.evaluate(TRACES)][:3] == [0.4, 0.4, 1]
-    differences = page.evaluate(TRACES)[2]["x"]
-    page.locator("[data-scale=difference]").fill("4")
-    assert page.evaluate(TRACES)[2]["x"] < differences
-    for name in ("Class 1", "Class 3 − consensus"):
+    slider = page.get_by_label("Level of maps")
+    assert slider.evaluate("own => (own.max - own.min) / own.step") >= 100
+    for name in ("Class 2", DIFFERENCE, PAINTED):
+        page.get_by_label(name, exact=True).check()
+    page.get_by_label("Opacity of maps").fill("40")
+    drawn = traces(page)
+    names = ["Class 1", "Class 2", DIFFERENCE, DIFFERENCE, PAINTED, "Focus mask"]
+    assert [trace["name"] for trace in drawn] == names
+    assert [trace["opacity"] for trace in drawn][:3] == [0.4, 0.4, 1]
+    low, high = drawn[4]["range"]
+    assert low < 0 < high
+    for name in ("Level of maps", "Level of differences"):
+        move_to_end(page, name)
+    fewer = traces(page)
+    assert all(fewer[n]["x"] < drawn[n]["x"] for n in range(5))
+    assert fewer[5]["x"] == drawn[5]["x"]
+    for name in ("Class 1", DIFFERENCE, PAINTED):
         page.get_by_label(name, exact=True).uncheck()
+    traces(page)
     assert page.evaluate(COUNT_BLUE) == 0
+    assert faults == []
+
+
+def test_pictures_turn_together(opened: tuple[Page, list[str]]) -> None:
+    """Buttons, keys and dragging turn one picture and the other with it."""
+    page, faults = opened
     page.locator("[data-view=zy]").click()
     wait_until(page, f"{EYE}.x < -1")
+    page.get_by_label("Two pictures side by side").check()
+    wait_until(page, f"{SECOND}.data !== undefined")
+    assert traces(page, "second-scene")[0]["name"] == "Class 2"
+    page.locator("#second-scene").press("ArrowRight")
+    wait_until(page, f"Math.abs({EYE}.z) > 0.05")
+    turned = page.evaluate(EYE)
+    assert page.evaluate(EYE.replace(SCENE, SECOND)) == pytest.approx(turned)
     page.locator("#surface-scene").hover()
     page.mouse.down()
     page.mouse.move(500, 300, steps=3)
     page.mouse.up()
-    wait_until(page, f"Math.abs({EYE}.y) > 0.05")
-    turned = page.evaluate(EYE)
-    page.locator("[data-scale=density]").fill("5")
-    assert page.evaluate(EYE) == pytest.approx(turned)
+    wait_until(page, f"Math.abs({EYE}.y - {turned['y']}) > 0.02")
+    wait_until(page, f"{EYE}.y === {EYE.replace(SCENE, SECOND)}.y")
+    assert faults == []
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_contours_are_closed_and_in_their_place(opened: tuple[Page, list[str]], sign: int) -> None:
+    """The surface of a ball, or of a hole, has its radius, no edge, and no speck beside it."""
+    ball = opened[0].evaluate(CONTOUR, sign)
+    assert ball["radii"] == pytest.approx([14.0] * len(ball["radii"]), abs=0.7)
+    assert ball["shared"] == [2]
+    assert abs(ball["volume"]) == pytest.approx(4 / 3 * 3.14159 * 14**3, rel=0.05)
+
+
+def test_page_fits_its_window(opened: tuple[Page, list[str]]) -> None:
+    """Every picture is there, and nothing is wider than the window."""
+    page, faults = opened
     assert page.locator("img").evaluate_all("all => all.every((image) => image.naturalWidth > 0)")
     assert page.evaluate("document.documentElement.scrollWidth") <= 1366
     assert faults == []
 
 
-def test_hostile_texts_do_not_run(opened: Any) -> None:
+def test_hostile_texts_do_not_run(open_page: Any) -> None:
     """Markup in names of files and in messages neither runs nor stops the page's own scripts."""
-    page, faults = opened(hostile=HOSTILE, warnings=(HOSTILE,), settings=f'k: "{HOSTILE[:9]}"\n')
+    page, faults = open_page(
+        hostile=HOSTILE, warnings=(HOSTILE,), settings=f'k: "{HOSTILE[:9]}"\n'
+    )
     assert page.title() != "run"
-    assert page.evaluate(TRACES)[0]["x"] > 0
+    assert traces(page)[0]["x"] > 0
     assert faults == []

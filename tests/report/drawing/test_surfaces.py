@@ -1,10 +1,10 @@
-"""Surfaces for the viewer: in their place, at the chosen levels, within what a page may hold."""
+"""Maps for the viewer: in their place, with the values they have, within what a page may hold."""
 
 from __future__ import annotations
 
 import base64
+import zlib
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,22 @@ from cryofocus.maths.masks import sphere_mask
 from cryofocus.report.drawing import surfaces
 from cryofocus.report.drawing.slices import View
 from cryofocus.report.drawing.surfaces import (
+    MASK_RANGE,
     Layer,
-    Part,
+    Range,
     crop_to_view,
     describe_layers,
     frame_of_view,
+    to_bytes,
+    without_dust,
 )
 from cryofocus.report.run.results import read_results
 from cryofocus.report.run.shown_maps import read_maps
-from cryofocus.report.run.surface_section import compose_layers, density_levels, difference_levels
+from cryofocus.report.run.surface_section import (
+    compose_layers,
+    density_range,
+    difference_range,
+)
 from cryofocus.workflows.run.directory import RunDirectory
 
 Build = Callable[..., RunDirectory]
@@ -33,75 +40,103 @@ BALL = sphere_mask(BOX, VOXEL, CENTRE, 12.0, 12.0)
 WHERE = np.asarray(ORIGIN) + BOX // 2 * VOXEL + CENTRE
 
 
-def unpack(mesh: dict[str, Any], frame: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices in Å and triangles, as the viewer reads them."""
-    vertices = np.frombuffer(base64.b64decode(mesh["v"]), "<u2").reshape(-1, 3)
-    triangles = np.frombuffer(base64.b64decode(mesh["t"]), "<u4" if mesh["wide"] else "<u2")
-    return np.asarray(frame["low"]) + frame["step"] * vertices, triangles.reshape(-1, 3)
+def unpack(described: dict[str, Any], number: int = 0) -> np.ndarray:
+    """Give the bytes of a map, as the viewer reads them."""
+    text = zlib.decompress(base64.b64decode(described["volumes"][number]))
+    edge = described["frame"]["edge"]
+    return np.frombuffer(text, np.uint8).reshape(edge, edge, edge)
 
 
 def describe_ball(view: View) -> dict[str, Any]:
-    """The ball alone, at one level."""
-    part = Part("#000000", crop_to_view(BALL, view), (0.5,))
+    """The ball alone."""
+    layer = Layer("ball", "mask", ("#000000",), crop_to_view(BALL, view))
     frame = frame_of_view(BOX, view, VOXEL, ORIGIN)
-    return describe_layers([Layer("ball", "density", (part,))], frame)
+    return describe_layers([layer], {"mask": MASK_RANGE}, frame)
 
 
-def radii(described: dict[str, Any]) -> np.ndarray:
-    """Distances of the vertices from where the ball's centre is in the map's frame."""
-    vertices, triangles = unpack(
-        described["layers"][0]["parts"][0]["meshes"][0], described["frame"]
-    )
-    assert triangles.max() < len(vertices)
-    return np.asarray(np.linalg.norm(vertices - WHERE, axis=1))
+def middle(described: dict[str, Any]) -> np.ndarray:
+    """Centre of mass of the ball in the map's frame, x, y, z in Å."""
+    weights = unpack(described).astype(float)
+    places = np.indices(weights.shape).reshape(3, -1)[::-1]
+    centre = places @ weights.ravel() / weights.sum()
+    return np.asarray(described["frame"]["low"] + described["frame"]["voxel"] * centre)
 
 
 @pytest.mark.parametrize("max_edge", [80, 31, 20])
-def test_surface_lies_in_the_frame_of_the_map(
-    max_edge: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Cropped, resampled or neither, the ball's surface is where the map has it, in Å."""
+def test_maps_lie_in_the_frame_of_the_run(max_edge: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cropped, resampled or neither, the ball is where the map has it, in Å, and as large."""
     monkeypatch.setattr(surfaces, "MAX_SHOWN_EDGE", max_edge)
     described = describe_ball(View((0, 0, 0), 6, 44))
-    np.testing.assert_allclose(radii(described), 18.0, atol=0.8)
-    low, size = described["frame"]["low"], described["frame"]["size"]
-    np.testing.assert_allclose(low, np.asarray(ORIGIN) + 6 * VOXEL, atol=2.2 * 48 / max_edge + 3)
-    assert size == pytest.approx(38 * VOXEL, abs=20)
-
-
-def test_too_large_surfaces_are_taken_from_a_coarser_grid(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Over the budget the same surface comes with fewer vertices, still in its place."""
-    fine = describe_ball(View((0, 0, 0), 0, BOX))
-    n_bytes = sum(len(fine["layers"][0]["parts"][0]["meshes"][0][key]) for key in "vt")
-    monkeypatch.setattr(surfaces, "MESH_BYTES_BUDGET", n_bytes // 2)
-    coarse = describe_ball(View((0, 0, 0), 0, BOX))
-    assert (
-        sum(len(coarse["layers"][0]["parts"][0]["meshes"][0][key]) for key in "vt") < n_bytes / 2
+    np.testing.assert_allclose(middle(described), WHERE, atol=0.5)
+    volume = unpack(described).sum() / 255 * described["frame"]["voxel"] ** 3
+    assert volume == pytest.approx(BALL.sum() * VOXEL**3, rel=0.02)
+    np.testing.assert_allclose(
+        described["frame"]["low"], np.asarray(ORIGIN) + 6 * VOXEL, atol=2.2 * 48 / max_edge + 3
     )
-    np.testing.assert_allclose(radii(coarse), 18.0, atol=1.5)
+
+
+def test_too_large_maps_come_on_a_coarser_grid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over the budget the same map has fewer voxels, still in its place."""
+    fine = describe_ball(View((0, 0, 0), 0, BOX))
+    budget = len(fine["volumes"][0]) * 3 // 4
+    monkeypatch.setattr(surfaces, "VOLUME_BYTES_BUDGET", budget)
+    coarse = describe_ball(View((0, 0, 0), 0, BOX))
+    assert len(coarse["volumes"][0]) <= budget
+    np.testing.assert_allclose(middle(coarse), WHERE, atol=0.8)
+
+
+def test_bytes_are_the_values() -> None:
+    """A density is told to a step of 256; a difference keeps its sign, small ones are none."""
+    values = np.linspace(-2, 2, 27, dtype=np.float32).reshape(3, 3, 3)
+    density = to_bytes(values, Range(-1.0, 1.0, 0, 1, 1), is_signed=False)
+    np.testing.assert_allclose(density / 255 * 2 - 1, np.clip(values, -1, 1), atol=1 / 255 + 1e-6)
+    difference = to_bytes(values, Range(-2.0, 2.0, 0, 1, 1), is_signed=True).astype(int)
+    large = np.abs(values) > 0.15
+    np.testing.assert_allclose((difference / 127 - 1)[large], values[large] / 2, atol=0.5 / 127)
+    assert set(difference[np.abs(values) < 0.1].tolist()) == {127}
+
+
+def test_dust_is_hidden_and_the_rest_stays() -> None:
+    """A piece of two voxels goes; a ball keeps every voxel, and so does the input."""
+    density = sphere_mask(24, 2.0, (6.0, -4.0, 0.0), 10.0, 0.0)
+    density[1, 1, 1:3] = 3.0
+    before = density.copy()
+    shown = without_dust(density, 0.5)
+    np.testing.assert_array_equal(density, before)
+    assert (shown > 0.5).sum() == (density > 0.5).sum() - 2
 
 
 def test_layers_of_a_run(build_run: Build) -> None:
-    """Classes in their colours, differences in two, consensus and mask; one class and the mask
-    are shown at first; the levels rise and lie within what the maps hold."""
+    """Classes in their colours, differences in two, also as paint; one class and the mask are
+    shown at first; levels lie within what the maps hold, and each map is in the page once."""
     maps = read_maps(read_results(build_run(n_classes=3, left_out=("class002.mrc",))))
-    density, difference = density_levels(maps), difference_levels(maps)
-    layers = compose_layers(maps, density, difference)
+    layers = compose_layers(maps)
     assert [layer.name for layer in layers] == [
         "Class 1",
         "Class 3",
         "Class 1 − consensus",
         "Class 3 − consensus",
+        "Class 1 painted",
+        "Class 3 painted",
         "Consensus",
         "Focus mask",
     ]
     assert [layer.name for layer in layers if layer.is_shown] == ["Class 1", "Focus mask"]
-    assert list(density) == sorted(density)
-    assert maps.mean < density[0] < density[-1] < maps.consensus.cube.max()
-    assert 0 < difference[0] < difference[-1] < maps.differences[1].cube.max()
-    described = describe_layers(layers, maps.frame)
-    shifted = density_levels(replace(maps, mean=maps.mean - 9.0))
-    assert list(shifted) == sorted(shifted)
-    assert all(mesh["v"] for layer in described["layers"] for mesh in layer["parts"][0]["meshes"])
+    density, difference = density_range(maps), difference_range(maps)
+    for one in (density, difference):
+        assert one.first < one.start < one.last < one.high
+    assert maps.mean < density.low < density.first
+    assert difference.last < maps.differences[1].cube.max()
+    ranges: dict[Any, Range] = {"density": density, "difference": difference, "mask": MASK_RANGE}
+    described = describe_layers(layers, ranges, maps.frame)
+    assert len(described["volumes"]) == 6
+    painted = described["layers"][4]
+    assert painted["volume"] == described["layers"][6]["volume"]
+    assert painted["paint"] == described["layers"][2]["volume"]
+
+
+def test_run_without_classes_shows_the_consensus(build_run: Build) -> None:
+    """Where no classes were found there are only the map of all particles and the mask."""
+    maps = read_maps(read_results(build_run(classes_found=False)))
+    shown = [(layer.name, layer.is_shown) for layer in compose_layers(maps)]
+    assert shown == [("Consensus", True), ("Focus mask", True)]

@@ -17,8 +17,8 @@ import pytest
 
 from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.errors import FormatError, InputError
-from cryofocus.report.drawing import surfaces
-from cryofocus.report.run import planes, shown_maps
+from cryofocus.report.drawing import style, surfaces
+from cryofocus.report.run import pictures, planes, shown_maps
 from cryofocus.report.run.page import write_report
 from cryofocus.report.run.results import read_results
 from cryofocus.workflows.run.directory import RunDirectory
@@ -28,7 +28,7 @@ Build = Callable[..., RunDirectory]
 
 HOSTILE = """ <script>alert('1')</script> "onload='x' &amp; {{ 7*7 }}"""
 VOID = {"meta", "img", "input", "br"}
-SECTIONS = ["sure", "classes", "surfaces", "maps", "fsc", "certainty", "runs", "settings"]
+SECTIONS = ["first", "sure", "classes", "surfaces", "maps", "fsc", "certainty", "runs", "settings"]
 SECTIONS += ["files", "cite"]
 
 
@@ -71,6 +71,7 @@ def coarse_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw maps coarsely, for speed."""
     monkeypatch.setattr(planes, "MAX_DOTS_PER_INCH", 40.0)
     monkeypatch.setattr(surfaces, "MAX_SHOWN_EDGE", 12)
+    monkeypatch.setattr(pictures, "N_PIXELS", 24)
 
 
 def read_page(path: Path) -> PageReader:
@@ -90,7 +91,7 @@ def test_page_is_complete_and_self_contained(build_run: Build) -> None:
     ids = [value for tag, name, value in reader.attributes if tag == "section" and name == "id"]
     assert ids == SECTIONS
     images = [value for _, name, value in reader.attributes if name == "src"]
-    assert len(images) == 8
+    assert len(images) == 14
     assert all(re.match(r"data:image/(png|svg\+xml);base64,", image) for image in images)
     for _, name, value in reader.attributes:
         if name == "href":
@@ -103,7 +104,7 @@ def test_page_is_complete_and_self_contained(build_run: Build) -> None:
 
 
 def test_only_the_scripts_of_the_page_may_run(build_run: Build) -> None:
-    """The policy names the sums of the page's three scripts; nothing else may run."""
+    """The policy names the sums of the page's four scripts; nothing else may run."""
     text = write_report(build_run().path).read_text(encoding="utf-8")
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', text)
     assert policy is not None
@@ -112,7 +113,7 @@ def test_only_the_scripts_of_the_page_may_run(build_run: Build) -> None:
         "'sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() + "'"
         for script in re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
     ]
-    assert len(sums) == 3
+    assert len(sums) == 4
     assert rules["script-src"].split() == sums
     assert rules["default-src"] == "'none'"
 
@@ -159,6 +160,9 @@ def test_no_classes_is_the_headline(build_run: Build) -> None:
     assert "No classes were found" in text[:200]
     assert "Class 2 repeats class 1; use fewer." in text
     assert "cryofocus select" not in text.split("Files, and what to do next")[1]
+    assert not {"100.0 %", "50.0 %"} & set(re.findall(r"[\d.]+ %", text))
+    colours = re.findall(r"background: (#\w{6})", directory.report.read_text(encoding="utf-8"))
+    assert not set(colours) & set(style.CLASS_COLOURS)
 
 
 def test_proposed_region_is_shown_with_the_focus(build_run: Build) -> None:
@@ -174,7 +178,8 @@ def test_proposed_region_is_shown_with_the_focus(build_run: Build) -> None:
     assert "Proposed region" in read_page(path).text
 
     def images(text: str) -> list[str]:
-        return re.findall(r'<img src="(data:image/png[^"]+)"', text)
+        slices = text.split('<section id="maps">')[1]
+        return re.findall(r'<img src="(data:image/png[^"]+)"', slices.split("</section>")[0])
 
     before, after = images(plain), images(path.read_text(encoding="utf-8"))
     assert len(before) == len(after) > 0
@@ -188,7 +193,7 @@ def test_hostile_names_stay_text(build_run: Build) -> None:
     )
     path = write_report(directory.path)
     reader = read_page(path)
-    assert reader.tags.count("script") == 4
+    assert reader.tags.count("script") == 5
     assert not any(name.startswith("on") for _, name, _ in reader.attributes)
     assert reader.text.count("<script>alert('1')") >= 6
     assert "v<b>" in reader.text
@@ -204,7 +209,7 @@ def test_poorest_run_still_has_a_page(build_run: Build) -> None:
     assert "This class has no map." in reader.text
     assert "RunAgreement between runs" not in reader.text
     images = [value for _, name, value in reader.attributes if name == "src"]
-    assert len(images) == 3
+    assert len(images) == 5
 
 
 def test_same_run_gives_the_same_page(build_run: Build) -> None:

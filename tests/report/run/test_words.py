@@ -54,11 +54,13 @@ def test_no_classes_claims_nothing(build_run: Build) -> None:
     """Without classes nothing is called good or bad."""
     found = (finding(FindingCode.NO_CLASSES, Severity.WARNING, "Check the poses."),)
     results = read_results(build_run(classes_found=False, certainty=0.0, findings=found))
-    results = replace(results, job=results.job.model_copy(update={"n_effective_classes": 1}))
-    assert words.key_figures(results)[0].remark == "chance would be 0.50"
+    change = {"n_effective_classes": 1, "p_value_no_classes": 1.0}
+    results = replace(results, job=results.job.model_copy(update=change))
+    figures = words.key_figures(results)
+    assert [figure.value for figure in figures] == ["p = 1", "600", "45 s"]
     assert words.headline(results.job) == "No classes were found"
     assert {figure.tone for figure in words.key_figures(results)} == {"plain"}
-    assert "do not describe different structures" in words.sentences(results)[0]
+    assert "they describe noise" in words.sentences(results)[0]
     assert words.doubts(results.job) == [(Severity.WARNING, "Check the poses.")]
 
 
@@ -71,6 +73,48 @@ def test_runs_of_earlier_versions_are_shown_without_judgement(build_run: Build) 
     results = read_results(directory)
     assert results.job.findings == ()
     assert {figure.tone for figure in words.key_figures(results)} == {"plain"}
+
+
+def test_unsettled_runs_give_no_verdict(build_run: Build) -> None:
+    """A run that stopped too early has found neither classes nor that there are none."""
+    results = read_results(build_run(classes_found=False, converged=False))
+    assert words.headline(results.job) == "No verdict"
+
+
+def test_verdict_does_not_repeat_the_headline(build_run: Build) -> None:
+    """What the headline says already is left out below it; other verdicts stay."""
+    job = read_results(build_run(classes_found=False)).job
+    assert words.verdict(job) == job.verdict
+    job = job.model_copy(update={"verdict": "No classes were found: all is noise."})
+    assert words.verdict(job) == "All is noise."
+
+
+def test_accuracy_counts_copies_once(build_run: Build) -> None:
+    """Between copies of a class nobody can choose; both estimates are shares of the particles."""
+    results = read_results(build_run(n_classes=3, certainty=1.0))
+    apart = results.mean_accuracy
+    assert apart == pytest.approx(float(results.max_posterior.mean()))
+    numbers = (1, 1, 3)
+    copies = tuple(
+        entry.model_copy(update={"effective_class": n})
+        for entry, n in zip(results.classes, numbers, strict=True)
+    )
+    job = results.job.model_copy(update={"expected_accuracy": 0.961, "n_effective_classes": 2})
+    merged = replace(results, classes=copies, job=job)
+    assert merged.mean_accuracy > apart
+    assert merged.own_classes == [1, 3]
+    assert words.key_figures(merged)[0].remark == (
+        "estimated from the probabilities; from maps and noise 96 %; guessing 50 %"
+    )
+
+
+def test_resolution_of_the_box_is_none(build_run: Build) -> None:
+    """Half maps that agree on the first shells alone have no resolution."""
+    results = read_results(build_run())
+    rough = results.classes[0].model_copy(update={"resolution_angstrom": 64.0})
+    changed = replace(results, classes=(rough, results.classes[1]))
+    assert [row.resolution for row in tables.class_rows(changed)] == ["–", "10.2 Å"]
+    assert words.key_figures(changed)[2].value == "10.2 Å"
 
 
 def test_single_run_has_no_agreement(build_run: Build) -> None:

@@ -1,30 +1,34 @@
-"""Surfaces for the viewer of the report: at several levels, small enough to be sent in a page."""
+"""Coarse maps for the viewers of pages, which draw surfaces in them at any level."""
 
 from __future__ import annotations
 
 import base64
+import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
+from scipy.ndimage import label
 
 from cryofocus.arrays import Volume
-from cryofocus.maps.surface import SurfaceMesh, extract_surface, hide_dust
 from cryofocus.maths.fourier import resize_volume
 from cryofocus.report.drawing.slices import View
 
 # A surface drawn on this many pixels shows no more detail.
 MAX_SHOWN_EDGE = 80
 MIN_SHOWN_EDGE = 24
-MESH_BYTES_BUDGET = 4_500_000
+VOLUME_BYTES_BUDGET = 6_000_000
 DUST_FRACTION = 2e-5
 MIN_DUST_VOXELS = 3
 """Pieces smaller than this part of the shown cube, or than so many voxels, are hidden."""
-TRIPLE_BYTES = 8
-"""What a vertex or a triangle costs in the page: three 16-bit numbers in base64."""
-MAX_SHORT = 65_535
+HIGHEST_BYTE, MIDDLE_BYTE = 255, 127
+HIDDEN_DIFFERENCE = 0.06
+"""Differences smaller than this part of the largest are stored as none."""
+
+TINY = 1e-30
+"""Stands in for the largest of values that are all the same."""
 
 Scale = Literal["density", "difference", "mask"]
 Point = tuple[float, float, float]
@@ -40,20 +44,6 @@ class Frame:
     voxel_size_angstrom: float
     n_voxels: int
 
-    @property
-    def step_angstrom(self) -> float:
-        """Å that one unit of a 16-bit coordinate means; the surface may pass a voxel beyond."""
-        return (self.n_voxels + 1) * self.voxel_size_angstrom / MAX_SHORT
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """Surfaces of one colour: those of a density at each level of its scale."""
-
-    colour: str
-    density: Cube
-    levels: tuple[float, ...]
-
 
 @dataclass(frozen=True, eq=False)
 class Layer:
@@ -61,17 +51,49 @@ class Layer:
 
     Attributes:
         name: For people.
-        scale: Which slider chooses the level.
-        parts: Surfaces shown together, such as more and less of a difference.
+        scale: Which slider chooses the level; a difference is shown on both sides of zero.
+        colours: Of the surface; of a difference, of more and of less density.
+        density: Whose surface.
+        paint: Difference that the surface is painted with, instead of the first colour.
         opacity: 1 for solid.
         is_shown: Whether it is ticked at first.
     """
 
     name: str
     scale: Scale
-    parts: tuple[Part, ...]
+    colours: tuple[str, ...]
+    density: Cube
+    paint: Cube | None = None
     opacity: float = 1.0
     is_shown: bool = False
+
+
+@dataclass(frozen=True)
+class Range:
+    """Values of one scale: what a viewer can tell apart, and where the slider moves.
+
+    Attributes:
+        low: Densities below are all the same.
+        high: Densities above are all the same; of differences, on either side of zero.
+        first: Lowest level of the slider.
+        last: Highest level of the slider.
+        start: Level at first.
+        unit: What the slider's numbers are divided by, beyond `zero`.
+        zero: Where the slider's numbers begin.
+        name: Of the unit.
+    """
+
+    low: float
+    high: float
+    first: float
+    last: float
+    start: float
+    unit: float = 1.0
+    zero: float = 0.0
+    name: str = ""
+
+
+MASK_RANGE = Range(0.0, 1.0, 0.5, 0.5, 0.5)
 
 
 def crop_to_view(volume: Volume, view: View) -> Cube:
@@ -129,107 +151,104 @@ def _coarse_grid(box: int, view: View) -> _CoarseGrid:
     return _CoarseGrid(new_box, step, offset, low, high)
 
 
-def describe_layers(layers: Sequence[Layer], frame: Frame) -> dict[str, Any]:
-    """Extract all surfaces and pack them for the viewer.
+def describe_layers(
+    layers: Sequence[Layer], ranges: dict[Scale, Range], frame: Frame
+) -> dict[str, Any]:
+    """Pack maps for the viewer.
 
     Args:
         layers: What can be shown, all on one grid.
+        ranges: By the scales there are.
         frame: Where the grid lies.
 
     Returns:
-        For JSON: ``frame`` and ``layers``; coordinates are 16-bit steps from the low corner of the
-            frame. If the surfaces are too large for a page, all are taken from a coarser grid.
+        For JSON: ``frame``, ``ranges``, ``layers`` and the ``volumes`` that these name by number,
+            one byte per voxel, compressed. If they are too large for a page, all are brought to a
+            coarser grid.
     """
-    meshes, frame = _within_budget(layers, frame)
+    packed = _pack(layers, ranges)
+    edge = frame.n_voxels
+    while (size := sum(map(len, packed))) > VOLUME_BYTES_BUDGET and edge > MIN_SHOWN_EDGE:
+        fitting = int(0.97 * edge * (VOLUME_BYTES_BUDGET / size) ** (1 / 3))
+        edge = max(min(fitting, edge - 1), MIN_SHOWN_EDGE)
+        packed = _pack(layers, ranges, edge)
+    frame = _coarser(frame, edge)
+    numbers = _number(layers)
     return {
         "frame": {
-            "low": [c - frame.voxel_size_angstrom for c in frame.low_angstrom],
-            "step": frame.step_angstrom,
-            "size": (frame.n_voxels + 1) * frame.voxel_size_angstrom,
+            "low": list(frame.low_angstrom),
+            "voxel": frame.voxel_size_angstrom,
+            "edge": edge,
+            "dust": _least_voxels(edge),
         },
+        "ranges": {name: vars(own) for name, own in ranges.items()},
+        "volumes": packed,
         "layers": [
             {
                 "name": layer.name,
                 "scale": layer.scale,
                 "opacity": layer.opacity,
-                "parts": [
-                    {"colour": part.colour, "meshes": [_pack(mesh, frame) for mesh in own]}
-                    for part, own in zip(layer.parts, parts, strict=True)
-                ],
+                "colours": layer.colours,
+                "volume": numbers[id(layer.density)],
+                "paint": None if layer.paint is None else numbers[id(layer.paint)],
             }
-            for layer, parts in zip(layers, meshes, strict=True)
+            for layer in layers
         ],
     }
 
 
-Meshes = list[list[list[SurfaceMesh]]]
-"""By layer, part and level."""
+def _number(layers: Sequence[Layer]) -> dict[int, int]:
+    """Give the maps of layers numbers; several layers may show one map."""
+    shown = [cube for one in layers for cube in (one.density, one.paint) if cube is not None]
+    return {key: number for number, key in enumerate(dict.fromkeys(map(id, shown)))}
 
 
-def _within_budget(layers: Sequence[Layer], frame: Frame) -> tuple[Meshes, Frame]:
-    """Extract surfaces; if they are too large, again on the grid on which they fit."""
-    meshes = _extract(layers, frame)
-    edge = frame.n_voxels
-    while (size := _n_bytes(meshes)) > MESH_BYTES_BUDGET and edge > MIN_SHOWN_EDGE:
-        # Triangles are as many as voxels on the surface.
-        fitting = int(0.97 * edge * (MESH_BYTES_BUDGET / size) ** 0.5)
-        edge = max(min(fitting, edge - 1), MIN_SHOWN_EDGE)
-        coarse = [_coarser(layer, edge) for layer in layers]
-        voxel = frame.voxel_size_angstrom * frame.n_voxels / edge
-        shift = (frame.n_voxels // 2) * frame.voxel_size_angstrom - edge // 2 * voxel
-        x, y, z = (low + shift for low in frame.low_angstrom)
-        layers, frame = coarse, Frame((x, y, z), voxel, edge)
-        meshes = _extract(layers, frame)
-    return meshes, frame
+def _pack(
+    layers: Sequence[Layer], ranges: dict[Scale, Range], edge: int | None = None
+) -> list[str]:
+    """Pack every map once, on a coarser grid if an edge is given."""
+    scales: dict[int, tuple[Cube, Scale]] = {}
+    for layer in layers:
+        scales.setdefault(id(layer.density), (layer.density, layer.scale))
+        if layer.paint is not None:
+            scales.setdefault(id(layer.paint), (layer.paint, "difference"))
+    packed = []
+    for cube, scale in scales.values():
+        shown = cube if edge is None else resize_volume(cube, edge)
+        steps = to_bytes(shown, ranges[scale], is_signed=scale == "difference")
+        packed.append(base64.b64encode(zlib.compress(steps.tobytes(), 9)).decode("ascii"))
+    return packed
 
 
-def _coarser(layer: Layer, edge: int) -> Layer:
-    parts = tuple(
-        Part(part.colour, resize_volume(part.density, edge), part.levels) for part in layer.parts
-    )
-    return Layer(layer.name, layer.scale, parts, layer.opacity, layer.is_shown)
+def to_bytes(cube: Cube, values: Range, *, is_signed: bool) -> UInt8[np.ndarray, "n n n"]:
+    """Write each value as one of 256 steps; of a difference, 127 is none."""
+    if is_signed:
+        share = np.clip(cube / max(values.high, TINY), -1, 1)
+        share = np.where(np.abs(share) < HIDDEN_DIFFERENCE, 0, share)
+        return np.asarray(np.rint(MIDDLE_BYTE * (1 + share)), np.uint8)
+    share = (cube - values.low) / max(values.high - values.low, TINY)
+    return np.asarray(np.rint(HIGHEST_BYTE * np.clip(share, 0, 1)), np.uint8)
 
 
-def _extract(layers: Sequence[Layer], frame: Frame) -> Meshes:
-    dust = max(round(DUST_FRACTION * frame.n_voxels**3), MIN_DUST_VOXELS)
-    return [
-        [
-            [
-                extract_surface(
-                    hide_dust(part.density, level, dust),
-                    level,
-                    frame.voxel_size_angstrom,
-                    frame.low_angstrom,
-                )
-                for level in part.levels
-            ]
-            for part in layer.parts
-        ]
-        for layer in layers
-    ]
+def _coarser(frame: Frame, edge: int) -> Frame:
+    """Say where a grid of fewer voxels lies that holds the same cube; its centre stays."""
+    voxel = frame.voxel_size_angstrom * frame.n_voxels / edge
+    shift = (frame.n_voxels // 2) * frame.voxel_size_angstrom - edge // 2 * voxel
+    x, y, z = (low + shift for low in frame.low_angstrom)
+    return replace(frame, low_angstrom=(x, y, z), voxel_size_angstrom=voxel, n_voxels=edge)
 
 
-def _n_bytes(meshes: Meshes) -> int:
-    return sum(
-        TRIPLE_BYTES * (len(mesh.vertices_angstrom) + len(mesh.triangles) * (1 + _is_wide(mesh)))
-        for layer in meshes
-        for part in layer
-        for mesh in part
-    )
+def without_dust(density: Cube, level: float) -> Cube:
+    """Lower the pieces above a level to it that have too few connected voxels to mean anything.
+
+    Returns:
+        A copy.
+    """
+    pieces, _ = label(density > level)
+    is_dust = np.bincount(pieces.ravel()) < _least_voxels(len(density))
+    is_dust[0] = False
+    return np.where(is_dust[pieces], np.float32(level), density)
 
 
-def _is_wide(mesh: SurfaceMesh) -> bool:
-    """Tell whether indices of vertices need 32 bits."""
-    return len(mesh.vertices_angstrom) > MAX_SHORT
-
-
-def _pack(mesh: SurfaceMesh, frame: Frame) -> dict[str, Any]:
-    low = np.asarray(frame.low_angstrom) - frame.voxel_size_angstrom
-    steps = (mesh.vertices_angstrom - low) / frame.step_angstrom
-    vertices = np.clip(np.rint(steps), 0, MAX_SHORT).astype("<u2")
-    triangles = mesh.triangles.astype("<u4" if _is_wide(mesh) else "<u2")
-    return {"v": _base64(vertices), "t": _base64(triangles), "wide": _is_wide(mesh)}
-
-
-def _base64(array: np.ndarray) -> str:
-    return base64.b64encode(array.tobytes()).decode("ascii")
+def _least_voxels(edge: int) -> int:
+    return max(round(DUST_FRACTION * edge**3), MIN_DUST_VOXELS)

@@ -23,8 +23,9 @@ from cryofocus.report.drawing.section import environment, plotly_script, viewer_
 from cryofocus.report.drawing.slices import View
 from cryofocus.report.drawing.style import CONSENSUS_COLOUR
 from cryofocus.report.drawing.surfaces import (
+    TINY,
     Layer,
-    Part,
+    Range,
     crop_to_view,
     describe_layers,
     frame_of_view,
@@ -38,8 +39,8 @@ from cryofocus.workflows.variance.regions import NumberedRegion, read_region
 
 MAX_SLICE_BOX = 128
 DENSITY_PERCENTILES = (2.0, 99.9)
-SURFACE_SIGMAS = (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0, 10.0)
-FIRST_SIGMAS = 3.0
+SURFACE_SIGMAS = (1.5, 12.0)
+FIRST_SIGMAS, NOISE_SIGMAS = 3.0, 0.8
 FIRST_RADIUS_OF_BOX = 0.12
 STRONG_QUANTILE = 0.998
 FARTHEST_ANGSTROM = 1e9
@@ -131,6 +132,7 @@ def compose_assets(
     assets = {
         "": Asset("text/html; charset=utf-8", page.encode()),
         "plotly.js": _script(plotly_script()),
+        "contour.js": _script(viewer_script("contour.js")),
         "scene.js": _script(viewer_script("scene.js")),
         "place.js": _script(viewer_script("place.js")),
         "density": _as_bytes(grid.data, DENSITY_PERCENTILES),
@@ -159,8 +161,7 @@ def _describe(
         ],
         "start": _start(grid) if region is None else region.sphere_angstrom,
         "words": _words(grid, settings),
-        "surfaceLabels": [f"{sigmas:g} σ" for sigmas in SURFACE_SIGMAS],
-        "firstSurface": SURFACE_SIGMAS.index(FIRST_SIGMAS),
+        "sigmas": [*SURFACE_SIGMAS, FIRST_SIGMAS],
     }
 
 
@@ -190,10 +191,21 @@ def _start(grid: GridMap) -> tuple[float, float, float, float]:
 def _surfaces(grid: GridMap) -> dict[str, Any]:
     view = View((0, 0, 0), 0, grid.box)
     mean, deviation = float(grid.data.mean(dtype="f8")), float(grid.data.std(dtype="f8"))
-    levels = tuple(mean + sigmas * deviation for sigmas in SURFACE_SIGMAS)
-    part = Part(CONSENSUS_COLOUR, crop_to_view(grid.data, view), levels)
+    sigmas = SURFACE_SIGMAS
+    cube = crop_to_view(grid.data, view)
     frame = frame_of_view(grid.box, view, grid.voxel_size_angstrom, grid.origin_angstrom)
-    return describe_layers([Layer("Map", "density", (part,))], frame)
+    shown = Range(
+        low=mean + NOISE_SIGMAS * deviation,
+        high=max(float(cube.max()), mean + sigmas[1] * deviation),
+        first=mean + sigmas[0] * deviation,
+        last=mean + sigmas[1] * deviation,
+        start=mean + FIRST_SIGMAS * deviation,
+        unit=max(deviation, TINY),
+        zero=mean,
+        name="σ",
+    )
+    layer = Layer("Map", "density", (CONSENSUS_COLOUR,), cube)
+    return describe_layers([layer], {"density": shown}, frame)
 
 
 def _as_bytes(volume: Volume, percentiles: tuple[float, float]) -> Asset:

@@ -13,6 +13,7 @@ from cryofocus.formatting import format_angstrom, format_percent
 from cryofocus.maths.shells import FSC_LIMIT
 from cryofocus.report.drawing import style
 from cryofocus.report.run.results import RunResults
+from cryofocus.report.run.words import say_resolution
 
 CHART_HEIGHT_INCHES = 3.3
 N_BINS = 25
@@ -60,15 +61,16 @@ def draw_fsc(results: RunResults) -> Figure:
     """
     figure = style.new_figure(CHART_HEIGHT_INCHES, gap=0.0)
     panel = figure.add_subplot()
+    found = results.job.classes_found
     for curve, summary in zip(results.fsc, results.classes, strict=True):
         if not summary.weight:
             continue
         panel.plot(
             curve.spatial_frequency,
             curve.fsc,
-            color=style.class_colour(summary.class_number),
+            color=style.class_colour(summary.class_number) if found else style.MUTED,
             linestyle=style.line_style(summary.class_number),
-            label=f"class {summary.class_number}:  {format_angstrom(summary.resolution_angstrom)}",
+            label=f"class {summary.class_number}:  {say_resolution(results.job, summary)}",
         )
     nyquist = 0.5 / results.job.pixel_size_angstrom
     panel.axhline(FSC_LIMIT, color=style.MUTED, linewidth=1.0, linestyle=(0, (4, 3)))

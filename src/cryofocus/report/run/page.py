@@ -2,12 +2,12 @@
 
 A section is a function from the results of a run to the sections it has something to say in, none
 if the run lacks what they need. To add one, write the function and
-``templates/sections/<anchor>.html.jinja``, and put it into `SECTIONS` at its place.
+``templates/sections/<anchor>.html.jinja``, and call it in `compose_sections` at its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 from cryofocus.report.drawing import style
@@ -22,16 +22,15 @@ from cryofocus.report.run import charts, tables, words
 from cryofocus.report.run.analyses import show_analyses
 from cryofocus.report.run.chimerax import chimerax_script
 from cryofocus.report.run.latent import show_latent
+from cryofocus.report.run.pictures import Sight, choose_sight, draw_consensus, draw_pictures
 from cryofocus.report.run.planes import show_planes
 from cryofocus.report.run.results import RunResults, read_results
-from cryofocus.report.run.shown_maps import read_maps
-from cryofocus.report.run.surface_section import show_surfaces
+from cryofocus.report.run.shown_maps import ShownMaps, read_maps
+from cryofocus.report.run.surface_section import camera_from, show_surfaces
 from cryofocus.report.run.views import show_views
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import CERTAIN_POSTERIOR
 from cryofocus.workflows.run.writing import write_text
-
-Compose = Callable[[RunResults], tuple[Section, ...]]
 
 
 def write_report(run_directory: Path | str) -> Path:
@@ -63,13 +62,15 @@ def render_page(results: RunResults) -> str:
     Every text from outside is escaped, and only the page's own scripts may run.
     """
     with style.drawing():
-        sections = [section for compose in SECTIONS for section in compose(results)]
+        first, *sections = compose_sections(results)
     scripts, engine = collect_scripts(sections), environment()
     return engine.get_template("report.html.jinja").render(
         title=results.directory.path.resolve().name,
         place=str(results.directory.path.resolve()),
         job=results.job,
         headline=words.headline(results.job),
+        verdict=words.verdict(results.job),
+        first=set_section(engine, first),
         key_figures=words.key_figures(results),
         sections=[set_section(engine, section) for section in sections],
         scripts=scripts,
@@ -77,17 +78,51 @@ def render_page(results: RunResults) -> str:
     )
 
 
-def tell_how_sure(results: RunResults) -> tuple[Section, ...]:
+def compose_sections(results: RunResults) -> Iterator[Section]:
+    """Yield the sections in the order they are read."""
+    maps = read_maps(results)
+    sight = choose_sight(maps)
+    yield show_first(results, maps, sight)
+    yield tell_how_sure(results)
+    yield from list_classes(results)
+    yield from show_trials(results)
+    yield show_surfaces(maps, camera_from(sight.turn))
+    yield show_planes(results, maps)
+    yield from show_resolution(results)
+    yield from show_certainty(results)
+    yield from show_views(results)
+    yield from show_latent(results)
+    yield compare_runs(results)
+    yield from show_analyses(results)
+    yield list_settings(results)
+    yield list_files(results)
+    yield Section("cite", "How to cite", "How to cite", {"version": results.job.version})
+
+
+def show_first(results: RunResults, maps: ShownMaps, sight: Sight) -> Section:
+    """Show every class and what differs in one row; where there are none, the consensus."""
+    pictures = draw_pictures(results, maps, sight)
+    content = {
+        "pictures": pictures,
+        "consensus": None if pictures else draw_consensus(sight),
+        "classes": tables.class_rows(results),
+    }
+    return Section("first", "What was found", "Found", content)
+
+
+def tell_how_sure(results: RunResults) -> Section:
     """Say in words how sure the result is, with warnings and advice."""
     content = {
         "sentences": words.sentences(results),
         "doubts": words.doubts(results.job),
     }
-    return (Section("sure", "How sure is this?", "How sure", content),)
+    return Section("sure", "How sure is this?", "How sure", content)
 
 
 def list_classes(results: RunResults) -> tuple[Section, ...]:
-    """List the classes with their populations and spread over runs."""
+    """List the classes with their populations and spread over runs, if there are classes."""
+    if not results.job.classes_found:
+        return ()
     content = {"classes": tables.class_rows(results), "certain_posterior": CERTAIN_POSTERIOR}
     return (Section("classes", "Classes", "Classes", content),)
 
@@ -100,12 +135,6 @@ def show_trials(results: RunResults) -> tuple[Section, ...]:
     return (Section("trials", "How many classes are there?", "Number", content),)
 
 
-def show_maps(results: RunResults) -> tuple[Section, ...]:
-    """Show the maps, which are read once: surfaces that turn, and planes through the focus."""
-    maps = read_maps(results)
-    return (show_surfaces(maps), show_planes(results, maps))
-
-
 def show_resolution(results: RunResults) -> tuple[Section, ...]:
     """Show the Fourier shell correlation of each class."""
     if not results.fsc:
@@ -115,7 +144,9 @@ def show_resolution(results: RunResults) -> tuple[Section, ...]:
 
 
 def show_certainty(results: RunResults) -> tuple[Section, ...]:
-    """Show the posteriors, and whether other runs bear them out."""
+    """Show the posteriors, and whether other runs bear them out, if there are classes."""
+    if not results.job.classes_found:
+        return ()
     content = {
         "certainty": style.as_svg(charts.draw_certainty(results)),
         "is_compared": results.agreement is not None,
@@ -123,20 +154,21 @@ def show_certainty(results: RunResults) -> tuple[Section, ...]:
     return (Section("certainty", "How certain is each particle?", "Certainty", content),)
 
 
-def compare_runs(results: RunResults) -> tuple[Section, ...]:
+def compare_runs(results: RunResults) -> Section:
     """Compare the independent runs, and show how each converged."""
     content = {
         "runs": tables.run_rows(results),
+        "classes_found": results.job.classes_found,
         "objective_name": results.job.objective_name,
         "agreement": None
-        if results.agreement is None
+        if results.agreement is None or not results.job.classes_found
         else style.as_svg(charts.draw_agreement(results)),
         "convergence": style.as_svg(charts.draw_convergence(results)) if results.traces else None,
     }
-    return (Section("runs", "Independent runs", "Runs", content),)
+    return Section("runs", "Independent runs", "Runs", content)
 
 
-def list_settings(results: RunResults) -> tuple[Section, ...]:
+def list_settings(results: RunResults) -> Section:
     """List command, settings, time and memory."""
     content = {
         "command": results.job.command,
@@ -144,32 +176,10 @@ def list_settings(results: RunResults) -> tuple[Section, ...]:
         "stages": tables.stage_rows(results),
         "settings": results.settings,
     }
-    return (Section("settings", "Settings, time and memory", "Settings", content),)
+    return Section("settings", "Settings, time and memory", "Settings", content)
 
 
-def list_files(results: RunResults) -> tuple[Section, ...]:
+def list_files(results: RunResults) -> Section:
     """List the files, and the commands people type next."""
     content = {"next_steps": tables.next_steps(results), "files": tables.file_rows(results)}
-    return (Section("files", "Files, and what to do next", "Files", content),)
-
-
-def say_how_to_cite(results: RunResults) -> tuple[Section, ...]:
-    """Name the publication and the version."""
-    return (Section("cite", "How to cite", "How to cite", {"version": results.job.version}),)
-
-
-SECTIONS: tuple[Compose, ...] = (
-    tell_how_sure,
-    list_classes,
-    show_trials,
-    show_maps,
-    show_resolution,
-    show_certainty,
-    show_views,
-    show_latent,
-    compare_runs,
-    show_analyses,
-    list_settings,
-    list_files,
-    say_how_to_cite,
-)
+    return Section("files", "Files, and what to do next", "Files", content)

@@ -75,7 +75,7 @@ class MapScale:
 def show_planes(results: RunResults, maps: ShownMaps) -> Section:
     """Show the planes of all maps."""
     content = {
-        "classes": tables.class_rows(results),
+        "classes": tables.class_rows(results) if results.job.classes_found else [],
         "maps": draw_rows(maps),
         "is_cut": maps.proposed is not None,
     }
@@ -100,7 +100,7 @@ def draw_rows(maps: ShownMaps) -> MapImages:
 
 def _draw_rows(maps: ShownMaps, scale: MapScale, resolution: float) -> MapImages:
     return MapImages(
-        consensus=style.as_png(draw_consensus_row(maps.consensus.planes, scale), resolution),
+        consensus=style.as_png(draw_consensus_row(maps, scale), resolution),
         classes={
             number: style.as_png(
                 draw_class_row(shown.planes, maps.differences[number].planes, scale),
@@ -140,11 +140,11 @@ def choose_scale(maps: ShownMaps) -> MapScale:
     )
 
 
-def draw_consensus_row(planes: Planes, scale: MapScale) -> Figure:
+def draw_consensus_row(maps: ShownMaps, scale: MapScale) -> Figure:
     """Draw the consensus and, beside it, the legend of all rows."""
     figure, axes = _new_row(TITLE_INCHES)
     for panel, plane, name, position in zip(
-        axes[:3], planes, PLANE_NAMES, scale.positions_angstrom, strict=True
+        axes[:3], maps.consensus.planes, PLANE_NAMES, scale.positions_angstrom, strict=True
     ):
         _draw_density(panel, plane, scale)
         _outline(panel, scale, name, style.MASK_COLOUR)
@@ -154,7 +154,8 @@ def draw_consensus_row(planes: Planes, scale: MapScale) -> Figure:
     _draw_scale_bar(axes[0], scale)
     for panel in axes[3:]:
         panel.set_axis_off()
-    _draw_legend(axes[4], scale)
+    if maps.differences:
+        _draw_legend(axes[4], scale)
     return figure
 
 

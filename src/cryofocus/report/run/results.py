@@ -57,6 +57,31 @@ class RunResults:
         return np.asarray(self.posteriors.argmax(axis=1))
 
     @property
+    def own_classes(self) -> list[int]:
+        """Numbers of the classes that are neither empty nor copies of a larger one.
+
+        None where no classes were found.
+        """
+        if not self.job.classes_found:
+            return []
+        filled = sorted((c for c in self.classes if c.weight), key=lambda c: -c.weight)
+        leaders: dict[int, int] = {}
+        for entry in filled:
+            # Runs of older versions do not say which classes are copies.
+            leaders.setdefault(entry.effective_class or -entry.class_number, entry.class_number)
+        return sorted(leaders.values())
+
+    @property
+    def mean_accuracy(self) -> float:
+        """Fraction of particles in their true class, if probabilities are right; copies are one.
+
+        That is the mean highest posterior.
+        """
+        group = np.array([c.effective_class or -c.class_number for c in self.classes])
+        merged = [self.posteriors[:, group == g].sum(axis=1) for g in dict.fromkeys(group)]
+        return float(np.max(merged, axis=0).mean())
+
+    @property
     def best_run(self) -> RunSummary:
         """The run whose classes are reported."""
         return next(run for run in self.job.runs if run.run == self.job.best_run)

@@ -37,7 +37,8 @@ class ShownMaps:
         frame: Where the cubes lie.
         consensus: Map from all particles.
         mask: Region in focus.
-        classes: Maps by class number; classes without a map are missing.
+        classes: Maps by class number; classes without a map are missing, and all are where no
+            classes were found.
         differences: Differences by class number, to the consensus scaled to the class in every
             shell.
         mean: Mean of the whole consensus map.
@@ -81,7 +82,7 @@ def read_maps(results: RunResults) -> ShownMaps:
     classes, differences = {}, {}
     for entry in results.classes:
         path = directory.class_map(entry.class_number)
-        if entry.weight and path.is_file():
+        if results.job.classes_found and entry.weight and path.is_file():
             volume, _ = _read_map(path, box)
             classes[entry.class_number] = _show(volume, view)
             difference = regression_residual(volume, consensus)

@@ -15,6 +15,7 @@ from cryofocus.formatting import (
 )
 from cryofocus.report.drawing.style import class_colour
 from cryofocus.report.run.results import RunResults
+from cryofocus.report.run.words import say_resolution
 from cryofocus.workflows.classify.tables import name_classes
 from cryofocus.workflows.run.files import RUN_FILES
 from cryofocus.workflows.run.job import CERTAIN_POSTERIOR, Cluster
@@ -89,7 +90,7 @@ def class_rows(results: RunResults) -> list[ClassRow]:
                 spread="–" if entry.run_spread is None else f"{100 * entry.run_spread:.1f}",
                 bar_percent=100 * entry.weight / full,
                 spread_percent=100 * (entry.run_spread or 0.0) / full,
-                resolution=format_angstrom(entry.resolution_angstrom),
+                resolution=say_resolution(results.job, entry),
                 mean_posterior=f"{entry.mean_posterior:.2f}",
                 certain=format_count(int(np.count_nonzero(certain & own))),
                 map_name=results.directory.class_map(entry.class_number).name,

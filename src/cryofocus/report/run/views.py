@@ -51,12 +51,16 @@ def show_views(results: RunResults) -> tuple[Section, ...]:
     directions = read_directions(results)
     if directions is None:
         return ()
-    views = count_views(directions, results.posteriors)
+    posteriors = results.posteriors
+    if not results.job.classes_found:
+        posteriors = posteriors.sum(axis=1, keepdims=True)
+    views = count_views(directions, posteriors)
     content = {
         "figure": style.as_png(draw_views(views), 130),
         "dependence": f"{views.dependence:.2f}",
         "is_strong": views.dependence > STRONG_DEPENDENCE,
-        "left_out": max(results.job.n_classes - MAX_CLASSES, 0),
+        "left_out": max(posteriors.shape[1] - MAX_CLASSES, 0),
+        "has_classes": posteriors.shape[1] > 1,
     }
     return (Section("views", "Viewing directions", "Views", content),)
 
@@ -118,7 +122,8 @@ def _dependence(counts: Float[np.ndarray, "n_classes n_latitudes n_longitudes"])
 def draw_views(views: ViewCounts) -> Figure:
     """Draw all particles, and then how much more or less of each class a view holds."""
     total = views.counts.sum(axis=0)
-    shown = views.counts[:MAX_CLASSES]
+    # One class is all particles again.
+    shown = views.counts[:MAX_CLASSES] if len(views.counts) > 1 else views.counts[:0]
     n_rows = -(-(len(shown) + 1) // PANELS_A_ROW)
     figure = style.new_figure(n_rows * PANEL_HEIGHT_INCHES, gap=0.06)
     panels = figure.subplots(
@@ -129,6 +134,8 @@ def draw_views(views: ViewCounts) -> Figure:
     mesh = _paint(panels[0], views, total / total.mean(), cmap=COUNT_COLOURS, vmin=0)
     panels[0].set_title("All particles", fontsize=10)
     figure.colorbar(mesh, ax=panels[0], shrink=0.7, label="times the mean")
+    if not len(shown):
+        return figure
     expected = total / total.sum() * shown.sum(axis=(1, 2))[:, None, None]
     ratio = np.log2(np.maximum(shown, 1e-9) / np.maximum(expected, 1e-9))
     ratio[:, total < PARTICLES_A_BIN] = np.nan

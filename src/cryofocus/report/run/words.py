@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +12,7 @@ from cryofocus.formatting import (
     format_seconds,
 )
 from cryofocus.report.run.results import RunResults
+from cryofocus.workflows.classify.tables import ClassSummary
 from cryofocus.workflows.run.job import FindingCode, JobRecord, PoseSummary, Severity
 
 Tone = Literal["good", "fair", "poor", "plain"]
@@ -21,6 +21,9 @@ TONES: dict[Severity, Tone] = {
     Severity.ADVICE: "fair",
     Severity.WARNING: "poor",
 }
+# Half maps that agree on the first shells alone agree on where the particle is.
+COARSEST_SHELL = 3
+ALMOST_ALL = 0.995
 ABOUT_POSTERIORS = {FindingCode.CERTAIN_POSTERIORS, FindingCode.UNCERTAIN_POSTERIORS}
 ABOUT_RUNS = {FindingCode.RUNS_AGREE, FindingCode.RUNS_DISAGREE, FindingCode.SINGLE_RUN}
 
@@ -38,38 +41,29 @@ class KeyFigure:
 def headline(job: JobRecord) -> str:
     """Say what was found in one line."""
     if not job.classes_found:
-        return "No classes were found"
+        best = next(run for run in job.runs if run.run == job.best_run)
+        return "No classes were found" if best.converged else "No verdict"
     n_classes = job.n_effective_classes or job.n_classes
     return f"{n_classes} class{'es' if n_classes != 1 else ''} found"
+
+
+def verdict(job: JobRecord) -> str:
+    """Give the run's verdict without what the headline says already."""
+    start = f"{headline(job)}: "
+    text = job.verdict.removeprefix(start)
+    return text if text == job.verdict else text[:1].upper() + text[1:]
 
 
 def key_figures(results: RunResults) -> list[KeyFigure]:
     """Choose the numbers a reader wants first.
 
-    They are certainty, agreement between runs, resolution, size and time.
+    How many particles are in the right class, agreement between runs, resolution, size and time.
+    Where no classes were found the first three would be figures of nothing.
     """
-    job, agreement = results.job, results.job.agreement.mean
-    resolutions = [entry.resolution_angstrom for entry in results.classes]
+    job = results.job
+    found = _figures_of_classes(results) if job.classes_found else _figures_of_none(job)
     return [
-        KeyFigure(
-            f"{results.max_posterior.mean():.2f}",
-            "mean highest probability",
-            _say_possible(job),
-            _tone(job, ABOUT_POSTERIORS),
-        ),
-        KeyFigure(
-            "–" if agreement is None else format_percent(agreement, 1),
-            "agreement between runs",
-            "only one run was made"
-            if agreement is None
-            else f"{len(job.runs)} random starts, mean over pairs",
-            _tone(job, ABOUT_RUNS),
-        ),
-        KeyFigure(
-            format_angstrom(min(filter(math.isfinite, resolutions), default=math.inf)),
-            "best resolution of a class",
-            "half maps, FSC 0.143",
-        ),
+        *found,
         KeyFigure(
             format_count(job.n_particles),
             "particles",
@@ -83,14 +77,65 @@ def key_figures(results: RunResults) -> list[KeyFigure]:
     ]
 
 
+def _figures_of_classes(results: RunResults) -> list[KeyFigure]:
+    job, agreement = results.job, results.job.agreement.mean
+    resolutions = [
+        entry.resolution_angstrom for entry in results.classes if has_resolution(job, entry)
+    ]
+    return [
+        KeyFigure(
+            _share(results.mean_accuracy),
+            "of particles in their true class",
+            _say_possible(job),
+            _tone(job, ABOUT_POSTERIORS),
+        ),
+        KeyFigure(
+            "–" if agreement is None else format_percent(agreement, 1),
+            "agreement between runs",
+            "only one run was made"
+            if agreement is None
+            else f"{len(job.runs)} random starts, mean over pairs",
+            _tone(job, ABOUT_RUNS),
+        ),
+        KeyFigure(
+            format_angstrom(min(resolutions)) if resolutions else "–",
+            "best resolution of a class",
+            "half maps, FSC 0.143" if resolutions else "half maps never reach FSC 0.143",
+        ),
+    ]
+
+
+def _figures_of_none(job: JobRecord) -> list[KeyFigure]:
+    if job.p_value_no_classes is None:
+        return []
+    value = f"p = {job.p_value_no_classes:.2g}"
+    return [KeyFigure(value, "no sign that anything varies", "from half sets held apart")]
+
+
+def has_resolution(job: JobRecord, entry: ClassSummary) -> bool:
+    """Tell whether half maps agree on more than that there is something in the box."""
+    extent = job.box * job.pixel_size_angstrom
+    return bool(entry.weight) and entry.resolution_angstrom < extent / COARSEST_SHELL
+
+
+def say_resolution(job: JobRecord, entry: ClassSummary) -> str:
+    """Write the resolution of a class, a dash where there is none."""
+    return format_angstrom(entry.resolution_angstrom) if has_resolution(job, entry) else "–"
+
+
 def _say_possible(job: JobRecord) -> str:
-    """Say what the highest probability compares with: guessing, and the best such images allow."""
-    # Copies are one class; where none were found, probabilities are those of all that were tried.
-    n_classes = (job.classes_found and job.n_effective_classes) or job.n_classes
-    chance = f"chance would be {1.0 / n_classes:.2f}"
-    if job.expected_accuracy is None or not job.classes_found:
-        return chance
-    return f"{chance}; such images allow {job.expected_accuracy:.2f}"
+    """Say where the estimate comes from, the other there is, and what guessing would give."""
+    n_classes = job.n_effective_classes or job.n_classes
+    chance = f"guessing {_share(1.0 / n_classes)}"
+    if job.expected_accuracy is None:
+        return f"estimated from the probabilities; {chance}"
+    possible = _share(job.expected_accuracy)
+    return f"estimated from the probabilities; from maps and noise {possible}; {chance}"
+
+
+def _share(fraction: float) -> str:
+    """Write a share with a decimal where it would round to all."""
+    return format_percent(fraction, 1 if fraction >= ALMOST_ALL else 0)
 
 
 def _tone(job: JobRecord, codes: set[FindingCode]) -> Tone:
@@ -108,13 +153,16 @@ def sentences(results: RunResults) -> list[str]:
     told = [] if job.poses is None else [_say_poses(job.poses)]
     if not job.classes_found:
         told.append(
-            "The maps and populations below are the algorithm's final state, shown for you to "
-            "judge; they do not describe different structures."
+            "Populations, differences and the agreement between runs are not shown: where there "
+            "is nothing to find they describe noise. The maps where the search ended are among "
+            "the files."
         )
     told += [finding.text for finding in job.findings if finding.severity is Severity.NOTE]
     run = (
         f"The reported classes are those of run {best.run}, the best of {len(job.runs)} by "
         f"{job.objective_name}. It"
+        if len(job.runs) > 1 and job.classes_found
+        else "The best run"
         if len(job.runs) > 1
         else "The run"
     )

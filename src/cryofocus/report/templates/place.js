@@ -117,10 +117,10 @@
 
   // ---------------------------------------------------------------- surface
 
-  const unpack = surfaceReader(surfaces.frame);
+  const draws = await readLayers(surfaces);
   const level = find("level");
-  level.max = data.surfaceLabels.length - 1;
-  level.value = data.firstSurface;
+  [level.min, level.max, level.value] = data.sigmas;
+  const sigma = surfaces.ranges.density;
 
   // A sphere of unit radius in rings from pole to pole.
   const RINGS = 16, POINTS = 28;
@@ -142,8 +142,7 @@
 
   let camera = VIEWS.tilted;
   const drawSurface = () => Plotly.react(find("scene"), [
-    { ...meshTrace(unpack(surfaces.layers[0].parts[0].meshes[level.value]), lightFor(camera)),
-      name: "Map", color: surfaces.layers[0].parts[0].colour },
+    ...draws(surfaces.layers[0], sigma.zero + sigma.unit * level.value, lightFor(camera)),
     { ...meshTrace({ x: along(0), y: along(1), z: along(2), ...corners }, lightFor(camera)),
       name: "Mask", color: MASK_COLOUR, opacity: 0.4 },
   ], sceneLayout(surfaces.frame, camera), SCENE_CONFIG);
@@ -186,7 +185,7 @@
     find("command").textContent = command();
     find("chimerax").textContent =
       `shape ellipsoid radius ${radius.map(round).join(",")} center ${centre.map(round).join(",")}`;
-    find("level-name").textContent = data.surfaceLabels[level.value];
+    find("level-name").textContent = `${Number(level.value).toFixed(1)} σ`;
     if (find("write")) find("write").disabled = isOutside();
     const warning = "The region reaches out of the map. Move it or make it smaller.";
     tell(isOutside() ? warning : "", isOutside());

@@ -1,0 +1,48 @@
+"""Shaded pictures: what is nearest is seen, where it is, and from the side that shows most."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cryofocus.maths.masks import sphere_mask
+from cryofocus.report.drawing import shaded
+
+BOX = 32
+BALL = sphere_mask(BOX, 1.0, (0.0, 0.0, 0.0), 8.0, 2.0)
+MIDDLE = (BOX - 1) / 2
+
+
+@pytest.mark.parametrize("direction", [(0, 0, 1), (1, 0, 0), (-1, 2, 3)])
+def test_ball_is_seen_on_its_near_side(direction: tuple[float, float, float]) -> None:
+    """From anywhere a ball is a disc, its nearest point faces the viewer, and is where it is."""
+    turn = shaded.turn_towards(np.array(direction, float))
+    assert np.allclose(turn @ turn.T, np.eye(3))
+    assert np.linalg.det(turn) == pytest.approx(1.0)
+    relief = shaded.trace_surface(BALL, 0.5, turn, 64)
+    assert relief.is_hit.sum() == pytest.approx(np.pi * (2 * 9.0) ** 2, rel=0.06)
+    centre = relief.is_hit.nonzero()
+    row, column = (round(float(axis.mean())) for axis in centre)
+    towards = turn[2, ::-1]
+    np.testing.assert_allclose(relief.outward[:, row, column], towards, atol=0.1)
+    away = relief.place[:, relief.is_hit] - BOX // 2
+    np.testing.assert_allclose(np.linalg.norm(away, axis=0), 9.0, atol=0.5)
+
+
+def test_picture_has_x_to_the_right_and_y_up_seen_along_z() -> None:
+    """A ball at larger x and y appears to the right and above."""
+    ball = sphere_mask(BOX, 1.0, (8.0, 5.0, 0.0), 4.0, 1.0)
+    turn = shaded.turn_towards(np.array((0.0, 0.0, 1.0)))
+    rows, columns = shaded.trace_surface(ball, 0.5, turn, BOX).is_hit.nonzero()
+    assert columns.mean() - MIDDLE == pytest.approx(8.5, abs=0.6)
+    assert rows.mean() - MIDDLE == pytest.approx(5.5, abs=0.6)
+
+
+def test_difference_is_looked_at_from_its_side() -> None:
+    """The chosen side shows a difference that hides behind a ball from elsewhere."""
+    weight = sphere_mask(BOX, 1.0, (-9.0, 0.0, 0.0), 2.0, 1.0)
+    turn = shaded.choose_turn(BALL, 0.5, weight)
+    assert turn[2] @ (-1, 0, 0) > 0.55
+    seen = shaded.trace_surface(BALL, 0.5, turn, 48).strongest(-weight)
+    assert seen.min() < -0.9
+    assert seen.max() == 0.0
