@@ -94,6 +94,7 @@ class Library:
             "class001.mrc": partial(self._copy, "class001.mrc"),
             "class002.mrc": partial(self._copy, "class002.mrc"),
             "run": self._run,
+            "other_run": partial(self._copy_run, "run"),
             "model.cif": self._model,
             "markers.cmm": self._markers,
             "class1.star": self._table,
@@ -159,6 +160,9 @@ class Library:
 
     def _copy(self, name: str, path: Path) -> None:
         shutil.copy(self._make("run") / name, path)
+
+    def _copy_run(self, name: str, path: Path) -> None:
+        shutil.copytree(self._make(name), path)
 
     def _sphere(self, sphere: tuple[float, float, float, float], path: Path) -> None:
         cryofocus.make_sphere_mask(sphere, self._make("map.mrc"), path)

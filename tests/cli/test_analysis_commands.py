@@ -11,7 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cryofocus.cli.main import app
+from cryofocus.data.volume import read_volume
 from cryofocus.errors import FormatError
+from cryofocus.report.analyses.differences import draw_merged
 from cryofocus.report.drawing.section import environment, set_section
 from cryofocus.report.run.analyses import find_analyses, show_analyses
 from cryofocus.report.run.results import read_results
@@ -42,6 +44,8 @@ def analysed(tmp_path_factory: pytest.TempPathFactory, pristine_set: Path, focus
     named = regions(pristine_set, "near_arm", "far_arm", "near_foot")
     run("covary", out, *named, "--max-resolution", "80", "-o", out / "together")
     run("diffmap", out, "-o", out / "differences")
+    beside = ("--against", "pairs", "--beside", out / "differences")
+    run("diffmap", out, *beside, "-o", out.parent / "pairs")
     halves = [out / f"class001_half{half}.mrc" for half in (1, 2)]
     run("fsc", *halves, "--directional", "-o", out / "resolution")
     coarse = ("--dimensions", "1", "--max-resolution", "80")
@@ -135,3 +139,17 @@ def test_a_damaged_analysis_is_named(analysed: Path, tmp_path: Path) -> None:
     message = r"variability/.*: missing or damaged .* Measure it again with cryofocus variance"
     with pytest.raises(FormatError, match=message):
         list(find_analyses(copied))
+
+
+def test_merged_differences_above_those_of_another_run(analysed: Path) -> None:
+    """One row of views for a run, two with others beside it, all on the scale of the largest."""
+    merged = analysed / "differences/merged.mrc"
+    largest = float(read_volume(merged).data.max())
+    one = draw_merged({"These classes": merged})
+    two = draw_merged({"These classes": analysed.parent / "pairs/merged.mrc", "Others": merged})
+    for figure, n_rows in ((one, 1), (two, 2)):
+        images = [image for axes in figure.axes for image in axes.get_images()]
+        assert len(images) == 3 * n_rows
+        assert len({image.get_clim() for image in images}) == 1
+        assert images[0].get_clim()[1] >= largest
+    assert (analysed.parent / "pairs/merged.png").stat().st_size > 5_000

@@ -18,6 +18,7 @@ from cryofocus.workflows.diffmap import (
     diffmap,
     diffmap_run,
     merge,
+    merged_beside,
     significance_path,
 )
 from cryofocus.workflows.run.directory import RunDirectory
@@ -177,6 +178,17 @@ def test_all_pairs_in_one_map(tmp_path: Path, finished: RunDirectory) -> None:
     inside = read_volume(finished.focus_mask).data > 0.5
     for entry in made.differences:
         assert inside[entry.peak.index]
+
+
+def test_differences_of_another_run_beside(tmp_path: Path, finished: RunDirectory) -> None:
+    """Their merged map on the same grid is found; a folder of something else, another grid not."""
+    other = diffmap_run(finished.path, tmp_path / "other")
+    assert merged_beside(finished.path, tmp_path / "other") == other.merged
+    with pytest.raises(InputError, match=r"holds no differences\.csv; expected the directory"):
+        merged_beside(finished.path, tmp_path)
+    write_volume(other.merged, np.zeros((20, 20, 20), np.float32), VOXEL)
+    with pytest.raises(InputError, match="expected one grid"):
+        merged_beside(finished.path, tmp_path / "other")
 
 
 def test_results_are_not_replaced_unasked(tmp_path: Path, finished: RunDirectory) -> None:

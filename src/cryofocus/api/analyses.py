@@ -7,7 +7,11 @@ from pathlib import Path
 
 from cryofocus.api.wording import speak_python
 from cryofocus.report.analyses.covary import write_covary_report
-from cryofocus.report.analyses.differences import read_differences, write_difference_figure
+from cryofocus.report.analyses.differences import (
+    read_differences,
+    write_difference_figure,
+    write_merged_figure,
+)
 from cryofocus.report.analyses.fsc import write_fsc_figures
 from cryofocus.report.analyses.page import write_page
 from cryofocus.report.analyses.subtraction import write_power_figure
@@ -16,7 +20,12 @@ from cryofocus.report.run.analyses import read_resolution
 from cryofocus.workflows.covary.inputs import CovarySettings
 from cryofocus.workflows.covary.run import CovaryResult
 from cryofocus.workflows.covary.run import covary as _covary
-from cryofocus.workflows.diffmap import Against, DiffmapSettings, RunDifferences
+from cryofocus.workflows.diffmap import (
+    Against,
+    DiffmapSettings,
+    RunDifferences,
+    merged_beside,
+)
 from cryofocus.workflows.diffmap import diffmap_run as _diffmap_run
 from cryofocus.workflows.fsc import FscResult, FscSettings
 from cryofocus.workflows.fsc import fsc as _fsc
@@ -71,11 +80,12 @@ def covary(  # noqa: PLR0913  # three paths, what to do with them and by what me
 
 
 @speak_python
-def diffmap_run(
+def diffmap_run(  # noqa: PLR0913  # two directories, what to do with them and how to show it
     run: Path | str,
     output: Path | str,
     *,
     against: Against = "consensus",
+    beside: Path | str | None = None,
     settings: DiffmapSettings | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -87,17 +97,22 @@ def diffmap_run(
         output: Directory to write: NAME_minus_NAME.mrc and NAME_minus_NAME_significance.mrc,
             differences.csv (peak, its place, volume) and merged.mrc, their voxelwise maximum.
         against: Each class minus the consensus, or every class minus every other.
+        beside: Difference maps of another run on the same grid, such as one without focus, whose
+            merged map is shown below this one's, on the same scale.
         settings: Defaults if left out.
         overwrite: Replace earlier difference maps.
         progress: Display; silent by default.
 
     Raises:
         FormatError: When the run is none, is unfinished or damaged.
+        InputError: When the other difference maps are none, or on another grid.
         OutputError: When the directory exists (without `overwrite`) or cannot be written.
     """
+    other = None if beside is None else merged_beside(run, beside)
 
     def finish(folder: Path) -> None:
         write_difference_figure(folder)
+        write_merged_figure(folder, other)
         write_page(read_differences(folder))
 
     return _diffmap_run(

@@ -43,6 +43,15 @@ def diffmap(
             show_default=False,
         ),
     ] = None,
+    beside: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="For a run: difference maps of another run, such as one without focus, to show "
+            "below these in merged.png, on one scale.",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Subtract maps at matched amplitudes: two maps, or the class maps of a run.
@@ -53,6 +62,8 @@ def diffmap(
     `cryofocus diffmap bound.mrc free.mrc -o difference.mrc`
 
     `cryofocus diffmap RUN --against pairs -o differences`
+
+    `cryofocus diffmap FOCUSED --against pairs --beside GLOBAL/differences -o differences`
     """
     if second is None:
         if halves is not None:
@@ -61,17 +72,26 @@ def diffmap(
             raise typer.BadParameter(
                 f"found one map, {first}; expected two, or a run directory", param_hint="MAP"
             )
-        _diffmap_run(first, output, against or "consensus", settings, overwrite=overwrite)
-        return
-    if against is not None:
-        raise typer.BadParameter(
-            "compares the maps of a run, not two maps", param_hint="--against"
+        made = cryofocus.diffmap_run(
+            first,
+            output,
+            against=against or "consensus",
+            beside=beside,
+            settings=settings,
+            overwrite=overwrite,
+            progress=show_progress(),
         )
-    made = cryofocus.diffmap(first, second, output, settings, halves=halves, overwrite=overwrite)
-    say(f"Difference     {made.path}, to {made.resolution_angstrom:.1f} Å")
-    if made.significance is not None:
-        say(f"Significance   {made.significance}")
-    say(f"Largest        {_peak(made)}")
+        _say_differences(made)
+        say(f"Report   {output / REPORT}")
+        return
+    for given, option in ((against, "--against"), (beside, "--beside")):
+        if given is not None:
+            raise typer.BadParameter("compares the maps of a run, not two maps", param_hint=option)
+    pair = cryofocus.diffmap(first, second, output, settings, halves=halves, overwrite=overwrite)
+    say(f"Difference     {pair.path}, to {pair.resolution_angstrom:.1f} Å")
+    if pair.significance is not None:
+        say(f"Significance   {pair.significance}")
+    say(f"Largest        {_peak(pair)}")
 
 
 def merge(
@@ -92,27 +112,6 @@ def merge(
     `cryofocus merge differences/difference_1_2.mrc differences/difference_1_3.mrc -o all.mrc`
     """
     say(f"Merged   {cryofocus.merge(maps, output, absolute=absolute, overwrite=overwrite)}")
-
-
-def _diffmap_run(
-    run: Path,
-    output: Path,
-    against: Against,
-    settings: cryofocus.DiffmapSettings,
-    *,
-    overwrite: bool,
-) -> None:
-    """Compare the maps of a run."""
-    made = cryofocus.diffmap_run(
-        run,
-        output,
-        against=against,
-        settings=settings,
-        overwrite=overwrite,
-        progress=show_progress(),
-    )
-    _say_differences(made)
-    say(f"Report   {output / REPORT}")
 
 
 def _say_differences(made: RunDifferences) -> None:

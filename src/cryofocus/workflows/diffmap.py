@@ -193,6 +193,26 @@ def merge(
     return output
 
 
+def merged_beside(run: Path | str, differences: Path | str) -> Path:
+    """Return the merged map of other difference maps, to be shown beside those of a run.
+
+    Args:
+        run: Run directory of classify.
+        differences: What `diffmap` wrote for another run.
+
+    Raises:
+        InputError: When these are no difference maps of a run, or lie on another grid.
+    """
+    folder = Path(differences)
+    if not (folder / TABLE).is_file():
+        raise InputError(
+            f"{folder}: holds no {TABLE}; expected the directory of difference maps that diffmap "
+            "wrote for another run. Name it with --beside."
+        )
+    GridMap.read(RunDirectory.open(Path(run)).consensus).read_partner(folder / MERGED)
+    return folder / MERGED
+
+
 def significance_path(path: Path) -> Path:
     """Name the significance map of a difference map."""
     return path.with_name(f"{path.stem}{SIGNIFICANCE_SUFFIX}.mrc")

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import yaml
 
+from cryofocus.data.grid_map import GridMap
 from cryofocus.data.particles import ParticleSet
+from cryofocus.data.shapes.models import DensityGrid, model_density
 from cryofocus.data.star.document import StarDocument
 from cryofocus.errors import OutputError, SettingError
 from cryofocus.maths.rotations import geodesic_degrees, rotation_from_euler
@@ -45,7 +47,7 @@ def test_the_directory_is_complete(made: SimulatedAssembly) -> None:
     names = {path.name for path in made.directory.iterdir()}
     assert names == {
         *("particles.star", "particles.mrcs", "truth.star", "truth_focused.star", "maps"),
-        *("states.csv", "regions.csv", "masks", "dataset.yaml"),
+        *("states.csv", "regions.csv", "masks", "models", "dataset.yaml"),
         *("oracle.npy", "oracle_focused.npy", "oracle_model.npy"),
     }
     description = yaml.safe_load((made.directory / "dataset.yaml").read_text())
@@ -77,6 +79,25 @@ def test_tables_and_maps_belong_together(made: SimulatedAssembly) -> None:
     with mrcfile.open(made.directory / "masks" / "trna.mrc") as file:
         mask = file.data > 0
     assert difference[mask].mean() > 10 * np.abs(difference[~mask]).mean()
+
+
+def test_models_lie_where_the_maps_have_their_regions(made: SimulatedAssembly) -> None:
+    """The density of a region's model is what its states' maps have more, and no other's."""
+    states = rows(made.directory / "states.csv")
+    has, lacks = (
+        next(s["map"] for s in states if s["trna"] == there and s["class"] in ("1", "2"))
+        for there in ("1", "0")
+    )
+    maps = [GridMap.read(made.directory / "maps" / name) for name in (has, lacks)]
+    difference = maps[0].data - maps[1].data
+    correlations = {}
+    for name in ("trna", "ef_g"):
+        centre = maps[0].box // 2 * maps[0].voxel_size_angstrom
+        grid = DensityGrid(maps[0].box, maps[0].voxel_size_angstrom, (centre, centre, centre))
+        density = model_density(made.directory / "models" / f"{name}.cif", grid)
+        correlations[name] = np.corrcoef(density.ravel(), difference.ravel())[0, 1]
+    assert correlations["trna"] > 0.6
+    assert abs(correlations["ef_g"]) < 0.2
 
 
 def test_given_poses_are_off_and_true_ones_are_kept(made: SimulatedAssembly) -> None:

@@ -170,6 +170,38 @@ def _refuse_blown_up(path: Path) -> None:
         ) from error
 
 
+def bead_model(
+    chain: str,
+    centre_angstrom: Float64[np.ndarray, "bead 3"],
+    sigma_angstrom: Float64[np.ndarray, " bead"],
+    carbons: Float64[np.ndarray, " bead"],
+) -> str:
+    """Return the mmCIF text of a model whose atoms stand for Gaussian beads.
+
+    Each is a carbon whose B factor is as wide as the bead and whose occupancy as heavy, a residue
+    by itself.
+
+    Args:
+        chain: Name of the only chain.
+        centre_angstrom: x, y, z of the beads.
+        sigma_angstrom: Standard deviations of the beads.
+        carbons: Weights of the beads, in carbon atoms.
+    """
+    structure, model, only = gemmi.Structure(), gemmi.Model(1), gemmi.Chain(chain)
+    for number, place in enumerate(centre_angstrom.tolist()):
+        residue, atom = gemmi.Residue(), gemmi.Atom()
+        residue.name, residue.seqid = "UNK", gemmi.SeqId(str(number + 1))
+        atom.name, atom.element, atom.pos = "CA", gemmi.Element("C"), gemmi.Position(*place)
+        atom.b_iso = round(8 * math.pi**2 * float(sigma_angstrom[number]) ** 2, 2)
+        atom.occ = round(float(carbons[number]), 2)
+        residue.add_atom(atom)
+        only.add_residue(residue)
+    model.add_chain(only)
+    structure.add_model(model)
+    structure.spacegroup_hm = "P 1"
+    return str(structure.make_mmcif_document().as_string())
+
+
 @dataclass(frozen=True)
 class DensityGrid:
     """Where a model is sampled.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from cryofocus.report.analyses.page import Analysis, Table, present_files, prese
 from cryofocus.report.drawing import style
 from cryofocus.workflows.diffmap import MERGED, TABLE, DifferenceRow, significance_path
 
-FIGURE = "differences.png"
+FIGURE, MERGED_FIGURE = "differences.png", "merged.png"
 DOTS_PER_INCH = 120
 ROW_INCHES, MOST_ROWS = 2.6, 8
 # Along z, y and x; colours end at this many standard errors.
@@ -64,6 +64,43 @@ def draw_differences(folder: Path) -> Figure:
     return figure
 
 
+def write_merged_figure(folder: Path, beside: Path | None = None) -> Path:
+    """Draw the merged differences of a run from three sides, above those of another run.
+
+    Args:
+        folder: Directory of difference maps.
+        beside: Merged map of others, on the same grid; shown on the same scale.
+
+    Raises:
+        FormatError: When a map is missing or damaged.
+        OutputError: Disk full, no permission.
+    """
+    maps = {"These classes": folder / MERGED}
+    if beside is not None:
+        maps[str(beside.parent)] = beside
+    with style.drawing():
+        style.write_png(folder / MERGED_FIGURE, draw_merged(maps), DOTS_PER_INCH)
+    return folder / MERGED_FIGURE
+
+
+def draw_merged(maps: Mapping[str, Path]) -> Figure:
+    """Draw the largest difference along every line of sight, a row a map, all on one scale."""
+    volumes = {name: read_volume(path).data for name, path in maps.items()}
+    end = max(float(volume.max()) for volume in volumes.values()) or 1.0
+    figure = style.new_figure(ROW_INCHES * len(volumes), gap=0.03)
+    panels = figure.subplots(len(volumes), len(VIEWS), squeeze=False)
+    for (name, volume), row in zip(volumes.items(), panels, strict=True):
+        for panel, (axis, view) in zip(row, VIEWS, strict=True):
+            image = panel.imshow(
+                volume.max(axis=axis), cmap="magma", vmin=0.0, vmax=end, origin="lower"
+            )
+            panel.set(xticks=[], yticks=[])
+            panel.grid(visible=False)
+            panel.set_title(f"{name}, {view}", fontsize=9)
+    figure.colorbar(image, ax=panels, shrink=0.6, label="largest difference of density")
+    return figure
+
+
 def strongest(
     volume: Float32[np.ndarray, "z y x"], axis: int
 ) -> Float32[np.ndarray, "rows columns"]:
@@ -81,12 +118,20 @@ def read_differences(folder: Path) -> Analysis:
     rows = DifferenceRow.read(folder / TABLE)
     n_sure = sum(row.volume_cubic_angstrom > 0 for row in rows)
     note = "The strongest difference along every line of sight, in standard errors."
+    merged_note = (
+        "The largest difference along every line of sight; with `--beside`, those of another run "
+        "below, on the same scale."
+    )
+    shown = [
+        (FIGURE, "Significance of every difference", note),
+        (MERGED_FIGURE, "All differences merged", merged_note),
+    ]
     return Analysis(
         folder=folder,
         title="Differences of class maps",
         headline=f"{n_sure} of {len(rows)} difference maps are significant somewhere",
         verdict=_verdict(rows),
-        pictures=present_pictures(folder, [(FIGURE, "Significance of every difference", note)]),
+        pictures=present_pictures(folder, shown),
         table=_table(rows),
         files=present_files(folder, FILES),
     )

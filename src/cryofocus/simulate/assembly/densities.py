@@ -59,10 +59,13 @@ class Densities:
 
     def mask(self, region: Region) -> Float32[np.ndarray, "box box box"]:
         """Return ones where a region has its density, in the middle of the motion."""
-        beads = [b for b in self._placed(central_motion(), 0) if set(b.parts) & set(region.parts)]
-        shown = [b.take(tuple(p for p in b.parts if p in region.parts)) for b in beads]
-        density = self._draw(shown).sum(axis=0)
+        density = self._draw(self.beads(region)).sum(axis=0)
         return np.asarray(density > MASK_LEVEL * density.max(), np.float32)
+
+    def beads(self, region: Region) -> list[Beads]:
+        """Return a region's beads in each body that has some, in the middle of the motion."""
+        beads = [b for b in self._placed(central_motion(), 0) if set(b.parts) & set(region.parts)]
+        return [b.take(tuple(p for p in b.parts if p in region.parts)) for b in beads]
 
     def _placed(
         self, placed: dict[str, Placement], index: int, bodies: tuple[str, ...] = tuple(BODIES)

@@ -11,6 +11,7 @@ import numpy as np
 import yaml
 from jaxtyping import Float32
 
+from cryofocus.data.shapes.models import bead_model
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import SettingError
 from cryofocus.execution.monitor import Advance
@@ -42,6 +43,7 @@ from cryofocus.workflows.simulate.tables import in_map_frame
 CONTROL = Sphere((40.0, -40.0, -32.0), 30.0)
 # So small that it cuts EF-G, beside which the small subunit moves.
 CUT_REGION, CUT_RADIUS_ANGSTROM = "ef_g", 30.0
+CARBON_DALTON = 12.0
 # Kappas in dataset.yaml, of what `Posteriors` holds.
 ORACLES = {"states": "oracle", "focused": "oracle_focused", "model": "oracle_model"}
 
@@ -107,6 +109,7 @@ def simulate_assembly(
         posteriors = _write_images(folder, imaging, oracles, advance, threads)
         write_assembly_tables(folder, imaging, region)
         _write_maps(folder, densities)
+        _write_models(folder, densities)
         kappas = _judge(posteriors, imaging, region)
         focus = in_map_frame(sphere, imaging.camera)
         made = SimulatedAssembly(Path(output), len(all_states()[0]), focus, *kappas.values())
@@ -179,6 +182,21 @@ def _write_maps(folder: Path, densities: Densities) -> None:
         write_volume(folder / "maps" / state_map(number), density, pixel_size)
     for region in REGIONS:
         write_volume(folder / "masks" / f"{region.name}.mrc", densities.mask(region), pixel_size)
+
+
+def _write_models(folder: Path, densities: Densities) -> None:
+    """Write the beads of every region, in the frame of the maps, as an atomic model."""
+    camera = densities.imaging.camera
+    corner = camera.box // 2 * camera.pixel_size_angstrom
+    (folder / "models").mkdir()
+    for region in REGIONS:
+        beads = densities.beads(region)
+        centre, sigma, weight = (
+            np.concatenate([getattr(of_body, name) for of_body in beads])
+            for name in ("centre_angstrom", "sigma_angstrom", "weight")
+        )
+        text = bead_model(region.name, centre + corner, sigma, 1000 / CARBON_DALTON * weight)
+        write_text(folder / "models" / f"{region.name}.cif", text)
 
 
 def _judge(posteriors: Posteriors, imaging: Imaging, region: Region) -> dict[str, float]:
