@@ -147,7 +147,8 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "workflows/simulate/test_assembly": ("workflows/simulate/assembly_tables",),
     "workflows/simulate/test_humanoid": ("workflows/simulate/images", "workflows/simulate/tables"),
     "workflows/subtract/test_run": (
-        *("data/relion/subtracted", "workflows/subtract/density", "workflows/subtract/inputs"),
+        *("data/cistem/subtracted", "data/cryosparc/subtracted", "data/relion/subtracted"),
+        *("workflows/subtract/density", "workflows/subtract/inputs"),
         *("workflows/subtract/record", "workflows/subtract/table"),
     ),
     "workflows/test_convert": ("data/cistem/new", "data/cryosparc/new", "data/relion/new"),

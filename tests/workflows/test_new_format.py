@@ -218,7 +218,7 @@ def test_an_added_format_says_what_it_has_no_place_for(
     """What needs more than it can hold refuses it in the words of any other such format."""
     with pytest.raises(ParticleError, match="has no place for parents and operators"):
         expand(toy_table, choose_operators("C2"), tmp_path / "expanded.csv")
-    with pytest.raises(ParticleError, match="not a RELION STAR file"):
+    with pytest.raises(ParticleError, match="has no place to say what subtracted"):
         subtract(toy_table, small_set.directory / "focus_mask.mrc", tmp_path / "sub")
     with pytest.raises(FormatError, match="is a workbook"):
         formats.open_table(tmp_path / "particles.xls")

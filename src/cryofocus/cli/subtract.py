@@ -20,7 +20,7 @@ def subtract(
         typer.Option(
             "-o",
             "--output",
-            help="Directory to write; with --revert the STAR file.",
+            help="Directory to write; with --revert the table.",
             rich_help_panel="Output",
         ),
     ],

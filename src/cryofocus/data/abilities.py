@@ -130,6 +130,10 @@ class SubtractedInTable(Protocol):
     """The images in a table whose format can say what intact images they were made from."""
 
     @property
+    def stack_suffix(self) -> str:
+        """How the names of image stacks end for its program."""
+
+    @property
     def are_cut(self) -> bool:
         """Whether its images were cut around a mask."""
 

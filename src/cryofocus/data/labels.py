@@ -11,6 +11,7 @@ from jaxtyping import Float
 from cryofocus.maths.rotations import euler_from_rotation
 
 IMAGE_LABEL = "rlnImageName"
+PIXEL_SIZE_LABEL = "rlnImagePixelSize"
 MICROGRAPH_LABEL = "rlnMicrographName"
 # 1 or 2; 0 where there is none.
 HALF_SET_LABEL = "rlnRandomSubset"

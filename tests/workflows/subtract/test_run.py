@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
+from cryofocus.data.formats import open_table
 from cryofocus.data.images import ImageReader
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.mrc import read_header
@@ -26,6 +27,7 @@ from cryofocus.maths.grids import cut_cube
 from cryofocus.maths.shells import fourier_shell_correlation
 from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.classify.run import classify
+from cryofocus.workflows.convert import ConvertSettings, convert
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.reconstruct import reconstruct
@@ -34,9 +36,10 @@ from cryofocus.workflows.simulate.humanoid import SimulatedSet
 from cryofocus.workflows.subtract.inputs import SubtractSettings
 from cryofocus.workflows.subtract.run import SubtractedSet, subtract
 from cryofocus.workflows.subtract.table import revert
-from particle_files import cs_rows, save_cs
+from particle_files import cs_rows, par_text, save_cs
 
 BOX, PIXEL = 24, 17.5
+CUT = SubtractSettings(recenter=True, box=12)
 MakeRequest = Callable[..., ClassifyRequest]
 
 
@@ -59,6 +62,12 @@ def source(tmp_path_factory: pytest.TempPathFactory, small_set: SimulatedSet) ->
     table = small_set.directory / "particles.star"
     made = subtract(table, folder / "keep.mrc", folder / "sub")
     return Source(table, folder / "keep.mrc", made)
+
+
+@pytest.fixture(scope="module")
+def cut(source: Source) -> SubtractedSet:
+    """The small set, subtracted and cut around the arm; tests must not change it."""
+    return subtract(source.table, source.keep, source.keep.parent / "cut", CUT)
 
 
 def pixels_of(table: Path) -> np.ndarray:
@@ -111,10 +120,9 @@ def test_table_and_files_are_complete(source: Source) -> None:
     assert record["grey_scale"] == pytest.approx([1, 1], abs=0.1)
 
 
-def test_cut_images_show_the_cut_map(source: Source, tmp_path: Path) -> None:
+def test_cut_images_show_the_cut_map(source: Source, cut: SubtractedSet, tmp_path: Path) -> None:
     """The map of recentred, cut images is the cut map of the subtracted ones, in its place."""
-    settings = SubtractSettings(recenter=True, box=12)
-    made = subtract(source.table, source.keep, tmp_path / "cut", settings)
+    made = cut
     small = reconstructed(made.table, tmp_path / "small.mrc")
     whole = reconstructed(source.subtracted.table, tmp_path / "whole.mrc")
     keep = read_volume(made.keep_mask)
@@ -132,23 +140,21 @@ def test_cut_images_show_the_cut_map(source: Source, tmp_path: Path) -> None:
     assert np.abs(particles.shift_angstrom).max() <= PIXEL / 2 + 1e-3
 
 
-def test_cut_pixels_are_those_of_the_whole_image(source: Source, tmp_path: Path) -> None:
+def test_cut_pixels_are_those_of_the_whole_image(source: Source, cut: SubtractedSet) -> None:
     """Cutting interpolates nothing: every pixel is one of the uncut subtracted image."""
-    settings = SubtractSettings(recenter=True, box=12)
-    made = subtract(source.table, source.keep, tmp_path / "cut", settings)
-    whole, small = pixels_of(source.subtracted.table), pixels_of(made.table)
-    for image, cut in zip(whole[:20], small[:20], strict=True):
-        assert np.isin(cut, image).all()
+    whole, small = pixels_of(source.subtracted.table), pixels_of(cut.table)
+    for image, part in zip(whole[:20], small[:20], strict=True):
+        assert np.isin(part, image).all()
 
 
-def test_the_way_back(source: Source, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_way_back(
+    source: Source, cut: SubtractedSet, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """After cutting and subtracting again, revert gives images, poses and box as they were.
 
     Where these images are not found from the new table, it says so.
     """
-    settings = SubtractSettings(recenter=True, box=12)
-    first = subtract(source.table, source.keep, tmp_path / "first", settings)
-    second = subtract(first.table, first.keep_mask, tmp_path / "second", settings)
+    second = subtract(cut.table, cut.keep_mask, tmp_path / "second", CUT)
     intact = texts_of(source.table, "rlnImageName")
     assert texts_of(second.table, "rlnImageOriginalName") == intact
     assert texts_of(second.table, "rlnDefocusU") != texts_of(source.table, "rlnDefocusU")
@@ -229,12 +235,10 @@ def test_rows_that_share_an_image(source: Source, tmp_path: Path) -> None:
 
 
 def test_subtracted_sets_can_be_classified(
-    source: Source, small_set: SimulatedSet, ask: MakeRequest, tmp_path: Path
+    cut: SubtractedSet, small_set: SimulatedSet, ask: MakeRequest, tmp_path: Path
 ) -> None:
     """Classes are found in a cut, subtracted set: poses, CTF and mask fit the images."""
-    settings = SubtractSettings(recenter=True, box=12)
-    made = subtract(source.table, source.keep, tmp_path / "cut", settings)
-    request = ask(small_set, particles=made.table, focus=None, mask=made.keep_mask)
+    request = ask(small_set, particles=cut.table, focus=None, mask=cut.keep_mask)
     run = classify(request, tmp_path / "RUN")
     truth = np.array(texts_of(small_set.directory / "truth.star", "rlnClassNumber"))
     found = np.array(texts_of(run.particles, "rlnClassNumber"))
@@ -319,7 +323,9 @@ def test_a_full_disk_is_noticed_before_work(
     assert not list(tmp_path.iterdir())
 
 
-def test_origins_in_pixels_stay_in_pixels(source: Source, tmp_path: Path) -> None:
+def test_origins_in_pixels_stay_in_pixels(
+    source: Source, cut: SubtractedSet, tmp_path: Path
+) -> None:
     """A table of older RELION, whose origins are in pixels, is cut to the same poses."""
     document = StarDocument.read(source.table)
     block = document.block("particles")
@@ -327,30 +333,67 @@ def test_origins_in_pixels_stay_in_pixels(source: Source, tmp_path: Path) -> Non
     older = source.table.parent / "older.star"
     columns = {label.removesuffix("Angst"): shift / PIXEL for label, shift in shifts.items()}
     document.write(older, block, columns, drop=list(shifts))
-    settings = SubtractSettings(recenter=True, box=12)
-    made, same = (
-        subtract(table, source.keep, tmp_path / table.stem, settings)
-        for table in (older, source.table)
-    )
+    made = subtract(older, source.keep, tmp_path / "older", CUT)
     again = StarDocument.read(made.table)
     assert "rlnOriginXAngst" not in again.block("particles").labels
     np.testing.assert_allclose(
         ParticleSet.read(made.table).shift_angstrom,
-        ParticleSet.read(same.table).shift_angstrom,
+        ParticleSet.read(cut.table).shift_angstrom,
         atol=1e-3,
     )
 
 
-def test_only_relion_tables_are_written(tmp_path: Path) -> None:
-    """A table of another program is refused before any work, with the command that helps."""
+@pytest.mark.parametrize(
+    ("name", "to"), [("set.cs", None), ("set.cistem", None), ("cistem.star", "cistem-star")]
+)
+def test_tables_of_other_programs(
+    source: Source, cut: SubtractedSet, tmp_path: Path, name: str, to: str | None
+) -> None:
+    """Cut once and again, a set of another format shows the same images, and leads back."""
+    given = tmp_path / name
+    convert(source.table, given, ConvertSettings(to=to, write_stack=tmp_path / "whole.mrc"))
+    made = subtract(given, source.keep, tmp_path / "cut", CUT)
+    assert made.table == tmp_path / "cut" / f"particles{given.suffix}"
+    lines = (made.directory / "README.txt").read_text().splitlines()[2:-4]
+    written = {path.name for path in made.directory.iterdir()} - {"subtracted_half2.mrc"}
+    assert written | {"residual_power.png"} == {line.split()[0] for line in lines}
+    assert "particles.mrc" in written
+    after, reference = ParticleSet.read(made.table), ParticleSet.read(cut.table)
+    np.testing.assert_allclose(after.shift_angstrom, reference.shift_angstrom, atol=1e-2)
+    defocus = reference.ctf.defocus_u_angstrom
+    np.testing.assert_allclose(after.ctf.defocus_u_angstrom, defocus, atol=0.1)
+    np.testing.assert_allclose(pixels_of(made.table), pixels_of(cut.table), atol=0.05)
+    again = subtract(made.table, made.keep_mask, tmp_path / "again", CUT)
+    assert not leads_back(again.table, given, tmp_path, np.array([5, 2, 9]))
+
+
+def leads_back(table: Path, given: Path, folder: Path, rows: np.ndarray) -> list[str]:
+    """Choose rows of a cut set, revert them, and name what is not as in the table first given."""
+    cut_table, some = open_table(table), folder / f"some{given.suffix}"
+    cut_table.write(some, {}, rows)
+    assert revert(some, folder / f"back{given.suffix}") == len(rows)
+    back = open_table(folder / f"back{given.suffix}")
+    found, expected = back.columns(), open_table(given).columns()
+    same = {
+        "images": [found.places.name(i) for i in range(len(rows))]
+        == [expected.places.name(i) for i in rows.tolist()],
+        "shifts": np.allclose(found.shift_angstrom, expected.shift_angstrom[rows], atol=1e-5),
+        "views": np.allclose(found.rotation, expected.rotation[rows], atol=1e-6),
+        "defoci": np.allclose(
+            found.ctf.defocus_u_angstrom, expected.ctf.defocus_u_angstrom[rows], atol=1e-2
+        ),
+        "cut before": cut_table.subtracted is not None and cut_table.subtracted.are_cut,
+        "whole after": back.subtracted is not None and not back.subtracted.are_cut,
+    }
+    return [name for name, is_so in same.items() if not is_so]
+
+
+def test_intact_tables_of_other_programs_lead_nowhere(tmp_path: Path) -> None:
+    """A set that was never subtracted is refused, and so is a format with no place for it."""
     table = save_cs(tmp_path / "particles.cs", cs_rows())
-    message = (
-        f"{table}: not a RELION STAR file; subtracted particles are written as one. Convert the "
-        f"table first: cryofocus convert {table} -o particles.star."
-    )
-    with pytest.raises(ParticleError) as caught:
-        subtract(table, tmp_path / "mask.mrc", tmp_path / "out")
-    assert str(caught.value) == message
-    with pytest.raises(ParticleError) as caught:
-        revert(table, tmp_path / "intact.star")
-    assert str(caught.value) == message
+    with pytest.raises(ParticleError, match="no field cryofocus_intact/blob_path, so nothing"):
+        revert(table, tmp_path / "intact.cs")
+    frealign = tmp_path / "particles.par"
+    frealign.write_text(par_text())
+    with pytest.raises(ParticleError, match=r"cryofocus convert .*par -o particles\.star"):
+        revert(frealign, tmp_path / "intact.par")

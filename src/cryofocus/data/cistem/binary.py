@@ -30,6 +30,7 @@ from cryofocus.data.cistem.columns import (
     say_in_files,
     telling_columns,
 )
+from cryofocus.data.cistem.subtracted import CountedSubtracted
 from cryofocus.data.foreign.column_uses import CISTEM
 from cryofocus.data.particle_format import ParticleFile
 from cryofocus.data.particle_table import Column, Names, ParticleColumns, Supplement
@@ -105,6 +106,14 @@ class CistemBinaryTable(CountedTable):
         n_rows, columns = _Reader(path, raw).read()
         return cls(path, n_rows, tuple(columns), supplement)
 
+    @property
+    def subtracted(self) -> CountedSubtracted:
+        """Its images from which density was subtracted."""
+        return CountedSubtracted(self, self._reopen)
+
+    def _reopen(self, path: Path) -> CistemBinaryTable:
+        return self.open(ParticleFile.read(path), Supplement())
+
     def columns(self) -> ParticleColumns:
         """Read what this package understands; see `ParticleTable`."""
         with np.errstate(invalid="ignore"):  # NaN is refused below, whatever its bits
@@ -152,13 +161,21 @@ class CistemBinaryTable(CountedTable):
         edited = []
         for column in self.contents:
             if column.label in said:
-                values: Values = said[column.label]
+                values: Values = _stored(column.label, said[column.label])
             elif isinstance(column.values, np.ndarray):
                 values = column.values[rows]
             else:
                 values = [column.values[row] for row in rows.tolist()]
             edited.append(BinaryColumn(column.identifier, column.kind, values))
-        return edited + [new_column(k, v) for k, v in said.items() if k not in known]
+        added = {k: _stored(k, v) for k, v in said.items() if k not in known}
+        return edited + [new_column(k, v) for k, v in added.items()]
+
+
+def _stored(label: str, values: Shaped[np.ndarray, " m"]) -> Values:
+    """Say values as the type of a column stores them."""
+    if TYPE_OF_LABEL.get(label) != TEXT:
+        return values
+    return [text.encode("utf-8", "surrogateescape") for text in values.tolist()]
 
 
 def new_column(label: str, values: Values) -> BinaryColumn:

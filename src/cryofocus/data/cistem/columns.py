@@ -24,8 +24,10 @@ from cryofocus.data.labels import (
     CLASS_LABEL,
     DEFOCUS_LABELS,
     HALF_SET_LABEL,
+    IMAGE_LABEL,
     MAX_POSTERIOR_LABEL,
     PHASE_SHIFT_LABEL,
+    PIXEL_SIZE_LABEL,
     POSTERIOR_LABEL,
     SHIFT_LABELS,
 )
@@ -39,7 +41,7 @@ from cryofocus.data.particle_table import (
     require_lengths,
 )
 from cryofocus.data.plausible import is_count, require_plausible
-from cryofocus.data.stack_paths import ImagePlaces
+from cryofocus.data.stack_paths import ImagePlaces, parse_image_names
 from cryofocus.errors import ParticleError
 from cryofocus.maths.ctf import CtfParameters, Microscope
 from cryofocus.maths.rotations import euler_from_rotation, rotation_from_euler
@@ -70,6 +72,7 @@ SAID: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
     DEFOCUS_LABELS[1]: ("Defocus2", np.asarray),
     DEFOCUS_LABELS[2]: ("DefocusAngle", np.asarray),
     PHASE_SHIFT_LABEL: ("PhaseShift", np.radians),
+    PIXEL_SIZE_LABEL: ("PixelSize", np.asarray),
     HALF_SET_LABEL: ("AssignedSubset", np.asarray),
     MAX_POSTERIOR_LABEL: (OCCUPANCY, lambda p: 100.0 * p),
 }
@@ -81,7 +84,6 @@ class CountedTable:
     """What `ParticleTable` asks for and no table of cisTEM's or Frealign's holds."""
 
     copies = None
-    subtracted = None
 
     def classes(self) -> None:
         """Give none: a file holds the occupancies of one class, and does not say of which."""
@@ -342,6 +344,10 @@ def say_in_files(
             name, say = SAID[label]
             dtype = np.int64 if name in INTEGERS else np.float64
             said[name] = say(np.asarray(values)).astype(dtype)
+        elif label == IMAGE_LABEL:
+            places = parse_image_names(list(values), path)
+            said[INTEGERS[0]] = places.slice_of_particle + 1
+            said[STACK] = np.array(places.stacks)[places.stack_of_particle]
         elif label not in (POSTERIOR_LABEL, CLASS_LABEL) or POSTERIOR_LABEL not in columns:
             lost.append(label)
     of_classes = [

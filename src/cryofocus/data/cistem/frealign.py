@@ -79,6 +79,7 @@ class FrealignTable(CountedTable):
     supplement: Supplement
 
     suffix = ".par"
+    subtracted = None
 
     @classmethod
     def open(cls, file: ParticleFile, supplement: Supplement) -> FrealignTable:

@@ -21,6 +21,7 @@ from cryofocus.data.cistem.columns import (
     say_in_files,
     telling_columns,
 )
+from cryofocus.data.cistem.subtracted import CountedSubtracted
 from cryofocus.data.foreign.column_uses import CISTEM
 from cryofocus.data.particle_format import ParticleFile
 from cryofocus.data.particle_table import Column, ParticleColumns, Supplement
@@ -65,6 +66,14 @@ class CistemStarTable(CountedTable):
     def n_rows(self) -> int:
         """Number of rows."""
         return self.block.n_rows
+
+    @property
+    def subtracted(self) -> CountedSubtracted:
+        """Its images from which density was subtracted."""
+        return CountedSubtracted(self, self._reopen)
+
+    def _reopen(self, path: Path) -> CistemStarTable:
+        return self.open(ParticleFile.read(path), Supplement())
 
     def columns(self) -> ParticleColumns:
         """Read what this package understands; see `ParticleTable`."""

@@ -227,7 +227,10 @@ class CsDataset:
             if name in drop:
                 continue
             if name in replaced:
-                columns.append((name, np.asarray(replaced[name], dtype.base)))
+                values = np.asarray(replaced[name])
+                # A longer text than before is written whole.
+                is_text = dtype.base.kind in "SU" and values.dtype.kind == dtype.base.kind
+                columns.append((name, values if is_text else values.astype(dtype.base)))
             else:
                 column = self.column(name)
                 columns.append((name, column if rows is None else column[rows]))

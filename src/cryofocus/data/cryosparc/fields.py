@@ -33,6 +33,7 @@ from cryofocus.data.plausible import is_count
 from cryofocus.maths.rotations import rotation_from_euler
 
 Fields = dict[str, Shaped[np.ndarray, "m ..."]]
+IMAGE_FIELDS = ("blob/path", "blob/idx", "blob/shape", "blob/psize_A")
 EXPANSION_FIELDS = ("sym_expand/src_uid", "sym_expand/idx")
 # Label, field, type, and how a value is said.
 Say = Callable[[np.ndarray], np.ndarray]

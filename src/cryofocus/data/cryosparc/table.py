@@ -12,16 +12,22 @@ guide's page on .cs files; poses and shifts checked against cryoDRGN's reading o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from cryofocus.data.cryosparc.dataset import CsDataset
-from cryofocus.data.cryosparc.fields import EXPANSION_FIELDS, CryosparcCopies, say_in_fields
+from cryofocus.data.cryosparc.fields import (
+    EXPANSION_FIELDS,
+    IMAGE_FIELDS,
+    CryosparcCopies,
+    say_in_fields,
+)
 from cryofocus.data.cryosparc.optics import make_microscope
 from cryofocus.data.cryosparc.poses import POSE_FIELDS, read_poses, require_fields
+from cryofocus.data.cryosparc.subtracted import CryosparcSubtracted
 from cryofocus.data.foreign.column_uses import CRYOSPARC, note_ignored, says_something, uses_of
 from cryofocus.data.grouping import group_rows
 from cryofocus.data.optics import GroupsOfParticles, OpticsGroup
@@ -41,7 +47,6 @@ from cryofocus.data.stack_paths import ImagePlaces
 from cryofocus.errors import ParticleError
 from cryofocus.maths.ctf import CtfParameters, Microscope
 
-IMAGE_FIELDS = ("blob/path", "blob/idx", "blob/shape", "blob/psize_A")
 CTF_FIELDS = ("ctf/accel_kv", "ctf/cs_mm", "ctf/amp_contrast")
 DEFOCUS_FIELDS = ("ctf/df1_A", "ctf/df2_A", "ctf/df_angle_rad")
 NEEDED_FIELDS = (*IMAGE_FIELDS, *POSE_FIELDS, *CTF_FIELDS, *DEFOCUS_FIELDS)
@@ -72,7 +77,6 @@ class CryosparcTable:
     needs_poses: bool = True
 
     suffix = ".cs"
-    subtracted = None
 
     @classmethod
     def open(cls, file: ParticleFile, supplement: Supplement) -> CryosparcTable:
@@ -103,6 +107,11 @@ class CryosparcTable:
     def copies(self) -> CryosparcCopies:
         """Its copies under symmetry operators."""
         return CryosparcCopies(self.dataset)
+
+    @property
+    def subtracted(self) -> CryosparcSubtracted:
+        """Its subtracted images."""
+        return CryosparcSubtracted(self.dataset)
 
     def first_stack(self) -> str:
         """Name the stack of the first row."""
@@ -155,7 +164,10 @@ class CryosparcTable:
 
     def classified(self) -> ClassifiedRows | None:
         """Read what a classification found."""
-        return read_classified(self)
+        rows, names = read_classified(self), self.subtracted.intact_names()
+        if rows is None or names is None:
+            return rows
+        return replace(rows, names=names, shift_angstrom=None)
 
     def unread(self) -> tuple[str, ...]:
         """Name what is kept without being understood."""

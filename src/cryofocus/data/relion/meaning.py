@@ -9,13 +9,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from cryofocus.data.foreign.column_uses import RELION, note_ignored, says_something, uses_of
-from cryofocus.data.labels import SHIFT_LABELS
+from cryofocus.data.labels import PIXEL_SIZE_LABEL, SHIFT_LABELS
 from cryofocus.data.relion.optics import (
     ANGSTROM_PER_MICROMETRE,
     DETECTOR_LABELS,
     NUMBER_LABEL,
     OPTICS_LABELS,
-    PIXEL_SIZE_LABEL,
     find_optics,
     read_optics,
 )

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from cryofocus.complaints import show
+from cryofocus.data.labels import PIXEL_SIZE_LABEL
 from cryofocus.data.optics import CtfShown, GroupsOfParticles, OpticsGroup
 from cryofocus.data.plausible import is_count
 from cryofocus.data.star.document import StarDocument, StarTable
@@ -24,7 +25,6 @@ TILT_LABELS = ("rlnBeamTiltX", "rlnBeamTiltY")
 ZERNIKE_LABELS = ("rlnOddZernike", "rlnEvenZernike")
 # RELION 3.0 gives the detector's pixel in µm and the magnification.
 DETECTOR_LABELS = ("rlnDetectorPixelSize", "rlnMagnification")
-PIXEL_SIZE_LABEL = "rlnImagePixelSize"
 NUMBER_LABEL = "rlnOpticsGroup"
 BOX_LABEL = "rlnImageSize"
 PREMULTIPLIED_LABEL = "rlnCtfDataAreCtfPremultiplied"

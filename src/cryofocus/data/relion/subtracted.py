@@ -21,6 +21,7 @@ from cryofocus.data.labels import (
     ANGLE_LABELS,
     HALF_SET_LABEL,
     IMAGE_LABEL,
+    PIXEL_SIZE_LABEL,
     SHIFT_LABELS,
 )
 from cryofocus.data.particle_table import Column
@@ -30,7 +31,8 @@ from cryofocus.data.relion.columns import (
     has_pixel_shifts,
     own_shifts,
 )
-from cryofocus.data.relion.optics import BOX_LABEL, PIXEL_SIZE_LABEL, find_optics
+from cryofocus.data.relion.optics import BOX_LABEL, find_optics
+from cryofocus.data.stack_paths import RELION_STACK
 from cryofocus.data.star.document import StarDocument
 from cryofocus.data.star.scan import StarBlock
 from cryofocus.errors import ParticleError
@@ -60,6 +62,8 @@ class RelionSubtracted:
 
     document: StarDocument
     block: StarBlock
+
+    stack_suffix = RELION_STACK
 
     @property
     def are_cut(self) -> bool:

@@ -20,14 +20,12 @@ from cryofocus.consensus.subparticles import (
 )
 from cryofocus.data.formats import open_table
 from cryofocus.data.mask import FocusMask
-from cryofocus.data.particle_table import Supplement
 from cryofocus.data.particles import ParticleSet
-from cryofocus.data.table_source import IMAGES, HoldingPixelSize, ShownCtf
+from cryofocus.data.table_source import TableSource
 from cryofocus.data.volume import read_volume_on_grid
 from cryofocus.errors import OutputError, RegionError, SettingError
 from cryofocus.maths.masks import mask_bounds
 from cryofocus.option import Option
-from cryofocus.settings import Settings
 from cryofocus.workflows.subtract.table import require_editable, subtracted_in
 
 logger = logging.getLogger(__name__)
@@ -38,7 +36,7 @@ AUTO = Path("auto")
 DENSITY, CUT = "Density to subtract", "Cropping"
 
 
-class SubtractSettings(Settings):
+class SubtractSettings(TableSource):
     """How to subtract.
 
     Attributes:
@@ -48,12 +46,6 @@ class SubtractSettings(Settings):
         recenter: Crop images around the mask's centre of mass; requires a box.
         box: Edge of the cropped images in pixels, even.
         float16: Write half-precision images (MRC mode 12).
-        datadir: Further folder in which to look for the image stacks.
-        ctf_shown: What of the CTF the images show: all of it (`full`), only its size because
-            their phases were flipped (`flipped`), or nothing because they were corrected for it
-            (`none`). Default: what the table says, else all.
-        pixel_size_of: Whose pixel size holds where table and stack disagree: that of the `table`
-            or that in the header of the `stack`. Default: such stacks are refused.
         seed: Random seed of the half sets, if the table has none.
     """
 
@@ -66,9 +58,6 @@ class SubtractSettings(Settings):
     recenter: Annotated[bool, Option(panel=CUT)] = False
     box: Annotated[int | None, Option(metavar="N", panel=CUT)] = None
     float16: Annotated[bool, Option(panel="Output")] = False
-    datadir: Annotated[Path | None, Option(panel=IMAGES)] = None
-    ctf_shown: ShownCtf = None
-    pixel_size_of: HoldingPixelSize = None
     seed: int = Field(default=1, ge=0)
 
     @model_validator(mode="after")
@@ -123,10 +112,11 @@ def read_subtract_inputs(
         InputError: When a file cannot be used, or particles, mask, maps and settings disagree.
         OutputError: When the result would replace what it is made from.
     """
-    opened = open_table(particles)
+    opened = open_table(particles, settings.supplement)
     subtracted_in(opened)  # refused before any image is looked at
-    declared = Supplement(ctf_shown=settings.ctf_shown, pixel_size_of=settings.pixel_size_of)
-    table = ParticleSet.from_table(opened, datadir=settings.datadir, supplement=declared)
+    table = ParticleSet.from_table(
+        opened, datadir=settings.datadir, supplement=settings.supplement
+    )
     require_editable(table)
     _require_elsewhere(output, [particles, keep, *table.stack_paths])
     mask = FocusMask.from_file(keep, table.box, table.pixel_size_angstrom)

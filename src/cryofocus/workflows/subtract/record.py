@@ -12,7 +12,8 @@ from cryofocus.data.atomic import atomic_file
 from cryofocus.workflows.run.new_directory import DirectoryKind
 from cryofocus.workflows.run.reading import explain_damage
 
-TABLE, STACK = "particles.star", "particles.mrcs"
+STEM = "particles"
+"""Of the table and of its stack; how they end is their format's."""
 KEEP_MASK = "keep_mask.mrc"
 SUBTRACTED_MAPS = ("subtracted_half1.mrc", "subtracted_half2.mrc")
 POWER, FIGURE = "residual_power.npz", "residual_power.png"
@@ -20,8 +21,8 @@ DESCRIPTION, LOG, README = "subtraction.yaml", "run.log", "README.txt"
 KIND = DirectoryKind("directory of subtracted particles", DESCRIPTION)
 
 PURPOSES = {
-    TABLE: "your particle table with the subtracted images in place of its own",
-    STACK: "the subtracted images, sign and normalisation as they were",
+    "TABLE": "your particle table with the subtracted images in place of its own",
+    "STACK": "the subtracted images, sign and normalisation as they were",
     KEEP_MASK: "the region that was kept, on the grid of the subtracted images",
     "subtracted_half1.mrc ...": "the density that was subtracted from each half set",
     FIGURE: "how well the subtraction fits: power before and after, against the noise",
@@ -88,13 +89,18 @@ class PowerRecord:
         return cls(**values)
 
 
-def readme_text() -> str:
+def readme_text(table: Path, stack: Path) -> str:
     """Compose README.txt: one line a file."""
-    width = max(map(len, PURPOSES)) + 2
-    lines = [f"{name:<{width}}{purpose}" for name, purpose in PURPOSES.items()]
+    named = {"TABLE": table.name, "STACK": stack.name}
+    purposes = {named.get(name, name): purpose for name, purpose in PURPOSES.items()}
+    # Formats without columns for it say by a further table what images were made from.
+    for other in sorted(table.parent.glob(f"*_{STEM}{table.suffix}")):
+        purposes[other.name] = "the table that was subtracted from, row by row, for the way back"
+    width = max(map(len, purposes)) + 2
+    lines = [f"{name:<{width}}{purpose}" for name, purpose in purposes.items()]
     back = (
         "The way back to the intact particles, with whatever was found since:\n"
-        f"  cryofocus subtract TABLE --revert -o INTACT.star\n"
-        f"where TABLE is {TABLE} or any table made from it."
+        f"  cryofocus subtract TABLE --revert -o INTACT{table.suffix}\n"
+        f"where TABLE is {table.name} or any table made from it."
     )
     return "\n".join(["Particles written by cryofocus subtract", "", *lines, "", back, ""])

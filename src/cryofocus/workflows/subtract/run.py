@@ -47,9 +47,8 @@ from cryofocus.workflows.subtract.record import (
     KIND,
     LOG,
     README,
-    STACK,
+    STEM,
     SUBTRACTED_MAPS,
-    TABLE,
     PowerRecord,
     readme_text,
 )
@@ -70,7 +69,8 @@ class SubtractedSet:
     """What was written.
 
     Attributes:
-        directory: Holds particles.star, particles.mrcs, keep_mask.mrc and what README.txt lists.
+        directory: Holds the table, its stack, keep_mask.mrc and what README.txt lists.
+        table: The particle table, of the format of the one that was given.
         n_particles: Number of images.
         grey_scale: For each half set, what its map was multiplied by.
         scale_spread: Standard deviation of the particles' intensities, noise taken off.
@@ -79,15 +79,11 @@ class SubtractedSet:
     """
 
     directory: Path
+    table: Path
     n_particles: int
     grey_scale: tuple[float, float]
     scale_spread: float
     outside: tuple[float, float, float]
-
-    @property
-    def table(self) -> Path:
-        """The particle table."""
-        return self.directory / TABLE
 
     @property
     def figure(self) -> Path:
@@ -131,31 +127,34 @@ def subtract(  # noqa: PLR0913  # three paths, what to do with them and by what 
     with clock.stage("reading"):
         inputs = read_subtract_inputs(Path(particles), Path(keep), output, settings)
     _require_room(output, inputs, settings)
+    form = subtracted_in(inputs.particles.source)
+    table, stack = STEM + inputs.particles.source.suffix, STEM + form.stack_suffix
     stacks = StackWatch.begin(inputs.particles)
     with new_directory(output, KIND, overwrite=overwrite) as folder, record_log(folder / LOG):
         half_set, origin = assign_half_sets(inputs.particles, settings.seed)
         logger.info("%s", origin)
         subtraction, density = _fit(inputs, half_set, settings, resources, clock, progress)
         with clock.stage("subtraction"):
-            scale = _write_images(folder / STACK, subtraction, inputs, settings, progress)
+            scale = _write_images(folder / stack, subtraction, inputs, settings, progress)
         with clock.stage("residual power"):
             power = _measure_power(subtraction, inputs, density, progress)
         power.write(folder)
         _write_maps(folder, inputs, density, settings.box)
-        names = [f"{number:06d}@{output / STACK}" for number in range(1, len(scale) + 1)]
+        names = [f"{number:06d}@{output / stack}" for number in range(1, len(scale) + 1)]
         box = settings.box or inputs.particles.box
         pixel = inputs.particles.pixel_size_angstrom
         moved = moved_columns(inputs.particles, inputs.cut)
         rows = SubtractedRows(names, half_set, scale, box, pixel, moved)
-        subtracted_in(inputs.particles.source).write(folder / TABLE, rows)
+        form.write(folder / table, rows)
         result = SubtractedSet(
             output,
+            output / table,
             len(scale),
             subtraction.grey_scale,
             float(np.sqrt(subtraction.scale_prior.variance)),
             tuple(power.outside.tolist()),
         )
-        write_text(folder / README, readme_text())
+        write_text(folder / README, readme_text(folder / table, folder / stack))
         record = _describe(inputs, settings, density, result, clock) | machine.model_dump()
         sources = {"particles": str(particles), "keep": str(keep)}
         text = yaml.safe_dump(sources | record, sort_keys=False, allow_unicode=True)

@@ -28,8 +28,9 @@ def subtracted_in(table: ParticleTable) -> SubtractedInTable:
     """
     if table.subtracted is None:
         raise ParticleError(
-            f"{table.path}: not a RELION STAR file; subtracted particles are written as one. "
-            f"Convert the table first: cryofocus convert {table.path} -o particles.star."
+            f"{table.path}: its format has no place to say what subtracted images were made from; "
+            "expected a table of RELION, cryoSPARC or cisTEM. Convert it first: "
+            f"cryofocus convert {table.path} -o particles.star."
         )
     return table.subtracted
 
@@ -65,7 +66,7 @@ def revert(particles: Path | str, output: Path | str, *, overwrite: bool = False
 
     Args:
         particles: Table written by `subtract`, or made from it by classification or selection.
-        output: STAR file to write.
+        output: File to write, of the format of that table.
         overwrite: Replace an existing file.
 
     Returns:
