@@ -51,8 +51,8 @@ def test_sums_are_those_of_the_definition() -> None:
     found = measure(chunk, band, slices)
     sigma2 = 1 / prepare(plant())[1].noise.precision(band, chunk.groups, chunk.ctf)
     weight = chunk.ctf**2 / sigma2
-    power = np.abs(chunk.transforms) ** 2 / sigma2
     predicted = chunk.ctf * slices
+    power = np.abs(chunk.transforms - predicted) ** 2 / sigma2
     unit = (
         found.weight[0, 0]
         / (weight[0] * band.hermitian)[(band.shells >= 1) & (band.shells < 4)].sum()

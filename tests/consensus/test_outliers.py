@@ -38,10 +38,18 @@ def draw(
     return ImageMatch(counts, linear, quadratic, power, modulated, weight, square)
 
 
+def score_of(match: ImageMatch, groups: np.ndarray | None = None) -> np.ndarray:
+    """Scores of images seen from random sides, of one optics group if none is given."""
+    n = len(match)
+    views = np.random.default_rng(5).normal(size=(n, 3))
+    views /= np.linalg.norm(views, axis=1, keepdims=True)
+    return outlier_scores(match, np.zeros(n, int) if groups is None else groups, views)
+
+
 def test_good_images_score_like_normal_values() -> None:
     """However uncertain an image is and however strong, it is hardly ever called one."""
     rng = np.random.default_rng(0)
-    score = outlier_scores(draw(rng.normal(1, 0.15, 20000)), np.zeros(20000, int))
+    score = score_of(draw(rng.normal(1, 0.15, 20000)))
     assert (score > OUTLYING).mean() < 3e-4
     # The larger of |x| and another.
     assert 0.8 < np.median(score) < 1.2
@@ -52,7 +60,7 @@ def test_noise_is_found_though_a_fifth_of_the_set_is_noise() -> None:
     n = 2000
     intensity = np.random.default_rng(0).normal(1, 0.1, n)
     is_noise = np.arange(n) % 5 == 0
-    score = outlier_scores(draw(np.where(is_noise, 0, intensity)), np.zeros(n, int))
+    score = score_of(draw(np.where(is_noise, 0, intensity)))
     assert (score[is_noise] > OUTLYING).mean() > 0.97
     assert (score[~is_noise] > OUTLYING).sum() <= 1
     assert count_outliers(score) == (score > OUTLYING).sum()
@@ -63,7 +71,7 @@ def test_a_power_that_does_not_follow_the_ctf_is_found() -> None:
     n = 2000
     is_wrong = np.arange(n) % 20 == 0
     contrast = np.where(is_wrong, 0.85, 1.0)
-    score = outlier_scores(draw(np.ones(n), contrast), np.zeros(n, int))
+    score = score_of(draw(np.ones(n), contrast))
     assert (score[is_wrong] > OUTLYING).mean() > 0.95
     assert (score[~is_wrong] > OUTLYING).sum() <= 1
 
@@ -74,17 +82,17 @@ def test_groups_have_their_own_intensity() -> None:
     groups = np.arange(n) % 3
     intensity = np.array([1.0, 2.0, 0.0])[groups]
     intensity *= np.random.default_rng(0).normal(1, 0.05, n)
-    score = outlier_scores(draw(intensity), groups)
+    score = score_of(draw(intensity), groups)
     assert (score[groups < 2] > OUTLYING).sum() <= 2
-    small = outlier_scores(draw(intensity[:270]), groups[:270])
+    small = score_of(draw(intensity[:270]), groups[:270])
     assert (small[groups[:270] == 2]).mean() > (small[groups[:270] == 0]).mean()
 
 
 def test_images_that_tell_nothing_are_not_judged() -> None:
     """Without a signal or without images there is nothing to be far from."""
     n = 200
-    assert count_outliers(outlier_scores(draw(np.ones(n), 1.0, 1e-9), np.zeros(n, int))) == 0
-    few = outlier_scores(draw(np.ones(5)), np.zeros(5, int))
+    assert count_outliers(score_of(draw(np.ones(n), 1.0, 1e-9))) == 0
+    few = score_of(draw(np.ones(5)))
     assert np.isfinite(few).all()
 
 
@@ -113,7 +121,9 @@ def test_images_that_do_not_count_are_not_judged() -> None:
     whole = draw(np.random.default_rng(0).normal(1, 0.1, n))
     counts = np.arange(n) % 3 != 0
     sums = [np.where(counts[:, None], one, 0.0) for one in whole.sums]
-    score = outlier_scores(ImageMatch(*sums), np.zeros(n, int))
+    groups, views = np.zeros(n, int), np.tile([0.0, 0.0, 1.0], (n, 1))
+    score = outlier_scores(ImageMatch(*sums), groups, views)
     assert (score[~counts] == 0).all()
-    expected = outlier_scores(whole.take(np.flatnonzero(counts)), np.zeros(counts.sum(), int))
+    rows = np.flatnonzero(counts)
+    expected = outlier_scores(whole.take(rows), groups[rows], views[rows])
     np.testing.assert_array_equal(score[counts], expected)

@@ -2,6 +2,6 @@
 
 In reading order: `band`, `images`, `noise`, `image_model`, `sampling`, `reconstruct`, `reach`,
 `memory`, `grey_levels`, `band_search`, `subparticles`, `preparation`, `consensus`, `background`,
-`half_grids`, `subtraction`, `resolution`, `residual_power`, `match`, `residuals`, `outliers`,
-`profiles`, `misfit`, `ground`.
+`half_grids`, `subtraction`, `resolution`, `residual_power`, `match`, `residuals`,
+`view_spread`, `outliers`, `profiles`, `misfit`, `ground`.
 """

@@ -35,7 +35,7 @@ class ImageMatch:
         n_coefficients: `(particle, band)` of the whole plane that the image holds.
         linear: `(particle, band)` <Y, C P V> / sigma2.
         quadratic: `(particle, band)` |C P V|^2 / sigma2, the information on the intensity.
-        power: `(particle, band)` |Y|^2 / sigma2.
+        power: `(particle, band)` |Y - C P V|^2 / sigma2.
         modulated: `(particle, band)` the same, weighted with C^2 / sigma2 in any unit.
         weight: `(particle, band)` C^2 / sigma2 in that unit.
         square_weight: `(particle, band)` the square of it.
@@ -115,9 +115,10 @@ def measure_match(
     columns = beside(of_band, data)
     real, imaginary = xp.real(data), xp.imag(data)
     slice_real, slice_imaginary = xp.real(slices), xp.imag(slices)
-    # |Y|^2 / sigma2, whether or not images were written multiplied by their CTF.
+    # Whether or not images were written multiplied by their CTF.
     tiny = float(np.finfo(np.float32).tiny)
-    power = (real**2 + imaginary**2) / xp.maximum(weight, xp.full_like(weight, tiny))
+    left = (real - weight * slice_real) ** 2 + (imaginary - weight * slice_imaginary) ** 2
+    power = left / xp.maximum(weight, xp.full_like(weight, tiny))
     # On any scale: contrasts are ratios, and squares of small weights would be lost.
     relative = weight / xp.mean(weight)
     terms = (

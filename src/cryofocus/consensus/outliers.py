@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float64, Int
 from scipy.stats import chi2
 
 from cryofocus.consensus.match import ImageMatch
+from cryofocus.consensus.view_spread import Views, level_views
 
 # An image beyond so many standard deviations is hardly one of the particle.
 OUTLYING = 4.0
@@ -24,43 +25,49 @@ KEPT = 0.95
 MAX_STEPS, SCALE_STEPS, TOLERANCE = 30, 8, 1e-4
 # Variance of what nothing is known of.
 UNKNOWN = 1e6
+# Contrasts are no better than single precision lets sums be.
+ROUNDING = 1e-4
 CHUNK_PARTICLES = 4096
 
 Values = Float64[np.ndarray, "particle value"]
 
 
 def outlier_scores(
-    match: ImageMatch, groups: Int[np.ndarray, " particle"]
+    match: ImageMatch, groups: Int[np.ndarray, " particle"], views: Views
 ) -> Float64[np.ndarray, " particle"]:
     """Return how far each image is from the others, in standard deviations.
 
     The larger of two: how far its intensity is off, and how far intensities and contrasts of all
-    bands together are, brought to the scale of a normal distribution.
+    bands together are, brought to the scale of a normal distribution; both beside the images of
+    about the same view.
 
     Args:
         match: What was measured of every image.
         groups: Optics group of every particle; each has its own centre.
+        views: Unit vector x, y, z from which every particle is seen.
 
     Returns:
         Of an image that does not count, and says nothing, 0.
     """
     counts = match.n_coefficients.any(axis=1)
     if counts.all():
-        return _scores(match, groups)
+        return _scores(match, groups, views)
     rows, score = np.flatnonzero(counts), np.zeros(len(match))
     if len(rows):
-        score[rows] = _scores(match.take(rows), groups[rows])
+        score[rows] = _scores(match.take(rows), groups[rows], views[rows])
     return score
 
 
 def _scores(
-    match: ImageMatch, groups: Int[np.ndarray, " particle"]
+    match: ImageMatch, groups: Int[np.ndarray, " particle"], views: Views
 ) -> Float64[np.ndarray, " particle"]:
     summed = tuple(one.sum(axis=1, keepdims=True) for one in match.sums)
     _, linear, quadratic, *_ = summed
     whole = _intensities(linear, quadratic)
     centres = _Centres(whole[0][:, 0], groups)
-    score = np.asarray(np.sqrt(_square_distances(*whole, centres)))
+    excess = centres.subtract(whole[0])[:, 0]
+    square = level_views(_square_distances(*whole, centres), excess, views, 1)
+    score = np.asarray(np.sqrt(square))
     bands = _intensities(match.linear, match.quadratic)
     contrast = _contrasts(match)
     values, variances = (
@@ -72,6 +79,7 @@ def _scores(
     if n_values == 0 or len(match) < SMALLEST_SET * n_values:
         return score
     square = _square_distances(values, variances, centres)
+    square = level_views(square, excess, views, n_values)
     return np.asarray(np.maximum(score, _as_normal(square, n_values)))
 
 
@@ -88,7 +96,7 @@ def _intensities(linear: Values, quadratic: Values) -> tuple[Values, Values]:
 
 
 def _contrasts(match: ImageMatch) -> tuple[Values, Values]:
-    """Return how much the image's power follows its CTF, 1 as the noise model says; variances.
+    """Return how much the power left follows the CTF, 1 as the noise model says; variances.
 
     Power from anything else, such as a neighbour or thick ice, passed the same CTF: the contrast
     does not see it.
@@ -98,9 +106,29 @@ def _contrasts(match: ImageMatch) -> tuple[Values, Values]:
     counts = np.maximum(match.n_coefficients, 1.0)
     mean_power = np.maximum(match.power / counts, tiny)
     contrast = match.modulated / weight / mean_power
-    variance = 2 * (match.square_weight / weight**2 - 1 / counts)
+    variance = np.maximum(2 * (match.square_weight / weight**2 - 1 / counts), ROUNDING**2)
     is_known = (match.weight > 0) & (match.power > 0)
-    return np.where(is_known, contrast, 1.0), np.where(is_known, np.maximum(variance, 0), UNKNOWN)
+    for one in range(contrast.shape[1]):
+        rows = np.flatnonzero(is_known[:, one])
+        contrast[rows, one] -= _off_by(contrast[rows, one] - 1, variance[rows, one])
+    return np.where(is_known, contrast, 1.0), np.where(is_known, variance, UNKNOWN)
+
+
+def _off_by(
+    contrast: Float64[np.ndarray, " particle"], variance: Float64[np.ndarray, " particle"]
+) -> Float64[np.ndarray, " particle"]:
+    """Return how far the contrasts of one band are off because the noise model is.
+
+    Power that it gets wrong near zeros of the CTF moves the contrast of every image by the same
+    multiple of its variance: not at all where the CTF is the same all over the band. The multiple
+    is that of least absolute deviations, which wrong CTFs do not move.
+    """
+    if len(contrast) == 0:
+        return contrast
+    slope = contrast / variance
+    order = np.argsort(slope)
+    weight = np.cumsum(np.sqrt(variance)[order])
+    return np.asarray(slope[order[np.searchsorted(weight, weight[-1] / 2)]] * variance)
 
 
 class _Centres:

@@ -316,7 +316,8 @@ def _judge(
 def _outliers(ground: Ground, match: ImageMatch | None) -> Float64[np.ndarray, " particle"] | None:
     if match is None:
         return None
-    return outlier_scores(match, ground.consensus.images.particles.optics_of_particle)
+    particles = ground.consensus.images.particles
+    return outlier_scores(match, particles.optics_of_particle, particles.rotation[:, 2])
 
 
 def _log_plan(ground: Ground, settings: ClassifierSettings) -> None:
