@@ -8,9 +8,17 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
+from cryofocus.version import __version__
+
 ROOT = Path(__file__).parents[1]
 RESULTS = "benchmarks/results"
 NOTEBOOKS = "docs/notebooks"
+
+
+def on_config(config: Any) -> Any:
+    """Let the foot of every page say of which version it speaks."""
+    config.copyright = f"cryofocus {__version__}, BSD 3-Clause licence"
+    return config
 
 
 def on_files(files: Files, config: Any) -> Files:

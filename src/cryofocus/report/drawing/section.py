@@ -12,7 +12,6 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from cryofocus.formatting import visible
 
@@ -91,8 +90,8 @@ def script_policy(scripts: Sequence[str]) -> str:
 
 @cache
 def plotly_script() -> str:
-    """Give plotly.js (MIT licence, kept in its head) as one script."""
-    return str(get_plotlyjs())
+    """Give plotly.js (MIT licence, kept in its head and beside it) as one script."""
+    return files("cryofocus.report").joinpath("plotly", "plotly.min.js").read_text("utf-8")
 
 
 def viewer_script(name: str) -> str:
