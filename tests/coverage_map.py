@@ -163,7 +163,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "workflows/classify/test_empty_region": ("inference/region_content",),
     "workflows/variance/test_run": (
         *("inference/variability/variability", "workflows/machine/progress_monitor"),
-        *("workflows/variance/focus_proposal", "workflows/variance/inputs"),
+        *("workflows/variance/focus_proposal", "workflows/variance/inputs", "workflows/run/poses"),
         *(
             "workflows/variance/maps",
             "workflows/variance/outputs",

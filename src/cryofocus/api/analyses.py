@@ -218,7 +218,8 @@ def variance(
     """Find where particles differ, propose focus spheres and place the particles in a subspace.
 
     Args:
-        particles: Particle table.
+        particles: Particle table; or run directory of classify: its particles, at its poses, are
+            compared inside its focus region, to the resolution of its classes.
         output: Directory to write: variance.mrc, consensus.mrc, regions.csv, masks/, series/,
             latent.npy, latent_variance.npy, particles.*, and bootstrap_variance.mrc if asked for.
         settings: Defaults if left out.

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 import cryofocus
 from cryofocus.cli.console import REPORT, say, say_table, show_progress
-from cryofocus.cli.options import IN_PROCESS, NewFolder, Overwrite, ParticleTable
+from cryofocus.cli.options import IN_PROCESS, NewFolder, Overwrite
 
 if TYPE_CHECKING:
     from cryofocus.workflows.variance.result import VarianceResult
 
 
 def variance(
-    particles: ParticleTable,
+    particles: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PARTICLES|RUN",
+            help="Particle table, as for classify; or run directory of classify, whose particles "
+            "are compared inside its focus region.",
+        ),
+    ],
     output: NewFolder,
     settings: cryofocus.VarianceSettings,
     machine: Annotated[cryofocus.Machine, IN_PROCESS],
@@ -22,9 +32,13 @@ def variance(
     """Find where the particles of a set differ, and propose spheres to focus on.
 
     Writes the variance map, masks and commands for `classify`, coordinates of every particle
-    in the space of differences, and maps along its axes. Example:
+    in the space of differences, and maps along its axes. Of a run, this shows continuous motion
+    inside its focus region; written into the run's directory, it is a section of its page.
+    Examples:
 
     `cryofocus variance particles.star --bootstrap 100 -o variability`
+
+    `cryofocus variance RUN --dimensions 3 -o RUN/motion`
     """
     result = cryofocus.variance(
         particles, output, settings, machine=machine, overwrite=overwrite, progress=show_progress()

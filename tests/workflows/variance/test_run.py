@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,19 +14,21 @@ import pytest
 
 from cryofocus.consensus.ground import Ground
 from cryofocus.consensus.reach import Reach
+from cryofocus.data.formats import open_table
 from cryofocus.data.grid_map import GridMap
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.volume import read_volume, write_volume
-from cryofocus.errors import OutputError, ParticleError, RegionError, SettingError
+from cryofocus.errors import FormatError, OutputError, ParticleError, RegionError, SettingError
 from cryofocus.inference.variability.variability import Variability, explore_region
 from cryofocus.maths.filters import lowpass
 from cryofocus.report.place.page import PlaceSettings, place_mask
 from cryofocus.simulate.phantom import PARTS, Phantom
 from cryofocus.simulate.settings import HumanoidSettings
 from cryofocus.workflows.make_mask import VarianceMaskSettings, make_variance_mask
+from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.simulate.humanoid import SimulatedSet, simulate_humanoid
 from cryofocus.workflows.variance import run as variance_run
-from cryofocus.workflows.variance.inputs import VarianceSettings
+from cryofocus.workflows.variance.inputs import VarianceSettings, read_variance_inputs
 from cryofocus.workflows.variance.maps import bootstrap_order
 from cryofocus.workflows.variance.regions import Parting, read_region
 from cryofocus.workflows.variance.result import VarianceResult
@@ -125,6 +128,47 @@ def test_a_region_has_both_places_of_an_arm(found: VarianceResult) -> None:
     region = read_region(grid, 1)
     alone = read_region(grid, 1, Parting(separation_angstrom=2 * PIXEL))
     assert alone.voxels.sum() < 0.7 * region.voxels.sum()
+
+
+@pytest.fixture(scope="module")
+def inside(tmp_path_factory: pytest.TempPathFactory, finished: RunDirectory) -> VarianceResult:
+    """What varies inside the focus of a run; tests must not change it."""
+    output = tmp_path_factory.mktemp("motion") / "V"
+    return variance(finished.path, output, VarianceSettings(n_dimensions=2))
+
+
+def test_a_run_is_looked_into_inside_its_focus(
+    inside: VarianceResult, finished: RunDirectory
+) -> None:
+    """One axis, nothing outside the focus, and along it the classes lie apart."""
+    assert inside.n_axes == 1
+    focus = read_volume(finished.focus_mask).data
+    varies = read_volume(inside.folder / "variance.mrc").data
+    assert np.abs(varies[focus == 0]).max() < 0.02 * varies.max()
+    labels = finished.read_posteriors(len(inside.latent)).argmax(axis=1)
+    assert abs(np.corrcoef(labels, inside.latent[:, 0])[0, 1]) > 0.8
+    assert (inside.latent_variance[:, 0] < 1).all()
+    table = open_table(inside.folder / "particles.star")
+    assert {"rlnClassNumber", "cryofocusLatent", "cryofocusLatentVariance"} <= set(
+        re.findall(r"_(\w+) #", table.path.read_text())
+    )
+    assert all(" --focus=" in proposal.command for proposal in inside.proposals)
+
+
+def test_a_run_is_looked_into_at_its_own_poses(tmp_path: Path, finished: RunDirectory) -> None:
+    """Poses that a run refined are those compared and written."""
+    run = RunDirectory(Path(shutil.copytree(finished.path, tmp_path / "run")))
+    given = read_variance_inputs(run.path, VarianceSettings(n_dimensions=1))
+    rotation, shift = given.particles.rotation, given.particles.shift_angstrom + np.float32(4)
+    with run.poses.open("wb") as handle:
+        np.savez(handle, rotation=rotation, shift_angstrom=shift)
+    moved = read_variance_inputs(run.path, VarianceSettings(n_dimensions=1))
+    np.testing.assert_array_equal(moved.particles.shift_angstrom, shift)
+    assert {"rlnOriginXAngst", "rlnAngleRot"} <= set(moved.columns)
+    with run.poses.open("wb") as handle:
+        np.savez(handle, rotation=rotation[:5], shift_angstrom=shift[:5])
+    with pytest.raises(FormatError, match="Run the classification again"):
+        read_variance_inputs(run.path, VarianceSettings(n_dimensions=1))
 
 
 def test_a_region_that_was_not_proposed(found: VarianceResult) -> None:

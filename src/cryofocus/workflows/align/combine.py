@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from cryofocus.data.formats import open_table
 from cryofocus.data.labels import pose_columns
 from cryofocus.data.particle_table import ParticleColumns
-from cryofocus.errors import FormatError, ParticleError, SettingError
+from cryofocus.errors import ParticleError, SettingError
 from cryofocus.workflows.classify.request import note_images_of_run
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.new_names import require_format_of, require_new_table
-from cryofocus.workflows.run.reading import CLASSIFY_AGAIN, explain_damage
-
-Poses = tuple[Float[np.ndarray, "n 3 3"], Float[np.ndarray, "n 2"]]
+from cryofocus.workflows.run.poses import Poses, read_poses
 
 
 @dataclass(frozen=True)
@@ -73,30 +71,14 @@ def align_combine(
 
 def _poses_of_run(directory: RunDirectory, labels: Int[np.ndarray, " n"], n_classes: int) -> Poses:
     """Pick each particle's pose out of those that the run kept for every class."""
-    path = directory.poses
-    if not path.is_file():
+    poses = read_poses(directory, labels, n_classes)
+    if poses is None:
         raise SettingError(
             f"{directory.path}: its particles have one pose each, the same in all classes, so "
             "there is nothing to combine. Give --poses a table for each class, refined against "
             "the map of that class."
         )
-    with (
-        explain_damage(path, CLASSIFY_AGAIN),
-        path.open("rb") as file,
-        np.load(file, allow_pickle=False) as stored,
-    ):
-        rotation, shift = stored["rotation"], stored["shift_angstrom"]
-    n = len(labels)
-    if (rotation.shape, shift.shape) == ((n, 3, 3), (n, 2)):
-        return rotation, shift
-    expected = ((n, n_classes, 3, 3), (n, n_classes, 2))
-    if (rotation.shape, shift.shape) != expected:
-        raise FormatError(
-            f"{path}: arrays of shapes {rotation.shape} and {shift.shape}, but the run has {n} "
-            f"particles and {n_classes} classes. Run the classification again with --overwrite."
-        )
-    rows = np.arange(n)
-    return rotation[rows, labels], shift[rows, labels]
+    return poses
 
 
 def _poses_of_tables(

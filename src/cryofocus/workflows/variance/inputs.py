@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from cryofocus.data.labels import pose_columns
 from cryofocus.data.mask import FocusMask
+from cryofocus.data.particle_table import Column
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.table_source import InvertChoice, TableSource
 from cryofocus.errors import ParticleError, SettingError
 from cryofocus.option import Option
+from cryofocus.workflows.classify.request import ClassifyRequest, read_config
+from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.poses import read_poses
 
 # Variances of fewer maps are mostly noise of their own.
 FEWEST_RESAMPLES = 10
@@ -32,7 +38,8 @@ class VarianceSettings(TableSource):
         level_fraction: Fraction of the largest variance above which a voxel counts.
         join_angstrom: Places that vary together are one region if at most this far apart, in Å.
         max_resolution_angstrom: Finest resolution of the variance map, in Å. Default: a sixteenth
-            of the box, or the resolution of the consensus if that is coarser.
+            of the box, or the resolution of the consensus if that is coarser; for a run with a
+            focus, that of its classes.
         invert: Whether protein is dark in the images; `auto` decides from the density.
         seed: Random seed.
 
@@ -67,31 +74,89 @@ class VarianceSettings(TableSource):
 
 @dataclass(frozen=True, eq=False)
 class VarianceInputs:
-    """Particles and the region of the particle, on one grid."""
+    """Particles and the region in which they are compared, on one grid.
+
+    Attributes:
+        particles: At the poses at which they are compared.
+        region: Of the particle, or in focus.
+        solvent: Mask that the consensus is multiplied by, or None.
+        settings: As asked for; what a run says itself is filled in.
+        is_focused: Whether the region is a run's focus, so small that fine detail is cheap.
+        columns: To write beside the coordinates: of a run, its classes and its poses.
+    """
 
     particles: ParticleSet
     region: FocusMask
     solvent: FocusMask | None
+    settings: VarianceSettings
+    is_focused: bool = False
+    columns: Mapping[str, Column] = field(default_factory=dict)
 
 
-def read_variance_inputs(particles: Path | str, settings: VarianceSettings) -> VarianceInputs:
-    """Read the particle table and the mask, and check that they fit and suffice.
+def read_variance_inputs(source: Path | str, settings: VarianceSettings) -> VarianceInputs:
+    """Read the particles and the region, and check that they fit and suffice.
+
+    Args:
+        source: Particle table, or run directory of classify: its particles, at its poses, in its
+            region.
+        settings: What to look for.
 
     Raises:
         InputError: When a file cannot be used.
         ParticleError: When there are too few particles for the axes asked for.
         RegionError: When the mask lies on another grid.
     """
-    table = ParticleSet.read(particles, datadir=settings.datadir, supplement=settings.supplement)
+    if Path(source).is_dir():
+        return _read_run(RunDirectory.open(Path(source)), settings)
+    table = _read_particles(Path(source), settings)
+    grid = (table.box, table.pixel_size_angstrom)
+    solvent = _read_solvent(table, settings)
+    region = solvent or FocusMask.whole(*grid, soft_edge_angstrom=SOFT_EDGE_ANGSTROM)
+    return VarianceInputs(table, region, solvent, settings)
+
+
+def _read_run(run: RunDirectory, settings: VarianceSettings) -> VarianceInputs:
+    """Read what a run compared, as it compared it."""
+    job, request = run.read_job(), read_config(run.config)
+    settings = _completed(settings, request)
+    table = _read_particles(request.particles, settings)
+    labels = run.read_posteriors(len(table)).argmax(axis=1)
+    columns: dict[str, Column] = {"rlnClassNumber": labels + 1}
+    poses = read_poses(run, labels, job.n_classes)
+    if poses is not None:
+        rotation, shift = poses
+        table = replace(table, rotation=rotation, shift_angstrom=shift)
+        columns |= pose_columns(rotation, shift)
+    region = FocusMask.from_file(run.focus_mask, table.box, table.pixel_size_angstrom)
+    is_focused = request.settings.method.needs_region
+    return VarianceInputs(
+        table, region, _read_solvent(table, settings), settings, is_focused, columns
+    )
+
+
+def _completed(settings: VarianceSettings, request: ClassifyRequest) -> VarianceSettings:
+    """Fill in what a run was told of its images and was not said again."""
+    told = {name: getattr(request, name) for name in TableSource.model_fields}
+    told["solvent_mask"] = request.solvent_mask
+    told["invert"] = request.settings.invert
+    told["max_resolution_angstrom"] = request.settings.max_resolution_angstrom
+    own = {name: getattr(settings, name) for name in settings.model_fields_set}
+    return settings.model_copy(update=told | own)
+
+
+def _read_particles(path: Path, settings: VarianceSettings) -> ParticleSet:
+    """Read a table that holds enough particles for the axes asked for."""
+    table = ParticleSet.read(path, datadir=settings.datadir, supplement=settings.supplement)
     needed = PARTICLES_PER_AXIS * settings.n_dimensions
     if len(table) < needed:
         raise ParticleError(
-            f"{particles}: {len(table)} particles, too few to find {settings.n_dimensions} axes "
+            f"{path}: {len(table)} particles, too few to find {settings.n_dimensions} axes "
             f"of variation; expected at least {needed}. Give more particles or fewer --dimensions."
         )
-    grid = (table.box, table.pixel_size_angstrom)
-    solvent = None
-    if settings.solvent_mask is not None:
-        solvent = FocusMask.from_file(settings.solvent_mask, *grid)
-    region = solvent or FocusMask.whole(*grid, soft_edge_angstrom=SOFT_EDGE_ANGSTROM)
-    return VarianceInputs(table, region, solvent)
+    return table
+
+
+def _read_solvent(table: ParticleSet, settings: VarianceSettings) -> FocusMask | None:
+    if settings.solvent_mask is None:
+        return None
+    return FocusMask.from_file(settings.solvent_mask, table.box, table.pixel_size_angstrom)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import write_volume
 from cryofocus.inference.variability.resampling import BootstrapVariance
 from cryofocus.inference.variability.variability import Variability
@@ -72,7 +71,7 @@ def write_variability(
     _write_series(folder / "series", found, result, place)
     write_array(folder / LATENT, result.latent.astype(np.float32))
     write_array(folder / LATENT_VARIANCE, result.latent_variance.astype(np.float32))
-    _write_particles(folder, inputs.particles, result)
+    _write_particles(folder, inputs, result)
     middle = box // 2 * result.pixel_size_angstrom
     x, y, z = (middle + first for first in inputs.region.origin_angstrom)
     PeakRow.write(folder / PEAKS, peak_rows(result.peaks, (x, y, z)))
@@ -112,9 +111,14 @@ def _write_series(
             write_volume(folder / f"axis{axis + 1}_{number:02d}.mrc", moved, *place)
 
 
-def _write_particles(folder: Path, particles: ParticleSet, result: VarianceResult) -> None:
+def _write_particles(folder: Path, inputs: VarianceInputs, result: VarianceResult) -> None:
     """Write the user's own rows with the coordinates, in the user's own format."""
-    columns = {"cryofocusLatent": result.latent, "cryofocusLatentVariance": result.latent_variance}
+    particles = inputs.particles
+    columns = {
+        **inputs.columns,
+        "cryofocusLatent": result.latent,
+        "cryofocusLatentVariance": result.latent_variance,
+    }
     particles.write(folder / f"particles{particles.source.suffix}", columns)
 
 

@@ -65,10 +65,11 @@ def variance(  # noqa: PLR0913  # as of the command, and what completes it
     resources = use_process(machine)
     KIND.require_usable(output, overwrite=overwrite)
     inputs = read_variance_inputs(particles, settings)
+    settings, table = inputs.settings, inputs.particles.source.path
     stacks = StackWatch.begin(inputs.particles)
-    ground = _prepare(inputs, settings, resources, progress or SilentProgress())
+    ground = _prepare(inputs, resources, progress or SilentProgress())
     found = explore_region(ground, settings.n_dimensions, settings.seed)
-    proposals = tuple(propose_focus(ground, found, Path(particles), settings))
+    proposals = tuple(propose_focus(ground, found, table, settings))
     bootstrap = _bootstrap(ground, found, settings)
     result = _compose(output, ground, found, bootstrap, proposals, settings)
     if found.n_axes == 0:
@@ -84,11 +85,9 @@ def variance(  # noqa: PLR0913  # as of the command, and what completes it
     return result
 
 
-def _prepare(
-    inputs: VarianceInputs, settings: VarianceSettings, resources: Resources, progress: Progress
-) -> Ground:
+def _prepare(inputs: VarianceInputs, resources: Resources, progress: Progress) -> Ground:
     """Reconstruct the consensus and choose the resolution at which differences are looked for."""
-    table = inputs.particles
+    table, settings = inputs.particles, inputs.settings
     half_set, origin = assign_half_sets(table, settings.seed)
     logger.info("%s", origin)
     images = open_images(table, settings.invert, threads=resources.threads)
@@ -103,7 +102,7 @@ def _prepare(
             advance=advance,
         )
     n_shells = choose_shells(consensus, settings.max_resolution_angstrom)
-    if settings.max_resolution_angstrom is None:
+    if settings.max_resolution_angstrom is None and not inputs.is_focused:
         n_shells = min(n_shells, BOX_PER_RESOLUTION)
     return Ground(consensus, inputs.region, half_set, n_shells, resources.kernels, monitor)
 
