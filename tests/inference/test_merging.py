@@ -95,6 +95,7 @@ def test_merged_runs_go_on_to_what_two_classes_find(
     assert len(merged.history) > len(run.history)
     for record in merged.history:
         assert sum(record.class_weights) == pytest.approx(1)
+        assert np.sum(record.moves) == len(merged.posteriors)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cryofocus.inference.cycles import CycleRecord, count_moves, pack_history, unpack_history
 from cryofocus.inference.runs import compare_runs, match_classes_softly
 
 
@@ -50,3 +51,17 @@ def test_agreement_counts_the_runs_that_concur() -> None:
     np.testing.assert_allclose(comparison.agreement[0], 2 / 3, rtol=1e-6)
     assert (comparison.agreement[1:] == 1).all()
     assert comparison.pairs[1] == (0, 2, 0.95)
+
+
+def test_moves_count_every_particle_and_follow_the_classes() -> None:
+    """Moves are those of the most probable classes, are renumbered with the classes, and stay the
+    same in a checkpoint; other numbers of classes have none."""
+    before, after = random_posteriors(1), random_posteriors(2)
+    moves = count_moves(before, after)
+    assert moves[2][1] == ((before.argmax(axis=1) == 2) & (after.argmax(axis=1) == 1)).sum()
+    assert np.sum(moves) == len(before)
+    order = np.array([2, 0, 3, 1])
+    record = CycleRecord(-1.0, 0.5, (0.1, 0.2, 0.3, 0.4), moves)
+    assert record.reordered(order).moves == count_moves(before[:, order], after[:, order])
+    assert unpack_history(pack_history((record, record))) == (record, record)
+    assert count_moves(before, after[:, :3]) == ()

@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 
 from cryofocus.data.volume import write_volume
-from cryofocus.workflows.classify.tables import ClassSummary, CycleRow, fsc_block
+from cryofocus.workflows.classify.tables import (
+    ClassSummary,
+    CycleRow,
+    MoveRow,
+    RunClassRow,
+    fsc_block,
+)
 from cryofocus.workflows.fsc_table import write_fsc
 from cryofocus.workflows.run import job
 from cryofocus.workflows.run.directory import RunDirectory
@@ -63,6 +69,9 @@ def write_maps(directory: RunDirectory, n_classes: int, rng: np.random.Generator
         noise = 0.05 * rng.standard_normal(body.shape)
         volume = (body + arm + noise).astype(np.float32)
         write_volume(directory.class_map(number), volume, VOXEL_ANGSTROM)
+        for half in (1, 2):
+            noisy = (body + arm + 0.2 * rng.standard_normal(body.shape)).astype(np.float32)
+            write_volume(directory.half_map(number, half), noisy, VOXEL_ANGSTROM)
     write_volume(directory.consensus, mean.astype(np.float32), VOXEL_ANGSTROM)
     mask = np.clip(ball(MASK_CENTRE, MASK_RADIUS, 3.0), 0.0, 1.0).astype(np.float32)
     write_volume(directory.focus_mask, mask, VOXEL_ANGSTROM)
@@ -111,8 +120,31 @@ def write_tables(directory: RunDirectory, plan: RunPlan, rng: np.random.Generato
             for cycle in range(1, 16)
         ],
     )
+    MoveRow.write(
+        directory.moves,
+        [
+            MoveRow(run=run, cycle=cycle, from_class=k + 1, to=tuple(row))
+            for run in range(1, plan.n_runs + 1)
+            for cycle in range(1, 16)
+            for k, row in enumerate(_mixed(hard, 0.3**cycle).tolist())
+        ],
+    )
+    RunClassRow.write(
+        directory.run_classes,
+        [
+            RunClassRow(run=run, class_number=k + 1, reported=tuple(row))
+            for run in range(1, plan.n_runs + 1)
+            for k, row in enumerate(_mixed(hard, 0.05 * (run - 1)).tolist())
+        ],
+    )
     agreeing = rng.choice(plan.n_runs, size=plan.n_particles, p=_skewed(plan.n_runs)) + 1
     write_array(directory.agreement, (agreeing / plan.n_runs).astype(np.float32))
+
+
+def _mixed(counts: np.ndarray, share: float) -> np.ndarray:
+    """Move a share of every class to the next one."""
+    moved = (share * counts).astype(int)
+    return np.diag(counts - moved) + np.roll(np.diag(moved), 1, axis=1)
 
 
 def _skewed(n_runs: int) -> np.ndarray:

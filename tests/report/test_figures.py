@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cryofocus.report.drawing import style
-from cryofocus.report.run import charts, planes
+from cryofocus.report.run import certainty, planes
 from cryofocus.report.run.results import read_results
 from cryofocus.workflows.run.directory import RunDirectory
 
@@ -48,7 +48,7 @@ def test_drawing_gives_the_settings_back(build_run: Build) -> None:
     """The user's matplotlib settings are the same after a figure was drawn."""
     before = dict(mpl.rcParams)
     with style.drawing():
-        style.as_svg(charts.draw_certainty(read_results(build_run())))
+        style.as_svg(certainty.draw_certainty(read_results(build_run())))
     assert dict(mpl.rcParams) == before
 
 
@@ -58,46 +58,3 @@ def test_drawing_gives_the_settings_back(build_run: Build) -> None:
 def test_scale_bars_have_round_lengths(length: float, rounded: float) -> None:
     """A scale bar is 1, 2 or 5 times a power of ten and never longer than asked."""
     assert planes.round_length(length) == pytest.approx(rounded)
-
-
-def test_fsc_shows_threshold_and_all_classes(build_run: Build) -> None:
-    """Every class has its curve in its colour, and the 0.143 line is there."""
-    results = read_results(build_run(n_classes=3))
-    lines = charts.draw_fsc(results).axes[0].get_lines()
-    assert [line.get_color() for line in lines[:3]] == list(style.CLASS_COLOURS[:3])
-    np.testing.assert_array_equal(lines[1].get_ydata(), results.fsc[1].fsc)
-    assert set(np.asarray(lines[3].get_ydata()).tolist()) == {0.143}
-
-
-def test_certainty_counts_every_particle(build_run: Build) -> None:
-    """The stacked bars add up to all particles."""
-    figure = charts.draw_certainty(read_results(build_run(n_classes=3, certainty=2.0)))
-    heights = [patch.get_height() for patch in figure.axes[0].patches]
-    assert sum(heights) == pytest.approx(1.0)
-
-
-def test_kept_fraction_is_that_of_select(build_run: Build) -> None:
-    """The curve at a threshold is the fraction of the class at or above it."""
-    results = read_results(build_run(certainty=2.0))
-    line = charts.draw_certainty(results).axes[1].get_lines()[0]
-    thresholds, kept = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
-    own = results.max_posterior[results.class_index == 0]
-    assert kept[120] == pytest.approx(float((own >= thresholds[120]).mean()), abs=1e-6)
-
-
-def test_agreement_bars_add_up(build_run: Build) -> None:
-    """The bars over numbers of agreeing runs add up to all particles."""
-    figure = charts.draw_agreement(read_results(build_run(n_runs=4)))
-    heights = [patch.get_height() for patch in figure.axes[1].patches]
-    assert len(heights) == 4
-    assert sum(heights) == pytest.approx(1.0)
-    assert len(figure.axes[0].texts) == 12
-
-
-def test_convergence_ends_at_the_best_objective(build_run: Build) -> None:
-    """The best run ends near zero, the others below, all counted per particle."""
-    lines = charts.draw_convergence(read_results(build_run())).axes[0].get_lines()
-    assert lines[0].axes.get_title() == "Log-posterior"
-    ends = [float(np.asarray(line.get_ydata())[-1]) for line in lines]
-    assert ends[0] == pytest.approx(0.0, abs=0.01)
-    assert ends[2] - ends[0] == pytest.approx(-80 / 600)

@@ -23,6 +23,8 @@ RESULTS = (
         "outliers.npy",
         "classes.csv",
         "convergence.csv",
+        "moves.csv",
+        "run_classes.csv",
     ),
     *("class001.mrc", "class002.mrc", "class001_half1.mrc", "consensus.mrc", "fsc.star"),
 )

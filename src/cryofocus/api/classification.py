@@ -19,7 +19,7 @@ from cryofocus.data.volume import DensityMap, read_volume
 from cryofocus.errors import SettingError
 from cryofocus.formatting import format_angstrom, format_count, format_percent
 from cryofocus.report.drawing import style
-from cryofocus.report.run.charts import draw_certainty
+from cryofocus.report.run.certainty import draw_certainty
 from cryofocus.report.run.page import write_report
 from cryofocus.report.run.planes import draw_gallery
 from cryofocus.report.run.results import RunResults, read_results

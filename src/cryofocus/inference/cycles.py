@@ -15,6 +15,8 @@ from cryofocus.maths.copies import EMPTY_WEIGHT
 # Cycles in a row whose posteriors must stay before the run counts as converged.
 QUIET_CYCLES = 2
 
+Moves = tuple[tuple[int, ...], ...]
+
 
 class Outcome(Enum):
     """How a run ended; the value says so, and what to do about it."""
@@ -41,15 +43,34 @@ class CycleRecord:
         objective: What cycles raise, see `Strategy.objective`.
         posterior_change: How far posteriors moved, on average.
         class_weights: Weight of each class when the cycle began.
+        moves: Particles by their most probable class before the cycle, a row each, and after it;
+            none where these were not the same classes.
     """
 
     objective: float
     posterior_change: float
     class_weights: tuple[float, ...]
+    moves: Moves = ()
 
     def reordered(self, order: Int[np.ndarray, " n_classes"]) -> CycleRecord:
         """Return the same cycle with its classes renumbered."""
-        return replace(self, class_weights=tuple(self.class_weights[k] for k in order))
+        return replace(
+            self,
+            class_weights=tuple(self.class_weights[k] for k in order),
+            moves=tuple(tuple(self.moves[a][b] for b in order) for a in order if self.moves),
+        )
+
+
+def count_moves(
+    before: Float64[np.ndarray, "particle before"], after: Float64[np.ndarray, "particle after"]
+) -> Moves:
+    """Count particles by their most probable class before a cycle and after it."""
+    if before.shape != after.shape:
+        return ()
+    n_classes = before.shape[1]
+    pairs = before.argmax(axis=1) * n_classes + after.argmax(axis=1)
+    counts = np.bincount(pairs, minlength=n_classes**2).reshape(n_classes, n_classes)
+    return tuple(map(tuple, counts.tolist()))
 
 
 def judge(
@@ -85,4 +106,5 @@ def unpack_history(arrays: Mapping[str, AnyArray]) -> tuple[CycleRecord, ...]:
     """Return the history that `pack_history` packed."""
     columns = (arrays[name].tolist() for name in ("objective", "posterior_change"))
     weights = (tuple(row) for row in arrays["class_weights"].tolist())
-    return tuple(CycleRecord(*record) for record in zip(*columns, weights, strict=True))
+    moves = (tuple(map(tuple, table)) for table in arrays["moves"].tolist())
+    return tuple(CycleRecord(*record) for record in zip(*columns, weights, moves, strict=True))

@@ -17,6 +17,7 @@ from cryofocus.inference.comparison import Comparison, RunPlan, State
 from cryofocus.inference.cycles import (
     CycleRecord,
     Outcome,
+    count_moves,
     judge,
     pack_history,
     unpack_history,
@@ -120,6 +121,7 @@ def _cycle(
     state, record = comparison.step(run.state)
     if record is None:
         return Run(state, run.history), "learning the prior"
+    record = replace(record, moves=count_moves(run.state.posteriors, state.posteriors))
     run = Run(state, (*run.history, record))
     if run.outcome(settings) is not Outcome.UNFINISHED:
         run = replace(run, state=comparison.finish(state))

@@ -23,7 +23,7 @@ from jaxtyping import Float64
 
 from cryofocus.execution.monitor import Monitor
 from cryofocus.inference.comparison import ClassMoments, Comparison, Divisible, State
-from cryofocus.inference.cycles import CycleRecord, Outcome
+from cryofocus.inference.cycles import CycleRecord, Moves, Outcome
 from cryofocus.inference.driver import Run, finish_run
 from cryofocus.inference.posterior import (
     class_posteriors,
@@ -65,7 +65,11 @@ class FinishedRun(Generic[State]):
     def history(self) -> tuple[CycleRecord, ...]:
         """All cycles, with the weights of the classes asked for."""
         since = (
-            replace(record, class_weights=tuple(self._spread(np.array(record.class_weights))))
+            replace(
+                record,
+                class_weights=tuple(self._spread(np.array(record.class_weights))),
+                moves=self._spread_moves(record.moves),
+            )
             for record in self.run.history
         )
         return (*self.before, *since)
@@ -74,6 +78,12 @@ class FinishedRun(Generic[State]):
     def alike_at_the_end(self) -> tuple[tuple[int, int], ...]:
         """Pairs of classes of the last state that the images do not tell apart."""
         return () if len(self.alike) == len(self.groups) else pair_up(self.alike)
+
+    def _spread_moves(self, moves: Moves) -> Moves:
+        if not moves:
+            return ()
+        counts = self._spread(self._spread(np.array(moves, np.float64)).T).T
+        return tuple(tuple(map(int, row)) for row in counts)
 
     def _spread(self, values: Float64[np.ndarray, "... group"]) -> Float64[np.ndarray, "... k"]:
         spread = np.zeros((*values.shape[:-1], sum(map(len, self.groups))))

@@ -1,239 +1,262 @@
-"""Figures of numbers: convergence, FSC, certainty, agreement between runs."""
+"""Charts of a run: convergence, populations, resolution, certainty, agreement."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
-from cryofocus.formatting import format_angstrom, format_percent
 from cryofocus.maths.shells import FSC_LIMIT
-from cryofocus.report.drawing import style
+from cryofocus.report.drawing.chart import (
+    FAINT,
+    Chart,
+    axis,
+    class_bars,
+    class_line,
+    flow,
+    level,
+    line,
+)
+from cryofocus.report.drawing.style import CLASS_COLOURS
+from cryofocus.report.run import certainty
+from cryofocus.report.run.masked_fsc import MaskedCurve
 from cryofocus.report.run.results import RunResults
 from cryofocus.report.run.words import say_resolution
 
-CHART_HEIGHT_INCHES = 3.3
-N_BINS = 25
-N_CALIBRATION_BINS = 8
-MIN_CALIBRATION_PARTICLES = 20
-MAX_LEGEND_ENTRIES = 10
-MAX_LEGEND_ROWS = 14
-MAX_WRITTEN_RUNS = 12
+SMALLEST_SPAN = 1e-3
+"""Objectives per particle closer together than this are drawn as the same."""
+N_TICKS = 6
+MOST_COLUMNS, MOST_FLOWS = 8, 6
+STILL = 0.01
+"""A cycle that moves fewer of the particles is not drawn any more."""
+PERCENT = {"tickformat": ".0%", "hoverformat": ".1%"}
 
 
-def draw_convergence(results: RunResults) -> Figure:
-    """Draw objective and posterior change of every run by cycle; the best run stands out."""
-    figure, (left, right) = _two_charts()
-    n_particles = results.job.n_particles
-    best = results.best_run.objective
+def chart_objective(results: RunResults) -> Chart:
+    """Show the objective of every run by cycle; the best run stands out."""
+    n_particles, best = results.job.n_particles, results.best_run.objective
+    traces, values = [], []
     for trace in results.traces:
-        is_best = trace.run == results.job.best_run
-        look: dict[str, Any] = {
-            "color": style.CLASS_COLOURS[0] if is_best else "#a3aeb9",
-            "linewidth": 2.2 if is_best else 1.4,
-            "zorder": 3 if is_best else 2,
-            "label": f"run {trace.run}{' (best)' if is_best else ''}",
-            "marker": "o",
-            "markersize": 3.0,
-        }
-        left.plot(trace.cycle, (trace.objective - best) / n_particles, **look)
-        changing = trace.posterior_change > 0
-        right.plot(trace.cycle[changing], trace.posterior_change[changing], **look)
-    left.set(
-        title=results.job.objective_name.capitalize(), ylabel="per particle, best run’s end = 0"
-    )
-    right.set(title="Posterior change", ylabel="mean change per cycle", yscale="log")
-    for panel in (left, right):
-        panel.set_xlabel("cycle")
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if len(results.traces) <= MAX_LEGEND_ENTRIES:
-        right.legend()
-    return figure
+        own = (trace.objective - best) / n_particles
+        values.append(own)
+        traces.append(line(trace.cycle.tolist(), own, **_run_look(results, trace.run)))
+    low, high = min(map(np.min, values)), max(map(np.max, values))
+    details: dict[str, Any] = {}
+    if high - low < SMALLEST_SPAN:
+        details["range"] = [low - SMALLEST_SPAN, high + SMALLEST_SPAN]
+    name = f"{results.job.objective_name.capitalize()}, from the best run’s end"
+    layout = {"xaxis": _cycles(results), "yaxis": axis("per particle", **details)}
+    return Chart(name, "by cycle, a line for each run", (*traces,), layout)
 
 
-def draw_fsc(results: RunResults) -> Figure:
-    """Draw the Fourier shell correlation of every class with the 0.143 line.
+def chart_change(results: RunResults) -> Chart:
+    """Show how far posteriors moved in every cycle."""
+    traces = [
+        line(
+            trace.cycle[trace.posterior_change > 0].tolist(),
+            trace.posterior_change[trace.posterior_change > 0],
+            **_run_look(results, trace.run),
+        )
+        for trace in results.traces
+    ]
+    y = axis("mean change per cycle", type="log", dtick="D2", exponentformat="power")
+    layout = {"xaxis": _cycles(results), "yaxis": y}
+    return Chart("Posterior change", "by cycle, a line for each run", (*traces,), layout)
 
-    The axis below is in 1/Å, the one above in Å.
+
+def chart_populations(results: RunResults) -> Chart:
+    """Show the share of every class by cycle, in the best run."""
+    trace = next(one for one in results.traces if one.run == results.job.best_run)
+    traces = [
+        class_line(trace.cycle.tolist(), shares, number)
+        for number, shares in enumerate(trace.weight.T, start=1)
+    ]
+    layout = {
+        "xaxis": _cycles(results),
+        "yaxis": axis("of all particles", rangemode="tozero", **PERCENT),
+    }
+    title = f"Populations in run {trace.run}"
+    return Chart(title, "share of each class by cycle", (*traces,), layout)
+
+
+def _run_look(results: RunResults, run: int) -> dict[str, Any]:
+    is_best = run == results.job.best_run
+    return {
+        "name": f"run {run}{' (best)' if is_best else ''}",
+        "mode": "lines+markers",
+        "line": {
+            "color": CLASS_COLOURS[0] if is_best else FAINT,
+            "width": 2.5 if is_best else 1.2,
+        },
+        "marker": {"size": 5},
+    }
+
+
+def _cycles(results: RunResults) -> dict[str, Any]:
+    most = max(int(trace.cycle[-1]) for trace in results.traces)
+    steps = {"dtick": 1} if most <= N_TICKS else {"nticks": N_TICKS}
+    return axis("cycle", tickformat="d", range=[0, most + 0.3], **steps)
+
+
+def chart_moves(results: RunResults) -> Chart | None:
+    """Show how particles of the best run go from class to class, until hardly any do.
+
+    Returns:
+        None where it was not recorded.
     """
-    figure = style.new_figure(CHART_HEIGHT_INCHES, gap=0.0)
-    panel = figure.add_subplot()
-    found = results.job.classes_found
+    tables = results.moves_of(results.job.best_run)
+    if not tables:
+        return None
+    still = [
+        (cycle, table)
+        for cycle, table in tables
+        if table.sum() - np.trace(table) < STILL * table.sum()
+    ]
+    end = min((cycle for cycle, _ in still), default=tables[-1][0])
+    shown = [(cycle, table) for cycle, table in tables if cycle <= end][:MOST_COLUMNS]
+    names = [str(k + 1) for k in range(results.job.n_classes)]
+    title = f"Particles from class to class, start to cycle {shown[-1][0]} of run "
+    columns = [names] * (len(shown) + 1)
+    return flow(columns, [table.tolist() for _, table in shown], title + str(results.job.best_run))
+
+
+def chart_run_classes(results: RunResults) -> tuple[Chart, ...]:
+    """Show where the classes of every other run are in the reported ones."""
+    n_classes = results.job.n_classes
+    charts = []
+    others = [one.run for one in results.job.runs if one.run != results.job.best_run]
+    for run in others[:MOST_FLOWS]:
+        rows = [list(row.reported) for row in results.run_classes if row.run == run]
+        if not rows:
+            continue
+        names = [[f"{run}: {k + 1}" for k in range(n_classes)]]
+        names.append([f"{results.job.best_run}: {k + 1}" for k in range(n_classes)])
+        charts.append(flow(names, [rows], f"Run {run} and the reported run"))
+    return tuple(charts)
+
+
+def chart_fsc(results: RunResults, masked: Mapping[int, MaskedCurve]) -> Chart:
+    """Show the Fourier shell correlation of every class, whole and inside the focus region."""
+    traces = []
     for curve, summary in zip(results.fsc, results.classes, strict=True):
+        number = summary.class_number
         if not summary.weight:
             continue
-        panel.plot(
-            curve.spatial_frequency,
-            curve.fsc,
-            color=style.class_colour(summary.class_number) if found else style.MUTED,
-            linestyle=style.line_style(summary.class_number),
-            label=f"class {summary.class_number}:  {say_resolution(results.job, summary)}",
-        )
+        trace = class_line(curve.spatial_frequency, curve.fsc, number)
+        if not results.job.classes_found:
+            trace["line"]["color"] = FAINT
+        trace["name"] += f", whole map: {say_resolution(results.job, summary)}"
+        traces.append(trace)
+        if number in masked:
+            own = masked[number]
+            inside = class_line(own.frequency, own.fsc, number)
+            inside["line"] = {**inside["line"], "width": 1.2, "dash": "dot"}
+            inside["mode"] = "lines+markers"
+            inside["marker"] = {"size": 6, "symbol": "circle-open"}
+            inside["name"] += f", in the focus: {own.resolution_text}"
+            traces.append(inside)
     nyquist = 0.5 / results.job.pixel_size_angstrom
-    panel.axhline(FSC_LIMIT, color=style.MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
-    panel.annotate(
-        f"{FSC_LIMIT}", (0.0, FSC_LIMIT), (4, 3), textcoords="offset points", fontsize=9
-    )
-    panel.set(xlim=(0.0, nyquist), ylim=(-0.1, 1.03))
-    panel.set(xlabel="spatial frequency (1/Å)", ylabel="correlation of half maps")
-    above = panel.secondary_xaxis("top")
-    above.set_xticks(panel.get_xticks()[1:-1])
-    above.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_angstrom(1 / value)))
-    above.spines["top"].set_visible(False)
-    above.tick_params(length=0)
-    columns = -(-len(results.fsc) // MAX_LEGEND_ROWS)
-    figure.legend(loc="outside right upper", ncols=columns)
-    return figure
+    layout = {
+        "xaxis": resolution_axis(nyquist),
+        "yaxis": axis("correlation of half maps", range=[-0.1, 1.03]),
+        "shapes": [level(FSC_LIMIT)],
+        "height": 380,
+    }
+    text = f"correlation by resolution in Å; dashed, {FSC_LIMIT}"
+    return Chart("Fourier shell correlation", text, (*traces,), layout)
 
 
-def draw_certainty(results: RunResults) -> Figure:
-    """Draw the highest posteriors, what a threshold would keep, and whether other runs agree.
-
-    Two charts side by side; three if there are runs to compare with.
-    """
-    figure = style.new_figure(CHART_HEIGHT_INCHES, gap=0.08)
-    left, right, *others = figure.subplots(1, 2 if results.agreement is None else 3)
-    highest, classes = results.max_posterior, results.class_index
-    n_classes, n_particles = results.job.n_classes, results.job.n_particles
-    by_class = [highest[classes == index] for index in range(n_classes)]
-    left.hist(
-        by_class,
-        bins=np.linspace(1.0 / n_classes, 1.0, N_BINS + 1).tolist(),
-        stacked=True,
-        weights=[np.full(len(values), 1.0 / n_particles) for values in by_class],
-        color=[style.class_colour(index + 1) for index in range(n_classes)],
-        label=[f"class {index + 1}" for index in range(n_classes)],
-    )
-    left.set(title="Highest posterior", xlabel="highest posterior of a particle")
-    left.set_ylim(top=1.15 * left.get_ylim()[1])
-    _mark_mean(left, float(highest.mean()))
-    threshold = np.linspace(1.0 / n_classes, 1.0, 201)
-    for index, values in enumerate(by_class):
-        kept = 1.0 - np.searchsorted(np.sort(values), threshold) / max(len(values), 1)
-        right.plot(
-            threshold,
-            kept,
-            color=style.class_colour(index + 1),
-            linestyle=style.line_style(index + 1),
-            label=f"class {index + 1}",
-        )
-    right.set(
-        title="Kept by --min-posterior", xlabel="threshold", ylabel="of the class", ylim=(0, 1.02)
-    )
-    left.set_ylabel("of all particles")
-    for panel in (left, right):
-        panel.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-    if n_classes <= MAX_LEGEND_ENTRIES:
-        right.legend(loc="lower left")
-    for panel in others:
-        _draw_calibration(panel, results)
-    return figure
+def resolution_axis(nyquist: float) -> dict[str, Any]:
+    """Describe an axis of spatial frequencies (1/Å) that is labelled in Å."""
+    ticks = (np.arange(1, N_TICKS + 1) * nyquist / N_TICKS).tolist()
+    words = [f"{1 / tick:.1f}" for tick in ticks]
+    return axis("resolution (Å)", range=[0, nyquist], tickvals=ticks, ticktext=words)
 
 
-def _draw_calibration(panel: Axes, results: RunResults) -> None:
-    """Draw how often other runs give a particle the class it has, by its posterior."""
-    assert results.agreement is not None
-    n_runs, n_classes = len(results.job.runs), results.job.n_classes
-    # The reported run is one of those that agree with it.
-    borne_out = (results.agreement * n_runs - 1) / (n_runs - 1)
-    highest = results.max_posterior
-    edges = np.linspace(1.0 / n_classes, 1.0, N_CALIBRATION_BINS + 1)
-    bins = np.clip(np.digitize(highest, edges) - 1, 0, N_CALIBRATION_BINS - 1)
-    counts = np.bincount(bins, minlength=N_CALIBRATION_BINS)
-    enough = counts >= MIN_CALIBRATION_PARTICLES
-    posterior, agreeing = (
-        np.bincount(bins, weights=values, minlength=len(counts))[enough] / counts[enough]
-        for values in (highest, borne_out)
-    )
-    panel.plot([0, 1], [0, 1], color=style.MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
-    panel.plot(posterior, agreeing, marker="o", markersize=4)
-    panel.set(title="Confirmed by other runs", xlabel="highest posterior of a particle")
-    panel.set(ylabel="of the other runs agree", xlim=(edges[0], 1.01), ylim=(0, 1.04))
-    panel.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-
-
-def _mark_mean(panel: Axes, mean: float) -> None:
-    panel.axvline(mean, color=style.INK, linewidth=1.2, linestyle=(0, (4, 3)))
-    panel.annotate(
-        f"mean {mean:.2f}",
-        (mean, 1.0),
-        (-4 if mean > 0.6 else 4, -4),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        ha="right" if mean > 0.6 else "left",
-        va="top",
-        fontsize=9,
-    )
-
-
-def draw_trials(results: RunResults) -> Figure:
-    """Draw the log-posterior by the number of classes that were tried, the best marked."""
-    figure = style.new_figure(CHART_HEIGHT_INCHES, gap=0.0)
-    panel = figure.subplots()
+def chart_trials(results: RunResults) -> Chart:
+    """Show the objective by the number of classes that were tried, the best marked."""
     trials = results.job.trials
-    numbers = [trial.n_classes for trial in trials]
-    values = [trial.objective for trial in trials]
-    panel.plot(numbers, values, color="#a3aeb9", linewidth=1.6, zorder=2)
-    for trial in trials:
-        is_chosen = trial.n_classes == results.job.n_classes
-        panel.plot(
-            [trial.n_classes],
-            [trial.objective],
-            marker="o",
-            markersize=9 if is_chosen else 6,
-            color=style.CLASS_COLOURS[0] if is_chosen else "#a3aeb9",
-            fillstyle="full" if trial.converged else "none",
-            zorder=3,
+    looks = [
+        ("star" if t.n_classes == results.job.n_classes else "circle")
+        + ("" if t.converged else "-open")
+        for t in trials
+    ]
+    look = {"mode": "lines+markers", "line": {"color": FAINT}}
+    marks = {"symbol": looks, "size": 12, "color": CLASS_COLOURS[0]}
+    x, y = [t.n_classes for t in trials], [t.objective for t in trials]
+    trace = {"type": "scatter", "x": x, "y": y, "marker": marks, **look}
+    layout = {
+        "xaxis": axis("number of classes", dtick=1),
+        "yaxis": axis(results.job.objective_name, tickformat=",.0f"),
+        "showlegend": False,
+    }
+    return Chart("Numbers of classes tried", "objective of each", (trace,), layout)
+
+
+def chart_certainty(results: RunResults) -> tuple[Chart, ...]:
+    """Show the highest posteriors, what a threshold would keep, and whether other runs agree."""
+    edges, shares = certainty.count_posteriors(results)
+    middles = (edges[1:] + edges[:-1]) / 2
+    bars = [class_bars(middles, row, number) for number, row in enumerate(shares, start=1)]
+    x = axis("highest posterior of a particle", range=[edges[0], 1.0])
+    y = axis("of all particles", **PERCENT)
+    mean = float(results.max_posterior.mean())
+    mark = level(0, x0=mean, x1=mean, xref="x", y0=0, y1=1, yref="paper")
+    stacked = {"xaxis": x, "yaxis": y, "barmode": "stack", "bargap": 0, "shapes": [mark]}
+    title = f"Highest posterior (mean {mean:.2f})"
+    charts = [Chart(title, "share of particles by probability", (*bars,), stacked)]
+    threshold, kept = certainty.kept_fractions(results)
+    lines = [class_line(threshold, row, number) for number, row in enumerate(kept, start=1)]
+    layout = {"xaxis": axis("threshold"), "yaxis": axis("of the class", **PERCENT)}
+    text = "share of each class by threshold"
+    charts.append(Chart("Kept by --min-posterior", text, (*lines,), layout))
+    if (found := certainty.calibrate(results)) is not None:
+        ideal = line([0, 1], [0, 1], "as claimed", line={"color": FAINT, "dash": "dash"})
+        seen = line(*found, "seen", mode="lines+markers", line={"color": CLASS_COLOURS[0]})
+        y = axis("of the other runs agree", range=[0, 1.04], **PERCENT)
+        text = "share of other runs that agree, by probability; dashed, as claimed"
+        charts.append(
+            Chart("Confirmed by other runs", text, (ideal, seen), {"xaxis": x, "yaxis": y})
         )
-    panel.set(xlabel="number of classes", ylabel=results.job.objective_name)
-    panel.margins(x=0.08, y=0.15)
-    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-    return figure
+    return tuple(charts)
 
 
-def draw_agreement(results: RunResults) -> Figure:
-    """Draw how far each pair of runs agrees, and how many runs agree on each particle."""
-    figure, (left, right) = _two_charts()
-    _draw_matrix(left, results)
-    n_runs = len(results.job.runs)
-    assert results.agreement is not None
-    agreeing = np.rint(results.agreement * n_runs).astype(int)
-    counts = np.bincount(agreeing, minlength=n_runs + 1)[1:] / len(agreeing)
-    bars = right.bar(np.arange(1, n_runs + 1), counts, color=style.CLASS_COLOURS[0], width=0.7)
-    right.bar_label(bars, [format_percent(share, 1) for share in counts], padding=3, fontsize=9)
-    right.set(title="Runs agreeing per particle", ylabel="of all particles")
-    right.set(xlabel=f"runs out of {n_runs} with the reported class", ylim=(0, 1.12))
-    right.xaxis.set_major_locator(MaxNLocator(integer=True))
-    right.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-    return figure
-
-
-def _draw_matrix(panel: Axes, results: RunResults) -> None:
-    runs = [run.run for run in results.job.runs]
-    matrix = np.full((len(runs), len(runs)), np.nan)
+def chart_agreement(results: RunResults) -> tuple[Chart, Chart]:
+    """Show how far each pair of runs agrees, and how many runs agree on each particle."""
+    runs = [str(run.run) for run in results.job.runs]
+    table: list[list[float | None]] = [[None] * len(runs) for _ in runs]
     for pair in results.job.agreement.per_pair:
-        i, j = runs.index(pair.first), runs.index(pair.second)
-        matrix[i, j] = matrix[j, i] = pair.agreement
-    panel.imshow(matrix, cmap="Blues", vmin=0.0, vmax=1.25)
-    panel.grid(visible=False)
-    panel.spines[:].set_visible(False)
-    panel.tick_params(length=0)
-    panel.set(title="Particles in the same class of two runs", xlabel="run", ylabel="run")
-    panel.set_xticks(range(len(runs)), [str(run) for run in runs])
-    panel.set_yticks(range(len(runs)), [str(run) for run in runs])
-    if len(runs) > MAX_WRITTEN_RUNS:
-        return
-    for (i, j), value in np.ndenumerate(matrix):
-        if i != j:
-            colour = "white" if value > 0.7 else style.INK
-            share = format_percent(value, 1)
-            panel.text(j, i, share, ha="center", va="center", color=colour, fontsize=9)
-
-
-def _two_charts() -> tuple[Figure, tuple[Axes, Axes]]:
-    figure = style.new_figure(CHART_HEIGHT_INCHES, gap=0.08)
-    left, right = figure.subplots(1, 2)
-    return figure, (left, right)
+        i, j = runs.index(str(pair.first)), runs.index(str(pair.second))
+        table[i][j] = table[j][i] = pair.agreement
+    matrix = {
+        "type": "heatmap",
+        **{"x": runs, "y": runs, "z": table, "zmin": 0, "zmax": 1},
+        "colorscale": [[0, "#f4f7fa"], [1, "#5aa2d1"]],
+        "texttemplate": "%{z:.1%}",
+        "showscale": False,
+    }
+    layout = {
+        "xaxis": axis("run", type="category", showgrid=False),
+        "yaxis": axis("run", type="category", showgrid=False, autorange="reversed"),
+    }
+    assert results.agreement is not None
+    agreeing = np.rint(results.agreement * len(runs)).astype(int)
+    shares = np.bincount(agreeing, minlength=len(runs) + 1)[1:] / len(agreeing)
+    bars = {
+        "type": "bar",
+        "x": [*range(1, len(runs) + 1)],
+        "y": shares.tolist(),
+        "texttemplate": "%{y:.1%}",
+        "marker": {"color": CLASS_COLOURS[0]},
+    }
+    words = axis(f"runs out of {len(runs)} with the reported class", dtick=1)
+    return (
+        Chart("Particles in the same class of two runs", "a matrix", (matrix,), layout),
+        Chart(
+            "Runs agreeing per particle",
+            "share of particles",
+            (bars,),
+            {"xaxis": words, "yaxis": axis("of all particles", **PERCENT)},
+        ),
+    )

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cryofocus.report.drawing import style
+from cryofocus.report.drawing.chart import chart_scripts
 from cryofocus.report.drawing.section import (
     Section,
     collect_scripts,
@@ -22,6 +23,7 @@ from cryofocus.report.run import charts, tables, words
 from cryofocus.report.run.analyses import show_analyses
 from cryofocus.report.run.chimerax import chimerax_script
 from cryofocus.report.run.latent import show_latent
+from cryofocus.report.run.masked_fsc import measure_in_focus
 from cryofocus.report.run.pictures import Sight, choose_sight, draw_consensus, draw_pictures
 from cryofocus.report.run.planes import show_planes
 from cryofocus.report.run.results import RunResults, read_results
@@ -131,16 +133,17 @@ def show_trials(results: RunResults) -> tuple[Section, ...]:
     """Show which numbers of classes were tried, if the number was to be found."""
     if not results.job.trials:
         return ()
-    content = {"figure": style.as_svg(charts.draw_trials(results)), "job": results.job}
-    return (Section("trials", "How many classes are there?", "Number", content),)
+    content = {"chart": charts.chart_trials(results), "job": results.job}
+    return (Section("trials", "How many classes are there?", "Number", content, chart_scripts()),)
 
 
 def show_resolution(results: RunResults) -> tuple[Section, ...]:
     """Show the Fourier shell correlation of each class."""
     if not results.fsc:
         return ()
-    content = {"figure": style.as_svg(charts.draw_fsc(results))}
-    return (Section("fsc", "Resolution", "Resolution", content),)
+    masked = measure_in_focus(results)
+    content = {"chart": charts.chart_fsc(results, masked), "is_masked": bool(masked)}
+    return (Section("fsc", "Resolution", "Resolution", content, chart_scripts()),)
 
 
 def show_certainty(results: RunResults) -> tuple[Section, ...]:
@@ -148,24 +151,32 @@ def show_certainty(results: RunResults) -> tuple[Section, ...]:
     if not results.job.classes_found:
         return ()
     content = {
-        "certainty": style.as_svg(charts.draw_certainty(results)),
+        "charts": charts.chart_certainty(results),
         "is_compared": results.agreement is not None,
+        "size": f"{results.class_ess:.2f}",
+        "n_classes": results.job.n_classes,
     }
-    return (Section("certainty", "How certain is each particle?", "Certainty", content),)
+    title = "How certain is each particle?"
+    return (Section("certainty", title, "Certainty", content, chart_scripts()),)
 
 
 def compare_runs(results: RunResults) -> Section:
     """Compare the independent runs, and show how each converged."""
+    found = results.job.classes_found
+    is_compared = found and results.agreement is not None
+    shown = [charts.chart_objective(results)] if results.traces else []
+    if results.traces and found:
+        shown += [charts.chart_populations(results), charts.chart_change(results)]
     content = {
         "runs": tables.run_rows(results),
-        "classes_found": results.job.classes_found,
+        "classes_found": found,
         "objective_name": results.job.objective_name,
-        "agreement": None
-        if results.agreement is None or not results.job.classes_found
-        else style.as_svg(charts.draw_agreement(results)),
-        "convergence": style.as_svg(charts.draw_convergence(results)) if results.traces else None,
+        "agreement": charts.chart_agreement(results) if is_compared else (),
+        "convergence": shown,
+        "moves": charts.chart_moves(results) if found else None,
+        "run_flows": charts.chart_run_classes(results) if is_compared else (),
     }
-    return Section("runs", "Independent runs", "Runs", content)
+    return Section("runs", "Independent runs", "Runs", content, chart_scripts())
 
 
 def list_settings(results: RunResults) -> Section:

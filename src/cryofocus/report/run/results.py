@@ -11,7 +11,13 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from cryofocus.errors import FormatError
-from cryofocus.workflows.classify.tables import ClassSummary, CycleRow, fsc_block
+from cryofocus.workflows.classify.tables import (
+    ClassSummary,
+    CycleRow,
+    MoveRow,
+    RunClassRow,
+    fsc_block,
+)
 from cryofocus.workflows.fsc_table import FscCurve, read_fsc
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import JobRecord, RunSummary
@@ -21,20 +27,21 @@ from cryofocus.workflows.run.yaml_file import read_yaml
 
 @dataclass(frozen=True)
 class RunTrace:
-    """Course of one run: objective and mean posterior change by cycle."""
+    """Course of one run: objective, mean posterior change and class weights by cycle."""
 
     run: int
     cycle: Int[np.ndarray, " n_cycles"]
     objective: Float[np.ndarray, " n_cycles"]
     posterior_change: Float[np.ndarray, " n_cycles"]
+    weight: Float[np.ndarray, "n_cycles n_classes"]
 
 
 @dataclass(frozen=True)
 class RunResults:
     """Everything the report shows, except the maps, which are read one at a time.
 
-    ``agreement`` is None when a single run was made or the file is not there; ``fsc`` and
-    ``traces`` are empty when their files are not there.
+    ``agreement`` is None when a single run was made or the file is not there; ``fsc``, ``traces``,
+    ``moves`` and ``run_classes`` are empty when their files are not there.
     """
 
     directory: RunDirectory
@@ -45,6 +52,14 @@ class RunResults:
     fsc: tuple[FscCurve, ...]
     traces: tuple[RunTrace, ...]
     settings: dict[str, str]
+    moves: tuple[MoveRow, ...] = ()
+    run_classes: tuple[RunClassRow, ...] = ()
+
+    def moves_of(self, run: int) -> list[tuple[int, Int[np.ndarray, "n_classes n_classes"]]]:
+        """Give the particles by class before and after every cycle of a run, with its number."""
+        own = [row for row in self.moves if row.run == run]
+        cycles = groupby(own, key=lambda row: row.cycle)
+        return [(cycle, np.array([row.to for row in rows])) for cycle, rows in cycles]
 
     @property
     def max_posterior(self) -> Float32[np.ndarray, " n"]:
@@ -82,6 +97,11 @@ class RunResults:
         return float(np.max(merged, axis=0).mean())
 
     @property
+    def class_ess(self) -> float:
+        """Number of classes a particle has effectively, 1 / sum of squares, averaged."""
+        return float((1 / np.maximum((self.posteriors**2).sum(axis=1), 1e-12)).mean())
+
+    @property
     def best_run(self) -> RunSummary:
         """The run whose classes are reported."""
         return next(run for run in self.job.runs if run.run == self.job.best_run)
@@ -116,6 +136,10 @@ def read_results(directory: RunDirectory) -> RunResults:
         agreement=read_numbers(agreement, (job.n_particles,)) if has_agreement else None,
         fsc=read_fsc(fsc, [*map(fsc_block, numbers)]) if fsc.is_file() else (),
         traces=_read_traces(directory.convergence) if directory.convergence.is_file() else (),
+        moves=MoveRow.read(directory.moves) if directory.moves.is_file() else (),
+        run_classes=RunClassRow.read(directory.run_classes)
+        if directory.run_classes.is_file()
+        else (),
         settings=_read_settings(directory.config) if directory.config.is_file() else {},
     )
 
@@ -130,6 +154,7 @@ def _read_traces(path: Path) -> tuple[RunTrace, ...]:
                 cycle=np.array([row.cycle for row in own]),
                 objective=np.array([row.objective for row in own]),
                 posterior_change=np.array([row.posterior_change for row in own]),
+                weight=np.array([row.weight for row in own]),
             )
         )
     return tuple(traces)

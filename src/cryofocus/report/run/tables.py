@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float32
 
 from cryofocus.formatting import (
     format_angstrom,
@@ -45,6 +46,7 @@ class ClassRow:
     resolution: str
     mean_posterior: str
     certain: str
+    effective: str
     map_name: str
 
 
@@ -77,9 +79,10 @@ def class_rows(results: RunResults) -> list[ClassRow]:
     """
     full = max(*(entry.weight + (entry.run_spread or 0.0) for entry in results.classes), 1e-9)
     certain = results.max_posterior >= CERTAIN_POSTERIOR
-    rows = []
+    rows: list[ClassRow] = []
     for entry, name in zip(results.classes, name_classes(results.classes), strict=True):
         own = results.class_index == entry.class_number - 1
+        weights = results.posteriors[:, entry.class_number - 1]
         rows.append(
             ClassRow(
                 number=entry.class_number,
@@ -92,11 +95,18 @@ def class_rows(results: RunResults) -> list[ClassRow]:
                 spread_percent=100 * (entry.run_spread or 0.0) / full,
                 resolution=say_resolution(results.job, entry),
                 mean_posterior=f"{entry.mean_posterior:.2f}",
+                effective=format_count(_effective_size(weights)),
                 certain=format_count(int(np.count_nonzero(certain & own))),
                 map_name=results.directory.class_map(entry.class_number).name,
             )
         )
     return rows
+
+
+def _effective_size(weights: Float32[np.ndarray, " particle"]) -> int:
+    """Count the particles whose full weight would give a map of as little noise (Kish 1965)."""
+    squares = float((weights.astype(np.float64) ** 2).sum())
+    return round(float(weights.sum(dtype=np.float64)) ** 2 / squares) if squares > 0 else 0
 
 
 def run_rows(results: RunResults) -> list[RunRow]:

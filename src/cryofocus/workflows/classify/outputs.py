@@ -14,12 +14,19 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.data.stack_paths import note_image_folder
 from cryofocus.data.volume import write_volume
 from cryofocus.execution.monitor import Advance
+from cryofocus.inference.cycles import count_moves
 from cryofocus.inference.result import ClassificationResult
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.workflows.classify.inputs import Inputs
 from cryofocus.workflows.classify.proposed_region import ProposedRegion
 from cryofocus.workflows.classify.rounds import Round
-from cryofocus.workflows.classify.tables import ClassSummary, CycleRow, fsc_block
+from cryofocus.workflows.classify.tables import (
+    ClassSummary,
+    CycleRow,
+    MoveRow,
+    RunClassRow,
+    fsc_block,
+)
 from cryofocus.workflows.fsc_table import fsc_resolution_angstrom, write_fsc
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.writing import require_free_space, write_array
@@ -64,6 +71,8 @@ def write_results(
     _write_particles(directory, inputs.particles, result)
     ClassSummary.write(directory.classes, class_rows(inputs.particles, result))
     CycleRow.write(directory.convergence, cycle_rows(result))
+    MoveRow.write(directory.moves, move_rows(result))
+    RunClassRow.write(directory.run_classes, run_class_rows(result))
     box = inputs.particles.box
     curves = {
         fsc_block(number): sample_fsc(estimate.fsc, box)
@@ -174,4 +183,24 @@ def cycle_rows(result: ClassificationResult) -> list[CycleRow]:
         )
         for run, outcome in enumerate(result.runs, start=1)
         for cycle, record in enumerate(outcome.history, start=1)
+    ]
+
+
+def move_rows(result: ClassificationResult) -> list[MoveRow]:
+    """Return the rows of moves.csv."""
+    return [
+        MoveRow(run=run, cycle=cycle, from_class=number, to=counts)
+        for run, outcome in enumerate(result.runs, start=1)
+        for cycle, record in enumerate(outcome.history, start=1)
+        for number, counts in enumerate(record.moves, start=1)
+    ]
+
+
+def run_class_rows(result: ClassificationResult) -> list[RunClassRow]:
+    """Return the rows of run_classes.csv."""
+    best = result.runs[result.comparison.best].posteriors
+    return [
+        RunClassRow(run=run, class_number=number, reported=counts)
+        for run, outcome in enumerate(result.runs, start=1)
+        for number, counts in enumerate(count_moves(outcome.posteriors, best), start=1)
     ]

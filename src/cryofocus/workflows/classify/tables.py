@@ -77,3 +77,40 @@ class CycleRow(Row):
     objective: float
     posterior_change: float
     weight: tuple[float, ...]
+
+
+class MoveRow(Row):
+    """Where one class's particles went in one cycle of one run: a row of moves.csv.
+
+    Classes are numbered as in the best run at its end.
+
+    Attributes:
+        run: From 1.
+        cycle: From 1.
+        from_class: Most probable class of these particles before the cycle.
+        to: How many of them have each class after it.
+    """
+
+    remedy = CLASSIFY_AGAIN
+
+    run: int
+    cycle: int
+    from_class: int
+    to: tuple[int, ...]
+
+
+class RunClassRow(Row):
+    """Where one class of one run is in the reported classes: a row of run_classes.csv.
+
+    Attributes:
+        run: From 1.
+        class_number: Class of the run, numbered by the reported class it was matched to.
+        reported: How many of its particles have each reported class.
+    """
+
+    remedy = CLASSIFY_AGAIN
+    columns: ClassVar = {"class_number": "class"}
+
+    run: int
+    class_number: int
+    reported: tuple[int, ...]

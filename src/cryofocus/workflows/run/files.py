@@ -60,6 +60,10 @@ class RunFiles:
     )
     fsc = RunFile("fsc.star", "Fourier shell correlation of the half maps of each class")
     convergence = RunFile("convergence.csv", "objective and posterior change by run and cycle")
+    moves = RunFile("moves.csv", "particles that changed class, by run and cycle")
+    run_classes = RunFile(
+        "run_classes.csv", "where the classes of every run are in the reported ones"
+    )
     job = RunFile(
         "job.json", "everything about this run for programs: results, machine, time, memory"
     )

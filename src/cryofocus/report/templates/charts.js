@@ -1,0 +1,38 @@
+"use strict";
+// Draws the charts of a page: each .chart holds what plotly is to draw as JSON.
+(() => {
+  const AXIS = {
+    automargin: true, gridcolor: "#e9edf1", zeroline: false, linecolor: "#7b8794", showline: true,
+    ticks: "outside", ticklen: 4, tickcolor: "#7b8794", exponentformat: "none",
+  };
+  const LAYOUT = {
+    height: 290, margin: { l: 56, r: 14, t: 40, b: 50 }, paper_bgcolor: "white",
+    plot_bgcolor: "white", font: { family: "system-ui, sans-serif", size: 12, color: "#1f2933" },
+    legend: { orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom" }, hovermode: "closest",
+  };
+  const CONFIG = { displaylogo: false, displayModeBar: false, responsive: true };
+  const places = [...document.querySelectorAll(".chart")];
+
+  // The legend stands below the axis, in as many rows as its words need.
+  function legendHeight(data, layout, place) {
+    if (layout.showlegend === false || data.length < 2) return 0;
+    const longest = Math.max(...data.map((trace) => trace.name.length));
+    const perRow = Math.max(Math.floor((place.clientWidth - 20) / (48 + 6.5 * longest)), 1);
+    return 8 + 19 * Math.ceil(data.length / perRow);
+  }
+
+  function draw(place) {
+    const { data, layout } = JSON.parse(place.querySelector("script").textContent);
+    const title = { ...layout.title, x: 0.01, xanchor: "left", font: { size: 14 } };
+    const merged = { ...LAYOUT, ...layout, title };
+    return Plotly.newPlot(place, data, {
+      ...merged, margin: { ...LAYOUT.margin, b: 50 + legendHeight(data, merged, place) },
+      xaxis: { ...AXIS, ...layout.xaxis }, yaxis: { ...AXIS, ...layout.yaxis },
+    }, CONFIG);
+  }
+  // On paper a chart is as wide as its place there.
+  const refit = () => places.forEach((place) => place.data && Plotly.Plots.resize(place));
+  matchMedia("print").addEventListener("change", refit);
+  addEventListener("beforeprint", refit);
+  addEventListener("load", async () => { for (const place of places) await draw(place); });
+})();

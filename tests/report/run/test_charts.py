@@ -1,0 +1,134 @@
+"""Charts: what they show is what the run says, in what a small bundle of plotly can draw."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cryofocus.report.drawing.chart import TRACE_TYPES, Chart
+from cryofocus.report.drawing.style import CLASS_COLOURS
+from cryofocus.report.run import certainty, charts
+from cryofocus.report.run.masked_fsc import measure_in_focus
+from cryofocus.report.run.results import RunResults, read_results
+from cryofocus.workflows.run.directory import RunDirectory
+
+Build = Callable[..., RunDirectory]
+
+
+@pytest.fixture(scope="module")
+def results(build_shared_run: Build) -> RunResults:
+    """Three classes, three runs."""
+    return read_results(build_shared_run(n_classes=3, certainty=2.0))
+
+
+def test_fsc_shows_threshold_and_all_classes(results: RunResults) -> None:
+    """Every class has its curve in its colour, of the whole map and of the focus, and the 0.143
+    line is there; the axis runs to Nyquist and is labelled in Å."""
+    chart = charts.chart_fsc(results, measure_in_focus(results))
+    whole, inside = chart.traces[::2], chart.traces[1::2]
+    for traces in (whole, inside):
+        assert [trace["line"]["color"] for trace in traces] == list(CLASS_COLOURS[:3])
+    np.testing.assert_allclose(whole[1]["y"], results.fsc[1].fsc, atol=1e-4)
+    assert whole[1]["name"] == "class 2, whole map: 10.2 Å"
+    assert "in the focus" in inside[0]["name"]
+    assert chart.layout["shapes"][0]["y0"] == 0.143
+    assert chart.layout["xaxis"]["range"] == [0, 0.125]
+    assert chart.layout["xaxis"]["ticktext"][-1] == "8.0"
+
+
+def test_focus_has_its_own_resolution(results: RunResults) -> None:
+    """Inside the focus, half maps of the arm agree well at low and not at high resolution."""
+    curves = measure_in_focus(results)
+    assert sorted(curves) == [1, 2, 3]
+    for curve in curves.values():
+        assert curve.fsc[2] > 0.7
+        assert abs(curve.fsc[-3:].mean()) < 0.3
+        assert curve.frequency[-1] == pytest.approx(0.125)
+
+
+def test_certainty_counts_every_particle(results: RunResults) -> None:
+    """The stacked bars add up to all particles, in colours and in hatches."""
+    bars = charts.chart_certainty(results)[0].traces
+    assert sum(sum(trace["y"]) for trace in bars) == pytest.approx(1.0, abs=1e-3)
+    assert len({trace["marker"]["pattern"]["shape"] for trace in bars}) == 3
+
+
+def test_kept_fraction_is_that_of_select(results: RunResults) -> None:
+    """The curve at a threshold is the fraction of the class at or above it."""
+    thresholds, kept = certainty.kept_fractions(results)
+    own = results.max_posterior[results.class_index == 0]
+    assert kept[0, 60] == pytest.approx(float((own >= thresholds[60]).mean()), abs=1e-6)
+
+
+def test_agreement_bars_add_up(results: RunResults) -> None:
+    """The bars over numbers of agreeing runs add up to all particles; each pair is written."""
+    matrix, bars = (chart.traces[0] for chart in charts.chart_agreement(results))
+    assert sum(bars["y"]) == pytest.approx(1.0)
+    assert matrix["z"][0] == [None, pytest.approx(0.96), pytest.approx(0.95)]
+
+
+def test_objective_ends_at_the_best(results: RunResults) -> None:
+    """The best run ends near zero, the others below, all counted per particle."""
+    chart = charts.chart_objective(results)
+    assert chart.title.startswith("Log-posterior")
+    ends = [trace["y"][-1] for trace in chart.traces]
+    assert ends[0] == pytest.approx(0.0, abs=0.01)
+    assert ends[2] - ends[0] == pytest.approx(-80 / 600, abs=1e-4)
+
+
+def test_objectives_that_are_the_same_look_the_same(results: RunResults) -> None:
+    """Differences of rounding are not blown up over the whole chart."""
+    still = tuple(
+        replace(trace, objective=np.full(15, results.best_run.objective) + 1e-7 * trace.run)
+        for trace in results.traces
+    )
+    low, high = charts.chart_objective(replace(results, traces=still)).layout["yaxis"]["range"]
+    assert high - low >= charts.SMALLEST_SPAN
+
+
+def test_populations_are_those_of_the_best_run(results: RunResults) -> None:
+    """One line per class, whose shares add up to one in every cycle, apart without colour."""
+    lines = charts.chart_populations(results).traces
+    np.testing.assert_allclose(np.sum([trace["y"] for trace in lines], axis=0), 1.0, atol=1e-4)
+    assert len({trace["line"]["dash"] for trace in lines}) == 3
+
+
+def test_moves_end_where_hardly_any_particle_moves(results: RunResults) -> None:
+    """Columns follow the cycles until less than one in a hundred moves; all particles flow."""
+    chart = charts.chart_moves(results)
+    assert chart is not None
+    link = chart.traces[0]["link"]
+    assert len(chart.traces[0]["node"]["label"]) == 3 * 5
+    from_start = [v for s, v in zip(link["source"], link["value"], strict=True) if s < 3]
+    assert sum(from_start) == results.job.n_particles
+    assert charts.chart_moves(replace(results, moves=())) is None
+
+
+def test_classes_of_other_runs_flow_into_the_reported_ones(results: RunResults) -> None:
+    """Each other run has its chart, which carries every particle once."""
+    flows = charts.chart_run_classes(results)
+    assert [chart.title for chart in flows] == [f"Run {n} and the reported run" for n in (2, 3)]
+    for chart in flows:
+        assert sum(chart.traces[0]["link"]["value"]) == results.job.n_particles
+
+
+def test_charts_need_few_kinds_of_traces_and_escape_texts(results: RunResults) -> None:
+    """Every trace is of a listed kind, and no text leaves the element that holds the numbers."""
+    shown = (
+        *charts.chart_certainty(results),
+        *charts.chart_agreement(results),
+        *charts.chart_run_classes(results),
+        charts.chart_fsc(results, {}),
+        charts.chart_change(results),
+    )
+    assert {trace["type"] for chart in shown for trace in chart.traces} <= set(TRACE_TYPES)
+    hostile = Chart('</script><b>"', "x", ({"type": "bar", "name": "</script>"},), {})
+    assert hostile.html.count("<") == 4
+    found = re.search(r"json\">(.*)</script>", hostile.html)
+    assert found is not None
+    assert json.loads(found[1])["layout"]["title"]["text"] == '</script><b>"'
