@@ -9,12 +9,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cryofocus.errors import on_the_command_line
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # Software rendering, and no sandbox since tests may run as root; only our own pages are opened.
 BROWSER_OPTIONS = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+
+
+@pytest.fixture(autouse=True)
+def _words_of_the_command_line(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Messages name options, as they are written; tests of the Python interface hear arguments."""
+    if "api" in request.path.parent.parts:
+        yield
+        return
+    with on_the_command_line():
+        yield
 
 
 @pytest.fixture

@@ -11,14 +11,68 @@ CryofocusError                 one clear message; the command line prints it and
 └── ClusterError               a cluster cannot be reached, or lost what it was doing
 Interrupted                    stopped by the user or a signal; the run can be resumed (exit 130)
 
-A message says where, what was found, what was expected and what to do.
+A message says where, what was found, what was expected and what to do. It is written for the
+command line; where Python asked, it names arguments instead of options.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+# `--max-resolution 8`, `--focus X,Y,Z,R`, `--keep`
+OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9]*(?:-[a-z0-9]+)*)(?: (?=[A-Z0-9])([\w.,|-]*\w))?")
+# `--device cpu`: options whose values are words
+CHOICE = re.compile(r"(?<![\w-])--(device|start|prior|background|pixel-size-of) ([a-z]+)\b")
+# `-o` by itself
+OUTPUT = re.compile(r"(?<![\w-])-o\b")
+# Commands to type stay as they are typed.
+COMMAND = re.compile(r"(cryofocus [a-z]+ [^.;]*)")
+SWITCHES = {"overwrite", "resume", "local", "recenter", "float16"}
+_options_are_meant: ContextVar[bool] = ContextVar("options_are_meant", default=False)
+
+
+@contextmanager
+def on_the_command_line() -> Iterator[None]:
+    """Leave options in messages as they are typed."""
+    token = _options_are_meant.set(True)
+    try:
+        yield
+    finally:
+        _options_are_meant.reset(token)
+
+
+def name_arguments(message: str) -> str:
+    """Turn options in a message into arguments: `--focus X,Y,Z,R` into `focus=(X, Y, Z, R)`.
+
+    What stands in a command to type stays.
+    """
+    parts = COMMAND.split(message)
+    return "".join(p if k % 2 else _name_arguments(p) for k, p in enumerate(parts))
+
+
+def _name_arguments(text: str) -> str:
+    text = CHOICE.sub(lambda match: f'{match[1].replace("-", "_")}="{match[2]}"', text)
+    return OUTPUT.sub("output", OPTION.sub(_as_argument, text))
+
+
+def _as_argument(match: re.Match[str]) -> str:
+    name, value = match[1].replace("-", "_"), match[2]
+    if value is None:
+        return f"{name}=True" if name in SWITCHES else name
+    given = f"({value.replace(',', ', ')})" if "," in value else value
+    return f"{name}={given}"
+
 
 class CryofocusError(Exception):
     """Base of every deliberate error; its text is meant for the user."""
+
+    def __str__(self) -> str:
+        """Say it in the words of whoever asked."""
+        message = super().__str__()
+        return message if _options_are_meant.get() else name_arguments(message)
 
 
 class DeviceError(CryofocusError):

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 import cryofocus
-from cryofocus.api.wording import name_arguments, name_words, on_the_command_line, speak_python
-from cryofocus.errors import CryofocusError, SettingError
+from cryofocus.api.wording import name_words
+from cryofocus.errors import (
+    COMMAND as COMMANDS,
+)
+from cryofocus.errors import (
+    OPTION,
+    CryofocusError,
+    SettingError,
+    name_arguments,
+    on_the_command_line,
+)
 
+SOURCE = Path(cryofocus.__file__).parent
 COMMAND = "Run cryofocus align search x --symmetry C2. Add "
 
 
@@ -20,6 +33,11 @@ COMMAND = "Run cryofocus align search x --symmetry C2. Add "
         ("or a mask file with --mask.", "or a mask file with mask."),
         ("Give a lower --max-resolution 8, or", "Give a lower max_resolution=8, or"),
         (COMMAND + "--map.", COMMAND + "map."),
+        ("Or compute with --device cpu.", 'Or compute with device="cpu".'),
+        (
+            "Choose another with -o, or --overwrite.",
+            "Choose another with output, or overwrite=True.",
+        ),
         ("a -- b, non--option", "a -- b, non--option"),
     ],
 )
@@ -31,14 +49,10 @@ def test_options_become_arguments(said: str, heard: str) -> None:
 def test_only_python_hears_arguments() -> None:
     """One function says one thing to Python and another to the command line."""
 
-    @speak_python
-    def refuse() -> None:
-        raise SettingError("seed: found -1. Give --seed 1.")
-
-    with pytest.raises(SettingError, match="Give seed=1"):
-        refuse()
-    with on_the_command_line(), pytest.raises(SettingError, match="Give --seed 1"):
-        refuse()
+    error = SettingError("seed: found -1. Give --seed 1.")
+    assert str(error) == "seed: found -1. Give seed=1."
+    with on_the_command_line():
+        assert str(error) == "seed: found -1. Give --seed 1."
 
 
 def test_classify_takes_and_names_the_words_of_the_command(tmp_path: Path) -> None:
@@ -53,3 +67,62 @@ def test_classify_takes_and_names_the_words_of_the_command(tmp_path: Path) -> No
     asked = {"particles": table, "focus": "142, 118,97,30", "settings": {"n_classes": 2}}
     assert cryofocus.ClassifyRequest(**asked).focus == (142.0, 118.0, 97.0, 30.0)
     assert name_words("n_runs: found 0; seed: x", {"n_runs": "runs"}) == "runs: found 0; seed: x"
+
+
+def wrong_calls(folder: Path) -> dict[str, list[str]]:
+    """Call every public function and class with nothing that can be used; what each says."""
+    (folder / "text.star").write_text("not a table\n")
+    values = (folder / "missing.star", folder / "text.star")
+    heard: dict[str, list[str]] = {}
+    for name in cryofocus.__all__:
+        callables = [getattr(cryofocus, name)]
+        callables += [
+            getattr(callables[0], entry)
+            for entry in ("read", "from_file", "open", "load")
+            if inspect.isclass(callables[0]) and hasattr(callables[0], entry)
+        ]
+        for value, asked in product(values, callables):
+            if not callable(asked) or name.startswith(("place", "simulate", "Cryofocus")):
+                continue
+            needed = [
+                parameter
+                for parameter in inspect.signature(asked).parameters.values()
+                if parameter.default is parameter.empty
+                and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+            ]
+            try:
+                asked(*[(1,) if p.name == "classes" else value for p in needed])
+            except CryofocusError as error:
+                heard.setdefault(name, []).append(str(error))
+            except Exception:  # noqa: BLE001  # arrays were expected: another test's matter
+                continue
+    return heard
+
+
+def test_no_function_names_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever public function is asked wrongly, its message names no option."""
+    monkeypatch.chdir(tmp_path)
+    heard = wrong_calls(tmp_path)
+    assert {"select", "reconstruct", "subtract", "revert", "fsc", "convert"} <= heard.keys()
+    assert len(heard) > 25
+    assert [text for texts in heard.values() for text in texts if options_in(text)] == []
+
+
+def test_no_message_of_the_source_keeps_an_option() -> None:
+    """Of every text that is raised, what Python hears names no option."""
+    texts = [
+        piece.value
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Raise)
+        for piece in ast.walk(node)
+        if isinstance(piece, ast.Constant) and isinstance(piece.value, str)
+    ]
+    naming = [text for text in texts if OPTION.search(text)]
+    assert len(naming) > 80
+    assert [text for text in naming if options_in(name_arguments(text))] == []
+
+
+def options_in(text: str) -> list[str]:
+    """Options that a text names outside commands to type."""
+    return OPTION.findall("".join(COMMANDS.split(text)[::2]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cryofocus.api.wording import speak_python
 from cryofocus.report.analyses.covary import write_covary_report
 from cryofocus.report.analyses.differences import (
     read_differences,
@@ -39,7 +38,6 @@ from cryofocus.workflows.variance.result import VarianceResult
 from cryofocus.workflows.variance.run import variance as _variance
 
 
-@speak_python
 def covary(  # noqa: PLR0913  # three paths, what to do with them and by what means
     sources: Sequence[Path | str],
     regions: Mapping[str, Path | str],
@@ -79,7 +77,6 @@ def covary(  # noqa: PLR0913  # three paths, what to do with them and by what me
     )
 
 
-@speak_python
 def diffmap_run(  # noqa: PLR0913  # two directories, what to do with them and how to show it
     run: Path | str,
     output: Path | str,
@@ -126,7 +123,6 @@ def diffmap_run(  # noqa: PLR0913  # two directories, what to do with them and h
     )
 
 
-@speak_python
 def fsc(
     first: Path | str,
     second: Path | str,
@@ -162,7 +158,6 @@ def fsc(
     )
 
 
-@speak_python
 def subtract(  # noqa: PLR0913  # three paths, what to do with them and by what means
     particles: Path | str,
     keep: Path | str,
@@ -205,7 +200,6 @@ def subtract(  # noqa: PLR0913  # three paths, what to do with them and by what 
     )
 
 
-@speak_python
 def variance(
     particles: Path | str,
     output: Path | str,

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32, Int
 from matplotlib.figure import Figure
 
-from cryofocus.api.wording import name_words, speak_python
+from cryofocus.api.wording import name_words
 from cryofocus.data.formats import open_table
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import DensityMap, read_volume
@@ -193,7 +193,6 @@ def open_run(path: Path | str) -> Classification:
     return run
 
 
-@speak_python
 def classify(
     particles: ClassifyRequest | Path | str | None,
     output: Path | str,

@@ -13,11 +13,10 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from cryofocus.api.wording import on_the_command_line
 from cryofocus.cli.console import complain
 from cryofocus.cli.hints import hide_types_of_switches
 from cryofocus.cli.signals import exit_status, signals_stop
-from cryofocus.errors import CryofocusError, Interrupted
+from cryofocus.errors import CryofocusError, Interrupted, on_the_command_line
 from cryofocus.workflows.machine.memory_refused import OUT_OF_MEMORY, is_want_of_memory
 
 EXIT_UNEXPECTED = 1
