@@ -19,6 +19,7 @@ from cryofocus.benchmark.assembly import (
 )
 from cryofocus.benchmark.assembly_figures import write_assembly_figures
 from cryofocus.benchmark.assembly_tables import write_assembly_tables
+from cryofocus.errors import InputError
 from cryofocus.simulate.assembly.settings import AssemblySettings
 from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.simulate.assembly import simulate_assembly
@@ -65,6 +66,16 @@ def test_every_part_runs_on_a_small_set(sets: Path, tmp_path: Path) -> None:
     drawn = write_assembly_figures(tmp_path, answers | {"focus": answers["control"]})
     assert [path.name for path in drawn][-1] == "kappa.png"
     assert all(path.stat().st_size > 1000 for path in drawn)
+
+
+def test_sets_of_earlier_versions_are_refused(sets: Path, tmp_path: Path) -> None:
+    """A set that lacks an oracle is named, with what to do about it."""
+    (tmp_path / "asm1").mkdir()
+    for path in (sets / "asm1").iterdir():
+        if path.name != "oracle_given.npy":
+            (tmp_path / "asm1" / path.name).symlink_to(path)
+    with pytest.raises(InputError, match=r"oracle_given\.npy: not found.*--overwrite"):
+        assembly.read_oracles(tmp_path / "asm1")
 
 
 def test_finished_parts_are_not_run_again(

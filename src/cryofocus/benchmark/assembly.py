@@ -20,6 +20,7 @@ from jaxtyping import Float64, Int
 
 from cryofocus.data.grid_map import GridMap
 from cryofocus.data.star.document import StarDocument
+from cryofocus.errors import InputError
 from cryofocus.maths.copies import find_effective_classes
 from cryofocus.maths.statistics import measure_agreement, posterior_kappa
 from cryofocus.simulate.assembly.settings import AssemblySettings
@@ -183,7 +184,8 @@ def _judge(run: RunDirectory, data: Path) -> Row:
     n_classes = max(2, merged.shape[1])
     agreement = measure_agreement(merged.argmax(axis=1), truth, n_classes)
     limits = {
-        name: posterior_kappa(oracle[is_good], truth) for name, oracle in _oracles(data).items()
+        name: posterior_kappa(oracle[is_good], truth)
+        for name, oracle in read_oracles(data).items()
     }
     return {
         "kappa": agreement.kappa,
@@ -196,8 +198,17 @@ def _judge(run: RunDirectory, data: Path) -> Row:
     }
 
 
-def _oracles(data: Path) -> dict[str, Float64[np.ndarray, "particle 2"]]:
-    """Return what the three oracles say of whether the region in focus is there."""
+def read_oracles(data: Path) -> dict[str, Float64[np.ndarray, "particle 2"]]:
+    """Return what the four oracles say of whether the region in focus is there.
+
+    Raises:
+        InputError: When the set was simulated by an earlier version, which had fewer.
+    """
+    if not (latest := data / "oracle_given.npy").exists():
+        raise InputError(
+            f"{latest}: not found; expected with every set that this version of cryofocus "
+            "simulates. Simulate the set again with cryofocus simulate assembly --overwrite."
+        )
     region = yaml.safe_load((data / "dataset.yaml").read_text(encoding="utf-8"))["focus_region"]
     is_there = np.array([row[region] == "1" for row in _states(data)])
     of_states = np.load(data / "oracle.npy").astype(np.float64)
@@ -206,6 +217,7 @@ def _oracles(data: Path) -> dict[str, Float64[np.ndarray, "particle 2"]]:
         "oracle": np.stack([of_states.sum(axis=1) - present, present], axis=1),
         "oracle_focused": np.load(data / "oracle_focused.npy"),
         "oracle_model": np.load(data / "oracle_model.npy"),
+        "oracle_given": np.load(latest),
     }
 
 

@@ -13,8 +13,9 @@ from cryofocus.benchmark.assembly import Part, Row
 from cryofocus.report.drawing import style
 
 HEIGHT_INCHES = 4.2
-LIMITS = ("oracle_model", "oracle_focused", "oracle")
+LIMITS = ("oracle_given", "oracle_model", "oracle_focused", "oracle")
 LIMIT_NAMES = {
+    "oracle_given": "our model, true maps, poses as given",
     "oracle_model": "our model, true maps",
     "oracle_focused": "outside known",
     "oracle": "all states known",

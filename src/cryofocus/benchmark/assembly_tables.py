@@ -15,6 +15,7 @@ from cryofocus.workflows.run.writing import write_table, write_text
 INDEPENDENT, SIGNIFICANT = 0.05, 0.01
 SCORES = (
     "kappa",
+    "oracle_given",
     "oracle_model",
     "oracle_focused",
     "oracle",
@@ -26,7 +27,8 @@ HEAD = """# Assembly benchmark
 
 Simulated ribosomes that assemble, rotate and bind (`simulate assembly`), {n} seeds, fewer where
 the columns by seed list fewer; classes are medians. Kappa and posteriors are of particles that
-are no junk; the oracles know true poses, where the table given is off by 1 degree and 1 Å.
+are no junk. The oracles: our model with the true class means at the poses given, which are off
+by 1 degree and 1 Å; the same at the true poses; what is outside known; all states known.
 """
 COVARIANCE = """
 ## Covariance over particles
@@ -130,10 +132,11 @@ def _by_pair(rows: Sequence[Row]) -> dict[str, list[Row]]:
 def _classes(parts: Sequence[tuple[Part, Sequence[Row]]]) -> Iterator[str]:
     """Yield a line per question: medians over the seeds."""
     yield (
-        "| region | kappa | by seed | our model | outside known | all states known | "
+        "| region | kappa | by seed | poses as given | our model | outside known "
+        "| all states known | "
         "highest posterior | correct | classes found | effective classes | CPU s |"
     )
-    yield "| --- | --: | --- | --: | --: | --: | --: | --: | --- | --- | --: |"
+    yield "| --- | --: | --- | --: | --: | --: | --: | --: | --: | --- | --- | --: |"
     for part, rows in parts:
         middle = {
             name: float(np.median([row[name] for row in rows]))

@@ -108,8 +108,8 @@ def assembly(
     """Simulate ribosomes that assemble, rotate and bind, with realistic images.
 
     Writes particles.star and particles.mrcs, the truth, the maps of all states, masks of all
-    regions, and the posteriors of three classifiers that know the truth (oracle.npy,
-    oracle_focused.npy, oracle_model.npy). Example:
+    regions, and the posteriors of four classifiers that know the truth (oracle.npy,
+    oracle_focused.npy, oracle_model.npy, oracle_given.npy). Example:
 
     `cryofocus simulate assembly --particles 5000 --box 128 -o set`
     """
@@ -126,7 +126,8 @@ def assembly(
     say(
         f"Best possible kappa of {settings.focus_region}, without junk: "
         f"{made.oracle_kappa:.3f} all states known, {made.oracle_focused_kappa:.3f} what is "
-        f"outside known, {made.oracle_model_kappa:.3f} by our model with the true class means"
+        f"outside known, {made.oracle_model_kappa:.3f} by our model with the true class means, "
+        f"{made.oracle_given_kappa:.3f} at the given poses"
     )
     say("\nNext:")
     say(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -55,7 +57,7 @@ def test_posteriors_are_probabilities_that_come_true(
     imaging: Imaging, posteriors: Posteriors
 ) -> None:
     """Rows sum to one, and the highest is on average as often right as it says."""
-    for one in (posteriors.states, posteriors.focused, posteriors.model):
+    for one in vars(posteriors).values():
         assert one.dtype == np.float32
         np.testing.assert_allclose(one.sum(axis=1), 1, rtol=1e-5)
     right = np.mean(posteriors.states.argmax(axis=1) == imaging.specimens.state)
@@ -65,11 +67,11 @@ def test_posteriors_are_probabilities_that_come_true(
 
 
 def test_the_oracles_find_the_region(imaging: Imaging, posteriors: Posteriors) -> None:
-    """With little noise all three are right nearly always; adding states gives the region."""
+    """With little noise all are right nearly always; adding states gives the region."""
     has = part_amplitudes(all_states()[0])[:, PARTS.index("ef_g")] > 0
     states = posteriors.states
     known = np.stack([states[:, ~has].sum(axis=1), states[:, has].sum(axis=1)], axis=1)
-    for one in (known, posteriors.focused, posteriors.model):
+    for one in (known, posteriors.focused, posteriors.model, posteriors.given):
         assert fraction_right(one, imaging) > 0.85
 
 
@@ -81,3 +83,13 @@ def test_a_sphere_that_cuts_the_region_tells_less(
     for whole, part in ((posteriors.focused, cut.focused), (posteriors.model, cut.model)):
         assert part.max(axis=1).mean() < whole.max(axis=1).mean() - 0.02
     np.testing.assert_array_equal(cut.states, posteriors.states)
+
+
+def test_a_run_cannot_know_the_true_poses(densities: Densities, posteriors: Posteriors) -> None:
+    """Where the given poses are the true ones, only intensities and noise are estimated."""
+    update = {"perturb_angle_degrees": 0.0, "perturb_shift_angstrom": 0.0}
+    exact = replace(densities.imaging, settings=SETTINGS.model_copy(update=update))
+    told = judge(Densities(exact))
+    np.testing.assert_array_equal(told.model, posteriors.model)
+    at_true, at_given = (np.abs(one.given - one.model).mean() for one in (told, posteriors))
+    assert at_true < 0.5 * at_given

@@ -48,14 +48,14 @@ def test_the_directory_is_complete(made: SimulatedAssembly) -> None:
     assert names == {
         *("particles.star", "particles.mrcs", "truth.star", "truth_focused.star", "maps"),
         *("states.csv", "regions.csv", "masks", "models", "dataset.yaml"),
-        *("oracle.npy", "oracle_focused.npy", "oracle_model.npy"),
+        *("oracle.npy", "oracle_focused.npy", "oracle_model.npy", "oracle_given.npy"),
     }
     description = yaml.safe_load((made.directory / "dataset.yaml").read_text())
     assert set(AssemblySettings.model_fields) <= set(description)
-    assert description["oracle_model_kappa"] == made.oracle_model_kappa
+    assert description["oracle_given_kappa"] == made.oracle_given_kappa
     for sphere in ("focus_sphere", "control_sphere", "cutting_sphere"):
         assert len(description[sphere].split(",")) == 4
-    shapes = {"oracle": 32, "oracle_focused": 2, "oracle_model": 2}
+    shapes = {"oracle": 32, "oracle_focused": 2, "oracle_model": 2, "oracle_given": 2}
     for name, n_classes in shapes.items():
         posteriors = np.load(made.directory / f"{name}.npy")
         assert (posteriors.shape, posteriors.dtype) == ((200, n_classes), np.float32)

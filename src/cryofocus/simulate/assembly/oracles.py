@@ -7,8 +7,10 @@
 3. Our model, told the truth: outside the focus sphere every particle shows the average of all;
    inside, the average of its class. The noise is what such residuals have, fitted as the program
    does. What it lacks beside the second is lost to the model, not to the search.
+4. The same at the poses that particles.star gives, with intensities and noise as a run estimates
+   them there: what a run can reach that finds the true maps.
 
-The last two compare the residual E from a background with deviations D_k in the sphere:
+The last three compare the residual E from a background with deviations D_k in the sphere:
 
     L_k = Re <s C E / sigma2, P D_k> - 1/2 <P D_k, (s C)^2 / sigma2 P D_k>
 """
@@ -16,7 +18,7 @@ The last two compare the residual E from a background with deviations D_k in the
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
@@ -24,10 +26,12 @@ from jaxtyping import Complex64, Float, Float32, Float64
 from scipy.special import logsumexp
 
 from cryofocus.consensus.band import Band
+from cryofocus.consensus.image_model import ScalePrior, estimate_scale_prior, fit_scales
 from cryofocus.consensus.noise.power import sum_powers
 from cryofocus.consensus.noise.spectra import NoiseModel, fit_noise
 from cryofocus.maths.fourier import forward_2d, hermitian_weights
 from cryofocus.maths.masks import sphere_mask
+from cryofocus.maths.rotations import rotation_from_euler
 from cryofocus.simulate.assembly.densities import Densities
 from cryofocus.simulate.assembly.imaging import SAMPLE, Imaging
 from cryofocus.simulate.assembly.ribosome import PARTS
@@ -38,7 +42,7 @@ from cryofocus.simulate.assembly.states import (
     part_amplitudes,
     share_present,
 )
-from cryofocus.simulate.image_formation import Camera, chunks
+from cryofocus.simulate.image_formation import Camera, Views, chunks
 from cryofocus.simulate.model_states import StateProjector
 from cryofocus.simulate.oracle import part_statistics, state_log_likelihood
 from cryofocus.simulate.phantom import Sphere
@@ -55,35 +59,41 @@ class Posteriors:
         states: All states known.
         focused: What is outside known.
         model: Our model, told the truth.
+        given: Our model, told the true maps alone.
     """
 
     states: Float32[np.ndarray, "n states"]
     focused: Float32[np.ndarray, "n 2"]
     model: Float32[np.ndarray, "n 2"]
+    given: Float32[np.ndarray, "n 2"]
 
 
 @dataclass(frozen=True, eq=False)
 class Oracles:
-    """The three classifiers of one set.
+    """The four classifiers of one set.
 
     Attributes:
         imaging: What the images are made from.
         region: In focus.
         slices: Projects the average of all; how it is deviated from without and with the region,
             in the sphere; the region in the sphere.
-        noise: Of the residuals from the average.
+        model: How our model sees the images, told the truth.
+        given: How a run sees them.
     """
 
     imaging: Imaging
     region: Region
     slices: StateProjector
-    noise: NoiseModel
+    model: _Sight
+    given: _Sight
 
     @classmethod
     def of(cls, densities: Densities, region: Region, sphere: Sphere) -> Oracles:
         """Tell the oracles the truth of a set and what is in focus."""
-        slices = _focus_slices(densities, region, sphere)
-        return cls(densities.imaging, region, slices, _residual_noise(densities.imaging, slices))
+        slices, imaging = _focus_slices(densities, region, sphere), densities.imaging
+        true = _Sight.of(imaging, slices, imaging.specimens, knows_intensity=True)
+        given = _Sight.of(imaging, slices, _given_views(imaging), knows_intensity=False)
+        return cls(imaging, region, slices, true, given)
 
     def judge(
         self,
@@ -100,10 +110,12 @@ class Oracles:
         """
         seen = _Seen.of(self.imaging, images, rows)
         slices = self.slices.project(self.imaging.specimens, rows)
+        shown = self.slices.project(self.given.views, rows)
         return Posteriors(
             self._judge_states(images, parts, rows, seen.ctf),
             self._judge_inside(seen, parts, slices[:, 3], rows),
-            self._judge_model(seen, slices[:, :3]),
+            self._judge_model(seen, slices[:, :3], self.model),
+            self._judge_model(seen, shown[:, :3], self.given),
         )
 
     def _judge_states(
@@ -136,10 +148,10 @@ class Oracles:
         return _posteriors(seen.compare(background, deviations, precision), self._shares)
 
     def _judge_model(
-        self, seen: _Seen, slices: Complex64[np.ndarray, "n 3 box half"]
+        self, seen: _Seen, slices: Complex64[np.ndarray, "n 3 box half"], sight: _Sight
     ) -> Float32[np.ndarray, "n 2"]:
-        band = _band(self.imaging.camera)
-        precision = band.scatter(self.noise.precision(band, seen.groups, band.pick(seen.ctf)))
+        precision = seen.precision(sight.noise, self.imaging.camera)
+        seen = sight.fit_intensity(seen, slices[:, 0], precision)
         likelihood = seen.compare(slices[:, 0], slices[:, 1:], precision)
         return _posteriors(likelihood, self._shares)
 
@@ -165,16 +177,64 @@ def _focus_slices(densities: Densities, region: Region, sphere: Sphere) -> State
     return StateProjector.of(maps, camera.pixel_size_angstrom)
 
 
-def _residual_noise(imaging: Imaging, slices: StateProjector) -> NoiseModel:
-    """Fit the noise of the residuals from the average, as the program does."""
-    band, sums = _band(imaging.camera), []
-    for rows in chunks(min(SAMPLE, len(imaging.specimens)), imaging.camera.box):
-        images = imaging.form(imaging.shown(imaging.project(rows), rows), rows)
-        seen = _Seen.of(imaging, images, rows)
-        residual = band.pick(seen.residual(slices.project(imaging.specimens, rows)[:, 0]))
-        power = residual.real**2 + residual.imag**2
-        sums.append(sum_powers(band, seen.groups, band.pick(seen.ctf), (power, power), 1))
-    return fit_noise(reduce(operator.add, sums))
+@dataclass(frozen=True, eq=False)
+class _Sight:
+    """At which poses images are compared, and what is held of their noise and intensities.
+
+    Attributes:
+        views: Poses.
+        noise: Of the residuals from the average at these poses.
+        intensity_prior: Intensities are estimated under it; None where they are known.
+    """
+
+    views: Views
+    noise: NoiseModel
+    intensity_prior: ScalePrior | None
+
+    @classmethod
+    def of(
+        cls, imaging: Imaging, slices: StateProjector, views: Views, *, knows_intensity: bool
+    ) -> _Sight:
+        """Fit the residuals of a sample of images from the average, as the program does."""
+        band, sample, powers = _band(imaging.camera), [], []
+        for rows in chunks(min(SAMPLE, len(imaging.specimens)), imaging.camera.box):
+            images = imaging.form(imaging.shown(imaging.project(rows), rows), rows)
+            seen = _Seen.of(imaging, images, rows)
+            if not knows_intensity:
+                seen = seen.of_unit_intensity()
+            average = slices.project(views, rows)[:, 0]
+            residual = band.pick(seen.residual(average))
+            power = residual.real**2 + residual.imag**2
+            powers.append(sum_powers(band, seen.groups, band.pick(seen.ctf), (power, power), 1))
+            sample.append((seen, average))
+        noise = fit_noise(reduce(operator.add, powers))
+        if knows_intensity:
+            return cls(views, noise, None)
+        moments = [
+            seen.intensity_moments(average, seen.precision(noise, imaging.camera))
+            for seen, average in sample
+        ]
+        linear, quadratic = map(np.concatenate, zip(*moments, strict=True))
+        return cls(views, noise, estimate_scale_prior(linear, quadratic))
+
+    def fit_intensity(
+        self,
+        seen: _Seen,
+        average: Complex64[np.ndarray, "n box half"],
+        precision: Float32[np.ndarray, "n box half"],
+    ) -> _Seen:
+        """Return the images with intensities estimated by the average, unless they are known."""
+        if self.intensity_prior is None:
+            return seen
+        moments = seen.of_unit_intensity().intensity_moments(average, precision)
+        return replace(seen, intensity=fit_scales(*moments, self.intensity_prior))
+
+
+def _given_views(imaging: Imaging) -> Views:
+    """Return what particles.star tells: poses that are off, and CTFs."""
+    told = imaging.specimens.told
+    euler, shift = imaging.settings.acquisition().given_poses(told)
+    return Views(euler, rotation_from_euler(euler), shift, told.ctf)
 
 
 def _band(camera: Camera) -> Band:
@@ -199,6 +259,29 @@ class _Seen:
     def groups(self) -> np.ndarray:
         """All particles are of one optics group."""
         return np.zeros(len(self.data), np.int32)
+
+    def of_unit_intensity(self) -> _Seen:
+        """Return the same images, of whose intensity nothing is known."""
+        return replace(self, intensity=np.ones_like(self.intensity))
+
+    def precision(self, noise: NoiseModel, camera: Camera) -> Float32[np.ndarray, "n box half"]:
+        """Return one over the variance of the noise, zero beyond the last shell."""
+        band = _band(camera)
+        return np.asarray(band.scatter(noise.precision(band, self.groups, band.pick(self.ctf))))
+
+    def intensity_moments(
+        self,
+        average: Complex64[np.ndarray, "n box half"],
+        precision: Float32[np.ndarray, "n box half"],
+    ) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
+        """Return the products of image and average, and of the average with itself."""
+        weight, shown = precision * hermitian_weights(self.data.shape[1]), self.ctf * average
+        product = self.data.real * shown.real + self.data.imag * shown.imag
+        power = shown.real**2 + shown.imag**2
+        linear, quadratic = (
+            np.asarray((weight * one).sum(axis=(1, 2)), np.float64) for one in (product, power)
+        )
+        return linear, quadratic
 
     def residual(
         self, background: Complex64[np.ndarray, "n box half"]

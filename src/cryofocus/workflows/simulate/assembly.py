@@ -45,7 +45,12 @@ CONTROL = Sphere((40.0, -40.0, -32.0), 30.0)
 CUT_REGION, CUT_RADIUS_ANGSTROM = "ef_g", 30.0
 CARBON_DALTON = 12.0
 # Kappas in dataset.yaml, of what `Posteriors` holds.
-ORACLES = {"states": "oracle", "focused": "oracle_focused", "model": "oracle_model"}
+ORACLES = {
+    "states": "oracle",
+    "focused": "oracle_focused",
+    "model": "oracle_model",
+    "given": "oracle_given",
+}
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class SimulatedAssembly:
         oracle_kappa: Kappa of whether the region in focus is there, all states known.
         oracle_focused_kappa: The same, what is outside of it known.
         oracle_model_kappa: The same, by our model with the true class means.
+        oracle_given_kappa: The same at the given poses, intensities and noise estimated.
     """
 
     directory: Path
@@ -67,6 +73,7 @@ class SimulatedAssembly:
     oracle_kappa: float
     oracle_focused_kappa: float
     oracle_model_kappa: float
+    oracle_given_kappa: float
 
 
 def simulate_assembly(
@@ -208,6 +215,7 @@ def _judge(posteriors: Posteriors, imaging: Imaging, region: Region) -> dict[str
         "states": np.stack([posteriors.states[:, which].sum(axis=1) for which in (~has, has)], 1),
         "focused": posteriors.focused,
         "model": posteriors.model,
+        "given": posteriors.given,
     }
     return {
         f"{ORACLES[name]}_kappa": round(posterior_kappa(one[counted], truth), 4)
