@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from cryofocus.consensus.images import ImageTreatment, ParticleImages
+from cryofocus.consensus.images import ParticleImages
+from cryofocus.consensus.treatment import ImageTreatment
 from cryofocus.data.optics import OpticsGroup
 from cryofocus.data.particles import ParticleSet
 from cryofocus.maths.ctf import CtfParameters, Microscope, evaluate_ctf

@@ -9,7 +9,7 @@ import pytest
 
 from cryofocus.consensus import images as images_module
 from cryofocus.consensus.band import Band
-from cryofocus.consensus.images import ImageTreatment, treat
+from cryofocus.consensus.treatment import ImageTreatment, treat
 from cryofocus.maths.ctf import Microscope
 from samples import MICROSCOPE, PIXEL_SIZE, make_particles, wrap_images
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cryofocus.consensus.images import ImageTreatment, ParticleImages
+from cryofocus.consensus.images import ParticleImages
 from cryofocus.consensus.residual_power import measure_residual_power
 from cryofocus.consensus.sampling import sample_map
 from cryofocus.consensus.subtraction import Subtraction, filter_half_maps, fit_subtraction
+from cryofocus.consensus.treatment import ImageTreatment
 from cryofocus.data.particles import ParticleSet
 from cryofocus.kernels.cpu import CpuKernels
 from cryofocus.maths.ctf import Microscope

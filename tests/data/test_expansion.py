@@ -184,3 +184,12 @@ def test_complete_parents_have_every_operator() -> None:
     np.testing.assert_array_equal(expansion.complete_parents(), [[1, 3], [2, 0]])
     np.testing.assert_array_equal(expansion.operators, [0, 2])
     assert (len(expansion), expansion.n_parents) == (5, 3)
+
+
+def test_half_sets_too_unequal_to_compare_are_named() -> None:
+    """One particle makes no map; the log says how many there are."""
+    given = np.where(np.arange(50) == 3, 2, 1)
+    half_set, said = deal_half_sets(given, np.arange(50), np.arange(50), seed=1)
+    np.testing.assert_array_equal(half_set, given)
+    assert "of 49 and 1 particles: too unequal" in said
+    assert "unequal" not in deal_half_sets(1 + np.arange(50) % 2, given, np.arange(50), seed=1)[1]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Complex64, Float32, Float64, Int, Int32
 
 from cryofocus.consensus.band import Band
+from cryofocus.consensus.treatment import ImageTreatment, raw_levels, treat
 from cryofocus.data.images import HeldImages, Reader
 from cryofocus.data.optics import OpticsGroup
 from cryofocus.data.particles import ParticleSet
@@ -33,7 +34,7 @@ from cryofocus.maths.fourier import (
     shift_phases,
 )
 from cryofocus.maths.grids import coarse_box
-from cryofocus.placement import Array, Send, beside, is_on_host, join_rows, namespace, stay
+from cryofocus.placement import Array, Send, is_on_host, join_rows, namespace, stay
 
 # Images that are worked on at a time, and that are prepared at a time: what is made of them stays
 # in the caches until it is used. Several threads take more, since only one interprets at a time.
@@ -44,30 +45,6 @@ DEVICE_PIXELS = 2**24
 MOST_HELPERS = 8
 # Of the grids that slices are cut from, unless they are to be small.
 PADDING = 2
-
-
-@dataclass(frozen=True)
-class ImageTreatment:
-    """What is done to raw pixels.
-
-    Attributes:
-        sign: +1 if protein is white in the files, -1 if it is black.
-        normalise: Whether each image's background is brought to mean 0 and deviation 1.
-        background_radius_pixels: Pixels farther than this from the centre are background.
-        background_edge_pixels: Only within this centred square; beyond, images of optics groups
-            with a smaller field of view are padded.
-        is_sign_settled: Whether the sign was given or has been found; otherwise it is a first
-            guess, and whoever knows what the images should show decides.
-        levels: Of each optics group, what its images are divided by so that all show density at
-            one grey level; None where they are taken to.
-    """
-
-    sign: int
-    normalise: bool
-    background_radius_pixels: float
-    background_edge_pixels: float
-    is_sign_settled: bool = False
-    levels: Float64[np.ndarray, " group"] | None = None
 
 
 @dataclass(frozen=True)
@@ -190,7 +167,7 @@ class ParticleImages:
             self,
             particles=replace(self.particles.take(chosen), table=None),
             reader=HeldImages(np.concatenate([nothing, *parts])),
-            treatment=replace(self.treatment, sign=1, normalise=False),
+            treatment=replace(self.treatment, sign=1, normalise=False, usual_deviation=None),
             executor=HERE,
             file_box=None,
         )
@@ -318,11 +295,7 @@ class ParticleImages:
     ) -> Float32[np.ndarray, " n"]:
         """Return raw grey levels per unit of prepared images, negative where protein is dark."""
         treatment = self.treatment
-        scale = np.full(len(pixels), treatment.sign, np.float32)
-        if treatment.normalise:
-            scale *= background_moments(
-                pixels, treatment.background_radius_pixels, treatment.background_edge_pixels
-            )[1]
+        scale = treatment.sign * raw_levels(pixels, treatment)
         if treatment.levels is not None:
             scale *= treatment.levels[self.particles.optics_of_particle[chosen]]
         return scale
@@ -347,39 +320,6 @@ def projection_matrices(
     of_particle = magnification[particles.optics_of_particle[which]]
     folded = np.einsum("nji,njk->nik", of_particle, particles.rotation[which, :2, :])
     return np.asarray(folded, np.float64)
-
-
-def treat(
-    pixels: Float32[Array, "n box box"], treatment: ImageTreatment
-) -> Float32[Array, "n box box"]:
-    """Apply contrast sign and, where asked for, background normalisation."""
-    sign = float(treatment.sign)
-    if not treatment.normalise:
-        return pixels * sign
-    mean, deviation = background_moments(
-        pixels, treatment.background_radius_pixels, treatment.background_edge_pixels
-    )
-    return (pixels - mean[:, None, None]) * (sign / deviation)[:, None, None]
-
-
-def background_moments(
-    pixels: Float32[Array, "n box box"], radius_pixels: float, edge_pixels: float
-) -> tuple[Float32[Array, " n"], Float32[Array, " n"]]:
-    """Return mean and standard deviation of each image outside a circle, inside a square."""
-    xp = namespace(pixels)
-    places = _background(pixels.shape[1], float(radius_pixels), float(edge_pixels))
-    lines = xp.reshape(pixels, (pixels.shape[0], -1))
-    outside = xp.take(lines, beside(places, pixels), axis=1)
-    deviation = xp.std(outside, axis=1)
-    return xp.mean(outside, axis=1), xp.maximum(deviation, float(np.finfo(np.float32).tiny))
-
-
-@cache
-def _background(box: int, radius_pixels: float, edge_pixels: float) -> Int[np.ndarray, " place"]:
-    axis = np.arange(box) - box // 2
-    inside = np.abs(axis) < edge_pixels / 2
-    is_outside = (np.hypot(axis[:, None], axis) > radius_pixels) & inside[:, None] & inside
-    return np.flatnonzero(is_outside)
 
 
 def _conjugate_phases(

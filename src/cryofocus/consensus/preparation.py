@@ -8,12 +8,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int8
 
-from cryofocus.consensus.images import (
-    CHUNK_PIXELS,
-    ImageTreatment,
-    ParticleImages,
-    background_moments,
-)
+from cryofocus.consensus.images import CHUNK_PIXELS, ParticleImages
+from cryofocus.consensus.treatment import ImageTreatment, background_moments
 from cryofocus.data.half_sets import deal_half_sets
 from cryofocus.data.images import ImageReader, Reader
 from cryofocus.data.particles import ParticleSet
@@ -81,7 +77,10 @@ def open_images(
         "normalised one by one" if normalise else "used as they are",
     )
     sign = -1 if invert == "yes" else 1
-    treatment = ImageTreatment(sign, normalise, radius, edge, is_sign_settled=invert != "auto")
+    usual = float(np.median(deviation))
+    treatment = ImageTreatment(
+        sign, normalise, radius, edge, is_sign_settled=invert != "auto", usual_deviation=usual
+    )
     return ParticleImages(particles, reader, treatment, threads, executor)
 
 

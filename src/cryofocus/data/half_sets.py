@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Int, Int8
 
+# Of the particles, in the smaller half set.
+LEAST_SHARE = 0.1
+
 
 def deal_half_sets(
     given: Int[np.ndarray, " particle"],
@@ -26,7 +29,13 @@ def deal_half_sets(
     """
     given = given.astype(np.int8)
     if (given > 0).all() and len(np.unique(given)) == 2:
-        return given, "half sets as given in the particle table"
+        said, sizes = "half sets as given in the particle table", np.bincount(given)[1:]
+        if sizes.min() < LEAST_SHARE * sizes.sum():
+            said += (
+                f", of {sizes[0]} and {sizes[1]} particles: too unequal for their maps to be "
+                "compared. Remove the column to have half sets dealt anew"
+            )
+        return given, said
     _, first, copy = np.unique(parent, return_index=True, return_inverse=True)
     generator = np.random.default_rng([seed, 0x4A1F])
     micrographs, index = np.unique(micrograph[first], return_inverse=True)

@@ -23,6 +23,8 @@ from cryofocus.errors import ParticleError
 MAX_OPEN_STACKS = 512
 # Read before pages of the files are given back, which takes a while and spoils what comes next.
 LET_GO_BYTES = 2**26
+# Beyond, squares and their sums leave single precision.
+LARGEST_PIXEL = 1e12
 # Read together when all are looked at.
 IMAGES_AT_ONCE = 256
 
@@ -126,13 +128,17 @@ class ImageReader:
         with np.errstate(invalid="ignore"):  # NaN is refused below, whatever its bits
             pixels = _gather(data, different)
         self._let_go_of(data, len(different))
-        with np.errstate(invalid="ignore"):  # infinities of both signs
-            finite = np.isfinite(pixels.sum(axis=(1, 2), dtype=np.float64))
-        if not finite.all():
-            first = int(different[np.argmin(finite)])
+        with np.errstate(all="ignore"):  # infinities, and what becomes infinite
+            power = np.einsum("nij,nij->n", pixels, pixels)
+        is_good = power <= LARGEST_PIXEL**2 * box**2  # NaN is not
+        if not is_good.all():
+            first = int(np.argmin(is_good))
+            fault = "are NaN or infinite"
+            if np.isfinite(pixels[first]).all():
+                fault = f"reach {float(np.abs(pixels[first]).max()):.2g}"
             raise ParticleError(
-                f"{particles.stack_paths[stack]}: image {first + 1} has pixels that are NaN or "
-                "infinite. Remove this particle or extract it again."
+                f"{particles.stack_paths[stack]}: image {int(different[first]) + 1} has pixels "
+                f"that {fault}. Remove this particle or extract it again."
             )
         plan = plan_resampling(box, pixel, particles.box, particles.pixel_size_angstrom)
         if plan is not None:

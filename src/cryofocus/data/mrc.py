@@ -118,6 +118,12 @@ def _byte_order(path: Path, raw: bytes) -> str:
             if mode in MODES:
                 return order
             found.append(mode)
+        columns, rows, sections = words[SIZE : SIZE + 3].tolist()
+        if mode in MODES and 0 < columns < 1 << 16 and 0 < rows < 1 << 16 and sections == 0:
+            raise FormatError(
+                f"{path}: the header announces no section of {rows} x {columns}, so there are no "
+                "data. The file was never finished; write it again."
+            )
     if found:
         raise FormatError(
             f"{path}: MRC mode {found[0]}; expected 0, 1, 2, 6 or 12. "

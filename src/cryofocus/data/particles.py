@@ -17,7 +17,7 @@ from cryofocus.data.formats import open_table
 from cryofocus.data.optics import OpticsGroup
 from cryofocus.data.particle_table import Column, ParticleColumns, ParticleTable, Supplement
 from cryofocus.data.stack_check import check_stacks
-from cryofocus.data.stack_paths import locate_stacks
+from cryofocus.data.stack_paths import join_same_files, locate_stacks
 from cryofocus.errors import InputError, ParticleError
 from cryofocus.formatting import format_count
 from cryofocus.maths.ctf import CtfParameters
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ORTHOGONALITY_TOLERANCE = 1e-6
+# So many particles have more than one view, if not all their angles, at most 6.28 each, are taken
+# for degrees.
+MANY, LARGEST_OF_RADIANS = 20, 19.0
 # Enough to average out what a refinement after the expansion did to the poses of copies.
 PARENTS_LOOKED_AT = 1000
 
@@ -144,9 +147,11 @@ class ParticleSet:
         paths = locate_stacks(
             columns.places.stacks, table.path, Path(datadir) if datadir else None
         )
+        columns = replace(columns, places=join_same_files(columns.places, paths))
         columns, common = check_stacks(columns, paths, supplement.pixel_size_of)
         for note in columns.notes:
             logger.info("%s: %s", table.path, note)
+        _warn_of_far_shifts(columns, table.path)
         places, pose = columns.places, (columns.rotation, columns.shift_angstrom)
         expansion, half_set = find_copies(table, places, pose, columns.half_set, columns.expansion)
         micrographs = columns.micrographs
@@ -328,6 +333,21 @@ class ParticleSet:
         return lost
 
 
+def _warn_of_far_shifts(columns: ParticleColumns, path: Path) -> None:
+    """Warn of images that end before their particle begins."""
+    edges = np.array([group.box * group.pixel_size_angstrom for group in columns.optics])
+    beyond = np.abs(columns.shift_angstrom).max(axis=1, initial=0)
+    beyond -= edges[columns.optics_of_particle] / 2
+    if (beyond > 0).any():
+        row, count = int(np.argmax(beyond)), int((beyond > 0).sum())
+        x, y = columns.shift_angstrom[row]
+        logger.warning(
+            "%s: %d of %d particles lie outside their images by their shifts, such as that of row "
+            "%d, (%.5g, %.5g) Å; remove them, or correct the unit of the shifts",
+            *(path, count, len(beyond), row + 1, x, y),
+        )
+
+
 def _require_views(columns: ParticleColumns, path: Path) -> None:
     """Refuse particles that are all seen along z: 2-D classification gives no view directions."""
     views = columns.rotation[:, 2]
@@ -336,4 +356,11 @@ def _require_views(columns: ParticleColumns, path: Path) -> None:
             f"{path}: all {len(views)} particles are seen from one direction (rot and tilt are 0 "
             "in every row), as 2-D classification leaves them. Refine the particles against a map "
             "first, here with 'cryofocus align search', and give that table."
+        )
+    cosine = (np.trace(columns.rotation, axis1=1, axis2=2) - 1) / 2
+    if len(views) >= MANY and (cosine > np.cos(np.radians(LARGEST_OF_RADIANS))).all():
+        raise ParticleError(
+            f"{path}: all {len(views)} particles are turned by less than {LARGEST_OF_RADIANS:.0f} "
+            "degrees; expected views from all around. Angles in radians look like this: multiply "
+            "them by 57.3."
         )

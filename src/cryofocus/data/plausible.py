@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,15 @@ from cryofocus.errors import ParticleError
 # Line breaks and what moves a terminal's cursor; half characters, which cannot be written. Bytes
 # that are no UTF-8 are kept (they stand at U+DC80 to U+DCFF).
 NO_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
-# Å, degrees and so on; all of them far beyond what is ever measured.
+# Å and so on; all of them far beyond what is ever measured.
 LARGEST = 1e6
+# Two turns; radians taken for degrees, or the other way round, are more, or not enough.
+LARGEST_ANGLE_DEGREES, FEWEST_DEGREES = 720.0, float(np.pi)
 LARGEST_DEFOCUS_ANGSTROM = 1e7
+# No image is taken so close to focus: these are µm.
+LEAST_DEFOCUS_ANGSTROM = 20.0
+# Singular values of magnification matrices.
+MAGNIFICATIONS = (0.5, 2.0)
 PIXEL_SIZES_ANGSTROM, VOLTAGES_KILOVOLT = (1e-3, 1e4), (1.0, 1e4)
 LARGEST_BOX, LARGEST_COUNT = 1 << 16, 1 << 31
 ROUNDING = 1e-3
@@ -32,6 +39,9 @@ LONGEST_NAME = 4096
 
 def require_plausible(columns: ParticleColumns, table: NamedRows) -> ParticleColumns:
     """Return the particles of a table if they may be some.
+
+    Returns:
+        With notes of what is hardly meant so.
 
     Raises:
         ParticleError: When a number is not finite or beyond every microscope, or the name of a
@@ -46,7 +56,9 @@ def require_plausible(columns: ParticleColumns, table: NamedRows) -> ParticleCol
                 f"most {largest:g} (rows like this: {int((~good).sum())}). Correct or remove "
                 "these rows."
             )
-    for group in columns.optics:
+    _require_angstrom(columns, table)
+    used = np.unique(columns.optics_of_particle).tolist()
+    for group in (columns.optics[index] for index in used):
         if fault := _fault_of_group(group):
             raise ParticleError(f"{table.path}: optics group {group.number}: {fault}. Correct it.")
     places, micrographs = columns.places, columns.micrographs
@@ -54,7 +66,34 @@ def require_plausible(columns: ParticleColumns, table: NamedRows) -> ParticleCol
     _require_names(stacks, "image stack", table)
     if micrographs is not None:
         _require_names(micrographs, "micrograph", table)
-    return columns
+    return replace(columns, notes=(*columns.notes, *_doubts(columns)))
+
+
+def _require_angstrom(columns: ParticleColumns, table: NamedRows) -> None:
+    """Refuse defoci that are given in µm."""
+    largest = float(np.abs(columns.ctf.defocus_u_angstrom).max(initial=0))
+    if 0 < largest < LEAST_DEFOCUS_ANGSTROM:
+        raise ParticleError(
+            f"{table.path}: defoci of at most {largest:.3g} Å; expected thousands. They may be in "
+            "µm: multiply them by 10,000."
+        )
+
+
+def _doubts(columns: ParticleColumns) -> list[str]:
+    """Say what is possible, but hardly meant."""
+    phase, defocus, said = columns.ctf.phase_shift_degrees, columns.ctf.defocus_u_angstrom, []
+    largest = float(phase.max(initial=0))
+    if 0 < largest <= FEWEST_DEGREES:
+        said.append(
+            f"phase shifts of at most {largest:.2f} degrees, next to none; if they are in "
+            "radians, multiply them by 57.3"
+        )
+    if (defocus < 0).all():
+        said.append(
+            "all defoci are negative, which means overfocus; if underfocus is meant, change "
+            "their signs"
+        )
+    return said
 
 
 def is_count(values: Float[np.ndarray, " n"], first: int = 0) -> Bool[np.ndarray, " n"]:
@@ -86,8 +125,8 @@ def _numbers(
     yield "the shift along y, in Å,", columns.shift_angstrom[:, 1], LARGEST
     yield "the first defocus, in Å,", ctf.defocus_u_angstrom, LARGEST_DEFOCUS_ANGSTROM
     yield "the second defocus, in Å,", ctf.defocus_v_angstrom, LARGEST_DEFOCUS_ANGSTROM
-    yield "the angle of the defocus, in degrees,", ctf.defocus_angle_degrees, LARGEST
-    yield "the phase shift, in degrees,", ctf.phase_shift_degrees, LARGEST
+    yield "the angle of the defocus, in degrees,", ctf.defocus_angle_degrees, LARGEST_ANGLE_DEGREES
+    yield "the phase shift, in degrees,", ctf.phase_shift_degrees, LARGEST_ANGLE_DEGREES
     yield "the B factor of the CTF, in Å²,", ctf.b_factor_square_angstrom, LARGEST
     yield "the scale factor of the CTF", ctf.ctf_scale, LARGEST
 
@@ -105,14 +144,28 @@ def _fault_of_group(group: OpticsGroup) -> str | None:
         return f"a box of {show(group.box)} pixels; expected at most {LARGEST_BOX}"
     if abs(group.number) >= LARGEST_COUNT:
         return "expected a number from 1"
-    matrix = (value for row in scope.magnification_matrix for value in row)
+    if fault := _fault_of_magnification(np.array(scope.magnification_matrix)):
+        return fault
     others = (
         *(scope.spherical_aberration_mm, *scope.beam_tilt_mrad),
-        *(*scope.odd_zernike, *scope.even_zernike, *matrix),
+        *(*scope.odd_zernike, *scope.even_zernike),
     )
     wrong = next((value for value in others if not abs(value) <= LARGEST), None)
     if wrong is not None:
-        return f"found {wrong:g} among aberrations and magnification"
+        return f"found {wrong:g} among aberrations"
+    return None
+
+
+def _fault_of_magnification(matrix: Float[np.ndarray, "2 2"]) -> str | None:
+    low, high = MAGNIFICATIONS
+    values = np.linalg.svd(matrix, compute_uv=False) if np.isfinite(matrix).all() else [np.inf]
+    if not (low <= min(values) and max(values) <= high):
+        return (
+            f"a magnification matrix {show(matrix.ravel().tolist())}; expected a change by a few "
+            "per cent"
+        )
+    if np.linalg.det(matrix) < 0:
+        return f"a magnification matrix {show(matrix.ravel().tolist())}, which mirrors the images"
     return None
 
 

@@ -119,6 +119,18 @@ def _check_stack(header: MrcHeader, group: OpticsGroup, n_needed: int) -> None:
             f"{header.path}: images of {columns} x {rows} pixels; expected square images. Extract "
             "the particles again in a square box."
         )
+    if header.axes != (1, 2, 3):
+        raise ParticleError(
+            f"{header.path}: its header has columns, rows and sections along axes "
+            f"{', '.join(map(str, header.axes))}; expected 1, 2, 3, as all programs read stacks. "
+            "Write the stack again with its axes in this order."
+        )
+    across, along = header.voxel_size_angstrom[:2]
+    if {across, along}.isdisjoint(UNSET_PIXEL_SIZES) and not _agrees(across, along):
+        raise ParticleError(
+            f"{header.path}: the header gives pixels of {across:.4g} x {along:.4g} Å; expected "
+            "square ones. Correct the header."
+        )
     if rows != group.box:
         raise ParticleError(
             f"{header.path}: images of {columns} x {rows} pixels, but optics group "

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Protocol, runtime_checkable
 
@@ -26,6 +27,8 @@ N_REPORTED = 3
 LONGEST_SHOWN = 1000
 # How RELION wants the names of stacks to end.
 RELION_STACK = ".mrcs"
+# Before the @, numbers that count nothing.
+NO_COUNT = re.compile(r"[-+]\d+|[-+]?\d*\.\d*")
 # Of a path whose end is looked up.
 MOST_FOLDERS = 20
 
@@ -64,9 +67,10 @@ def parse_image_names(names: Sequence[str], table: Path) -> ImagePlaces:
     stacks, slices = np.empty(len(names), np.int32), np.empty(len(names), np.int64)
     for row, name in enumerate(names):
         number, separator, stack = name.partition("@")
+        is_wrong = separator and NO_COUNT.fullmatch(number)
         if not (separator and number.isascii() and number.isdigit()):
             number, stack = "1", name
-        if not stack or len(number) > 18 or int(number) == 0:
+        if is_wrong or not stack or len(number) > 18 or int(number) == 0:
             raise ParticleError(
                 f"{table}: rlnImageName of row {row + 1} is {show(name)}; expected NUMBER@STACK "
                 "with images counted from 1. Correct the table."
@@ -128,6 +132,20 @@ def locate_stacks(stacks: Sequence[str], table: Path, datadir: Path | None) -> t
     return tuple(found)
 
 
+def join_same_files(places: ImagePlaces, paths: Sequence[Path]) -> ImagePlaces:
+    """Count every file once, under however many names or links a table has it.
+
+    Args:
+        places: Of the images.
+        paths: File of every stack.
+    """
+    first: dict[str, int] = {}
+    index = [first.setdefault(os.path.realpath(path), at) for at, path in enumerate(paths)]
+    if len(first) == len(paths):
+        return places
+    return replace(places, stack_of_particle=np.array(index, np.int32)[places.stack_of_particle])
+
+
 @runtime_checkable
 class NamesImages(Protocol):
     """A table that names the stacks of its images."""
@@ -181,6 +199,8 @@ def _leads_to(name: str, table: Path, stack: Path) -> bool:
 def _search_folders(table: Path, datadir: Path | None) -> list[Path]:
     home = table.absolute().parent
     wanted = [Path.cwd(), home, *home.parents]
+    if table.is_symlink():
+        wanted.append(table.resolve().parent)
     if datadir is not None:
         wanted.insert(0, datadir.absolute())
     return list(dict.fromkeys(wanted))

@@ -17,7 +17,7 @@ from jaxtyping import Float32, Float64, Int, Int8
 from cryofocus.consensus.consensus import Consensus, estimate_consensus
 from cryofocus.consensus.ground import Allocate, Ground
 from cryofocus.consensus.match import ImageMatch
-from cryofocus.consensus.outliers import outlier_scores
+from cryofocus.consensus.outliers.scores import outlier_scores
 from cryofocus.consensus.preparation import assign_half_sets, open_images
 from cryofocus.consensus.reconstruct import MapEstimate, MapSource, reconstruct_maps
 from cryofocus.consensus.resolution import choose_shells

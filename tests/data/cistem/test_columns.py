@@ -93,7 +93,7 @@ def test_texts_in_binary_tables(tmp_path: Path) -> None:
     path = tmp_path / "x.cistem"
     numbers = ["PositionInStack", "AnglePsi", "AngleTheta", "AnglePhi", "Defocus1", "Defocus2"]
     numbers += ["DefocusAngle", "PixelSize", "MicroscopeVoltagekV", "MicroscopeCsMM"]
-    columns = [new_column(label, np.array([1, 2])) for label in numbers]
+    columns = [new_column(label, np.array([100, 200])) for label in numbers]
     columns.insert(3, new_column("StackFilename", [b"a.mrc", b"folder/longer.mrc"]))
     columns.append(new_column("AmplitudeContrast", np.array([0.1, 0.1])))
     write_binary(path, columns, 2)

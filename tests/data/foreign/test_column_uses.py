@@ -65,6 +65,7 @@ OF_ROWS: dict[str, Any] = {
     "rlnOpticsGroup": [1, 2, 1, 2],
     "rlnOriginZ": [0, 0, 0, 3],
     "rlnIsFlip": [0, 1, 0, 1],
+    "rlnDefocusU": 16000 + COUNT,
 }
 VECTORS = {
     **{"ctf/tilt_A": 2, "ctf/trefoil_A": 2, "ctf/anisomag": 4, "ctf/tetra_A": 4},
@@ -163,6 +164,8 @@ def write_cistem(path: Path, column: str, *, tells: bool) -> None:
             table[column] = np.array([1, -1, 1, 0])
         elif column == "Occupancy":
             table[column] = 25 * COUNT
+        elif column == "Defocus1":
+            table[column] = 20 * COUNT
         elif column == "MicroscopeVoltagekV":
             table[column] = np.full(N, 200.0)
     write_star(path, {"": {f"cisTEM{name}": values for name, values in table.items()}})
@@ -177,7 +180,7 @@ def write_frealign(path: Path, column: str, *, tells: bool) -> None:
         if tells and column == "Film":
             cells[PAR_PLACES[column]] = "-1" if row == 1 else cells[PAR_PLACES[column]]
         elif tells:
-            cells[PAR_PLACES[column]] = f"{20 * row}"
+            cells[PAR_PLACES[column]] = f"{row if column == 'PhaseShift' else 20 * row}"
         lines[row] = " ".join(cells)
     path.write_text("\n".join(lines))
 

@@ -22,7 +22,11 @@ MULTI = "alignments3D_multi"
 OF_CLASS = re.compile(r"(alignments_class_\d+)/pose")
 FLAT = "alignments2D/pose"
 
-Poses = tuple[Float[np.ndarray, "n 3 3"], Float[np.ndarray, "n 2"]]
+# Somewhat more than a turn.
+LONGEST_RADIANS = 7.0
+
+Rotations = Float[np.ndarray, "n 3 3"]
+Poses = tuple[Rotations, Float[np.ndarray, "n 2"]]
 
 
 def read_poses(dataset: CsDataset) -> Poses:
@@ -73,7 +77,7 @@ def _of_group(dataset: CsDataset, group: str) -> Poses:
     require_fields(dataset, (f"{group}/shift",), "3-D poses: {}. Refine the particles first")
     pixel = dataset.pixel_sizes(f"{group}/psize_A")
     return (
-        _rotations(dataset.numbers(f"{group}/pose", 3)),
+        _rotations(dataset, dataset.numbers(f"{group}/pose", 3)),
         dataset.numbers(f"{group}/shift", 2) * pixel[:, None],
     )
 
@@ -94,7 +98,7 @@ def _of_columns(dataset: CsDataset) -> Poses:
         dataset.numbers(name, *sizes, width).reshape(dataset.n_rows, -1, width)[:, chosen]
         for name, width in zip(fields, (3, 2), strict=True)
     )
-    return _rotations(pose), shift * dataset.pixel_sizes(f"{MULTI}/psize_A")[:, None]
+    return _rotations(dataset, pose), shift * dataset.pixel_sizes(f"{MULTI}/psize_A")[:, None]
 
 
 def _one_class(dataset: CsDataset, groups: list[str]) -> int:
@@ -123,7 +127,13 @@ def _refuse_several(dataset: CsDataset, field: str, n_classes: int) -> None:
     )
 
 
-def _rotations(vectors: Shaped[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3 3"]:
+def _rotations(dataset: CsDataset, vectors: Shaped[np.ndarray, "n 3"]) -> Rotations:
+    longest = float(np.linalg.norm(vectors.astype(np.float64), axis=1).max(initial=0))
+    if longest > LONGEST_RADIANS:
+        raise ParticleError(
+            f"{dataset.path}: a pose is a rotation by {longest:.1f} radians; expected at most a "
+            "turn, 6.28. If the poses are in degrees, divide them by 57.3."
+        )
     # A copy: SciPy does not take what lies in a file that is mapped read-only.
     active = Rotation.from_rotvec(np.array(vectors, np.float64))
     return np.asarray(np.ascontiguousarray(np.swapaxes(active.as_matrix(), 1, 2)))

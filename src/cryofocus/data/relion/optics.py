@@ -76,7 +76,8 @@ def read_optics(particles: StarTable) -> GroupsOfParticles:
             f"{document.path}, lines {lines}: two optics tables; expected one. Join their rows "
             "under one header, with different numbers of the groups."
         )
-    groups = _groups_of_table(document.read_table(block, numeric=OPTICS_LABELS, text=texts))
+    used = set(particles.numbers[NUMBER_LABEL]) if particles.has(NUMBER_LABEL) else None
+    groups = _groups_of_table(document.read_table(block, numeric=OPTICS_LABELS, text=texts), used)
     if not particles.has(NUMBER_LABEL):
         if len(groups) > 1:
             raise ParticleError(
@@ -98,7 +99,8 @@ def read_optics(particles: StarTable) -> GroupsOfParticles:
     return groups, index
 
 
-def _groups_of_table(table: StarTable) -> tuple[OpticsGroup, ...]:
+def _groups_of_table(table: StarTable, used: set[float] | None) -> tuple[OpticsGroup, ...]:
+    """Return the groups; one that no particle uses is left out where it makes no sense."""
     where = f"{table.path}, data_optics"
     if table.n_rows == 0:
         raise ParticleError(f"{where}: has no rows, expected one for each group. Add them.")
@@ -120,7 +122,11 @@ def _groups_of_table(table: StarTable) -> tuple[OpticsGroup, ...]:
             for label in ZERNIKE_LABELS
         ]
         name = table.texts.get("rlnOpticsGroupName", [""] * table.n_rows)[row]
-        groups.append(_make_group(int(numbers[row]), name, values, vectors, where))
+        try:
+            groups.append(_make_group(int(numbers[row]), name, values, vectors, where))
+        except ParticleError:
+            if used is None or numbers[row] in used:
+                raise
     return tuple(groups)
 
 

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from cryofocus.consensus.outliers import OUTLYING, count_outliers
+from cryofocus.consensus.outliers.scores import OUTLYING, count_outliers
 from cryofocus.data.labels import OUTLIER_LABEL
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet

@@ -20,6 +20,8 @@ def judge_misfits(misfits: Sequence[Misfit], particles: ParticleSet) -> Iterator
     alike: defaultdict[tuple[str, str, float], list[Misfit]] = defaultdict(list)
     for misfit in misfits:
         alike[misfit.kind, misfit.fault, misfit.factor].append(misfit)
+    is_inverted = any(factor < 0 for _, _, factor in alike)
+    hint = "; -1 times the defocus: their contrast may be inverted" if is_inverted else ""
     said = "; ".join(
         f"{_name(group, particles)} with {factor:g} times the {fault} of the table"
         for (_, fault, factor), group in alike.items()
@@ -29,8 +31,8 @@ def judge_misfits(misfits: Sequence[Misfit], particles: ParticleSet) -> Iterator
         severity=Severity.WARNING,
         text=(
             f"CTF or pixel size cannot be right; images fit far better: {said} (factors are "
-            "rough; a pixel size off by 5 % looks like a defocus off by 10 %). Estimate these "
-            "CTFs again or correct the table, or classify without these images."
+            f"rough; a pixel size off by 5 % looks like a defocus off by 10 %{hint}). Estimate "
+            "these CTFs again or correct the table, or classify without these images."
         ),
         figures={
             "n_groups": len(misfits),
@@ -46,7 +48,8 @@ def _name(group: Sequence[Misfit], particles: ParticleSet) -> str:
     if kind == "set":
         return "all images, or many of them,"
     if kind == "optics group":
-        names = [f"{particles.optics[k].number} ({particles.optics[k].name})" for k in numbers]
+        groups = [particles.optics[k] for k in numbers]
+        names = [f"{one.number} ({one.name})" if one.name else str(one.number) for one in groups]
     else:
         micrographs = particles.source.columns().micrographs
         names = [str(k + 1) if micrographs is None else micrographs.texts[k] for k in numbers]

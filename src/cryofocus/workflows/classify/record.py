@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cryofocus.consensus.consensus import Consensus
-from cryofocus.consensus.outliers import count_outliers
+from cryofocus.consensus.outliers.scores import count_outliers
 from cryofocus.data.mask import FocusMask
 from cryofocus.inference.result import ClassificationResult
 from cryofocus.version import __version__

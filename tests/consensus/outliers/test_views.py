@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cryofocus.consensus.view_spread import level_views
+from cryofocus.consensus.outliers.views import level_views
 
 N, OUTLYING = 4000, 16.0
 

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float64, Int
 from scipy.stats import chi2
 
 from cryofocus.consensus.match import ImageMatch
-from cryofocus.consensus.view_spread import Views, level_views
+from cryofocus.consensus.outliers.views import Views, level_views
 
 # An image beyond so many standard deviations is hardly one of the particle.
 OUTLYING = 4.0

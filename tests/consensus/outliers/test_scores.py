@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cryofocus.consensus.match import ImageMatch
-from cryofocus.consensus.outliers import OUTLYING, count_outliers, outlier_scores
+from cryofocus.consensus.outliers.scores import OUTLYING, count_outliers, outlier_scores
 from cryofocus.inference.classifier import FocusedClassifier
 from cryofocus.inference.settings import ClassifierSettings
 from planted import KERNELS, plant

@@ -1,0 +1,1 @@
+"""Images that show something else: how far each is from the others (`views`, `scores`)."""

@@ -1,0 +1,151 @@
+"""What programs and people mix up in tables: units, links, names, headers. Refused, or said."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+
+from cryofocus.data.formats import open_table
+from cryofocus.data.images import ImageReader
+from cryofocus.data.particles import ParticleSet
+from cryofocus.errors import CryofocusError
+from particle_files import cs_rows, save_cs, with_fields, write_stack_file
+
+Edit = Callable[..., Path]
+
+
+def refused(path: Path) -> str:
+    """Read particles, which have to be refused, and give the message."""
+    with pytest.raises(CryofocusError) as caught:
+        ParticleSet.read(path)
+    return str(caught.value)
+
+
+def test_defoci_in_micrometres_are_refused(edit: Edit, particle_file: Path) -> None:
+    """No image is taken 2 Å from focus."""
+    rows = [f"1{i}{end}00.0" for i in range(4) for end in ("0", "5")]
+    path = edit(*((row, f"{float(row) / 1e4:.3f}") for row in rows))
+    assert "defoci of at most 1.3 Å; expected thousands. They may be in µm" in refused(path)
+
+
+@pytest.mark.parametrize(
+    ("field", "factor", "message"),
+    [
+        ("alignments3D/pose", 57.3, r"a pose is a rotation by 1\d\d.\d radians; expected at most"),
+        ("ctf/phase_shift_rad", 57.3 * 10, "the phase shift, in degrees, is .* at most 720"),
+        ("ctf/df_angle_rad", 57.3, "the angle of the defocus, in degrees, is .* at most 720"),
+        ("ctf/df1_A", 1e-4, "defoci of at most 1.3 Å; expected thousands"),
+    ],
+)
+def test_cryosparc_fields_in_other_units_are_refused(
+    tmp_path: Path, field: str, factor: float, message: str
+) -> None:
+    """Degrees where radians are due, and micrometres where Å are."""
+    rows = cs_rows()
+    path = save_cs(tmp_path / "p.cs", with_fields(rows, {field: rows[field] * factor}))
+    with pytest.raises(CryofocusError, match=message):
+        open_table(path).columns()
+
+
+def test_angles_in_radians_are_refused(particle_file: Path) -> None:
+    """Of many particles, some are turned by more than a few degrees."""
+    text = particle_file.read_text()
+    head, row = text[: text.index("000001@")], "{:06d}@stack.mrcs m.mrc {} {} {} 0 0 1e4 1e4 0 1 1"
+    angles = np.random.default_rng(1).uniform(-3.14, 3.14, (24, 3))
+    rows = [row.format(i % 4 + 1, *one) for i, one in enumerate(angles)]
+    particle_file.write_text(head + "\n".join(rows) + "\n")
+    assert "Angles in radians look like this: multiply them by 57.3" in refused(particle_file)
+
+
+def test_what_is_hardly_meant_is_said(edit: Edit, caplog: pytest.LogCaptureFixture) -> None:
+    """Overfocus throughout, and a particle outside its image."""
+    with caplog.at_level(logging.INFO, "cryofocus"):
+        path = edit((" 1.25 ", " 8125 "), *((f" 1{i}000.0", f" -1{i}000.0") for i in range(4)))
+        ParticleSet.read(path)
+    assert "all defoci are negative, which means overfocus" in caplog.text
+    assert "1 of 4 particles lie outside their images by their shifts" in caplog.text
+    assert "such as that of row 2, (8125, -1.75) Å" in caplog.text
+
+
+@pytest.mark.parametrize("matrix", ["100 0 0 100", "-1 0 0 1", "0.1 0 0 0.1"])
+def test_magnifications_that_are_none_are_refused(edit: Edit, matrix: str) -> None:
+    """Images differ by a few per cent, and are not mirrored."""
+    labels = "".join(f"_rlnMagMat{i // 2}{i % 2} #{8 + i}\n" for i in range(4))
+    last = "_rlnImageSize #7\n"
+    path = edit((last, last + labels), ("2.0 8\n", f"2.0 8 {matrix}\n"))
+    assert "a magnification matrix [" in refused(path)
+
+
+def test_a_group_that_nobody_uses_harms_nobody(edit: Edit) -> None:
+    """Selections leave groups in the optics table that no particle belongs to."""
+    used = "1 opticsGroup1 300.0 2.7 0.1 2.0 8\n"
+    path = edit((used, used + "2 none 0 2.7 0.1 2.0 8\n"))
+    assert [group.number for group in ParticleSet.read(path).optics] == [1]
+    path = edit(("15.0 1 2", "15.0 2 2"))
+    assert "optics group 2: voltage 0" in refused(path)
+
+
+def test_one_file_under_several_names_is_one(edit: Edit, caplog: pytest.LogCaptureFixture) -> None:
+    """Copies of an image are noticed, whatever the table calls its stack."""
+    path = edit(("000002@stack.mrcs", "1@./stack.mrcs"), ("000003@stack.mrcs", "1@link.mrcs"))
+    (path.parent / "link.mrcs").symlink_to("stack.mrcs")
+    particles = ParticleSet.read(path)
+    assert "4 rows show 2 images" in caplog.text
+    assert len(set(particles.stack_of_particle.tolist())) == 1
+
+
+def test_images_lie_beside_the_table_that_a_link_leads_to(
+    particle_file: Path, tmp_path: Path
+) -> None:
+    """A table may be linked into another folder."""
+    (tmp_path / "other").mkdir()
+    link = tmp_path / "other" / "linked.star"
+    (tmp_path / "far" / "job").mkdir(parents=True)
+    for file in (particle_file, tmp_path / "stack.mrcs"):
+        file.rename(tmp_path / "far" / "job" / file.name)
+    link.symlink_to(tmp_path / "far" / "job" / particle_file.name)
+    assert len(ParticleSet.read(link)) == 4
+
+
+@pytest.mark.parametrize("number", ["-1", "+2", "1.0", "1.5"])
+def test_numbers_of_images_count(edit: Edit, number: str) -> None:
+    """A number that counts nothing is not taken for the name of a file."""
+    path = edit(("000002@stack.mrcs", f"{number}@stack.mrcs"))
+    expected = f"rlnImageName of row 2 is '{number}@stack.mrcs'; expected NUMBER@STACK"
+    assert expected in refused(path)
+
+
+def test_headers_of_stacks_that_no_program_means_are_refused(
+    particle_file: Path, images: np.ndarray
+) -> None:
+    """Columns along y, oblong pixels, and a stack that was never finished."""
+    stack = particle_file.parent / "stack.mrcs"
+    for field, value, message in (
+        ("mapc", 2, "columns, rows and sections along axes 2, 1, 3; expected 1, 2, 3"),
+        ("cella", (8 * 2.0, 8 * 4.0, 8.0), "the header gives pixels of 2 x 4 Å; expected square"),
+        ("nz", 0, "the header announces no section of 8 x 8, so there are no data"),
+    ):
+        write_stack_file(stack, images)
+        with mrcfile.open(stack, "r+", permissive=True) as mrc:
+            mrc.header[field] = value
+            if field == "mapc":
+                mrc.header.mapr = 1
+        assert message in refused(particle_file)
+
+
+def test_pixels_whose_squares_overflow_are_refused(
+    particle_file: Path, images: np.ndarray
+) -> None:
+    """Sums of squares stay finite in single precision."""
+    images[1] *= 1e30
+    with np.errstate(over="ignore"):
+        write_stack_file(particle_file.parent / "stack.mrcs", images)
+    reader = ImageReader(ParticleSet.read(particle_file))
+    with pytest.raises(CryofocusError, match=r"image 2 has pixels that reach \d\.?\d*e\+30"):
+        reader.read(np.arange(4))
+    assert reader.read(np.array([0, 2])).shape == (2, 8, 8)
