@@ -14,7 +14,8 @@ HEAD = """# Python
 
 Every name below is imported from `cryofocus`. Commands are functions of the same name. `classify`
 takes the options of its command as keywords; the others take a settings object. This page is
-written by `scripts/document_api.py` and filled from the code when the site is built.
+written by `scripts/document_api.py` and filled from the code when the site is built:
+`mkdocs serve` in a checkout shows it, and so does `help(cryofocus.NAME)` in Python.
 """
 ROOMS = {
     "api": "Classification",

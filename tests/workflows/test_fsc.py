@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.errors import CryofocusError
 from cryofocus.maths.masks import sphere_mask
 from cryofocus.report.analyses.fsc import write_fsc_figures
-from cryofocus.workflows.fsc import FscSettings, fsc, read_resolution
+from cryofocus.workflows.fsc import FscSettings, class_numbers, fsc, read_resolution
 
 BOX, VOXEL, ORIGIN = 24, 3.0, (-36.0, 0.0, 9.0)
 
@@ -100,7 +101,7 @@ def test_without_a_mask_there_is_one_curve(tmp_path: Path, maps: dict[str, Path]
     result = fsc(maps["half1"], maps["half2"], tmp_path / "out")
     np.testing.assert_array_equal(result.curves.corrected, result.curves.unmasked)
     assert (result.curves.masked, result.curves.randomised) == (None, None)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["fsc.star"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"fsc.star", "fsc.xml"}
     assert [path.name for path in write_fsc_figures(result)] == ["fsc.png"]
 
 
@@ -154,3 +155,27 @@ def test_window_has_to_fit(tmp_path: Path, maps: dict[str, Path]) -> None:
         fsc(maps["half1"], maps["half2"], tmp_path / "wide", settings)
     settings = FscSettings(local=True, window_angstrom=36)
     assert fsc(maps["half1"], maps["half2"], tmp_path / "out", settings).local_range_angstrom
+
+
+def test_the_curve_for_a_deposition(tmp_path: Path, maps: dict[str, Path]) -> None:
+    """fsc.xml holds the curve of fsc.star, with frequencies in 1/Å."""
+    result = fsc(maps["half1"], maps["half2"], tmp_path / "out")
+    curve = ElementTree.parse(tmp_path / "out" / "fsc.xml").getroot()
+    assert curve.attrib["xaxis"] == "Resolution (A-1)"
+    x, y = ([float(c.findtext(axis, "")) for c in curve.iter("coordinate")] for axis in "xy")
+    np.testing.assert_allclose(x, np.arange(len(x)) / (BOX * VOXEL), atol=1e-6)
+    np.testing.assert_allclose(y, result.curves.corrected, atol=1e-6)
+
+
+def test_maps_of_two_classes_are_no_half_maps(
+    tmp_path: Path, maps: dict[str, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """That two maps are named as two classes of one run is said; half maps of one are none."""
+    named = [tmp_path / "class001.mrc", tmp_path / "class002.mrc"]
+    for path, half in zip(named, ("half1", "half2"), strict=True):
+        path.write_bytes(maps[half].read_bytes())
+    fsc(*named, tmp_path / "out")
+    assert "named as maps of classes 1 and 2" in caplog.text
+    assert class_numbers(Path("class001_half1.mrc"), Path("class001_half2.mrc")) is None
+    assert class_numbers(Path("a/class001.mrc"), Path("b/class002.mrc")) is None
+    assert class_numbers(Path("half1.mrc"), Path("class002.mrc")) is None

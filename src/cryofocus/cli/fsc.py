@@ -24,7 +24,8 @@ def fsc(
 ) -> None:
     """Measure the resolution of two half maps by Fourier shell correlation.
 
-    Writes fsc.star, which reads like RELION's postprocess.star, and figures. Example:
+    Writes fsc.star, which reads like RELION's postprocess.star, fsc.xml for the EMDB, and
+    figures. Example:
 
     `cryofocus fsc half1.mrc half2.mrc --mask mask.mrc --directional --local -o resolution`
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,14 +39,19 @@ from cryofocus.maths.shells import (
 )
 from cryofocus.settings import Settings
 from cryofocus.workflows.fsc_table import shell_columns
+from cryofocus.workflows.fsc_xml import write_fsc_xml
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.new_directory import DirectoryKind, leave, new_directory
 from cryofocus.workflows.run.reading import explain_damage
 from cryofocus.workflows.run.writing import write_table
 
+logger = logging.getLogger(__name__)
+
 FSC_HALF = 0.5
 N_DIRECTIONS = 500
-CURVES, DIRECTIONS = "fsc.star", "directional.csv"
+CURVES, XML, DIRECTIONS = "fsc.star", "fsc.xml", "directional.csv"
+# As RELION and cryofocus name maps of classes.
+CLASS_NUMBER = re.compile(r"class_?(\d+)")
 FINAL_RESOLUTION = "rlnFinalResolution"
 CORRECTED, RESOLUTION = "rlnFourierShellCorrelationCorrected", "rlnAngstromResolution"
 MEASURE_AGAIN = "Measure it again with cryofocus fsc."
@@ -163,6 +170,15 @@ def fsc(  # noqa: PLR0913  # as of the command, and what completes it
             f"{grid.path} and {other.path}: the FSC is 1 in every shell, so they are the same "
             "map; expected two half maps from different particles. Name one of each half."
         )
+    if (numbers := class_numbers(grid.path, other.path)) is not None:
+        logger.warning(
+            "%s and %s are named as maps of classes %d and %d: their FSC says how alike the "
+            "classes are, not to which resolution one of them is known; expected the two half "
+            "maps of one class",
+            grid.path,
+            other.path,
+            *numbers,
+        )
     result = FscResult(
         output,
         grid.box,
@@ -173,9 +189,24 @@ def fsc(  # noqa: PLR0913  # as of the command, and what completes it
     )
     with new_directory(output, KIND, overwrite=overwrite) as folder:
         write_star(folder / CURVES, _star_blocks(result, maps))
+        what = "unmasked" if maps.mask is None else "masked, corrected for the mask"
+        extent = grid.box * grid.voxel_size_angstrom
+        write_fsc_xml(folder / XML, f"FSC of half maps, {what}", curves.corrected, extent)
         result = _measure_more(result, maps, folder, settings, progress or SilentProgress())
         finish(replace(result, folder=folder))
     return result
+
+
+def class_numbers(first: Path, second: Path) -> tuple[int, int] | None:
+    """Tell maps of two classes of one run by their names; None if they may be half maps.
+
+    RELION and cryofocus number class maps in the same words.
+    """
+    found = [CLASS_NUMBER.search(path.name) for path in (first, second)]
+    if first.resolve().parent != second.resolve().parent or not all(found):
+        return None
+    one, other = (int(match[1]) for match in found if match is not None)
+    return (one, other) if one != other else None
 
 
 def read_resolution(folder: Path) -> str:

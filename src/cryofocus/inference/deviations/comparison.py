@@ -121,8 +121,7 @@ class ResidualComparison:
         )
         subspace = fit_subspace(problem.statistics, problem.space, prior, generator)
         logger.info(
-            "run %d: subspace after %d cycles, information per image %s",
-            run + 1,
+            "subspace after %d cycles, information per image %s",
             subspace.n_cycles,
             ", ".join(f"{value:.3f}" for value in subspace.information[::-1]),
         )

@@ -103,7 +103,7 @@ class TerminalProgress(Progress):
 
 
 class LogProgress(Progress):
-    """Plain log lines, at most one in ``interval_seconds``, the last step always.
+    """Plain log lines: at most one in ``interval_seconds``, and one at the end.
 
     Args:
         interval_seconds: Shortest time between two lines of one task.
@@ -128,15 +128,15 @@ class LogProgress(Progress):
             nonlocal done, last_line
             done += steps
             now = self._clock()
-            is_last = done >= n_steps
-            if now - last_line >= self._interval_seconds or is_last:
+            if now - last_line >= self._interval_seconds and done < n_steps:
                 last_line = now
-                left = (now - start) * max(n_steps - done, 0) / max(done, 1)
-                pace = "" if is_last else f", {format_seconds(left)} left"
-                logger.info("%s: %d of %d%s%s", name, done, n_steps, pace, note and f"  {note}")
+                left = format_seconds((now - start) * (n_steps - done) / max(done, 1))
+                note = note and f"  {note}"
+                logger.info("%s: %d of %d, %s left%s", name, done, n_steps, left, note)
 
         yield advance
-        logger.info("%s: done in %s", name, format_seconds(self._clock() - start))
+        count = f"{done} of {n_steps}, " if done >= n_steps else ""
+        logger.info("%s: %sdone in %s", name, count, format_seconds(self._clock() - start))
 
 
 def choose_progress() -> Progress:
