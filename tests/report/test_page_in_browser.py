@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -193,11 +194,55 @@ def test_contours_are_closed_and_in_their_place(opened: tuple[Page, list[str]], 
     assert abs(ball["volume"]) == pytest.approx(4 / 3 * 3.14159 * 14**3, rel=0.05)
 
 
-def test_page_fits_its_window(opened: tuple[Page, list[str]]) -> None:
-    """Every picture is there, and nothing is wider than the window."""
+@pytest.mark.parametrize("width", [400, 1366])
+def test_page_fits_its_window(opened: tuple[Page, list[str]], width: int) -> None:
+    """Every picture and chart is there, and nothing is wider than the window."""
     page, faults = opened
+    page.set_viewport_size({"width": width, "height": 768})
+    wait_until(page, "[...document.querySelectorAll('.chart')].every((place) => place.data)")
     assert page.locator("img").evaluate_all("all => all.every((image) => image.naturalWidth > 0)")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 1366
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert faults == []
+
+
+def test_page_is_accessible(opened: tuple[Page, list[str]]) -> None:
+    """axe-core finds nothing serious: names, labels, contrast, what keys can reach."""
+    page, _ = opened
+    folder = pytest.importorskip("axe_playwright_python", reason="axe-core is not installed")
+    page.evaluate((Path(folder.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")["violations"]
+    told = [(one["id"], one["nodes"][0]["html"][:200]) for one in found]
+    assert found == [], told
+
+
+def test_every_control_has_its_label(opened: tuple[Page, list[str]]) -> None:
+    """Each slider has a label and a number that are bound to it."""
+    page, _ = opened
+    sliders = page.locator("input[type=range]").evaluate_all(
+        """all => all.map((own) => [own.labels.length,
+            document.querySelector(`output[for="${own.id}"]`).textContent !== ""])"""
+    )
+    assert sliders == [[1, True]] * 3
+
+
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+def test_page_can_be_printed(opened: tuple[Page, list[str]], paper: str) -> None:
+    """On paper charts are as wide as their places, and nothing is cut off."""
+    page, faults = opened
+    assert page.pdf(format=paper).startswith(b"%PDF")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 700, "height": 900})
+    widths = page.locator(".chart").evaluate_all(
+        """all => all.map((place) => [place.clientWidth,
+            place.querySelector(".main-svg").getBoundingClientRect().width])"""
+    )
+    assert all(chart <= place + 1 for place, chart in widths)
+    wide = (
+        "[...document.body.querySelectorAll('*')].filter((one) => !one.closest('.chart, .scene')"
+    )
+    wider = f"{wide} && one.getBoundingClientRect().right > 701).map((one) => one.outerHTML)"
+    assert page.evaluate(wider) == []
+    page.emulate_media(media="screen")
     assert faults == []
 
 

@@ -199,7 +199,6 @@ def _draw_projection(
             (0, 3),
             textcoords="offset points",
             ha="center",
-            color=colour,
             weight="bold",
         )
     panel.set(aspect="equal", xticks=[], yticks=[], xlim=extent[:2], ylim=extent[:2])

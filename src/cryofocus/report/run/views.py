@@ -142,8 +142,7 @@ def draw_views(views: ViewCounts) -> Figure:
     for number, (panel, values) in enumerate(zip(panels[1:], ratio, strict=False), start=1):
         limits = {"vmin": -np.log2(LARGEST_RATIO), "vmax": np.log2(LARGEST_RATIO)}
         mesh = _paint(panel, views, values, cmap=RATIO_COLOURS, **limits)
-        colour = style.class_colour(number)
-        panel.set_title(f"Class {number}", fontsize=10, color=colour)
+        panel.set_title(f"Class {number}", fontsize=10)
     bar = figure.colorbar(mesh, ax=panels[len(shown)], shrink=0.7, ticks=[-1, 0, 1])
     bar.ax.set_yticklabels(["half", "as all", "double"])
     return figure

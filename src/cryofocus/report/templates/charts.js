@@ -30,9 +30,18 @@
       xaxis: { ...AXIS, ...layout.xaxis }, yaxis: { ...AXIS, ...layout.yaxis },
     }, CONFIG);
   }
-  // On paper a chart is as wide as its place there.
-  const refit = () => places.forEach((place) => place.data && Plotly.Plots.resize(place));
-  matchMedia("print").addEventListener("change", refit);
-  addEventListener("beforeprint", refit);
-  addEventListener("load", async () => { for (const place of places) await draw(place); });
+  // On paper, where nothing is drawn again, a chart is scaled to its place.
+  function letScale(place) {
+    for (const picture of place.querySelectorAll("svg.main-svg")) {
+      const { width, height } = place._fullLayout;
+      picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    }
+  }
+  addEventListener("load", async () => {
+    for (const place of places) {
+      await draw(place);
+      letScale(place);
+      place.on("plotly_afterplot", () => letScale(place));
+    }
+  });
 })();
