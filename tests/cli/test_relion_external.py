@@ -94,7 +94,11 @@ def test_a_job_succeeds(relion: Relion, focus: str) -> None:
                 ("_half1", ("10", "DensityMap.mrc.relion.halfmap.class3d")),
             )
         },
+        "External/job002/logfile.pdf": ("13", "LogFile.pdf.relion"),
     }
+    sheet = (relion.folder / "logfile.pdf").read_bytes()
+    assert sheet.startswith(b"%PDF-")
+    assert sheet.count(b"/Type /Page ") == 1
     assert all((relion.project / name).is_file() for name in nodes)
     assert (relion.folder / "note.txt").is_file()
     again = relion.run({"in_mask": "External/job002/run/focus_mask.mrc", **PARTICLES}, BRIEF)
@@ -143,7 +147,7 @@ def test_a_job_is_aborted_and_goes_on(
     monkeypatch.setattr("cryofocus.workflows.machine.progress.choose_progress", SilentProgress)
     result = relion.run(PARTICLES, {"focus": focus, **BRIEF})
     assert (result.exit_code, relion.markers()) == (0, {"EXIT_SUCCESS"}), result.stderr
-    assert len(relion.nodes()) == 7
+    assert len(relion.nodes()) == 8
 
 
 def test_the_marker_is_looked_for_once_a_second(tmp_path: Path) -> None:

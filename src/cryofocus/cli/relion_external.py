@@ -51,6 +51,7 @@ def relion_external(
     `cryofocus relion-external --o External/job012/ --in_parts Refine3D/job010/run_data.star
     --focus 142,118,97,30 --classes 2 --j 8`
     """
+    from cryofocus.report.run.logfile import write_logfile
     from cryofocus.workflows.relion_job import WatchingProgress, relion_job
 
     del pipeline_control  # newer versions of RELION name the job's folder a second time
@@ -70,4 +71,5 @@ def relion_external(
         with command.make_context("classify", arguments, parent=context) as classify:
             classify.obj = WatchingProgress(show_progress(), job.abort_marker)
             command.invoke(classify)
+        write_logfile(job.run, job.logfile)
         job.write_nodes()

@@ -27,7 +27,7 @@ ABORT_MARKER = "RELION_JOB_ABORT_NOW"
 SUCCESS, FAILURE, ABORTED = (
     f"RELION_JOB_EXIT_{state}" for state in ("SUCCESS", "FAILURE", "ABORTED")
 )
-NODES_FILE = "RELION_OUTPUT_NODES.star"
+NODES_FILE, LOGFILE = "RELION_OUTPUT_NODES.star", "logfile.pdf"
 RUN_FOLDER = "run"
 LOOK_INTERVAL_SECONDS = 1.0
 
@@ -38,6 +38,7 @@ PARTICLES = (3, "ParticleGroupMetadata.star.relion")
 MAP = (6, "DensityMap.mrc.relion.class3d")
 MASK = (7, "Mask3D.mrc.relion")
 HALF_MAP = (10, "DensityMap.mrc.relion.halfmap.class3d")
+SHEET = (13, "LogFile.pdf.relion")
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ class RelionJob:
     def abort_marker(self) -> Path:
         """What RELION writes to ask for an end."""
         return self.folder / ABORT_MARKER
+
+    @property
+    def logfile(self) -> Path:
+        """The sheet that RELION's Display offers."""
+        return self.folder / LOGFILE
 
     def begin(self) -> None:
         """Make the folder and forget how an earlier attempt ended.
@@ -94,6 +100,8 @@ class RelionJob:
         nodes = [(run.particles, PARTICLES), (run.consensus, MAP), (run.focus_mask, MASK)]
         for number in range(1, run.read_job().n_classes + 1):
             nodes += [(run.class_map(number), MAP), (run.half_map(number, 1), HALF_MAP)]
+        if self.logfile.is_file():
+            nodes.append((self.logfile, SHEET))
         columns: dict[str, Column] = {
             "rlnPipeLineNodeName": [str(path) for path, _ in nodes],
             "rlnPipeLineNodeType": [number for _, (number, _) in nodes],
