@@ -7,17 +7,14 @@ commands are run here, where no program has to start for each.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
-import cryofocus
 from cryofocus.api import classification
 from cryofocus.cli.main import app
 
@@ -31,7 +28,7 @@ SMALL = {
         "SEEDS": "1 2",
     },
     "small-rna": {
-        **{"PARTICLES": "300", "BOX": "32", "GLOBAL_CLASSES": "2", "GLOBAL_CYCLES": "2"},
+        **{"PARTICLES": "80", "BOX": "32", "GLOBAL_CLASSES": "2", "GLOBAL_CYCLES": "2"},
         **{"FOCUSED_CLASSES": "2", "FOCUSED_CYCLES": "2"},
     },
 }
@@ -64,27 +61,9 @@ def commands(script: Path, folder: Path, sizes: dict[str, str]) -> Iterator[list
         yield command.split("\0")
 
 
-@pytest.fixture(scope="module")
-def small_set(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Where the one simulated set is once it was made."""
-    return {"set": tmp_path_factory.mktemp("simulated") / "set"}
-
-
 @pytest.fixture(autouse=True)
-def briefly(monkeypatch: pytest.MonkeyPatch, small_set: dict[str, Path]) -> None:
-    """Simulate once, and draw no pictures: they are tested elsewhere."""
-    simulate = cryofocus.simulate_assembly
-
-    def simulate_once(output: Path, settings: Any, **others: Any) -> Any:
-        made = (
-            simulate(small_set["set"], settings, **others)
-            if not small_set["set"].exists()
-            else None
-        )
-        shutil.copytree(small_set["set"], output)
-        return small_set.setdefault("made", made)
-
-    monkeypatch.setattr(cryofocus, "simulate_assembly", simulate_once)
+def briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no pictures, which are tested elsewhere, and learn models for few cycles."""
     monkeypatch.setattr(Figure, "savefig", lambda figure, target, **_: target.write(b"figure"))
     monkeypatch.setattr(
         classification, "write_report", lambda run: (Path(run) / "report.html").touch()

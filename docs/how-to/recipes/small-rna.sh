@@ -17,6 +17,7 @@ cd "$1"
 
 cryofocus simulate assembly --particles "$PARTICLES" --box "$BOX" --focus-region trna -o set
 site=154,175,179,30
+rna=154,175,179,46
 
 # The particle, and the part of it that is the same in all classes: the scaffold.
 cryofocus reconstruct set/particles.star -o consensus.mrc
@@ -42,9 +43,9 @@ cryofocus diffmap focused --against pairs --beside global/differences -o focused
 cryofocus fsc focused/class001_half1.mrc focused/class001_half2.mrc --mask particle.mrc \
   --directional --local -o focused/resolution
 
-# The model, wherever it lay, docked into what the site's classes differ by.
-cryofocus mask sphere $site --like consensus.mrc -o site.mrc
-cryofocus fit set/models/trna.cif --to focused/differences/merged.mrc --mask site.mrc \
+# The model, from where it is, docked into what the site's classes differ by.
+cryofocus mask sphere $rna --like consensus.mrc -o rna.mrc
+cryofocus fit set/models/trna.cif --to focused/differences/merged.mrc --mask rna.mrc --local \
   --max-resolution 20 -o docked.cif
 
 cryofocus report focused

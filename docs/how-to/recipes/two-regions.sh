@@ -3,12 +3,12 @@
 # around two regions in turn, and over the classes the contents of five regions, of which two have
 # the shape of a model and one is constant. docs/how-to/two-regions.md explains every step.
 #
-#   bash two-regions.sh FOLDER                 a few minutes on two cores
+#   bash two-regions.sh FOLDER                 about ten minutes on two cores
 #   PARTICLES=20000 BOX=96 bash two-regions.sh FOLDER
 #
 # For particles of your own, replace the first command, the spheres and the models.
 set -euo pipefail
-PARTICLES=${PARTICLES:-2000} BOX=${BOX:-40} CLASSES=${CLASSES:-10} CYCLES=${CYCLES:-100}
+PARTICLES=${PARTICLES:-5000} BOX=${BOX:-48} CLASSES=${CLASSES:-10} CYCLES=${CYCLES:-100}
 SEEDS=${SEEDS:-1 2 3}
 mkdir -p "$1"
 cd "$1"
