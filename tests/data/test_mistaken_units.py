@@ -149,3 +149,9 @@ def test_pixels_whose_squares_overflow_are_refused(
     with pytest.raises(CryofocusError, match=r"image 2 has pixels that reach \d\.?\d*e\+30"):
         reader.read(np.arange(4))
     assert reader.read(np.array([0, 2])).shape == (2, 8, 8)
+
+
+def test_endless_names_of_tables_are_cut(edit: Edit) -> None:
+    """A damaged line after `data_` does not fill the terminal."""
+    path = edit(("data_particles", "data_part" + 'a"' * 10000), ("-30.0", "-30.0 surplus"))
+    assert len(refused(path)) < 1000

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import socket
 import ssl
 import stat
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,6 +20,7 @@ import pytest
 
 from cryofocus.errors import ClusterError
 from cryofocus.execution.dask import Dask
+from cryofocus.execution.private import make_certificates, store_certificates
 from cryofocus.workflows.machine.cluster import open_workers
 from cryofocus.workflows.machine.cluster_choice import parse_cluster
 from cryofocus.workflows.machine.slurm_jobs import CERTIFICATES, SlurmSettings
@@ -92,6 +97,81 @@ def test_a_second_client_is_refused(run: tuple[Dask, set[tuple[str, int]]], kind
     with pytest.raises(OSError, match=r"(?i)timed out|connect|certificate"):
         distributed.Client(**others[kind], timeout=1, set_as_default=False)
     assert set(executor.client.run(os.getpid).values()) != {os.getpid()}
+
+
+STRANGER = """
+import json, os, socket, ssl, sys
+asked = json.loads(sys.stdin.read())
+said = {"user": os.getuid(), "ports": [], "files": []}
+for host, port in asked["ports"]:
+    for is_tls in (False, True):
+        try:
+            spoken = socket.create_connection((host, port), 5)
+            if is_tls:
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+                spoken = context.wrap_socket(spoken)
+            spoken.sendall(asked["hello"].encode())
+            said["ports"].append(spoken.recv(1000).decode(errors="replace"))
+        except (ConnectionError, ssl.SSLError):
+            said["ports"].append("")
+for path in asked["files"]:
+    try:
+        found = os.listdir(path) if os.path.isdir(path) else open(path, "rb").read(9)
+        said["files"].append(str(found))
+    except OSError as error:
+        said["files"].append(type(error).__name__)
+print(json.dumps(said))
+"""
+NOBODY = 65534
+
+
+def tell_as_nobody(asked: dict[str, Any]) -> dict[str, Any]:
+    """Try ports and files from another account of this machine.
+
+    Its Python is the system's: ours may lie where only root can read.
+    """
+    if os.name != "posix" or os.geteuid() != 0:
+        pytest.skip("only root can act as another account")
+    python = shutil.which("python3", path="/usr/bin:/bin")
+    if python is None:
+        pytest.skip("no Python that all accounts of this machine can run")
+    told = subprocess.run(
+        [python, "-I", "-c", STRANGER],
+        input=json.dumps(asked | {"hello": HELLO.decode()}),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd="/",
+        **{"user": NOBODY, "group": NOBODY, "extra_groups": []},
+    )
+    said: dict[str, Any] = json.loads(told.stdout)
+    assert said["user"] == NOBODY
+    return said
+
+
+def test_another_account_gets_nothing(run: tuple[Dask, set[tuple[str, int]]]) -> None:
+    """No port answers it, and it reads neither certificates nor what processes were told."""
+    executor, sockets = run
+    process = executor.client.run(os.getpid)
+    with tempfile.TemporaryDirectory(dir="/tmp") as open_to_all:
+        os.chmod(open_to_all, 0o755)
+        folder = Path(open_to_all, "certificates")
+        folder.mkdir()  # even where the folder itself is not private
+        security = make_certificates()
+        store_certificates(security, folder)
+        private = [str(file) for file in folder.iterdir()]
+        seen = [f"/proc/{number}/environ" for number in (os.getpid(), *process.values())]
+        said = tell_as_nobody({"ports": sorted(sockets), "files": [*private, *seen, str(folder)]})
+    assert len(private) == 3
+    *refused, listed = said["files"]
+    assert set(refused) == {"PermissionError"}
+    assert "tls_worker_key.pem" in listed  # it did look
+    assert len(said["ports"]) == 2 * len(sockets)
+    for answer_of_port in said["ports"]:
+        assert "HTTP" not in answer_of_port
+        assert "dask" not in answer_of_port.lower()
+    assert not any(said["ports"][1::2])
 
 
 SBATCH = """#!/bin/sh

@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -172,6 +173,28 @@ def test_idle_connections_are_closed(
     )
     assert (answer == b"") == (b"[1," not in sent)
     assert told.asked == []
+
+
+def test_who_sends_byte_by_byte_is_hung_up_on_and_blocks_nobody(
+    monkeypatch: pytest.MonkeyPatch, server: LocalServer
+) -> None:
+    """A request has its time as a whole; others are answered meanwhile."""
+    monkeypatch.setattr(local_server, "REQUEST_SECONDS", 0.4)
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", server.port), 10) as slow:
+        slow.settimeout(0.04)
+        hung_up, n_sent = False, 0
+        while not hung_up and time.monotonic() < began + 9:  # idle after 10
+            try:
+                slow.sendall(b"G")
+                n_sent += 1
+                hung_up = slow.recv(1) == b""
+            except TimeoutError:
+                assert n_sent > 1 or request(server, "GET", f"/{server.token}/")[0] == 200
+            except ConnectionError:
+                hung_up = True
+    assert hung_up
+    assert n_sent > 3
 
 
 @pytest.mark.parametrize(

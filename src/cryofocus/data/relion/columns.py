@@ -64,7 +64,7 @@ def find_particles(document: StarDocument) -> StarBlock:
     particles = candidates[0]
     if particles.n_rows == 0:
         raise ParticleError(
-            f"{document.path}: data_{particles.name} has no rows, so there are no particles. "
+            f"{document.path}: {particles.title} has no rows, so there are no particles. "
             "Check the selection that made this file."
         )
     return particles
@@ -214,6 +214,6 @@ def _require(table: StarTable, labels: tuple[str, ...], advice: str) -> None:
     if missing:
         what = advice.format(f"{', '.join(missing)} missing")
         raise ParticleError(
-            f"{table.path}: data_{table.block.name} has no {what}, or give the file that holds "
+            f"{table.path}: {table.block.title} has no {what}, or give the file that holds "
             "these columns."
         )

@@ -35,7 +35,7 @@ class RelionCopies:
     @property
     def unmarked(self) -> str:
         """Name the columns that are not there."""
-        return f"data_{self.block.name} has no {' and no '.join(EXPANSION_LABELS)}"
+        return f"{self.block.title} has no {' and no '.join(EXPANSION_LABELS)}"
 
     def read(self) -> Expansion | None:
         """Read parents and operators; see `CopiesInTable`."""
@@ -83,7 +83,7 @@ def read_expansion(table: StarTable) -> Expansion | None:
         return None
     if missing:
         raise ParticleError(
-            f"{table.path}: data_{table.block.name} has no {missing[0]}, but the other column "
+            f"{table.path}: {table.block.title} has no {missing[0]}, but the other column "
             f"of a symmetry-expanded set; expected {' and '.join(EXPANSION_LABELS)}. Give the "
             "table as 'cryofocus expand' wrote it."
         )

@@ -40,7 +40,7 @@ def refuse_other_models(document: StarDocument) -> None:
             for label in set(use.columns) & set(block.labels):
                 if _says(document.texts(block, [label])[label], use.neutral):
                     raise ParticleError(
-                        f"{document.path}: data_{block.name} has {label} ({use.how}). "
+                        f"{document.path}: {block.title} has {label} ({use.how}). "
                         f"{SINGLE_PARTICLES}."
                     )
 

@@ -157,7 +157,7 @@ def _optics_columns(table: StarTable) -> dict[str, Float[np.ndarray, " rows"]]:
         missing.append(f"{PIXEL_SIZE_LABEL} (or {' and '.join(DETECTOR_LABELS)})")
     if missing:
         raise ParticleError(
-            f"{table.path}: data_{table.block.name} has no CTF: {', '.join(missing)} missing. "
+            f"{table.path}: {table.block.title} has no CTF: {', '.join(missing)} missing. "
             "Add the columns."
         )
     unused = DETECTOR_LABELS if table.has(PIXEL_SIZE_LABEL) else ()

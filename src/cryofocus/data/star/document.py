@@ -79,7 +79,7 @@ class StarDocument:
         for block in self.blocks:
             if block.name == name:
                 return block
-        found = ", ".join(f"data_{block.name}" for block in self.blocks)
+        found = ", ".join(f"{block.title}" for block in self.blocks)
         raise FormatError(f"{self.path}: no block data_{name}; the file holds {cut(found)}.")
 
     def block_with(self, label: str) -> StarBlock | None:
@@ -237,7 +237,7 @@ class StarDocument:
             if len(row) != len(block.labels):
                 raise FormatError(
                     f"{self.row_place(block, start + offset)}: {len(row)} values, expected "
-                    f"{len(block.labels)}, one for each column of data_{block.name}. "
+                    f"{len(block.labels)}, one for each column of {block.title}. "
                     "The file may be cut short, or a text with spaces lacks its quotes."
                 )
         return [[row[index] for row in rows] for index in wanted]
@@ -246,7 +246,7 @@ class StarDocument:
         missing = [label for label in labels if label not in block.labels]
         if missing:
             raise FormatError(
-                f"{self.path}: data_{block.name} has no {', '.join(missing)}. "
+                f"{self.path}: {block.title} has no {', '.join(missing)}. "
                 "Give a file with these columns."
             )
 
@@ -258,7 +258,7 @@ class StarDocument:
         for label, line in zip(block.labels, block.label_lines, strict=True):
             if label in first:
                 raise FormatError(
-                    f"{self.path}, lines {first[label] + 1} and {line + 1}: data_{block.name} has "
+                    f"{self.path}, lines {first[label] + 1} and {line + 1}: {block.title} has "
                     f"two columns {label}; expected one. Remove the wrong one."
                 )
             first[label] = line

@@ -53,7 +53,7 @@ def edit_table(
         ValueError: If the block is no loop, or a new label has white space.
     """
     if not block.is_loop:
-        raise ValueError(f"data_{block.name} holds label-value pairs; only loops can be edited")
+        raise ValueError(f"{block.title} holds label-value pairs; only loops can be edited")
     parts = iter(parts)
     first = next(parts, TablePart(np.empty(0, np.int64), {}))
     added = [label for label in first.cells if label not in block.labels]
@@ -108,7 +108,7 @@ class _Cutter:
         if len(spans) < len(self.block.labels):
             raise FormatError(
                 f"{self.path}, line {number + 1}: {len(spans)} values, expected "
-                f"{len(self.block.labels)}, one for each column of data_{self.block.name}. "
+                f"{len(self.block.labels)}, one for each column of {self.block.title}. "
                 "The file may be cut short, or a text with spaces lacks its quotes."
             )
         end = spans[-1][1]

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Int
 
+from cryofocus.complaints import cut
+
 # First characters of lines that may be something other than a row; the rest is decided quickly.
 KEYWORD_STARTS = frozenset((b"", b"#", b"_", b"d", b"D", b"l", b"L"))
 # What some editors write before the first line.
@@ -33,6 +35,11 @@ class StarBlock:
     label_lines: tuple[int, ...]
     row_lines: Int[np.ndarray, " n_rows"]
     is_loop: bool
+
+    @property
+    def title(self) -> str:
+        """Return the name as messages say it; in a damaged file it may be endless."""
+        return f"data_{cut(self.name)}"
 
     @property
     def n_rows(self) -> int:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import secrets
+import socket
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -19,8 +22,8 @@ logger = logging.getLogger(__name__)
 ADDRESS = "127.0.0.1"
 NAMES = (ADDRESS, "localhost")
 TOKEN_BYTES = 24
-# A browser on this machine sends its request at once.
-IDLE_SECONDS = 10.0
+# A browser on this machine sends its request at once, and takes the answer as fast.
+IDLE_SECONDS, REQUEST_SECONDS = 10.0, 20.0
 MAX_BODY_BYTES = 10_000
 HEADERS = {
     "Cache-Control": "no-store",
@@ -49,8 +52,8 @@ class LocalServer:
 
     Only requests that name this machine as their host and have the random token in their path are
     answered, so that neither other users nor other pages in the browser get through; all others
-    are refused with 403. Connections on which nothing comes are closed. There are no files behind
-    it.
+    are refused with 403. Connections on which nothing comes, or a request byte by byte, are
+    closed. There are no files behind it.
 
     Args:
         assets: By name; the empty name is the page itself.
@@ -114,6 +117,29 @@ class LocalServer:
         return origin in {f"http://{name}:{self.port}" for name in NAMES}
 
 
+class _BeforeDeadline(io.RawIOBase):
+    """What comes over a connection, until the whole request had its time."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection, self._end = connection, time.monotonic() + REQUEST_SECONDS
+
+    def readable(self) -> bool:
+        """Say that this is for reading."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what is there.
+
+        Raises:
+            TimeoutError: When nothing comes, or the time of the request is over.
+        """
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._connection.settimeout(min(left, IDLE_SECONDS))
+        return self._connection.recv_into(buffer)
+
+
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log what went wrong, unless it is that the other end went away."""
@@ -129,6 +155,12 @@ def _handler_for(server: LocalServer) -> type[BaseHTTPRequestHandler]:
         server_version = "cryofocus"
         sys_version = ""
         timeout = IDLE_SECONDS
+
+        def setup(self) -> None:
+            """Bound the time that the request may take."""
+            super().setup()
+            self.rfile.close()
+            self.rfile = io.BufferedReader(_BeforeDeadline(self.connection))
 
         def do_GET(self) -> None:
             """Give an asset."""
@@ -189,6 +221,7 @@ def _handler_for(server: LocalServer) -> type[BaseHTTPRequestHandler]:
             self.reply(status, Asset("text/plain; charset=utf-8", text.encode(errors="replace")))
 
         def reply(self, status: HTTPStatus, asset: Asset) -> None:
+            self.connection.settimeout(IDLE_SECONDS)
             self.send_response(status)
             for header, value in HEADERS.items():
                 self.send_header(header, value)
