@@ -108,7 +108,7 @@ def diffmap_run(  # noqa: PLR0913  # two directories, what to do with them and h
     other = None if beside is None else merged_beside(run, beside)
 
     def finish(folder: Path) -> None:
-        write_difference_figure(folder)
+        write_difference_figure(folder, Path(run))
         write_merged_figure(folder, other)
         write_page(read_differences(folder))
 

@@ -17,9 +17,9 @@ from cryofocus.data.atomic import final_name
 from cryofocus.formatting import format_angstrom, format_count
 from cryofocus.report.analyses.conditional import describe_answer
 from cryofocus.report.analyses.joint_states import draw_path, joint_rows
-from cryofocus.report.analyses.page import present_files
+from cryofocus.report.analyses.page import list_files
 from cryofocus.report.drawing import style
-from cryofocus.report.drawing.section import environment
+from cryofocus.report.drawing.section import environment, script_policy
 from cryofocus.workflows.covary import record as files
 from cryofocus.workflows.covary.record import (
     ClassLevel,
@@ -67,6 +67,10 @@ def render_page(record: CovaryRecord, folder: Path) -> str:
     page, place = environment().get_template("covary.html.jinja"), final_name(folder.resolve())
     return page.render(
         record=record,
+        version=record.version,
+        is_none=not coupled_pairs(record),
+        scripts=(),
+        script_policy=script_policy(()),
         title=place.name,
         place=str(place),
         headline=headline(record),
@@ -81,7 +85,7 @@ def render_page(record: CovaryRecord, folder: Path) -> str:
         units=[_unit_row(entry) for entry in record.unit_level],
         figures=figures,
         facts=_facts(record),
-        files=present_files(folder, tuple(files.PURPOSES.items())),
+        files=list_files(folder, tuple(files.PURPOSES.items())),
     )
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 from matplotlib.figure import Figure
 
+from cryofocus.data.atomic import final_name
 from cryofocus.data.volume import read_volume
 from cryofocus.formatting import format_count
-from cryofocus.report.analyses.page import Analysis, Table, present_files, present_pictures
+from cryofocus.report.analyses.page import Analysis, Table, list_files, present_pictures
 from cryofocus.report.drawing import style
+from cryofocus.report.drawing.slices import contour_level
 from cryofocus.workflows.diffmap import MERGED, TABLE, DifferenceRow, significance_path
+from cryofocus.workflows.run.directory import RunDirectory
 
 FIGURE, MERGED_FIGURE = "differences.png", "merged.png"
 DOTS_PER_INCH = 120
@@ -28,21 +33,29 @@ FILES = (
 )
 
 
-def write_difference_figure(folder: Path) -> Path:
+def write_difference_figure(folder: Path, run: Path) -> Path:
     """Draw by how many standard errors the maps of a run differ, from three sides.
+
+    Args:
+        folder: Directory of difference maps.
+        run: Directory of the run; its consensus and focus region are outlined.
 
     Raises:
         FormatError: When a map is missing or damaged.
         OutputError: Disk full, no permission.
     """
     with style.drawing():
-        style.write_png(folder / FIGURE, draw_differences(folder), DOTS_PER_INCH)
+        style.write_png(folder / FIGURE, draw_differences(folder, run), DOTS_PER_INCH)
     return folder / FIGURE
 
 
-def draw_differences(folder: Path) -> Figure:
-    """Draw the strongest difference along every line of sight, a row a difference map."""
-    names = [row.map for row in DifferenceRow.read(folder / TABLE)][:MOST_ROWS]
+def draw_differences(folder: Path, run: Path) -> Figure:
+    """Draw the strongest difference along every line of sight, a row a pair of maps."""
+    names = [row.map for row in each_pair_once(DifferenceRow.read(folder / TABLE))][:MOST_ROWS]
+    directory = RunDirectory.open(run)
+    consensus = read_volume(directory.consensus).data
+    mask = read_volume(directory.focus_mask).data
+    outlines = ((consensus, contour_level(consensus), "-"), (mask, 0.5, "--"))
     figure = style.new_figure(ROW_INCHES * len(names), gap=0.03)
     panels = figure.subplots(len(names), len(VIEWS), squeeze=False)
     image = None
@@ -56,12 +69,29 @@ def draw_differences(folder: Path) -> Figure:
                 vmax=END_OF_SCALE,
                 origin="lower",
             )
+            for shown, level, line in outlines:
+                shadow = shown.max(axis=axis)
+                if shadow.min() < level < shadow.max():
+                    look: dict[str, Any] = {"colors": style.INK, "linewidths": 0.9}
+                    panel.contour(shadow, levels=[level], linestyles=line, **look)
             panel.set(xticks=[], yticks=[])
             panel.grid(visible=False)
             panel.set_title(f"{Path(name).stem.replace('_', ' ')}, {view}", fontsize=9)
     if image is not None:
         figure.colorbar(image, ax=panels, shrink=0.6, label="difference / standard error")
     return figure
+
+
+def each_pair_once(rows: Sequence[DifferenceRow]) -> list[DifferenceRow]:
+    """Leave out the difference of two maps where the other way round has come before."""
+    seen: set[frozenset[str]] = set()
+    kept = []
+    for row in rows:
+        pair = frozenset(Path(row.map).stem.split("_minus_"))
+        if pair not in seen:
+            kept.append(row)
+        seen.add(pair)
+    return kept
 
 
 def write_merged_figure(folder: Path, beside: Path | None = None) -> Path:
@@ -115,11 +145,15 @@ def read_differences(folder: Path) -> Analysis:
     Raises:
         FormatError: When a file is missing or damaged.
     """
-    rows = DifferenceRow.read(folder / TABLE)
+    rows = each_pair_once(DifferenceRow.read(folder / TABLE))
     n_sure = sum(row.volume_cubic_angstrom > 0 for row in rows)
-    note = "The strongest difference along every line of sight, in standard errors."
+    note = (
+        "The strongest difference along every line of sight, in standard errors: red, the first "
+        "map has more, blue, the second. Outlined, the molecule, and dashed, the region in focus. "
+        "Each pair once; the other way round is in its file."
+    )
     merged_note = (
-        "The largest difference along every line of sight; with `--beside`, those of another run "
+        "The largest difference along every line of sight; with --beside, those of another run "
         "below, on the same scale."
     )
     shown = [
@@ -129,12 +163,21 @@ def read_differences(folder: Path) -> Analysis:
     return Analysis(
         folder=folder,
         title="Differences of class maps",
-        headline=f"{n_sure} of {len(rows)} difference maps are significant somewhere",
+        headline=f"{n_sure} of {len(rows)} pairs of maps differ significantly somewhere",
         verdict=_verdict(rows),
         pictures=present_pictures(folder, shown),
         table=_table(rows),
-        files=present_files(folder, FILES),
+        files=list_files(folder, FILES),
+        commands=(_look_at(folder, rows),),
     )
+
+
+def _look_at(folder: Path, rows: Sequence[DifferenceRow]) -> tuple[str, str]:
+    highest = max(rows, key=lambda row: row.peak_significance or 0.0)
+    paths = [
+        shlex.quote(str(final_name(folder.resolve()) / name)) for name in (highest.map, MERGED)
+    ]
+    return "Look at the strongest difference, and at all merged", f"chimerax {' '.join(paths)}"
 
 
 def _verdict(rows: Sequence[DifferenceRow]) -> str:

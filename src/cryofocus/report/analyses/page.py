@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryofocus.data.atomic import final_name
-from cryofocus.report.drawing.section import environment
+from cryofocus.report.drawing.section import environment, script_policy
 from cryofocus.version import __version__
 from cryofocus.workflows.run.writing import write_text
 
 REPORT = "report.html"
 Purposes = tuple[tuple[str, str], ...]
+Files = tuple[tuple[tuple[str, ...], str], ...]
+"""Names of files, and what they are for."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class Analysis:
         verdict: The result in a sentence or two.
         pictures: Pictures that show it.
         table: Table that shows it; may be missing.
-        files: Names of the files there and what each is for.
+        files: Names of the files there and what they are for.
+        commands: What people do next, and the commands for it.
     """
 
     folder: Path
@@ -59,7 +62,8 @@ class Analysis:
     verdict: str
     pictures: tuple[Picture, ...]
     table: Table | None = None
-    files: Purposes = ()
+    files: Files = ()
+    commands: Purposes = ()
 
     @property
     def link(self) -> str:
@@ -78,7 +82,17 @@ def write_page(analysis: Analysis) -> Path:
     """
     page = environment().get_template("analysis.html.jinja")
     place = final_name(analysis.folder.resolve())
-    text = page.render(analysis=analysis, place=place, version=__version__)
+    text = page.render(
+        analysis=analysis,
+        title=place.name,
+        place=str(place),
+        headline=analysis.headline,
+        verdict=analysis.verdict,
+        version=__version__,
+        is_none=False,
+        scripts=(),
+        script_policy=script_policy(()),
+    )
     write_text(analysis.folder / REPORT, text)
     return analysis.folder / REPORT
 
@@ -92,6 +106,10 @@ def present_pictures(folder: Path, shown: Iterable[tuple[str, str, str]]) -> tup
     )
 
 
-def present_files(folder: Path, purposes: Purposes) -> Purposes:
-    """Keep of files and their purposes those that are there; a pattern names several."""
-    return tuple((name, purpose) for name, purpose in purposes if any(folder.glob(name)))
+def list_files(folder: Path, purposes: Purposes) -> Files:
+    """List files by their purposes, those that are there; a pattern names several."""
+    found = [
+        (tuple(sorted(str(path.relative_to(folder)) for path in folder.glob(name))), purpose)
+        for name, purpose in purposes
+    ]
+    return tuple((names, purpose) for names, purpose in found if names)

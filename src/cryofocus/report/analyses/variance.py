@@ -13,7 +13,7 @@ from matplotlib.patches import Circle
 
 from cryofocus.arrays import Volume
 from cryofocus.formatting import format_angstrom, format_count, format_percent
-from cryofocus.report.analyses.page import Analysis, Table, present_files, present_pictures
+from cryofocus.report.analyses.page import Analysis, Table, list_files, present_pictures
 from cryofocus.report.drawing import style
 from cryofocus.workflows.variance import result as found
 from cryofocus.workflows.variance.result import (
@@ -75,7 +75,8 @@ def read_variance(folder: Path) -> Analysis:
         verdict=_verdict(summary, peaks),
         pictures=present_pictures(folder, PICTURES),
         table=_table(regions) if regions else None,
-        files=present_files(folder, FILES),
+        files=list_files(folder, FILES),
+        commands=tuple((f"Classify in region {row.region}", row.command) for row in regions),
     )
 
 
@@ -113,11 +114,10 @@ def _table(regions: Sequence[RegionRow]) -> Table:
             ",".join(f"{getattr(row, name):.1f}" for name in found.SPHERE),
             format_percent(row.variance_share),
             row.states_text,
-            row.command,
         )
         for row in regions
     )
-    return Table(("Region", "Sphere X,Y,Z,R (Å)", "Of variance", "States", "Command"), rows)
+    return Table(("Region", "Sphere X,Y,Z,R (Å)", "Of variance", "States"), rows)
 
 
 def write_variance_figures(result: VarianceResult) -> list[Path]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from cryofocus.report.analyses import covary
 from cryofocus.report.analyses.differences import read_differences
 from cryofocus.report.analyses.fsc import DIRECTIONAL_FIGURE, FSC_FIGURE
-from cryofocus.report.analyses.page import Analysis, present_files, present_pictures
+from cryofocus.report.analyses.page import Analysis, list_files, present_pictures
 from cryofocus.report.analyses.variance import read_variance
 from cryofocus.report.drawing.section import Section
 from cryofocus.report.run.results import RunResults
@@ -79,7 +79,7 @@ def read_resolution(folder: Path) -> Analysis:
         headline=f"Resolution {fsc.read_resolution(folder)}",
         verdict="From the half maps, corrected for the mask if there is one.",
         pictures=present_pictures(folder, shown),
-        files=present_files(folder, FSC_FILES),
+        files=list_files(folder, FSC_FILES),
     )
 
 

@@ -69,7 +69,8 @@ def render_page(results: RunResults) -> str:
     return engine.get_template("report.html.jinja").render(
         title=results.directory.path.resolve().name,
         place=str(results.directory.path.resolve()),
-        job=results.job,
+        version=results.job.version,
+        is_none=not results.job.classes_found,
         headline=words.headline(results.job),
         verdict=words.verdict(results.job),
         first=set_section(engine, first),

@@ -1,0 +1,75 @@
+"""Pages of analyses: one frame, files that are linked, commands as a whole, nothing that runs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from cryofocus.report.analyses.differences import each_pair_once
+from cryofocus.report.analyses.page import Analysis, Table, list_files, write_page
+from cryofocus.workflows.diffmap import DifferenceRow
+
+COMMAND = "cryofocus classify 'my particles.star' --focus=1.0,2.0,3.0,4.0 --classes 2 -o region_1"
+
+
+def analysis(folder: Path) -> Analysis:
+    """An analysis of a few files."""
+    for name in ("a.mrc", "masks/region 1.mrc", "masks/region 2.mrc"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    purposes = (("a.mrc", "a map"), ("masks/*.mrc", "masks"), ("gone.csv", "not there"))
+    return Analysis(
+        folder=folder,
+        title="Where particles differ",
+        headline="One axis",
+        verdict="Over 51 % of the particles.",
+        pictures=(),
+        table=Table(("Region", "States"), (("1", "2"),)),
+        files=list_files(folder, purposes),
+        commands=(("Classify in region 1", COMMAND),),
+    )
+
+
+def test_files_are_listed_one_by_one_and_linked(tmp_path: Path) -> None:
+    """A pattern becomes the files there are; what is missing is left out; links are addresses."""
+    made = analysis(tmp_path)
+    masks = ("masks/region 1.mrc", "masks/region 2.mrc")
+    assert made.files == ((("a.mrc",), "a map"), (masks, "masks"))
+    text = write_page(made).read_text(encoding="utf-8")
+    assert 'href="masks/region%201.mrc"' in text
+    assert "gone.csv" not in text
+
+
+def test_commands_can_be_copied_whole(tmp_path: Path) -> None:
+    """A command stands alone in an element that one click selects."""
+    text = write_page(analysis(tmp_path)).read_text(encoding="utf-8")
+    assert re.findall(r"<pre>(.*?)</pre>", text) == [COMMAND.replace("'", "&#39;")]
+    assert re.search(r"pre \{[^}]*user-select: all", text)
+
+
+def test_nothing_from_outside_runs(tmp_path: Path) -> None:
+    """Markup stays text, and no script may run."""
+    hostile = replace(analysis(tmp_path), headline="<script>alert(1)</script>")
+    text = write_page(hostile).read_text(encoding="utf-8")
+    assert "<script>" not in text
+    assert "script-src &#39;none&#39;" in text
+
+
+def test_each_pair_of_maps_is_shown_once() -> None:
+    """Of a difference and its reverse the first stays."""
+    rows = [
+        DifferenceRow(
+            map=f"class{a:03d}_minus_class{b:03d}.mrc",
+            resolution_angstrom=20.0,
+            peak_density=1.0,
+            peak_significance=9.0,
+            peak_x_angstrom=0.0,
+            peak_y_angstrom=0.0,
+            peak_z_angstrom=0.0,
+            volume_cubic_angstrom=10.0,
+        )
+        for a, b in ((1, 2), (1, 3), (2, 1), (2, 3), (3, 1), (3, 2))
+    ]
+    kept = [row.map for row in each_pair_once(rows)]
+    assert kept == [rows[k].map for k in (0, 1, 3)]
