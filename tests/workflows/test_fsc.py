@@ -58,6 +58,9 @@ def test_everything_at_once(tmp_path: Path, maps: dict[str, Path]) -> None:
     assert table[labels[0]][2] == pytest.approx(BOX * VOXEL / 2)
     np.testing.assert_allclose(table[labels[1]], result.curves.corrected, atol=1e-5)
     general = document.numbers(document.block("general"), ["rlnFinalResolution"])
+    said = result.summary().splitlines()
+    assert [line.split()[0] for line in said] == ["Resolution", "Directions", "Local"]
+    assert f"{result.resolution_angstrom:.2f} Å at FSC 0.143" in said[0]
     assert general["rlnFinalResolution"][0] == pytest.approx(result.resolution_angstrom, rel=1e-4)
     assert 2 * VOXEL < result.resolution_angstrom < result.resolution_half_angstrom
     with (tmp_path / "out" / "directional.csv").open() as text:

@@ -56,12 +56,7 @@ def refine(
     )
     if figure is not None:
         write_moves(figure, made.turn_degrees, made.move_angstrom)
-    say(f"Table      {made.path}, {made.n_particles:,} particles")
-    say(f"Moved      by {made.moved_degrees:.2f}° and {made.moved_angstrom:.2f} Å (median)")
-    say(
-        f"Errors     {made.angle_error_degrees:.2f}° and {made.shift_error_angstrom:.2f} Å "
-        "remaining (expected; root mean square, median over particles)"
-    )
+    say(made.summary())
 
 
 def search(

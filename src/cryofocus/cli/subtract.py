@@ -73,9 +73,4 @@ def subtract(
         overwrite=overwrite,
         progress=show_progress(),
     )
-    say(f"Particles  {made.table}, {made.n_particles:,} images")
-    say(f"Mask       {made.keep_mask}, on their grid")
-    removed = f"{100 * made.removed_share:.0f} % of the power outside removed"
-    if not made.can_tell:
-        removed = f"{made.n_particles} images are too few to say how much was removed"
-    say(f"Fit        {made.figure}: {removed}")
+    say(made.summary())

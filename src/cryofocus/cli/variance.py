@@ -52,10 +52,7 @@ def variance(
 def _say_result(result: VarianceResult) -> None:
     from cryofocus.workflows.variance.maps import bootstrap_order
 
-    shares = ", ".join(f"{100 * share:.0f} %" for share in result.axis_shares)
-    made_of = f", explaining {shares} of the variance" if result.n_axes else ""
-    say(f"Axes         {result.n_axes} confirmed by both half sets{made_of}")
-    say(f"Half sets    correlation of variance maps {result.half_set_correlation:.3f}")
+    say(result.say_axes())
     ranks = bootstrap_order(result.peaks)
     if ranks:
         farthest = max(peak.distance_angstrom or 0.0 for peak in result.peaks)

@@ -132,6 +132,30 @@ class FscResult:
         """Say where the corrected curve falls below a level, or that it does not."""
         return _say_crossing(self.curves.corrected, self.box * self.voxel_size_angstrom, level)
 
+    def summary(self) -> str:
+        """Say the resolution, by direction and from place to place where that was asked for."""
+        masked = ", mask corrected" if self.curves.masked is not None else ""
+        if self.crosses(FSC_LIMIT) and self.crosses(FSC_HALF):
+            lines = [
+                f"Resolution    {self.resolution_angstrom:.2f} Å at FSC 0.143, "
+                f"{self.resolution_half_angstrom:.2f} Å at 0.5{masked}"
+            ]
+        else:
+            levels = (FSC_LIMIT, FSC_HALF)
+            lines = [f"Resolution    {self.say_resolution(level)}{masked}" for level in levels]
+        if self.anisotropy is not None:
+            best, worst = self.anisotropy.best_angstrom, self.anisotropy.worst_angstrom
+            lines.append(
+                f"Directions    {best:.2f} to {worst:.2f} Å, sphericity "
+                f"{self.anisotropy.sphericity:.2f} (1: the same in all directions)"
+            )
+        if self.local_range_angstrom is not None:
+            low, median, high = self.local_range_angstrom
+            lines.append(
+                f"Local         {low:.1f} to {high:.1f} Å, median {median:.1f} Å, at FSC 0.5"
+            )
+        return "\n".join(lines)
+
 
 def _crosses(curve: Float[np.ndarray, " n"], level: float) -> bool:
     return 1 < first_shell_below(curve, level) < len(curve)

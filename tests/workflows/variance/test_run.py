@@ -54,6 +54,9 @@ def found(tmp_path_factory: pytest.TempPathFactory, clear_set: SimulatedSet) -> 
 def test_the_arms_are_found(found: VarianceResult, clear_set: SimulatedSet) -> None:
     """Two independent axes, and a sphere within a pixel of the one that holds a moving arm."""
     assert found.n_axes == 2
+    said = found.summary().splitlines()
+    assert said[0].startswith("Axes         2 confirmed by both half sets, explaining ")
+    assert [line[:8] for line in said[2:4]] == ["Region 1", "Region 2"]
     truth = np.array([float(number) for number in clear_set.focus_sphere.split(",")])
     distances = [
         np.linalg.norm(np.array(proposal.sphere[:3]) - truth[:3]) for proposal in found.proposals

@@ -135,6 +135,15 @@ class RefinedTable:
         """Median length by which particles have shifted."""
         return float(np.median(np.linalg.norm(self.move_angstrom, axis=1)))
 
+    def summary(self) -> str:
+        """Say how far particles moved, and how wrong their poses may still be."""
+        return (
+            f"Table      {self.path}, {self.n_particles:,} particles\n"
+            f"Moved      by {self.moved_degrees:.2f}° and {self.moved_angstrom:.2f} Å (median)\n"
+            f"Errors     {self.angle_error_degrees:.2f}° and {self.shift_error_angstrom:.2f} Å "
+            "remaining (expected; root mean square, median over particles)"
+        )
+
 
 def align_refine(
     particles: Path | str,

@@ -107,6 +107,17 @@ class SubtractedSet:
         # Maps hold a little of the noise of the very images, so that more than all may go.
         return min((before - after) / (before - perfect), 1.0) if before > perfect else 1.0
 
+    def summary(self) -> str:
+        """Say what was written, and how much was removed."""
+        removed = f"{100 * self.removed_share:.0f} % of the power outside removed"
+        if not self.can_tell:
+            removed = f"{self.n_particles} images are too few to say how much was removed"
+        return (
+            f"Particles  {self.table}, {self.n_particles:,} images\n"
+            f"Mask       {self.keep_mask}, on their grid\n"
+            f"Fit        {self.figure}: {removed}"
+        )
+
 
 def subtract(  # noqa: PLR0913  # three paths, what to do with them and by what means
     particles: Path | str,

@@ -127,6 +127,27 @@ class VarianceResult:
         """Axes of variation that are real."""
         return len(self.axis_shares)
 
+    def say_axes(self) -> str:
+        """Say how many axes are real, and how alike the half sets' variance is."""
+        shares = ", ".join(f"{100 * share:.0f} %" for share in self.axis_shares)
+        made_of = f", explaining {shares} of the variance" if self.n_axes else ""
+        return (
+            f"Axes         {self.n_axes} confirmed by both half sets{made_of}\n"
+            f"Half sets    correlation of variance maps {self.half_set_correlation:.3f}"
+        )
+
+    def summary(self) -> str:
+        """Say how many axes are real, and which spheres hold the variance."""
+        lines = [self.say_axes()]
+        for number, proposal in enumerate(self.proposals, start=1):
+            sphere = ",".join(f"{value:.1f}" for value in proposal.sphere)
+            lines.append(
+                f"Region {number}     sphere {sphere}, "
+                f"{100 * proposal.variance_share:.0f} % of the variance, "
+                f"states: {proposal.states_text}"
+            )
+        return "\n".join(lines)
+
     @property
     def voxel_size_angstrom(self) -> float:
         """Å per voxel of `variance`."""
