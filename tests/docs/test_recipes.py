@@ -25,7 +25,7 @@ SMALL = {
         "BOX": "32",
         "CLASSES": "2",
         "CYCLES": "2",
-        "SEEDS": "1 2",
+        "SEEDS": "1",
     },
     "small-rna": {
         **{"PARTICLES": "80", "BOX": "32", "GLOBAL_CLASSES": "2", "GLOBAL_CYCLES": "2"},
