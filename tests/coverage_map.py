@@ -108,7 +108,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
         *("poses/evidence", "poses/finer", "poses/scope"),
     ),
     "report/drawing/test_surfaces": ("report/run/shown_maps", "report/run/surface_section"),
-    "report/run/test_page": ("report/run/planes",),
+    "report/run/test_page": ("report/run/pictures", "report/run/planes"),
     "report/run/test_results": ("workflows/classify/tables",),
     "report/run/test_words": ("report/run/tables",),
     "report/test_figures": ("report/drawing/style", "report/run/certainty"),
