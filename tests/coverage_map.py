@@ -18,7 +18,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "cli/test_align_search": ("cli/align",),
     "cli/test_bad_input": ("errors",),
     "cli/test_analysis_commands": (
-        *("api/analyses", "cli/covary", "cli/variance", "report/analyses/page"),
+        *("api/analyses", "cli/covary", "cli/variance"),
         *("report/analyses/variance", "report/analyses/differences"),
         *("report/drawing/section", "report/run/analyses"),
     ),
