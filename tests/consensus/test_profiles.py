@@ -25,7 +25,7 @@ def test_groups_alike_but_for_intensity_are_not_odd(n_groups: int) -> None:
     profiles = np.linspace(0.7, 1.4, n_groups)[:, None] * np.array([1.0, 1.0, 1.1, 1.4])
     match = draw(profiles, 100)
     groups = np.repeat(np.arange(n_groups), 100)
-    assert odd_groups(match, groups, 50, 0.03) == ()
+    assert odd_groups(match, groups, 50, 0.03, 6.0) == ()
 
 
 def test_groups_of_another_shape_are_named_the_oddest_first() -> None:
@@ -35,14 +35,14 @@ def test_groups_of_another_shape_are_named_the_oddest_first() -> None:
     profiles[5] = [1.0, 1.0, 0.8, 0.6]
     match = draw(profiles, 200)
     groups = np.repeat(np.arange(7), 200) + 10
-    assert odd_groups(match, groups, 50, 0.15) == (12, 15)
-    assert odd_groups(match, groups, 201, 0.15) == ()
-    assert odd_groups(match, groups, 50, 0.9) == (12,)
+    assert odd_groups(match, groups, 50, 0.15, 6.0) == (12, 15)
+    assert odd_groups(match, groups, 201, 0.15, 6.0) == ()
+    assert odd_groups(match, groups, 50, 0.9, 6.0) == (12,)
 
 
 def test_a_set_of_one_group_or_without_signal_has_no_odd_ones() -> None:
     """There is nothing to compare with, or nothing to compare."""
     match = draw(np.ones((3, 4)), 100)
-    assert odd_groups(match, np.zeros(300, int), 50, 0.03) == ()
+    assert odd_groups(match, np.zeros(300, int), 50, 0.03, 6.0) == ()
     nothing = draw(np.zeros((3, 4)), 100, 1e-30)
-    assert odd_groups(nothing, np.repeat(np.arange(3), 100), 50, 0.03) == ()
+    assert odd_groups(nothing, np.repeat(np.arange(3), 100), 50, 0.03, 6.0) == ()

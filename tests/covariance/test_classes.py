@@ -21,6 +21,7 @@ from cryofocus.covariance.regions import (
     solvent_contour,
 )
 from cryofocus.errors import RegionError
+from cryofocus.maths.masks import sphere_mask
 
 BOX = 16
 
@@ -127,11 +128,12 @@ def test_mass_is_linear_in_the_map() -> None:
 
 
 def test_contour_stands_above_the_solvent() -> None:
-    """Hardly any voxel of solvent reaches the contour, and a particle in it does not move it."""
+    """Solvent hardly reaches the contour; neither a particle nor masked corners move it."""
     noise = np.random.default_rng(4).normal(1.0, 0.1, (32, 32, 32)).astype(np.float32)
     level = solvent_contour(noise)
     assert level == pytest.approx(1.3, abs=0.02)
     noise[12:20, 12:20, 12:20] += 50
+    noise[sphere_mask(32, 1.0, (0.0, 0.0, 0.0), 15.0, 0.0) == 0] = 0
     assert solvent_contour(noise) == pytest.approx(level)
 
 

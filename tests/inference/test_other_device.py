@@ -41,7 +41,7 @@ def test_a_classification_gives_the_same_posteriors(strategy: str) -> None:
     """From images to class maps, nothing depends on where arrays lie."""
     ours, theirs = fit(OTHER, strategy), fit(OTHER.host, strategy)
     assert abs(ours.posteriors - theirs.posteriors).max() < 1e-4
-    assert abs(ours.outlier - theirs.outlier).max() < 1e-3
+    assert abs(ours.outlier - theirs.outlier).max() < 2e-3
     for a, b in zip(ours.maps, theirs.maps, strict=True):
         assert_close(a.full, b.full, 1e-4)
 

@@ -72,8 +72,8 @@ def reconstruct(
 ) -> None:
     """Reconstruct one map from all particles of a table, with half maps and FSC beside it.
 
-    NAME.mrc is filtered by its FSC; NAME_half1.mrc and NAME_half2.mrc are neither filtered nor
-    masked. Example:
+    NAME.mrc is filtered by its FSC; NAME_half1.mrc and NAME_half2.mrc are not. All fade out
+    towards the sphere that the box holds. Example:
 
     `cryofocus reconstruct bound.star -o bound.mrc`
     """

@@ -40,6 +40,8 @@ LEAST_GAIN = 25.0
 # Groups of fewer images say little, and differences between bands below these parts are natural.
 SMALLEST = {"optics group": 50, "micrograph": 20}
 LEAST_CHANGE = {"optics group": 0.03, "micrograph": 0.15}
+# In standard deviations. Optics groups are few: looking into one that is right costs little.
+SIGNIFICANT = {"optics group": 3.0, "micrograph": 6.0}
 # The oddest groups of each kind that are looked into.
 MOST_GROUPS = 12
 
@@ -93,7 +95,8 @@ def find_misfits(
 
 
 def _suspects(match: ImageMatch, groups: Int[np.ndarray, " particle"], kind: Kind) -> list[int]:
-    return list(odd_groups(match, groups, SMALLEST[kind], LEAST_CHANGE[kind]))[:MOST_GROUPS]
+    odd = odd_groups(match, groups, SMALLEST[kind], LEAST_CHANGE[kind], SIGNIFICANT[kind])
+    return list(odd)[:MOST_GROUPS]
 
 
 class _Trial:

@@ -11,8 +11,6 @@ from jaxtyping import Float64, Int
 
 from cryofocus.consensus.match import ImageMatch
 
-# A band differs when it does so by more standard deviations than these.
-SIGNIFICANT = 6.0
 # A median of absolute deviations, times this, is a standard deviation.
 MAD = 1.4826
 
@@ -24,6 +22,7 @@ def odd_groups(
     groups: Int[np.ndarray, " particle"],
     smallest: int,
     least_change: float,
+    significant: float,
 ) -> tuple[int, ...]:
     """Find groups whose intensities by band have another shape than most groups'.
 
@@ -32,6 +31,7 @@ def odd_groups(
         groups: Group of every particle.
         smallest: Groups of fewer particles are not judged.
         least_change: Part by which a band must differ from the group's other bands.
+        significant: Standard deviations by which it must.
 
     Returns:
         The groups, the oddest first.
@@ -46,7 +46,7 @@ def odd_groups(
     variance = 1 / np.maximum(quadratic, tiny) + _spread(match, profile[index]) / sizes[:, None]
     change, deviation = _shapes(profile[is_large], variance[is_large])
     significance = np.abs(change) / deviation
-    is_odd = (np.abs(change) > least_change) & (significance > SIGNIFICANT)
+    is_odd = (np.abs(change) > least_change) & (significance > significant)
     oddity = np.where(is_odd, significance, 0).max(axis=1)
     order = np.argsort(-oddity, kind="stable")
     return tuple(names[is_large][order[oddity[order] > 0]].tolist())

@@ -24,8 +24,12 @@ from cryofocus.maths.fourier import (
     inverse_3d_of_blocks,
 )
 from cryofocus.maths.grids import shell_block_3d
+from cryofocus.maths.masks import cosine_edge
 from cryofocus.maths.shells import fourier_shell_correlation, shell_mean_3d
 from cryofocus.placement import Array
+
+# Width of a map's soft edge inside the sphere that its box holds, in box edges.
+SPHERE_EDGE = 0.05
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,9 @@ class MapEstimate:
 
     Attributes:
         full: `(box, box, box)` Wiener-filtered map of both half sets.
-        halves: Two maps of the half sets, filtered only where data are missing.
-        fsc: `(box//2+1,)` Fourier shell correlation of the half maps, unmasked.
+        halves: Two maps of the half sets, filtered only where data are missing. Like `full`, they
+            end in the sphere that the box holds.
+        fsc: `(box//2+1,)` Fourier shell correlation of the half maps.
     """
 
     full: Float32[np.ndarray, "box box box"]
@@ -327,7 +332,33 @@ def _solve(
     n = max(1, BLOCK_VALUES // (edge * (edge // 2 + 1)))
     starts = (slice(start, min(start + n, edge)) for start in range(0, edge, n))
     blocks = ((rows, divide(rows)) for rows in starts)
-    return _without_kernel(inverse_3d_of_blocks(blocks, edge, box, threads=threads), edge)
+    whole = _without_kernel(inverse_3d_of_blocks(blocks, edge, box, threads=threads), edge)
+    return _round_off(whole)
+
+
+def _round_off(volume: Float32[np.ndarray, "box box box"]) -> Float32[np.ndarray, "box box box"]:
+    """Fade a map, in place, to its surroundings' mean towards the sphere that its box holds.
+
+    A grid's noise fills more than the box. Cut off sharply, that of high frequencies, where CTF
+    and envelope leave little signal, would spread over all shells and lower their FSC.
+    """
+    total, weight = 0.0, 0.0
+    for plane, outside in zip(volume, _planes_outside(len(volume)), strict=True):
+        total += float(np.vdot(plane, outside))
+        weight += float(outside.sum())
+    mean = np.float32(total / weight)
+    for plane, outside in zip(volume, _planes_outside(len(volume)), strict=True):
+        plane += outside * (mean - plane)
+    return volume
+
+
+def _planes_outside(box: int) -> Iterator[Float32[np.ndarray, "box box"]]:
+    """Yield, plane by plane (z), 0 inside the sphere and 1 outside, with a soft edge between."""
+    squares = (np.arange(box) - box // 2) ** 2
+    width = SPHERE_EDGE * box
+    for square in squares:
+        distance = np.sqrt(square + squares[:, None] + squares)
+        yield 1 - cosine_edge(distance - (box / 2 - width), width)
 
 
 def grid_to_map(

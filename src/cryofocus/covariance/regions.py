@@ -30,6 +30,8 @@ ENTIRE_OVERLAP = 0.9
 SMALLEST_PIECE = 0.1
 # The contour stands this many standard deviations of the solvent above it.
 CONTOUR_DEVIATIONS = 3.0
+# Where solvent is looked for: radii in box edges.
+SOLVENT_SHELL = (0.38, 0.45)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,12 +149,13 @@ class RunMasses:
 def solvent_contour(density: Volume) -> float:
     """Return the level that solvent hardly ever reaches.
 
-    The solvent is what lies outside the sphere that touches the box: its median plus three
-    robust standard deviations.
+    The solvent is what lies just inside the sphere that touches the box, beyond which maps hold
+    nothing: its median plus three robust standard deviations.
     """
     axis = np.arange(len(density)) - len(density) // 2
     radius = axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2
-    outside = density[radius > (len(density) // 2) ** 2]
+    inner, outer = (part * len(density) for part in SOLVENT_SHELL)
+    outside = density[(radius > inner**2) & (radius < outer**2)]
     middle = float(np.median(outside))
     deviation = 1.4826 * float(np.median(np.abs(outside - middle)))
     return middle + CONTOUR_DEVIATIONS * deviation

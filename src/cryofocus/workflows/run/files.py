@@ -80,7 +80,9 @@ RUN_FILES = tuple(file for file in vars(RunFiles).values() if isinstance(file, R
 
 NUMBERED_FILES = (
     RunFile("class001.mrc ...", "map of each class over the whole box, Wiener-filtered"),
-    RunFile("class001_half1.mrc ...", "unfiltered, unmasked half maps of each class"),
+    RunFile(
+        "class001_half1.mrc ...", "unfiltered half maps of each class, within the box's sphere"
+    ),
     RunFile("class001_control.mrc ...", "map of equally many particles drawn at random"),
     RunFile(
         "particles_class001.* ...", "table of each class, for programs that want one per class"
