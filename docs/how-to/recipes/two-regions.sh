@@ -8,7 +8,7 @@
 #
 # For particles of your own, replace the first command, the spheres and the models.
 set -euo pipefail
-PARTICLES=${PARTICLES:-5000} BOX=${BOX:-48} CLASSES=${CLASSES:-10} CYCLES=${CYCLES:-100}
+PARTICLES=${PARTICLES:-3000} BOX=${BOX:-48} CLASSES=${CLASSES:-10} CYCLES=${CYCLES:-100}
 SEEDS=${SEEDS:-1 2 3}
 mkdir -p "$1"
 cd "$1"
