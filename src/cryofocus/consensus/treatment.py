@@ -72,9 +72,7 @@ def raw_levels(
     loud = np.flatnonzero(fetch(xp.mean(pixels * pixels, axis=(1, 2))) > limit)
     if len(loud):
         chosen = xp.take(pixels, beside(loud, pixels), axis=0)
-        found = fetch(background_moments(chosen, *edges)[1]) / np.float32(
-            treatment.usual_deviation
-        )
+        found = fetch(background_moments(chosen, *edges)[1]) / np.float32(usual)
         levels[loud] = np.where(found > TOO_STRONG, found, np.float32(1))
     return levels
 
