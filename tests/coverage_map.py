@@ -150,7 +150,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "workflows/subtract/test_run": (
         *("data/cistem/subtracted", "data/cryosparc/subtracted", "data/relion/subtracted"),
         *("workflows/subtract/density", "workflows/subtract/inputs"),
-        *("workflows/subtract/record", "workflows/subtract/table"),
+        "workflows/subtract/record",
     ),
     "workflows/test_convert": ("data/cistem/new", "data/cryosparc/new", "data/relion/new"),
     "workflows/test_evaluate": ("data/relion/rows", "workflows/state_groups"),

@@ -19,7 +19,7 @@ from cryofocus.simulate.phantom import humanoid
 from cryofocus.simulate.settings import HumanoidSettings
 from cryofocus.workflows.run.checkpoint import Checkpoint
 from cryofocus.workflows.simulate.humanoid import simulate_humanoid
-from fault_injection import Fault, FaultyProcess
+from fault_injection import Ended, Fault, FaultyProcess
 
 SET, MASK, OTHER_MASK, MAP = "set", "arm.mrc", "other.mrc", "map.mrc"
 PARTICLES, BOX, PIXEL = 60, 24, 17.5
@@ -188,11 +188,15 @@ class Bench:
         """Let a result be there already."""
         shutil.copytree(self._folder / f"{name} undisturbed", place, dirs_exist_ok=True)
 
+    def run(self, words: tuple[str, ...], place: Path, fault: Fault) -> Ended:
+        """Run any command with a fault."""
+        return self._process.run(words, fault, inside=place.name)
+
     def try_once(self, name: str, place: Path, fault: Fault, *, again: bool = False) -> Attempt:
         """Run a command with a fault, and look at what it leaves under final names."""
         command = self.commands[name]
         words = (*command.words, command.again) if again else command.words
-        ended = self._process.run(words, fault, inside=place.name)
+        ended = self.run(words, place, fault)
         faults = tuple(self._faults_of(name, place))
         return Attempt(ended.status, ended.errors, ended.steps, faults)
 

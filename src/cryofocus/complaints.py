@@ -22,19 +22,20 @@ MAX_SHOWN = 200
 PREFIXES = ("Value error, ", "Input should be ")
 
 
-def explain(entry: Mapping[str, Any], name: str, hint: str) -> str:
+def explain(entry: Mapping[str, Any], name: str, hint: str, expected: str = "") -> str:
     """Turn one complaint about a setting into words: name, what was found, what is expected.
 
     Args:
         entry: Of `ValidationError.errors`.
         name: Of the setting, as the user knows it.
         hint: What the name may have been meant to be, should it be unknown; see `suggest`.
+        expected: What the setting itself says its value is.
     """
     if entry["type"] == "extra_forbidden":
         return f"{cut(name)}: unknown; {hint}"
     if entry["type"] == "missing":
         return f"{name}: missing; give a value"
-    expected = IN_WORDS.get(entry["type"], _plain(entry))
+    expected = expected or IN_WORDS.get(entry["type"], _plain(entry))
     return f"{cut(name)}: found {show(entry['input'])}, expected {expected}"
 
 

@@ -148,7 +148,8 @@ def _complain(error: ValidationError, model: type[Settings]) -> str:
 def _explain(fault: Mapping[str, Any], model: type[Settings]) -> str:
     place = [str(part) for part in fault["loc"] if part not in model.parts()]
     name = ".".join(place) or str(fault["loc"][0])
-    return explain(fault, name, hint_at(name, model))
+    expected = model.option(name).expected if name in model.model_fields else ""
+    return explain(fault, name, hint_at(name, model), expected)
 
 
 def hint_at(name: str, model: type[Settings]) -> str:

@@ -62,7 +62,7 @@ def test_classify_takes_and_names_the_words_of_the_command(tmp_path: Path) -> No
         cryofocus.classify(table, tmp_path / "r", classes=2)
     with pytest.raises(CryofocusError, match=r"^classes: found 1, expected"):
         cryofocus.classify(table, tmp_path / "r", classes=1, focus="142,118,97,30")
-    with pytest.raises(CryofocusError, match=r"focus: found '1,2', expected"):
+    with pytest.raises(CryofocusError, match=r"focus: found '1,2', expected four numbers in Å"):
         cryofocus.classify(table, tmp_path / "r", classes=2, focus="1,2")
     asked = {"particles": table, "focus": "142, 118,97,30", "settings": {"n_classes": 2}}
     assert cryofocus.ClassifyRequest(**asked).focus == (142.0, 118.0, 97.0, 30.0)

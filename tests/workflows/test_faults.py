@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from cryofocus.workflows.run.directory import RunDirectory
 from fault_injection import Fault, FaultyProcess
 from faulty_commands import Bench
 
@@ -84,3 +85,18 @@ def test_a_replaced_result_stays_until_the_new_is_whole(
     attempt = bench.try_once("subtract", place, fault, again=True)
     assert (attempt.status, attempt.faults) == (TERMINATED, ())
     assert bench.is_done("subtract", place)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "checkpoint.npz"])
+def test_a_replaced_run_stays_until_the_new_can_be_resumed(
+    bench: Bench, tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    """Killed before its first state is kept, a classification leaves the run it replaces."""
+    place = bench.place(tmp_path_factory.mktemp("trial").name)
+    bench.reference("classify")
+    bench.put_result("classify", place)
+    words = (*bench.commands["classify"].words, "--overwrite", "--seed", "7")
+    assert bench.run(words, place, at(name)).status == -signal.SIGKILL
+    RunDirectory.open(place / "out")
+    assert bench.is_done("classify", place)
+    assert not list(place.rglob(".*"))

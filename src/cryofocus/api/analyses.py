@@ -39,8 +39,8 @@ from cryofocus.workflows.variance.run import variance as _variance
 
 
 def covary(  # noqa: PLR0913  # three paths, what to do with them and by what means
-    sources: Sequence[Path | str],
-    regions: Mapping[str, Path | str],
+    sources: Sequence[Path | str] | Path | str,
+    regions: Mapping[str, Path | str] | Sequence[str] | Path | str,
     output: Path | str,
     settings: CovarySettings | None = None,
     *,
@@ -53,7 +53,8 @@ def covary(  # noqa: PLR0913  # three paths, what to do with them and by what me
     Args:
         sources: Run directories of classify, at least three from different seeds; or one particle
             table, of which only single particles are compared.
-        regions: Mask file of each region by its name, on the particles' grid.
+        regions: Mask file of each region by its name, on the particles' grid; or texts as on the
+            command line, such as `hand=hand.mrc`.
         output: Directory to write; it appears when everything in it is done.
         settings: Defaults if left out.
         machine: What computes; the processors of this process if left out.

@@ -51,10 +51,9 @@ def covary(
     `cryofocus covary particles.star --regions hand=hand.mrc foot=foot.mrc arm=arm.mrc --given arm
     -o together`
     """
-    masks = parse_regions(regions)
     made = cryofocus.covary(
         sources,
-        masks,
+        regions,
         output,
         settings,
         machine=machine,
@@ -63,29 +62,6 @@ def covary(
     )
     _say_results(made.record)
     say(f"\nReport   {output / REPORT}")
-
-
-def parse_regions(texts: list[str]) -> dict[str, Path]:
-    """Read NAME=MASK.mrc pairs.
-
-    Raises:
-        typer.BadParameter: When one has no name, no file, or a name is used twice.
-    """
-    regions: dict[str, Path] = {}
-    for text in texts:
-        name, _, path = text.partition("=")
-        if not name.strip() or not path:
-            raise typer.BadParameter(
-                f"found {text!r}, expected a name and a mask file such as hand=hand.mrc",
-                param_hint="--regions",
-            )
-        if name.strip() in regions:
-            raise typer.BadParameter(
-                f"the name {name.strip()} is given twice; expected one name per region",
-                param_hint="--regions",
-            )
-        regions[name.strip()] = Path(path)
-    return regions
 
 
 def _say_results(record: CovaryRecord) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
@@ -25,8 +24,6 @@ MAX_OPEN_STACKS = 512
 LET_GO_BYTES = 2**26
 # Beyond, squares and their sums leave single precision.
 LARGEST_PIXEL = 1e12
-# Read together when all are looked at.
-IMAGES_AT_ONCE = 256
 
 
 @runtime_checkable
@@ -184,16 +181,3 @@ def _gather(
     if np.array_equal(slices, np.arange(first, first + len(slices))):
         return np.asarray(data[first : first + len(slices)]).astype(np.float32)
     return np.asarray(data[slices]).astype(np.float32)
-
-
-def check_pixels(particles: ParticleSet, advance: Callable[[int], None]) -> None:
-    """Read every image once; `advance` is called with the number of images read.
-
-    Raises:
-        InputError: When one cannot be read or holds values that are not finite.
-    """
-    reader, everything = ImageReader(particles), np.arange(len(particles))
-    for start in range(0, len(particles), IMAGES_AT_ONCE):
-        chosen = everything[start : start + IMAGES_AT_ONCE]
-        reader.read(chosen)
-        advance(len(chosen))

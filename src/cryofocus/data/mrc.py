@@ -30,6 +30,7 @@ MODES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
 # https://www.ccpem.ac.uk/mrc_format/mrc2014.php, word numbers counted from 0.
 SIZE, MODE, START, SAMPLING, CELL, AXES, EXTENDED, ORIGIN = 0, 3, 4, 7, 10, 16, 23, 49
 RANGE, IMOD_STAMP, IMOD_FLAGS = 19, 38, 39
+N_LABELS, LABELS, LABEL_BYTES, MOST_LABELS = 55, 224, 80, 10
 # https://bio3d.colorado.edu/imod/doc/mrc_format.txt: bytes are signed if the flag is set.
 IMOD, SIGNED_BYTES = 1146047817, 1
 LARGEST_SIGNED_BYTE = 127
@@ -46,10 +47,10 @@ Triple = tuple[float, float, float]
 # A header as it is written: size, mode, start, sampling, cell, angles, axes, minimum, maximum,
 # mean, space group, extended header, its type, version, origin, MAP, byte order, deviation, number
 # of labels and the labels.
-LAYOUT = struct.Struct("<3i i 3i 3i 3f 3f 3i 3f i i 8x 4s i 84x 3f 4s 4B f i 80s 720x")
+LAYOUT = struct.Struct("<3i i 3i 3i 3f 3f 3i 3f i i 8x 4s i 84x 3f 4s 4B f i 800s")
 MODE_FLOAT32, MODE_FLOAT16 = 2, 12
 FORMAT_VERSION = 20141
-LABEL = b"Created by cryofocus"
+CREATED = ("Created by cryofocus",)
 LITTLE_ENDIAN_STAMP = (0x44, 0x44, 0, 0)
 
 
@@ -66,6 +67,7 @@ class MrcHeader:
         origin_angstrom: Position of voxel (0, 0, 0), x, y, z: the ORIGIN words or, where those are
             zero, the NSTART words times the voxel size, as ChimeraX has it.
         axes: Which of x (1), y (2), z (3) runs along columns, rows, sections.
+        labels: What the program that wrote the file says of it.
     """
 
     path: Path
@@ -75,6 +77,7 @@ class MrcHeader:
     voxel_size_angstrom: Triple
     origin_angstrom: Triple
     axes: tuple[int, int, int]
+    labels: tuple[str, ...] = ()
 
     def open(self) -> Shaped[np.ndarray, "sections rows columns"]:
         """Map the data into memory, read-only, in the file's own type and axis order."""
@@ -165,7 +168,14 @@ def _describe(path: Path, raw: bytes, order: str) -> MrcHeader:
         voxel_size_angstrom=_triple(voxel),
         origin_angstrom=_triple(origin),
         axes=(axes[0], axes[1], axes[2]),
+        labels=_read_labels(raw, int(words[N_LABELS])),
     )
+
+
+def _read_labels(raw: bytes, n_labels: int) -> tuple[str, ...]:
+    starts = range(LABELS, LABELS + min(max(n_labels, 0), MOST_LABELS) * LABEL_BYTES, LABEL_BYTES)
+    texts = (raw[start : start + LABEL_BYTES].partition(b"\0")[0] for start in starts)
+    return tuple(text.decode("utf-8", "replace").rstrip() for text in texts)
 
 
 def _element_type(words: np.ndarray, reals: np.ndarray) -> str:
@@ -218,6 +228,7 @@ class MrcExtent:
         origin_angstrom: Position of voxel (0, 0, 0): x, y, z in Å.
         is_stack: Stack of images, or volume.
         mode: How numbers are stored: `MODE_FLOAT32` or `MODE_FLOAT16`.
+        labels: What it says of itself, up to ten lines of 80 bytes.
     """
 
     shape: tuple[int, ...]
@@ -225,6 +236,7 @@ class MrcExtent:
     origin_angstrom: Triple
     is_stack: bool
     mode: int = MODE_FLOAT32
+    labels: tuple[str, ...] = CREATED
 
     def __post_init__(self) -> None:
         if len(self.shape) != 3 or min(self.shape) < 1:
@@ -235,7 +247,7 @@ class MrcExtent:
             )
 
 
-def write_stack(
+def write_stack(  # noqa: PLR0913  # what a header says, and how numbers are stored
     path: Path | str,
     chunks: Iterable[Float[np.ndarray, "_ box box"]],
     n_images: int,
@@ -243,6 +255,7 @@ def write_stack(
     pixel_size_angstrom: float,
     *,
     float16: bool = False,
+    labels: tuple[str, ...] = CREATED,
 ) -> None:
     """Write a stack of images that arrives in chunks.
 
@@ -253,6 +266,7 @@ def write_stack(
         box: Edge of the images in pixels.
         pixel_size_angstrom: Å per pixel.
         float16: Write 16-bit files, with three significant digits.
+        labels: What the header says of it, up to ten lines of 80 bytes.
 
     Raises:
         OutputError: Disk full, no permission, or a value too large for float16.
@@ -260,7 +274,7 @@ def write_stack(
     """
     mode = MODE_FLOAT16 if float16 else MODE_FLOAT32
     shape, origin = (n_images, box, box), (0.0, 0.0, 0.0)
-    extent = MrcExtent(shape, pixel_size_angstrom, origin, is_stack=True, mode=mode)
+    extent = MrcExtent(shape, pixel_size_angstrom, origin, is_stack=True, mode=mode, labels=labels)
     write_sections(Path(path), extent, chunks)
 
 
@@ -334,6 +348,10 @@ def _pack_header(extent: MrcExtent, moments: _Moments) -> bytes:
         b"MAP ",
         *LITTLE_ENDIAN_STAMP,
         deviation,
-        1,
-        LABEL.ljust(80),
+        len(extent.labels[:MOST_LABELS]),
+        b"".join(map(_pack_label, extent.labels[:MOST_LABELS])),
     )
+
+
+def _pack_label(label: str) -> bytes:
+    return label.encode("utf-8", "replace")[:LABEL_BYTES].ljust(LABEL_BYTES)

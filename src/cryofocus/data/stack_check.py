@@ -14,6 +14,7 @@ from cryofocus.data.optics import OpticsGroup
 from cryofocus.data.particle_table import ParticleColumns, PixelSizeOf
 from cryofocus.data.resampling import plan_resampling
 from cryofocus.data.stack_paths import ImagePlaces
+from cryofocus.data.subtracted_stacks import require_intact
 from cryofocus.errors import ParticleError
 
 PIXEL_SIZE_TOLERANCE = 0.01
@@ -43,6 +44,8 @@ def check_stacks(
     headers = {
         stack: read_header(paths[stack]) for stack in np.unique(places.stack_of_particle).tolist()
     }
+    for stack, header in headers.items():
+        require_intact(header, places.stacks[stack])
     _refuse_volumes(places, list(headers.values()))
     optics = fill_boxes(columns, headers.__getitem__)
     columns = replace(columns, optics=optics)

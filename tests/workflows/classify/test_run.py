@@ -11,7 +11,7 @@ import pytest
 
 from cryofocus.data.star.document import StarDocument
 from cryofocus.data.volume import read_volume, write_volume
-from cryofocus.errors import InputError, OutputError, SettingError
+from cryofocus.errors import InputError, OutputError, RegionError, SettingError
 from cryofocus.report.run.page import write_report
 from cryofocus.report.run.results import read_results
 from cryofocus.workflows.classify.request import ClassifyRequest, read_config
@@ -226,7 +226,7 @@ def test_existing_run_is_refused_and_bad_input_spares_it(
 def test_damaged_image_spares_the_run_it_would_replace(
     tmp_path: Path, finished: RunDirectory, small_set: SimulatedSet, ask: Ask
 ) -> None:
-    """An image with a NaN is named before --overwrite deletes anything."""
+    """An image with a NaN is named, and what --overwrite would replace is as it was."""
     run, data = tmp_path / "RUN", tmp_path / "set"
     shutil.copytree(finished.path, run)
     shutil.copytree(small_set.directory, data)
@@ -236,6 +236,18 @@ def test_damaged_image_spares_the_run_it_would_replace(
     before = contents(run)
     with pytest.raises(InputError, match="image 201 has pixels that are NaN"):
         classify(ask(small_set, particles=data / "particles.star"), run, overwrite=True)
+    assert contents(run) == before
+
+
+def test_empty_region_spares_the_run_it_would_replace(
+    tmp_path: Path, finished: RunDirectory, small_set: SimulatedSet, ask: Ask
+) -> None:
+    """What only the consensus can tell is refused with the former run as it was."""
+    run = tmp_path / "RUN"
+    shutil.copytree(finished.path, run)
+    before = contents(run)
+    with pytest.raises(RegionError, match="almost empty"):
+        classify(ask(small_set, focus=(60.0, 25.0, 50.0, 25.0)), run, overwrite=True)
     assert contents(run) == before
 
 

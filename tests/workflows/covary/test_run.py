@@ -20,7 +20,7 @@ from cryofocus.inference.factors import model
 from cryofocus.inference.factors.problem import FactorProblem, state_factor_problem
 from cryofocus.report.analyses.covary import write_covary_report
 from cryofocus.workflows.covary import particle_level
-from cryofocus.workflows.covary.inputs import CovarySettings, read_conditions
+from cryofocus.workflows.covary.inputs import CovarySettings, name_masks, read_conditions
 from cryofocus.workflows.covary.run import CovaryResult, covary
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
@@ -317,6 +317,25 @@ def test_unusable_sources(tmp_path: Path, small_set: SimulatedSet, finished: Run
     ):
         with pytest.raises(CryofocusError, match=re.escape(message)):
             covary(sources, regions, tmp_path / "DIR", settings)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["arm.mrc", Path("arm.mrc"), ["arm.mrc", "hand.mrc"], None, 3, {"arm": 3}, {"": "arm.mrc"}],
+)
+def test_regions_need_names(given: object) -> None:
+    """Whatever is no mask with a name is refused with what to give."""
+    with pytest.raises(SettingError, match="expected a name and a mask file such as hand=hand"):
+        name_masks(given)
+
+
+def test_regions_are_named_as_on_the_command_line_or_by_a_mapping() -> None:
+    """Texts and mappings say the same; a name that is used twice is refused."""
+    named = {"arm": Path("a=b.mrc"), "hand": Path("hand.mrc")}
+    assert name_masks(["arm=a=b.mrc", " hand=hand.mrc"]) == name_masks(named) == named
+    assert name_masks("hand=hand.mrc") == {"hand": Path("hand.mrc")}
+    with pytest.raises(SettingError, match="the name arm is given twice"):
+        name_masks(["arm=a.mrc", "arm=b.mrc"])
 
 
 def test_a_directory_that_is_there_is_kept(

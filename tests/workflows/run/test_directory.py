@@ -69,7 +69,9 @@ def test_overwrite_deletes_our_files_and_keeps_foreign_ones(tmp_path: Path) -> N
     for file in (*ours, *foreign):
         file.write_text("content")
     (directory.path / "consensus.mrc").mkdir()
-    RunDirectory.create(directory.path, overwrite=True)
+    again = RunDirectory.create(directory.path, overwrite=True)
+    with again.locked(), again.replacing(overwrite=True):
+        again.checkpoint.write_text("of the new run")
     assert not any(file.exists() for file in ours)
     assert all(file.read_text() == "content" for file in foreign)
     assert (directory.path / "consensus.mrc").is_dir()

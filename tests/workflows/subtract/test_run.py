@@ -36,7 +36,6 @@ from cryofocus.workflows.simulate.humanoid import SimulatedSet
 from cryofocus.workflows.subtract.inputs import SubtractSettings
 from cryofocus.workflows.subtract.run import SubtractedSet, subtract
 from cryofocus.workflows.subtract.table import revert
-from particle_files import cs_rows, par_text, save_cs
 
 BOX, PIXEL = 24, 17.5
 CUT = SubtractSettings(recenter=True, box=12)
@@ -56,7 +55,7 @@ class Source:
 def source(tmp_path_factory: pytest.TempPathFactory, small_set: SimulatedSet) -> Source:
     """The small set, subtracted with its own half maps; tests must not change it."""
     folder = tmp_path_factory.mktemp("subtract")
-    sphere = tuple(float(number) for number in small_set.focus_sphere.split(","))
+    sphere = tuple(map(float, small_set.focus_sphere.split(",")))
     mask = FocusMask.from_sphere(sphere, BOX, PIXEL, soft_edge_angstrom=20.0)
     write_volume(folder / "keep.mrc", mask.data, PIXEL)
     table = small_set.directory / "particles.star"
@@ -168,6 +167,20 @@ def test_the_way_back(
         assert not [label for label in after.block(name).labels if "Intact" in label]
 
 
+def test_intact_names_never_lead_to_subtracted_images(
+    source: Source, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A table of intact particles refuses the stacks that were made of theirs, at any remove."""
+    again = subtract(source.subtracted.table, source.keep, tmp_path / "again")
+    intact = again.directory / "intact.star"
+    revert(again.table, intact)
+    assert "are not found from here" in caplog.text
+    for folder in (None, again.directory, source.subtracted.directory):
+        with pytest.raises(ParticleError, match=r"made from particles\.mrcs, but the table names"):
+            ParticleSet.read(intact, datadir=folder)
+    ParticleSet.read(intact, datadir=source.table.parent)
+
+
 def test_subtracting_again_uses_the_next_mask(source: Source, tmp_path: Path) -> None:
     """A subtracted set is subtracted again: what only the first mask kept goes too."""
     keep = read_volume(source.keep).data
@@ -185,8 +198,7 @@ def test_subtracting_again_uses_the_next_mask(source: Source, tmp_path: Path) ->
 def test_given_maps(source: Source, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """One map of another grey scale does; that half sets share it is said, of two it is not."""
     made = reconstruct(source.table, tmp_path / "map.mrc")
-    volume = read_volume(made.path).data
-    write_volume(tmp_path / "other.mrc", -37.0 * volume, PIXEL)
+    write_volume(tmp_path / "other.mrc", -37.0 * read_volume(made.path).data, PIXEL)
     shared = SubtractSettings(map=tmp_path / "other.mrc")
     result = subtract(source.table, source.keep, tmp_path / "one", shared)
     assert result.grey_scale == pytest.approx([-1 / 37] * 2, rel=0.2)
@@ -386,14 +398,3 @@ def leads_back(table: Path, given: Path, folder: Path, rows: np.ndarray) -> list
         "whole after": back.subtracted is not None and not back.subtracted.are_cut,
     }
     return [name for name, is_so in same.items() if not is_so]
-
-
-def test_intact_tables_of_other_programs_lead_nowhere(tmp_path: Path) -> None:
-    """A set that was never subtracted is refused, and so is a format with no place for it."""
-    table = save_cs(tmp_path / "particles.cs", cs_rows())
-    with pytest.raises(ParticleError, match="no field cryofocus_intact/blob_path, so nothing"):
-        revert(table, tmp_path / "intact.cs")
-    frealign = tmp_path / "particles.par"
-    frealign.write_text(par_text())
-    with pytest.raises(ParticleError, match=r"cryofocus convert .*par -o particles\.star"):
-        revert(frealign, tmp_path / "intact.par")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from cryofocus.consensus.ground import Allocate
 from cryofocus.consensus.misfit import find_misfits
-from cryofocus.data.images import check_pixels
 from cryofocus.inference.result import ClassificationResult
 from cryofocus.maths.copies import filled_classes
 from cryofocus.poses.accuracy import measure_accuracy
@@ -58,7 +57,8 @@ def classify(
     """Classify particles by what a focus region shows and write the run directory.
 
     Input is checked before anything is written; what only the consensus can tell, such as whether
-    there is density in the region, leaves no directory behind where it is refused. The page for
+    there is density in the region, leaves no directory behind where it is refused, and a run that
+    would have been replaced as it was. The page for
     people is made from the finished directory by `cryofocus.report.run.page.write_report`.
 
     Args:
@@ -88,12 +88,6 @@ def classify(
         stacks = StackWatch.begin(inputs.particles)
         fingerprint = request.fingerprint(stacks.states)
     require_room(Path(output), inputs.particles, request.settings)
-    progress, reading = progress or SilentProgress(), "checking images"
-    if overwrite and Path(output).exists():
-        # A former run is not deleted for a set that cannot be classified.
-        n = len(inputs.particles)
-        with clock.stage(reading), progress.task(reading, n) as advance:
-            check_pixels(inputs.particles, advance)
     is_finished = resume and RunDirectory(Path(output)).job.is_file()
     # A finished run needs no workers.
     machine = request.machine.here if is_finished else request.machine
@@ -104,6 +98,7 @@ def classify(
         with (
             directory.forgotten_when_refused(is_new=is_new),
             directory.locked(),
+            directory.replacing(overwrite=overwrite),
             record_log(directory.log) as warnings,
         ):
             if directory.job.is_file():
@@ -111,7 +106,7 @@ def classify(
                 checkpoint.remove()
                 logger.info("%s: this run is finished already; nothing was done", directory.path)
                 return directory
-            monitor = RunMonitor(checkpoint, progress, clock)
+            monitor = RunMonitor(checkpoint, progress or SilentProgress(), clock)
             # Refuses changed settings before hours of reading, and before config.yaml says them.
             monitor.load()
             logger.info("cryofocus %s: %s", __version__, command)

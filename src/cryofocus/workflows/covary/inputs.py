@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field
 
+from cryofocus.complaints import show
 from cryofocus.covariance.conditional import STATES, Condition
 from cryofocus.covariance.regions import Region, require_distinct, separate, shared_part
 from cryofocus.data.mask import FocusMask
@@ -97,6 +98,33 @@ class CovaryInputs:
     regions: tuple[Region, ...]
     shares_particles: bool
     conditions: tuple[Condition, ...] = ()
+
+
+def name_masks(given: object) -> dict[str, Path]:
+    """Take mask files by the name of their region, from a mapping or from `NAME=MASK` texts.
+
+    Raises:
+        SettingError: When a mask has no name, a name no file, or a name is used twice.
+    """
+    entries: list[tuple[object, object, object]]
+    if isinstance(given, Mapping):
+        entries = [({name: path}, name, path) for name, path in given.items()]
+    else:
+        texts = [given] if isinstance(given, str) or not isinstance(given, Sequence) else given
+        entries = [(text, *str(text).partition("=")[::2]) for text in texts]
+    masks: dict[str, Path] = {}
+    for found, name, path in entries:
+        if not (isinstance(name, str) and name.strip() and isinstance(path, str | Path) and path):
+            raise SettingError(
+                f"regions: found {show(found)}, expected a name and a mask file such as "
+                "hand=hand.mrc"
+            )
+        if name.strip() in masks:
+            raise SettingError(
+                f"regions: the name {name.strip()} is given twice; expected one name per region"
+            )
+        masks[name.strip()] = Path(path)
+    return masks
 
 
 def read_covary_inputs(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryofocus.version import __version__
 from cryofocus.workflows.covary import record as files
-from cryofocus.workflows.covary.inputs import CovarySettings, read_covary_inputs
+from cryofocus.workflows.covary.inputs import CovarySettings, name_masks, read_covary_inputs
 from cryofocus.workflows.covary.levels import compare_classes, compare_units
 from cryofocus.workflows.covary.particle_level import compare_particles
 from cryofocus.workflows.covary.tables import (
@@ -38,8 +38,8 @@ class CovaryResult:
 
 
 def covary(  # noqa: PLR0913  # three paths, what to do with them and by what means
-    sources: Sequence[Path | str],
-    regions: Mapping[str, Path | str],
+    sources: Sequence[Path | str] | Path | str,
+    regions: Mapping[str, Path | str] | Sequence[str] | Path | str,
     output: Path | str,
     settings: CovarySettings | None = None,
     *,
@@ -53,7 +53,8 @@ def covary(  # noqa: PLR0913  # three paths, what to do with them and by what me
     progress = progress or SilentProgress()
     resources = use_process(machine)
     files.KIND.require_usable(output, overwrite=overwrite)
-    masks = {name: Path(path) for name, path in regions.items()}
+    masks = name_masks(regions)
+    sources = [sources] if isinstance(sources, str | Path) else sources
     with (
         new_directory(output, files.KIND, overwrite=overwrite) as folder,
         record_log(folder / files.LOG) as warnings,

@@ -3,7 +3,11 @@
 A workflow uses it like this, after all input has been validated::
 
     directory = RunDirectory.create(path, overwrite=overwrite, resume=resume)
-    with directory.locked(), record_log(directory.log) as warnings:
+    with (
+        directory.locked(),
+        directory.replacing(overwrite=overwrite),
+        record_log(directory.log) as warnings,
+    ):
         checkpoint = Checkpoint(directory.checkpoint, fingerprint_run(settings, inputs))
         state = checkpoint.load()                           # None for a new run
         ...
@@ -17,7 +21,7 @@ A workflow uses it like this, after all input has been validated::
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +32,7 @@ from cryofocus.data.atomic import explain_write_errors, is_temporary, sweep
 from cryofocus.data.formats import table_suffixes
 from cryofocus.errors import FormatError, OutputError, RegionError, SettingError
 from cryofocus.workflows.run import files as run_files
+from cryofocus.workflows.run.former import FormerRun
 from cryofocus.workflows.run.job import JobRecord
 from cryofocus.workflows.run.lock import hold_lock
 from cryofocus.workflows.run.reading import read_numbers
@@ -49,8 +54,8 @@ class RunDirectory(run_files.RunFiles):
     def create(cls, path: Path, *, overwrite: bool = False, resume: bool = False) -> RunDirectory:
         """Make a new run directory, or take an existing one for resuming or replacing.
 
-        Call it after all input has been validated: with ``overwrite`` the files of the previous
-        run are deleted here. Files that cryofocus did not write are never touched.
+        Call it after all input has been validated. The files of a run that is there stay until
+        `replacing`.
 
         Args:
             path: Where; parents are made as needed. A missing or empty directory is always fine.
@@ -70,26 +75,32 @@ class RunDirectory(run_files.RunFiles):
         directory = cls(path)
         with explain_write_errors(path):
             path.mkdir(parents=True, exist_ok=True)
-        directory._make_room(overwrite=overwrite)
+        with hold_lock(directory.lock_file), explain_write_errors(path):
+            sweep(path)
         write_text(directory.readme, run_files.readme_text())
         return directory
 
     @classmethod
     def require_usable(cls, path: Path, *, overwrite: bool = False, resume: bool = False) -> None:
-        """Raise what `create` would, without touching anything; before input is read."""
+        """Raise what `create` would, before input is read.
+
+        A former run that a killed process had moved aside is put back; nothing else is touched.
+        """
         if overwrite and resume:
             raise SettingError(
                 f"{path}: --overwrite and --resume exclude each other. Use --resume to finish the "
                 "run that is there, --overwrite to replace it."
             )
         if path.exists():
+            cls(path)._settle_former()
             cls(path)._refuse_unusable(overwrite=overwrite, resume=resume)
 
     @classmethod
     def open(cls, path: Path) -> RunDirectory:
         """Take an existing run directory for reading.
 
-        Nothing on disk is changed.
+        Nothing on disk is changed, but that a run which a killed process was replacing is put
+        back.
 
         Raises:
             FormatError: When there is no such directory or it is not a run of cryofocus.
@@ -103,6 +114,8 @@ class RunDirectory(run_files.RunFiles):
             raise FormatError(
                 f"{path}: no such directory. Give the run directory that was named with -o."
             )
+        with suppress(OutputError):  # another process writes here, or nobody may
+            directory._settle_former()
         if not directory.is_ours():
             raise FormatError(
                 f"{path}: not a run of cryofocus (it holds neither {directory.job.name} nor "
@@ -141,21 +154,22 @@ class RunDirectory(run_files.RunFiles):
             return False
         return self.readme.read_text(errors="replace").startswith(run_files.README_TITLE)
 
-    def _make_room(self, *, overwrite: bool) -> None:
-        """Delete what killed processes left half written, and a former run if it is replaced.
+    def _settle_former(self) -> None:
+        """Put back what a process that was killed had moved aside for a new run."""
+        former = FormerRun(self.path)
+        if former.folder.is_dir():
+            with hold_lock(self.lock_file):
+                former.settle()
 
-        job.json goes first, so that what is left of a run never counts as one that is finished;
-        README.txt, which marks the directory as ours, stays.
+    def replacing(self, *, overwrite: bool) -> AbstractContextManager[None]:
+        """Keep the run that is replaced, if any, until the block has a state to resume from.
+
+        Whatever ends the block before, the former run is there as it was.
+
+        Raises:
+            OutputError: When files cannot be moved.
         """
-        stay = (self.lock_file, self.readme)
-        with hold_lock(self.lock_file), explain_write_errors(self.path):
-            sweep(self.path)
-            if not overwrite:
-                return
-            self.job.unlink(missing_ok=True)
-            for file in sorted(self.path.iterdir()):
-                if run_files.is_run_file(file.name) and file not in stay and not file.is_dir():
-                    file.unlink()
+        return FormerRun(self.path).replaced() if overwrite else nullcontext()
 
     @contextmanager
     def forgotten_when_refused(self, *, is_new: bool) -> Iterator[None]:

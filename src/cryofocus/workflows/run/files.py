@@ -91,6 +91,8 @@ NUMBERED_FILES = (
 """The numbered files, as the README lists them."""
 
 LOCK_NAME = ".cryofocus.lock"
+FORMER_NAME = ".cryofocus.former"
+"""Folder of a run that is being replaced."""
 README_TITLE = "Run directory of cryofocus classify"
 
 _FIXED_NAMES = frozenset(file.name for file in RUN_FILES) | {LOCK_NAME}

@@ -18,7 +18,9 @@ from cryofocus.consensus.sampling import sample_map
 from cryofocus.consensus.subparticles import cut_images
 from cryofocus.consensus.subtraction import Subtraction, fit_sample, fit_subtraction
 from cryofocus.data.abilities import SubtractedRows
-from cryofocus.data.mrc import write_stack
+from cryofocus.data.mrc import read_header, write_stack
+from cryofocus.data.particles import ParticleSet
+from cryofocus.data.subtracted_stacks import subtracted_labels
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import InputError
 from cryofocus.maths.grids import cut_cube
@@ -259,9 +261,23 @@ def _write_images(
             advance(len(pixels))
 
     with progress.task("subtraction", n) as advance:
-        pixel_size = inputs.particles.pixel_size_angstrom
-        write_stack(path, images(), n, box, pixel_size, float16=settings.float16)
+        write_stack(
+            path,
+            images(),
+            n,
+            box,
+            inputs.particles.pixel_size_angstrom,
+            float16=settings.float16,
+            labels=_label(path, inputs.particles),
+        )
     return scale
+
+
+def _label(stack: Path, particles: ParticleSet) -> tuple[str, ...]:
+    """Say in the stack what it was made from."""
+    names = particles.source.columns().places.stacks
+    alike = [path for path in particles.stack_paths if path.stem == stack.stem]
+    return subtracted_labels(stack.name, names, map(read_header, alike))
 
 
 def _measure_power(

@@ -11,9 +11,11 @@ from cryofocus.consensus.subparticles import SubParticles
 from cryofocus.data.abilities import SubtractedInTable
 from cryofocus.data.formats import open_table
 from cryofocus.data.labels import DEFOCUS_LABELS, SHIFT_LABELS
+from cryofocus.data.mrc import read_header
 from cryofocus.data.particle_table import ParticleTable
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.stack_paths import locate_stacks
+from cryofocus.data.subtracted_stacks import require_intact
 from cryofocus.errors import InputError, ParticleError
 from cryofocus.workflows.run.new_names import require_new_table
 
@@ -88,7 +90,8 @@ def _say_where_images_are(table: Path) -> None:
     """Warn when the intact images are not found: only who has the first table knows where from."""
     name = open_table(table).first_stack()
     try:
-        locate_stacks([name], table, None)
+        (path,) = locate_stacks([name], table, None)
+        require_intact(read_header(path), name)
     except InputError:
         logger.warning(
             "%s: its images (%s) are named as in the table first given to subtract, and are not "

@@ -1,0 +1,90 @@
+"""A run that is being replaced, kept until the one that replaces it can be resumed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryofocus.data.atomic import explain_write_errors
+from cryofocus.errors import Interrupted
+from cryofocus.workflows.run.files import FORMER_NAME, LOCK_NAME, RunFiles, is_run_file
+
+# Either of them makes a directory a run that can be used or resumed.
+_PROOFS = (RunFiles.checkpoint.name, RunFiles.job.name)
+_STAY = (LOCK_NAME, RunFiles.readme.name)
+
+
+@dataclass(frozen=True)
+class FormerRun:
+    """The files of a former run, in a hidden folder of the run directory.
+
+    Whoever calls a method holds the directory's lock, so that a folder that is found was left by
+    a process that was killed. Files are moved one by one, in such an order that a process killed
+    between any two of them leaves what `settle` brings to one of both ends: all of the former run
+    is back in its place, or a run that replaces it is there.
+
+    Attributes:
+        run: The run directory.
+    """
+
+    run: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are kept."""
+        return self.run / FORMER_NAME
+
+    @contextmanager
+    def replaced(self) -> Iterator[None]:
+        """Move the files of a run aside, and back if the block fails before it can be resumed.
+
+        Files that cryofocus did not write stay.
+
+        Raises:
+            Interrupted: As the block, saying that the former run is as it was where it is.
+            OutputError: When files cannot be moved.
+        """
+        with explain_write_errors(self.run):
+            self._move_aside()
+        try:
+            yield
+        except Interrupted as interruption:
+            if self._is_wanted() and any(self.folder.iterdir()):
+                raise Interrupted(
+                    f"{self.run}: stopped before anything of the new run could be kept; the "
+                    "former run is as it was. Start again with --overwrite to replace it."
+                ) from interruption
+            raise
+        finally:
+            self.settle()
+
+    def settle(self) -> None:
+        """Put a former run back, or delete it if a run that replaces it has come that far.
+
+        Raises:
+            OutputError: When files cannot be moved or deleted.
+        """
+        if not self.folder.is_dir():
+            return
+        with explain_write_errors(self.run):
+            if self._is_wanted():
+                files = sorted(self.folder.iterdir(), key=lambda file: file.name in _PROOFS)
+                for file in files:
+                    file.rename(self.run / file.name)
+            shutil.rmtree(self.folder)
+
+    def _is_wanted(self) -> bool:
+        return not any((self.run / name).is_file() for name in _PROOFS)
+
+    def _move_aside(self) -> None:
+        self.folder.mkdir()
+        files = [
+            file
+            for file in sorted(self.run.iterdir())
+            if is_run_file(file.name) and file.name not in _STAY and not file.is_dir()
+        ]
+        for file in sorted(files, key=lambda file: file.name not in _PROOFS):
+            file.rename(self.folder / file.name)
