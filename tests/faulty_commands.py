@@ -40,11 +40,13 @@ class Command:
         words: What is typed, in a folder beside that of the input.
         again: What is added to finish or repeat it.
         appears_whole: Whether its result gets its name when all of it is there.
+        replaced: In what part of the trials a result is there already.
     """
 
     words: tuple[str, ...]
     again: str = "--overwrite"
     appears_whole: bool = False
+    replaced: float = 0.0
 
 
 TABLE = f"../{SET}/particles.star"
@@ -67,7 +69,9 @@ def commands(focus: str) -> dict[str, Command]:
     )
     search = ("--reference", f"../{MAP}", "--max-resolution", "45", "--angular-step", "15")
     return {
-        "classify": Command((*classify, "--classes", "2", "--runs", "2"), "--resume"),
+        "classify": Command(
+            (*classify, "--classes", "2", "--runs", "2"), "--resume", replaced=0.3
+        ),
         "classify auto": Command((*classify, "--classes", "auto", "--runs", "1"), "--resume"),
         "classify poses": Command(
             (*classify, "--classes", "2", "--runs", "1", "--refine-poses", "2"), "--resume"
@@ -76,11 +80,15 @@ def commands(focus: str) -> dict[str, Command]:
             (*classify, "--classes", "2", "--runs", "1", "--cluster", "local:2"), "--resume"
         ),
         "variance": Command(
-            ("variance", TABLE, "--dimensions", "2", "-o", "out"), appears_whole=True
+            ("variance", TABLE, "--dimensions", "2", "-o", "out"), appears_whole=True, replaced=0.5
         ),
-        "covary": Command(("covary", TABLE, *REGIONS, "-o", "out"), appears_whole=True),
+        "covary": Command(
+            ("covary", TABLE, *REGIONS, "-o", "out"), appears_whole=True, replaced=0.5
+        ),
         "subtract": Command(
-            ("subtract", TABLE, "--keep", f"../{MASK}", "-o", "out"), appears_whole=True
+            ("subtract", TABLE, "--keep", f"../{MASK}", "-o", "out"),
+            appears_whole=True,
+            replaced=0.5,
         ),
         "align refine": Command(("align", "refine", TABLE, "--iterations", "1", "-o", "out.star")),
         "align search": Command(("align", "search", TABLE, *search, "-o", "out.star"), "--resume"),
@@ -192,11 +200,10 @@ class Bench:
         """Run any command with a fault."""
         return self._process.run(words, fault, inside=place.name)
 
-    def try_once(self, name: str, place: Path, fault: Fault, *, again: bool = False) -> Attempt:
+    def try_once(self, name: str, place: Path, fault: Fault, how: str = "") -> Attempt:
         """Run a command with a fault, and look at what it leaves under final names."""
-        command = self.commands[name]
-        words = (*command.words, command.again) if again else command.words
-        ended = self.run(words, place, fault)
+        words = self.commands[name].words
+        ended = self.run((*words, how) if how else words, place, fault)
         faults = tuple(self._faults_of(name, place))
         return Attempt(ended.status, ended.errors, ended.steps, faults)
 
@@ -244,7 +251,7 @@ class Bench:
         expected = self.reference(name)
         if self.is_done(name, place):
             return []  # it happened when everything was done
-        attempt = self.try_once(name, place, Fault(), again=True)
+        attempt = self.try_once(name, place, Fault(), self.commands[name].again)
         if attempt.status != 0:
             return [f"exit {attempt.status}: {attempt.errors}"]
         found = describe(place)

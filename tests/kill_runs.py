@@ -109,14 +109,15 @@ def _try(bench: Bench, names: list[str], seed: int, number: int) -> Result:
     name = str(generator.choice(names, p=weights / weights.sum()))
     bench.reference(name)
     place, done, faults = bench.place(f"trial {number}"), [], []
-    if bench.commands[name].appears_whole and generator.random() < 0.5:
+    if generator.random() < bench.commands[name].replaced:
         bench.put_result(name, place)
     for attempt_number in range(1 + (generator.random() < 1 / 3)):
         fault, what = _draw_fault(bench, name, generator)
         if attempt_number > 0 and bench.is_done(name, place):
             break
-        again = attempt_number > 0 or any(place.iterdir())
-        attempt = bench.try_once(name, place, fault, again=again)
+        again = bench.commands[name].again if attempt_number > 0 else ""
+        how = again or ("--overwrite" if any(place.iterdir()) else "")
+        attempt = bench.try_once(name, place, fault, how)
         done.append(f"{name}: {what}, {'finished' if attempt.status == 0 else 'ended by it'}")
         faults += [f"after {what}: {one}" for one in _judge(attempt, fault)]
     faults += [f"given again: {one}" for one in bench.finish(name, place)]

@@ -82,7 +82,7 @@ def test_a_replaced_result_stays_until_the_new_is_whole(
     bench.reference("subtract")
     bench.put_result("subtract", place)
     fault = at("residual_power.png", number=signal.SIGTERM)
-    attempt = bench.try_once("subtract", place, fault, again=True)
+    attempt = bench.try_once("subtract", place, fault, "--overwrite")
     assert (attempt.status, attempt.faults) == (TERMINATED, ())
     assert bench.is_done("subtract", place)
 
