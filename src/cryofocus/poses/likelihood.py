@@ -109,6 +109,18 @@ class PoseData:
             precision=self.precision[:, points],
         )
 
+    def narrowed(self, n_shells: int) -> PoseData:
+        """Return the data of the first few shells."""
+        enters = self.band.shells < n_shells
+        if enters.all():
+            return self
+        return replace(
+            self,
+            band=Band.disc(self.band.box, n_shells),
+            data=self.data[:, enters],
+            precision=self.precision[:, enters],
+        )
+
     def take(self, rows: Int[np.ndarray, " m"]) -> PoseData:
         """Return the data of some of the particles."""
         return PoseData(

@@ -8,7 +8,7 @@ posterior density of the pose, and damped more where they do not.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64, Int
@@ -19,6 +19,7 @@ from cryofocus.maths.rotations import order_by_view
 from cryofocus.poses.likelihood import PoseData, PoseLikelihood, PoseModel, compare
 from cryofocus.poses.prior import PosePrior, wide_prior
 from cryofocus.poses.result import ROTATIONS, Poses, turn
+from cryofocus.poses.shift_scan import scan_shifts
 
 MAX_STEPS = 12
 # A step that would raise the log-likelihood by less than this is a small part of the error.
@@ -44,15 +45,16 @@ def refine_poses(
         model: Map with derivatives, noise and intensities.
         kernels: Slice kernels of the device.
         which: Particles, in the order of the result; all by default.
-        prior: What is known of the poses, one row for every particle of the set; by default a very
-            wide one about the start.
+        prior: What is known of the poses, one row for every particle of the set; shifts are then
+            also looked for as far as it makes them likely. By default the start is taken to be
+            near, under a very wide prior.
         advance: Called with the number of particles done.
 
     Returns:
         With the covariance of what images and prior leave open.
     """
     chosen = np.arange(len(images)) if which is None else np.asarray(which)
-    prior = prior or wide_prior(images)
+    known = prior or wide_prior(images)
     band = model.reference.band(images.particles.box)
     result = Poses.empty(len(chosen))
     # Particles with similar views share nodes of the grid: chunk by chunk, and within a chunk.
@@ -62,11 +64,23 @@ def refine_poses(
         rows = order[done : done + len(chunk.particles)]
         done += len(rows)
         data = PoseData.of_chunk(chunk, band, images, model.noise)
-        ascent = _Ascent(data, model, prior.take(chosen[rows]), kernels)
+        ascent = _Ascent(data, model, known.take(chosen[rows]), kernels)
         rotation = np.asarray(images.particles.rotation[chosen[rows]], np.float64)
-        result.put(rows, ascent.climb(rotation, data.centre_angstrom))
+        found = ascent.climb(rotation, data.centre_angstrom)
+        result.put(rows, found.poses)
+        if prior is not None:
+            others, poses = ascent.look_further(rotation, found)
+            result.put(rows[others], poses)
         advance(len(rows))
     return result
+
+
+@dataclass(frozen=True, eq=False)
+class _Summit:
+    """Poses at a maximum, and `(n,)` the logarithm of their posterior density there."""
+
+    poses: Poses
+    height: Float64[np.ndarray, " n"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +92,29 @@ class _Ascent:
     prior: PosePrior
     kernels: SliceKernels
 
+    def take(self, rows: Int[np.ndarray, " m"]) -> _Ascent:
+        """Return that of some of the particles."""
+        return replace(self, data=self.data.take(rows), prior=self.prior.take(rows))
+
+    def look_further(
+        self, rotation: Float64[np.ndarray, "n 3 3"], found: _Summit
+    ) -> tuple[Int[np.ndarray, " m"], Poses]:
+        """Climb from the shifts that coarse detail prefers, too.
+
+        Returns:
+            The particles that are better off there, and their poses.
+        """
+        start = scan_shifts(self.data, self.model, rotation, self.prior, self.kernels)
+        rows = np.flatnonzero((start != self.data.centre_angstrom).any(axis=1))
+        if not len(rows):
+            return rows, found.poses.take(rows)
+        other = self.take(rows).climb(rotation[rows], start[rows])
+        is_higher = other.height > found.height[rows]
+        return rows[is_higher], other.poses.take(is_higher)
+
     def climb(
         self, rotation: Float64[np.ndarray, "n 3 3"], shift_angstrom: Float64[np.ndarray, "n 2"]
-    ) -> Poses:
+    ) -> _Summit:
         """Go up until no step would gain anything worth it."""
         rotation, shift = rotation.copy(), shift_angstrom.copy()
         everything = np.arange(len(rotation))
@@ -102,7 +136,9 @@ class _Ascent:
             rotation[better], shift[better] = turned[is_higher], moved[is_higher]
             current.put(better, trial, is_higher)
             damping[active] *= np.where(is_higher, LESS, MORE)
-        return Poses(rotation, shift, _inverse(current.information), current.log_likelihood)
+        covariance = _inverse(current.information)
+        poses = Poses(rotation, shift, covariance, current.log_likelihood)
+        return _Summit(poses, current.objective)
 
     def _at(
         self,

@@ -13,7 +13,6 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from jaxtyping import Complex64, Float32, Float64, Int
 
-from cryofocus.consensus.band import Band
 from cryofocus.consensus.image_model import ScalePrior
 from cryofocus.consensus.images import ParticleImages
 from cryofocus.consensus.noise.spectra import NoiseModel
@@ -161,7 +160,7 @@ class PoseSearch:
         step = GridStep(first.degrees, first.shift_angstrom)
         for level in finer:
             step = step.halved()
-            within = _narrowed(data, self._n_shells(images, level))
+            within = data.narrowed(self._n_shells(images, level))
             around = search_around(within, self.grid, prior, candidates, step, kernels)
             ranked = around.distinct(operators, level.degrees, around.log_likelihood.shape[1])
             dropped.append(ranked.columns(slice(level.n_candidates, None)))
@@ -223,19 +222,6 @@ def _rate(best: Poses, answers: Candidates, scope: SearchScope) -> FoundPoses:
 def n_shells(extent_angstrom: float, resolution_angstrom: float) -> int:
     """Count the shells from 0 to a resolution, for images of some extent."""
     return int(extent_angstrom / resolution_angstrom + 1e-6) + 1
-
-
-def _narrowed(data: PoseData, n_shells: int) -> PoseData:
-    """Return the data of the first few shells."""
-    enters = data.band.shells < n_shells
-    if enters.all():
-        return data
-    return replace(
-        data,
-        band=Band.disc(data.band.box, n_shells),
-        data=data.data[:, enters],
-        precision=data.precision[:, enters],
-    )
 
 
 def hold_images(images: ParticleImages, which: Int[np.ndarray, " n"]) -> ParticleImages:
