@@ -24,8 +24,8 @@ from synthetic import describe_here
 
 from cryofocus.consensus.consensus import Consensus, estimate_consensus
 from cryofocus.consensus.images import ParticleImages
+from cryofocus.consensus.insertion import accumulate_maps
 from cryofocus.consensus.preparation import assign_half_sets, open_images
-from cryofocus.consensus.reconstruct import accumulate_maps
 from cryofocus.consensus.residuals import whole_consensus
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet

@@ -39,6 +39,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "cli/test_relion_external": ("report/run/logfile", "workflows/relion_job"),
     "consensus/noise/test_spectra": ("consensus/noise/power",),
     "consensus/test_consensus": ("consensus/image_model", "consensus/residuals"),
+    "consensus/test_reconstruct": ("consensus/insertion",),
     "consensus/test_subtraction": ("consensus/residual_power",),
     "covariance/test_normal": ("covariance/particles",),
     "data/cistem/test_columns": (

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
-from cryofocus.execution.ahead import ahead
+from cryofocus.execution.ahead import ahead, side_by_side
 
 N = 20
 
@@ -64,3 +64,47 @@ def test_it_goes_no_farther_ahead_than_there_are_threads(threads: int) -> None:
 def test_nothing_to_do() -> None:
     """No items, no results."""
     assert list(ahead(str, [], 2)) == []
+
+
+def test_several_run_side_by_side() -> None:
+    """Two that wait for each other both come to their end, each in its own order."""
+    both = threading.Barrier(2, timeout=10)
+
+    def count(sign: int) -> Generator[int, None, None]:
+        for n in range(1, 4):
+            both.wait()
+            yield sign * n
+
+    given = list(side_by_side([count(1), count(-1)]))
+    assert [n for n in given if n > 0] == [1, 2, 3]
+    assert [n for n in given if n < 0] == [-1, -2, -3]
+    assert list(side_by_side([(n for n in range(3))])) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("is_refused", [True, False], ids=["error", "nobody asks"])
+def test_none_goes_on_after_the_end(*, is_refused: bool) -> None:
+    """When one fails, or nobody asks any more, the others stop."""
+    begun, ended = threading.Event(), threading.Event()
+
+    def refuse() -> Generator[int, None, None]:
+        assert begun.wait(10)
+        if is_refused:
+            raise ValueError("refused")
+        yield 0
+
+    def endless() -> Generator[int, None, None]:
+        try:
+            while True:
+                begun.set()
+                yield 1
+        finally:
+            ended.set()
+
+    results = side_by_side([refuse(), endless()])
+    if is_refused:
+        with pytest.raises(ValueError, match="refused"):
+            list(results)
+    else:
+        next(results)
+        results.close()  # type: ignore[attr-defined]
+    assert ended.wait(10)

@@ -125,6 +125,24 @@ def test_sums_add_up_over_chunks() -> None:
     np.testing.assert_allclose((whole - second).precision, first.precision, atol=1e-4)
 
 
+@pytest.mark.parametrize("kernels", KERNELS, ids=lambda k: repr(k)[:14])
+def test_lanes_add_up_to_their_sum(kernels: SliceKernels) -> None:
+    """What is added to parts of a sum is in the sum, whichever part it was added to."""
+    case = make_case(12, n_particles=7)
+    whole = accumulate(ReferenceKernels(), case)
+    accumulator = kernels.accumulator(12, 3, 3)
+    lanes = accumulator.lanes()
+    assert len(lanes) == getattr(kernels, "threads", 1)
+    for particle in range(7):
+        one = slice(particle, particle + 1)
+        arrays = [case[name][one] for name in ("data", "precision", "weights", "weights")]
+        lanes[particle % len(lanes)].add(case["geometry"].take(one), *arrays)
+    close = {"rtol": 3e-5, "atol": 3e-4}
+    for sums in (accumulator.total(), accumulator.take()):
+        np.testing.assert_allclose(sums.data, whole.data, **close)
+        np.testing.assert_allclose(sums.precision, whole.precision, **close)
+
+
 @pytest.mark.parametrize("stored", [False, True], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("kernels", KERNELS, ids=lambda k: repr(k)[:14])
 def test_no_particles_give_nothing(kernels: SliceKernels, *, stored: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from threading import Lock
 
 import numpy as np
 from jaxtyping import Complex64, Float32, Int, Int8
@@ -19,6 +20,7 @@ from cryofocus.kernels.contract import SliceKernels
 from cryofocus.placement import Array, join_rows
 
 Grid = Complex64[Array, "edge edge half column"]
+_LAYING_OUT = Lock()
 Volumes = tuple[Float32[np.ndarray, "box box box"], ...]
 
 
@@ -43,9 +45,14 @@ class HalfGrids:
         """Maps side by side."""
         return len(self.volumes[0])
 
-    @cached_property
+    @property
     def grids(self) -> tuple[Grid, ...]:
         """The maps on padded grids, `(edge, edge, edge//2+1, column)`, where kernels want them."""
+        with _LAYING_OUT:  # threads that ask at the same time wait for one to make them
+            return self._grids
+
+    @cached_property
+    def _grids(self) -> tuple[Grid, ...]:
         return tuple(self.kernels.send(stack_grids(columns)) for columns in self.volumes)
 
     def slices(

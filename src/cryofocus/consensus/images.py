@@ -7,11 +7,11 @@ bookkeeping for images that were multiplied by their CTF before they were writte
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Complex64, Float32, Float64, Int, Int32
@@ -36,6 +36,8 @@ from cryofocus.maths.fourier import (
 from cryofocus.maths.grids import coarse_box
 from cryofocus.placement import Array, Send, is_on_host, join_rows, namespace, stay
 
+T = TypeVar("T")
+S = TypeVar("S", np.ndarray, list[np.ndarray])
 # Images that are worked on at a time, and that are prepared at a time: what is made of them stays
 # in the caches until it is used. Several threads take more, since only one interprets at a time.
 CHUNK_PARTICLES, CHUNK_PIXELS, PART_PIXELS, THREAD_PIXELS = 512, 2**22, 2**18, 2**20
@@ -184,29 +186,52 @@ class ParticleImages:
     def chunks(
         self, band: Band, which: Int[np.ndarray, " n"] | None = None, *, send: Send = stay
     ) -> Iterator[ImageChunk]:
-        """Yield prepared chunks of some particles (all by default) in the order given.
-
-        While a chunk is worked on, threads read and prepare the next one; a single thread, or one
-        that works on a device, reads it.
+        """Yield prepared chunks of some particles (all by default) in the order given; see `each`.
 
         Args:
             band: Points to keep.
             which: Particles.
             send: Brings arrays to where transforms and CTFs shall lie; they are made there.
         """
+        return self.each(lambda chunk: chunk, band, which, send=send)
+
+    def each(
+        self,
+        use: Callable[[ImageChunk], T],
+        band: Band,
+        which: Int[np.ndarray, " n"] | None = None,
+        *,
+        send: Send = stay,
+    ) -> Iterator[T]:
+        """Yield what is made of each prepared chunk of some particles, in the order given.
+
+        While a result is worked on, threads read, prepare and use the next chunks, each its own;
+        a single thread, or one that works on a device, reads ahead.
+
+        Args:
+            use: What is made of a chunk, by several threads at a time.
+            band: Points to keep.
+            which: Particles, all by default.
+            send: Brings arrays to where transforms and CTFs shall lie; they are made there.
+        """
         chosen = np.arange(len(self)) if which is None else np.asarray(which)
         helpers, on_host = self.helpers(send), is_on_host(send(np.empty(0)))
         at_once = THREAD_PIXELS if helpers else PART_PIXELS
         size = self.most_particles(at_once if on_host else DEVICE_PIXELS)
-        parts = [chosen[start : start + size] for start in range(0, len(chosen), size)]
         n_parts = max(1, self.most_particles(CHUNK_PIXELS) // size)
+        parts = list(_cut(chosen, size))
         if helpers:
-            prepared = ahead(partial(replace(self, threads=1).load, band), parts, helpers)
-        else:
-            pixels = ahead(self.reader.read, parts, 1)
-            prepared = map(partial(self.prepare, band, send=send), parts, pixels)
+            load = partial(replace(self, threads=1).load, band)
+            yield from ahead(
+                lambda some: use(ImageChunk.joined([load(part) for part in some])),
+                _cut(parts, n_parts),
+                helpers,
+            )
+            return
+        pixels = ahead(self.reader.read, parts, 1)
+        prepared = map(partial(self.prepare, band, send=send), parts, pixels)
         while some := list(islice(prepared, n_parts)):
-            yield ImageChunk.joined(some)
+            yield use(ImageChunk.joined(some))
 
     def helpers(self, send: Send = stay) -> int:
         """Return how many threads prepare what others work on: none on a device, or of one."""
@@ -306,6 +331,12 @@ class ParticleImages:
         """Return where the band's slices of some particles cut a padded grid."""
         matrices = projection_matrices(self.particles, which).astype(np.float32)
         return SliceGeometry(edge, band.grid_points(padding), matrices)
+
+
+def _cut(items: S, size: int) -> Iterator[S]:
+    """Cut a sequence into parts of so many items."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def projection_matrices(

@@ -1,4 +1,4 @@
-"""Whole-box maps from intact images: weighted sums of slices, half maps, FSC and Wiener filter."""
+"""Whole-box maps from sums of slices: half maps, FSC and Wiener filter."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Complex64, Float, Float32, Float64, Int, Int8
+from jaxtyping import Complex64, Float, Float32, Float64, Int8
 
-from cryofocus.consensus.image_model import matched_chunk
-from cryofocus.consensus.images import PADDING, ImageChunk, ParticleImages
+from cryofocus.consensus.images import PADDING, ParticleImages
+from cryofocus.consensus.insertion import accumulate_maps
 from cryofocus.consensus.noise.spectra import NoiseModel
 from cryofocus.consensus.sampling import sample_fsc, sample_map
 from cryofocus.data.mapped import let_go
-from cryofocus.execution.ahead import ahead
-from cryofocus.execution.contract import Count
 from cryofocus.kernels.contract import SliceKernels, SliceSums
 from cryofocus.maths.fourier import (
     BLOCK_VALUES,
@@ -26,7 +24,6 @@ from cryofocus.maths.fourier import (
 from cryofocus.maths.grids import shell_block_3d
 from cryofocus.maths.masks import cosine_edge
 from cryofocus.maths.shells import fourier_shell_correlation, shell_mean_3d
-from cryofocus.placement import Array
 
 # Width of a map's soft edge inside the sphere that its box holds, in box edges.
 SPHERE_EDGE = 0.05
@@ -97,47 +94,6 @@ class MapSource:
     noise: NoiseModel
     scale: Float32[np.ndarray, " particle"]
     half_set: Int8[np.ndarray, " particle"]
-
-
-def accumulate_maps(
-    images: ParticleImages,
-    noise: NoiseModel,
-    weights: Float32[np.ndarray, "particle component"],
-    kernels: SliceKernels,
-    scale: Float32[np.ndarray, " particle"],
-    *,
-    advance: Callable[[int], None] = lambda _: None,
-) -> SliceSums:
-    """Insert every intact image into a padded whole-box grid, once per weight column."""
-    executor, shards = images.executor, images.shards
-    parts = [(weights[rows], scale[rows]) for rows in shards.ranges]
-    with executor.counting(advance) as count:
-        return executor.reduce(_accumulate, shards, (noise, kernels, count), parts)
-
-
-def _accumulate(
-    images: ParticleImages,
-    common: tuple[NoiseModel, SliceKernels, Count],
-    part: tuple[Float32[np.ndarray, "particle component"], Float32[np.ndarray, " particle"]],
-) -> SliceSums:
-    """Insert the images of one range."""
-    (noise, kernels, count), (weights, scale) = common, part
-    band, edge = images.largest_band(), PADDING * images.particles.box
-    accumulator = kernels.accumulator(edge, weights.shape[1], weights.shape[1])
-    hermitian, inserted = kernels.send(band.hermitian), np.flatnonzero(weights.any(axis=1))
-
-    def weigh(chunk: ImageChunk) -> tuple[Int[np.ndarray, " n"], Array, Array]:
-        data, precision = matched_chunk(chunk, band, noise, scale[chunk.particles])
-        data *= hermitian
-        precision *= hermitian
-        return chunk.particles, data, precision
-
-    chunks = images.chunks(band, inserted, send=kernels.send)
-    for which, data, precision in ahead(weigh, chunks, images.helpers(kernels.send)):
-        place = images.geometry(band, PADDING, edge, which)
-        accumulator.add(place, data, precision, weights[which], weights[which])
-        count(len(which))
-    return accumulator.take().fetch()
 
 
 def accumulate_halves(

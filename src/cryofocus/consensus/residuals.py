@@ -5,8 +5,9 @@ Matched residuals are what every comparison of classes, poses and regions starts
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Complex64, Float32, Int
@@ -18,9 +19,10 @@ from cryofocus.consensus.half_grids import HalfGrids
 from cryofocus.consensus.image_model import ImageModel, fit_scales, matched_chunk, scale_moments
 from cryofocus.consensus.images import ImageChunk
 from cryofocus.consensus.match import ImageMatch, measure_match
-from cryofocus.execution.ahead import ahead
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.placement import Array, beside
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -41,17 +43,26 @@ class MatchedResidual:
 def matched_residuals(
     background: Background, model: ImageModel, band: Band, edges: tuple[int, ...] = ()
 ) -> Iterator[MatchedResidual]:
-    """Yield what each image says beyond its background, chunk by chunk, on the full-box band.
+    """Yield what each image says beyond its background, chunk by chunk; see `each_residual`."""
+    return each_residual(lambda residual: residual, background, model, band, edges)
+
+
+def each_residual(
+    use: Callable[[MatchedResidual], T],
+    background: Background,
+    model: ImageModel,
+    band: Band,
+    edges: tuple[int, ...] = (),
+) -> Iterator[T]:
+    """Yield what is made of what each image says beyond its background, on the full-box band.
 
     The scale `s` is fitted with the background's first column; precisions are `s^2 C^2 / sigma2`.
-    With that column, images are compared in the bands whose edges are given, if any are.
+    With that column, images are compared in the bands whose edges are given, if any are. Chunks
+    of images are worked on by several threads at a time (`ParticleImages.each`).
     """
-    images, send = background.images, background.kernels.send
 
-    def residual(
-        seen: tuple[ImageChunk, Complex64[Array, "n point column"]],
-    ) -> MatchedResidual:
-        chunk, slices = seen
+    def residual(chunk: ImageChunk) -> T:
+        slices = background.slices(band, chunk.particles)
         data, precision = matched_chunk(chunk, band, model.noise)
         moments = scale_moments(band, data, precision, slices[..., 0])
         match = measure_match(band, edges, (data, precision), slices[..., 0]) if edges else None
@@ -62,13 +73,9 @@ def matched_residuals(
             (data - precision * slices[..., column]) * factor for column in range(slices.shape[2])
         )
         precision *= factor
-        return MatchedResidual(chunk.particles, columns, precision, scale, match)
+        return use(MatchedResidual(chunk.particles, columns, precision, scale, match))
 
-    seen = (
-        (chunk, background.slices(band, chunk.particles))
-        for chunk in images.chunks(band, send=send)
-    )
-    yield from ahead(residual, seen, images.helpers(send))
+    return background.images.each(residual, band, send=background.kernels.send)
 
 
 def whole_consensus(consensus: Consensus, kernels: SliceKernels) -> HalfGrids:

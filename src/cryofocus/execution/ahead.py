@@ -1,10 +1,13 @@
-"""What is needed next, made in other threads while the last is worked with."""
+"""Work in other threads: what is needed next, and several things side by side."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from queue import SimpleQueue
+from threading import Event
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -37,3 +40,38 @@ def ahead(function: Callable[[T], R], items: Iterable[T], threads: int) -> Itera
         finally:
             for one in waiting:
                 one.cancel()
+
+
+def side_by_side(generators: Sequence[Generator[T, None, None]]) -> Iterator[T]:
+    """Yield what several generators give, as it comes, each run by a thread of its own.
+
+    A single one is run by who asks. What one raises is raised here, and the others stop.
+    """
+    if len(generators) == 1:
+        yield from generators[0]
+        return
+    given: SimpleQueue[T | Future[None]] = SimpleQueue()
+    is_over = Event()
+
+    def run(generator: Generator[T, None, None]) -> None:
+        with closing(generator):
+            for item in generator:
+                given.put(item)
+                if is_over.is_set():
+                    return
+
+    with ThreadPoolExecutor(max(1, len(generators))) as pool:
+        try:
+            for generator in generators:
+                # At its end comes its future, and with it what it raised.
+                pool.submit(run, generator).add_done_callback(given.put)
+            n_running = len(generators)
+            while n_running:
+                item = given.get()
+                if isinstance(item, Future):
+                    item.result()
+                    n_running -= 1
+                else:
+                    yield item
+        finally:
+            is_over.set()

@@ -114,12 +114,12 @@ def fetch_tile(grid, places, n, edge, stride):
 
 
 @nb.njit(cache=True, fastmath=FAST)
-def keep_own(places, n, edge, thread, n_sharing):
-    """Strike out the rows of a tile that lie in planes which other threads fill."""
+def keep_own(places, n, edge, sharer, n_sharing):
+    """Strike out the rows of a tile that lie in planes which others fill."""
     for p in range(n):
         for row in (1, 3):
             plane = places[row, p] // edge
-            if plane // PLANES % n_sharing != thread:
+            if plane // PLANES % n_sharing != sharer:
                 places[row, p] = -1
                 places[row + 1, p] = -1
 
@@ -244,110 +244,103 @@ def interpolate_tile(grid, places, values, n, edge, stride, nodes):
     _nodes(stride, grid, places, values, n, edge // 2 + 1, stride, nodes)
 
 
-@nb.njit(parallel=True, cache=True, fastmath=FAST)
+@nb.njit(cache=True, fastmath=FAST, nogil=True)
 def gather_slices(
     grid,  # IN  (edge * edge * (edge//2+1) * component * 2,) float32
     edge,  # IN
     n_components,  # IN
-    order,  # IN  (particle,) int64: particles with similar views next to each other
+    order,  # IN  (some,) int64: particles to work on, similar views next to each other
     matrices,  # IN  (particle, 2, 3) float32
     points,  # IN  (2, point) float32, kx >= 0 and ky in grid units
-    n_threads,  # IN
     slices,  # OUT (particle, point * component * 2) float32
 ):
     stride = 2 * n_components
-    n = matrices.shape[0]
-    for thread in nb.prange(n_threads):
-        places = np.empty((N_PLACES, TILE), np.int32)
-        values = np.empty((N_VALUES, TILE), np.float32)
-        for i in order[thread * n // n_threads : (thread + 1) * n // n_threads]:
-            for start in range(0, points.shape[1], TILE):
-                m = min(TILE, points.shape[1] - start)
-                locate_tile(matrices[i], points, start, m, edge, places, values)
-                fetch_tile(grid, places, m, edge, stride)
-                nodes = slices[i, start * stride : (start + m) * stride]
-                interpolate_tile(grid, places, values, m, edge, stride, nodes)
-                for p in range(m):
-                    for k in range(n_components):
-                        nodes[p * stride + 2 * k + 1] *= values[SIGN, p]
+    places = np.empty((N_PLACES, TILE), np.int32)
+    values = np.empty((N_VALUES, TILE), np.float32)
+    for i in order:
+        for start in range(0, points.shape[1], TILE):
+            m = min(TILE, points.shape[1] - start)
+            locate_tile(matrices[i], points, start, m, edge, places, values)
+            fetch_tile(grid, places, m, edge, stride)
+            nodes = slices[i, start * stride : (start + m) * stride]
+            interpolate_tile(grid, places, values, m, edge, stride, nodes)
+            for p in range(m):
+                for k in range(n_components):
+                    nodes[p * stride + 2 * k + 1] *= values[SIGN, p]
 
 
-@nb.njit(parallel=True, cache=True, fastmath=FAST)
+@nb.njit(cache=True, fastmath=FAST, nogil=True)
 def class_moments(
     grid,  # IN  (edge * edge * (edge//2+1) * component * 2,) float32
     edge,  # IN
-    order,  # IN  (particle,) int64: particles with similar views next to each other
+    order,  # IN  (some,) int64: particles to work on, similar views next to each other
     matrices,  # IN  (particle, 2, 3) float32
     points,  # IN  (2, point) float32, kx >= 0 and ky in grid units
     data,  # IN  (particle, point * 2) float32 or bfloat16, Hermitian weights included
     precision,  # IN  (particle, point) float32 or bfloat16, Hermitian weights included
-    n_threads,  # IN
     linear,  # OUT (particle, component) float64: Re<data, slice_k>
     quadratic,  # OUT (particle, component) float64: <slice_k, precision slice_k>
 ):
-    n, n_components = linear.shape
+    n_components = linear.shape[1]
     stride = 2 * n_components
-    for thread in nb.prange(n_threads):
-        places = np.empty((N_PLACES, TILE), np.int32)
-        values = np.empty((N_VALUES, TILE), np.float32)
-        once, twice = np.empty(stride, np.float32), np.empty(stride, np.float32)
-        for i in order[thread * n // n_threads : (thread + 1) * n // n_threads]:
-            once[:] = 0
-            twice[:] = 0
-            for start in range(0, points.shape[1], TILE):
-                m = min(TILE, points.shape[1] - start)
-                locate_tile(matrices[i], points, start, m, edge, places, values)
-                fetch_tile(grid, places, m, edge, stride)
-                read_tile(data[i], precision[i], start, m, values)
-                _moments(stride, grid, places, values, m, edge // 2 + 1, stride, once, twice)
-            for k in range(n_components):
-                linear[i, k] = once[2 * k] + once[2 * k + 1]
-                quadratic[i, k] = twice[2 * k] + twice[2 * k + 1]
+    places = np.empty((N_PLACES, TILE), np.int32)
+    values = np.empty((N_VALUES, TILE), np.float32)
+    once, twice = np.empty(stride, np.float32), np.empty(stride, np.float32)
+    for i in order:
+        once[:] = 0
+        twice[:] = 0
+        for start in range(0, points.shape[1], TILE):
+            m = min(TILE, points.shape[1] - start)
+            locate_tile(matrices[i], points, start, m, edge, places, values)
+            fetch_tile(grid, places, m, edge, stride)
+            read_tile(data[i], precision[i], start, m, values)
+            _moments(stride, grid, places, values, m, edge // 2 + 1, stride, once, twice)
+        for k in range(n_components):
+            linear[i, k] = once[2 * k] + once[2 * k + 1]
+            quadratic[i, k] = twice[2 * k] + twice[2 * k + 1]
 
 
-@nb.njit(parallel=True, cache=True, fastmath=FAST)
+@nb.njit(cache=True, fastmath=FAST, nogil=True)
 def latent_moments(
     grid,  # IN  (edge * edge * (edge//2+1) * component * 2,) float32
     edge,  # IN
-    order,  # IN  (particle,) int64: particles with similar views next to each other
+    order,  # IN  (some,) int64: particles to work on, similar views next to each other
     matrices,  # IN  (particle, 2, 3) float32
     points,  # IN  (2, point) float32, kx >= 0 and ky in grid units
     data,  # IN  (particle, point * 2) float32 or bfloat16, Hermitian weights included
     precision,  # IN  (particle, point) float32 or bfloat16, Hermitian weights included
-    n_threads,  # IN
     linear,  # OUT (particle, component) float64: Re<data, slice_k>
     quadratic,  # OUT (particle, component, component) float64: Re<slice_k, precision slice_l>
 ):
-    n, n_components = linear.shape
+    n_components = linear.shape[1]
     stride = 2 * n_components
-    for thread in nb.prange(n_threads):
-        places = np.empty((N_PLACES, TILE), np.int32)
-        values = np.empty((N_VALUES, TILE), np.float32)
-        nodes, pairs = np.empty(TILE * stride, np.float32), np.empty((2, TILE), np.float32)
-        once, twice = np.empty(stride, np.float32), np.empty((n_components, stride), np.float32)
-        for i in order[thread * n // n_threads : (thread + 1) * n // n_threads]:
-            once[:] = 0
-            twice[:, :] = 0
-            for start in range(0, points.shape[1], TILE):
-                m = min(TILE, points.shape[1] - start)
-                locate_tile(matrices[i], points, start, m, edge, places, values)
-                fetch_tile(grid, places, m, edge, stride)
-                read_tile(data[i], precision[i], start, m, values)
-                interpolate_tile(grid, places, values, m, edge, stride, nodes)
-                _project(stride, nodes, stride, values[REAL : REAL + 2], m, once)
-                for k in range(n_components):
-                    for p in range(m):
-                        pairs[0, p] = values[PRECISION, p] * nodes[p * stride + 2 * k]
-                        pairs[1, p] = values[PRECISION, p] * nodes[p * stride + 2 * k + 1]
-                    _project(2 * k + 2, nodes, stride, pairs, m, twice[k])
+    places = np.empty((N_PLACES, TILE), np.int32)
+    values = np.empty((N_VALUES, TILE), np.float32)
+    nodes, pairs = np.empty(TILE * stride, np.float32), np.empty((2, TILE), np.float32)
+    once, twice = np.empty(stride, np.float32), np.empty((n_components, stride), np.float32)
+    for i in order:
+        once[:] = 0
+        twice[:, :] = 0
+        for start in range(0, points.shape[1], TILE):
+            m = min(TILE, points.shape[1] - start)
+            locate_tile(matrices[i], points, start, m, edge, places, values)
+            fetch_tile(grid, places, m, edge, stride)
+            read_tile(data[i], precision[i], start, m, values)
+            interpolate_tile(grid, places, values, m, edge, stride, nodes)
+            _project(stride, nodes, stride, values[REAL : REAL + 2], m, once)
             for k in range(n_components):
-                linear[i, k] = once[2 * k] + once[2 * k + 1]
-                for j in range(k + 1):
-                    quadratic[i, k, j] = twice[k, 2 * j] + twice[k, 2 * j + 1]
-                    quadratic[i, j, k] = quadratic[i, k, j]
+                for p in range(m):
+                    pairs[0, p] = values[PRECISION, p] * nodes[p * stride + 2 * k]
+                    pairs[1, p] = values[PRECISION, p] * nodes[p * stride + 2 * k + 1]
+                _project(2 * k + 2, nodes, stride, pairs, m, twice[k])
+        for k in range(n_components):
+            linear[i, k] = once[2 * k] + once[2 * k + 1]
+            for j in range(k + 1):
+                quadratic[i, k, j] = twice[k, 2 * j] + twice[k, 2 * j + 1]
+                quadratic[i, j, k] = quadratic[i, k, j]
 
 
-@nb.njit(parallel=True, cache=True, fastmath=FAST)
+@nb.njit(cache=True, fastmath=FAST, nogil=True)
 def accumulate(
     order,  # IN  (n,) int64: particles to insert, those with similar views next to each other
     matrices,  # IN  (particle, 2, 3) float32
@@ -358,28 +351,26 @@ def accumulate(
     precision_weights,  # IN  (particle, precision component) float32
     edge,  # IN
     stride,  # IN  floats of a node, even: 2 * component + precision component at least
-    n_sharing,  # IN  threads that share a grid, each of which fills its own planes of it
-    sums,  # OUT (grid, edge * edge * (edge//2+1) * stride)
+    sharer,  # IN  which of those that share the grid; each fills planes of its own
+    n_sharing,  # IN
+    sums,  # OUT (edge * edge * (edge//2+1) * stride)
 ):
-    n_grids = sums.shape[0]
     n_data, n_precision = data_weights.shape[1], precision_weights.shape[1]
-    n = order.shape[0]
-    for thread in nb.prange(n_grids * n_sharing):
-        grid = thread // n_sharing
-        places = np.empty((N_PLACES, TILE), np.int32)
-        values = np.empty((N_VALUES, TILE), np.float32)
-        # What each float of a node takes of a point's data and of its precision.
-        of_data, of_precision = np.zeros(stride, np.float32), np.zeros(stride, np.float32)
-        for i in order[grid * n // n_grids : (grid + 1) * n // n_grids]:
-            for k in range(n_data):
-                of_data[2 * k : 2 * k + 2] = data_weights[i, k]
-            of_precision[2 * n_data : 2 * n_data + n_precision] = precision_weights[i]
-            for start in range(0, points.shape[1], TILE):
-                m = min(TILE, points.shape[1] - start)
-                locate_tile(matrices[i], points, start, m, edge, places, values)
-                if n_sharing > 1:
-                    keep_own(places, m, edge, thread % n_sharing, n_sharing)
-                fetch_tile(sums[grid], places, m, edge, stride)
-                read_tile(data[i], precision[i], start, m, values)
-                half, own = edge // 2 + 1, sums[grid]
-                _spread(stride, of_data, of_precision, places, values, m, half, stride, own)
+    places = np.empty((N_PLACES, TILE), np.int32)
+    values = np.empty((N_VALUES, TILE), np.float32)
+    # What each float of a node takes of a point's data and of its precision.
+    of_data, of_precision = np.zeros(stride, np.float32), np.zeros(stride, np.float32)
+    for i in order:
+        for k in range(n_data):
+            of_data[2 * k] = data_weights[i, k]
+            of_data[2 * k + 1] = data_weights[i, k]
+        for k in range(n_precision):
+            of_precision[2 * n_data + k] = precision_weights[i, k]
+        for start in range(0, points.shape[1], TILE):
+            m = min(TILE, points.shape[1] - start)
+            locate_tile(matrices[i], points, start, m, edge, places, values)
+            if n_sharing > 1:
+                keep_own(places, m, edge, sharer, n_sharing)
+            fetch_tile(sums, places, m, edge, stride)
+            read_tile(data[i], precision[i], start, m, values)
+            _spread(stride, of_data, of_precision, places, values, m, edge // 2 + 1, stride, sums)

@@ -17,6 +17,7 @@ stored in half the bytes (`bfloat16`); all sums are of float32 numbers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, runtime_checkable
@@ -220,6 +221,10 @@ class SliceAccumulator(Protocol):
         precision_weights: Float32[np.ndarray, "particle precision_column"],
     ) -> None:
         """Insert the weighted slices of some particles; those of weight 0 cost nothing."""
+        ...
+
+    def lanes(self) -> Sequence[SliceAccumulator]:
+        """Return parts of the sum that as many threads may add to, each to one of them."""
         ...
 
     def total(self) -> SliceSums:

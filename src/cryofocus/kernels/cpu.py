@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numba
 import numpy as np
-from jaxtyping import Complex64, Float32
+from jaxtyping import Complex64, Float32, Int64
 
 from cryofocus.arrays import AnyArray
 from cryofocus.kernels import _cpu_loops, _pose_loops
@@ -26,6 +24,7 @@ from cryofocus.kernels.contract import (
     Slices,
     SliceSums,
 )
+from cryofocus.kernels.parts import do_parts
 
 # Floats that are added at once to a node of an accumulator.
 ALIGNED = 4
@@ -56,12 +55,8 @@ class CpuKernels:
         """Return every component's slice at every point."""
         shape = (len(geometry.matrices), len(geometry.points), grid.shape[3])
         slices = np.empty(shape, np.complex64)
-        _use_threads(self.threads)
-        _cpu_loops.gather_slices(
-            *(_floats(grid), geometry.edge, grid.shape[3], geometry.order, geometry.matrices),
-            *(_planes(geometry), self.threads),
-            _lines(slices.view(np.float32)),
-        )
+        out = (_lines(slices.view(np.float32)),)
+        self._run(_cpu_loops.gather_slices, (grid, grid.shape[3]), geometry, (), out)
         return slices
 
     def class_moments(
@@ -70,7 +65,7 @@ class CpuKernels:
         """Return Re<data, slice_k> and <slice_k, precision slice_k> of every particle."""
         linear, quadratic = np.empty((2, len(data), grid.shape[3]))
         out = (linear, quadratic)
-        self._run(_cpu_loops.class_moments, grid, geometry, (_rows(data), precision), out)
+        self._run(_cpu_loops.class_moments, (grid,), geometry, (_rows(data), precision), out)
         return out
 
     def latent_moments(
@@ -79,7 +74,7 @@ class CpuKernels:
         """Return Re<data, slice_k> and Re<slice_k, precision slice_l> of every particle."""
         shape = (len(data), grid.shape[3])
         out = np.empty(shape), np.empty((*shape, grid.shape[3]))
-        self._run(_cpu_loops.latent_moments, grid, geometry, (_rows(data), precision), out)
+        self._run(_cpu_loops.latent_moments, (grid,), geometry, (_rows(data), precision), out)
         return out
 
     def pose_moments(
@@ -93,7 +88,7 @@ class CpuKernels:
         """Return moments of the slice of a map and of its derivatives by the pose."""
         out = np.empty((len(data), 6)), np.empty((len(data), 6, 6))
         statistics = (shifts, _rows(data), precision)
-        self._run(_pose_loops.pose_moments, grid, geometry, statistics, out)
+        self._run(_pose_loops.pose_moments, (grid,), geometry, statistics, out)
         return out
 
     def accumulator(self, edge: int, n_data: int, n_precision: int) -> CpuAccumulator:
@@ -143,15 +138,16 @@ class CpuKernels:
     def _run(
         self,
         loops: Callable[..., None],
-        grid: Grid,
+        source: tuple[Grid] | tuple[Grid, int],
         geometry: SliceGeometry,
         statistics: tuple[np.ndarray, ...],
         out: tuple[np.ndarray, ...],
     ) -> None:
         """Let loops over particles read a grid and statistics, and fill what comes out."""
-        _use_threads(self.threads)
-        place = (geometry.edge, geometry.order, geometry.matrices, _planes(geometry))
-        loops(_floats(grid), *place, *statistics, self.threads, *out)
+        start = (_floats(source[0]), geometry.edge, *source[1:])
+        place = (geometry.matrices, _planes(geometry))
+        orders = _shares(geometry.order, self.threads)
+        do_parts(lambda part: loops(*start, orders[part], *place, *statistics, *out), self.threads)
 
 
 @dataclass(frozen=True)
@@ -179,40 +175,55 @@ class CpuAccumulator:
     ) -> None:
         """Insert the weighted slices of some particles; those of weight 0 cost nothing."""
         counts = np.logical_or(data_weights.any(axis=1), precision_weights.any(axis=1))
-        _use_threads(len(self.sums) * self.n_sharing)
-        _cpu_loops.accumulate(
-            *(geometry.order[counts[geometry.order]], geometry.matrices, _planes(geometry)),
-            *(_rows(data), precision, data_weights, precision_weights),
-            *(geometry.edge, self.sums.shape[-1], self.n_sharing),
-            self.sums.reshape(len(self.sums), -1),
-        )
+        orders = _shares(geometry.order[counts[geometry.order]], len(self.sums))
+        place = (geometry.matrices, _planes(geometry))
+        slices = (_rows(data), precision, data_weights, precision_weights)
+        size = (geometry.edge, self.sums.shape[-1])
+        grids = self.sums.reshape(len(self.sums), -1)
+
+        def insert(part: int) -> None:
+            grid, sharer = divmod(part, self.n_sharing)
+            out = (sharer, self.n_sharing, grids[grid])
+            _cpu_loops.accumulate(orders[grid], *place, *slices, *size, *out)
+
+        do_parts(insert, len(self.sums) * self.n_sharing)
+
+    def lanes(self) -> list[CpuAccumulator]:
+        """Return an accumulator for each grid."""
+        return [replace(self, sums=self.sums[k : k + 1]) for k in range(len(self.sums))]
 
     def total(self) -> SliceSums:
         """Return the sum over everything added so far."""
-        data, precision = (part.copy() for part in self._add_up())
-        for part in (data, precision):
-            _make_hermitian(part)
-        return SliceSums(data, precision)
-
-    def take(self) -> SliceSums:
-        """Return the sum, in the memory it was added up in; nothing can be added any more."""
-        self._add_up()
-        # Its own memory, given back but for the first grid: a copy would be as large again.
-        self.sums.resize((1, *self.sums.shape[1:]), refcheck=False)
-        data, precision = self._add_up()
-        for part in (data, precision):
-            _make_hermitian(part)
-        return SliceSums(data, precision)
-
-    def _add_up(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return data and precisions of all grids, where the first one lies."""
         total = self.sums[0]
         for own in self.sums[1:]:
             total += own
             own[:] = 0
+        return self._finished(0.5 * total)
+
+    def take(self) -> SliceSums:
+        """Return the sum, in the memory it was added up in; nothing can be added any more."""
+        n_threads, sums = len(self.sums) * self.n_sharing, self.sums
+
+        def add_up(part: int) -> None:
+            for plane in range(part, sums.shape[1], n_threads):
+                total = sums[0, plane]
+                for own in sums[1:, plane]:
+                    total += own
+                total *= np.float32(0.5)
+
+        do_parts(add_up, n_threads)
+        # Its own memory, given back but for the first grid: a copy would be as large again.
+        sums.resize((1, *sums.shape[1:]), refcheck=False)
+        return self._finished(sums[0])
+
+    def _finished(self, total: Float32[np.ndarray, "edge edge half float"]) -> SliceSums:
+        """Make half of a sum over the half plane the half of Hermitian grids, in place."""
         n_floats = 2 * self.n_data
-        rest = total[..., n_floats : n_floats + self.n_precision]
-        return total[..., :n_floats].view(np.complex64), rest
+        data = total[..., :n_floats].view(np.complex64)
+        precision = total[..., n_floats : n_floats + self.n_precision]
+        for part in (data, precision):
+            _close_planes(part)
+        return SliceSums(data, precision)
 
 
 def _stride(n_data: int, n_precision: int) -> int:
@@ -220,13 +231,9 @@ def _stride(n_data: int, n_precision: int) -> int:
     return -(-(2 * n_data + n_precision) // ALIGNED) * ALIGNED
 
 
-def _use_threads(threads: int) -> None:
-    # Threads that have nothing to do sleep: others prepare images on their processors meanwhile.
-    # Read when the first loop starts; who asks for something else, in the environment, gets it.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    # The configuration's names are set at run time.
-    most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-    numba.set_num_threads(min(threads, most))
+def _shares(order: Int64[np.ndarray, " n"], n: int) -> list[Int64[np.ndarray, " some"]]:
+    """Cut an order of particles into as many runs."""
+    return [order[k * len(order) // n : (k + 1) * len(order) // n] for k in range(n)]
 
 
 def _floats(grid: Grid) -> Float32[np.ndarray, " n"]:
@@ -250,17 +257,16 @@ def _lines(values: np.ndarray) -> np.ndarray:
     return values.reshape(len(values), math.prod(values.shape[1:]))
 
 
-def _make_hermitian(sums: np.ndarray) -> None:
-    """Turn sums over the half plane, in place, into the half of a Hermitian grid.
+def _close_planes(half_sums: np.ndarray) -> None:
+    """Bring together, in place, the shares of node and mate where both are stored.
 
     A value of Hermitian weight 2 was added once, at the point or at its mate, whichever is
     stored. Off the planes x = 0 and x = edge/2 both land on one node, which so holds twice its
-    share; on these planes node and mate are both stored and share what they got.
+    share: half of it is right there. On these planes node and mate share what they got.
     """
-    edge = sums.shape[0]
-    sums *= np.float32(0.5)
+    edge = half_sums.shape[0]
     planes = [0, edge // 2] if edge % 2 == 0 else [0]
     flip = -np.arange(edge) % edge
     for x in planes:
-        plane = sums[:, :, x]
+        plane = half_sums[:, :, x]
         plane += np.conj(plane[flip][:, flip])

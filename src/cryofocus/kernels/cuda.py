@@ -199,6 +199,10 @@ class CudaAccumulator:
         """Return the sum over everything added."""
         return self.total()
 
+    def lanes(self) -> tuple[CudaAccumulator]:
+        """Return itself: one thread adds to it."""
+        return (self,)
+
     def total(self) -> SliceSums:
         """Return the sum over everything added so far."""
         memory, (n_data, n_precision) = self.kernels.device.memory, self.n_columns

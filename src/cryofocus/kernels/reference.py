@@ -123,6 +123,10 @@ class ReferenceAccumulator:
         """Return the sum over everything added."""
         return self.total()
 
+    def lanes(self) -> tuple[ReferenceAccumulator]:
+        """Return itself: one thread adds to it."""
+        return (self,)
+
     def total(self) -> SliceSums:
         """Return the sum over everything added so far."""
         half = self.data_sum.shape[0] // 2 + 1

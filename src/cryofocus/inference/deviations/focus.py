@@ -19,8 +19,7 @@ from cryofocus.consensus.background import Background
 from cryofocus.consensus.band import Band
 from cryofocus.consensus.image_model import ImageModel
 from cryofocus.consensus.match import ImageMatch, join_matches
-from cryofocus.consensus.residuals import MatchedResidual, matched_residuals
-from cryofocus.execution.ahead import ahead
+from cryofocus.consensus.residuals import MatchedResidual, each_residual
 from cryofocus.inference.strategy import Storage
 from cryofocus.kernels.bfloat16 import encode
 from cryofocus.kernels.contract import Data, Precision, SliceGeometry
@@ -248,11 +247,9 @@ def measure_focus(
         weighted = [fetch(array * weight) for array in (*data, kernel)]
         return residual, [encode(one) for one in weighted] if in_half else weighted
 
-    helpers = images.helpers(background.kernels.send)
-    threads = 1 if helpers else images.threads
+    threads = 1 if images.helpers(background.kernels.send) else images.threads
     matches: list[ImageMatch] = []
-    residuals = matched_residuals(background, model, full_band, plan.edges)
-    for residual, small in ahead(cut, residuals, helpers):
+    for residual, small in each_residual(cut, background, model, full_band, plan.edges):
         which = residual.particles
         matches += [residual.match] if residual.match is not None else []
         scale[which] = residual.scale
