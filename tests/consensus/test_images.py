@@ -120,8 +120,7 @@ def test_threads_prepare_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     alone = wrap_images(make_particles(N, BOX, rng), pixels)
     band, chosen = Band.disc(BOX, 8), np.array([6, 2, 0, 1, 3])
     (whole,) = alone.chunks(band, chosen)
-    for name in ("PART_PIXELS", "THREAD_PIXELS"):
-        monkeypatch.setattr(images_module, name, 2 * BOX**2)
+    monkeypatch.setattr(images_module, "PART_PIXELS", 2 * BOX**2)
     monkeypatch.setattr(images_module, "CHUNK_PIXELS", 5 * BOX**2)
     for threads in (1, 3):
         parts = list(replace(alone, threads=threads).chunks(band, chosen))

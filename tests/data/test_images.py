@@ -24,6 +24,7 @@ def test_any_order_is_the_order_asked_for(particle_file: Path, images: np.ndarra
     """Images come in the order of the indices, repeated ones included, as float32."""
     reader = ImageReader(ParticleSet.read(particle_file))
     for indices in ([0, 1, 2, 3], [3, 0, 0, 2], [2, 1], [1]):
+        reader.expect(np.array(indices))
         found = reader.read(np.array(indices))
         assert found.dtype == np.float32
         np.testing.assert_array_equal(found, images[indices])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from jaxtyping import Float32, Int64, Shaped
@@ -13,7 +13,7 @@ from cryofocus.maths.grids import shell_index_2d
 from cryofocus.placement import Array, beside, device, is_on_host, namespace
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Band:
     """Points of an image's half plane with Fourier radius below a limit.
 
@@ -31,19 +31,10 @@ class Band:
     shells: Int64[np.ndarray, " point"]
     hermitian: Float32[np.ndarray, " point"]
 
-    @classmethod
-    def disc(cls, box: int, n_shells: int) -> Band:
+    @staticmethod
+    def disc(box: int, n_shells: int) -> Band:
         """Return all points whose rounded radius is below `n_shells` (at most `box//2`)."""
-        n_shells = min(n_shells, box // 2)
-        shells = shell_index_2d(box)
-        rows, columns = np.nonzero(shells < n_shells)
-        return cls(
-            box,
-            rows.astype(np.int64),
-            columns.astype(np.int64),
-            shells[rows, columns].astype(np.int64),
-            hermitian_weights(box)[columns].astype(np.float32),
-        )
+        return _disc(box, min(n_shells, box // 2))
 
     def __len__(self) -> int:
         """Return the number of points."""
@@ -102,3 +93,17 @@ class Band:
     def shell_counts(self) -> Float32[np.ndarray, " n_shells"]:
         """Return the number of full-plane coefficients in each shell."""
         return np.bincount(self.shells, weights=self.hermitian).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def _disc(box: int, n_shells: int) -> Band:
+    """Return the same disc to all who ask, and with it what they keep beside it."""
+    shells = shell_index_2d(box)
+    rows, columns = np.nonzero(shells < n_shells)
+    return Band(
+        box,
+        rows.astype(np.int64),
+        columns.astype(np.int64),
+        shells[rows, columns].astype(np.int64),
+        hermitian_weights(box)[columns].astype(np.float32),
+    )

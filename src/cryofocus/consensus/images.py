@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Complex64, Float32, Float64, Int, Int32
 
 from cryofocus.consensus.band import Band
-from cryofocus.consensus.treatment import ImageTreatment, raw_levels, treat
+from cryofocus.consensus.treatment import ImageTreatment, centre, raw_levels, treat
 from cryofocus.data.images import HeldImages, Reader
 from cryofocus.data.optics import OpticsGroup
 from cryofocus.data.particles import ParticleSet
@@ -26,21 +26,22 @@ from cryofocus.execution.ahead import ahead
 from cryofocus.execution.contract import Executor, Sharded
 from cryofocus.execution.serial import HERE
 from cryofocus.kernels.contract import SliceGeometry
-from cryofocus.maths.ctf import aberration_phase
+from cryofocus.maths.ctf import Microscope, aberration_phase, phase_basis
 from cryofocus.maths.fourier import (
+    corner_2d_cropped,
     forward_2d_cropped,
     inverse_2d,
     resize_half_2d,
+    shift_factors,
     shift_phases,
 )
 from cryofocus.maths.grids import coarse_box
 from cryofocus.placement import Array, Send, is_on_host, join_rows, namespace, stay
 
 T = TypeVar("T")
-S = TypeVar("S", np.ndarray, list[np.ndarray])
 # Images that are worked on at a time, and that are prepared at a time: what is made of them stays
-# in the caches until it is used. Several threads take more, since only one interprets at a time.
-CHUNK_PARTICLES, CHUNK_PIXELS, PART_PIXELS, THREAD_PIXELS = 512, 2**22, 2**18, 2**20
+# in the caches until it is used.
+CHUNK_PARTICLES, CHUNK_PIXELS, PART_PIXELS = 512, 2**22, 2**19
 # Devices take more, but no more than fit the host.
 DEVICE_PIXELS = 2**24
 # More threads than these would wait for those that use what they prepare.
@@ -205,8 +206,8 @@ class ParticleImages:
     ) -> Iterator[T]:
         """Yield what is made of each prepared chunk of some particles, in the order given.
 
-        While a result is worked on, threads read, prepare and use the next chunks, each its own;
-        a single thread, or one that works on a device, reads ahead.
+        While a result is worked on, threads read, prepare and use the next chunks, each its own,
+        and the system reads on. For a device, another thread reads ahead.
 
         Args:
             use: What is made of a chunk, by several threads at a time.
@@ -215,23 +216,32 @@ class ParticleImages:
             send: Brings arrays to where transforms and CTFs shall lie; they are made there.
         """
         chosen = np.arange(len(self)) if which is None else np.asarray(which)
-        helpers, on_host = self.helpers(send), is_on_host(send(np.empty(0)))
-        at_once = THREAD_PIXELS if helpers else PART_PIXELS
-        size = self.most_particles(at_once if on_host else DEVICE_PIXELS)
+        on_host = is_on_host(send(np.empty(0)))
+        size = self.most_particles(PART_PIXELS if on_host else DEVICE_PIXELS)
         n_parts = max(1, self.most_particles(CHUNK_PIXELS) // size)
-        parts = list(_cut(chosen, size))
-        if helpers:
-            load = partial(replace(self, threads=1).load, band)
+        if on_host:
+            helpers = self.helpers(send)
+            load = partial(replace(self, threads=1 if helpers else self.threads).load, band)
             yield from ahead(
-                lambda some: use(ImageChunk.joined([load(part) for part in some])),
-                _cut(parts, n_parts),
+                lambda rows: use(ImageChunk.joined(list(map(load, _cut(rows, size))))),
+                self._expected(_cut(chosen, n_parts * size)),
                 helpers,
             )
             return
+        parts = list(_cut(chosen, size))
         pixels = ahead(self.reader.read, parts, 1)
         prepared = map(partial(self.prepare, band, send=send), parts, pixels)
         while some := list(islice(prepared, n_parts)):
             yield use(ImageChunk.joined(some))
+
+    def _expected(self, parts: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yield parts of the particles; meanwhile the images of the next come from the files."""
+        upcoming = next(parts, None)
+        while upcoming is not None:
+            part, upcoming = upcoming, next(parts, None)
+            if upcoming is not None:
+                self.reader.expect(upcoming)
+            yield part
 
     def helpers(self, send: Send = stay) -> int:
         """Return how many threads prepare what others work on: none on a device, or of one."""
@@ -258,27 +268,36 @@ class ParticleImages:
         """Prepare raw pixels of some particles; see `chunks`."""
         particles = self.particles
         shape = (particles.box, particles.pixel_size_angstrom)
-        treated = treat(send(pixels), self.treatment)
-        half = forward_2d_cropped(treated, particles.box, threads=self.threads)
-        del treated
-        half *= shift_phases(*shape, particles.shift_angstrom[chosen], send=send)
-        transforms = band.pick(half)
         groups = particles.optics_of_particle[chosen].astype(np.int32)
         present, group_of_row = np.unique(groups, return_inverse=True)
         optics = [particles.optics[group] for group in present]
-        phases = _conjugate_phases(optics, band, shape)
+        centred, gain = centre(send(pixels), self.treatment)
+        half = corner_2d_cropped(centred, particles.box, threads=self.threads)
+        del centred
+        if self.treatment.levels is not None:
+            gain = gain / self.treatment.levels[groups]
+        # The centre, a pixel of the files, goes to the origin with what is off-centre.
+        file_box = self.file_box or particles.box
+        centre_angstrom = file_box // 2 * shape[1] * particles.box / file_box
+        place = particles.shift_angstrom[chosen] - centre_angstrom
+        along_y, along_x = shift_factors(*shape, place, send=send)
+        along_y *= send(gain.astype(np.float32)[:, None, None])
+        half *= along_y
+        half *= along_x
+        transforms = band.pick(half)
+        phases = _conjugate_phases(optics, band, shape[1])
         if phases is not None:
             xp = namespace(transforms)
             transforms *= xp.take(send(phases), send(group_of_row), axis=0)
         rows = [np.flatnonzero(groups == group) for group in present]
         ctf = [
-            band.pick(one.evaluate_ctf(particles.ctf.take(chosen[part]), *shape, send=send))
+            one.ctf_on(
+                _basis(one.microscope, band, shape[1]), particles.ctf.take(chosen[part]), send=send
+            )
             for one, part in zip(optics, rows, strict=True)
         ]
         is_premultiplied = np.array([one.ctf_premultiplied for one in optics], bool)[group_of_row]
         joined = join_rows(ctf, np.concatenate(rows))
-        if self.treatment.levels is not None:
-            transforms *= send((1 / self.treatment.levels[groups, None]).astype(np.float32))
         held = self.held_shells[groups]
         if (held < band.n_shells).any():
             is_held = send((band.shells < held[:, None]).astype(np.float32))
@@ -333,10 +352,9 @@ class ParticleImages:
         return SliceGeometry(edge, band.grid_points(padding), matrices)
 
 
-def _cut(items: S, size: int) -> Iterator[S]:
-    """Cut a sequence into parts of so many items."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+def _cut(rows: Int[np.ndarray, " n"], size: int) -> Iterator[Int[np.ndarray, " some"]]:
+    """Cut rows into parts of so many."""
+    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def projection_matrices(
@@ -354,14 +372,28 @@ def projection_matrices(
 
 
 def _conjugate_phases(
-    optics: Sequence[OpticsGroup], band: Band, shape: tuple[int, float]
+    optics: Sequence[OpticsGroup], band: Band, pixel_size: float
 ) -> Complex64[np.ndarray, "group point"] | None:
     """Return what removes odd aberrations, or None if no group has any."""
-    phases = [aberration_phase(group.microscope, *shape) for group in optics]
-    if all(phase is None for phase in phases):
+    if not any(group.microscope.has_odd_aberrations for group in optics):
         return None
-    table = np.ones((len(phases), len(band)), np.complex64)
-    for row, phase in enumerate(phases):
-        if phase is not None:
-            table[row] = np.conj(band.pick(phase[None])[0])
-    return table
+    return np.stack([_conjugate_phase(group.microscope, band, pixel_size) for group in optics])
+
+
+# Asked for of every few images; a pass has one band.
+@lru_cache(maxsize=32)
+def _conjugate_phase(
+    microscope: Microscope, band: Band, pixel_size: float
+) -> Complex64[np.ndarray, " point"]:
+    phase = aberration_phase(microscope, band.box, pixel_size)
+    if phase is None:
+        return np.ones(len(band), np.complex64)
+    return np.asarray(np.conj(band.pick(phase[None])[0]))
+
+
+@lru_cache(maxsize=32)
+def _basis(
+    microscope: Microscope, band: Band, pixel_size: float
+) -> Float32[np.ndarray, "5 point"]:
+    """Return the functions of which the CTF's phases are sums, at the points of a band."""
+    return np.ascontiguousarray(phase_basis(microscope, band.box, pixel_size)[:, band.places])

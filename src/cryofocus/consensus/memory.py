@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from cryofocus.consensus.images import CHUNK_PIXELS, PADDING, THREAD_PIXELS, ParticleImages
+from cryofocus.consensus.images import CHUNK_PIXELS, PADDING, PART_PIXELS, ParticleImages
 from cryofocus.consensus.reach import LEAST_MARGIN
 from cryofocus.errors import SettingError
 from cryofocus.kernels.contract import SliceKernels
@@ -60,8 +60,8 @@ class MapMemory:
         kept = sums if kernels.halves_at_once(edge) else 0
         nodes = edge**2 * (edge // 2 + 1)
         helpers, n = images.helpers(kernels.send), len(images)
-        # Threads prepare parts of chunks, and weigh and cut chunks that are waiting.
-        prepared = min(n, (1 + helpers) * images.most_particles(THREAD_PIXELS))
+        # Threads prepare parts of chunks; others wait for what is made of them.
+        prepared = min(n, (1 + helpers) * images.most_particles(PART_PIXELS))
         worked_on = min(n, (1 + 2 * helpers) * images.most_particles(CHUNK_PIXELS))
         in_images = PIXEL_BYTES * prepared * file_box**2
         in_images += POINT_BYTES * worked_on * len(images.largest_band())

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from jaxtyping import Float32, Float64, Int
 
-from cryofocus.placement import Array, beside, fetch, namespace
+from cryofocus.placement import Array, beside, fetch, is_on_host, namespace
 
 # An image whose background deviates by so many times that of most is none like the others.
 TOO_STRONG = 5.0
@@ -46,16 +46,21 @@ def treat(
     pixels: Float32[Array, "n box box"], treatment: ImageTreatment
 ) -> Float32[Array, "n box box"]:
     """Apply contrast sign and, where asked for, background normalisation."""
-    sign = float(treatment.sign)
+    centred, gain = centre(pixels, treatment)
+    return centred * beside(gain, pixels)[:, None, None]
+
+
+def centre(
+    pixels: Float32[Array, "n box box"], treatment: ImageTreatment
+) -> tuple[Float32[Array, "n box box"], Float32[np.ndarray, " n"]]:
+    """Return images of mean 0, where that is asked for, and what `treat` multiplies them by."""
+    sign = np.float32(treatment.sign)
     if not treatment.normalise:
-        levels = raw_levels(pixels, treatment)
-        if (levels == 1).all():
-            return pixels * sign
-        return pixels * beside(np.float32(sign) / levels, pixels)[:, None, None]
+        return pixels, sign / raw_levels(pixels, treatment)
     mean, deviation = background_moments(
         pixels, treatment.background_radius_pixels, treatment.background_edge_pixels
     )
-    return (pixels - mean[:, None, None]) * (sign / deviation)[:, None, None]
+    return pixels - mean[:, None, None], sign / fetch(deviation)
 
 
 def raw_levels(
@@ -69,7 +74,11 @@ def raw_levels(
     if usual is None:
         return levels
     xp, limit = namespace(pixels), (TOO_STRONG * usual) ** 2
-    loud = np.flatnonzero(fetch(xp.mean(pixels * pixels, axis=(1, 2))) > limit)
+    if is_on_host(pixels):
+        power = np.einsum("nij,nij->n", pixels, pixels) / pixels[0].size
+    else:
+        power = fetch(xp.mean(pixels * pixels, axis=(1, 2)))
+    loud = np.flatnonzero(power > limit)
     if len(loud):
         chosen = xp.take(pixels, beside(loud, pixels), axis=0)
         found = fetch(background_moments(chosen, *edges)[1]) / np.float32(usual)

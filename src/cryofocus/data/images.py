@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Int, Shaped
 
-from cryofocus.data.mapped import let_go
+from cryofocus.data.mapped import let_go, read_ahead
 from cryofocus.data.mrc import read_header
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.resampling import plan_resampling
@@ -34,6 +34,10 @@ class Reader(Protocol):
         """Return raw pixel values, float32."""
         ...
 
+    def expect(self, indices: Int[np.ndarray, " m"]) -> None:
+        """Begin to read images that will be asked for soon."""
+        ...
+
     def take(self, which: Int[np.ndarray, " m"]) -> Reader:
         """Return a reader of some of the particles, which it counts from 0."""
         ...
@@ -48,6 +52,9 @@ class HeldImages:
     def read(self, indices: Int[np.ndarray, " m"]) -> Float32[np.ndarray, "m box box"]:
         """Return images by index."""
         return np.asarray(self.pixels[indices])
+
+    def expect(self, indices: Int[np.ndarray, " m"]) -> None:
+        """Do nothing: they are there."""
 
     def take(self, which: Int[np.ndarray, " m"]) -> HeldImages:
         """Return some of the images."""
@@ -104,6 +111,13 @@ class ImageReader:
             where = np.flatnonzero((stacks == stack) & (groups == group))
             images[where] = self._read_from(indices[where], stack, group)
         return images
+
+    def expect(self, indices: Int[np.ndarray, " m"]) -> None:
+        """Have the system read images from the files, and go on meanwhile."""
+        stacks = self._particles.stack_of_particle[indices]
+        for stack in np.unique(stacks).tolist():
+            slices = self._particles.slice_of_particle[indices[stacks == stack]]
+            read_ahead(self._open(stack), np.unique(slices))
 
     def _read_from(
         self, chosen: Int[np.ndarray, " k"], stack: int, group: int

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int
 
-from cryofocus.maths.ctf import CtfParameters, Microscope, evaluate_ctf
+from cryofocus.maths.ctf import CtfParameters, Microscope, ctf_on, phase_basis
 from cryofocus.placement import Array, Send, namespace, stay
 
 CtfShown = Literal["full", "flipped", "none"]
@@ -63,7 +63,19 @@ class OpticsGroup:
             pixel_size_angstrom: Å per pixel.
             send: Brings arrays to where the CTF shall lie.
         """
-        ctf = evaluate_ctf(parameters, self.microscope, box, pixel_size_angstrom, send=send)
+        basis = phase_basis(self.microscope, box, pixel_size_angstrom)
+        ctf = self.ctf_on(basis, parameters, send=send)
+        return namespace(ctf).reshape(ctf, (len(parameters), box, box // 2 + 1))
+
+    def ctf_on(
+        self,
+        basis: Float[np.ndarray, "5 point"],
+        parameters: CtfParameters,
+        *,
+        send: Send = stay,
+    ) -> Float[Array, "n point"]:
+        """Return what images show of their CTF at the points of a basis (`maths.ctf.ctf_on`)."""
+        ctf = ctf_on(basis, parameters, self.microscope, send=send)
         if self.ctf_shown == "full":
             return ctf
         xp = namespace(ctf)

@@ -142,7 +142,20 @@ def evaluate_ctf(
     Returns:
         Real CTF with envelope and scale; odd aberrations are in `aberration_phase`.
     """
-    basis = send(_phase_basis(microscope, box, pixel_size_angstrom))
+    basis = phase_basis(microscope, box, pixel_size_angstrom)
+    ctf = ctf_on(basis, parameters, microscope, send=send)
+    return namespace(ctf).reshape(ctf, (len(parameters), box, box // 2 + 1))
+
+
+def ctf_on(
+    basis: Float[np.ndarray, "5 point"],
+    parameters: CtfParameters,
+    microscope: Microscope,
+    *,
+    send: Send = stay,
+) -> Float[Array, "n point"]:
+    """Return what `evaluate_ctf` does at the points of a basis only; see `phase_basis`."""
+    basis = send(basis)
     coefficients = send(_phase_coefficients(parameters, microscope))
     b_factor = parameters.b_factor_square_angstrom.astype(np.float32)
     scale = parameters.ctf_scale.astype(np.float32)
@@ -157,8 +170,7 @@ def evaluate_ctf(
         if is_scaled:
             ctf *= factor[rows, :]
         chunks.append(ctf)
-    whole = chunks[0] if len(chunks) == 1 else xp.concat(chunks)
-    return xp.reshape(whole, (len(parameters), box, box // 2 + 1))
+    return chunks[0] if len(chunks) == 1 else xp.concat(chunks)
 
 
 def aberration_phase(
@@ -253,8 +265,13 @@ def _phase_coefficients(parameters: CtfParameters, microscope: Microscope) -> np
 
 
 @lru_cache(maxsize=8)
-def _phase_basis(microscope: Microscope, box: int, pixel_size_angstrom: float) -> np.ndarray:
-    """Return the functions (5, n_pixels) of which phases chi are sums; the first is s^2."""
+def phase_basis(
+    microscope: Microscope, box: int, pixel_size_angstrom: float
+) -> Float[np.ndarray, "5 pixel"]:
+    """Return the functions of which phases chi are sums, on a half transform as one line.
+
+    The first is s^2.
+    """
     fx, fy = specimen_frequencies(microscope, box, pixel_size_angstrom)
     squared = fx**2 + fy**2
     basis = np.stack(

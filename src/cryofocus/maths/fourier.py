@@ -48,11 +48,20 @@ def forward_2d_cropped(
     """
     if images.shape[-1] == box:
         return forward_2d(images, threads=threads)
-    xp = namespace(images)
-    shift = np.fft.ifftshift if is_on_host(images) else xp.fft.ifftshift
-    half = _transform("rfft", shift(images, axes=PLANE), -1, threads, overwrite=True)
-    half = _transform("fft", half[..., : box // 2 + 1], -2, threads)
-    parts = (slice(0, (box + 1) // 2), slice(half.shape[-2] - box // 2, None))
+    shift = np.fft.ifftshift if is_on_host(images) else namespace(images).fft.ifftshift
+    return corner_2d_cropped(shift(images, axes=PLANE), box, threads=threads)
+
+
+def corner_2d_cropped(
+    images: Float[Array, "*batch old_box old_box"], box: int, *, threads: int = 1
+) -> Complex[Array, "*batch box half"]:
+    """Do what `forward_2d_cropped` does, but for the phase origin: it is the corner pixel."""
+    xp, old = namespace(images), images.shape[-1]
+    half = _transform("rfft", images, -1, threads)
+    half = _transform("fft", half[..., : box // 2 + 1], -2, threads, overwrite=box == old)
+    if box == old:
+        return half
+    parts = (slice(0, (box + 1) // 2), slice(old - box // 2, None))
     return xp.concat([half[_along(-2, part)] for part in parts], axis=-2)
 
 
@@ -204,11 +213,23 @@ def shift_phases(
         shift_angstrom: Translations x, y in Å.
         send: Brings arrays to where the factors shall lie.
     """
+    along_y, along_x = shift_factors(box, pixel_size_angstrom, shift_angstrom, send=send)
+    return along_y * along_x
+
+
+def shift_factors(
+    box: int,
+    pixel_size_angstrom: float,
+    shift_angstrom: Float[np.ndarray, "n 2"],
+    *,
+    send: Send = stay,
+) -> tuple[Complex[Array, "n box 1"], Complex[Array, "n 1 half"]]:
+    """Return what `shift_phases` multiplies: the factors along y and along x."""
     fx = np.fft.rfftfreq(box, pixel_size_angstrom)
     fy = np.fft.fftfreq(box, pixel_size_angstrom)
     along_x = send(np.exp(-2j * np.pi * shift_angstrom[:, 0:1] * fx).astype(np.complex64))
     along_y = send(np.exp(-2j * np.pi * shift_angstrom[:, 1:2] * fy).astype(np.complex64))
-    return along_y[:, :, None] * along_x[:, None, :]
+    return along_y[:, :, None], along_x[:, None, :]
 
 
 def resize_half_2d(

@@ -47,9 +47,12 @@ class NoiseModel:
         ctf: Float32[Array, "n point"],
     ) -> Float32[Array, "n point"]:
         """Return the inverse noise variance of every coefficient of the band."""
-        xp, of_particle = namespace(ctf), beside(groups, ctf)
-        additive = beside(self.additive[:, band.shells].astype(np.float32), ctf)
-        transmitted = beside(self.transmitted[:, band.shells].astype(np.float32), ctf)
+        present, row = np.unique(groups, return_inverse=True)
+        xp, of_particle = namespace(ctf), beside(row, ctf)
+        additive, transmitted = (
+            beside(spectra[present].astype(np.float32)[:, band.shells], ctf)
+            for spectra in (self.additive, self.transmitted)
+        )
         variance = xp.take(transmitted, of_particle, axis=0)
         variance *= ctf
         variance *= ctf
