@@ -92,7 +92,7 @@ def _refine(folder: Path, table: Path, scratch: Path, threads: int | None) -> Pa
     """Refine poses against the particles' own half maps; searched ones once, as published."""
     settings = AlignRefineSettings(symmetry=SYMMETRY, datadir=folder)
     if table.parent == scratch:
-        once = {"max_resolution_angstrom": REFINE_ANGSTROM, "iterations": 1}
+        once = {"max_resolution_angstrom": REFINE_ANGSTROM, "iterations": 1, "groups": 1}
         settings = settings.model_copy(update=once)
     output, machine = scratch / "refined.star", Machine(threads=threads)
     return align_refine(table, output, settings, machine=machine, overwrite=True).path

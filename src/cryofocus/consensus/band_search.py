@@ -21,7 +21,6 @@ from cryofocus.consensus.noise.spectra import NoiseModel
 from cryofocus.consensus.reach import Reach, end_of_agreement, with_margin
 from cryofocus.consensus.reconstruct import MapEstimate, MapSource, reconstruct_maps
 from cryofocus.consensus.sampling import sample_map
-from cryofocus.execution.serial import HERE
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.shells import shell_resolution_angstrom
 
@@ -74,7 +73,7 @@ def make_first_map(
         found, end = _widen(images, half_set, kernels, max(FIRST_SHELLS, least))
         advance(len(images))
     else:
-        some, share = _take(images, rows), len(rows) / len(images)
+        some, share = images.take(rows), len(rows) / len(images)
         found, end = _widen(some, half_set[rows], kernels, FIRST_SHELLS, share)
         n_shells = found.images.largest_band().n_shells if end is None else with_margin(end)
         found, end = _widen(images, half_set, kernels, max(n_shells, least), advance=advance)
@@ -175,9 +174,3 @@ def _sample(half_set: Int8[np.ndarray, " particle"]) -> Int[np.ndarray, " m"]:
         rows = np.flatnonzero(half_set == half)
         parts.append(rows[np.linspace(0, len(rows) - 1, min(n // 2, len(rows))).astype(np.int64)])
     return np.unique(np.concatenate(parts))
-
-
-def _take(images: ParticleImages, rows: Int[np.ndarray, " m"]) -> ParticleImages:
-    """Return some of the images, to be read here."""
-    particles = replace(images.particles.take(rows), table=None)
-    return replace(images, particles=particles, reader=images.reader.take(rows), executor=HERE)

@@ -18,7 +18,6 @@ from cryofocus.consensus.image_model import matched_chunk, scale_moments, slices
 from cryofocus.consensus.images import PADDING, ParticleImages
 from cryofocus.consensus.noise.power import first_noise, noise_sample
 from cryofocus.consensus.reconstruct import MapSource, map_to_grid, reconstruct_maps
-from cryofocus.execution.serial import HERE
 from cryofocus.kernels.contract import SliceKernels
 
 logger = logging.getLogger(__name__)
@@ -51,13 +50,7 @@ def level_pixel_sizes(
         return images
     rows = noise_sample(images)
     n_shells = min(int(images.held_shells[present].min()), MOST_SHELLS)
-    few = images.cropped(n_shells)
-    some = replace(
-        few,
-        particles=replace(few.particles.take(rows), table=None),
-        reader=images.reader.take(rows),
-        executor=HERE,
-    )
+    some = images.cropped(n_shells).take(rows)
     linear, quadratic = _compare(some, half_set[rows], n_shells, kernels)
     is_sure = linear > SIGNIFICANCE * np.sqrt(quadratic)
     usual = int(np.lexsort((-pixel, sizes * is_sure))[-1])

@@ -134,7 +134,10 @@ class ParticleImages:
     def _take(self, rows: slice) -> ParticleImages:
         if rows == slice(0, len(self)):
             return replace(self, executor=HERE)
-        which = np.arange(rows.start, rows.stop)
+        return self.take(np.arange(rows.start, rows.stop))
+
+    def take(self, which: Int[np.ndarray, " n"]) -> ParticleImages:
+        """Return some of the images, to be read here."""
         # The table is the whole set's, and nobody asks for it where images are read.
         particles = replace(self.particles.take(which), table=None)
         return replace(self, particles=particles, reader=self.reader.take(which), executor=HERE)

@@ -31,10 +31,18 @@ from cryofocus.poses.result import Poses, moved_share, with_poses
 logger = logging.getLogger(__name__)
 
 MAX_ROUNDS = 6
+# Rounds against groups once the consensus has nothing more to give; a third changes little.
+GROUP_ROUNDS = 2
 # A round that moves poses by less than this part of their expected errors is the last.
 SETTLED = 0.25
 # Of the errors that poses seem to have, the first round takes back so much: its map is blurred.
 FIRST_STEP = 0.5
+
+
+References = tuple[ClassReferences, Membership]
+"""Maps, and which of them each particle is compared with."""
+FindGroups = Callable[[Consensus, int], References | None]
+"""Groups particles that are alike, from the consensus and the shells compared; None finds none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,38 +85,81 @@ def refine_in_rounds(
     kernels: SliceKernels,
     settings: RoundSettings | None = None,
     *,
+    find_groups: FindGroups | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> RefinedImages:
-    """Reconstruct and refine until the poses stay.
+    """Reconstruct and refine until the poses stay, then again by groups of particles.
 
     Args:
         images: Prepared images at the poses to start from.
         half_set: `(particle,)` 1 or 2.
         kernels: Slice kernels of the device.
         settings: Defaults if left out.
+        find_groups: What each particle is compared with once the consensus has brought poses as
+            far as it can; by default nothing else.
         advance: Called with the number of particles done, in each round all of them.
     """
     settings = settings or RoundSettings()
-    membership = Membership.of_one_class(half_set)
-    consensus = _reconstruct(images, half_set, settings, kernels)
-    n_shells = choose_shells(consensus, settings.max_resolution_angstrom)
-    prior, number = _first_prior(consensus, half_set, n_shells, kernels), 1
-    while True:
-        references = ClassReferences.of_consensus(consensus, n_shells)
-        poses = refine_by_class(consensus, references, membership, prior, kernels, advance=advance)
-        prior = prior.learn(poses)
-        logger.info(
-            "poses, round %d to %d shells: the given ones are off by %.2f degrees and %.2f Å "
-            "(standard deviation of each rotation and shift)",
-            *(number, n_shells, np.degrees(prior.angle_sd_radians), prior.shift_sd_angstrom),
+    rounds = _Rounds(half_set, settings, kernels, advance)
+    refined = rounds.climb(images, None, rounds.of_consensus, settings.max_rounds)
+    assert refined is not None
+    if find_groups is None:
+        return refined
+    return rounds.climb(refined.images, refined, find_groups, GROUP_ROUNDS) or refined
+
+
+@dataclass(frozen=True, eq=False)
+class _Rounds:
+    """What all rounds have in common."""
+
+    half_set: Int8[np.ndarray, " particle"]
+    settings: RoundSettings
+    kernels: SliceKernels
+    advance: Callable[[int], None]
+
+    def of_consensus(self, consensus: Consensus, n_shells: int) -> References:
+        """Compare every particle with the consensus of its half set."""
+        return (
+            ClassReferences.of_consensus(consensus, n_shells),
+            Membership.of_one_class(self.half_set),
         )
-        is_last = number == settings.max_rounds or moved_share(images.particles, poses) < SETTLED
-        images = replace(images, treatment=consensus.images.treatment)
-        images = with_poses(images, poses.rotation, poses.shift_angstrom).settled()
-        if is_last:
-            return RefinedImages(images, poses, prior, number)
-        consensus = _reconstruct(images, half_set, settings, kernels)
-        n_shells, number = choose_shells(consensus, settings.max_resolution_angstrom), number + 1
+
+    def climb(
+        self, images: ParticleImages, before: RefinedImages | None, find: FindGroups, n_rounds: int
+    ) -> RefinedImages | None:
+        """Do rounds until poses stay, or so many; None where there is nothing to compare with.
+
+        Args:
+            images: At the poses to start from.
+            before: What earlier rounds have learnt.
+            find: Makes what particles are compared with.
+            n_rounds: Rounds at most.
+        """
+        refined, prior = None, before.prior if before else None
+        first = before.n_rounds + 1 if before else 1
+        for number in range(first, first + n_rounds):
+            consensus = _reconstruct(images, self.half_set, self.settings, self.kernels)
+            n_shells = choose_shells(consensus, self.settings.max_resolution_angstrom)
+            prior = prior or _first_prior(consensus, self.half_set, n_shells, self.kernels)
+            references = find(consensus, n_shells)
+            if references is None:
+                break
+            poses = refine_by_class(
+                consensus, *references, prior, self.kernels, advance=self.advance
+            )
+            prior = prior.learn(poses)
+            logger.info(
+                "poses, round %d to %d shells: the given ones are off by %.2f degrees and %.2f Å "
+                "(standard deviation of each rotation and shift)",
+                *(number, n_shells, np.degrees(prior.angle_sd_radians), prior.shift_sd_angstrom),
+            )
+            has_settled = moved_share(images.particles, poses) < SETTLED
+            images = replace(images, treatment=consensus.images.treatment)
+            images = with_poses(images, poses.rotation, poses.shift_angstrom).settled()
+            refined = RefinedImages(images, poses, prior, number)
+            if has_settled:
+                break
+        return refined
 
 
 def _reconstruct(

@@ -81,7 +81,7 @@ def test_images_are_cropped_to_what_is_compared(
 ) -> None:
     """In a large box poses are as good, against a map and in rounds, from fewer pixels."""
     for name, iterations in (("map", 0), ("rounds", 1)):
-        coarse = settings(folder, max_resolution_angstrom=70.0, iterations=iterations)
+        coarse = settings(folder, max_resolution_angstrom=70.0, iterations=iterations, groups=1)
         found = []
         for box in (100, 16):
             monkeypatch.setattr(reach, "SMALL_BOX", box)
@@ -120,7 +120,7 @@ def test_own_half_maps_do_as_well(folder: Path, tmp_path: Path) -> None:
     made = align_refine(
         folder / "particles.star",
         tmp_path / "own.star",
-        AlignRefineSettings(symmetry="C2", iterations=2),
+        AlignRefineSettings(symmetry="C2", iterations=2, groups=1),
     )
     before, after = errors_of(folder, folder / "particles.star"), errors_of(folder, made.path)
     assert np.median(after.shift_angstrom) < 0.35 * np.median(before.shift_angstrom)
@@ -165,7 +165,7 @@ def test_noise_gives_low_confidence(
         table = align_refine(
             made.directory / "particles.star",
             tmp_path / "noise.star",
-            AlignRefineSettings(iterations=1),
+            AlignRefineSettings(iterations=1, groups=1),
         )
     assert table.angle_error_degrees > 10
     document = StarDocument.read(table.path)

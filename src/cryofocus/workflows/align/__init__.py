@@ -1,4 +1,4 @@
 """`cryofocus align`: poses refined, searched for, combined.
 
-In reading order: `search_inputs`, `search`, `refine`, `combine`.
+In reading order: `search_inputs`, `search`, `groups`, `refine`, `combine`.
 """

@@ -35,7 +35,13 @@ from cryofocus.option import Option
 from cryofocus.poses.against_map import MAX_PASSES, refine_against_map
 from cryofocus.poses.half_maps import symmetrise_map
 from cryofocus.poses.result import with_poses
-from cryofocus.poses.rounds import RefinedImages, RoundSettings, refine_in_rounds
+from cryofocus.poses.rounds import (
+    GROUP_ROUNDS,
+    RefinedImages,
+    RoundSettings,
+    refine_in_rounds,
+)
+from cryofocus.workflows.align.groups import GroupFinder
 from cryofocus.workflows.align.search_inputs import FEWEST_SHELLS, require_symmetry
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
@@ -69,8 +75,11 @@ class AlignRefineSettings(TableSource):
         iterations: Maximum number of rounds of reconstructing half maps and refining against them.
             Default: none with a reference, 6 without; with both, the reference is used only
             to 35 Å.
+        groups: Groups of particles that vary alike, each compared with its own density once the
+            half maps have brought the poses as far as they can; 1 for none. Where nothing varies
+            by more than noise, there are none either. A reference without iterations has none.
         invert: Whether protein is dark in the images; `auto` decides from the density.
-        seed: Random seed of the half sets, if the table has none.
+        seed: Random seed of the half sets, if the table has none, and of the groups.
 
     Raises:
         SettingError: When a number is out of its range, or nothing would be done.
@@ -80,6 +89,7 @@ class AlignRefineSettings(TableSource):
     symmetry: Annotated[str, Option(metavar="GROUP")] = "C1"
     max_resolution_angstrom: float | None = None
     iterations: int | None = Field(default=None, ge=0)
+    groups: int = Field(default=8, ge=1)
     invert: InvertChoice = "auto"
     seed: int = Field(default=1, ge=0)
 
@@ -179,6 +189,9 @@ def align_refine(
     inputs = _read(Path(particles), output, settings, resources.threads)
     stacks = StackWatch.begin(inputs.particles)
     n_passes = settings.n_iterations + (MAX_PASSES if inputs.volume is not None else 0)
+    if settings.n_iterations and settings.groups > 1:
+        # Groups are found, and compared.
+        n_passes += 2 * GROUP_ROUNDS
     with (progress or SilentProgress()).task("poses", n_passes * len(inputs.particles)) as advance:
         refined = _refine(inputs, settings, resources.kernels, advance)
     inputs.particles.write(output, _columns(refined))
@@ -255,7 +268,12 @@ def _refine(
         logger.info("%s", origin)
         operators = inputs.operators if len(inputs.operators) > 1 else None
         rounds = RoundSettings(limit, n_rounds, operators, Reach(at_least_angstrom=limit))
-        refined = refine_in_rounds(images, half_set, kernels, rounds, advance=advance)
+        find_groups = None
+        if settings.groups > 1:
+            find_groups = GroupFinder(half_set, settings.groups, settings.seed, kernels, advance)
+        refined = refine_in_rounds(
+            images, half_set, kernels, rounds, find_groups=find_groups, advance=advance
+        )
     assert refined is not None
     return refined
 
