@@ -108,6 +108,11 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
         *("poses/calibration", "poses/candidates", "poses/coarse"),
         *("poses/evidence", "poses/finer", "poses/scope"),
     ),
+    "api/test_results": ("report/analyses/covary_figures", "workflows/covary/summary"),
+    "report/analyses/test_charts": (
+        *("report/analyses/covary_charts", "report/analyses/fsc_charts"),
+        "report/analyses/latent_charts",
+    ),
     "report/drawing/test_surfaces": ("report/run/shown_maps", "report/run/surface_section"),
     "report/run/test_page": ("report/run/pictures", "report/run/planes"),
     "report/run/test_results": ("workflows/classify/tables",),
@@ -162,6 +167,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "workflows/test_fsc": (
         "workflows/fsc_xml",
         *("data/grid_map", "report/analyses/fsc", "workflows/fsc_table"),
+        "workflows/fsc_directions",
     ),
     "workflows/test_new_format": ("data/particle_format",),
     "workflows/test_placed_masks": ("data/shapes/markers",),

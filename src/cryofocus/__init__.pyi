@@ -7,6 +7,11 @@ from .api.analyses import variance as variance
 from .api.classification import Classification as Classification
 from .api.classification import classify as classify
 from .api.classification import open_run as open_run
+from .api.results import CovaryResult as CovaryResult
+from .api.results import FscResult as FscResult
+from .api.results import RunDifferences as RunDifferences
+from .api.results import SubtractedSet as SubtractedSet
+from .api.results import VarianceResult as VarianceResult
 from .covariance.normal import fit_normal as fit_normal
 from .data.images import ImageReader as ImageReader
 from .data.mask import FocusMask as FocusMask

@@ -1,4 +1,4 @@
-"""The page in a real browser: it opens from disk without complaints, and its viewer works."""
+"""Pages in a real browser: they open from disk without complaints, and the viewer works."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from analysis_pages import MAKERS
 from cryofocus.report.drawing import surfaces
 from cryofocus.report.run import pictures, planes
 from cryofocus.report.run.page import write_report
@@ -66,60 +67,67 @@ CONTOUR = """(sign) => {
     return { radii: used.map((v) => Math.hypot(x[v] - 124, y[v] - 222, z[v] - 320)),
              shared: [...new Set(edges.values())], volume };
 }"""
+CHARTS_ARE_DRAWN = "[...document.querySelectorAll('.chart')].every((place) => place.data)"
+A4_WIDTH = 688
+"""Pixels of the page between its margins."""
+WINDOW, NARROW = {"width": 900, "height": 640}, {"width": 400, "height": 640}
 HOSTILE = """ <script>document.title = "run"</script> "onload='x' """
 
 
 def wait_until(page: Page, expression: str) -> None:
     """Wait for something to become true; pages forbid what the driver's own way would do."""
-    for _ in range(600):
+    for _ in range(2400):
         if page.evaluate(expression):
             return
-        page.wait_for_timeout(100)
+        page.wait_for_timeout(25)
     pytest.fail(f"never came true: {expression}")
 
 
 @pytest.fixture(scope="module")
-def open_page(build_shared_run: Build, browser: Browser) -> Iterator[Any]:
-    """Give a function that opens the page of a run and collects what goes wrong in it."""
-    pages = []
+def tab(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
+    """One tab for all pages, and what goes wrong in it: messages, errors, calls of the network."""
+    page, faults = browser.new_page(viewport=WINDOW), []
+    page.set_default_timeout(120_000)
 
-    def open_one(**plan: Any) -> tuple[Page, list[str]]:
-        page, faults = browser.new_page(viewport={"width": 1366, "height": 768}), []
-        pages.append(page)
-        page.set_default_timeout(120_000)
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            faults.append(message.text)
 
-        def note(message: ConsoleMessage) -> None:
-            if message.type == "error":
-                faults.append(message.text)
+    page.on("console", note)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on(
+        "request",
+        lambda request: (
+            faults.append(request.url)
+            if request.url.split(":")[0] not in {"file", "data", "blob"}
+            else None
+        ),
+    )
+    yield page, faults
+    page.close()
 
-        page.on("console", note)
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on(
-            "request",
-            lambda request: (
-                faults.append(request.url)
-                if request.url.split(":")[0] not in {"file", "data", "blob"}
-                else None
-            ),
-        )
-        page.goto(write_report(build_shared_run(**plan).path).as_uri())
-        wait_until(page, f"{SCENE}.data !== undefined")
-        return page, faults
 
+@pytest.fixture(scope="module")
+def opened(build_shared_run: Build, tab: tuple[Page, list[str]]) -> tuple[Page, list[str]]:
+    """The page of a run with three classes whose names hold markup, and what went wrong in it."""
+    page, _ = tab
+    texts = {"hostile": HOSTILE, "warnings": (HOSTILE,), "settings": f'k: "{HOSTILE[:9]}"\n'}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(planes, "MAX_DOTS_PER_INCH", 30.0)
         patch.setattr(surfaces, "MAX_SHOWN_EDGE", 16)
         patch.setattr(pictures, "N_PIXELS", 24)
-        yield open_one
-    for page in pages:
-        page.close()
+        page.goto(write_report(build_shared_run(n_classes=3, **texts).path).as_uri())
+    wait_until(page, f"{SCENE}.data !== undefined")
+    return tab
 
 
-@pytest.fixture(scope="module")
-def opened(open_page: Any) -> tuple[Page, list[str]]:
-    """The page of a run with three classes, and what went wrong in it."""
-    page, faults = open_page(n_classes=3)
-    return page, faults
+def list_complaints(page: Page) -> list[tuple[str, str]]:
+    """What axe-core finds wrong: the rule, and the first element that breaks it."""
+    folder = pytest.importorskip("axe_playwright_python", reason="axe-core is not installed")
+    if not page.evaluate("'axe' in window"):
+        page.evaluate((Path(folder.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")["violations"]
+    return [(one["id"], one["nodes"][0]["html"][:200]) for one in found]
 
 
 def traces(page: Page, scene: str = "surface-scene") -> list[dict[str, Any]]:
@@ -199,7 +207,7 @@ def test_page_fits_its_window(opened: tuple[Page, list[str]], width: int) -> Non
     """Every picture and chart is there, and nothing is wider than the window."""
     page, faults = opened
     page.set_viewport_size({"width": width, "height": 768})
-    wait_until(page, "[...document.querySelectorAll('.chart')].every((place) => place.data)")
+    wait_until(page, CHARTS_ARE_DRAWN)
     assert page.locator("img").evaluate_all("all => all.every((image) => image.naturalWidth > 0)")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert faults == []
@@ -207,12 +215,7 @@ def test_page_fits_its_window(opened: tuple[Page, list[str]], width: int) -> Non
 
 def test_page_is_accessible(opened: tuple[Page, list[str]]) -> None:
     """axe-core finds nothing serious: names, labels, contrast, what keys can reach."""
-    page, _ = opened
-    folder = pytest.importorskip("axe_playwright_python", reason="axe-core is not installed")
-    page.evaluate((Path(folder.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
-    found = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")["violations"]
-    told = [(one["id"], one["nodes"][0]["html"][:200]) for one in found]
-    assert found == [], told
+    assert list_complaints(opened[0]) == []
 
 
 def test_every_control_has_its_label(opened: tuple[Page, list[str]]) -> None:
@@ -225,32 +228,48 @@ def test_every_control_has_its_label(opened: tuple[Page, list[str]]) -> None:
     assert sliders == [[1, True]] * 3
 
 
-@pytest.mark.parametrize("paper", ["A4", "Letter"])
-def test_page_can_be_printed(opened: tuple[Page, list[str]], paper: str) -> None:
-    """On paper charts are as wide as their places, and nothing is cut off."""
+def test_page_can_be_printed(opened: tuple[Page, list[str]]) -> None:
+    """On A4, narrower than letter paper, charts are as wide as their places, and nothing is cut
+    off."""
     page, faults = opened
-    assert page.pdf(format=paper).startswith(b"%PDF")
+    assert page.pdf(format="A4").startswith(b"%PDF")
     page.emulate_media(media="print")
-    page.set_viewport_size({"width": 700, "height": 900})
+    page.set_viewport_size({"width": A4_WIDTH, "height": 900})
     widths = page.locator(".chart").evaluate_all(
         """all => all.map((place) => [place.clientWidth,
             place.querySelector(".main-svg").getBoundingClientRect().width])"""
     )
     assert all(chart <= place + 1 for place, chart in widths)
-    wide = (
-        "[...document.body.querySelectorAll('*')].filter((one) => !one.closest('.chart, .scene')"
+    wider = page.evaluate(
+        """edge => [...document.body.querySelectorAll('*')]
+            .filter((one) => !one.closest('.chart, .scene'))
+            .filter((one) => one.getBoundingClientRect().right > edge)
+            .map((one) => one.outerHTML)""",
+        A4_WIDTH + 1,
     )
-    wider = f"{wide} && one.getBoundingClientRect().right > 701).map((one) => one.outerHTML)"
-    assert page.evaluate(wider) == []
+    assert wider == []
     page.emulate_media(media="screen")
     assert faults == []
 
 
-def test_hostile_texts_do_not_run(open_page: Any) -> None:
+def test_hostile_texts_do_not_run(opened: tuple[Page, list[str]]) -> None:
     """Markup in names of files and in messages neither runs nor stops the page's own scripts."""
-    page, faults = open_page(
-        hostile=HOSTILE, warnings=(HOSTILE,), settings=f'k: "{HOSTILE[:9]}"\n'
-    )
+    page, faults = opened
     assert page.title() != "run"
     assert traces(page)[0]["x"] > 0
+    assert faults == []
+
+
+@pytest.mark.parametrize("kind", sorted(MAKERS))
+def test_pages_of_analyses(kind: str, tab: tuple[Page, list[str]], tmp_path: Path) -> None:
+    """Charts are drawn, nothing is wider than a narrow window, and axe-core finds nothing."""
+    page, faults = tab
+    made = MAKERS[kind](tmp_path)
+    page.set_viewport_size(NARROW)
+    page.goto(made.page.as_uri())
+    wait_until(page, CHARTS_ARE_DRAWN)
+    assert page.locator(".chart").count() == made.n_charts
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+    assert list_complaints(page) == []
+    assert page.locator("pre").all_inner_texts() == list(made.commands)
     assert faults == []

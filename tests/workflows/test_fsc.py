@@ -15,7 +15,8 @@ from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.errors import CryofocusError
 from cryofocus.maths.masks import sphere_mask
 from cryofocus.report.analyses.fsc import write_fsc_figures
-from cryofocus.workflows.fsc import FscSettings, class_numbers, fsc, read_resolution
+from cryofocus.workflows.fsc import FscSettings, StoredCurves, class_numbers, fsc
+from cryofocus.workflows.fsc_directions import CONES, ConeRow
 
 BOX, VOXEL, ORIGIN = 24, 3.0, (-36.0, 0.0, 9.0)
 
@@ -67,6 +68,15 @@ def test_everything_at_once(tmp_path: Path, maps: dict[str, Path]) -> None:
         rows = list(csv.DictReader(text))
     assert len(rows) == 500
     assert sum(float(rows[7][axis]) ** 2 for axis in "xyz") == pytest.approx(1, abs=1e-6)
+    cones = ConeRow.read(tmp_path / "out" / CONES)
+    assert len(cones) == BOX // 2 + 1
+    for row in cones:
+        assert row.lowest <= row.low <= row.high <= row.highest
+        assert row.lowest <= min(row.mean, row.best, row.worst)
+        assert max(row.mean, row.best, row.worst) <= row.highest
+    stored = StoredCurves.read(tmp_path / "out")
+    assert stored.curves.masked is not None
+    assert stored.crossing_angstrom(0.143) == pytest.approx(result.resolution_angstrom, rel=1e-4)
     assert result.anisotropy is not None
     assert result.anisotropy.best_angstrom <= result.anisotropy.worst_angstrom
     assert 0.7 < result.anisotropy.sphericity <= 1
@@ -96,7 +106,9 @@ def test_no_resolution_where_the_curve_does_not_cross(
         result = fsc(first, path, tmp_path / name)
         assert not result.crosses(0.143)
         assert words in result.say_resolution(0.143)
-        assert read_resolution(result.folder) == result.say_resolution(0.143)
+        assert StoredCurves.read(result.folder).say_resolution(0.143) == result.say_resolution(
+            0.143
+        )
 
 
 def test_without_a_mask_there_is_one_curve(tmp_path: Path, maps: dict[str, Path]) -> None:

@@ -5,36 +5,41 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cryofocus.api.results import (
+    CovaryResult,
+    FscResult,
+    RunDifferences,
+    SubtractedSet,
+    VarianceResult,
+    with_figures,
+)
 from cryofocus.report.analyses.covary import write_covary_report
 from cryofocus.report.analyses.differences import (
     read_differences,
     write_difference_figure,
     write_merged_figure,
 )
-from cryofocus.report.analyses.fsc import write_fsc_figures
+from cryofocus.report.analyses.fsc import read_resolution, write_fsc_figures
 from cryofocus.report.analyses.page import write_page
 from cryofocus.report.analyses.subtraction import write_power_figure
 from cryofocus.report.analyses.variance import read_variance, write_variance_figures
-from cryofocus.report.run.analyses import read_resolution
 from cryofocus.workflows.covary.inputs import CovarySettings
-from cryofocus.workflows.covary.run import CovaryResult
 from cryofocus.workflows.covary.run import covary as _covary
 from cryofocus.workflows.diffmap import (
     Against,
     DiffmapSettings,
-    RunDifferences,
     merged_beside,
 )
 from cryofocus.workflows.diffmap import diffmap_run as _diffmap_run
-from cryofocus.workflows.fsc import FscResult, FscSettings
+from cryofocus.workflows.fsc import FscResult as MeasuredFsc
+from cryofocus.workflows.fsc import FscSettings
 from cryofocus.workflows.fsc import fsc as _fsc
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.subtract.inputs import SubtractSettings
-from cryofocus.workflows.subtract.run import SubtractedSet
 from cryofocus.workflows.subtract.run import subtract as _subtract
 from cryofocus.workflows.variance.inputs import VarianceSettings
-from cryofocus.workflows.variance.result import VarianceResult
+from cryofocus.workflows.variance.result import VarianceResult as FoundVariance
 from cryofocus.workflows.variance.run import variance as _variance
 
 
@@ -66,7 +71,7 @@ def covary(  # noqa: PLR0913  # three paths, what to do with them and by what me
         OutputError: When the directory exists (without `overwrite`), is something else or cannot
             be written.
     """
-    return _covary(
+    made = _covary(
         sources,
         regions,
         output,
@@ -76,6 +81,7 @@ def covary(  # noqa: PLR0913  # three paths, what to do with them and by what me
         progress=progress,
         finish=write_covary_report,
     )
+    return with_figures(CovaryResult, made)
 
 
 def diffmap_run(  # noqa: PLR0913  # two directories, what to do with them and how to show it
@@ -113,7 +119,7 @@ def diffmap_run(  # noqa: PLR0913  # two directories, what to do with them and h
         write_merged_figure(folder, other)
         write_page(read_differences(folder))
 
-    return _diffmap_run(
+    made = _diffmap_run(
         run,
         output,
         against=against,
@@ -122,6 +128,7 @@ def diffmap_run(  # noqa: PLR0913  # two directories, what to do with them and h
         progress=progress,
         finish=finish,
     )
+    return with_figures(RunDifferences, made, run=Path(run))
 
 
 def fsc(
@@ -150,13 +157,14 @@ def fsc(
         OutputError: When the directory exists (without `overwrite`) or cannot be written.
     """
 
-    def finish(made: FscResult) -> None:
+    def finish(made: MeasuredFsc) -> None:
         write_fsc_figures(made)
         write_page(read_resolution(made.folder))
 
-    return _fsc(
+    made = _fsc(
         first, second, output, settings, overwrite=overwrite, progress=progress, finish=finish
     )
+    return with_figures(FscResult, made)
 
 
 def subtract(  # noqa: PLR0913  # three paths, what to do with them and by what means
@@ -189,7 +197,7 @@ def subtract(  # noqa: PLR0913  # three paths, what to do with them and by what 
         OutputError: When the directory exists (without `overwrite`), is something else or cannot
             be written.
     """
-    return _subtract(
+    made = _subtract(
         particles,
         keep,
         output,
@@ -199,6 +207,7 @@ def subtract(  # noqa: PLR0913  # three paths, what to do with them and by what 
         progress=progress,
         finish=write_power_figure,
     )
+    return with_figures(SubtractedSet, made)
 
 
 def variance(
@@ -227,11 +236,11 @@ def variance(
         OutputError: When the directory exists (without `overwrite`) or cannot be written.
     """
 
-    def finish(made: VarianceResult) -> None:
+    def finish(made: FoundVariance) -> None:
         write_variance_figures(made)
         write_page(read_variance(made.folder))
 
-    return _variance(
+    made = _variance(
         particles,
         output,
         settings,
@@ -240,3 +249,4 @@ def variance(
         progress=progress,
         finish=finish,
     )
+    return with_figures(VarianceResult, made)

@@ -17,7 +17,7 @@ from cryofocus.data.formats import open_table
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import DensityMap, read_volume
 from cryofocus.errors import SettingError
-from cryofocus.formatting import format_angstrom, format_count, format_percent
+from cryofocus.formatting import format_angstrom, format_count, format_percent, format_table
 from cryofocus.report.drawing import style
 from cryofocus.report.run.certainty import draw_certainty
 from cryofocus.report.run.page import write_report
@@ -142,11 +142,6 @@ class Classification:
             )
             for entry, name in zip(self.classes, name_classes(self.classes), strict=True)
         ]
-        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-        table = [
-            "  ".join(["", row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
-            for row in (header, *rows)
-        ]
         files = self.directory
         places = (
             f"Report      {files.report}",
@@ -154,7 +149,7 @@ class Classification:
             f"ChimeraX    {files.view}",
             f"Particles   {files.particles}",
         )
-        return "\n".join([*table, "", self.job.verdict, "", *places])
+        return "\n".join([format_table(header, rows), "", self.job.verdict, "", *places])
 
     def plot_classes(self) -> Figure:
         """Draw planes of all class maps through the focus, and how they differ.

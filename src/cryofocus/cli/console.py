@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cryofocus.formatting import visible
+from cryofocus.formatting import format_table, visible
 
 if TYPE_CHECKING:
     from cryofocus.workflows.machine.progress import Progress
@@ -54,9 +54,4 @@ def complain(text: str) -> None:
 
 def say_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a small table, columns aligned to the right except the first."""
-    cells = [list(header), *([str(cell) for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        first, *rest = (cell.ljust(widths[0]) if i == 0 else cell for i, cell in enumerate(row))
-        padded = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
-        say("  ".join(["", first, *padded]).rstrip())
+    say(format_table(header, rows))

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 import cryofocus
-from cryofocus.cli.console import REPORT, say, say_table, show_progress
+from cryofocus.cli.console import REPORT, say, show_progress
 from cryofocus.cli.options import IN_PROCESS, NewFolder, Overwrite
-
-if TYPE_CHECKING:
-    from cryofocus.workflows.covary.record import CovaryRecord, Matrix
 
 
 def covary(
@@ -60,32 +56,5 @@ def covary(
         overwrite=overwrite,
         progress=show_progress(),
     )
-    _say_results(made.record)
+    say(made.summary())
     say(f"\nReport   {output / REPORT}")
-
-
-def _say_results(record: CovaryRecord) -> None:
-    if record.class_level is not None:
-        n_runs = sum(record.class_level.counts)
-        say(f"Over {record.class_level.n_points} classes of {n_runs} runs")
-        _say_matrix(record.regions, record.class_level.correlation)
-    if record.particle_level is not None:
-        say(f"Over {record.particle_level.n_particles:,} particles, noise removed")
-        _say_matrix(record.regions, record.particle_level.correlation)
-        for found in record.particle_level.conditional:
-            say(f"Given {found.region} {found.state}: {100 * found.share:.1f} % of the particles")
-            _say_matrix(found.others, found.correlation)
-    for entry in record.unit_level:
-        angle = "" if entry.angle_degrees is None else f", {entry.angle_degrees:.0f}° apart"
-        say(
-            f"Units{angle}: coupling {entry.coupling:.3f} ± {entry.coupling_error:.3f}, "
-            f"p {entry.p_value:.2g}  ({entry.run})"
-        )
-
-
-def _say_matrix(names: Sequence[str], matrix: Matrix) -> None:
-    rows = [
-        (name, *("undetermined" if value is None else f"{value:.3f}" for value in row))
-        for name, row in zip(names, matrix, strict=True)
-    ]
-    say_table(["", *names], rows)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 import cryofocus
 from cryofocus.cli.console import REPORT, say, show_progress
 from cryofocus.cli.options import NewFolder, Overwrite
-
-if TYPE_CHECKING:
-    pass
 
 
 def fsc(

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 import cryofocus
-from cryofocus.cli.console import REPORT, say, say_table, show_progress
+from cryofocus.cli.console import REPORT, say, show_progress
 from cryofocus.cli.options import NewMap, Overwrite
 
 if TYPE_CHECKING:
-    from cryofocus.workflows.diffmap import RunDifferences, WrittenDifference
+    from cryofocus.workflows.diffmap import WrittenDifference
 
 Against = Literal["consensus", "pairs"]
 
@@ -81,7 +81,7 @@ def diffmap(
             overwrite=overwrite,
             progress=show_progress(),
         )
-        _say_differences(made)
+        say(made.summary())
         say(f"Report   {output / REPORT}")
         return
     for given, option in ((against, "--against"), (beside, "--beside")):
@@ -112,21 +112,6 @@ def merge(
     `cryofocus merge differences/difference_1_2.mrc differences/difference_1_3.mrc -o all.mrc`
     """
     say(f"Merged   {cryofocus.merge(maps, output, absolute=absolute, overwrite=overwrite)}")
-
-
-def _say_differences(made: RunDifferences) -> None:
-    rows = [
-        (
-            entry.path.stem.replace("_", " "),
-            f"{entry.peak.significance or 0:.1f}",
-            ", ".join(f"{value:.0f}" for value in entry.peak_angstrom),
-            f"{entry.peak.volume_cubic_angstrom:,.0f} Å³",
-        )
-        for entry in made.differences
-    ]
-    say_table(["", "peak / error", "at x, y, z (Å)", "significant volume"], rows)
-    say(f"\nTable    {made.table}")
-    say(f"Merged   {made.merged}")
 
 
 def _peak(made: WrittenDifference) -> str:

@@ -10,7 +10,7 @@ from cryofocus.maths.grids import n_shells, shell_planes_3d
 
 # Where the Fourier shell correlation of two half maps ends their resolution (Rosenthal &
 # Henderson 2003).
-FSC_LIMIT = 0.143
+FSC_LIMIT, FSC_HALF = 0.143, 0.5
 
 
 def shell_mean_3d(

@@ -15,6 +15,7 @@ from pydantic import Field
 from cryofocus.arrays import Volume
 from cryofocus.data.grid_map import GridMap
 from cryofocus.errors import InputError, SettingError
+from cryofocus.formatting import format_table
 from cryofocus.maps.difference import (
     Difference,
     DifferencePeak,
@@ -116,6 +117,20 @@ class RunDifferences:
     differences: tuple[WrittenDifference, ...]
     table: Path
     merged: Path
+
+    def summary(self) -> str:
+        """Say the highest peak of every difference, and where the files are."""
+        rows = [
+            (
+                entry.path.stem.replace("_", " "),
+                f"{entry.peak.significance or 0:.1f}",
+                ", ".join(f"{value:.0f}" for value in entry.peak_angstrom),
+                f"{entry.peak.volume_cubic_angstrom:,.0f} Å³",
+            )
+            for entry in self.differences
+        ]
+        header = ("", "peak / error", "at x, y, z (Å)", "significant volume")
+        return f"{format_table(header, rows)}\n\nTable    {self.table}\nMerged   {self.merged}"
 
 
 def diffmap(

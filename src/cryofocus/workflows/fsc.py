@@ -32,29 +32,31 @@ from cryofocus.maps.resolution import (
 )
 from cryofocus.maths.sampling import hemisphere_directions
 from cryofocus.maths.shells import (
+    FSC_HALF,
     FSC_LIMIT,
     crossing_shell,
     first_shell_below,
     shell_resolution_angstrom,
 )
 from cryofocus.settings import Settings
-from cryofocus.workflows.fsc_table import shell_columns
+from cryofocus.workflows.fsc_directions import MEASURE_AGAIN, write_directions
+from cryofocus.workflows.fsc_table import RESOLUTION, shell_columns
 from cryofocus.workflows.fsc_xml import write_fsc_xml
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.new_directory import DirectoryKind, leave, new_directory
 from cryofocus.workflows.run.reading import explain_damage
-from cryofocus.workflows.run.writing import write_table
 
 logger = logging.getLogger(__name__)
 
-FSC_HALF = 0.5
 N_DIRECTIONS = 500
-CURVES, XML, DIRECTIONS = "fsc.star", "fsc.xml", "directional.csv"
+CURVES, XML = "fsc.star", "fsc.xml"
 # As RELION and cryofocus name maps of classes.
 CLASS_NUMBER = re.compile(r"class_?(\d+)")
 FINAL_RESOLUTION = "rlnFinalResolution"
-CORRECTED, RESOLUTION = "rlnFourierShellCorrelationCorrected", "rlnAngstromResolution"
-MEASURE_AGAIN = "Measure it again with cryofocus fsc."
+CORRECTED = "rlnFourierShellCorrelationCorrected"
+UNMASKED = "rlnFourierShellCorrelationUnmaskedMaps"
+MASKED = "rlnFourierShellCorrelationMaskedMaps"
+RANDOMISED = "rlnCorrectedFourierShellCorrelationPhaseRandomizedMaskedMaps"
 KIND = DirectoryKind("result of cryofocus fsc", CURVES)
 LOCAL, FILTERED = "local_resolution.mrc", "locally_filtered.mrc"
 
@@ -233,17 +235,50 @@ def class_numbers(first: Path, second: Path) -> tuple[int, int] | None:
     return (one, other) if one != other else None
 
 
-def read_resolution(folder: Path) -> str:
-    """Say the resolution at FSC 0.143 of a directory that `fsc` wrote, or that there is none.
+@dataclass(frozen=True, eq=False)
+class StoredCurves:
+    """The curves of a directory that `fsc` wrote.
 
-    Raises:
-        FormatError: When fsc.star is missing or damaged.
+    Attributes:
+        extent_angstrom: Edge of the box.
+        curves: Fourier shell correlations.
     """
-    path = folder / CURVES
-    with explain_damage(path, MEASURE_AGAIN):
-        document = StarDocument.read(path)
-        columns = document.numbers(document.block("fsc"), (CORRECTED, RESOLUTION))
-        return _say_crossing(columns[CORRECTED], float(columns[RESOLUTION][1]), FSC_LIMIT)
+
+    extent_angstrom: float
+    curves: FscCurves
+
+    @property
+    def frequency(self) -> Float[np.ndarray, " n_shells"]:
+        """1/Å of each shell."""
+        return np.arange(len(self.curves.unmasked)) / self.extent_angstrom
+
+    @classmethod
+    def read(cls, folder: Path) -> StoredCurves:
+        """Read fsc.star.
+
+        Raises:
+            FormatError: When it is missing or damaged.
+        """
+        path = folder / CURVES
+        with explain_damage(path, MEASURE_AGAIN):
+            document = StarDocument.read(path)
+            block = document.block("fsc")
+            wanted = (RESOLUTION, CORRECTED, UNMASKED)
+            both = (MASKED, RANDOMISED) if MASKED in block.labels else ()
+            columns = document.numbers(block, (*wanted, *both))
+        masked, randomised = (columns[name] for name in both) if both else (None, None)
+        found = FscCurves(columns[UNMASKED], masked, randomised, columns[CORRECTED], None)
+        return cls(float(columns[RESOLUTION][1]), found)
+
+    def crossing_angstrom(self, level: float) -> float | None:
+        """Resolution at which the corrected curve falls below a level; None where it does not."""
+        if not _crosses(self.curves.corrected, level):
+            return None
+        return self.extent_angstrom / crossing_shell(self.curves.corrected, level)
+
+    def say_resolution(self, level: float) -> str:
+        """Say where the corrected curve falls below a level, or that it does not."""
+        return _say_crossing(self.curves.corrected, self.extent_angstrom, level)
 
 
 @dataclass(frozen=True, eq=False)
@@ -292,13 +327,7 @@ def _write_directions(
     directions = hemisphere_directions(N_DIRECTIONS)
     with progress.task("directions", len(directions)) as advance:
         measured = directional_fsc(*maps.masked, directions, advance=advance)
-    extent = maps.first.box * maps.first.voxel_size_angstrom
-    columns = {
-        **dict(zip("xyz", measured.direction.T, strict=True)),
-        "resolution_angstrom": extent / measured.crossings(FSC_LIMIT),
-        "resolution_half_angstrom": extent / measured.crossings(FSC_HALF),
-    }
-    write_table(folder / DIRECTIONS, columns)
+    write_directions(folder, measured, maps.first.box * maps.first.voxel_size_angstrom)
     shells = measured.averaged().crossings(FSC_LIMIT)
     best, worst = maps.resolution(float(shells.max())), maps.resolution(float(shells.min()))
     return measured, Anisotropy(best, worst, sphericity(measured.direction, shells))
@@ -344,11 +373,11 @@ def _star_blocks(
     table = {
         **shell_columns(len(curves.unmasked), result.box, result.voxel_size_angstrom),
         CORRECTED: curves.corrected,
-        "rlnFourierShellCorrelationUnmaskedMaps": curves.unmasked,
+        UNMASKED: curves.unmasked,
     }
     if curves.masked is not None and curves.randomised is not None:
-        table["rlnFourierShellCorrelationMaskedMaps"] = curves.masked
-        table["rlnCorrectedFourierShellCorrelationPhaseRandomizedMaskedMaps"] = curves.randomised
+        table[MASKED] = curves.masked
+        table[RANDOMISED] = curves.randomised
     general: dict[str, np.ndarray | list[str] | list[float]] = {
         FINAL_RESOLUTION: [result.resolution_angstrom],
         "rlnUnfilteredMapHalf1": [str(maps.first.path)],

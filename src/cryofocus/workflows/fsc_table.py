@@ -13,7 +13,8 @@ from cryofocus.data.star.document import StarDocument, write_star
 from cryofocus.errors import FormatError
 from cryofocus.maths.shells import FSC_LIMIT, first_shell_below, shell_resolution_angstrom
 
-FREQUENCY, CORRELATION = "rlnResolution", "rlnFourierShellCorrelation"
+FREQUENCY, RESOLUTION = "rlnResolution", "rlnAngstromResolution"
+CORRELATION = "rlnFourierShellCorrelation"
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,5 +82,5 @@ def shell_columns(n_shells: int, box: int, pixel_size_angstrom: float) -> dict[s
     return {
         "rlnSpectralIndex": shells,
         FREQUENCY: frequency,
-        "rlnAngstromResolution": resolution,
+        RESOLUTION: resolution,
     }

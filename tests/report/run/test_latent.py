@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cryofocus.errors import FormatError
-from cryofocus.report.run.latent import draw_latent, read_latent, show_latent
+from cryofocus.report.run.latent import chart_classes, read_latent, show_latent
 from cryofocus.report.run.results import read_results
 from cryofocus.workflows.run.directory import RunDirectory
 
@@ -40,18 +40,20 @@ def test_coordinates_of_these_particles_are_shown(build_run: Build) -> None:
 
 
 def test_every_particle_has_its_class_colour() -> None:
-    """Points and histograms are of all particles, in the colours of the classes."""
+    """Points and counts are of all particles, in the colours and shapes of the classes."""
     latent = np.random.default_rng(6).standard_normal((500, 2)).astype(np.float32)
     classes = np.arange(500) % 3
-    pair, along = draw_latent(latent, classes).axes
-    colours = pair.collections[0].get_facecolor()
-    assert len({tuple(colour) for colour in np.asarray(colours)}) == 3
-    assert len(along.patches) == 3
-    total = sum(patch.get_data().values.sum() for patch in along.patches)  # type: ignore[attr-defined]
-    assert 490 <= total <= 500
-    assert len(draw_latent(latent[:, :1], classes).axes) == 1
-    assert along.get_legend_handles_labels()[1] == ["class 1", "class 2", "class 3"]
-    assert along.patches[0].get_edgecolor() != along.patches[1].get_edgecolor()
+    pair, along = chart_classes(latent, classes)
+    names = ["class 1", "class 2", "class 3"]
+    assert [trace["name"] for trace in pair.traces] == names
+    assert sum(len(trace["x"]) for trace in pair.traces) == 500
+    for look in ("color", "symbol"):
+        assert len({trace["marker"][look] for trace in pair.traces}) == 3
+    assert [trace["name"] for trace in along.traces] == names
+    assert 490 <= sum(sum(trace["y"]) for trace in along.traces) <= 500
+    assert along.traces[0]["line"] != along.traces[1]["line"]
+    (alone,) = chart_classes(latent[:, :1], classes)
+    assert alone.title == along.title
 
 
 def test_damaged_coordinates_are_named(build_run: Build) -> None:

@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from itertools import combinations, compress
 from pathlib import Path
-
-import numpy as np
-from jaxtyping import Float64
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from cryofocus.covariance.classes import FEWEST_STATES
 from cryofocus.data.atomic import final_name
 from cryofocus.formatting import format_angstrom, format_count
 from cryofocus.report.analyses.conditional import describe_answer
+from cryofocus.report.analyses.covary_charts import chart_masses, chart_matrices, chart_units
+from cryofocus.report.analyses.covary_figures import draw_matrices
 from cryofocus.report.analyses.joint_states import draw_path, joint_rows
-from cryofocus.report.analyses.page import list_files
+from cryofocus.report.analyses.page import ChartRow, list_files
 from cryofocus.report.drawing import style
+from cryofocus.report.drawing.chart import chart_scripts
 from cryofocus.report.drawing.section import environment, script_policy
 from cryofocus.workflows.covary import record as files
 from cryofocus.workflows.covary.record import (
     ClassLevel,
     CovaryRecord,
     JointLevel,
-    Matrix,
     ParticleLevel,
     UnitLevel,
 )
 from cryofocus.workflows.run.writing import write_text
 
 SIGNIFICANT_P = 0.01
-MATRIX_HEIGHT_INCHES, MASS_HEIGHT_INCHES, UNIT_HEIGHT_INCHES = 4.6, 3.4, 3.2
-# Written into the fields of a matrix up to this size.
-MAX_WRITTEN = 12
-MOST_UNITS = 6
 
 Cells = tuple[str, ...]
 
@@ -56,21 +48,18 @@ def write_covary_report(folder: Path | str) -> Path:
 
 def render_page(record: CovaryRecord, folder: Path) -> str:
     """Compose the page; every text from outside is escaped."""
-    with style.drawing():
-        figures = {"matrices": style.as_svg(draw_matrices(record))}
-        if record.class_level is not None:
-            figures["masses"] = style.as_svg(draw_masses(record.regions, record.class_level))
-        if (joint := _joint(record)) is not None and joint.path:
-            figures["path"] = style.as_svg(draw_path(joint))
-        if record.unit_level:
-            figures["units"] = style.as_svg(draw_units(record.unit_level))
+    path, classes = "", record.class_level
+    if (joint := _joint(record)) is not None and joint.path:
+        with style.drawing():
+            path = style.as_svg(draw_path(joint))
+    scripts = chart_scripts()
     page, place = environment().get_template("covary.html.jinja"), final_name(folder.resolve())
     return page.render(
         record=record,
         version=record.version,
         is_none=not coupled_pairs(record),
-        scripts=(),
-        script_policy=script_policy(()),
+        scripts=scripts,
+        script_policy=script_policy(scripts),
         title=place.name,
         place=str(place),
         headline=headline(record),
@@ -83,7 +72,10 @@ def render_page(record: CovaryRecord, folder: Path) -> str:
         ],
         states=[] if joint is None else joint_rows(joint),
         units=[_unit_row(entry) for entry in record.unit_level],
-        figures=figures,
+        matrices=ChartRow(chart_matrices(record)),
+        masses=None if classes is None else ChartRow((chart_masses(record.regions, classes),)),
+        excesses=ChartRow(chart_units(record.unit_level)),
+        path=path,
         facts=_facts(record),
         files=list_files(folder, tuple(files.PURPOSES.items())),
     )
@@ -229,111 +221,3 @@ def _interval(level: ClassLevel | ParticleLevel, i: int, j: int) -> str:
 
 def _p_value(value: float | None) -> str:
     return files.UNDETERMINED if value is None else f"{value:.2g}"
-
-
-def draw_matrices(record: CovaryRecord) -> Figure:
-    """Draw the correlation matrices over classes and over particles side by side."""
-    figure = style.new_figure(MATRIX_HEIGHT_INCHES, gap=0.06)
-    levels = [
-        (title, level.correlation)
-        for title, level in (
-            ("Over classes and runs", record.class_level),
-            ("Over particles, noise removed", record.particle_level),
-        )
-        if level is not None
-    ]
-    panels = list(figure.subplots(1, 2, squeeze=False)[0])
-    _show(figure, panels, [as_array(matrix) for _, matrix in levels], 1.0, "correlation")
-    for panel, (title, matrix) in zip(panels, levels, strict=False):
-        _dress(panel, record.regions, title)
-        _write_fields(panel, as_array(matrix), "?")
-    return figure
-
-
-def draw_masses(names: Sequence[str], level: ClassLevel) -> Figure:
-    """Draw the mass of every region in every class map, one colour per run."""
-    figure = style.new_figure(MASS_HEIGHT_INCHES, gap=0.0)
-    panel = figure.add_subplot()
-    masses, errors = as_array(level.masses), as_array(level.errors)
-    run = np.array([row[0] for row in level.class_of_row])
-    for number, name in enumerate(level.runs):
-        rows = np.flatnonzero(run == number)
-        offset = (number - (len(level.runs) - 1) / 2) * 0.6 / len(level.runs)
-        for count, row in enumerate(rows):
-            panel.errorbar(
-                np.arange(len(names)) + offset,
-                masses[row],
-                yerr=errors[row],
-                fmt="o",
-                markersize=5,
-                color=style.class_colour(number + 1),
-                label=name if count == 0 else None,
-            )
-    panel.set_xticks(range(len(names)), list(names))
-    whole = "consensus" if level.unit == "the consensus" else "perfect map"
-    panel.set(ylabel=f"mass / mass in {whole}", title="Regions in each class map")
-    panel.axhline(0.0, color=style.MUTED, linewidth=1.0)
-    figure.legend(loc="outside right upper", title="run")
-    return figure
-
-
-def draw_units(levels: Sequence[UnitLevel]) -> Figure:
-    """Draw how much more often than by chance units have each combination of classes."""
-    shown = levels[:MOST_UNITS]
-    rows = -(-len(shown) // 3)
-    figure = style.new_figure(UNIT_HEIGHT_INCHES * rows, gap=0.08)
-    panels = list(figure.subplots(rows, 3, squeeze=False).ravel())
-    excesses = [as_array(level.joint) - as_array(level.expected) for level in shown]
-    _show(figure, panels, excesses, 0.25, "observed - expected")
-    for panel, level, excess in zip(panels, shown, excesses, strict=False):
-        angle = "" if level.angle_degrees is None else f"{level.angle_degrees:.0f}° apart, "
-        title = f"{angle}coupling {level.coupling:.2f}"
-        _dress(panel, [str(k + 1) for k in range(len(excess))], title)
-        panel.set(xlabel="class of one unit", ylabel="of the other")
-        _write_fields(panel, excess, "")
-    return figure
-
-
-def as_array(matrix: Matrix) -> Float64[np.ndarray, "rows columns"]:
-    """Return a matrix of the record as an array; NaN for what is undetermined."""
-    return np.array([[np.nan if v is None else v for v in row] for row in matrix], np.float64)
-
-
-def _show(
-    figure: Figure,
-    panels: Sequence[Axes],
-    matrices: Sequence[Float64[np.ndarray, "rows columns"]],
-    end: float,
-    label: str,
-) -> None:
-    """Draw matrices in one scale from minus to plus `end`; leave the other panels empty."""
-    used = list(panels[: len(matrices)])
-    for panel in panels[len(used) :]:
-        panel.set_axis_off()
-    for panel, matrix in zip(used, matrices, strict=True):
-        image = panel.imshow(matrix, cmap="RdBu_r", vmin=-end, vmax=end)
-    if used:
-        figure.colorbar(image, ax=used, shrink=0.8, label=label)
-
-
-def _dress(panel: Axes, names: Sequence[str], title: str) -> None:
-    panel.set_title(title)
-    panel.grid(visible=False)
-    panel.spines[:].set_visible(False)
-    panel.tick_params(length=0)
-    panel.set_facecolor(style.RULE)
-    tilt = 0 if max(map(len, names)) <= 4 else 35
-    panel.set_xticks(
-        range(len(names)), list(names), rotation=tilt, ha="right" if tilt else "center"
-    )
-    panel.set_yticks(range(len(names)), list(names))
-
-
-def _write_fields(panel: Axes, matrix: Float64[np.ndarray, "n n"], nothing: str) -> None:
-    if len(matrix) > MAX_WRITTEN:
-        return
-    largest = float(np.nanmax(np.abs(matrix), initial=1e-9))
-    for (row, column), value in np.ndenumerate(matrix):
-        text = f"{value:.2f}" if np.isfinite(value) else nothing
-        colour = "white" if np.isfinite(value) and abs(value) > 0.6 * largest else style.INK
-        panel.text(column, row, text, ha="center", va="center", color=colour, fontsize=10)

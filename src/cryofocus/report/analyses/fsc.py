@@ -1,4 +1,4 @@
-"""Figures of `cryofocus fsc`: the curves, and the resolution by direction."""
+"""The page and the figures of `fsc`: the curves, and the resolution by direction."""
 
 from __future__ import annotations
 
@@ -11,16 +11,67 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from cryofocus.maps.resolution import DirectionalFsc
-from cryofocus.maths.shells import FSC_LIMIT
+from cryofocus.maths.shells import FSC_HALF, FSC_LIMIT
+from cryofocus.report.analyses.fsc_charts import (
+    SCALE_ENDS,
+    chart_cones,
+    chart_curves,
+    chart_directions,
+)
+from cryofocus.report.analyses.page import Analysis, ChartRow, list_files
 from cryofocus.report.drawing import style
-from cryofocus.workflows.fsc import FSC_HALF, FscResult
+from cryofocus.workflows import fsc
+from cryofocus.workflows.fsc import FscResult, StoredCurves
+from cryofocus.workflows.fsc_directions import CONES, DIRECTIONS, ConeRow, DirectionRow
 
 FIGURE_HEIGHT_INCHES = 3.8
 FSC_FIGURE, DIRECTIONAL_FIGURE = "fsc.png", "directional.png"
 DIRECTION_COLOURS = "viridis_r"
 N_TICKS = 6
-SCALE_ENDS = 2.0
-"""Colours end at this multiple of the median resolution."""
+BY_DIRECTION = (
+    "Left, the half sphere of directions with z in the middle: dark where resolution is poor. "
+    "Right, the correlation within a cone about every direction."
+)
+FILES = (
+    (fsc.CURVES, "Fourier shell correlations, named as in RELION's postprocess.star"),
+    (fsc.XML, "the corrected curve as the EMDB wants it"),
+    (DIRECTIONS, "resolution by direction"),
+    (CONES, "how the curves of all directions spread"),
+    (fsc.LOCAL, "local resolution"),
+    (fsc.FILTERED, "the map at the resolution that each part has"),
+    ("*.png", "the charts as pictures"),
+)
+
+
+def read_resolution(folder: Path) -> Analysis:
+    """Read a result of `fsc` for a page.
+
+    Raises:
+        FormatError: When a table of it is damaged.
+    """
+    stored = StoredCurves.read(folder)
+    rows = [ChartRow((chart_curves(stored),))]
+    # Results of earlier versions have no curves by direction.
+    if (folder / DIRECTIONS).is_file() and (folder / CONES).is_file():
+        charts = (
+            chart_directions(DirectionRow.read(folder / DIRECTIONS)),
+            chart_cones(ConeRow.read(folder / CONES)),
+        )
+        rows.append(ChartRow(charts, BY_DIRECTION))
+    masked = stored.curves.masked is not None
+    verdict = "corrected for the mask" if masked else "without a mask"
+    return Analysis(
+        folder=folder,
+        title="Resolution",
+        headline=f"Resolution {stored.say_resolution(FSC_LIMIT)}",
+        verdict=f"From the half maps, {verdict}. {_begin(stored.say_resolution(FSC_HALF))}.",
+        charts=(*rows,),
+        files=list_files(folder, FILES),
+    )
+
+
+def _begin(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def write_fsc_figures(result: FscResult) -> list[Path]:

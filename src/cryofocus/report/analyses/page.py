@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryofocus.data.atomic import final_name
+from cryofocus.report.drawing.chart import Chart, chart_scripts
 from cryofocus.report.drawing.section import environment, script_policy
 from cryofocus.version import __version__
 from cryofocus.workflows.run.writing import write_text
@@ -42,6 +43,14 @@ class Table:
 
 
 @dataclass(frozen=True)
+class ChartRow:
+    """Charts beside each other, and what to see in them."""
+
+    charts: tuple[Chart, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Analysis:
     """What was found, in the order it is told.
 
@@ -50,6 +59,7 @@ class Analysis:
         title: Name of the analysis.
         headline: The result in a line.
         verdict: The result in a sentence or two.
+        charts: Charts that show it.
         pictures: Pictures that show it.
         table: Table that shows it; may be missing.
         files: Names of the files there and what they are for.
@@ -60,7 +70,8 @@ class Analysis:
     title: str
     headline: str
     verdict: str
-    pictures: tuple[Picture, ...]
+    pictures: tuple[Picture, ...] = ()
+    charts: tuple[ChartRow, ...] = ()
     table: Table | None = None
     files: Files = ()
     commands: Purposes = ()
@@ -82,6 +93,7 @@ def write_page(analysis: Analysis) -> Path:
     """
     page = environment().get_template("analysis.html.jinja")
     place = final_name(analysis.folder.resolve())
+    scripts = chart_scripts() if analysis.charts else ()
     text = page.render(
         analysis=analysis,
         title=place.name,
@@ -90,8 +102,8 @@ def write_page(analysis: Analysis) -> Path:
         verdict=analysis.verdict,
         version=__version__,
         is_none=False,
-        scripts=(),
-        script_policy=script_policy(()),
+        scripts=scripts,
+        script_policy=script_policy(scripts),
     )
     write_text(analysis.folder / REPORT, text)
     return analysis.folder / REPORT

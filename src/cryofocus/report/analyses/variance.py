@@ -13,7 +13,14 @@ from matplotlib.patches import Circle
 
 from cryofocus.arrays import Volume
 from cryofocus.formatting import format_angstrom, format_count, format_percent
-from cryofocus.report.analyses.page import Analysis, Table, list_files, present_pictures
+from cryofocus.report.analyses.latent_charts import BINS, MOST_AXES, chart_latent
+from cryofocus.report.analyses.page import (
+    Analysis,
+    ChartRow,
+    Table,
+    list_files,
+    present_pictures,
+)
 from cryofocus.report.drawing import style
 from cryofocus.workflows.variance import result as found
 from cryofocus.workflows.variance.result import (
@@ -30,8 +37,6 @@ LATENT_HEIGHT_INCHES = 4.2
 VIEWS = ((0, 1, "xy, along z"), (0, 2, "xz, along y"), (1, 2, "yz, along x"))
 # Contours at these parts of the largest variance.
 CONTOURS = (0.2, 0.4, 0.6, 0.8)
-MOST_AXES = 4
-BINS = 40
 FILES = (
     ("variance.mrc", "variance of the density over the particles, noise removed"),
     (found.REGIONS, "proposed spheres, with the commands that classify them"),
@@ -39,6 +44,7 @@ FILES = (
     (found.REGION_VOXELS, "voxels of each region, by its number"),
     ("series/*.mrc", "the map moved along each axis"),
     ("particles.*", "the particle table with every particle's coordinates"),
+    ("*.png", "the pictures of this page, and the charts as pictures"),
     ("latent.npy", "coordinates; their variances are in latent_variance.npy"),
     ("bootstrap_variance.mrc", "variance of maps of resampled particles"),
     (found.PEAKS, "peaks of the variance, and of the bootstrap beside them"),
@@ -50,13 +56,13 @@ PICTURES = (
         "Consensus in grey, the largest variance along each view in colour, and the proposed "
         "spheres.",
     ),
-    (
-        LATENT_FIGURE,
-        "Density of the particles along the axes of variation",
-        "How the particles are spread along the axes; the cross is the error of one particle, and "
-        "the dotted lines are where the maps of the series stand. Separate clouds are states; one "
-        "smear is motion.",
-    ),
+)
+
+
+LATENT_NOTE = (
+    "How the particles are spread along the axes; the cross is the error of one particle, and the "
+    "numbered lines are where the maps of the series stand. Separate clouds are states; one smear "
+    "is motion."
 )
 
 
@@ -68,12 +74,14 @@ def read_variance(folder: Path) -> Analysis:
     """
     summary = VarianceSummary.read(folder / found.SUMMARY)
     regions, peaks = RegionRow.read(folder / found.REGIONS), PeakRow.read(folder / found.PEAKS)
+    latent = chart_latent(folder, summary.axis_variance_shares)
     return Analysis(
         folder=folder,
         title="Where particles differ",
         headline=_headline(summary.axes),
         verdict=_verdict(summary, peaks),
         pictures=present_pictures(folder, PICTURES),
+        charts=(ChartRow(latent, LATENT_NOTE),) if latent else (),
         table=_table(regions) if regions else None,
         files=list_files(folder, FILES),
         commands=tuple((f"Classify in region {row.region}", row.command) for row in regions),

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
 from markupsafe import Markup
 
 from cryofocus.report.drawing.section import plotly_script, viewer_script
@@ -16,7 +20,16 @@ TRACE_TYPES = ("scatter", "bar", "heatmap", "sankey", "mesh3d")
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 HATCHES = ("", "/", "x", ".", "-", "|", "\\", "+")
-FAINT = "#8a95a0"
+FAINT, EMPTY = "#8a95a0", "#d5dbe1"
+BLUE_TO_RED = [
+    [0, "#2166ac"],
+    [0.25, "#92c5de"],
+    [0.5, "#f7f7f7"],
+    [0.75, "#f4a582"],
+    [1, "#b2182b"],
+]
+MOST_WRITTEN, N_TICKS = 12, 6
+"""Values are written into the fields of matrices up to this size."""
 
 Layout = dict[str, Any]
 Trace = dict[str, Any]
@@ -85,10 +98,74 @@ def class_bars(x: Any, y: Any, class_number: int) -> Trace:
     return {"type": "bar", "marker": look} | points
 
 
+def resolution_axis(nyquist: float) -> dict[str, Any]:
+    """Describe an axis of spatial frequencies (1/Å) that is labelled in Å."""
+    ticks = (np.arange(1, N_TICKS + 1) * nyquist / N_TICKS).tolist()
+    words = [f"{1 / tick:.1f}" for tick in ticks]
+    return axis("resolution (Å)", range=[0, nyquist], tickvals=ticks, ticktext=words)
+
+
 def level(value: float, **place: Any) -> Layout:
     """Describe a dashed line across the whole chart."""
     ends = {"x0": 0, "x1": 1, "xref": "paper", "y0": value, "y1": value}
     return {"type": "line", "line": {"color": FAINT, "width": 1, "dash": "dash"}} | ends | place
+
+
+def marks(x: Any, y: Any, name: str, **look: Any) -> Trace:
+    """Describe separate points; numbers may be arrays."""
+    return line(x, y, name, **{"mode": "markers", **look})
+
+
+def upright(place: float, **look: Any) -> Layout:
+    """Describe a dashed line from the bottom to the top of the whole chart."""
+    return level(0, x0=place, x1=place, xref="x", y0=0, y1=1, yref="paper", **look)
+
+
+def matrix(
+    title: str,
+    names: Sequence[str],
+    values: Float[np.ndarray, "n n"],
+    end: float,
+    *,
+    across: str = "",
+    up: str = "",
+) -> Chart:
+    """Show a square matrix in colours from minus to plus `end`, with its values in its fields.
+
+    Args:
+        title: Above it.
+        names: Of rows and columns.
+        values: NaN where there is none: grey, with a question mark.
+        end: Value with the strongest colour.
+        across: What the columns are.
+        up: What the rows are.
+    """
+    is_written = len(names) <= MOST_WRITTEN
+    trace = {
+        "type": "heatmap",
+        "x": list(names),
+        "y": list(names),
+        "z": [[_finite(value) for value in row] for row in values.tolist()],
+        "zmin": -end,
+        "zmax": end,
+        "colorscale": BLUE_TO_RED,
+        "colorbar": {"thickness": 10, "outlinewidth": 0},
+        "hoverongaps": False,
+        **({"texttemplate": "%{z:.2f}"} if is_written else {}),
+    }
+    unknown = [
+        {"x": names[k], "y": names[i], "text": "?", "showarrow": False}
+        for i, k in np.argwhere(~np.isfinite(values)).tolist()
+        if is_written
+    ]
+    layout = {
+        "xaxis": axis(across, type="category", showgrid=False),
+        "yaxis": axis(up, type="category", showgrid=False, autorange="reversed"),
+        "plot_bgcolor": EMPTY,
+        "annotations": unknown,
+        "height": max(290, 130 + 30 * len(names)),
+    }
+    return Chart(title, "a matrix; values stand in its fields", (trace,), layout)
 
 
 def flow(columns: list[list[str]], counts: list[list[list[int]]], title: str) -> Chart:
@@ -137,6 +214,11 @@ def _faded(colour: str) -> str:
     return f"rgba({red},{green},{blue},0.4)"
 
 
+def _finite(value: float) -> float | None:
+    return float(f"{value:.4g}") if math.isfinite(value) else None
+
+
 def _plain(values: Any) -> list[Any]:
     """Write numbers with the digits that a chart can show."""
-    return [float(f"{value:.5g}") if isinstance(value, float) else value for value in list(values)]
+    plain = values.tolist() if isinstance(values, np.ndarray) else list(values)
+    return [float(f"{value:.5g}") if isinstance(value, float) else value for value in plain]

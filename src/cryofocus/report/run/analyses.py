@@ -6,22 +6,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cryofocus.report.analyses import covary
+from cryofocus.report.analyses.covary_charts import chart_matrices
 from cryofocus.report.analyses.differences import read_differences
-from cryofocus.report.analyses.fsc import DIRECTIONAL_FIGURE, FSC_FIGURE
-from cryofocus.report.analyses.page import Analysis, list_files, present_pictures
+from cryofocus.report.analyses.fsc import read_resolution
+from cryofocus.report.analyses.page import Analysis, ChartRow
 from cryofocus.report.analyses.variance import read_variance
+from cryofocus.report.drawing.chart import chart_scripts
 from cryofocus.report.drawing.section import Section
 from cryofocus.report.run.results import RunResults
 from cryofocus.workflows import diffmap, fsc
 from cryofocus.workflows.covary import record as covary_files
 from cryofocus.workflows.variance import result as variance_files
-
-FSC_FILES = (
-    (fsc.CURVES, "Fourier shell correlations"),
-    (fsc.DIRECTIONS, "resolution by direction"),
-    (fsc.LOCAL, "local resolution"),
-    (fsc.FILTERED, "the map at the resolution that each part has"),
-)
 
 
 def show_analyses(results: RunResults) -> tuple[Section, ...]:
@@ -29,7 +24,9 @@ def show_analyses(results: RunResults) -> tuple[Section, ...]:
     found = tuple(find_analyses(results.directory.path))
     if not found:
         return ()
-    return (Section("analyses", "Related analyses", "Related", {"analyses": found}),)
+    scripts = chart_scripts() if any(one.charts for one in found) else ()
+    content = {"analyses": found}
+    return (Section("analyses", "Related analyses", "Related", content, scripts),)
 
 
 def find_analyses(run: Path) -> Iterator[Analysis]:
@@ -48,38 +45,13 @@ def find_analyses(run: Path) -> Iterator[Analysis]:
 def read_covariance(folder: Path) -> Analysis:
     """Read a result of `covary` for the page of a run; it has a page of its own."""
     record = covary_files.CovaryRecord.read(folder / covary_files.RECORD)
-    title = "Correlation matrices of the regions"
     note = "Grey cells with a question mark are undetermined: a region does not vary."
     return Analysis(
         folder=folder,
         title="Which regions vary together",
         headline=covary.headline(record),
         verdict=covary.verdict(record),
-        pictures=present_pictures(folder, [(covary_files.FIGURE, title, note)]),
-    )
-
-
-def read_resolution(folder: Path) -> Analysis:
-    """Read a result of `fsc` for a page.
-
-    Raises:
-        FormatError: When fsc.star is damaged.
-    """
-    shown = (
-        (FSC_FIGURE, "Fourier shell correlation of the half maps", "Circles: FSC 0.143 and 0.5."),
-        (
-            DIRECTIONAL_FIGURE,
-            "Resolution by direction",
-            "Left, the half sphere of directions, with z in the middle.",
-        ),
-    )
-    return Analysis(
-        folder=folder,
-        title="Resolution",
-        headline=f"Resolution {fsc.read_resolution(folder)}",
-        verdict="From the half maps, corrected for the mask if there is one.",
-        pictures=present_pictures(folder, shown),
-        files=list_files(folder, FSC_FILES),
+        charts=(ChartRow(chart_matrices(record), note),),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from cryofocus.maths.shells import FSC_LIMIT
 from cryofocus.report.drawing.chart import (
     FAINT,
+    N_TICKS,
     Chart,
     axis,
     class_bars,
@@ -17,6 +18,7 @@ from cryofocus.report.drawing.chart import (
     flow,
     level,
     line,
+    resolution_axis,
 )
 from cryofocus.report.drawing.style import CLASS_COLOURS
 from cryofocus.report.run import certainty
@@ -26,7 +28,6 @@ from cryofocus.report.run.words import say_resolution
 
 SMALLEST_SPAN = 1e-3
 """Objectives per particle closer together than this are drawn as the same."""
-N_TICKS = 6
 MOST_COLUMNS, MOST_FLOWS = 8, 6
 STILL = 0.01
 """A cycle that moves fewer of the particles is not drawn any more."""
@@ -165,13 +166,6 @@ def chart_fsc(results: RunResults, masked: Mapping[int, MaskedCurve]) -> Chart:
     }
     text = f"correlation by resolution in Å; dashed, {FSC_LIMIT}"
     return Chart("Fourier shell correlation", text, (*traces,), layout)
-
-
-def resolution_axis(nyquist: float) -> dict[str, Any]:
-    """Describe an axis of spatial frequencies (1/Å) that is labelled in Å."""
-    ticks = (np.arange(1, N_TICKS + 1) * nyquist / N_TICKS).tolist()
-    words = [f"{1 / tick:.1f}" for tick in ticks]
-    return axis("resolution (Å)", range=[0, nyquist], tickvals=ticks, ticktext=words)
 
 
 def chart_trials(results: RunResults) -> Chart:

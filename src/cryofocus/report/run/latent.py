@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float32
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from cryofocus.report.drawing import style
+from cryofocus.report.analyses.page import ChartRow
+from cryofocus.report.drawing.chart import Chart, axis, chart_scripts, class_line, marks
 from cryofocus.report.drawing.section import Section
+from cryofocus.report.drawing.style import class_colour
 from cryofocus.report.run.results import RunResults
 from cryofocus.workflows.run.reading import explain_damage, map_array
 from cryofocus.workflows.variance.result import LATENT, MEASURE_AGAIN
 
-HEIGHT_INCHES = 4.2
-MAX_POINTS = 6000
+HEIGHT = 400
+MAX_POINTS = 4000
 N_BINS = 60
 RANGE_PERCENTILES = (0.2, 99.8)
+# Shapes tell classes apart where colours do not.
+SYMBOLS = ("circle", "square", "diamond", "cross", "x", "triangle-up", "star", "pentagon")
+NOTE = (
+    "Coordinates of the particles along the axes of variation that cryofocus variance found, by "
+    "most probable class. Separate clouds are states; one cloud merely divided by the classes is "
+    "continuous motion, or noise."
+)
 
 
 def show_latent(results: RunResults) -> tuple[Section, ...]:
@@ -28,8 +35,9 @@ def show_latent(results: RunResults) -> tuple[Section, ...]:
     latent = read_latent(results)
     if latent is None:
         return ()
-    content = {"figure": style.as_png(draw_latent(latent, results.class_index), 130)}
-    return (Section("latent", "Classes in the latent space", "Latent space", content),)
+    content = {"row": ChartRow(chart_classes(latent, results.class_index), NOTE)}
+    title = "Classes in the latent space"
+    return (Section("latent", title, "Latent space", content, chart_scripts()),)
 
 
 def read_latent(results: RunResults) -> Float32[np.ndarray, "n q"] | None:
@@ -49,40 +57,39 @@ def read_latent(results: RunResults) -> Float32[np.ndarray, "n q"] | None:
     return None
 
 
-def draw_latent(latent: Float32[np.ndarray, "n q"], class_index: np.ndarray) -> Figure:
-    """Draw the particles on the first two axes and, beside it, each class along the first.
+def chart_classes(
+    latent: Float32[np.ndarray, "n q"], class_index: np.ndarray
+) -> tuple[Chart, ...]:
+    """Show the particles on the first two axes and, beside it, each class along the first.
 
     Args:
         latent: Coordinates, the axis that holds most of the variance first.
         class_index: Most probable class of each particle, from 0.
     """
-    figure = style.new_figure(HEIGHT_INCHES, gap=0.08)
-    n_classes = int(class_index.max()) + 1
-    looks = [(k, style.class_colour(k + 1), f"class {k + 1}") for k in range(n_classes)]
-    if latent.shape[1] > 1:
-        pair, along = figure.subplots(1, 2)
-        # Points of all classes mixed, so that none lies on top.
-        chosen = np.arange(0, len(latent), -(-len(latent) // MAX_POINTS))
-        colours = [looks[k][1] for k in class_index[chosen]]
-        pair.scatter(*latent[chosen, :2].T, c=colours, s=4, linewidths=0, alpha=0.6)
-        pair.set(title="Particles", xlabel="axis 1", ylabel="axis 2")
-        _set_range(pair, latent)
-    else:
-        along = figure.subplots()
-    low, high = np.percentile(latent[:, 0], RANGE_PERCENTILES)
-    edges = np.linspace(low, high, N_BINS + 1)
-    for k, colour, name in looks:
-        own = latent[class_index == k, 0]
-        heights, _ = np.histogram(own, edges)
-        along.stairs(heights, edges, color=colour, linewidth=1.6, label=name)
-    along.set(title="Classes along axis 1", xlabel="axis 1", ylabel="particles")
-    along.legend(ncols=-(-n_classes // 8))
-    return figure
-
-
-def _set_range(panel: Axes, latent: Float32[np.ndarray, "n q"]) -> None:
-    """Leave a few stray particles out of the picture."""
-    low, high = np.percentile(latent[:, :2], RANGE_PERCENTILES, axis=0)
+    classes = range(int(class_index.max()) + 1)
+    low, high = np.percentile(latent, RANGE_PERCENTILES, axis=0)
+    edges = np.linspace(low[0], high[0], N_BINS + 1)
+    middles = (edges[1:] + edges[:-1]) / 2
+    curves = [
+        class_line(middles, np.histogram(latent[class_index == k, 0], edges)[0], k + 1)
+        for k in classes
+    ]
+    layout = {"xaxis": axis("axis 1"), "yaxis": axis("particles"), "height": HEIGHT}
+    text = "number of particles by coordinate, a line for each class"
+    along = Chart("Classes along axis 1", text, (*curves,), layout)
+    if latent.shape[1] < 2:
+        return (along,)
     margin = 0.05 * np.maximum(high - low, 1e-30)
-    panel.set_xlim(low[0] - margin[0], high[0] + margin[0])
-    panel.set_ylim(low[1] - margin[1], high[1] + margin[1])
+    # A few stray particles stay outside.
+    ranges = [
+        {"range": [float(a), float(b)]} for a, b in zip(low - margin, high + margin, strict=True)
+    ]
+    chosen = np.arange(0, len(latent), -(-len(latent) // MAX_POINTS))
+    clouds = []
+    for k in classes:
+        own = chosen[class_index[chosen] == k]
+        look = {"size": 4, "opacity": 0.6, "color": class_colour(k + 1), "symbol": SYMBOLS[k % 8]}
+        clouds.append(marks(latent[own, 0], latent[own, 1], f"class {k + 1}", marker=look))
+    layout = {"xaxis": axis("axis 1", **ranges[0]), "yaxis": axis("axis 2", **ranges[1])}
+    text = "particles by axis 1 and axis 2, in colours and shapes by class"
+    return Chart("Particles", text, (*clouds,), layout | {"height": HEIGHT}), along

@@ -8,17 +8,21 @@
   const LAYOUT = {
     height: 290, margin: { l: 56, r: 14, t: 40, b: 50 }, paper_bgcolor: "white",
     plot_bgcolor: "white", font: { family: "system-ui, sans-serif", size: 12, color: "#1f2933" },
-    legend: { orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom" }, hovermode: "closest",
+    legend: {
+      orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom", traceorder: "normal",
+    },
+    hovermode: "closest",
   };
   const CONFIG = { displaylogo: false, displayModeBar: false, responsive: true };
   const places = [...document.querySelectorAll(".chart")];
 
   // The legend stands below the axis, in as many rows as its words need.
   function legendHeight(data, layout, place) {
-    if (layout.showlegend === false || data.length < 2) return 0;
-    const longest = Math.max(...data.map((trace) => trace.name.length));
+    const named = data.filter((trace) => trace.showlegend !== false);
+    if (layout.showlegend === false || named.length < 2) return 0;
+    const longest = Math.max(...named.map((trace) => trace.name.length));
     const perRow = Math.max(Math.floor((place.clientWidth - 20) / (48 + 6.5 * longest)), 1);
-    return 8 + 19 * Math.ceil(data.length / perRow);
+    return 8 + 19 * Math.ceil(named.length / perRow);
   }
 
   function draw(place) {
@@ -35,6 +39,7 @@
     for (const picture of place.querySelectorAll("svg.main-svg")) {
       const { width, height } = place._fullLayout;
       picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
+      place.style.setProperty("--shape", `${width} / ${height}`);
     }
   }
   addEventListener("load", async () => {

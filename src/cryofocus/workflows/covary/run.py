@@ -12,6 +12,7 @@ from cryofocus.workflows.covary import record as files
 from cryofocus.workflows.covary.inputs import CovarySettings, name_masks, read_covary_inputs
 from cryofocus.workflows.covary.levels import compare_classes, compare_units
 from cryofocus.workflows.covary.particle_level import compare_particles
+from cryofocus.workflows.covary.summary import summarise
 from cryofocus.workflows.covary.tables import (
     describe_classes,
     describe_particles,
@@ -35,6 +36,10 @@ class CovaryResult:
 
     directory: Path
     record: files.CovaryRecord
+
+    def summary(self) -> str:
+        """Say which regions vary together: over classes, over particles and over units."""
+        return summarise(self.record)
 
 
 def covary(  # noqa: PLR0913  # three paths, what to do with them and by what means
