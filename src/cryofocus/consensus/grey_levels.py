@@ -43,7 +43,7 @@ def level_pixel_sizes(
         kernels: Slice kernels of the device.
     """
     optics, groups = images.particles.optics, images.particles.optics_of_particle
-    pixel = np.array([group.pixel_size_angstrom for group in optics])
+    pixel = np.array([group.detail_angstrom for group in optics]) / 2
     sizes = np.bincount(groups, minlength=len(optics))
     present = np.flatnonzero(sizes)
     if len(np.unique(pixel[present])) == 1:

@@ -117,13 +117,10 @@ class ParticleImages:
 
     @cached_property
     def held_shells(self) -> Int[np.ndarray, " group"]:
-        """Shells that the files of each optics group hold: those within their Nyquist frequency.
-
-        Images of larger pixels are padded with zeros in Fourier space, which are not data.
-        """
+        """Shells that images of each optics group hold; zeros beyond are not data."""
         extent = self.particles.box * self.particles.pixel_size_angstrom
-        pixels = np.array([group.pixel_size_angstrom for group in self.particles.optics])
-        return np.asarray(extent / pixels / 2 * (1 + GOOD_ERROR)).astype(np.int64)
+        detail = np.array([group.detail_angstrom for group in self.particles.optics])
+        return np.asarray(extent / detail * (1 + GOOD_ERROR)).astype(np.int64)
 
     @cached_property
     def shards(self) -> Sharded[ParticleImages]:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Int8
 
 from cryofocus.consensus.images import CHUNK_PIXELS, ParticleImages
+from cryofocus.consensus.noise.detail import split_by_detail
 from cryofocus.consensus.treatment import ImageTreatment, background_moments
 from cryofocus.data.half_sets import deal_half_sets
 from cryofocus.data.images import ImageReader, Reader
@@ -49,6 +50,7 @@ def open_images(
     reader = reader or ImageReader(particles)
     n_sample = min(SAMPLE_PARTICLES, len(particles))
     sample = np.unique(np.linspace(0, len(particles) - 1, n_sample).astype(np.int64))
+    particles = split_by_detail(particles, reader, sample)
     edge = _common_field_pixels(particles)
     radius = BACKGROUND_RADIUS * edge / 2
     at_once = max(1, CHUNK_PIXELS // particles.box**2)

@@ -29,6 +29,7 @@ class OpticsGroup:
         microscope: Voltage, aberrations, magnification.
         ctf_premultiplied: Whether images were multiplied by their CTF before they were written.
         ctf_shown: What of the CTF images show.
+        finest_angstrom: Finest detail that images hold where that is coarser than two pixels.
     """
 
     number: int
@@ -38,6 +39,7 @@ class OpticsGroup:
     microscope: Microscope
     ctf_premultiplied: bool
     ctf_shown: CtfShown = "full"
+    finest_angstrom: float = 0.0
 
     def __post_init__(self) -> None:
         if not (self.pixel_size_angstrom > 0 and math.isfinite(self.pixel_size_angstrom)):
@@ -49,6 +51,11 @@ class OpticsGroup:
                 "images are said to be multiplied by their CTF, and to be phase flipped or "
                 "corrected for it; expected one of these"
             )
+
+    @property
+    def detail_angstrom(self) -> float:
+        """Finest detail that the images hold."""
+        return max(2 * self.pixel_size_angstrom, self.finest_angstrom)
 
     def evaluate_ctf(
         self, parameters: CtfParameters, box: int, pixel_size_angstrom: float, *, send: Send = stay

@@ -102,12 +102,12 @@ def _contrasts(match: ImageMatch) -> tuple[Values, Values]:
     does not see it.
     """
     tiny = np.finfo(np.float64).tiny
-    weight = np.maximum(match.weight, tiny)
+    is_known = (match.weight > 0) & (match.power > 0)
+    weight = np.where(is_known, match.weight, 1.0)
     counts = np.maximum(match.n_coefficients, 1.0)
     mean_power = np.maximum(match.power / counts, tiny)
     contrast = match.modulated / weight / mean_power
     variance = np.maximum(2 * (match.square_weight / weight**2 - 1 / counts), ROUNDING**2)
-    is_known = (match.weight > 0) & (match.power > 0)
     for one in range(contrast.shape[1]):
         rows = np.flatnonzero(is_known[:, one])
         contrast[rows, one] -= _off_by(contrast[rows, one] - 1, variance[rows, one])

@@ -171,7 +171,8 @@ def _fit_and_write(
             misfits = find_misfits(
                 result.consensus, result.match, result.n_shells, resources.kernels
             )
-            findings += judge_misfits(misfits, inputs.particles)
+            # Its optics groups may be more than those of the table.
+            findings += judge_misfits(misfits, result.consensus.images.particles)
         proposed = propose_region(result, inputs.mask, request.settings)
         findings += judge_region(proposed, directory.proposed_region)
         log_findings(findings)
