@@ -72,4 +72,4 @@ def test_particles_that_were_not_fitted_are_placed_alike(
 def test_noise_has_no_groups() -> None:
     """Where particles differ by nothing but noise, or are too few, there are none."""
     assert group_particles(make_ground(200, 400.0)[0], 4, seed=1) is None
-    assert group_particles(make_ground(200, 400.0)[0], 101, seed=1) is None
+    assert group_particles(make_ground(200, 400.0)[0], 11, seed=1) is None

@@ -28,6 +28,8 @@ N_FIELDS = 4
 MOST_SHELLS = 22
 # Enough images for the fields; of all others, as many at a time are placed.
 FIT_PARTICLES = 10_000
+# Fields of fewer images hold more noise than they could tell of a group.
+LEAST_PER_GROUP = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +64,7 @@ def group_particles(
         None where nothing varies by more than noise does, or there are too few particles.
     """
     n = len(ground.consensus.images)
-    if n < 2 * n_groups:
+    if n < LEAST_PER_GROUP * n_groups:
         return None
     fitted = np.unique(np.linspace(0, n - 1, min(n, FIT_PARTICLES)).astype(np.int64))
     problem = _state(ground, fitted)

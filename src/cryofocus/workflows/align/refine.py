@@ -76,8 +76,9 @@ class AlignRefineSettings(TableSource):
             Default: none with a reference, 6 without; with both, the reference is used only
             to 35 Å.
         groups: Groups of particles that vary alike, each compared with its own density once the
-            half maps have brought the poses as far as they can; 1 for none. Where nothing varies
-            by more than noise, there are none either. A reference without iterations has none.
+            half maps have brought the poses as far as they can; 1 for none. There are none
+            where nothing varies by more than noise, with fewer than 20 particles per group in a
+            half set, or with a reference and no iterations.
         invert: Whether protein is dark in the images; `auto` decides from the density.
         seed: Random seed of the half sets, if the table has none, and of the groups.
 
