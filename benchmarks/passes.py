@@ -2,8 +2,10 @@
 
 Passes as `classify` makes them, each by itself, on images of box 256 cropped to 72 shells:
 reading, cropping and transforming alone; with insertion into one map, and into those of four
-classes; and with the statistics of a sphere of 40 Å. The fastest of several passes with each
-number of threads; the images come from the file cache.
+classes; and with the statistics of a sphere of 40 Å. Before them, sums over arrays that stay in
+the cache and share nothing: what threads can bring at most, on this machine at this time. Passes
+take turns, and the fastest of several with each number of threads counts, for wall and for CPU
+seconds; the images come from the file cache.
 
 Usage: ``python benchmarks/passes.py FOLDER [--particles 4000] [--threads 1 2] [--repeats 5]
 [-o benchmarks/results/passes.md]`` (two minutes on a machine that does nothing else). FOLDER keeps
@@ -18,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numba as nb
 import numpy as np
 from large_set import simulated_images
 from synthetic import describe_here
@@ -30,10 +33,13 @@ from cryofocus.consensus.residuals import whole_consensus
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
 from cryofocus.inference.deviations.focus import FocusBox, FocusPlan, measure_focus
+from cryofocus.kernels.parts import do_parts
 from cryofocus.kernels.select import select_kernels
 
 N_SHELLS, COMPARED_SHELLS, RADIUS_ANGSTROM, N_CLASSES = 72, 56, 40.0, 4
 MEMORY_GB = 8.0
+# Of the loop that shares nothing.
+LOOP_FLOATS, LOOP_ROUNDS = 1000, 500_000
 
 
 def main() -> None:
@@ -56,13 +62,14 @@ def main() -> None:
     images = open_images(particles, "no", threads=max(given.threads)).cropped(N_SHELLS)
     kernels = select_kernels("cpu", max(given.threads), memory_gb=MEMORY_GB)
     consensus = estimate_consensus(images, half_set, kernels)
-    seconds: dict[str, dict[int, float]] = {}
-    for threads in given.threads:
-        for name, one in passes(consensus, mask, threads).items():
-            one()
-            taken = [elapsed(one) for _ in range(given.repeats)]
-            seconds.setdefault(name, {})[threads] = min(taken)
-            print(name, threads, f"{min(taken):.2f} s", flush=True)
+    made = {threads: passes(consensus, mask, threads) for threads in given.threads}
+    seconds: dict[str, dict[int, tuple[float, float]]] = {}
+    for name in made[given.threads[0]]:
+        taken = [[elapsed(made[t][name]) for t in given.threads] for _ in range(given.repeats + 1)]
+        for number, threads in enumerate(given.threads):
+            walls, cpus = zip(*(one[number] for one in taken[1:]), strict=True)
+            seconds.setdefault(name, {})[threads] = (min(walls), min(cpus))
+        print(name, seconds[name], flush=True)
     parts = [
         "# Passes over images",
         f"{given.particles:,} particles of box {grid[0]} at {grid[1]} Å per pixel, cropped to "
@@ -84,7 +91,12 @@ def passes(consensus: Consensus, mask: FocusMask, threads: int) -> dict[str, Cal
     box = FocusBox.around(mask.data, mask.voxel_size_angstrom, COMPARED_SHELLS)
     plan = FocusPlan(box, COMPARED_SHELLS, "float32")
     background = whole_consensus(replace(consensus, images=images), kernels)
+    own = [np.ones(LOOP_FLOATS) for _ in range(threads)]
+    _add_up(own[0], 1)
     return {
+        "sums that share nothing": lambda: do_parts(
+            lambda part: _add_up(own[part], LOOP_ROUNDS // threads), threads
+        ),
         "read, crop, transform": lambda: read(images),
         "and insert into a map": lambda: accumulate_maps(
             images, noise, scale[:, None], kernels, scale
@@ -102,23 +114,32 @@ def read(images: ParticleImages) -> None:
         pass
 
 
-def elapsed(one: Callable[[], object]) -> float:
-    """Return how long a pass takes."""
-    start = time.perf_counter()
+@nb.njit(nogil=True)
+def _add_up(values: np.ndarray, n_rounds: int) -> float:
+    total = 0.0
+    for _ in range(n_rounds):
+        for value in values:
+            total += value
+    return total
+
+
+def elapsed(one: Callable[[], object]) -> tuple[float, float]:
+    """Return how many seconds a pass takes, and how many of all processors."""
+    start, used = time.perf_counter(), time.process_time()
     one()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.process_time() - used
 
 
-def table(seconds: dict[str, dict[int, float]], n: int) -> str:
+def table(seconds: dict[str, dict[int, tuple[float, float]]], n: int) -> str:
     """Return ms an image, and how many times faster than with the first number of threads."""
     threads = list(next(iter(seconds.values())))
-    head = ["pass", *(f"{t} thread{'s' if t > 1 else ''}, ms" for t in threads), "faster"]
+    names = [f"{t} thread{'s' if t > 1 else ''}" for t in threads]
+    head = ["pass", *(f"{one}, {kind}" for one in names for kind in ("ms", "CPU ms")), "faster"]
     lines = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
     for name, found in seconds.items():
-        cells = [f"{1000 * found[t] / n:.3f}" for t in threads]
-        lines.append(
-            f"| {' | '.join([name, *cells])} | {found[threads[0]] / found[threads[-1]]:.2f} |"
-        )
+        cells = [f"{1000 * one / n:.3f}" for t in threads for one in found[t]]
+        faster = found[threads[0]][0] / found[threads[-1]][0]
+        lines.append(f"| {' | '.join([name, *cells])} | {faster:.2f} |")
     return "\n".join(lines)
 
 

@@ -41,7 +41,7 @@ from cryofocus.placement import Array, Send, is_on_host, join_rows, namespace, s
 T = TypeVar("T")
 # Images that are worked on at a time, and that are prepared at a time: what is made of them stays
 # in the caches until it is used.
-CHUNK_PARTICLES, CHUNK_PIXELS, PART_PIXELS = 512, 2**22, 2**19
+CHUNK_PARTICLES, CHUNK_PIXELS, PART_PIXELS = 512, 2**22, 2**20
 # Devices take more, but no more than fit the host.
 DEVICE_PIXELS = 2**24
 # More threads than these would wait for those that use what they prepare.
