@@ -167,11 +167,9 @@ class ParticleImages:
             parts.append(inverse_2d(half, self.particles.box, threads=self.threads))
         nothing = np.empty((0, self.particles.box, self.particles.box), np.float32)
         return replace(
-            self,
-            particles=replace(self.particles.take(chosen), table=None),
+            self.take(chosen),
             reader=HeldImages(np.concatenate([nothing, *parts])),
             treatment=replace(self.treatment, sign=1, normalise=False, usual_deviation=None),
-            executor=HERE,
             file_box=None,
         )
 
