@@ -108,7 +108,9 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
         *("poses/calibration", "poses/candidates", "poses/coarse"),
         *("poses/evidence", "poses/finer", "poses/scope"),
     ),
+    "api/test_wording": ("logs",),
     "api/test_results": ("report/analyses/covary_figures", "workflows/covary/summary"),
+    "report/test_deposit": ("workflows/deposit",),
     "report/analyses/test_charts": (
         *("report/analyses/covary_charts", "report/analyses/fsc_charts"),
         "report/analyses/latent_charts",

@@ -97,6 +97,8 @@ class Library:
             "other_run": partial(self._copy_run, "run"),
             "model.cif": self._model,
             "markers.cmm": self._markers,
+            "region.cmm": self._markers,
+            "consensus.mrc": partial(self._copy, "consensus.mrc"),
             "class1.star": self._table,
             "class2.star": self._table,
         }

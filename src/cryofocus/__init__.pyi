@@ -55,6 +55,7 @@ from .workflows.collapse import collapse as collapse
 from .workflows.convert import ConvertSettings as ConvertSettings
 from .workflows.convert import convert as convert
 from .workflows.covary.inputs import CovarySettings as CovarySettings
+from .workflows.deposit import deposit as deposit
 from .workflows.diffmap import DiffmapSettings as DiffmapSettings
 from .workflows.diffmap import diffmap as diffmap
 from .workflows.diffmap import merge as merge

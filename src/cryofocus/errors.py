@@ -53,6 +53,11 @@ def name_arguments(message: str) -> str:
     return "".join(p if k % 2 else _name_arguments(p) for k, p in enumerate(parts))
 
 
+def in_words(message: str) -> str:
+    """Put a message into the words of whoever asked: the command line, or Python."""
+    return message if _options_are_meant.get() else name_arguments(message)
+
+
 def _name_arguments(text: str) -> str:
     text = CHOICE.sub(lambda match: f'{match[1].replace("-", "_")}="{match[2]}"', text)
     return OUTPUT.sub("output", OPTION.sub(_as_argument, text))
@@ -71,8 +76,7 @@ class CryofocusError(Exception):
 
     def __str__(self) -> str:
         """Say it in the words of whoever asked."""
-        message = super().__str__()
-        return message if _options_are_meant.get() else name_arguments(message)
+        return in_words(super().__str__())
 
 
 class DeviceError(CryofocusError):

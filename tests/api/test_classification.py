@@ -99,6 +99,7 @@ def test_findings_judge_the_result(run: Classification) -> None:
     agreed = next(finding for finding in run.findings if finding.code == "runs_agree")
     assert agreed.severity == "note"
     assert agreed.text
+    assert not any("--" in finding.text for finding in run.findings)
     assert agreed.figures
 
 

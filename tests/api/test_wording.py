@@ -21,6 +21,7 @@ from cryofocus.errors import (
     name_arguments,
     on_the_command_line,
 )
+from cryofocus.logs import get_logger
 
 SOURCE = Path(cryofocus.__file__).parent
 COMMAND = "Run cryofocus align search x --symmetry C2. Add "
@@ -126,3 +127,40 @@ def test_no_message_of_the_source_keeps_an_option() -> None:
 def options_in(text: str) -> list[str]:
     """Options that a text names outside commands to type."""
     return OPTION.findall("".join(COMMANDS.split(text)[::2]))
+
+
+def test_log_names_arguments_too(caplog: pytest.LogCaptureFixture) -> None:
+    """A logged message is worded like an error; commands in it stay."""
+    logger = get_logger("cryofocus.example")
+    assert len(get_logger("cryofocus.example").filters) == 1
+    logger.warning("%s: repeat with --runs %d, or type cryofocus select x --classes 1", "run", 3)
+    with on_the_command_line():
+        logger.warning("add --datadir %s", "x")
+    assert caplog.messages == [
+        "run: repeat with runs=3, or type cryofocus select x --classes 1",
+        "add --datadir x",
+    ]
+
+
+def test_whoever_logs_options_words_them() -> None:
+    """A module that logs the name of an option has the logger that knows how to say it."""
+    naming = [path for path in SOURCE.rglob("*.py") if logs_options(path)]
+    assert len(naming) > 5
+    plain = "logger = logging.getLogger(__name__)"
+    assert [path for path in naming if plain in path.read_text(encoding="utf-8")] == []
+
+
+def logs_options(path: Path) -> bool:
+    """Whether what a module logs names an option."""
+    calls = [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"info", "warning", "error"}
+    ]
+    return any(
+        isinstance(piece, ast.Constant) and options_in(str(piece.value))
+        for call in calls
+        for piece in ast.walk(call)
+    )

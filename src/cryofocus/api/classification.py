@@ -16,7 +16,7 @@ from cryofocus.api.wording import name_words
 from cryofocus.data.formats import open_table
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import DensityMap, read_volume
-from cryofocus.errors import SettingError
+from cryofocus.errors import SettingError, in_words
 from cryofocus.formatting import format_angstrom, format_count, format_percent, format_table
 from cryofocus.report.drawing import style
 from cryofocus.report.run.certainty import draw_certainty
@@ -66,8 +66,13 @@ class Classification:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """How the run judges its own result, with the numbers judged by."""
-        return self.job.findings
+        """How the run judges its own result, with the numbers judged by.
+
+        Their texts name arguments instead of options.
+        """
+        return tuple(
+            one.model_copy(update={"text": in_words(one.text)}) for one in self.job.findings
+        )
 
     @property
     def posteriors(self) -> Float32[np.ndarray, "particle n_classes"]:
@@ -149,7 +154,7 @@ class Classification:
             f"ChimeraX    {files.view}",
             f"Particles   {files.particles}",
         )
-        return "\n".join([format_table(header, rows), "", self.job.verdict, "", *places])
+        return "\n".join([format_table(header, rows), "", in_words(self.job.verdict), "", *places])
 
     def plot_classes(self) -> Figure:
         """Draw planes of all class maps through the focus, and how they differ.

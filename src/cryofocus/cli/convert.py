@@ -1,4 +1,4 @@
-"""`cryofocus convert`."""
+"""`cryofocus convert` and `deposit`: results as others want them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 import cryofocus
 from cryofocus.cli.console import say, show_progress
-from cryofocus.cli.options import Overwrite, ParticleTable
+from cryofocus.cli.options import NewFolder, Overwrite, ParticleTable, RunFolder
 
 
 def convert(
@@ -43,3 +43,36 @@ def convert(
         say("The new table lacks:")
     for what in made.lost:
         say(f"  - {what}")
+
+
+def deposit(
+    run: RunFolder,
+    output: NewFolder,
+    class_number: Annotated[
+        int, typer.Option("--class", metavar="N", help="Class to deposit, counted from 1.")
+    ],
+    main: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MAP",
+            help="Primary map, such as the class map after sharpening. Default: the class map.",
+            show_default=False,
+        ),
+    ] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(
+            help="Soft mask, 0 to 1, in which the resolution is measured; it is deposited, too.",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Gather what the EMDB asks for with a class map: maps, half maps, mask and FSC.
+
+    Example:
+
+    `cryofocus deposit run --class 1 --mask mask.mrc -o deposition`
+    """
+    made = cryofocus.deposit(run, class_number, output, main=main, mask=mask, overwrite=overwrite)
+    say(made.summary())

@@ -6,7 +6,6 @@ it, says how wide a band that of all particles needs.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -22,9 +21,10 @@ from cryofocus.consensus.reach import Reach, end_of_agreement, with_margin
 from cryofocus.consensus.reconstruct import MapEstimate, MapSource, reconstruct_maps
 from cryofocus.consensus.sampling import sample_map
 from cryofocus.kernels.contract import SliceKernels
+from cryofocus.logs import get_logger
 from cryofocus.maths.shells import shell_resolution_angstrom
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # Particles that are looked at first: a part of all, but so many at least.
 PART_OF_PARTICLES, FEWEST_PARTICLES = 10, 500

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 
 from cryofocus.consensus.consensus import Consensus
+from cryofocus.logs import get_logger
 from cryofocus.maths.shells import FSC_LIMIT, first_shell_below
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # The smallest band in which a focus region still has a shape.
 MIN_SHELLS = 5

@@ -5,7 +5,6 @@ Names come from a file that others wrote. They are looked up and opened as MRC, 
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections import Counter
@@ -19,8 +18,9 @@ from jaxtyping import Int
 
 from cryofocus.complaints import cut, show
 from cryofocus.errors import InputError, ParticleError
+from cryofocus.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 N_REPORTED = 3
 # Characters of a path.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import logging
 import operator
 import pickle
 import socket
@@ -27,8 +26,9 @@ from distributed.comm import CommClosedError
 
 from cryofocus.errors import ClusterError, CryofocusError
 from cryofocus.execution.contract import C, Count, P, R, S, Sharded, T, add_in_pairs, divide
+from cryofocus.logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # How often to look for lost workers while work goes on.
 LOOK_SECONDS = 10

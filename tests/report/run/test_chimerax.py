@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from cryofocus.data.shapes.markers import read_markers
 from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.report.drawing import style
-from cryofocus.report.run.chimerax import chimerax_script
+from cryofocus.report.run.chimerax import chimerax_script, movable_region
 from cryofocus.report.run.results import read_results
 from cryofocus.workflows.run.directory import RunDirectory
 
 Build = Callable[..., RunDirectory]
 
-COMMANDS = {"#", "set", "lighting", "open", "volume", "rename", "hide", "view"}
+COMMANDS = {"#", "set", "lighting", "open", "volume", "rename", "hide", "transparency", "view"}
 
 
 def test_all_maps_open_at_one_level(build_run: Build) -> None:
@@ -32,8 +33,13 @@ def test_files_are_relative_and_there(build_run: Build) -> None:
     """Every file is named without folder and lies in the run directory."""
     directory = build_run()
     names = re.findall(r'^open "([^"]+)" id', chimerax_script(read_results(directory)), re.M)
-    assert names == ["consensus.mrc", "focus_mask.mrc", "class001.mrc", "class002.mrc"]
-    assert all((directory.path / name).is_file() for name in names)
+    assert names == [
+        *("consensus.mrc", "focus_mask.mrc"),
+        "class001.mrc",
+        "class002.mrc",
+        "region.cmm",
+    ]
+    assert all((directory.path / name).is_file() for name in names[:-1])
 
 
 def test_proposed_region_is_there_to_show(build_run: Build) -> None:
@@ -62,3 +68,20 @@ def test_nothing_from_outside_becomes_a_command(build_run: Build) -> None:
     starts = {line.split()[0] for line in script.splitlines()}
     assert starts <= COMMANDS
     assert ";" not in script
+
+
+def test_region_goes_to_chimerax_and_comes_back(build_run: Build) -> None:
+    """The sphere in focus is a marker file that is read back as the same sphere; a region given
+    as a mask is none."""
+    directory = build_run()
+    results = read_results(directory)
+    text = movable_region(results)
+    assert text is not None
+    directory.region.write_text(text)
+    focus = results.job.focus
+    assert read_markers(directory.region) == ((*focus.centre_angstrom, focus.radius_angstrom),)
+    script = chimerax_script(results)
+    assert 'open "region.cmm" id 6' in script
+    assert "hide #6 models" in script
+    assert "mask sphere --markers region.cmm" in script
+    assert movable_region(read_results(build_run(hostile="m.mrc"))) is None

@@ -8,7 +8,7 @@ Lengths are in Å in the frame of the map
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -20,6 +20,7 @@ from cryofocus.data.mask import Point
 from cryofocus.errors import FormatError, InputError, RegionError
 
 MAX_BYTES = 10_000_000
+COLOUR = {"r": "0.9", "g": "0.62", "b": "0.1"}
 Sphere = tuple[float, float, float, float]
 """x, y, z and radius in Å."""
 
@@ -61,6 +62,22 @@ def read_markers(path: Path | str) -> tuple[Sphere, ...]:
     if not markers.found:
         raise FormatError(f"{path}: holds no marker; {_EXPECTED}")
     return tuple(markers.found)
+
+
+def markers_text(name: str, spheres: Sequence[Sphere]) -> str:
+    """Compose a marker file of spheres in Å in the map's frame.
+
+    Args:
+        name: Of the set, as ChimeraX shows it.
+        spheres: Each (x, y, z, radius).
+    """
+    markers = ElementTree.Element("marker_set", name=name)
+    for number, sphere in enumerate(spheres, start=1):
+        values = zip(("x", "y", "z", "radius"), sphere, strict=True)
+        words = {"id": str(number), **{key: f"{value:.3f}" for key, value in values}, **COLOUR}
+        ElementTree.SubElement(markers, "marker", words)
+    ElementTree.indent(markers)
+    return ElementTree.tostring(markers, encoding="unicode") + "\n"
 
 
 class _Markers:

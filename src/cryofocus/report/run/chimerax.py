@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cryofocus.data.shapes.markers import markers_text
 from cryofocus.data.volume import read_volume
 from cryofocus.report.drawing.slices import contour_level
 from cryofocus.report.drawing.style import (
@@ -52,6 +53,7 @@ def chimerax_script(results: RunResults) -> str:
             f"volume #{model} style surface step 1 level {level:.6g} color {class_colour(number)}",
             f'rename #{model} "class {number}, {percent:.0f} percent"',
         ]
+    lines += _show_region(results, last + 2)
     if directory.proposed_region.is_file():
         lines += [
             f"open {_quoted(directory.proposed_region.name)} id {last + 1}",
@@ -60,6 +62,31 @@ def chimerax_script(results: RunResults) -> str:
             f"hide #{last + 1} models",
         ]
     return "\n".join([*lines, "view", ""])
+
+
+def movable_region(results: RunResults) -> str | None:
+    """Compose region.cmm, the sphere in focus as a marker; None where a mask is in focus."""
+    focus = results.job.focus
+    if focus.centre_angstrom is None or focus.radius_angstrom is None:
+        return None
+    return markers_text("region to move", [(*focus.centre_angstrom, focus.radius_angstrom)])
+
+
+def _show_region(results: RunResults, model: int) -> list[str]:
+    """Open the marker, hidden, and say how it is moved and sent back."""
+    if movable_region(results) is None:
+        return []
+    name = results.directory.region.name
+    return [
+        f"open {_quoted(name)} id {model}",
+        f"transparency #{model} 60",
+        f"hide #{model} models",
+        f"# To move the region: show #{model} models",
+        '# and: mousemode right "move markers"',
+        f"# Then: save {name} models #{model}",
+        f"# In a terminal, here: cryofocus mask sphere --markers {name} --like consensus.mrc "
+        "-o region.mrc",
+    ]
 
 
 def _quoted(name: str) -> str:

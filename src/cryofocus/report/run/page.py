@@ -21,7 +21,7 @@ from cryofocus.report.drawing.section import (
 )
 from cryofocus.report.run import charts, tables, words
 from cryofocus.report.run.analyses import show_analyses
-from cryofocus.report.run.chimerax import chimerax_script
+from cryofocus.report.run.chimerax import chimerax_script, movable_region
 from cryofocus.report.run.latent import show_latent
 from cryofocus.report.run.masked_fsc import measure_in_focus
 from cryofocus.report.run.pictures import Sight, choose_sight, draw_consensus, draw_pictures
@@ -36,7 +36,7 @@ from cryofocus.workflows.run.writing import write_text
 
 
 def write_report(run_directory: Path | str) -> Path:
-    """Write report.html and view.cxc of a finished run.
+    """Write report.html, view.cxc and region.cmm of a finished run.
 
     Reads the run directory and nothing else, so that it can be repeated at any time.
 
@@ -54,6 +54,8 @@ def write_report(run_directory: Path | str) -> Path:
     directory = RunDirectory.open(Path(run_directory))
     results = read_results(directory)
     write_text(directory.view, chimerax_script(results))
+    if (region := movable_region(results)) is not None:
+        write_text(directory.region, region)
     write_text(directory.report, render_page(results))
     return directory.report
 

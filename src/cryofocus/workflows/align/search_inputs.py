@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.data.table_source import InvertChoice, TableSource
 from cryofocus.data.volume import read_volume_on_grid
 from cryofocus.errors import InputError, SettingError
+from cryofocus.logs import get_logger
 from cryofocus.maps.rigid import RigidTransform
 from cryofocus.maths.fourier import forward_3d, resize_volume
 from cryofocus.maths.grids import coarse_box
@@ -30,7 +30,7 @@ from cryofocus.poses.scope import SearchScope, measure_diameter
 from cryofocus.poses.search import n_shells
 from cryofocus.workflows.run.new_names import require_format_of
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # A comparison over fewer shells tells hardly one view from another.
 FEWEST_SHELLS = 5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +15,7 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.formatting import format_angstrom, format_percent
 from cryofocus.inference.held_out import SIGNIFICANT
 from cryofocus.inference.result import ClassificationResult
+from cryofocus.logs import get_logger
 from cryofocus.maths.copies import EMPTY_WEIGHT, EffectiveClasses
 from cryofocus.poses.accuracy import NOTICEABLE, PoseAccuracy
 from cryofocus.workflows.classify.collapse import judge_collapse
@@ -24,7 +24,7 @@ from cryofocus.workflows.classify.verdict import format_p_value, has_settled, sa
 from cryofocus.workflows.run.job import CERTAIN_POSTERIOR, Finding, FindingCode, Severity
 from cryofocus.workflows.run.log import LOG_ONLY
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # Runs that agree on fewer of the particles than these found the same only by and large, or not.
 CLOSE_AGREEMENT, POOR_AGREEMENT = 0.95, 0.8

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -13,10 +12,11 @@ from jaxtyping import Float
 
 from cryofocus.covariance.near_copies import SAME, posterior_difference
 from cryofocus.inference.strategy import Start
+from cryofocus.logs import get_logger
 from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.run.job import JobRecord
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 REMEDY = (
     "Classify with --start random, another --seed and no --references for each of at least three "

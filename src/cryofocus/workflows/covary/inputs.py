@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,13 +19,14 @@ from cryofocus.data.particle_table import Supplement
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.table_source import InvertChoice, TableSource
 from cryofocus.errors import InputError, SettingError
+from cryofocus.logs import get_logger
 from cryofocus.option import Option
 from cryofocus.workflows.classify.request import read_config
 from cryofocus.workflows.covary.independence import Candidate, Origin, find_independent
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import JobRecord
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # Fewer runs from different random starts say little about what another start would find.
 ENOUGH_RUNS = 3

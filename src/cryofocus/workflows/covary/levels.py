@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +29,11 @@ from cryofocus.covariance.regions import (
 from cryofocus.covariance.whole_map import match_whole_map
 from cryofocus.data.grid_map import GridMap
 from cryofocus.errors import RegionError
+from cryofocus.logs import get_logger
 from cryofocus.workflows.covary.inputs import CovaryInputs, CovarySettings, Run
 from cryofocus.workflows.machine.progress import Progress
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True, eq=False)

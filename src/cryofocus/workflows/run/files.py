@@ -37,6 +37,9 @@ class RunFiles:
 
     report = RunFile("report.html", "the page to start with: classes, maps, how sure they are")
     view = RunFile("view.cxc", "opens class maps, consensus and mask in ChimeraX")
+    region = RunFile(
+        "region.cmm", "the sphere in focus as a marker to move in ChimeraX, and to give back"
+    )
     _table = RunFile(
         "particles.*", "your particle table, in its own format, with class and probability added"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from cryofocus.consensus.reach import Reach, cropped_with_margin
 from cryofocus.consensus.sampling import sample_map
 from cryofocus.consensus.subtraction import HalfMaps, filter_half_maps
 from cryofocus.kernels.contract import SliceKernels
+from cryofocus.logs import get_logger
 from cryofocus.maths.fourier import forward_3d
 from cryofocus.maths.shells import (
     FSC_LIMIT,
@@ -24,7 +24,7 @@ from cryofocus.maths.shells import (
 )
 from cryofocus.workflows.subtract.inputs import SubtractInputs
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True, eq=False)

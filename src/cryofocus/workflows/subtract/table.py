@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,10 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.data.stack_paths import locate_stacks
 from cryofocus.data.subtracted_stacks import require_intact
 from cryofocus.errors import InputError, ParticleError
+from cryofocus.logs import get_logger
 from cryofocus.workflows.run.new_names import require_new_table
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 def subtracted_in(table: ParticleTable) -> SubtractedInTable:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from cryofocus.inference.deviations.problem import state_problem
 from cryofocus.inference.variability.latent import locate_particles
 from cryofocus.inference.variability.resampling import BootstrapVariance, bootstrap_variance
 from cryofocus.inference.variability.variability import Variability, explore_region
+from cryofocus.logs import get_logger
 from cryofocus.maths.shells import shell_resolution_angstrom
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
@@ -43,7 +43,7 @@ from cryofocus.workflows.variance.maps import (
 from cryofocus.workflows.variance.outputs import write_variability
 from cryofocus.workflows.variance.result import SUMMARY, ProposedFocus, VarianceResult
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 KIND = DirectoryKind("result of cryofocus variance", SUMMARY)
 # Where density varies is seen at low resolution; finer only costs time and brings in noise.
