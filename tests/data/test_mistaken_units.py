@@ -72,6 +72,18 @@ def test_what_is_hardly_meant_is_said(edit: Edit, caplog: pytest.LogCaptureFixtu
     assert "such as that of row 2, (8125, -1.75) Å" in caplog.text
 
 
+def test_defoci_that_may_be_in_nanometres_are_said(
+    edit: Edit, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Few sets are taken 0.1 µm from focus; the same numbers in nm are what most have."""
+    rows = [f"1{i}{end}00.0" for i in range(4) for end in ("0", "5")]
+    with caplog.at_level(logging.INFO, "cryofocus"):
+        ParticleSet.read(edit())
+        assert "nm" not in caplog.text
+        ParticleSet.read(edit(*((row, f"{float(row) / 10:.1f}") for row in rows)))
+    assert "closer to focus than most without a phase plate; if they are in nm" in caplog.text
+
+
 @pytest.mark.parametrize("matrix", ["100 0 0 100", "-1 0 0 1", "0.1 0 0 0.1"])
 def test_magnifications_that_are_none_are_refused(edit: Edit, matrix: str) -> None:
     """Images differ by a few per cent, and are not mirrored."""

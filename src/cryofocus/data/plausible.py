@@ -29,6 +29,8 @@ LARGEST_ANGLE_DEGREES, FEWEST_DEGREES = 720.0, float(np.pi)
 LARGEST_DEFOCUS_ANGSTROM = 1e7
 # No image is taken so close to focus: these are µm.
 LEAST_DEFOCUS_ANGSTROM = 20.0
+# Without a phase plate hardly any set is taken so close to focus on average; in nm most are.
+USUAL_DEFOCUS_ANGSTROM = 4000.0
 # Singular values of magnification matrices.
 MAGNIFICATIONS = (0.5, 2.0)
 PIXEL_SIZES_ANGSTROM, VOLTAGES_KILOVOLT = (1e-3, 1e4), (1.0, 1e4)
@@ -92,6 +94,12 @@ def _doubts(columns: ParticleColumns) -> list[str]:
         said.append(
             "all defoci are negative, which means overfocus; if underfocus is meant, change "
             "their signs"
+        )
+    usual = float(np.median(np.abs(defocus))) if len(defocus) else 0.0
+    if LEAST_DEFOCUS_ANGSTROM <= usual < USUAL_DEFOCUS_ANGSTROM and not phase.any():
+        said.append(
+            f"defoci of {usual:.0f} Å on average, closer to focus than most without a phase "
+            "plate; if they are in nm, multiply them by 10"
         )
     return said
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from cryofocus.consensus.match import ImageMatch
 from cryofocus.consensus.misfit import Fault, Kind, Misfit
 from cryofocus.data.particles import ParticleSet
-from cryofocus.workflows.classify.judge_groups import judge_misfits
+from cryofocus.workflows.classify.judge_groups import judge_contrasts, judge_misfits
 from cryofocus.workflows.run.job import FindingCode, Severity
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
 from samples import make_particles
@@ -53,3 +54,26 @@ def test_micrographs_have_their_names_and_not_all_are_listed(small_set: Simulate
     assert " and 2 more with 0.8 times" in next(judge_misfits(many, particles)).text
     (whole,) = judge_misfits([misfit("set", 0, "defocus", 10.0)], particles)
     assert "all images, or many of them, with 10 times the defocus" in whole.text
+
+
+def test_inverted_images_are_counted_and_placed() -> None:
+    """Images that show the negative are found among others; noise alone shows neither."""
+    rng, n = np.random.default_rng(2), 600
+    microscope = make_particles(1, 8, rng).optics[0].microscope
+    particles = make_particles(n, 8, rng, microscopes=(microscope,) * 3)
+    information = np.full((n, 2), 40.0)
+    noise = rng.normal(0, np.sqrt(information))
+    rest = np.ones((4, n, 2))
+
+    def found(contrast: np.ndarray) -> list[str]:
+        linear = contrast[:, None] * information + noise
+        match = ImageMatch(rest[0], linear, information, *rest)
+        return [finding.text for finding in judge_contrasts(match, particles)]
+
+    assert found(np.ones(n)) == found(np.zeros(n)) == []
+    of_second = np.flatnonzero(particles.optics_of_particle == 1)[:7]
+    contrast = np.ones(n)
+    contrast[of_second] = -1
+    (text,) = found(contrast)
+    assert text.startswith("7 images show the particle with inverted contrast")
+    assert "(optics groups: 2)" in text

@@ -1,16 +1,22 @@
-"""Groups of images whose CTF or pixel size cannot be right, named as the table names them."""
+"""Images whose CTF, pixel size or contrast cannot be right, named as the table names them."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
+from cryofocus.consensus.match import ImageMatch
 from cryofocus.consensus.misfit import LEAST_GAIN, Misfit
 from cryofocus.data.particles import ParticleSet
 from cryofocus.workflows.run.job import Finding, FindingCode, Severity
 
 # More names than these do not fit a sentence.
 MOST_NAMES = 5
+# An image shows the consensus with the contrast of its negative by so many standard errors; of
+# images of nothing, three in 100,000 do. So many of the particles, and no fewer, are a finding.
+SURE, NOTABLE, FEWEST = 4.0, 0.001, 5
 
 
 def judge_misfits(misfits: Sequence[Misfit], particles: ParticleSet) -> Iterator[Finding]:
@@ -40,6 +46,31 @@ def judge_misfits(misfits: Sequence[Misfit], particles: ParticleSet) -> Iterator
             "gain": misfits[0].gain,
             "threshold": LEAST_GAIN,
         },
+    )
+
+
+def judge_contrasts(match: ImageMatch, particles: ParticleSet) -> Iterator[Finding]:
+    """Say how many images show the consensus inverted, and in which optics groups."""
+    information = np.sqrt(np.maximum(match.quadratic.sum(axis=1), np.finfo(np.float64).tiny))
+    is_inverted = match.linear.sum(axis=1) < -SURE * information
+    n_inverted = int(np.count_nonzero(is_inverted))
+    if n_inverted < max(FEWEST, NOTABLE * len(match)):
+        return
+    numbers = {
+        particles.optics[group].number: None
+        for group in np.unique(particles.optics_of_particle[is_inverted]).tolist()
+    }
+    named = ", ".join(map(str, list(numbers)[:MOST_NAMES]))
+    named += f" and {len(numbers) - MOST_NAMES} more" if len(numbers) > MOST_NAMES else ""
+    yield Finding(
+        code=FindingCode.CONTRASTS_MIXED,
+        severity=Severity.WARNING,
+        text=(
+            f"{n_inverted:,} images show the particle with inverted contrast, dark where the "
+            f"others are bright (optics groups: {named}). Invert them, or classify without them; "
+            "images of two programs may differ in their sign."
+        ),
+        figures={"n_images": n_inverted, "share": n_inverted / len(match), "threshold": NOTABLE},
     )
 
 

@@ -22,7 +22,7 @@ from cryofocus.workflows.classify.findings import (
     log_findings,
 )
 from cryofocus.workflows.classify.inputs import Inputs, read_inputs
-from cryofocus.workflows.classify.judge_groups import judge_misfits
+from cryofocus.workflows.classify.judge_groups import judge_contrasts, judge_misfits
 from cryofocus.workflows.classify.monitor import RunMonitor
 from cryofocus.workflows.classify.origin import Origin
 from cryofocus.workflows.classify.outputs import require_room, write_results
@@ -172,7 +172,8 @@ def _fit_and_write(
                 result.consensus, result.match, result.n_shells, resources.kernels
             )
             # Its optics groups may be more than those of the table.
-            findings += judge_misfits(misfits, result.consensus.images.particles)
+            seen = result.consensus.images.particles
+            findings += (*judge_misfits(misfits, seen), *judge_contrasts(result.match, seen))
         proposed = propose_region(result, inputs.mask, request.settings)
         findings += judge_region(proposed, directory.proposed_region)
         log_findings(findings)

@@ -136,6 +136,7 @@ class FindingCode(StrEnum):
     POSES_OFF = "poses_off"
     OUTLIERS = "outliers"
     GROUPS_MISFIT = "groups_misfit"
+    CONTRASTS_MIXED = "contrasts_mixed"
     MEMORY_EXCEEDED = "memory_exceeded"
     IMAGES_CHANGED = "images_changed"
 
