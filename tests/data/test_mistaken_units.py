@@ -12,9 +12,11 @@ import pytest
 
 from cryofocus.data.formats import open_table
 from cryofocus.data.images import ImageReader
+from cryofocus.data.particle_table import Supplement
 from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import CryofocusError
-from particle_files import cs_rows, save_cs, with_fields, write_stack_file
+from cryofocus.maths.ctf import Microscope
+from particle_files import cs_rows, par_text, save_cs, with_fields, write_stack_file
 
 Edit = Callable[..., Path]
 
@@ -82,6 +84,55 @@ def test_defoci_that_may_be_in_nanometres_are_said(
         assert "nm" not in caplog.text
         ParticleSet.read(edit(*((row, f"{float(row) / 10:.1f}") for row in rows)))
     assert "closer to focus than most without a phase plate; if they are in nm" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "message"),
+    [
+        ("rlnMagMat00", "1.02", "a magnification matrix without rlnMagMat01, rlnMagMat10, rln"),
+        ("rlnOddZernike", "[1,2,3", r"rlnOddZernike is '\[1,2,3', expected numbers as in"),
+    ],
+)
+def test_half_of_a_value_is_refused(edit: Edit, label: str, value: str, message: str) -> None:
+    """A matrix without some of its elements, a vector that is cut short."""
+    last = "_rlnImageSize #7\n"
+    path = edit((last, f"{last}_{label} #8\n"), ("2.0 8\n", f"2.0 8 {value}\n"))
+    with pytest.raises(CryofocusError, match=message):
+        ParticleSet.read(path)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"ctf/df2_A": 60000.0}, "4 of 4 particles have two defoci that differ by up to 50000 Å"),
+        ({"ctf/scale": -1.0}, "4 scale factors of the CTF are negative, which inverts"),
+        ({"ctf/bfactor": -50.0}, "4 B factors of the CTF are negative, which lets it grow"),
+    ],
+)
+def test_what_no_microscope_does_is_said(
+    tmp_path: Path, images: np.ndarray, fields: dict[str, float], said: str
+) -> None:
+    """Astigmatism, scale and envelope that are possible, but hardly meant."""
+    write_stack_file(tmp_path / "stack.mrcs", images)
+    changed = {name: np.full(4, value, np.float32) for name, value in fields.items()}
+    columns = open_table(save_cs(tmp_path / "p.cs", with_fields(cs_rows(), changed))).columns()
+    assert any(said in note for note in columns.notes)
+
+
+def test_a_ctf_of_zero_is_refused(tmp_path: Path) -> None:
+    """Images of which none shows anything."""
+    rows = with_fields(cs_rows(), {"ctf/scale": np.zeros(4, np.float32)})
+    with pytest.raises(CryofocusError, match="scale factor of the CTF is 0 in all rows"):
+        open_table(save_cs(tmp_path / "p.cs", rows)).columns()
+
+
+def test_occupancies_as_fractions_are_said(tmp_path: Path) -> None:
+    """cisTEM and Frealign count them up to 100."""
+    (tmp_path / "p.par").write_text(par_text(occupancy=np.array([1.0, 0.5, 1.0, 0.25])))
+    scope = Microscope(300.0, 2.7, 0.1)
+    given = Supplement(stack=tmp_path / "s.mrc", microscope=scope, pixel_size_angstrom=2.0)
+    notes = open_table(tmp_path / "p.par", given).columns().notes
+    assert any("of at most 1 %; if these are fractions, multiply them by 100" in n for n in notes)
 
 
 @pytest.mark.parametrize("matrix", ["100 0 0 100", "-1 0 0 1", "0.1 0 0 0.1"])

@@ -27,6 +27,8 @@ LARGEST = 1e6
 # Two turns; radians taken for degrees, or the other way round, are more, or not enough.
 LARGEST_ANGLE_DEGREES, FEWEST_DEGREES = 720.0, float(np.pi)
 LARGEST_DEFOCUS_ANGSTROM = 1e7
+# Astigmatism of a microscope that is hardly aligned at all.
+LARGEST_ASTIGMATISM_ANGSTROM = 10000.0
 # No image is taken so close to focus: these are µm.
 LEAST_DEFOCUS_ANGSTROM = 20.0
 # Without a phase plate hardly any set is taken so close to focus on average; in nm most are.
@@ -59,6 +61,7 @@ def require_plausible(columns: ParticleColumns, table: NamedRows) -> ParticleCol
                 "these rows."
             )
     _require_angstrom(columns, table)
+    _require_signal(columns, table)
     used = np.unique(columns.optics_of_particle).tolist()
     for group in (columns.optics[index] for index in used):
         if fault := _fault_of_group(group):
@@ -78,6 +81,15 @@ def _require_angstrom(columns: ParticleColumns, table: NamedRows) -> None:
         raise ParticleError(
             f"{table.path}: defoci of at most {largest:.3g} Å; expected thousands. They may be in "
             "µm: multiply them by 10,000."
+        )
+
+
+def _require_signal(columns: ParticleColumns, table: NamedRows) -> None:
+    """Refuse CTFs that show nothing of any particle."""
+    if len(columns.ctf.ctf_scale) and not columns.ctf.ctf_scale.any():
+        raise ParticleError(
+            f"{table.path}: the scale factor of the CTF is 0 in all rows, so that no image shows "
+            "anything. Remove the column, or set it to 1."
         )
 
 
@@ -101,6 +113,16 @@ def _doubts(columns: ParticleColumns) -> list[str]:
             f"defoci of {usual:.0f} Å on average, closer to focus than most without a phase "
             "plate; if they are in nm, multiply them by 10"
         )
+    astigmatism = np.abs(columns.ctf.defocus_v_angstrom - defocus)
+    if n := int((astigmatism > LARGEST_ASTIGMATISM_ANGSTROM).sum()):
+        said.append(
+            f"{n} of {len(astigmatism)} particles have two defoci that differ by up to "
+            f"{float(astigmatism.max()):.0f} Å; microscopes are aligned better than that"
+        )
+    if n := int((columns.ctf.ctf_scale < 0).sum()):
+        said.append(f"{n} scale factors of the CTF are negative, which inverts these images")
+    if n := int((columns.ctf.b_factor_square_angstrom < 0).sum()):
+        said.append(f"{n} B factors of the CTF are negative, which lets it grow with frequency")
     return said
 
 

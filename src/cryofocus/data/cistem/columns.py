@@ -189,9 +189,11 @@ class CountedRows:
             )
         n_inactive, n_part = int(np.sum(activity < 0)), int(np.sum((weight > 0) & (weight < 1)))
         n_empty = int(np.sum(weight == 0)) - n_inactive
+        hint = ", of at most 1 %; if these are fractions, multiply them by 100"
         note = (
             f"of {len(weight)} particles {n_inactive} are inactive and {n_empty} have an "
             f"occupancy of 0, which do not count; {n_part} count by their occupancy"
+            f"{hint if occupancy.max() <= 1 else ''}"
         )
         return weight.astype(np.float32), (note,)
 

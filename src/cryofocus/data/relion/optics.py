@@ -227,8 +227,11 @@ def _read_flags(values: Mapping[str, float]) -> CtfShown:
 
 
 def _magnification(values: Mapping[str, float]) -> Matrix:
-    if not all(label in values for label in MAGNIFICATION_LABELS):
+    missing = [label for label in MAGNIFICATION_LABELS if label not in values]
+    if len(missing) == len(MAGNIFICATION_LABELS):
         return IDENTITY
+    if missing:
+        raise ValueError(f"a magnification matrix without {', '.join(missing)}; expected all four")
     m00, m01, m10, m11 = (values[label] for label in MAGNIFICATION_LABELS)
     if abs(m00 * m11 - m01 * m10) < 1e-3:
         raise ValueError(f"magnification matrix {m00} {m01} {m10} {m11} cannot be inverted")
@@ -239,6 +242,8 @@ def _parse_vector(text: str, label: str, where: str) -> tuple[float, ...]:
     """Numbers of `[a,b,...]`; an empty text or `[]` is the empty vector."""
     inner = text.strip().removeprefix("[").removesuffix("]").strip()
     try:
+        if text.strip().startswith("[") != text.strip().endswith("]"):
+            raise ValueError("a vector that is cut short")
         vector = tuple(float(part) for part in inner.split(",")) if inner else ()
     except ValueError as error:
         raise FormatError(
