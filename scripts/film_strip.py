@@ -1,4 +1,6 @@
-"""Draw docs/images/film-strip.png: what happens between table and report, from the demo's output.
+"""Draw what the demo found: film-strip.png, from table to report, and demo-maps.png, its maps.
+
+Both go into docs/images.
 
 Usage: ``scripts/demo``, then ``python scripts/film_strip.py [demo]``.
 """
@@ -16,7 +18,7 @@ from matplotlib.patches import Circle
 import cryofocus
 from cryofocus.data.star.document import StarDocument
 
-PICTURE = Path(__file__).parents[1] / "docs" / "images" / "film-strip.png"
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
 INK, ACCENT, CLASSES = "#1f2933", "#c2410c", ("#0072b2", "#e69f00")
 SHOWN_ROWS, SHOWN_IMAGES = 6, 9
 SIZE_INCHES, DOTS_PER_INCH = (14.0, 2.5), 110
@@ -95,11 +97,15 @@ def _table(axis: Axes, path: Path, labels: tuple[str, ...], names: tuple[str, ..
 
 
 def main() -> None:
-    """Draw the strip of the demo in a folder."""
+    """Draw the pictures of the demo in a folder."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "demo")
-    figure = draw(folder)
-    figure.savefig(PICTURE, dpi=DOTS_PER_INCH, metadata={"Software": None})
-    print(PICTURE)
+    figures = {
+        "film-strip.png": draw(folder),
+        "demo-maps.png": cryofocus.open_run(folder / "run").plot_classes(),
+    }
+    for name, figure in figures.items():
+        figure.savefig(IMAGES / name, dpi=DOTS_PER_INCH, metadata={"Software": None})
+        print(IMAGES / name)
 
 
 if __name__ == "__main__":

@@ -111,6 +111,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "api/test_wording": ("logs",),
     "api/test_results": ("report/analyses/covary_figures", "workflows/covary/summary"),
     "report/test_deposit": ("workflows/deposit",),
+    "report/test_napari_reader": ("api/napari_reader",),
     "report/analyses/test_charts": (
         *("report/analyses/covary_charts", "report/analyses/fsc_charts"),
         "report/analyses/latent_charts",
