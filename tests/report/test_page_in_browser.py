@@ -70,7 +70,7 @@ CONTOUR = """(sign) => {
 CHARTS_ARE_DRAWN = "[...document.querySelectorAll('.chart')].every((place) => place.data)"
 A4_WIDTH = 688
 """Pixels of the page between its margins."""
-WINDOW, NARROW = {"width": 900, "height": 640}, {"width": 400, "height": 640}
+WINDOW, NARROW = {"width": 480, "height": 480}, {"width": 400, "height": 640}
 HOSTILE = """ <script>document.title = "run"</script> "onload='x' """
 
 
@@ -186,7 +186,7 @@ def test_pictures_turn_together(opened: tuple[Page, list[str]]) -> None:
     assert page.evaluate(EYE.replace(SCENE, SECOND)) == pytest.approx(turned)
     page.locator("#surface-scene").hover()
     page.mouse.down()
-    page.mouse.move(500, 300, steps=3)
+    page.mouse.move(300, 200, steps=3)
     page.mouse.up()
     wait_until(page, f"Math.abs({EYE}.y - {turned['y']}) > 0.02")
     wait_until(page, f"{EYE}.y === {EYE.replace(SCENE, SECOND)}.y")
