@@ -19,7 +19,6 @@ from cryofocus.consensus.resolution import choose_shells
 from cryofocus.errors import SettingError
 from cryofocus.execution.monitor import Advance
 from cryofocus.inference.classifier import FocusedClassifier
-from cryofocus.inference.deviations import em
 from cryofocus.inference.result import ClassificationResult
 from cryofocus.inference.settings import ClassifierSettings
 from planted import BOX, KERNELS, plant
@@ -150,9 +149,9 @@ def test_class_maps_show_the_planted_difference() -> None:
 
 def test_a_stopped_run_resumes_to_the_same_result() -> None:
     """Stopped in the middle of the second run and resumed, the result is bit for bit the same."""
-    expected = classify()
-    n_cycles = sum(em.PRIOR_CYCLES + len(run.history) for run in expected.runs)
-    monitor = KeepingMonitor(stop_after=n_cycles - 2)
+    expected, whole = classify(), KeepingMonitor()
+    fit(whole)
+    monitor = KeepingMonitor(stop_after=whole.n_saved - 2)
     with pytest.raises(Stopped):
         fit(monitor)
     monitor.stop_after = None

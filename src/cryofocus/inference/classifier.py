@@ -37,6 +37,7 @@ from cryofocus.inference.expected_memory import log_memory
 from cryofocus.inference.held_out import HeldOut, compare_half_sets
 from cryofocus.inference.merging import FinishedRun, merge_runs, pair_up
 from cryofocus.inference.posterior import estimate_class_weights
+from cryofocus.inference.refining import refine_runs
 from cryofocus.inference.region_content import require_density
 from cryofocus.inference.result import ClassificationResult, RunResult
 from cryofocus.inference.runs import RunComparison, compare_runs
@@ -212,7 +213,8 @@ class FocusedClassifier:
             comparison = comparison.with_classes(counted.n_classes)
             monitor = monitor_after(monitor, counted)
         made = run_all(comparison, settings, monitor, starts, done)
-        runs = merge_runs(comparison, settings, made, monitor)
+        merged = merge_runs(comparison, settings, made, monitor)
+        runs = refine_runs(comparison, settings, merged, monitor)
         ordered = _order_runs(runs, settings, is_ordered=bool(self._references))
         (agreement, results, log_evidence), order = ordered
         judged = _judge(comparison, (runs[agreement.best], order), settings, ground)

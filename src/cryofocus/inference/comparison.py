@@ -163,3 +163,10 @@ class Divisible(Comparison[State], Protocol[State]):
     def class_moments(self, state: State) -> ClassMoments:
         """Return what the particles say of a state's maps, whichever particles these are from."""
         ...
+
+    def begin_refining(self, state: State) -> State:
+        """Return the state from which a run is made once more, with cycles that refine.
+
+        They take out of each image's comparison what the image itself put into the maps.
+        """
+        ...

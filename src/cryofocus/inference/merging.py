@@ -118,7 +118,7 @@ def merge_runs(
         alone = tuple((k,) for k in range(run.state.posteriors.shape[1]))
         one = FinishedRun(run, run.outcome(settings), alone, alone)
         if isinstance(comparison, Divisible) and one.outcome.is_converged:
-            alike = _merge_last(comparison, one)
+            alike = find_alike(comparison, one)
             one = replace(one, alike=alike)
             if not settings.keep_all_classes and 1 < len(alike) <= len(alone) // 2:
                 n_cycles = comparison.n_prior_cycles + settings.max_cycles
@@ -143,12 +143,12 @@ def _go_on(
         one = FinishedRun(run, run.outcome(settings), one.alike, one.alike, before)
         before = one.history
         if one.outcome.is_converged:
-            one = replace(one, alike=_merge_last(few, one))
+            one = replace(one, alike=find_alike(few, one))
     return one
 
 
-def _merge_last(comparison: Divisible[Any], one: FinishedRun[Any]) -> Groups:
-    """Return which classes asked for belong together, by a run's last state."""
+def find_alike(comparison: Divisible[Any], one: FinishedRun[Any]) -> Groups:
+    """Return which of the classes asked for belong together, by a run's last state."""
     state = one.run.state
     weights = estimate_class_weights(state.posteriors)
     together = merge_classes(comparison.class_moments(state), weights)

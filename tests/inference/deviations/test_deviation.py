@@ -12,6 +12,7 @@ from cryofocus.inference.deviations.focus import FocusBox
 from cryofocus.kernels.contract import SliceGeometry, SliceSums
 from cryofocus.kernels.cpu import CpuKernels
 from cryofocus.kernels.reference import ReferenceKernels
+from cryofocus.maths.grids import shell_index_3d
 from cryofocus.maths.masks import sphere_mask
 
 DIAMETER = 8
@@ -178,3 +179,45 @@ def test_without_data_the_posterior_is_the_prior() -> None:
     nothing = SliceSums(0 * sums.data, 0 * sums.precision)
     assert not space.solve(nothing, prior).coefficients.any()
     np.testing.assert_allclose(space.shell_variance(nothing, prior), 1)
+
+
+def test_what_fields_hold_lies_between_the_truth_and_a_support_taken_as_its_mean() -> None:
+    """Coefficients determined are at least those of the dense posterior, and not many more.
+
+    Fields have the covariance w(x) w(y) R(x - y), R the transform of the spectrum; of the normal
+    matrix's eigenvalues e, each determines e / (1 + e) coefficients.
+    """
+    space, prior = make_space()
+    sums, n_voxels = make_sums(), DIAMETER**3
+    power = np.append(prior.spectrum, 0.0)[np.minimum(shell_index_3d(EDGE), N_SHELLS)]
+    correlation = np.fft.irfftn(power, s=[EDGE] * 3, axes=(0, 1, 2))
+    places = np.stack(np.meshgrid(*[np.arange(DIAMETER)] * 3, indexing="ij")).reshape(3, -1)
+    apart = (places[:, :, None] - places[:, None, :]) % EDGE
+    support = prior.support.ravel().astype(np.float64)
+    covariance = np.outer(support, support) * correlation[tuple(apart)]
+    units = np.eye(n_voxels, dtype=np.float32).reshape(n_voxels, *[DIAMETER] * 3)
+    kernels = [
+        space.to_box(sums.precision[..., k] * np.float32(EDGE**3) * space.from_box(units))
+        for k in range(2)
+    ]
+    for observed in (np.ones(2), np.array([0.3, 1.0])):
+        mixing = prior.mixing * np.sqrt(observed)
+        both = np.kron(mixing @ mixing.T, covariance)
+        told = np.zeros_like(both)
+        for k, kernel in enumerate(kernels):
+            rows = slice(k * n_voxels, (k + 1) * n_voxels)
+            told[rows, rows] = kernel.reshape(n_voxels, n_voxels)
+        values = np.maximum(np.linalg.eigvals(told @ both).real, 0)
+        determined = (values / (1 + values)).sum()
+        found = ((1 - space.field_variance(sums, prior, observed)) * space.shell_counts).sum()
+        alike = replace(prior, mixing=mixing)
+        rough = 2 * ((1 - space.shell_variance(sums, alike)) * space.shell_counts).sum()
+        assert determined < found < determined + 0.3 * (rough - determined)
+
+
+def test_without_images_nothing_is_known() -> None:
+    """Variances are those of the prior."""
+    space, prior = make_space()
+    sums = make_sums()
+    nothing = SliceSums(sums.data, 0 * sums.precision)
+    np.testing.assert_allclose(space.field_variance(nothing, prior, np.ones(2)), 1, atol=1e-6)

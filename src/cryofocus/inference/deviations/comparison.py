@@ -101,6 +101,10 @@ class ResidualComparison:
         """Start from given posteriors; what is known of the prior starts anew."""
         return em.init(self.problem, posteriors)
 
+    def begin_refining(self, state: em.EmState) -> em.EmState:
+        """Start once more where a run started, with cycles that refine."""
+        return em.begin_refining(self.problem, state)
+
     def judge(
         self, deviations: Float32[np.ndarray, "n_classes d d d"]
     ) -> Float64[np.ndarray, "particle n_classes"]:
@@ -149,6 +153,9 @@ class ResidualComparison:
         }
         if state.coefficients is not None:
             arrays["coefficients"] = state.coefficients
+        for name in ("began", "uncertainty"):
+            if (array := getattr(state, name)) is not None:
+                arrays[name] = array
         if state.inserted is not None:
             sums = state.inserted.sums
             arrays["inserted_data"], arrays["inserted_precision"] = sums.data, sums.precision
@@ -172,6 +179,8 @@ class ResidualComparison:
             n_prior_cycles=int(arrays["n_prior_cycles"]),
             objective=float(arrays["objective"]),
             inserted=inserted,
+            began=arrays.get("began"),
+            uncertainty=arrays.get("uncertainty"),
         )
 
 

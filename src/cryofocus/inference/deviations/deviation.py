@@ -11,7 +11,7 @@ as well conditioned as the data allow: a few conjugate-gradient steps solve it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Complex64, Float32, Float64
@@ -24,7 +24,12 @@ from cryofocus.maths.conjugate_gradients import (
     Solution,
     solve_by_conjugate_gradients,
 )
-from cryofocus.maths.fourier import forward_3d_padded, hermitian_weights, inverse_3d_cropped
+from cryofocus.maths.fourier import (
+    forward_3d,
+    forward_3d_padded,
+    hermitian_weights,
+    inverse_3d_cropped,
+)
 from cryofocus.maths.grids import shell_index_3d
 from cryofocus.placement import Array, Send, fetch, namespace, stay
 
@@ -32,6 +37,10 @@ from cryofocus.placement import Array, Send, fetch, namespace, stay
 Coefficients = Complex64[Array, "field edge edge half"]
 Deviations = Float32[np.ndarray, "component d d d"]
 Mixing = Float64[np.ndarray, "component field"]
+
+# Random signs that measure variances: few, since a shell averages over many coefficients. Few
+# steps, and always as many: rounding grows with them, and might choose if the residual decided.
+N_PROBES, PROBE_STEPS = 2, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,24 +120,64 @@ class DeviationSpace:
             tolerance: Of the residual relative to the right-hand side, both preconditioned.
             max_steps: Bound on the steps.
         """
+        support, unmix = self._send(prior.support), self._send(prior.mixing.astype(np.float32).T)
+        inside = support * _combine(unmix, self.back_project(sums))
+        rhs = self._colour(prior) * self.from_box(inside)
+        first = None if start is None else self._send(start)
+        return solve_by_conjugate_gradients(
+            self._system(sums, prior, rhs), start=first, tolerance=tolerance, max_steps=max_steps
+        )
+
+    def field_variance(
+        self, sums: SliceSums, prior: DeviationPrior, observed: Float64[np.ndarray, " field"]
+    ) -> Float64[np.ndarray, "field n_shells"]:
+        """Posterior variance of xi, averaged over each shell, where part of the data is missing.
+
+        The diagonal of an inverse, from solutions for random signs (Hutchinson 1990). They stop
+        early, and so bound it from below: maps are held back rather than let go.
+
+        Args:
+            sums: Summed kernels.
+            prior: Spectrum, support and mixing.
+            observed: Share of the information on each field that the data hold.
+        """
+        reduced = replace(prior, mixing=prior.mixing * np.sqrt(observed))
+        generator = np.random.default_rng(len(observed))
+        edge, found = self.box.edge, np.zeros((len(observed), self.n_shells))
+        power = np.zeros_like(found)
+        for _ in range(N_PROBES):
+            signs = generator.choice(np.array([-1, 1], np.float32), (len(observed), *[edge] * 3))
+            probe = self._send(forward_3d(signs, threads=self._threads))
+            solution = solve_by_conjugate_gradients(
+                self._system(sums, reduced, probe), tolerance=0, max_steps=PROBE_STEPS
+            ).coefficients
+            found += self._shell_products(probe, solution)
+            power += self._shell_products(probe, probe)
+        return np.clip(found / power, 0, 1)
+
+    def _system(
+        self, sums: SliceSums, prior: DeviationPrior, rhs: Coefficients
+    ) -> LinearSystem[Coefficients]:
+        """Return the equations of the fields' coefficients, preconditioned by their diagonal."""
         colour, kernels = self._colour(prior), self._kernels(sums)
         mixing = prior.mixing.astype(np.float32)
         support, mix, unmix = (self._send(a) for a in (prior.support, mixing, mixing.T.copy()))
-        rhs = colour * self.from_box(support * _combine(unmix, self.back_project(sums)))
-        preconditioner = 1 / (1 + colour**2 * self._diagonal(sums, prior))
 
         def operate(x: Coefficients) -> Coefficients:
             classes = _combine(mix, support * self.to_box(x * colour))
             inside = self.to_box(kernels * self.from_box(classes))
             return x + colour * self.from_box(support * _combine(unmix, inside))
 
-        first = None if start is None else self._send(start)
-        return solve_by_conjugate_gradients(
-            LinearSystem(operate, rhs, preconditioner, self.dot),
-            start=first,
-            tolerance=tolerance,
-            max_steps=max_steps,
-        )
+        preconditioner = 1 / (1 + colour**2 * self._diagonal(sums, prior))
+        return LinearSystem(operate, rhs, preconditioner, self.dot)
+
+    def _shell_products(
+        self, one: Coefficients, other: Coefficients
+    ) -> Float64[np.ndarray, "field n_shells"]:
+        """Return each field's products of coefficients, summed over shells."""
+        xp = namespace(one)
+        products = fetch(xp.real(one) * xp.real(other) + xp.imag(one) * xp.imag(other))
+        return np.stack([self._sum_shells(field) for field in products])
 
     def shell_power(self, coefficients: Coefficients) -> Float64[np.ndarray, " n_shells"]:
         """Mean |xi|^2 in each shell, averaged over fields; 1 where the prior holds."""

@@ -6,6 +6,10 @@ would be taken for noise, and the prior would shrink them away. The next cycles 
 log-posterior of maps and weights given the images:
 `sum_i ln sum_k pi_k exp(L_ik) - |xi|^2/2 + ln p(pi)`, relative to images that hold nothing but
 the consensus.
+
+Its maximum is not where most particles are right: maps fit the noise of images that they were
+made from, and posteriors believe them. Cycles that refine start once more, count only what images
+tell without knowing their classes, and take each image's own part out of its comparison.
 """
 
 from __future__ import annotations
@@ -19,12 +23,8 @@ from jaxtyping import Float32, Float64
 from cryofocus.inference.cycles import CycleRecord
 from cryofocus.inference.deviations.deviation import Coefficients, DeviationPrior
 from cryofocus.inference.deviations.incremental import InsertedSums, insert
-from cryofocus.inference.deviations.prior import (
-    SpectrumModel,
-    contrasts,
-    correct_spectrum,
-    narrow_support,
-)
+from cryofocus.inference.deviations.own_part import Uncertainty, measure_knowledge, own_part
+from cryofocus.inference.deviations.prior import SpectrumModel, contrasts, narrow_support
 from cryofocus.inference.deviations.problem import FocusProblem
 from cryofocus.inference.posterior import (
     class_posteriors,
@@ -41,6 +41,9 @@ WIDE_CYCLES = 16
 PRIOR_CYCLES = 10
 SUPPORT_AFTER = (4, 7)
 MAX_HALVINGS = 4
+# Cycles that refine correct the prior's spectrum by half: where the support is small, whole
+# corrections swing.
+REFINING_PACE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +61,8 @@ class EmState:
             a wide one.
         objective: Log-posterior after the last cycle under the fixed prior.
         inserted: Sums of slices the last maps were made from.
+        began: Posteriors that a run which refines starts from; None takes those it ended with.
+        uncertainty: Of the maps, where cycles refine.
     """
 
     posteriors: Float64[np.ndarray, "particle n_classes"]
@@ -69,6 +74,8 @@ class EmState:
     n_prior_cycles: int = 0
     objective: float = -np.inf
     inserted: InsertedSums | None = None
+    began: Float64[np.ndarray, "particle n_classes"] | None = None
+    uncertainty: Uncertainty | None = None
 
     @property
     def prior(self) -> DeviationPrior:
@@ -97,8 +104,22 @@ def init(
     nothing = np.zeros(len(posteriors))
     spectrum = problem.spectrum.widened() if n_wide_cycles else problem.spectrum
     return EmState(
-        posteriors, None, spectrum, problem.support, mixing, nothing, n_prior_cycles=-n_wide_cycles
+        posteriors,
+        None,
+        spectrum,
+        problem.support,
+        mixing,
+        nothing,
+        n_prior_cycles=-n_wide_cycles,
+        began=None if n_wide_cycles else posteriors,
     )
+
+
+def begin_refining(problem: FocusProblem, state: EmState) -> EmState:
+    """Start once more from where a run started, with cycles that refine."""
+    began = state.posteriors if state.began is None else state.began
+    fresh = init(problem, began)
+    return replace(fresh, uncertainty=np.zeros((fresh.mixing.shape[1], problem.space.n_shells)))
 
 
 def step(problem: FocusProblem, state: EmState) -> tuple[EmState, CycleRecord | None]:
@@ -117,11 +138,20 @@ def _learn_prior(problem: FocusProblem, state: EmState) -> EmState:
     mixing = contrasts(estimate_class_weights(state.posteriors))
     state = replace(state, mixing=mixing)
     inserted, coefficients = _m_step(problem, state)
+    if state.uncertainty is None:
+        variance, pace = problem.space.shell_variance(inserted.sums, state.prior), 1.0
+    else:
+        power = problem.statistics.kernel_power
+        seen = (state.prior, state.posteriors, power)
+        known = measure_knowledge(problem.space, inserted.sums, *seen)
+        variance, pace = known.variance, REFINING_PACE
+        state = replace(state, uncertainty=known.uncertainty)
     expected = _e_step(problem, state, coefficients)
     space, prior = problem.space, state.prior
     n_done = state.n_prior_cycles + 1
     if n_done > 0:
-        spectrum = correct_spectrum(space, state.spectrum, prior, inserted.sums, coefficients)
+        strength = space.shell_power(coefficients)
+        spectrum = state.spectrum.corrected(space.shell_counts, strength, variance, pace)
     else:
         spectrum = problem.spectrum if n_done == 0 else state.spectrum
     support = state.support
@@ -147,16 +177,18 @@ def _learn_prior(problem: FocusProblem, state: EmState) -> EmState:
 
 
 def _climb(problem: FocusProblem, state: EmState) -> tuple[EmState, CycleRecord]:
-    """One cycle under the fixed prior; the log-posterior never falls.
+    """One cycle under the fixed prior; the log-posterior never falls, unless cycles refine.
 
     The M-step treats interpolation as diagonal (docs/derivations/maximisation.md), so its
     step may, close to the top, overshoot by a trifle; half the step then does not.
     """
     inserted, coefficients = _m_step(problem, state)
+    must_climb = state.coefficients is not None and state.uncertainty is None
     for _ in range(MAX_HALVINGS):
         expected = _e_step(problem, state, coefficients)
-        if expected.log_posterior >= state.objective or state.coefficients is None:
+        if expected.log_posterior >= state.objective or not must_climb:
             break
+        assert state.coefficients is not None  # nothing would have to climb
         coefficients = 0.5 * (coefficients + state.coefficients)
     else:
         assert state.coefficients is not None
@@ -200,6 +232,10 @@ def _e_step(problem: FocusProblem, state: EmState, coefficients: Coefficients) -
     weights = estimate_class_weights(state.posteriors)
     log_likelihood = problem.statistics.class_log_likelihoods(problem.space.to_grid(deviations))
     posteriors, log_evidence = class_posteriors(log_likelihood, weights)
+    if state.uncertainty is not None:
+        power = problem.statistics.kernel_power
+        own = own_part(state.uncertainty, state.mixing, state.posteriors, power)
+        posteriors, _ = class_posteriors(log_likelihood - own, weights)
     log_posterior = (
         float(log_evidence.sum())
         - problem.space.prior_cost(coefficients)

@@ -6,11 +6,14 @@ What any process does with the statistics it holds; `sharded_statistics` asks al
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Complex64, Float, Float64
+from jaxtyping import Complex64, Float, Float32, Float64
 
 from cryofocus.inference.deviations.focus import FocusStatistics
+from cryofocus.kernels.bfloat16 import decode
 from cryofocus.kernels.contract import SliceKernels, SliceSums
 from cryofocus.placement import Array
+
+PARTICLES_AT_ONCE = 1000
 
 
 def class_log_likelihoods(
@@ -63,3 +66,16 @@ def sum_slices(
         np.ascontiguousarray(precision_weights, np.float32),
     )
     return accumulator.total()
+
+
+def kernel_power(statistics: FocusStatistics) -> Float32[np.ndarray, "particle shell"]:
+    """Return each particle's kernel, summed over the points of each shell up to Nyquist."""
+    shells = statistics.band.shells
+    of_shell = np.zeros((len(shells), statistics.box.edge // 2 + 1), np.float32)
+    of_shell[np.arange(len(shells)), shells] = 1
+    power = np.empty((len(statistics), of_shell.shape[1]), np.float32)
+    for start in range(0, len(statistics), PARTICLES_AT_ONCE):
+        rows = slice(start, start + PARTICLES_AT_ONCE)
+        stored = np.asarray(statistics.precision[rows])
+        power[rows] = (decode(stored) if stored.dtype == np.uint16 else stored) @ of_shell
+    return power

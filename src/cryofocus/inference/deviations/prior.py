@@ -16,13 +16,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from scipy.ndimage import gaussian_filter
 
-from cryofocus.inference.deviations.deviation import (
-    Coefficients,
-    DeviationPrior,
-    DeviationSpace,
-    Mixing,
-)
-from cryofocus.kernels.contract import SliceSums
+from cryofocus.inference.deviations.deviation import DeviationSpace, Mixing
 
 # Deviations start at a twentieth of the consensus's power: too weak is corrected within cycles,
 # too strong lets the first maps fit noise.
@@ -75,6 +69,7 @@ class SpectrumModel:
         counts: Float64[np.ndarray, " n_shells"],
         power: Float64[np.ndarray, " n_shells"],
         variance: Float64[np.ndarray, " n_shells"],
+        pace: float = 1.0,
     ) -> SpectrumModel:
         """Move towards the largest evidence by MacKay's fixed point, fitted to both parameters.
 
@@ -85,9 +80,10 @@ class SpectrumModel:
             counts: Coefficients in each shell.
             power: Mean |xi|^2 of the solution.
             variance: Mean posterior variance of xi.
+            pace: Part of the way to go.
         """
         determined = np.maximum(1 - variance, 1e-9)
-        step = np.log(np.maximum(power / determined, 1e-6))
+        step = pace * np.log(np.maximum(power / determined, 1e-6))
         target = np.clip(step, -LARGEST_STEP, LARGEST_STEP)
         weights = counts * determined**2
         design = np.stack([np.ones_like(self.base), self._squared()], axis=1)
@@ -118,19 +114,6 @@ def consensus_spectrum(
     mean = float((mask * consensus).sum() / mask.sum())
     spectrum = space.power_inside((consensus - mean).astype(np.float32))
     return SpectrumModel(np.maximum(spectrum, 1e-4 * spectrum.max()))
-
-
-def correct_spectrum(
-    space: DeviationSpace,
-    model: SpectrumModel,
-    prior: DeviationPrior,
-    sums: SliceSums,
-    coefficients: Coefficients,
-) -> SpectrumModel:
-    """Correct the spectrum after a maximisation with `prior` that gave `coefficients`."""
-    return model.corrected(
-        space.shell_counts, space.shell_power(coefficients), space.shell_variance(sums, prior)
-    )
 
 
 def consensus_support(

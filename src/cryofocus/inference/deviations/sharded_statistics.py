@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -30,6 +31,7 @@ from cryofocus.inference.deviations.focus import (
 )
 from cryofocus.inference.deviations.likelihood import (
     class_log_likelihoods,
+    kernel_power,
     latent_moments,
     sum_slices,
 )
@@ -127,6 +129,12 @@ class ShardedStatistics:
         parts = list(zip(data, precision, strict=True))
         common = self.kernels, self.executor is not HERE
         return self.executor.reduce(_insert, self.shards, common, parts).send(self.kernels.send)
+
+    @cached_property
+    def kernel_power(self) -> Float32[np.ndarray, "particle shell"]:
+        """Each particle's kernel, summed over the points of each shell."""
+        nothing = [None] * len(self.shards.ranges)
+        return _join(self.executor.map(_sum_kernel, self.shards, None, nothing))
 
     def _outgoing(self, grid: Grid) -> Grid:
         """Return a grid as it is for this process, on the host for others."""
@@ -234,6 +242,13 @@ def _locate(
 ) -> tuple[Float64[np.ndarray, "particle q"], Float64[np.ndarray, "particle q q"]]:
     del part
     return latent_moments(statistics, *common)
+
+
+def _sum_kernel(
+    statistics: FocusStatistics, common: None, part: None
+) -> Float32[np.ndarray, "particle shell"]:
+    del common, part
+    return kernel_power(statistics)
 
 
 def _insert(

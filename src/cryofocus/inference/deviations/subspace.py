@@ -20,8 +20,14 @@ from cryofocus.inference.deviations.sharded_statistics import ShardedStatistics
 from cryofocus.placement import beside, namespace
 
 # Out of random coordinates, information grows slowly before it settles.
-MIN_CYCLES, MAX_CYCLES = 6, 24
+MIN_CYCLES, MAX_CYCLES = 6, 36
 TOLERANCE = 0.02
+# Information of a coordinate that is too little to wait for; in pure noise all vanish.
+NEGLIGIBLE = 0.003
+# The less an image tells of a coordinate, the slower the cycles. So deviations go further than a
+# cycle takes them, once coordinates are no longer random: by this factor where little is told. Of
+# much, a cycle leaves little to go, and more of it would swing.
+OVERSHOOT, PLAIN_CYCLES = 2.0, 3
 
 
 @dataclass(frozen=True)
@@ -62,18 +68,20 @@ def fit_subspace(
     information = np.zeros(n_dimensions)
     for cycle in range(1, MAX_CYCLES + 1):
         sums = statistics.sum_slices(mean, second)
-        coefficients = space.solve(sums, prior, start=coefficients).coefficients
+        found = space.solve(sums, prior, start=coefficients).coefficients
+        if coefficients is not None and cycle > PLAIN_CYCLES:
+            further = (OVERSHOOT / (1 + 4 * information)).astype(np.float32)
+            found += beside(further[:, None, None, None], found) * (found - coefficients)
+        coefficients = found
         deviations = space.expand(coefficients, prior)
         linear, quadratic = statistics.latent_moments(space.to_grid(deviations))
         basis, mean, second, new_information = _standardise(linear, quadratic)
         # Coefficients follow the coordinates, so that the next solution starts close.
         rotation = beside(basis.T.astype(np.complex64), coefficients)
         coefficients = namespace(coefficients).tensordot(rotation, coefficients, axes=1)
-        # In pure noise the deviations may vanish altogether.
-        largest = max(float(new_information.max()), np.finfo(np.float32).tiny)
-        change = np.abs(new_information - information).max() / largest
+        change = np.abs(new_information - information) / np.maximum(new_information, NEGLIGIBLE)
         information = new_information
-        if cycle >= MIN_CYCLES and change < TOLERANCE:
+        if cycle >= MIN_CYCLES and change.max() < TOLERANCE:
             break
     return Subspace(
         np.einsum("jk,jzyx->kzyx", basis.astype(np.float32), deviations),

@@ -1,0 +1,45 @@
+"""Runs made once more: those with classes that differ, and no others."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cryofocus.execution.monitor import SilentMonitor
+from cryofocus.inference.comparison import RunPlan
+from cryofocus.inference.deviations.comparison import ResidualComparison
+from cryofocus.inference.driver import Run, finish_run
+from cryofocus.inference.merging import FinishedRun, merge_runs
+from cryofocus.inference.refining import refine_runs
+from cryofocus.inference.settings import ClassifierSettings
+from planted import plant, prepare
+
+
+def finish(n_classes: int, signal: float) -> tuple[FinishedRun, FinishedRun, np.ndarray]:
+    """Make a run to its end, and refine it; and the truth."""
+    planted = plant(noise_sd=24.0, signal=signal)
+    settings = ClassifierSettings(n_classes=n_classes)
+    comparison = ResidualComparison(prepare(planted)[0], RunPlan(n_classes, "subspace", 1))
+    run = finish_run(comparison, settings, Run(comparison.start(0)), lambda *_, **__: None)
+    merged = merge_runs(comparison, settings, [run], SilentMonitor())
+    (refined,) = refine_runs(comparison, settings, merged, SilentMonitor())
+    return merged[0], refined, planted.labels
+
+
+def test_what_does_not_vary_is_not_refined() -> None:
+    """Classes that are one another's copies stay as the run left them."""
+    merged, refined, _ = finish(2, 0.0)
+    assert len(merged.alike) == 1
+    assert refined is merged
+
+
+def test_classes_that_differ_are_refined() -> None:
+    """They settle again, the cycles before stay in the history, and merged classes stay merged."""
+    merged, refined, truth = finish(4, 1.0)
+    assert len(merged.alike) == len(refined.alike) == 2
+    assert refined.groups == merged.groups
+    assert refined.history[: len(merged.history)] == merged.history
+    assert len(refined.history) > len(merged.history)
+    held = refined.posteriors.any(axis=0).nonzero()[0]
+    assert len(held) == 2
+    right = (refined.posteriors[:, held].argmax(axis=1) == truth).mean()
+    assert max(right, 1 - right) > 0.95
