@@ -217,15 +217,6 @@ def test_select_and_reconstruct(
     assert made.stdout.startswith(f"Map         {tmp_path}/map.mrc, ")
 
 
-def test_deposit(run: Path, tmp_path: Path, cryofocus: Invoke) -> None:
-    """What a deposition asks for lies in one folder, and is named on the command line."""
-    folder = tmp_path / "EMDB"
-    result = cryofocus("deposit", run, "--class", "1", "-o", folder)
-    assert result.exit_code == 0, result.stderr
-    assert str(folder) in result.stdout
-    assert (folder / "half_map_2.map").is_file()
-
-
 def test_report_again(run: Path, cryofocus: Invoke) -> None:
     """The page of a finished run can be made at any time."""
     (run / "report.html").unlink()

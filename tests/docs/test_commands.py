@@ -33,7 +33,7 @@ RUN_BY = {
     "collapse": "tests/cli/test_commands.py",
     "convert": "tests/cli/test_commands.py",
     "covary": "tests/workflows/covary/test_run.py",
-    "deposit": "tests/cli/test_commands.py",
+    "deposit": "tests/report/test_deposit.py",
     "diffmap": "tests/cli/test_map_commands.py",
     "doctor": "tests/cli/test_commands.py",
     "evaluate": "tests/cli/test_commands.py",

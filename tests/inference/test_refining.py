@@ -9,7 +9,7 @@ from cryofocus.inference.comparison import RunPlan
 from cryofocus.inference.deviations.comparison import ResidualComparison
 from cryofocus.inference.driver import Run, finish_run
 from cryofocus.inference.merging import FinishedRun, merge_runs
-from cryofocus.inference.refining import refine_runs
+from cryofocus.inference.refining import refine_run
 from cryofocus.inference.settings import ClassifierSettings
 from planted import plant, prepare
 
@@ -21,7 +21,7 @@ def finish(n_classes: int, signal: float) -> tuple[FinishedRun, FinishedRun, np.
     comparison = ResidualComparison(prepare(planted)[0], RunPlan(n_classes, "subspace", 1))
     run = finish_run(comparison, settings, Run(comparison.start(0)), lambda *_, **__: None)
     merged = merge_runs(comparison, settings, [run], SilentMonitor())
-    (refined,) = refine_runs(comparison, settings, merged, SilentMonitor())
+    refined = refine_run(comparison, settings, merged[0], SilentMonitor())
     return merged[0], refined, planted.labels
 
 

@@ -8,7 +8,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from cryofocus.cli.main import app
 from cryofocus.data.volume import read_volume
 from cryofocus.errors import OutputError, SettingError
 from cryofocus.workflows.deposit import deposit
@@ -43,6 +45,16 @@ def test_files_are_those_of_the_class(run: RunDirectory, tmp_path: Path) -> None
     assert f"Particles in the map    {made.n_particles}" in readme
     assert f"{made.resolution_angstrom:.2f} Å, FSC 0.143" in readme
     assert f"{made.resolution_angstrom:.2f} Å" in made.summary()
+
+
+def test_the_command_says_where_it_lies(run: RunDirectory, tmp_path: Path) -> None:
+    """One folder, named on the command line."""
+    folder = tmp_path / "EMDB"
+    typed = ["deposit", str(run.path), "--class", "1", "-o", str(folder)]
+    result = CliRunner().invoke(app, typed)
+    assert result.exit_code == 0, result.stderr
+    assert str(folder) in result.stdout
+    assert (folder / "half_map_2.map").is_file()
 
 
 def test_main_map_may_be_another(run: RunDirectory, tmp_path: Path) -> None:

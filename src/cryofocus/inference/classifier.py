@@ -37,7 +37,7 @@ from cryofocus.inference.expected_memory import log_memory
 from cryofocus.inference.held_out import HeldOut, compare_half_sets
 from cryofocus.inference.merging import FinishedRun, merge_runs, pair_up
 from cryofocus.inference.posterior import estimate_class_weights
-from cryofocus.inference.refining import refine_runs
+from cryofocus.inference.refining import refine_run
 from cryofocus.inference.region_content import require_density
 from cryofocus.inference.result import ClassificationResult, RunResult
 from cryofocus.inference.runs import RunComparison, compare_runs
@@ -213,9 +213,11 @@ class FocusedClassifier:
             comparison = comparison.with_classes(counted.n_classes)
             monitor = monitor_after(monitor, counted)
         made = run_all(comparison, settings, monitor, starts, done)
-        merged = merge_runs(comparison, settings, made, monitor)
-        runs = refine_runs(comparison, settings, merged, monitor)
-        ordered = _order_runs(runs, settings, is_ordered=bool(self._references))
+        runs = merge_runs(comparison, settings, made, monitor)
+        scores = [run.history[-1].objective for run in runs]
+        compared = compare_runs([run.posteriors for run in runs], scores)
+        runs[compared.best] = refine_run(comparison, settings, runs[compared.best], monitor)
+        ordered = _order_runs(runs, compared, settings, is_ordered=bool(self._references))
         (agreement, results, log_evidence), order = ordered
         judged = _judge(comparison, (runs[agreement.best], order), settings, ground)
         return _Found(
@@ -341,18 +343,21 @@ def _log_plan(ground: Ground, settings: ClassifierSettings) -> None:
 
 
 def _order_runs(
-    runs: list[FinishedRun[Any]], settings: ClassifierSettings, *, is_ordered: bool
+    runs: list[FinishedRun[Any]],
+    compared: RunComparison,
+    settings: ClassifierSettings,
+    *,
+    is_ordered: bool,
 ) -> tuple[
     tuple[RunComparison, tuple[RunResult, ...], Float64[np.ndarray, " particle"]],
     Int[np.ndarray, " n_classes"],
 ]:
-    """Match the runs and number the classes.
+    """Match the runs, which were compared before the best was refined, and number the classes.
 
     By falling population in the best run, or, where the first run's classes have an order from
     the maps given, in that order. Also returned: which of the best run's classes each one is.
     """
-    scores = [run.history[-1].objective for run in runs]
-    comparison = compare_runs([run.posteriors for run in runs], scores)
+    comparison = compared.matched([run.posteriors for run in runs])
     best = runs[comparison.best]
     numbering = np.argsort(-best.posteriors.sum(axis=0), kind="stable")
     if is_ordered:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int
@@ -29,6 +29,13 @@ class RunComparison:
     def mean_agreement(self) -> float | None:
         """Fraction of particles two runs agree on, averaged over all pairs; None for one run."""
         return float(np.mean([pair[2] for pair in self.pairs])) if self.pairs else None
+
+    def matched(
+        self, posteriors: list[Float64[np.ndarray, "particle n_classes"]]
+    ) -> RunComparison:
+        """Return the comparison with classes matched anew, after a run has gone on."""
+        orders = tuple(match_classes_softly(posteriors[self.best], run) for run in posteriors)
+        return replace(self, orders=orders)
 
 
 def compare_runs(
