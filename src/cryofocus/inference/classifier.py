@@ -368,6 +368,7 @@ def _order_runs(
             posteriors=run.posteriors[:, order[numbering]],
             history=tuple(record.reordered(order[numbering]) for record in run.history),
             outcome=run.outcome,
+            n_refining_cycles=run.n_refining_cycles,
         )
         for index, (run, order) in enumerate(zip(runs, comparison.orders, strict=True))
     )

@@ -48,6 +48,7 @@ class FinishedRun(Generic[State]):
             the particles first.
         alike: The classes asked for, in groups that the images do not tell apart.
         before: Cycles with all classes, where some have merged since.
+        n_refining_cycles: Cycles that refined the run, which its history does not tell.
     """
 
     run: Run[State]
@@ -55,6 +56,7 @@ class FinishedRun(Generic[State]):
     groups: Groups
     alike: Groups
     before: tuple[CycleRecord, ...] = ()
+    n_refining_cycles: int = 0
 
     @property
     def posteriors(self) -> Float64[np.ndarray, "particle n_classes"]:

@@ -42,7 +42,9 @@ def refine_run(
     n_cycles = comparison.n_prior_cycles + settings.max_cycles
     with monitor.stage("best run, refined", n_cycles) as advance:
         run = finish_run(few, settings, Run(state), advance)
-    again = replace(one, run=run, outcome=run.outcome(settings), before=one.history)
-    if not again.outcome.is_converged:
+    if not run.outcome(settings).is_converged:
         return one
-    return replace(again, alike=find_alike(few, again))
+    # The history stays that of the cycles by which runs are compared.
+    again = replace(one, run=replace(run, history=one.run.history))
+    n_cycles = comparison.n_prior_cycles + len(run.history)
+    return replace(again, alike=find_alike(few, again), n_refining_cycles=n_cycles)

@@ -28,14 +28,16 @@ class RunResult:
     Attributes:
         seed: Seed of the settings and number of the run (from 0), the run's random stream.
         posteriors: `(particle, n_classes)` float64, classes in the best run's order.
-        history: One record a cycle.
+        history: One record a cycle, of those that raise the log-posterior.
         outcome: How it ended.
+        n_refining_cycles: Cycles since then that refined it; 0 where it was not.
     """
 
     seed: tuple[int, int]
     posteriors: Float64[np.ndarray, "particle n_classes"]
     history: tuple[CycleRecord, ...]
     outcome: Outcome
+    n_refining_cycles: int = 0
 
 
 @dataclass(frozen=True, eq=False)

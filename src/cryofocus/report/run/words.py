@@ -166,7 +166,9 @@ def sentences(results: RunResults) -> list[str]:
         if len(job.runs) > 1
         else "The run"
     )
-    return [*told, f"{run} ended after {best.cycles} cycles: {best.reason.rstrip('.')}."]
+    refined = f"; {best.refining_cycles} more refined it" if best.refining_cycles else ""
+    end = f"{run} ended after {best.cycles} cycles: {best.reason.rstrip('.')}{refined}."
+    return [*told, end]
 
 
 def doubts(job: JobRecord) -> list[tuple[Severity, str]]:

@@ -131,18 +131,20 @@ def _focus(mask: FocusMask) -> FocusRegion:
 
 def _runs(result: ClassificationResult) -> tuple[RunSummary, ...]:
     """Summarise the runs; a run's random stream follows from the seed and its number."""
-    best = result.labels
+    best = result.comparison.best
+    same = {frozenset(pair): share for *pair, share in result.comparison.pairs}
     return tuple(
         RunSummary(
-            run=number,
+            run=index + 1,
             seed=run.seed[0],
             cycles=len(run.history),
+            refining_cycles=run.n_refining_cycles,
             objective=run.history[-1].objective,
             converged=run.outcome.is_converged,
             reason=run.outcome.value,
-            agreement_with_best=float(np.mean(run.posteriors.argmax(axis=1) == best)),
+            agreement_with_best=same.get(frozenset({index, best}), 1.0),
         )
-        for number, run in enumerate(result.runs, start=1)
+        for index, run in enumerate(result.runs)
     )
 
 

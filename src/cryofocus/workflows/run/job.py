@@ -55,11 +55,12 @@ class FocusRegion(RecordPart):
 
 
 class RunSummary(RecordPart):
-    """One of the independent runs; ``run`` counts from 1."""
+    """One of the independent runs; ``run`` counts from 1, ``refining_cycles`` came after its end."""
 
     run: int
     seed: int
     cycles: int
+    refining_cycles: int = 0
     objective: float = Field(validation_alias=OBJECTIVE)
     converged: bool
     reason: str
