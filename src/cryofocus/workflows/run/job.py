@@ -55,7 +55,10 @@ class FocusRegion(RecordPart):
 
 
 class RunSummary(RecordPart):
-    """One of the independent runs; ``run`` counts from 1, ``refining_cycles`` came after its end."""
+    """One of the independent runs; ``run`` counts from 1.
+
+    ``refining_cycles`` came after its end.
+    """
 
     run: int
     seed: int
