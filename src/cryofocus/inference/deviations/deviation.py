@@ -120,7 +120,8 @@ class DeviationSpace:
             tolerance: Of the residual relative to the right-hand side, both preconditioned.
             max_steps: Bound on the steps.
         """
-        support, unmix = self._send(prior.support), self._send(prior.mixing.astype(np.float32).T)
+        mixing = prior.mixing.astype(np.float32)
+        support, unmix = self._send(prior.support), self._send(mixing.T.copy())
         inside = support * _combine(unmix, self.back_project(sums))
         rhs = self._colour(prior) * self.from_box(inside)
         first = None if start is None else self._send(start)
