@@ -46,5 +46,5 @@ def refine_run(
         return one
     # The history stays that of the cycles by which runs are compared.
     again = replace(one, run=replace(run, history=one.run.history))
-    n_cycles = comparison.n_prior_cycles + len(run.history)
+    n_cycles = len(run.history)
     return replace(again, alike=find_alike(few, again), n_refining_cycles=n_cycles)
