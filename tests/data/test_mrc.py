@@ -135,7 +135,7 @@ def test_header_that_lies_about_its_size_is_refused(tmp_path: Path, n_sections: 
     ("content", "message"),
     [
         (b"", "0 bytes, expected an MRC header of 1024. The file is empty or cut short"),
-        (b"text " * 1000, "not an MRC file; size or mode in its header make no sense"),
+        (b"text " * 1000, r"is a text, not an MRC file; expected a map, a mask or a stack"),
         (bytes(2000), "not an MRC file; size or mode in its header make no sense"),
     ],
 )

@@ -42,3 +42,11 @@ def test_a_folder_is_no_table(tmp_path: Path) -> None:
         open_table(tmp_path)
     named = tmp_path / "run_data.star"
     assert str(caught.value) == f"{tmp_path}: is a folder. Give the particle table in it: {named}."
+
+
+def test_a_picture_is_no_table(tmp_path: Path) -> None:
+    """A picture in place of a table is called a picture."""
+    path = tmp_path / "classes.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    with pytest.raises(FormatError, match=r"block\. It looks like a picture \(PNG\)\. Check"):
+        open_table(path)

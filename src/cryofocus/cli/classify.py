@@ -83,5 +83,5 @@ def _complete(
             "found 1 map, expected one for each class, at least 2", param_hint="--references"
         )
     if not references and "n_classes" not in settings:
-        raise typer.BadParameter("missing; give a number of classes", param_hint="--classes")
+        raise typer.BadParameter("missing; give 2 or more, or auto", param_hint="--classes")
     return request.settings(**given)

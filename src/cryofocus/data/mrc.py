@@ -19,13 +19,10 @@ from jaxtyping import Float, Shaped
 
 from cryofocus.data.atomic import atomic_file
 from cryofocus.data.foreign.compressed import refuse_compressed
+from cryofocus.data.foreign.kinds import name_kind
 from cryofocus.errors import FormatError, InputError, OutputError
 
 HEADER_BYTES = 1024
-OTHER_KINDS = {
-    **dict.fromkeys((".star", ".cs", ".par", ".cistem"), "a particle table"),
-    **dict.fromkeys((".pdb", ".cif", ".ent"), "an atomic model"),
-}
 MODES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
 # https://www.ccpem.ac.uk/mrc_format/mrc2014.php, word numbers counted from 0.
 SIZE, MODE, START, SAMPLING, CELL, AXES, EXTENDED, ORIGIN = 0, 3, 4, 7, 10, 16, 23, 49
@@ -96,14 +93,17 @@ def read_header(path: Path) -> MrcHeader:
         with path.open("rb") as handle:
             raw = handle.read(HEADER_BYTES)
         n_bytes = path.stat().st_size
+    except IsADirectoryError as error:
+        raise InputError(f"{path}: is a folder. Give the map, mask or stack in it.") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
+    refuse_compressed(path, raw)
     if len(raw) < HEADER_BYTES:
+        _refuse_other_kind(path, raw)
         raise FormatError(
             f"{path}: {len(raw)} bytes, expected an MRC header of {HEADER_BYTES}. "
             "The file is empty or cut short; copy it again."
         )
-    refuse_compressed(path, raw)
     header = _describe(path, raw, _byte_order(path, raw))
     _check_size(header, n_bytes)
     return header
@@ -132,16 +132,20 @@ def _byte_order(path: Path, raw: bytes) -> str:
             f"{path}: MRC mode {found[0]}; expected 0, 1, 2, 6 or 12. "
             "Convert the file to 32-bit floating point (mode 2)."
         )
+    _refuse_other_kind(path, raw)
     raise FormatError(
         f"{path}: not an MRC file; size or mode in its header make no sense in either byte "
-        f"order. {_other_kind(path)}Check that this is the right file."
+        "order. Check that this is the right file."
     )
 
 
-def _other_kind(path: Path) -> str:
-    """Say what a file with such a name is instead."""
-    kind = OTHER_KINDS.get(path.suffix.lower())
-    return f"By its name it is {kind}, where a map or stack (.mrc) is expected. " if kind else ""
+def _refuse_other_kind(path: Path, raw: bytes) -> None:
+    """Name what a file is instead, if it can be told."""
+    if kind := name_kind(path, raw):
+        raise FormatError(
+            f"{path}: is {kind}, not an MRC file; expected a map, a mask or a stack of images "
+            "(.mrc, .mrcs). Give that file."
+        )
 
 
 def _describe(path: Path, raw: bytes, order: str) -> MrcHeader:

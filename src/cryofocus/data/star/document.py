@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 
 from cryofocus.complaints import cut, show
 from cryofocus.data.atomic import atomic_file
+from cryofocus.data.foreign.kinds import name_kind
 from cryofocus.data.star.cells import decode, encode, format_cells, plain_columns, split_row
 from cryofocus.data.star.edit import TablePart, edit_table
 from cryofocus.data.star.scan import StarBlock, scan_blocks
@@ -64,8 +65,10 @@ class StarDocument:
                     f"{path}: its text is encoded as UTF-16; expected UTF-8 or ASCII. Save it "
                     "again as plain text."
                 )
+            kind = name_kind(Path(path.name).with_suffix(""), b"".join(lines[:20])[:1024])
+            told = f" It looks like {kind}." if kind else ""
             raise FormatError(
-                f"{path}: no table found; expected a STAR file with a 'data_' block. "
+                f"{path}: no table found; expected a STAR file with a 'data_' block.{told} "
                 "Check that this is the right file."
             )
         return cls(path, lines, blocks)
