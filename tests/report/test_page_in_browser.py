@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analysis_pages import MAKERS
+from browsing import NARROW, list_complaints, wait_until, watched_tab, width_of
 from cryofocus.report.drawing import surfaces
 from cryofocus.report.run import pictures, planes
 from cryofocus.report.run.page import write_report
 from cryofocus.workflows.run.directory import RunDirectory
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page
+    from playwright.sync_api import Browser, Page, ViewportSize
 
 # A browser that renders in software is slow on a busy machine.
 pytestmark = pytest.mark.slow
@@ -70,41 +71,15 @@ CONTOUR = """(sign) => {
 CHARTS_ARE_DRAWN = "[...document.querySelectorAll('.chart')].every((place) => place.data)"
 A4_WIDTH = 688
 """Pixels of the page between its margins."""
-WINDOW, NARROW = {"width": 480, "height": 480}, {"width": 400, "height": 640}
+WINDOW: ViewportSize = {"width": 480, "height": 480}
 HOSTILE = """ <script>document.title = "run"</script> "onload='x' """
-
-
-def wait_until(page: Page, expression: str) -> None:
-    """Wait for something to become true; pages forbid what the driver's own way would do."""
-    for _ in range(2400):
-        if page.evaluate(expression):
-            return
-        page.wait_for_timeout(25)
-    pytest.fail(f"never came true: {expression}")
 
 
 @pytest.fixture(scope="module")
 def tab(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
-    """One tab for all pages, and what goes wrong in it: messages, errors, calls of the network."""
-    page, faults = browser.new_page(viewport=WINDOW), []
-    page.set_default_timeout(120_000)
-
-    def note(message: ConsoleMessage) -> None:
-        if message.type == "error":
-            faults.append(message.text)
-
-    page.on("console", note)
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on(
-        "request",
-        lambda request: (
-            faults.append(request.url)
-            if request.url.split(":")[0] not in {"file", "data", "blob"}
-            else None
-        ),
-    )
-    yield page, faults
-    page.close()
+    """One tab for all pages, and what goes wrong in it."""
+    with watched_tab(browser, WINDOW) as watched:
+        yield watched
 
 
 @pytest.fixture(scope="module")
@@ -119,15 +94,6 @@ def opened(build_shared_run: Build, tab: tuple[Page, list[str]]) -> tuple[Page, 
         page.goto(write_report(build_shared_run(n_classes=3, **texts).path).as_uri())
     wait_until(page, f"{SCENE}.data !== undefined")
     return tab
-
-
-def list_complaints(page: Page) -> list[tuple[str, str]]:
-    """What axe-core finds wrong: the rule, and the first element that breaks it."""
-    folder = pytest.importorskip("axe_playwright_python", reason="axe-core is not installed")
-    if not page.evaluate("'axe' in window"):
-        page.evaluate((Path(folder.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
-    found = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")["violations"]
-    return [(one["id"], one["nodes"][0]["html"][:200]) for one in found]
 
 
 def traces(page: Page, scene: str = "surface-scene") -> list[dict[str, Any]]:
@@ -209,7 +175,7 @@ def test_page_fits_its_window(opened: tuple[Page, list[str]], width: int) -> Non
     page.set_viewport_size({"width": width, "height": 768})
     wait_until(page, CHARTS_ARE_DRAWN)
     assert page.locator("img").evaluate_all("all => all.every((image) => image.naturalWidth > 0)")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert width_of(page) <= width
     assert faults == []
 
 
@@ -265,11 +231,11 @@ def test_pages_of_analyses(kind: str, tab: tuple[Page, list[str]], tmp_path: Pat
     """Charts are drawn, nothing is wider than a narrow window, and axe-core finds nothing."""
     page, faults = tab
     made = MAKERS[kind](tmp_path)
-    page.set_viewport_size(NARROW)
+    page.set_viewport_size({"width": NARROW, "height": 640})
     page.goto(made.page.as_uri())
     wait_until(page, CHARTS_ARE_DRAWN)
     assert page.locator(".chart").count() == made.n_charts
-    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+    assert width_of(page) <= NARROW
     assert list_complaints(page) == []
     assert page.locator("pre").all_inner_texts() == list(made.commands)
     assert faults == []

@@ -32,6 +32,7 @@ from cryofocus.report.drawing.surfaces import (
 )
 from cryofocus.report.place.local_server import Asset, LocalServer
 from cryofocus.settings import Settings
+from cryofocus.version import __version__
 from cryofocus.workflows.make_mask import SOFT_EDGE_ANGSTROM
 from cryofocus.workflows.placed_masks import make_ellipsoid_mask
 from cryofocus.workflows.run.new_names import require_new_maps
@@ -44,6 +45,10 @@ FIRST_SIGMAS, NOISE_SIGMAS = 3.0, 0.8
 FIRST_RADIUS_OF_BOX = 0.12
 STRONG_QUANTILE = 0.998
 FARTHEST_ANGSTROM = 1e9
+HOW_TO = (
+    "Drag inside the outline to move it, or its edge to resize it; scroll over a slice to step "
+    "through the map. All slices pass through the middle of the mask."
+)
 
 
 class PlaceSettings(Settings):
@@ -123,7 +128,12 @@ def compose_assets(
         environment()
         .get_template("place.html.jinja")
         .render(
-            name=grid.path.name,
+            title=grid.path.name,
+            headline="Place a mask",
+            place=str(grid.path.resolve()),
+            verdict=HOW_TO,
+            is_none=False,
+            version=__version__,
             has_variance=variance is not None,
             output=settings.output,
             data=Markup(json.dumps(_describe(grid, settings, region)).replace("<", "\\u003c")),

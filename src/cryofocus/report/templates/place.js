@@ -186,6 +186,7 @@
     find("chimerax").textContent =
       `shape ellipsoid radius ${radius.map(round).join(",")} center ${centre.map(round).join(",")}`;
     find("level-name").textContent = `${Number(level.value).toFixed(1)} σ`;
+    if (variance) find("variance-name").textContent = `${find("variance").value} %`;
     if (find("write")) find("write").disabled = isOutside();
     const warning = "The region reaches out of the map. Move it or make it smaller.";
     tell(isOutside() ? warning : "", isOutside());
