@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from cryofocus.maths.fourier import (
-    fill_volume,
     forward_2d,
     forward_2d_cropped,
     forward_3d,
@@ -132,12 +131,3 @@ def test_transforms_are_cropped_as_they_are_made(boxes: tuple[int, int]) -> None
     images = np.random.default_rng(box).normal(size=(3, box, box)).astype(np.float32)
     expected = resize_half_2d(forward_2d(images), box, small)
     np.testing.assert_allclose(forward_2d_cropped(images, small), expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("boxes", [(8, 15), (9, 16), (8, 16), (7, 15), (8, 8)])
-def test_volumes_are_filled_as_they_are_resized(boxes: tuple[int, int]) -> None:
-    """Filling the transform with zeros resamples a volume; grey values fall with the voxel."""
-    box, large = boxes
-    volume = np.random.default_rng(box).normal(size=(box,) * 3).astype(np.float32)
-    expected = resize_volume(volume, large) * (box / large) ** 3
-    np.testing.assert_allclose(fill_volume(volume, large), expected, atol=1e-6)

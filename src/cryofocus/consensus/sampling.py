@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Float32, Float64
 
-from cryofocus.maths.fourier import fill_volume, resize_volume
+from cryofocus.maths.bands import fill_volume
+from cryofocus.maths.fourier import resize_volume
 
 
 def sample_map(

@@ -16,8 +16,7 @@ from jaxtyping import Complex64, Float, Float32, Float64
 
 from cryofocus.kernels import _window_loops
 from cryofocus.kernels._window_loops import WIDTH
-from cryofocus.maths.fourier import forward_3d, next_fast_len
-from cryofocus.maths.grids import fit_box_3d
+from cryofocus.maths.fourier import forward_3d_padded, next_fast_len
 
 # Nodes the window reaches, and nodes of the grid per voxel of the map.
 TAPS, PADDING = 6, 1.5
@@ -56,10 +55,15 @@ class WindowedMaps:
         grid = np.zeros(2 * edge * math.prod(shape[:2]) * len(maps) + WIDTH, np.float32)
         nodes = grid[:-WIDTH].view(np.complex64).reshape(edge, edge, shape[1], len(maps))
         for number, volume in enumerate(maps):
-            _extend(forward_3d(fit_box_3d(volume / fall_off, edge)), nodes[..., number])
+            _extend(forward_3d_padded(volume / fall_off, edge), nodes[..., number])
         ends = 2 * np.arange(TAPS * STEPS + 2) / (TAPS * STEPS) - 1
         table = np.i0(beta * np.sqrt(np.maximum(1 - ends**2, 0)))
         return cls(grid, shape, box, table)
+
+    @property
+    def n_maps(self) -> int:
+        """How many maps there are."""
+        return self.shape[3]
 
     def scaled(self, gain: float) -> WindowedMaps:
         """Return the maps times a positive number, without transforming them again."""

@@ -286,28 +286,6 @@ def resize_volume(
     return np.asarray(inverse_3d(half, new_box, threads=threads) * factor)
 
 
-def fill_volume(
-    volume: Float[np.ndarray, "box box box"], new_box: int, *, threads: int = 1
-) -> Float[np.ndarray, "new_box new_box new_box"]:
-    """Sample a volume more finely by filling its transform, whose values stay, with zeros.
-
-    `resize_volume` but for grey values, which fall by the ratio of the voxels' volumes, and
-    sooner: lines that hold nothing are not transformed.
-    """
-    box = volume.shape[-1]
-    if box == new_box:
-        return volume
-    old, _, columns = _shared_coefficients(box, new_box)
-    half = forward_3d(volume, threads=threads)[old[:, None], old, columns]
-    for axis in (-3, -2):
-        # Frequencies run from the most negative on; the centre comes to the middle of the axis.
-        half = _wrap(half, axis, new_box)
-        half = _unwrap(_transform("ifft", half, axis, threads, overwrite=True), axis, new_box)
-    along_x = np.exp(-2j * np.pi / new_box * (new_box // 2) * np.arange(half.shape[-1]))
-    half *= along_x.astype(half.dtype)
-    return np.asarray(_transform("irfft", half, -1, threads, n=new_box))
-
-
 def _shared_coefficients(box: int, new_box: int) -> tuple[np.ndarray, np.ndarray, slice]:
     """Rows (in the old and the new layout) and columns that both half transforms hold."""
     if new_box <= box:

@@ -94,8 +94,8 @@ class BeadGrid:
         sigma_angstrom: Float[np.ndarray, " beads"],
         weight: Float[np.ndarray, "n beads"],
     ) -> Float32[np.ndarray, "n edge edge"]:
-        """Draw beads at x, y in Å from the centre, node `edge//2`."""
-        place = place_angstrom * self.nodes_per_angstrom + self.edge // 2
+        """Draw beads at x, y in Å from node 0."""
+        place = place_angstrom * self.nodes_per_angstrom
         return beads.draw_images(place, self._width(sigma_angstrom), weight, self.edge)
 
     def draw_volume(
@@ -104,8 +104,8 @@ class BeadGrid:
         sigma_angstrom: Float[np.ndarray, " beads"],
         weight: Float[np.ndarray, " beads"],
     ) -> Float32[np.ndarray, "edge edge edge"]:
-        """Draw beads at x, y, z in Å from the centre."""
-        place = place_angstrom * self.nodes_per_angstrom + self.edge // 2
+        """Draw beads at x, y, z in Å from node 0."""
+        place = place_angstrom * self.nodes_per_angstrom
         return beads.draw_volume(place, self._width(sigma_angstrom), weight, self.edge)
 
     def frequencies(self, box: int) -> tuple[Int[np.ndarray, " k"], Float32[np.ndarray, " k"]]:

@@ -65,6 +65,43 @@ class ModelSettings(AcquisitionSettings):
 
 
 @dataclass(frozen=True, eq=False)
+class PlacedMaps:
+    """Maps that lie somewhere in a particle, and are projected to its images.
+
+    Attributes:
+        grid: Their transforms.
+        voxel_size_angstrom: Å per voxel.
+        centre_angstrom: x, y, z of their centres from the particle's.
+    """
+
+    grid: WindowedMaps
+    voxel_size_angstrom: float
+    centre_angstrom: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def project(
+        self, views: Views, rows: slice, box: int, pixel_size_angstrom: float
+    ) -> Complex64[np.ndarray, "n map box half"]:
+        """Return the half transforms of all maps' projections of some particles.
+
+        Nothing is beyond the circle of the last shell that every direction of images and of maps
+        has.
+        """
+        ratio = self.grid.box * self.voxel_size_angstrom / (box * pixel_size_angstrom)
+        last = min(box // 2, self.grid.box // 2 / ratio)
+        at = np.nonzero(shell_index_2d(box) < last)
+        ky = np.where(at[0] < (box + 1) // 2, at[0], at[0] - box)
+        points = np.stack([at[1], ky], axis=1) * ratio
+        matrices = np.asarray(views.rotation[rows, :2], np.float64)
+        slices = self.grid.gather(points, matrices)
+        images = np.zeros((len(matrices), self.grid.n_maps, box, box // 2 + 1), np.complex64)
+        images[:, :, at[0], at[1]] = np.moveaxis(slices, 2, 1)
+        # The particle sits at minus the shift that centres it.
+        seen = matrices @ np.array(self.centre_angstrom) - views.shift_angstrom[rows]
+        images *= shift_phases(box, pixel_size_angstrom, seen)[:, None]
+        return images
+
+
+@dataclass(frozen=True, eq=False)
 class StateProjector:
     """Projects all states at a particle's view.
 
@@ -91,21 +128,9 @@ class StateProjector:
         return replace(self, maps=maps, grid=self.grid.scaled(gain))
 
     def project(self, views: Views, rows: slice) -> Complex64[np.ndarray, "n state box half"]:
-        """Return the half transforms of all states' projections of some particles.
-
-        Nothing is beyond the circle of the last shell that every direction has.
-        """
-        box = self.maps.shape[1]
-        at = np.nonzero(shell_index_2d(box) < box // 2)
-        ky = np.where(at[0] < (box + 1) // 2, at[0], at[0] - box)
-        points = np.stack([at[1], ky], axis=1).astype(np.float64)
-        matrices = np.asarray(views.rotation[rows, :2], np.float64)
-        slices = self.grid.gather(points, matrices)
-        images = np.zeros((len(matrices), len(self.maps), box, box // 2 + 1), np.complex64)
-        images[:, :, at[0], at[1]] = np.moveaxis(slices, 2, 1)
-        # The particle sits at minus the shift that centres it.
-        moved = shift_phases(box, self.pixel_size_angstrom, -views.shift_angstrom[rows])
-        return np.asarray(images * moved[:, None])
+        """Return the half transforms of all states' projections of some particles."""
+        placed = PlacedMaps(self.grid, self.pixel_size_angstrom)
+        return placed.project(views, rows, self.grid.box, self.pixel_size_angstrom)
 
 
 def state_posteriors(

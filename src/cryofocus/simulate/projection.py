@@ -10,16 +10,21 @@ The density is band-limited below Nyquist: on even boxes the Nyquist row and col
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Complex64, Float, Float32, Float64, Int
 
-from cryofocus.maths.fourier import forward_2d, forward_3d, inverse_3d
+from cryofocus.maths.bands import corner_3d_cropped, inverse_3d_of_band
+from cryofocus.maths.fourier import corner_2d_cropped, next_fast_len
 from cryofocus.simulate.bead_grid import BeadGrid
 
 # Images drawn at once: few enough for the processor's cache.
 _BLOCK = 8
+
+# What is multiplied with a transform, at frequencies in 1/Å.
+Transfer = Callable[[Float32[np.ndarray, "*grid"]], Float32[np.ndarray, "*grid"]]
 
 
 @runtime_checkable
@@ -123,6 +128,7 @@ def density_map(
     amplitudes: Float[np.ndarray, " parts"],
     box: int,
     pixel_size_angstrom: float,
+    transfer: Transfer | None = None,
 ) -> Float32[np.ndarray, "box box box"]:
     """Return the band-limited map whose central slices are the projections.
 
@@ -131,6 +137,7 @@ def density_map(
         amplitudes: Multiplier of each part; zero leaves it out.
         box: Edge in voxels.
         pixel_size_angstrom: Å per voxel.
+        transfer: What the transform is multiplied by. Nothing by default.
 
     Returns:
         Density (z, y, x), centre at voxel `box // 2`; the sum over voxels is the mass.
@@ -140,19 +147,28 @@ def density_map(
     if not used.any():
         return np.zeros((box, box, box), np.float32)
     sigma, place = phantom.sigma_angstrom[used], phantom.centre_angstrom[used]
-    grid = BeadGrid.choose(sigma, weight[used], box, pixel_size_angstrom, at_least=box)
-    drawn = grid.draw_volume(place, sigma, weight[used])
-    if grid.edge == box and grid.widening_square_angstrom == 0:
-        return drawn
+    at_least = box if transfer is None else 2
+    grid = BeadGrid.choose(sigma, weight[used], box, pixel_size_angstrom, at_least=at_least)
+    if transfer is None and grid.edge == box and grid.widening_square_angstrom == 0:
+        return grid.draw_volume(place + box // 2 * pixel_size_angstrom, sigma, weight[used])
     k, raised = grid.frequencies(box)
-    half = forward_3d(drawn)
-    transform = np.zeros((box, box, box // 2 + 1), dtype=np.complex64)
-    columns, positive = slice(0, k[-1] + 1), raised[len(k) // 2 :]
-    for plane, factor in zip(k, raised, strict=True):
-        transform[plane, k, columns] = half[plane, k, columns] * (
-            factor * raised[:, None] * positive
-        )
-    return np.asarray(inverse_3d(transform, box))
+    half = corner_3d_cropped(grid.draw_volume(place, sigma, weight[used]), len(k))[k[:, None], k]
+    positive = slice(len(k) // 2, None)
+    half *= raised[:, None, None] * raised[:, None] * raised[positive]
+    if transfer is not None:
+        square = np.square(k / np.float32(grid.extent_angstrom), dtype=np.float32)
+        half *= transfer(np.sqrt(square[:, None, None] + square[:, None] + square[positive]))
+    return inverse_3d_of_band(half, box)
+
+
+def sufficient_box(phantom: BeadParts, box: int, pixel_size_angstrom: float) -> int:
+    """Return the edge of the smallest box, at most that given, that loses nothing of the beads.
+
+    Its extent is the same and its pixels are larger, unless beads are as fine as pixels.
+    """
+    grid = BeadGrid.choose(phantom.sigma_angstrom, phantom.weight, box, pixel_size_angstrom)
+    k, _ = grid.frequencies(box)
+    return min(next_fast_len(len(k) + 1), box)
 
 
 def _places(
@@ -173,4 +189,5 @@ def _transform_images(
     """Fill half transforms, in place, with those of images drawn on a grid."""
     k, raised = grid.frequencies(images.shape[1])
     columns, positive = slice(0, k[-1] + 1), raised[len(k) // 2 :]
-    images[:, k, columns] = forward_2d(drawn)[:, k, columns] * (raised[:, None] * positive)
+    half = corner_2d_cropped(drawn, len(k))
+    images[:, k, columns] = half[:, k] * (raised[:, None] * positive)

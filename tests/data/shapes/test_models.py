@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import gemmi
 import numpy as np
 import pytest
 
-from cryofocus.data.shapes.models import DensityGrid, model_bounds, model_density
+from cryofocus.data.shapes.models import DensityGrid, bead_model, model_bounds, model_density
 from cryofocus.errors import RegionError
 from cryofocus.maths.fourier import forward_3d
 
@@ -54,6 +55,22 @@ def test_the_frame_is_the_models(one_atom: Path) -> None:
     z, y, x = np.unravel_index(density.argmax(), density.shape)
     place = np.array([x, y, z]) * 3.0 + grid.origin_angstrom
     np.testing.assert_allclose(place, PLACE, atol=1.5)
+
+
+@pytest.mark.parametrize(("box", "b_factor"), [(48, 20.0), (49, 20.0), (48, 900.0)])
+def test_atoms_are_drawn_whole(
+    tmp_path: Path, box: int, b_factor: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cube that just holds the atoms, wide ones too, gives the map that the whole box gives."""
+    places = np.random.default_rng(3).uniform(-15, 12, (6, 3))
+    text = bead_model("A", places, np.full(6, math.sqrt(b_factor / 8) / math.pi), np.ones(6))
+    (tmp_path / "model.cif").write_text(text)
+    grid = DensityGrid(box, 2.0, (1.0, -2.0, 0.5))
+    found = model_density(tmp_path / "model.cif", grid)
+    monkeypatch.setattr("cryofocus.data.shapes.models.N_SIGMA", 1e3)
+    expected = model_density(tmp_path / "model.cif", grid)
+    assert expected.max() > 0
+    np.testing.assert_allclose(found, expected, atol=1e-5 * expected.max())
 
 
 def test_a_model_larger_than_the_box_is_refused(one_atom: Path) -> None:

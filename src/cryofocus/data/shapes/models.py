@@ -21,7 +21,8 @@ from jaxtyping import Float64, Int64
 
 from cryofocus.arrays import Volume
 from cryofocus.errors import FormatError, InputError, RegionError
-from cryofocus.maths.fourier import forward_3d, inverse_3d, resize_half_3d
+from cryofocus.maths.bands import corner_3d_cropped
+from cryofocus.maths.fourier import inverse_3d, next_fast_len
 from cryofocus.maths.grids import frequency_grid_2d
 
 MAX_CHAINS_SHOWN = 12
@@ -29,6 +30,9 @@ MAX_CHAINS_SHOWN = 12
 # (standard deviation) so that sampling them loses nothing; the blur is divided out afterwards.
 FINER = 2
 BLUR_VOXELS = 0.8
+# Where an atom ends, in standard deviations of its widest Gaussian; electron scattering factors
+# have terms up to this B factor, in Å².
+N_SIGMA, LARGEST_FORM_FACTOR_B = 5.5, 201.0
 # What no model has; beyond it numbers are damaged, and work and memory without bound.
 FARTHEST_ANGSTROM = 1e6
 LARGEST_B_FACTOR, LARGEST_OCCUPANCY = 1e4, 100.0
@@ -248,24 +252,41 @@ def model_density(path: Path, grid: DensityGrid) -> Volume:
     """
     structure = read_structure(path)
     _require_inside(path, structure, grid)
-    _require_weights(path, structure)
-    edge, spacing = FINER * grid.box, grid.voxel_size_angstrom / FINER
-    corner = np.array(grid.centre_angstrom) - edge // 2 * spacing
+    widest = _widest_spread(path, structure)
+    blur = 8 * np.pi**2 * (BLUR_VOXELS * grid.voxel_size_angstrom / FINER) ** 2
+    fine = _draw(structure, grid, blur, widest)
+    middle = len(fine) // 2
+    half = corner_3d_cropped(fine, grid.box, origin=middle, period=FINER * grid.box)
+    half *= _sharpen(grid, blur) / np.float32(FINER**3)
+    return np.asarray(inverse_3d(half, grid.box))
+
+
+def _draw(structure: gemmi.Structure, grid: DensityGrid, blur: float, widest: float) -> Volume:
+    """Draw the atoms finely, in the middle of a cube that holds them, at most the whole grid.
+
+    Args:
+        structure: Is moved.
+        grid: Of the map.
+        blur: B factor that is added to those of all atoms.
+        widest: The largest of these.
+    """
+    spacing = grid.voxel_size_angstrom / FINER
+    tail = N_SIGMA * math.sqrt((widest + LARGEST_FORM_FACTOR_B + blur) / (8 * np.pi**2))
+    reach = np.abs(_bounds(structure) - np.array(grid.centre_angstrom)).max() + tail
+    edge = min(next_fast_len(2 * math.ceil(reach / spacing)), FINER * grid.box)
     structure.cell = gemmi.UnitCell(edge * spacing, edge * spacing, edge * spacing, 90, 90, 90)
     structure.spacegroup_hm = "P 1"
     move = gemmi.Transform()
-    move.vec.fromlist((-corner).tolist())
+    move.vec.fromlist([edge // 2 * spacing - place for place in grid.centre_angstrom])
     structure[0].transform_pos_and_adp(move)
     calculator = gemmi.DensityCalculatorE()
     calculator.grid.set_unit_cell(structure.cell)
     calculator.grid.spacegroup = gemmi.SpaceGroup("P 1")
     calculator.grid.set_size(edge, edge, edge)
-    calculator.blur = 8 * np.pi**2 * (BLUR_VOXELS * spacing) ** 2
+    calculator.blur = blur
     calculator.add_model_density_to_grid(structure[0])
     # gemmi's axes are x, y, z.
-    fine = np.ascontiguousarray(calculator.grid.array.transpose(2, 1, 0), np.float32)
-    half = resize_half_3d(forward_3d(fine), edge, grid.box) / np.float32(FINER**3)
-    return np.asarray(inverse_3d(half * _sharpen(grid, calculator.blur), grid.box))
+    return np.ascontiguousarray(calculator.grid.array.transpose(2, 1, 0), np.float32)
 
 
 def _sharpen(grid: DensityGrid, b_factor_square_angstrom: float) -> np.ndarray:
@@ -276,18 +297,30 @@ def _sharpen(grid: DensityGrid, b_factor_square_angstrom: float) -> np.ndarray:
     return np.where(square < (0.5 / grid.voxel_size_angstrom) ** 2, factor, 0).astype(np.float32)
 
 
-def _require_weights(path: Path, structure: gemmi.Structure) -> None:
-    """Refuse occupancies and B factors that would spread an atom over nothing or everything."""
-    for number, place in enumerate(structure[0].all(), 1):
-        atom = place.atom
-        spread = [atom.b_iso, *(8 * math.pi**2 * u for u in atom.aniso.elements_pdb())]
-        is_sound = all(abs(b) <= LARGEST_B_FACTOR for b in spread) and atom.b_iso >= 0
-        if not (is_sound and abs(atom.occ) <= LARGEST_OCCUPANCY):
-            raise FormatError(
-                f"{path}: atom {number} has the occupancy {atom.occ:g} and the B factor "
-                f"{atom.b_iso:g} Å²; expected up to {LARGEST_OCCUPANCY:g}, and 0 to "
-                f"{LARGEST_B_FACTOR:g}. Correct or remove it."
-            )
+def _widest_spread(path: Path, structure: gemmi.Structure) -> float:
+    """Return the largest B factor along any direction, in Å².
+
+    Raises:
+        FormatError: When an occupancy or a B factor would spread an atom over nothing or
+            everything.
+    """
+    atoms = [place.atom for place in structure[0].all()]
+    isotropic, occupancy = np.array([(atom.b_iso, atom.occ) for atom in atoms]).T
+    spread = np.abs(isotropic)
+    for number, atom in enumerate(atoms):
+        if atom.aniso.nonzero():
+            b_factors = 8 * np.pi**2 * np.abs(atom.aniso.elements_pdb())
+            spread[number] = np.maximum(spread[number], b_factors.max())
+    is_sound = (spread <= LARGEST_B_FACTOR) & (isotropic >= 0)
+    is_sound &= np.abs(occupancy) <= LARGEST_OCCUPANCY
+    if not is_sound.all():
+        wrong = int(is_sound.argmin())
+        raise FormatError(
+            f"{path}: atom {wrong + 1} has the occupancy {occupancy[wrong]:g} and the B factor "
+            f"{isotropic[wrong]:g} Å²; expected up to {LARGEST_OCCUPANCY:g}, and 0 to "
+            f"{LARGEST_B_FACTOR:g}. Correct or remove it."
+        )
+    return float(spread.max())
 
 
 def _bounds(structure: gemmi.Structure) -> Float64[np.ndarray, "2 3"]:

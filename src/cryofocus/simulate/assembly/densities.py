@@ -1,28 +1,25 @@
-"""Maps on the scale of the images: of parts, states and averages; masks of regions."""
+"""Maps on the scale of the images: of states and averages; masks of regions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float
 
-from cryofocus.maths.fourier import forward_3d, inverse_3d
-from cryofocus.maths.grids import wave_vectors_3d
+from cryofocus.arrays import Volume
 from cryofocus.simulate.assembly.imaging import Imaging, transfer
-from cryofocus.simulate.assembly.ribosome import BODIES, Beads, Placement
+from cryofocus.simulate.assembly.ribosome import BODIES, PARTS, Beads, Placement
 from cryofocus.simulate.assembly.specimens import central_motion
-from cryofocus.simulate.assembly.states import Region
-from cryofocus.simulate.projection import density_map
+from cryofocus.simulate.assembly.states import VARYING, Region, all_states, part_amplitudes
+from cryofocus.simulate.projection import density_map, sufficient_box
 
 # A region's mask holds the voxels above this part of its largest density.
 MASK_LEVEL = 0.25
 # Particles whose motions stand for those of all in the average.
 MOTION_SAMPLE = 24
-
-PartMaps = Float32[np.ndarray, "parts box box box"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,66 +32,103 @@ class Densities:
 
     imaging: Imaging
 
-    @cached_property
-    def central(self) -> PartMaps:
-        """Every part, the small subunit in the middle of its motion."""
-        return self._transferred(self._draw(self._placed(central_motion(), 0)))
+    def central(self, amplitudes: Float[np.ndarray, " parts"]) -> Volume:
+        """Return a sum of parts, the small subunit in the middle of its motion."""
+        return self._transferred(self._resting, amplitudes, self.imaging.camera.box)
 
-    @cached_property
-    def average(self) -> PartMaps:
-        """Every part, averaged over the motion."""
-        rows = slice(0, min(MOTION_SAMPLE, len(self.imaging.specimens)))
-        placed = self.imaging.specimens.placements(rows)
-        small = [self._placed(placed, i, ("body", "head")) for i in range(rows.stop)]
-        mean = self._transferred(
-            self._draw([_average(moved) for moved in zip(*small, strict=True)])
-        )
-        return np.concatenate([self.central[: len(BODIES["large"])], mean])
+    def average(self, amplitudes: Float[np.ndarray, " parts"], box: int | None = None) -> Volume:
+        """Return a sum of parts, averaged over the motion.
 
-    def combine(
-        self, amplitudes: Float[np.ndarray, " parts"], parts: PartMaps
-    ) -> Float32[np.ndarray, "box box box"]:
-        """Add up parts."""
-        return np.asarray(np.einsum("p,pzyx->zyx", amplitudes.astype(np.float32), parts))
+        Args:
+            amplitudes: How much of each part.
+            box: Edge of the map, whose extent is that of the images. Default: theirs.
+        """
+        return self._transferred(self._moving, amplitudes, box or self.imaging.camera.box)
 
-    def mask(self, region: Region) -> Float32[np.ndarray, "box box box"]:
+    def average_box(self) -> int:
+        """Return the edge of a box in which nothing of the average is lost."""
+        camera = self.imaging.camera
+        return sufficient_box(self.imaging.scattering, camera.box, camera.pixel_size_angstrom)
+
+    def states(self) -> Iterator[Volume]:
+        """Yield the map of every state, in the middle of its motion.
+
+        Neighbours in the list of states have the first of their parts in common, whose sums are
+        kept.
+        """
+        states, _ = all_states()
+        constant = part_amplitudes(np.zeros_like(states[:1]))[0]
+        parts = [self.central(np.array([float(one == p) for p in PARTS])) for one in VARYING]
+        sums = [self.central(constant)]
+        before = states[0]
+        for state in states:
+            same = int(np.argmax([*(state != before), True]))
+            del sums[same + 1 :]
+            for part, there in zip(parts[len(sums) - 1 :], state[len(sums) - 1 :], strict=True):
+                sums.append(sums[-1] + part if there else sums[-1])
+            yield sums[-1]
+            before = state
+
+    def mask(self, region: Region) -> Volume:
         """Return ones where a region has its density, in the middle of the motion."""
-        density = self._draw(self.beads(region)).sum(axis=0)
+        beads, camera = _join(self.beads(region)), self.imaging.camera
+        whole = np.ones(len(beads.parts))
+        density = density_map(beads, whole, camera.box, camera.pixel_size_angstrom)
         return np.asarray(density > MASK_LEVEL * density.max(), np.float32)
 
     def beads(self, region: Region) -> list[Beads]:
         """Return a region's beads in each body that has some, in the middle of the motion."""
-        beads = [b for b in self._placed(central_motion(), 0) if set(b.parts) & set(region.parts)]
+        bodies = self._placed(self.imaging.ribosome, central_motion(), 0)
+        beads = [b for b in bodies if set(b.parts) & set(region.parts)]
         return [b.take(tuple(p for p in b.parts if p in region.parts)) for b in beads]
 
-    def _placed(
-        self, placed: dict[str, Placement], index: int, bodies: tuple[str, ...] = tuple(BODIES)
-    ) -> list[Beads]:
-        """Return the beads of bodies where they are in one particle."""
-        whole = [(body, self.imaging.ribosome.take(BODIES[body])) for body in bodies]
+    @cached_property
+    def _resting(self) -> Beads:
+        """The beads of all parts, in the middle of the motion."""
+        return _join(self._placed(self.imaging.scattering, central_motion(), 0))
+
+    @cached_property
+    def _moving(self) -> Beads:
+        """The beads of all parts, those that move at a share of weight in many places."""
+        rows = slice(0, min(MOTION_SAMPLE, len(self.imaging.specimens)))
+        placed = self.imaging.specimens.placements(rows)
+        places = [self._placed(self.imaging.scattering, placed, i) for i in range(rows.stop)]
+        large, *small = zip(*places, strict=True)
+        return _join([large[0], *(_average(moved) for moved in small)])
+
+    def _placed(self, beads: Beads, placed: dict[str, Placement], index: int) -> list[Beads]:
+        """Return the beads of every body where they are in one particle."""
         return [
-            beads.moved(placed[body].rotation[index], placed[body].shift_angstrom[index])
+            beads.take(parts).moved(
+                placed[body].rotation[index], placed[body].shift_angstrom[index]
+            )
             if body in placed
-            else beads
-            for body, beads in whole
+            else beads.take(parts)
+            for body, parts in BODIES.items()
         ]
 
-    def _draw(self, bodies: list[Beads]) -> PartMaps:
+    def _transferred(
+        self, beads: Beads, amplitudes: Float[np.ndarray, " parts"], box: int
+    ) -> Volume:
         camera = self.imaging.camera
-        return np.stack(
-            [
-                density_map(body.take((part,)), np.ones(1), camera.box, camera.pixel_size_angstrom)
-                for body in bodies
-                for part in body.parts
-            ]
-        )
+        voxel_size = camera.box * camera.pixel_size_angstrom / box
+        passed = partial(transfer, settings=self.imaging.settings)
+        return density_map(beads, amplitudes, box, voxel_size, passed)
 
-    def _transferred(self, maps: PartMaps) -> PartMaps:
-        camera = self.imaging.camera
-        field = camera.box * camera.pixel_size_angstrom
-        frequency = np.linalg.norm(wave_vectors_3d(camera.box), axis=0) / np.float32(field)
-        factor = transfer(frequency, self.imaging.settings)
-        return np.stack([inverse_3d(forward_3d(m) * factor, camera.box) for m in maps])
+
+def _join(bodies: Sequence[Beads]) -> Beads:
+    """Put the beads of several bodies together."""
+    before = np.cumsum([0, *(len(beads.parts) for beads in bodies)])
+    numbers = [beads.part + n for beads, n in zip(bodies, before[:-1], strict=True)]
+    parts = tuple(part for beads in bodies for part in beads.parts)
+    return Beads(
+        parts,
+        np.concatenate([beads.centre_angstrom for beads in bodies]),
+        np.concatenate([beads.sigma_angstrom for beads in bodies]),
+        np.concatenate([beads.weight for beads in bodies]),
+        np.concatenate([beads.mass_kda for beads in bodies]),
+        np.concatenate(numbers),
+    )
 
 
 def _average(places: Sequence[Beads]) -> Beads:

@@ -2,8 +2,8 @@
 
     image = scale (colour * (CTF (projection * transfer / colour + first noise) + second noise))
 
-where `*` multiplies transforms. `transfer` is what becomes of the density beside the CTF: a
-fall-off towards fine detail, and nothing of what is coarser than the particle, because the
+where `*` multiplies transforms. Beside the CTF, density falls off towards fine detail, as if beads
+were wider; and by `transfer` nothing is left of what is coarser than the particle, because the
 background of every image is brought to zero. Hence the soft, negative surroundings of real maps.
 Both layers of noise are white before they are coloured. Images are dark where there is density,
 and normalised by their background, as extracted particles are.
@@ -11,7 +11,9 @@ and normalised by their background, as extracted particles are.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Complex64, Float32, Float64
@@ -19,12 +21,12 @@ from scipy.optimize import brentq
 
 from cryofocus.maths.fourier import forward_2d, hermitian_weights, inverse_2d
 from cryofocus.maths.grids import frequency_grid_2d
-from cryofocus.simulate.assembly.ribosome import BODIES, Beads, read_ribosome
+from cryofocus.simulate.assembly.ribosome import BODIES, PARTS, Beads, read_ribosome
 from cryofocus.simulate.assembly.settings import AssemblySettings
 from cryofocus.simulate.assembly.specimens import Assemblies, draw_assemblies
 from cryofocus.simulate.assembly.states import all_states, part_amplitudes
 from cryofocus.simulate.image_formation import Camera, NoiseLevels, chunk_ctf, chunks, form_images
-from cryofocus.simulate.projection import project_parts
+from cryofocus.simulate.projection import project_parts, project_states
 
 # The noise's power: 1 + RISE / (1 + (s WIDTH)^2), rising towards low frequencies.
 NOISE_RISE, NOISE_WIDTH_ANGSTROM = 6.0, 40.0
@@ -32,6 +34,8 @@ NOISE_RISE, NOISE_WIDTH_ANGSTROM = 6.0, 40.0
 BACKGROUND_RADIUS = 0.43
 # Particles on which the level of the noise is measured.
 SAMPLE = 256
+
+Pose = tuple[Float64[np.ndarray, "n 3 3"], Float64[np.ndarray, "n 2"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,30 +56,38 @@ class Imaging:
     camera: Camera
     noise: NoiseLevels
 
+    @cached_property
+    def scattering(self) -> Beads:
+        """The beads as they are imaged, with the fall-off of the density."""
+        return self.ribosome.blurred(self.settings.b_factor_square_angstrom)
+
     def project(self, rows: slice) -> Complex64[np.ndarray, "n parts box half"]:
         """Project every part where it is in some particles, times the transfer."""
-        camera, specimens = self.camera, self.specimens
-        rotation, shift = specimens.rotation[rows], specimens.shift_angstrom[rows]
-        placed = specimens.placements(rows)
-        projections = []
-        for body, names in BODIES.items():
-            pose = rotation, shift
-            if body in placed:
-                moved = np.einsum("nij,nj->ni", rotation, placed[body].shift_angstrom)
-                pose = rotation @ placed[body].rotation, shift - moved[:, :2]
-            sampling = camera.box, camera.pixel_size_angstrom
-            projections.append(project_parts(self.ribosome.take(names), *pose, *sampling))
+        sampling = self.camera.box, self.camera.pixel_size_angstrom
+        projections = [
+            project_parts(self.scattering.take(names), *pose, *sampling)
+            for names, pose in self._bodies(rows)
+        ]
         parts = np.concatenate(projections, axis=1)
-        parts *= transfer(_frequency(camera), self.settings)
+        parts *= transfer(_frequency(self.camera), self.settings)
         return np.asarray(parts)
+
+    def signal(self, rows: slice) -> Complex64[np.ndarray, "n box half"]:
+        """Project what some particles show: `shown` of `project`, sooner."""
+        camera, amounts = self.camera, self._amounts(rows)
+        total = np.zeros((len(amounts), camera.box, camera.box // 2 + 1), np.complex64)
+        for names, pose in self._bodies(rows):
+            chosen = amounts[:, [PARTS.index(name) for name in names]]
+            beads = self.scattering.take(names)
+            total += project_states(beads, chosen, pose, camera.box, camera.pixel_size_angstrom)
+        total *= transfer(_frequency(camera), self.settings)
+        return total
 
     def shown(
         self, parts: Complex64[np.ndarray, "n parts box half"], rows: slice
     ) -> Complex64[np.ndarray, "n box half"]:
         """Add up what each particle shows, at its intensity."""
-        specimens = self.specimens
-        amounts = specimens.parts[rows] * specimens.intensity[rows, None].astype(np.float32)
-        return np.asarray(np.einsum("np,npyx->nyx", amounts, parts))
+        return np.asarray(np.einsum("np,npyx->nyx", self._amounts(rows), parts))
 
     def form(
         self, signal: Complex64[np.ndarray, "n box half"], rows: slice
@@ -86,6 +98,22 @@ class Imaging:
         tint = colour(self.camera)
         white = form_images(signal / tint, ctf, self.noise, rng)
         return np.asarray(inverse_2d(forward_2d(white) * tint, self.camera.box), np.float32)
+
+    def _amounts(self, rows: slice) -> Float32[np.ndarray, "n parts"]:
+        """Return how much of each part some images show."""
+        intensity = self.specimens.intensity[rows, None].astype(np.float32)
+        return np.asarray(self.specimens.parts[rows] * intensity)
+
+    def _bodies(self, rows: slice) -> Iterator[tuple[tuple[str, ...], Pose]]:
+        """Yield the parts of each body, and its poses in some particles."""
+        rotation, shift = self.specimens.rotation[rows], self.specimens.shift_angstrom[rows]
+        placed = self.specimens.placements(rows)
+        for body, names in BODIES.items():
+            if body not in placed:
+                yield names, (rotation, shift)
+                continue
+            moved = np.einsum("nij,nj->ni", rotation, placed[body].shift_angstrom)
+            yield names, (rotation @ placed[body].rotation, shift - moved[:, :2])
 
     def told_ctf(self, rows: slice) -> Float32[np.ndarray, "n box half"]:
         """Return the CTF that particles.star tells of some particles."""
@@ -125,10 +153,9 @@ def prepare(settings: AssemblySettings) -> Imaging:
 def transfer(
     frequency: Float32[np.ndarray, "*grid"], settings: AssemblySettings
 ) -> Float32[np.ndarray, "*grid"]:
-    """Return what becomes of the density beside the CTF, at frequencies in 1/Å."""
-    fall_off = np.exp(-settings.b_factor_square_angstrom * frequency**2 / 4)
+    """Return what is left of coarse density, at frequencies in 1/Å."""
     lost = np.exp(-((frequency * settings.highpass_angstrom) ** 2) / 2)
-    return np.asarray(fall_off * (1 - lost), np.float32)
+    return np.asarray(1 - lost, np.float32)
 
 
 def colour(camera: Camera) -> Float32[np.ndarray, "box half"]:
@@ -164,7 +191,7 @@ def _measure(imaging: Imaging) -> tuple[Float64[np.ndarray, " sample"], float]:
     powers, passed = [], []
     for rows in chunks(min(SAMPLE, len(imaging.specimens)), camera.box):
         ctf_square = chunk_ctf(imaging.specimens, camera, rows) ** 2
-        signal = imaging.shown(imaging.project(rows), rows)
+        signal = imaging.signal(rows)
         signal[:, 0, 0] = 0
         power = (signal.real**2 + signal.imag**2) * ctf_square * weight
         powers.append(power.sum(axis=(1, 2), dtype=np.float64) / camera.box**2)

@@ -30,25 +30,20 @@ from cryofocus.consensus.image_model import ScalePrior, estimate_scale_prior, fi
 from cryofocus.consensus.noise.power import sum_powers
 from cryofocus.consensus.noise.spectra import NoiseModel, fit_noise
 from cryofocus.maths.fourier import forward_2d, hermitian_weights
-from cryofocus.maths.masks import sphere_mask
 from cryofocus.maths.rotations import rotation_from_euler
 from cryofocus.simulate.assembly.densities import Densities
 from cryofocus.simulate.assembly.imaging import SAMPLE, Imaging
 from cryofocus.simulate.assembly.ribosome import PARTS
+from cryofocus.simulate.assembly.slices import FocusSlices
 from cryofocus.simulate.assembly.states import (
     Region,
     all_states,
-    mean_amplitudes,
     part_amplitudes,
     share_present,
 )
 from cryofocus.simulate.image_formation import Camera, Views, chunks
-from cryofocus.simulate.model_states import StateProjector
 from cryofocus.simulate.oracle import part_statistics, state_log_likelihood
 from cryofocus.simulate.phantom import Sphere
-
-# Of the focus sphere, as `classify` draws it.
-SOFT_EDGE_ANGSTROM = 8.0
 
 
 @dataclass(frozen=True)
@@ -75,24 +70,24 @@ class Oracles:
     Attributes:
         imaging: What the images are made from.
         region: In focus.
-        slices: Projects the average of all; how it is deviated from without and with the region,
-            in the sphere; the region in the sphere.
+        slices: The average of all, and what differs from it in the sphere.
         model: How our model sees the images, told the truth.
         given: How a run sees them.
     """
 
     imaging: Imaging
     region: Region
-    slices: StateProjector
+    slices: FocusSlices
     model: _Sight
     given: _Sight
 
     @classmethod
     def of(cls, densities: Densities, region: Region, sphere: Sphere) -> Oracles:
         """Tell the oracles the truth of a set and what is in focus."""
-        slices, imaging = _focus_slices(densities, region, sphere), densities.imaging
-        true = _Sight.of(imaging, slices, imaging.specimens, knows_intensity=True)
-        given = _Sight.of(imaging, slices, _given_views(imaging), knows_intensity=False)
+        imaging = densities.imaging
+        slices, sample = FocusSlices.of(densities, region, sphere), _Seen.sample(imaging)
+        true = _Sight.of(imaging, slices, imaging.specimens, sample)
+        given = _Sight.of(imaging, slices, _given_views(imaging), sample, knows_intensity=False)
         return cls(imaging, region, slices, true, given)
 
     def judge(
@@ -109,13 +104,13 @@ class Oracles:
             rows: Which particles they are.
         """
         seen = _Seen.of(self.imaging, images, rows)
-        slices = self.slices.project(self.imaging.specimens, rows)
-        shown = self.slices.project(self.given.views, rows)
+        inside = self.slices.differ(self.imaging.specimens, rows)
+        given = self.slices.differ(self.given.views, rows)
         return Posteriors(
             self._judge_states(images, parts, rows, seen.ctf),
-            self._judge_inside(seen, parts, slices[:, 3], rows),
-            self._judge_model(seen, slices[:, :3], self.model),
-            self._judge_model(seen, shown[:, :3], self.given),
+            self._judge_inside(seen, parts, inside[:, 2], rows),
+            self._judge_model(seen, inside[:, :2], self.model, rows),
+            self._judge_model(seen, given[:, :2], self.given, rows),
         )
 
     def _judge_states(
@@ -148,33 +143,22 @@ class Oracles:
         return _posteriors(seen.compare(background, deviations, precision), self._shares)
 
     def _judge_model(
-        self, seen: _Seen, slices: Complex64[np.ndarray, "n 3 box half"], sight: _Sight
+        self,
+        seen: _Seen,
+        deviations: Complex64[np.ndarray, "n 2 box half"],
+        sight: _Sight,
+        rows: slice,
     ) -> Float32[np.ndarray, "n 2"]:
         precision = seen.precision(sight.noise, self.imaging.camera)
-        seen = sight.fit_intensity(seen, slices[:, 0], precision)
-        likelihood = seen.compare(slices[:, 0], slices[:, 1:], precision)
+        average = self.slices.show(sight.views, rows)
+        seen = sight.fit_intensity(seen, average, precision)
+        likelihood = seen.compare(average, deviations, precision)
         return _posteriors(likelihood, self._shares)
 
     @property
     def _shares(self) -> Float64[np.ndarray, " 2"]:
         present = share_present(self.region)
         return np.array([1 - present, present])
-
-
-def _focus_slices(densities: Densities, region: Region, sphere: Sphere) -> StateProjector:
-    """Bring what differs inside the sphere into place to be projected."""
-    camera, average = densities.imaging.camera, densities.average
-    sampling = camera.box, camera.pixel_size_angstrom
-    mask = sphere_mask(
-        *sampling, sphere.centre_angstrom, sphere.radius_angstrom, SOFT_EDGE_ANGSTROM
-    )
-    every, *classes = mean_amplitudes(region)
-    alone = np.array([float(part in region.parts) for part in PARTS])
-    inside = [
-        mask * densities.combine(part, average) for part in (*(c - every for c in classes), alone)
-    ]
-    maps = np.stack([densities.combine(every, average), *inside])
-    return StateProjector.of(maps, camera.pixel_size_angstrom)
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,26 +177,29 @@ class _Sight:
 
     @classmethod
     def of(
-        cls, imaging: Imaging, slices: StateProjector, views: Views, *, knows_intensity: bool
+        cls,
+        imaging: Imaging,
+        slices: FocusSlices,
+        views: Views,
+        sample: list[tuple[slice, _Seen]],
+        *,
+        knows_intensity: bool = True,
     ) -> _Sight:
         """Fit the residuals of a sample of images from the average, as the program does."""
-        band, sample, powers = _band(imaging.camera), [], []
-        for rows in chunks(min(SAMPLE, len(imaging.specimens)), imaging.camera.box):
-            images = imaging.form(imaging.shown(imaging.project(rows), rows), rows)
-            seen = _Seen.of(imaging, images, rows)
-            if not knows_intensity:
-                seen = seen.of_unit_intensity()
-            average = slices.project(views, rows)[:, 0]
+        band, compared, powers = _band(imaging.camera), [], []
+        for rows, known in sample:
+            seen = known if knows_intensity else known.of_unit_intensity()
+            average = slices.show(views, rows)
             residual = band.pick(seen.residual(average))
             power = residual.real**2 + residual.imag**2
             powers.append(sum_powers(band, seen.groups, band.pick(seen.ctf), (power, power), 1))
-            sample.append((seen, average))
+            compared.append((seen, average))
         noise = fit_noise(reduce(operator.add, powers))
         if knows_intensity:
             return cls(views, noise, None)
         moments = [
             seen.intensity_moments(average, seen.precision(noise, imaging.camera))
-            for seen, average in sample
+            for seen, average in compared
         ]
         linear, quadratic = map(np.concatenate, zip(*moments, strict=True))
         return cls(views, noise, estimate_scale_prior(linear, quadratic))
@@ -254,6 +241,14 @@ class _Seen:
         """Transform the images of some particles."""
         intensity = imaging.specimens.intensity[rows].astype(np.float32)
         return cls(forward_2d(images), imaging.told_ctf(rows), intensity)
+
+    @classmethod
+    def sample(cls, imaging: Imaging) -> list[tuple[slice, _Seen]]:
+        """Form some images; return them with which particles they are."""
+        return [
+            (rows, cls.of(imaging, imaging.form(imaging.signal(rows), rows), rows))
+            for rows in chunks(min(SAMPLE, len(imaging.specimens)), imaging.camera.box)
+        ]
 
     @property
     def groups(self) -> np.ndarray:

@@ -75,6 +75,11 @@ class Beads:
         """Return the beads with every weight multiplied by `gain`."""
         return replace(self, weight=self.weight * gain)
 
+    def blurred(self, b_factor_square_angstrom: float) -> Beads:
+        """Return the beads whose transforms have fallen off by exp(-B s^2 / 4) more."""
+        added = b_factor_square_angstrom / (8 * np.pi**2)
+        return replace(self, sigma_angstrom=np.sqrt(np.square(self.sigma_angstrom) + added))
+
     def moved(self, rotation: Float[np.ndarray, "3 3"], shift: Float[np.ndarray, " 3"]) -> Beads:
         """Return the beads rotated about the origin and then shifted."""
         return replace(self, centre_angstrom=self.centre_angstrom @ rotation.T + shift)

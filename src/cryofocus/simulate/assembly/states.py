@@ -108,7 +108,9 @@ def mean_amplitudes(region: Region) -> tuple[Float[np.ndarray, " parts"], ...]:
     amplitudes = part_amplitudes(states)
     has = amplitudes[:, PARTS.index(region.parts[0])] > 0
     chosen = (np.ones(len(states), bool), ~has, has)
-    return tuple(shares[which] @ amplitudes[which] / shares[which].sum() for which in chosen)
+    means = (shares[which] @ amplitudes[which] / shares[which].sum() for which in chosen)
+    # What is always there does not differ, not by rounding either.
+    return tuple(np.round(mean, 12) for mean in means)
 
 
 def share_present(region: Region) -> float:

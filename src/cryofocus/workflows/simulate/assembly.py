@@ -184,8 +184,7 @@ def _write_maps(folder: Path, densities: Densities) -> None:
     pixel_size = densities.imaging.camera.pixel_size_angstrom
     for name in ("maps", "masks"):
         (folder / name).mkdir()
-    for number, amplitudes in enumerate(part_amplitudes(all_states()[0]), start=1):
-        density = densities.combine(amplitudes, densities.central)
+    for number, density in enumerate(densities.states(), start=1):
         write_volume(folder / "maps" / state_map(number), density, pixel_size)
     for region in REGIONS:
         write_volume(folder / "masks" / f"{region.name}.mrc", densities.mask(region), pixel_size)
