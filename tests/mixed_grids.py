@@ -10,13 +10,14 @@ import numpy as np
 
 from cryofocus.data.mrc import write_stack
 from cryofocus.data.particles import ParticleSet
-from cryofocus.data.star.document import write_star
+from cryofocus.data.star.document import StarDocument, write_star
 from cryofocus.maths.fourier import resize_images
 from cryofocus.maths.grids import fit_box_2d
 from cryofocus.maths.rotations import euler_from_rotation
 from samples import MICROSCOPE, PIXEL_SIZE, Beads, form_images, make_particles
 
 BOX, N = 24, 150
+TEXTS = ("rlnImageName", "rlnMicrographName", "rlnOpticsGroupName")
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,9 @@ def write_set(
     """
     folder.mkdir(exist_ok=True)
     particles, ctf = simulated.particles, simulated.particles.ctf
-    rows = np.arange(N) if order is None else order
-    names = np.empty(N, object)
+    n_particles = len(particles)
+    rows = np.arange(n_particles) if order is None else order
+    names = np.empty(n_particles, object)
     for index, grid in enumerate(grids):
         own = np.flatnonzero(grid_of_particle == index)
         pixels = grid.sample(simulated.images[own])
@@ -100,7 +102,7 @@ def write_set(
         "rlnDefocusV": ctf.defocus_v_angstrom,
         "rlnDefocusAngle": ctf.defocus_angle_degrees,
         "rlnOpticsGroup": grid_of_particle + 1,
-        "rlnRandomSubset": 1 + np.arange(N) // 2 % 2,
+        "rlnRandomSubset": 1 + np.arange(n_particles) // 2 % 2,
     }
     table = {"rlnImageName": [str(names[row]) for row in rows]}
     path = folder / "particles.star"
@@ -108,3 +110,30 @@ def write_set(
         path, {"optics": optics, "particles": table | {k: v[rows] for k, v in columns.items()}}
     )
     return path
+
+
+def without_optics_table(path: Path) -> Path:
+    """Write a table as RELION 3.0 did: optics in every row, pixel sizes by the magnification."""
+    document = StarDocument.read(path)
+    optics, particles = document.block("optics"), document.block_with("rlnImageName")
+    assert particles is not None
+    group, size = document.numbers(optics, ["rlnOpticsGroup", "rlnImagePixelSize"]).values()
+    size_of_group = dict(zip(group.tolist(), size.tolist(), strict=True))
+    numeric = [label for label in particles.labels if label not in TEXTS]
+    table = document.read_table(particles, numeric=numeric, text=TEXTS)
+    of_row = np.array([size_of_group[one] for one in table.numbers.pop("rlnOpticsGroup")])
+    n = particles.n_rows
+    columns = {
+        **table.texts,
+        "rlnVoltage": np.full(n, MICROSCOPE.voltage_kilovolt),
+        "rlnSphericalAberration": np.full(n, MICROSCOPE.spherical_aberration_mm),
+        "rlnAmplitudeContrast": np.full(n, MICROSCOPE.amplitude_contrast),
+        "rlnDetectorPixelSize": np.full(n, 5.0),
+        "rlnMagnification": 5.0e4 / of_row,
+    }
+    for label, values in table.numbers.items():
+        old = label.removesuffix("Angst")
+        columns[old] = values / of_row if old != label else values
+    written = path.with_name("without_optics.star")
+    write_star(written, {"": columns})
+    return written

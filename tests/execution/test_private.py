@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from cryofocus.errors import ClusterError
+from cryofocus.execution import private
 from cryofocus.execution.dask import Dask
 from cryofocus.execution.private import make_certificates, store_certificates
 from cryofocus.workflows.machine.cluster import open_workers
@@ -248,3 +249,20 @@ def test_a_given_scheduler_is_trusted_aloud(caplog: pytest.LogCaptureFixture) ->
         said = caplog.messages[-1]
         assert said.startswith(f"{address}: whoever runs this scheduler can run code as you")
         assert said.endswith(ending)
+
+
+def test_workers_that_do_not_start_are_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Dask says of processes that the system refuses is part of advice."""
+
+    def refuse(**_: Any) -> None:
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(private, "SpecCluster", refuse)
+    with pytest.raises(ClusterError) as caught, open_workers(parse_cluster("local:2"), 1):
+        pass
+    assert str(caught.value) == (
+        "cluster: 2 workers do not start (Nanny failed to start.); expected processes on this "
+        "machine. Mostly the system refuses them memory or processes (ulimit -v, ulimit -u, "
+        "--mem of a batch system): raise the limit, give fewer workers (--cluster local:1), or "
+        "leave --cluster out."
+    )

@@ -17,7 +17,11 @@ from cryofocus.cli.console import complain
 from cryofocus.cli.hints import hide_types_of_switches
 from cryofocus.cli.signals import exit_status, signals_stop
 from cryofocus.errors import CryofocusError, Interrupted, on_the_command_line
-from cryofocus.workflows.machine.memory_refused import OUT_OF_MEMORY, is_want_of_memory
+from cryofocus.workflows.machine.memory_refused import (
+    OUT_OF_MEMORY,
+    aborts_explained,
+    is_want_of_memory,
+)
 
 EXIT_UNEXPECTED = 1
 EXIT_BAD_INPUT = 2
@@ -40,7 +44,7 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command, which signals end in good order."""
-        with signals_stop(), on_the_command_line():
+        with signals_stop(), aborts_explained(), on_the_command_line():
             try:
                 return super().invoke(ctx)
             except CryofocusError as error:

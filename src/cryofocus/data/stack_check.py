@@ -40,15 +40,15 @@ def check_stacks(
         ParticleError: If box, pixel size or number of images disagree with the table, or images of
             different pixel sizes cannot be brought onto one grid.
     """
-    places, group_of_particle = columns.places, columns.optics_of_particle
+    places = columns.places
     headers = {
         stack: read_header(paths[stack]) for stack in np.unique(places.stack_of_particle).tolist()
     }
     for stack, header in headers.items():
         require_intact(header, places.stacks[stack])
     _refuse_volumes(places, list(headers.values()))
-    optics = fill_boxes(columns, headers.__getitem__)
-    columns = replace(columns, optics=optics)
+    columns = fill_boxes(columns, headers.__getitem__)
+    optics, group_of_particle = columns.optics, columns.optics_of_particle
     n_needed = np.zeros(len(paths), np.int64)
     np.maximum.at(n_needed, places.stack_of_particle, places.slice_of_particle + 1)
     pairs = np.stack([places.stack_of_particle, group_of_particle], axis=1)
@@ -101,18 +101,26 @@ def _common_grid(
     return next(g for g in optics if (g.pixel_size_angstrom, g.box) == (pixel, box))
 
 
-def fill_boxes(
-    columns: ParticleColumns, header_of: Callable[[int], MrcHeader]
-) -> tuple[OpticsGroup, ...]:
-    """Take boxes that the table does not give from the first stack of each optics group."""
-    filled = []
+def fill_boxes(columns: ParticleColumns, header_of: Callable[[int], MrcHeader]) -> ParticleColumns:
+    """Take boxes that the table does not give from the stacks.
+
+    Images of an optics group that have several boxes become a group for each.
+    """
+    optics, groups = list(columns.optics), columns.optics_of_particle.copy()
+    stack_of_particle = columns.places.stack_of_particle
     for index, group in enumerate(columns.optics):
-        members = np.flatnonzero(columns.optics_of_particle == index)
-        if group.box == 0 and members.size:
-            stack = int(columns.places.stack_of_particle[members[0]])
-            group = replace(group, box=header_of(stack).shape[2])
-        filled.append(group)
-    return tuple(filled)
+        members = np.flatnonzero(groups == index)
+        if group.box or not members.size:
+            continue
+        stacks, stack_of_member = np.unique(stack_of_particle[members], return_inverse=True)
+        boxes = np.array([header_of(stack).shape[2] for stack in stacks.tolist()])
+        optics[index] = replace(group, box=int(boxes[stack_of_member[0]]))
+        for box in sorted(set(boxes.tolist()) - {optics[index].box}):
+            groups[members[boxes[stack_of_member] == box]] = len(optics)
+            number = 1 + max(one.number for one in optics)
+            name = group.name and f"{group.name}_box{box}"
+            optics.append(replace(group, box=box, number=number, name=name))
+    return replace(columns, optics=tuple(optics), optics_of_particle=groups)
 
 
 def _check_stack(header: MrcHeader, group: OpticsGroup, n_needed: int) -> None:

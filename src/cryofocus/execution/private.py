@@ -88,7 +88,7 @@ def private_cluster(n_workers: int | None, threads: int | None) -> Iterator[Spec
         threads: Of each worker; None shares the processors.
 
     Raises:
-        ClusterError: When certificates cannot be made.
+        ClusterError: When certificates cannot be made, or processes do not start.
     """
     n_processes, n_threads = nprocesses_nthreads()
     if n_workers is None and threads is not None:
@@ -107,11 +107,21 @@ def private_cluster(n_workers: int | None, threads: int | None) -> Iterator[Spec
             "silence_logs": logging.CRITICAL,
         },
     }
-    with SpecCluster(
-        workers=dict.fromkeys(range(n_workers), worker),
-        scheduler={"cls": QuietScheduler, "options": {**shared, "port": 0, "dashboard": False}},
-        worker=worker,
-        security=security,
-        silence_logs=logging.CRITICAL,
-    ) as cluster:
+    scheduler = {"cls": QuietScheduler, "options": {**shared, "port": 0, "dashboard": False}}
+    try:
+        cluster = SpecCluster(
+            workers=dict.fromkeys(range(n_workers), worker),
+            scheduler=scheduler,
+            worker=worker,
+            security=security,
+            silence_logs=logging.CRITICAL,
+        )
+    except RuntimeError as error:
+        raise ClusterError(
+            f"cluster: {n_workers} workers do not start ({error}); expected processes on this "
+            "machine. Mostly the system refuses them memory or processes (ulimit -v, ulimit -u, "
+            "--mem of a batch system): raise the limit, give fewer workers (--cluster local:1), "
+            "or leave --cluster out."
+        ) from error
+    with cluster:
         yield cluster

@@ -127,7 +127,7 @@ def _with_boxes(columns: ParticleColumns, source: Path, datadir: Path | None) ->
     except ParticleError as error:
         logger.info("the box of the images stays unknown: %s", str(error).splitlines()[0])
         return columns
-    return replace(columns, optics=fill_boxes(columns, lambda stack: read_header(paths[stack])))
+    return fill_boxes(columns, lambda stack: read_header(paths[stack]))
 
 
 def _require_stack_name(path: Path, target: Format) -> None:
