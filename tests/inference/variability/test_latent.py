@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from cryofocus.inference.deviations.subspace import Subspace
+from cryofocus.inference.factors.moments import Moments
 from cryofocus.inference.variability.latent import (
-    axis_gains,
     count_real_axes,
     localise,
     locate_particles,
     log_evidence,
+    nested_evidence,
     strongest_first,
     voxel_variance,
 )
@@ -21,23 +22,23 @@ from samples import PIXEL_SIZE
 
 def draw_moments(
     coordinates: np.ndarray, information: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Moments:
     """Moments of particles at known coordinates: b = A x + noise of variance A, A diagonal."""
     n = len(coordinates)
     scale = information * rng.uniform(0.5, 1.5, (n, 1))
     linear = scale * coordinates + np.sqrt(scale) * rng.standard_normal(coordinates.shape)
-    return linear, scale[:, :, None] * np.eye(coordinates.shape[1])
+    return Moments(linear, scale[:, :, None] * np.eye(coordinates.shape[1]))
 
 
 def make_subspace(coordinates: np.ndarray, information: np.ndarray) -> Subspace:
     """A subspace whose two first axes act on different halves of a small box."""
     rng = np.random.default_rng(1)
-    linear, quadratic = draw_moments(coordinates, information, rng)
+    moments = draw_moments(coordinates, information, rng)
     q = len(information)
     deviations = np.zeros((q, 4, 4, 4), np.float32)
     for axis in range(q):
         deviations[axis, axis % 4] = 1 + rng.random((4, 4))
-    return Subspace(deviations, linear, quadratic, information, 1)
+    return Subspace(deviations, moments.linear, moments.quadratic, information, 1)
 
 
 def test_posterior_has_unit_total_variance() -> None:
@@ -51,46 +52,61 @@ def test_posterior_has_unit_total_variance() -> None:
     np.testing.assert_allclose(z.std(axis=0), 1.0, atol=0.05)
 
 
+def first_axes(moments: Moments, which: slice) -> Moments:
+    """What is said of some of the axes."""
+    return Moments(moments.linear[:, which], moments.quadratic[:, which, which])
+
+
 def test_gains_tell_axes_from_noise() -> None:
     """An axis along which particles differ gains evidence, any other gains none."""
     rng = np.random.default_rng(3)
     x = rng.standard_normal((600, 3)) * np.array([1.0, 1.0, 0.0])
-    linear, quadratic = draw_moments(x, np.array([3.0, 1.0, 0.5]), rng)
-    gain, error = axis_gains(linear, quadratic)
+    moments = draw_moments(x, np.array([3.0, 1.0, 0.5]), rng)
+    evidence = nested_evidence(moments)
+    gain = np.diff(evidence.sum(axis=1))
+    error = np.diff(evidence, axis=0).std(axis=1) * np.sqrt(len(x))
     assert (gain[:2] > 5 * error[:2]).all()
     assert gain[2] < 3
     # Coordinates of unit variance, as here, leave nothing to fit.
-    np.testing.assert_allclose(
-        gain[:2].sum(), log_evidence(linear[:, :2], quadratic[:, :2, :2]).sum(), rtol=0.05
-    )
-    assert count_real_axes(linear, quadratic) == 2
-    assert count_real_axes(linear[:, 2:], quadratic[:, 2:, 2:]) == 0
+    both = first_axes(moments, slice(2))
+    fixed = log_evidence(both.linear, both.quadratic).sum()
+    np.testing.assert_allclose(gain[:2].sum(), fixed, rtol=0.05)
+    assert count_real_axes([moments, moments]) == 2
+    assert count_real_axes([first_axes(moments, slice(2, None))] * 2) == 0
 
 
 def test_axes_that_noise_made_too_long_are_real() -> None:
     """Particles that vary along an axis by half of what it was fitted to do vary."""
     rng = np.random.default_rng(5)
-    x = 0.5 * rng.standard_normal((2000, 2))
-    linear, quadratic = draw_moments(x, np.array([2.0, 2.0]), rng)
-    assert log_evidence(linear, quadratic).sum() < 0
-    assert count_real_axes(linear, quadratic) == 2
+    moments = draw_moments(0.5 * rng.standard_normal((2000, 2)), np.array([2.0, 2.0]), rng)
+    assert log_evidence(moments.linear, moments.quadratic).sum() < 0
+    assert count_real_axes([moments, moments]) == 2
+
+
+def test_weak_axes_count_together() -> None:
+    """Variation that is spread over several axes is found, if none of them shows it alone."""
+    rng = np.random.default_rng(11)
+    halves = [draw_moments(rng.standard_normal((600, 6)), np.full(6, 0.17), rng) for _ in range(2)]
+    assert count_real_axes([first_axes(half, slice(1)) for half in halves]) == 0
+    assert count_real_axes(halves) >= 3
 
 
 def test_a_common_offset_is_no_variation() -> None:
     """Particles that all lie in one place off the consensus do not differ."""
     rng = np.random.default_rng(6)
-    linear, quadratic = draw_moments(np.full((2000, 2), 0.7), np.array([2.0, 1.0]), rng)
-    assert count_real_axes(linear, quadratic) == 0
+    moments = draw_moments(np.full((2000, 2), 0.7), np.array([2.0, 1.0]), rng)
+    assert count_real_axes([moments, moments]) == 0
 
 
 def test_noise_seldom_makes_an_axis() -> None:
-    """Of thirty sets of particles that do not differ, none has an axis."""
+    """Of twenty sets of particles that do not differ, none has an axis."""
     rng = np.random.default_rng(7)
+    information = np.array([2.0, 1.0, 0.7, 0.5])
     counts = [
-        count_real_axes(*draw_moments(np.zeros((500, 4)), np.array([2.0, 1.0, 0.7, 0.5]), rng))
-        for _ in range(30)
+        count_real_axes([draw_moments(np.zeros((200, 4)), information, rng) for _ in range(2)])
+        for _ in range(20)
     ]
-    assert counts == [0] * 30
+    assert counts == [0] * 20
 
 
 def test_localised_axes_act_on_one_part_each() -> None:

@@ -5,6 +5,7 @@ Mathematics: docs/derivations/variability.md; equation numbers refer to it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,8 +22,8 @@ from cryofocus.inference.factors.moments import (
 from cryofocus.inference.factors.moments import log_evidence as evidence_of
 
 VARIMAX_CYCLES, VARIMAX_TOLERANCE = 100, 1e-6
-# An axis is real when its gain on particles that it was not found from is this many standard
-# errors above zero, and more than its free numbers could gain in noise.
+# Axes are real when their gain on particles that they were not found from is this many standard
+# errors above zero, and more than their free numbers could gain in noise.
 SURE = 3.0
 SETTLING_CYCLES = 40
 
@@ -58,29 +59,25 @@ def voxel_variance(
     return np.asarray((deviations**2).sum(axis=0), np.float32)
 
 
-def axis_gains(
-    linear: Float64[np.ndarray, "particle q"], quadratic: Float64[np.ndarray, "particle q q"]
-) -> tuple[Float64[np.ndarray, " q"], Float64[np.ndarray, " q"]]:
-    """Return how much each axis explains beyond those before it, and its standard error (eq. 3).
+def nested_evidence(moments: Moments) -> Float64[np.ndarray, "axes particle"]:
+    """Return each image's log evidence with none, the first, the first two, ... axes (eq. 3).
 
-    The gain in log evidence over all particles when coordinates along one axis more may vary, as
-    much as they do in these particles: axes that others were fitted to hold noise, and along them
-    these vary less. Where all of them lie off the consensus is no variation, and taken off.
+    Coordinates along an axis may vary as much as they do in these particles: axes that others
+    were fitted to hold noise, and along them these vary less. Where all of them lie off the
+    consensus is no variation, and taken off.
     """
-    n, n_axes = linear.shape
-    moments = Moments(linear, quadratic)
+    n, n_axes = moments.linear.shape
     start = Population(np.zeros(n_axes), np.eye(n_axes))
     offset = settle_population(moments, start, SETTLING_CYCLES).mean
-    centred = linear - quadratic @ offset
+    centred = moments.linear - moments.quadratic @ offset
     covariance, evidence = np.zeros((0, 0)), [np.zeros(n)]
     for k in range(1, n_axes + 1):
-        own = Moments(centred[:, :k], quadratic[:, :k, :k])
+        own = Moments(centred[:, :k], moments.quadratic[:, :k, :k])
         first = np.eye(k)
         first[:-1, :-1] = covariance
         covariance = _spread(own, first)
         evidence.append(evidence_of(own, Population(np.zeros(k), covariance)))
-    gains = np.diff(np.stack(evidence), axis=0)
-    return gains.sum(axis=1), gains.std(axis=1) * np.sqrt(n)
+    return np.stack(evidence)
 
 
 def _spread(
@@ -103,15 +100,25 @@ def log_evidence(
     return np.asarray(0.5 * ((linear * means).sum(axis=1) - np.linalg.slogdet(total)[1]))
 
 
-def count_real_axes(
-    linear: Float64[np.ndarray, "particle q"], quadratic: Float64[np.ndarray, "particle q q"]
-) -> int:
-    """Count the axes, from the first, that explain particles they were not found from."""
-    gain, error = axis_gains(linear, quadratic)
-    # An axis has a variance and a covariance with each one before it (Schwarz 1978).
-    price = 0.5 * np.arange(1, len(gain) + 1) * np.log(len(linear))
-    is_real = gain > np.maximum(SURE * error, price)
-    return len(is_real) if is_real.all() else int(is_real.argmin())
+def count_real_axes(halves: Sequence[Moments]) -> int:
+    """Count the axes, from the first, that explain particles they were not found from.
+
+    Variation that no single axis shows well counts as soon as several do together.
+
+    Args:
+        halves: What the particles of each half set say of the axes found in the other.
+    """
+    nested = [nested_evidence(half) for half in halves]
+    n_real = 0
+    for k in range(1, len(nested[0])):
+        gains = [evidence[k] - evidence[n_real] for evidence in nested]
+        gain = np.mean([one.sum() for one in gains])
+        error = np.mean([one.std() * np.sqrt(len(one)) for one in gains])
+        # Of each axis a variance, and a covariance with each one before it (Akaike 1974).
+        n_free = sum(range(n_real + 1, k + 1))
+        if gain > max(SURE * error, n_free):
+            n_real = k
+    return n_real
 
 
 def strongest_first(subspace: Subspace) -> Subspace:

@@ -10,6 +10,7 @@ from jaxtyping import Float64
 
 from cryofocus.inference.deviations.mixture import fit_mixture
 from cryofocus.inference.deviations.subspace import Subspace
+from cryofocus.inference.factors.moments import Moments
 from cryofocus.inference.variability.latent import count_real_axes, log_evidence
 
 MAX_STATES = 6
@@ -44,7 +45,8 @@ def estimate_states(halves: Sequence[Subspace], generator: np.random.Generator) 
             set, axes by falling information; so what fits is not the noise that made the axes.
         generator: Of the mixtures' random starts.
     """
-    tables = [_criteria(half, generator) for half in halves]
+    n_axes = count_real_axes([Moments(half.linear, half.quadratic) for half in halves])
+    tables = [_criteria(half, n_axes, generator) for half in halves]
     bic = np.sum([table.states for table in tables], axis=0)
     near = np.flatnonzero(bic < bic.min() + DECISIVE) + 1
     own = [int(table.states.argmin()) + 1 for table in tables]
@@ -64,8 +66,7 @@ class _Criteria:
     continuous: float
 
 
-def _criteria(half: Subspace, generator: np.random.Generator) -> _Criteria:
-    n_axes = count_real_axes(half.linear, half.quadratic)
+def _criteria(half: Subspace, n_axes: int, generator: np.random.Generator) -> _Criteria:
     # One state is the consensus itself: it has nothing to fit.
     bic = np.full(MAX_STATES, np.inf)
     bic[0] = 0.0

@@ -16,6 +16,7 @@ from cryofocus.inference.deviations.deviation import DeviationPrior
 from cryofocus.inference.deviations.problem import FocusProblem, state_problem
 from cryofocus.inference.deviations.sharded_statistics import ShardedStatistics, hold
 from cryofocus.inference.deviations.subspace import Subspace, fit_subspace
+from cryofocus.inference.factors.moments import Moments
 from cryofocus.inference.variability.latent import (
     count_real_axes,
     localise,
@@ -75,7 +76,7 @@ def explore_region(ground: Ground, n_dimensions: int, seed: int) -> Variability:
         _moments(problem, other.deviations, rows)
         for rows, other in zip(half_sets, reversed(own), strict=True)
     )
-    n_axes = min(count_real_axes(half.linear, half.quadratic) for half in halves)
+    n_axes = count_real_axes([Moments(half.linear, half.quadratic) for half in halves])
     return Variability(problem, localise(whole, n_axes), n_axes, (halves[0], halves[1]))
 
 
