@@ -2,12 +2,13 @@
 
 The same 150 particles over the same 419 Å, in boxes from 80 to 512 pixels: `cryofocus simulate
 humanoid` from the start of the process to the finished directory, and the assembling ribosome at
-the box of its benchmark; or particles of atomic models. Processor time counts all threads, and the
-system's for writing maps.
+the box of its benchmark and in others; or particles of atomic models. Processor time counts all
+threads, and the system's for writing maps.
 
-Usage: ``python benchmarks/simulate.py [--boxes 80 384 ...] [--particles 150] [--models PDB PDB]
-[--label NAME] [--append] [-o benchmarks/results/simulate.md]`` (a minute). ``--append`` adds rows
-to a table, for instance of another version of the code.
+Usage: ``python benchmarks/simulate.py [--boxes 80 384 ...] [--assembly-boxes 256 384]
+[--particles 150] [--models PDB PDB] [--label NAME] [--append]
+[-o benchmarks/results/simulate.md]`` (two minutes). ``--append`` adds rows to a table, for
+instance of another version of the code.
 """
 
 from __future__ import annotations
@@ -27,19 +28,30 @@ EXTENT_ANGSTROM = 419.2
 PROGRAM = "import sys; from cryofocus.cli.main import main; sys.exit(main())"
 
 
-def commands(boxes: list[int], particles: int, models: list[str]) -> dict[str, list[str]]:
+def commands(asked: argparse.Namespace) -> dict[str, list[str]]:
     """Return what is run, by what it shows."""
+    boxes, particles, models = asked.boxes, asked.particles, asked.models
+
+    def sampling(box: int) -> tuple[str, ...]:
+        return "--box", str(box), "--pixel-size", f"{EXTENT_ANGSTROM / box:.4f}"
+
     common = ["--particles", str(particles), "--threads", "1", "--seed", "1"]
     words = ["model", *models] if models else ["humanoid", "--scenario", "1"]
     name = f"{len(models)} models" if models else "humanoid"
     made = {
         f"{name}, box {box}": [
-            *("simulate", *words, "--snr", "0.025", "--box", str(box)),
-            *("--pixel-size", f"{EXTENT_ANGSTROM / box:.4f}", *common),
+            *("simulate", *words, "--snr", "0.025", *sampling(box), *common),
         ]
         for box in boxes
     }
-    return made if models else made | {"assembly, box 64": ["simulate", "assembly", *common]}
+    if models:
+        return made
+    made["assembly, box 64"] = ["simulate", "assembly", *common]
+    large = {
+        f"assembly, box {box}": ["simulate", "assembly", *sampling(box), *common]
+        for box in asked.assembly_boxes
+    }
+    return made | large
 
 
 def run(words: list[str], output: Path) -> tuple[float, float, float]:
@@ -59,6 +71,7 @@ def main() -> None:
     """Measure, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--boxes", type=int, nargs="*", default=[80, 160, 256, 384, 512])
+    parser.add_argument("--assembly-boxes", type=int, nargs="*", default=[256, 384])
     parser.add_argument("--particles", type=int, default=150)
     parser.add_argument("--models", nargs="*", default=[])
     parser.add_argument("--label", default="now")
@@ -79,7 +92,7 @@ def main() -> None:
     ]
     if asked.append:
         lines = asked.output.read_text(encoding="utf-8").splitlines()
-    made = commands(asked.boxes, asked.particles, asked.models)
+    made = commands(asked)
     with tempfile.TemporaryDirectory() as folder:
         for number, (name, words) in enumerate(made.items()):
             cpu, wall, peak = run(words, Path(folder) / str(number))

@@ -39,6 +39,8 @@ EXTENT = 576.0
 N_BEADS, N_LUMP, LUMP_SPREAD = 150, 25, 12.0
 RADIUS, FOCUS_RADIUS = 0.28, 35.0
 AT_ONCE = 50
+# Up to here sets of many classes are large enough to find them.
+DISTINCT_BOX = 192
 START = "from cryofocus.cli.main import main; main()"
 COLUMNS = (
     *("rlnImageName", "rlnMicrographName", "rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"),
@@ -124,7 +126,9 @@ def series() -> Iterator[Case]:
                 options = ("--runs", "1", "--threads", str(threads))
                 pixel_size = EXTENT / box
                 sigma = max(4.0, 1.2 * pixel_size)
-                yield Case(name, box, 300, pixel_size, sigma, 1.0, options, classes)
+                # So many that classes can be told apart: copies of a class are made once.
+                particles = 1600 if classes > 2 and box <= DISTINCT_BOX else 300
+                yield Case(name, box, particles, pixel_size, sigma, 1.0, options, classes)
 
 
 # Later ones need what earlier ones write.

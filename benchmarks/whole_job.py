@@ -74,16 +74,17 @@ class Measured:
 
     def table(self) -> str:
         """Return seconds and peak memory by stage."""
-        lines = ["| stage | s | peak memory by its end, GB |", "| --- | --- | --- |"]
+        lines = ["| stage | s | CPU s | peak memory by its end, GB |", "| --- | --- | --- | --- |"]
         lines += [
-            f"| {span.name} | {span.seconds:.1f} | {span.peak_gb:.2f} |"
+            f"| {span.name} | {span.seconds:.1f} | {span.cpu_seconds:.1f} | {span.peak_gb:.2f} |"
             for span in self.stages.values()
         ]
         lines += [
-            f"| **all** | **{self.seconds:,.0f}** ({self.seconds / 3600:.2f} h) | |",
+            f"| **all** | **{self.seconds:,.0f}** ({self.seconds / 3600:.2f} h) "
+            f"| {self.cpu_seconds:,.0f} | {max(s.peak_gb for s in self.stages.values()):.2f} |",
             "",
             f"{len(self.stages['cycles'].steps)} cycles, {self.seconds_a_cycle:.2f} s each "
-            f"(median). {self.cpu_seconds:,.0f} CPU seconds. Of the memory, at most "
+            f"(median). Of the memory, at most "
             f"{self.own_gb:.2f} GB were the process's own and {self.mapped_gb:.2f} GB file "
             "pages, which the system reclaims when needed.",
         ]

@@ -11,8 +11,8 @@ from cryofocus.errors import SettingError
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.shells import shell_resolution_angstrom
 
-# The program itself with its libraries; with those that draw the report.
-PROGRAM_GB, DRAWING_GB = 0.27, 0.45
+# The program itself with its libraries; and with what is left of a run when the report is drawn.
+PROGRAM_GB, DRAWING_GB = 0.27, 0.42
 # Of every pixel of images that are prepared, and of every point of those that are worked on.
 PIXEL_BYTES, POINT_BYTES = 16, 60
 # Of every node of a padded grid: while sums become a map, and while a map becomes a grid.

@@ -82,7 +82,7 @@ def write_results(
     _write_maps(directory, inputs, result, advance)
     if proposed is not None:
         voxel, origin = inputs.particles.pixel_size_angstrom, inputs.mask.origin_angstrom
-        write_volume(directory.proposed_region, proposed.mask, voxel, origin)
+        write_volume(directory.proposed_region, proposed.mask(box), voxel, origin)
 
 
 def _write_poses(directory: RunDirectory, last: Round) -> None:

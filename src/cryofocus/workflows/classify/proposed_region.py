@@ -29,16 +29,20 @@ class ProposedRegion:
 
     Attributes:
         block: What differs.
-        mask: Mask of it, on the particles' grid.
+        soft_edge_angstrom: Width of the edge of its mask.
         crossing_angstrom: Where most of what is cut off lies, in the frame of the region in focus.
         sphere_angstrom: x, y, z, radius of a sphere that holds it, as `--focus` takes them; None
             where it would leave the box.
     """
 
     block: CutBlock
-    mask: Volume
+    soft_edge_angstrom: float
     crossing_angstrom: Vector
     sphere_angstrom: tuple[float, float, float, float] | None
+
+    def mask(self, box: int) -> Volume:
+        """Return its mask on the particles' grid, which is not kept meanwhile."""
+        return self.block.mask(box, self.soft_edge_angstrom)
 
 
 def propose_region(
@@ -65,7 +69,7 @@ def propose_region(
         return None
     return ProposedRegion(
         block=block,
-        mask=block.mask(len(focus.data), settings.soft_edge_angstrom),
+        soft_edge_angstrom=settings.soft_edge_angstrom,
         crossing_angstrom=_in_frame(block.crossing_angstrom, focus),
         sphere_angstrom=_sphere(block, focus, settings.soft_edge_angstrom),
     )
