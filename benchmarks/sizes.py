@@ -54,6 +54,10 @@ OPTICS = (
 NYQUIST, ONE = ("--map-resolution", "nyquist"), ("--threads", "1")
 # Cells without a number.
 NO_BOUND, NOTHING_SAID, NOT_MEASURED = "no bound", "nothing said", "not measured"
+ABOUT = (
+    "Up to box 192 the sets of 16 classes are so large that all are found. In larger boxes most of",
+    "16 are copies of others, of which one map is made; what is said counts 16.",
+)
 SAID = re.compile(r"memory: about ([\d.]+) GB")
 
 
@@ -317,7 +321,7 @@ def table(rows: dict[str, Row]) -> str:
         what = [case.name, str(case.box), f"{case.particles:,}", classes, " ".join(case.options)]
         lines.append(f"| {' | '.join([*what, *pairs, *found[3:]])} |")
     machines = sorted({row.where for row in rows.values()})
-    page = ["# What boxes cost", "", *machines, "", *lines, ""]
+    page = ["# What boxes cost", "", *machines, "", *lines, "", *ABOUT, ""]
     return "\n".join(
         [*page, "## Other commands, box 512, 200 particles", "", *table_of_others(rows)]
     )

@@ -79,15 +79,18 @@ class SimulatedSet:
         return x, y, z, radius
 
     def repeat(self, n_particles: int, path: Path) -> Path:
-        """Write a table of so many particles; further ones are in links to the same stack."""
+        """Write a table of so many particles; further ones are in the same stack by other names.
+
+        Symbolic links would be taken for what they are, and their images for duplicates.
+        """
         particles = ParticleSet.read(self.folder / "particles.star")
         images = len(particles)
         links = path.with_suffix(".stacks")
         links.mkdir(exist_ok=True)
         for copy in range(-(-n_particles // images)):
             link = links / f"{copy + 1:05d}.mrcs"
-            if not link.is_symlink():
-                link.symlink_to((self.folder / "particles.mrcs").resolve())
+            link.unlink(missing_ok=True)
+            link.hardlink_to((self.folder / "particles.mrcs").resolve())
         places = (divmod(i, images) for i in range(n_particles))
         names = [f"{image + 1:06d}@{links.name}/{copy + 1:05d}.mrcs" for copy, image in places]
         repeated = particles.take(np.arange(n_particles) % images)
