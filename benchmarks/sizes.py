@@ -55,8 +55,8 @@ NYQUIST, ONE = ("--map-resolution", "nyquist"), ("--threads", "1")
 # Cells without a number.
 NO_BOUND, NOTHING_SAID, NOT_MEASURED = "no bound", "nothing said", "not measured"
 ABOUT = (
-    "Up to box 192 the sets of 16 classes are so large that all are found. In larger boxes most of",
-    "16 are copies of others, of which one map is made; what is said counts 16.",
+    "Up to box 192 the sets of 16 classes are so large that all are found. In larger boxes most",
+    "of 16 are copies of others, of which one map is made; what is said counts 16.",
 )
 SAID = re.compile(r"memory: about ([\d.]+) GB")
 
