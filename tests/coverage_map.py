@@ -58,6 +58,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     ),
     "data/test_expansion": ("data/half_sets",),
     "data/test_images": ("data/resampling",),
+    "data/test_mistaken_units": ("data/foreign/misspelt",),
     "data/test_mrc": ("data/volume",),
     "data/test_particles": (
         *("data/optics", "data/relion/columns", "data/relion/format", "data/relion/optics"),

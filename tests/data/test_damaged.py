@@ -242,7 +242,7 @@ def test_damage_is_named(
         ("alignments3D/shift", np.inf, "row 1: alignments3D/shift is .*, expected a finite"),
         ("alignments3D/shift", 1e30, "row 1: the shift along x, in Å, is 2e.30; expected at most"),
         ("ctf/phase_shift_rad", np.nan, "row 1: ctf/phase_shift_rad is nan, expected a finite"),
-        ("ctf/cs_mm", 1e30, "found 1e.30 among aberrations"),
+        ("ctf/cs_mm", 1e30, "a spherical aberration of 1e.30 mm"),
         ("ctf/accel_kv", 1e-30, "voltage 1e-30 kV; expected 1 to 10000"),
         ("blob/shape", 2**32 - 1, "a box of 4294967295 pixels; expected at most 65536"),
         ("blob/idx", 2**32 - 1, "row 1: blob/idx is .*; expected images counted from 0"),

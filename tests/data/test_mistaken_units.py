@@ -218,3 +218,45 @@ def test_endless_names_of_tables_are_cut(edit: Edit) -> None:
     """A damaged line after `data_` does not fill the terminal."""
     path = edit(("data_particles", "data_part" + 'a"' * 10000), ("-30.0", "-30.0 surplus"))
     assert len(refused(path)) < 1000
+
+
+def test_a_shift_along_one_axis_is_refused(edit: Edit) -> None:
+    """The other column has another name, or was lost."""
+    path = edit(("_rlnOriginYAngst", "_rlnOriginYAngstrom"))
+    assert "has rlnOriginXAngst, but no rlnOriginYAngst; expected shifts alo" in refused(path)
+
+
+@pytest.mark.parametrize("label", ["rlnAngleTilt", "rlnDefocusV"])
+def test_a_misspelt_name_is_shown(edit: Edit, label: str) -> None:
+    """What is missing may be there, in capitals."""
+    path = edit((f"_{label}", f"_{label.upper()}"))
+    assert f"{label} missing (is {label.upper()} misspelt?)" in refused(path)
+
+
+def test_a_stack_without_numbers_is_refused(edit: Edit) -> None:
+    """Not every particle is the first image of one stack."""
+    path = edit(*((f"{i + 1:06d}@stack.mrcs", "stack.mrcs") for i in range(4)))
+    assert "holds 4 images, but several rows name it without a number; exp" in refused(path)
+
+
+@pytest.mark.parametrize("name", ["C:\\data\\job5\\stack.mrcs", "\\\\srv\\all\\stack.mrcs"])
+def test_windows_paths_are_followed_to_their_ends(edit: Edit, name: str) -> None:
+    """With --datadir the end is enough, whichever way the strokes lean."""
+    path = edit(("@stack.mrcs", f"@{name}"))
+    assert len(ParticleSet.read(path, datadir=path.parent)) == 4
+
+
+def test_relative_windows_paths_are_read(edit: Edit, tmp_path: Path) -> None:
+    """As cryoSPARC or a script on Windows writes them."""
+    path = edit(("@stack.mrcs", "@job\\stack.mrcs"))
+    (tmp_path / "job").mkdir()
+    (tmp_path / "stack.mrcs").rename(tmp_path / "job" / "stack.mrcs")
+    assert len(ParticleSet.read(path)) == 4
+
+
+def test_links_that_lead_nowhere_are_named(particle_file: Path) -> None:
+    """The stack was moved after it was linked."""
+    stack = particle_file.parent / "stack.mrcs"
+    stack.unlink()
+    stack.symlink_to("gone.mrcs")
+    assert f"{stack} (a link that leads nowhere)" in refused(particle_file)

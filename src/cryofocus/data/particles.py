@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from cryofocus.data.expansion import Expansion, find_copies
+from cryofocus.data.foreign.doubts import doubts_of_views
 from cryofocus.data.formats import open_table
 from cryofocus.data.optics import OpticsGroup
 from cryofocus.data.particle_table import Column, ParticleColumns, ParticleTable, Supplement
@@ -144,6 +145,8 @@ class ParticleSet:
         columns = table.columns().with_ctf_shown(supplement.ctf_shown)
         if supplement.needs_poses:
             _require_views(columns, table.path)
+            doubts = doubts_of_views(columns.rotation)
+            columns = replace(columns, notes=(*columns.notes, *doubts))
         paths = locate_stacks(
             columns.places.stacks, table.path, Path(datadir) if datadir else None
         )

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 
 from cryofocus.complaints import show
 from cryofocus.data.expansion import NamedRows
+from cryofocus.data.foreign.doubts import LEAST_DEFOCUS_ANGSTROM, doubts_of_table
 from cryofocus.data.optics import OpticsGroup
 from cryofocus.data.particle_table import Names, ParticleColumns
 from cryofocus.errors import ParticleError
@@ -24,15 +25,11 @@ from cryofocus.errors import ParticleError
 NO_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
 # Å and so on; all of them far beyond what is ever measured.
 LARGEST = 1e6
-# Two turns; radians taken for degrees, or the other way round, are more, or not enough.
-LARGEST_ANGLE_DEGREES, FEWEST_DEGREES = 720.0, float(np.pi)
+# Two turns; degrees taken for radians are more.
+LARGEST_ANGLE_DEGREES = 720.0
 LARGEST_DEFOCUS_ANGSTROM = 1e7
-# Astigmatism of a microscope that is hardly aligned at all.
-LARGEST_ASTIGMATISM_ANGSTROM = 10000.0
-# No image is taken so close to focus: these are µm.
-LEAST_DEFOCUS_ANGSTROM = 20.0
-# Without a phase plate hardly any set is taken so close to focus on average; in nm most are.
-USUAL_DEFOCUS_ANGSTROM = 4000.0
+# In mm; no lens of a microscope has more.
+LARGEST_SPHERICAL_ABERRATION = 100.0
 # Singular values of magnification matrices.
 MAGNIFICATIONS = (0.5, 2.0)
 PIXEL_SIZES_ANGSTROM, VOLTAGES_KILOVOLT = (1e-3, 1e4), (1.0, 1e4)
@@ -71,7 +68,7 @@ def require_plausible(columns: ParticleColumns, table: NamedRows) -> ParticleCol
     _require_names(stacks, "image stack", table)
     if micrographs is not None:
         _require_names(micrographs, "micrograph", table)
-    return replace(columns, notes=(*columns.notes, *_doubts(columns)))
+    return replace(columns, notes=(*columns.notes, *doubts_of_table(columns)))
 
 
 def _require_angstrom(columns: ParticleColumns, table: NamedRows) -> None:
@@ -91,39 +88,6 @@ def _require_signal(columns: ParticleColumns, table: NamedRows) -> None:
             f"{table.path}: the scale factor of the CTF is 0 in all rows, so that no image shows "
             "anything. Remove the column, or set it to 1."
         )
-
-
-def _doubts(columns: ParticleColumns) -> list[str]:
-    """Say what is possible, but hardly meant."""
-    phase, defocus, said = columns.ctf.phase_shift_degrees, columns.ctf.defocus_u_angstrom, []
-    largest = float(phase.max(initial=0))
-    if 0 < largest <= FEWEST_DEGREES:
-        said.append(
-            f"phase shifts of at most {largest:.2f} degrees, next to none; if they are in "
-            "radians, multiply them by 57.3"
-        )
-    if (defocus < 0).all():
-        said.append(
-            "all defoci are negative, which means overfocus; if underfocus is meant, change "
-            "their signs"
-        )
-    usual = float(np.median(np.abs(defocus))) if len(defocus) else 0.0
-    if LEAST_DEFOCUS_ANGSTROM <= usual < USUAL_DEFOCUS_ANGSTROM and not phase.any():
-        said.append(
-            f"defoci of {usual:.0f} Å on average, closer to focus than most without a phase "
-            "plate; if they are in nm, multiply them by 10"
-        )
-    astigmatism = np.abs(columns.ctf.defocus_v_angstrom - defocus)
-    if n := int((astigmatism > LARGEST_ASTIGMATISM_ANGSTROM).sum()):
-        said.append(
-            f"{n} of {len(astigmatism)} particles have two defoci that differ by up to "
-            f"{float(astigmatism.max()):.0f} Å; microscopes are aligned better than that"
-        )
-    if n := int((columns.ctf.ctf_scale < 0).sum()):
-        said.append(f"{n} scale factors of the CTF are negative, which inverts these images")
-    if n := int((columns.ctf.b_factor_square_angstrom < 0).sum()):
-        said.append(f"{n} B factors of the CTF are negative, which lets it grow with frequency")
-    return said
 
 
 def is_count(values: Float[np.ndarray, " n"], first: int = 0) -> Bool[np.ndarray, " n"]:
@@ -176,8 +140,11 @@ def _fault_of_group(group: OpticsGroup) -> str | None:
         return "expected a number from 1"
     if fault := _fault_of_magnification(np.array(scope.magnification_matrix)):
         return fault
+    cs = scope.spherical_aberration_mm
+    if abs(cs) > LARGEST_SPHERICAL_ABERRATION:
+        return f"a spherical aberration of {cs:g} mm; expected 0 to 5"
     others = (
-        *(scope.spherical_aberration_mm, *scope.beam_tilt_mrad),
+        *(cs, *scope.beam_tilt_mrad),
         *(*scope.odd_zernike, *scope.even_zernike),
     )
     wrong = next((value for value in others if not abs(value) <= LARGEST), None)

@@ -46,6 +46,7 @@ def check_stacks(
     }
     for stack, header in headers.items():
         require_intact(header, places.stacks[stack])
+        _require_numbers(header, places, stack)
     _refuse_volumes(places, list(headers.values()))
     columns = fill_boxes(columns, headers.__getitem__)
     optics, group_of_particle = columns.optics, columns.optics_of_particle
@@ -74,6 +75,16 @@ def check_stacks(
                 "classify the optics groups apart."
             ) from error
     return columns, common
+
+
+def _require_numbers(header: MrcHeader, places: ImagePlaces, stack: int) -> None:
+    """Refuse names that leave open which image of a stack is meant."""
+    if places.stacks[stack] in places.unnumbered and header.shape[0] > 1:
+        raise ParticleError(
+            f"{header.path}: holds {header.shape[0]} images, but several rows name it without a "
+            f"number; expected NUMBER@{places.stacks[stack]}, with images counted from 1. Correct "
+            "the table."
+        )
 
 
 def _refuse_volumes(places: ImagePlaces, headers: Sequence[MrcHeader]) -> None:

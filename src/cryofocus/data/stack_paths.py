@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PureWindowsPath
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -41,11 +41,13 @@ class ImagePlaces:
         stacks: Distinct stack names as the table writes them.
         stack_of_particle: Index into `stacks`.
         slice_of_particle: Image of the stack, from 0.
+        unnumbered: Stacks that several rows name without the number of the image.
     """
 
     stacks: tuple[str, ...]
     stack_of_particle: Int[np.ndarray, " n"]
     slice_of_particle: Int[np.ndarray, " n"]
+    unnumbered: frozenset[str] = frozenset()
 
     def name(self, particle: int) -> str:
         """Name an image as RELION does."""
@@ -65,11 +67,14 @@ def parse_image_names(names: Sequence[str], table: Path) -> ImagePlaces:
     """
     index: dict[str, int] = {}
     stacks, slices = np.empty(len(names), np.int32), np.empty(len(names), np.int64)
+    without_number: set[str] = set()
+    unnumbered: set[str] = set()
     for row, name in enumerate(names):
         number, separator, stack = name.partition("@")
         is_wrong = separator and NO_COUNT.fullmatch(number)
         if not (separator and number.isascii() and number.isdigit()):
             number, stack = "1", name
+            (unnumbered if name in without_number else without_number).add(name)
         if is_wrong or not stack or len(number) > 18 or int(number) == 0:
             raise ParticleError(
                 f"{table}: rlnImageName of row {row + 1} is {show(name)}; expected NUMBER@STACK "
@@ -77,7 +82,7 @@ def parse_image_names(names: Sequence[str], table: Path) -> ImagePlaces:
             )
         stacks[row] = index.setdefault(stack, len(index))
         slices[row] = int(number) - 1
-    return ImagePlaces(tuple(index), stacks, slices)
+    return ImagePlaces(tuple(index), stacks, slices, frozenset(unnumbered))
 
 
 def locate_stacks(stacks: Sequence[str], table: Path, datadir: Path | None) -> tuple[Path, ...]:
@@ -208,7 +213,12 @@ def _search_folders(table: Path, datadir: Path | None) -> list[Path]:
 
 def _places(stack: str, folders: Sequence[Path]) -> list[Path]:
     """Every path at which a stack is looked for; an absolute name has no folder but its own."""
-    return [Path(stack)] if os.path.isabs(stack) else [folder / stack for folder in folders]
+    if os.path.isabs(stack):
+        return [Path(stack)]
+    names, windows = [stack], PureWindowsPath(stack)
+    if "\\" in stack and not windows.anchor:
+        names.append(windows.as_posix())
+    return [folder / name for name in names for folder in folders]
 
 
 def _file_at(place: Path) -> Path | None:
@@ -226,8 +236,9 @@ def _file_at(place: Path) -> Path | None:
 
 def _tails(stack: str) -> list[str]:
     """Give the ends of a path, the longest first: what is left without its first folders."""
-    parts = PurePath(stack).parts
-    first = max(1 if os.path.isabs(stack) else 0, len(parts) - MOST_FOLDERS)
+    path = PureWindowsPath(stack) if "\\" in stack else PurePath(stack)
+    parts = path.parts
+    first = max(1 if path.anchor else 0, len(parts) - MOST_FOLDERS)
     return [str(PurePath(*parts[start:])) for start in range(first, len(parts))]
 
 
@@ -247,10 +258,15 @@ def _describe_missing(
     text = [f"{table}: {len(missing)} of {n_stacks} image stacks were not found."]
     for stack, places in missing[:N_REPORTED]:
         text.append(f"  {cut(stack, LONGEST_SHOWN)}, tried:")
-        text.extend(f"    {cut(str(place), LONGEST_SHOWN)}" for place in places)
+        text.extend(f"    {_describe_place(place)}" for place in places)
     if len(missing) > N_REPORTED:
         text.append(f"  and {len(missing) - N_REPORTED} more")
     text.append(
         "Give the folder that holds them with --datadir, or start in the project's folder."
     )
     return "\n".join(text)
+
+
+def _describe_place(place: Path) -> str:
+    shown = cut(str(place), LONGEST_SHOWN)
+    return f"{shown} (a link that leads nowhere)" if os.path.islink(place) else shown

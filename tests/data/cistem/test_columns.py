@@ -92,8 +92,9 @@ def test_texts_in_binary_tables(tmp_path: Path) -> None:
     """Stack names of any length between numbers are read and written back."""
     path = tmp_path / "x.cistem"
     numbers = ["PositionInStack", "AnglePsi", "AngleTheta", "AnglePhi", "Defocus1", "Defocus2"]
-    numbers += ["DefocusAngle", "PixelSize", "MicroscopeVoltagekV", "MicroscopeCsMM"]
+    numbers += ["DefocusAngle", "PixelSize", "MicroscopeVoltagekV"]
     columns = [new_column(label, np.array([100, 200])) for label in numbers]
+    columns.append(new_column("MicroscopeCsMM", np.array([2.7, 2.7])))
     columns.insert(3, new_column("StackFilename", [b"a.mrc", b"folder/longer.mrc"]))
     columns.append(new_column("AmplitudeContrast", np.array([0.1, 0.1])))
     write_binary(path, columns, 2)

@@ -45,6 +45,7 @@ OF_OPTICS: dict[str, Any] = {
     "rlnSphericalAberration": 0.1,
     "rlnAmplitudeContrast": 0.3,
     "rlnImagePixelSize": 3.0,
+    "rlnImageSize": 16,
     "rlnDetectorPixelSize": 6.0,
     "rlnMagnification": 30000.0,
     "rlnBeamTiltX": 0.5,
@@ -61,18 +62,26 @@ OF_OPTICS: dict[str, Any] = {
     "rlnMtfFileName": ["a.star", "b.star"],
 }
 OF_ROWS: dict[str, Any] = {
+    "rlnImageName": [f"{N - i}@s.mrcs" for i in range(N)],
     "rlnRandomSubset": [1, 2, 1, 2],
     "rlnOpticsGroup": [1, 2, 1, 2],
     "rlnOriginZ": [0, 0, 0, 3],
     "rlnIsFlip": [0, 1, 0, 1],
     "rlnDefocusU": 16000 + COUNT,
 }
+# The other axis, which has to be there too.
+SHIFTS = {
+    f"rlnOrigin{axis}{unit}": f"rlnOrigin{other}{unit}"
+    for axis, other in ("XY", "YX")
+    for unit in ("", "Angst")
+}
 VECTORS = {
     **{"ctf/tilt_A": 2, "ctf/trefoil_A": 2, "ctf/anisomag": 4, "ctf/tetra_A": 4},
     **{"ctf/shift_A": 2, "alignments2D/pose": 2},
 }
 PAR_PLACES = {
-    **{"AnglePsi": 1, "AngleTheta": 2, "AnglePhi": 3, "XShift": 4, "YShift": 5},
+    **{"PositionInStack": 0, "AnglePsi": 1, "AngleTheta": 2, "AnglePhi": 3},
+    **{"XShift": 4, "YShift": 5},
     **{"Magnification": 6, "Film": 7, "Defocus1": 8, "Defocus2": 9, "DefocusAngle": 10},
     **{"PhaseShift": 11, "Occupancy": 12, "Sigma": 14, "Score": 15},
 }
@@ -98,6 +107,8 @@ def read(path: Path) -> ParticleColumns:
 def write_relion(path: Path, column: str, *, tells: bool) -> None:
     """Write a STAR file with a column."""
     optics, particles = dict(OPTICS), dict(PARTICLES)
+    if column in SHIFTS:
+        particles |= {column: np.zeros(N), SHIFTS[column]: np.zeros(N)}
     if column in MATRIX:
         optics |= MATRIX
     if column in DETECTOR:
@@ -164,6 +175,10 @@ def write_cistem(path: Path, column: str, *, tells: bool) -> None:
             table[column] = np.array([1, -1, 1, 0])
         elif column == "Occupancy":
             table[column] = 25 * COUNT
+        elif column == "PositionInStack":
+            table[column] = np.arange(N, 0, -1)
+        elif column == "StackFilename":
+            table[column] = ["'other.mrc'"] * N
         elif column == "Defocus1":
             table[column] = 20 * COUNT
         elif column == "MicroscopeVoltagekV":

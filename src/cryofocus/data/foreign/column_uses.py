@@ -40,6 +40,12 @@ class ColumnUse:
 COLUMN_USES = (
     ColumnUse(
         RELION,
+        ("rlnImageName", "rlnImageSize"),
+        "obeyed",
+        "the image; a box that is not that of the stack: refused",
+    ),
+    ColumnUse(
+        RELION,
         ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"),
         "obeyed",
         "rotation; where rot and tilt are 0 in all rows, as after 2-D classification, refused",
@@ -161,6 +167,12 @@ COLUMN_USES = (
         "ignored",
         "priors of a refinement",
     ),
+    ColumnUse(
+        RELION,
+        ("rlnConvergenceCone", "rlnChromaticAberration", "rlnEnergyLoss", "rlnLensStability"),
+        "ignored",
+        "envelopes of a microscope, before 3.1; the B factor counts (`rlnCtfBfactor`)",
+    ),
     ColumnUse(RELION, ("rlnMtfFileName",), "ignored", "the detector's falloff is not undone"),
     ColumnUse(
         CRYOSPARC,
@@ -223,6 +235,12 @@ COLUMN_USES = (
     ),
     ColumnUse(
         CISTEM,
+        ("PositionInStack", "StackFilename"),
+        "obeyed",
+        "the image, from 1; `--stack` comes before the name",
+    ),
+    ColumnUse(
+        CISTEM,
         ("AnglePsi", "AngleTheta", "AnglePhi", "XShift", "YShift"),
         "obeyed",
         "rotation and shift",
@@ -251,6 +269,7 @@ COLUMN_USES = (
         CISTEM, ("BeamTiltGroup", "ParticleGroup"), "ignored", "each row is a particle of its own"
     ),
     ColumnUse(CISTEM, ("Sigma", "Score"), "ignored", "weights of cisTEM's own reconstruction"),
+    ColumnUse(FREALIGN, ("PositionInStack",), "obeyed", "the image of `--stack`, from 1"),
     ColumnUse(
         FREALIGN, ("AnglePsi", "AngleTheta", "AnglePhi", "XShift", "YShift"), "obeyed", "as cisTEM"
     ),

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from cryofocus.complaints import cut
+from cryofocus.data.foreign.misspelt import find_misspelt
 from cryofocus.data.labels import (
     ANGLE_LABELS,
     DEFOCUS_LABELS,
@@ -212,7 +213,10 @@ def read_posteriors(table: StarTable) -> Float[np.ndarray, "n k"] | None:
 def _require(table: StarTable, labels: tuple[str, ...], advice: str) -> None:
     missing = [label for label in labels if not table.has(label)]
     if missing:
-        what = advice.format(f"{', '.join(missing)} missing")
+        unknown = set(table.block.labels) - set(UNDERSTOOD_LABELS)
+        meant = [found for label in missing if (found := find_misspelt(label, unknown))]
+        hint = f" (is {', '.join(meant)} misspelt?)" if meant else ""
+        what = advice.format(f"{', '.join(missing)} missing{hint}")
         raise ParticleError(
             f"{table.path}: {table.block.title} has no {what}, or give the file that holds "
             "these columns."

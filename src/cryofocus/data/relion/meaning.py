@@ -8,7 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from cryofocus.data.foreign.column_uses import RELION, note_ignored, says_something, uses_of
+from cryofocus.data.foreign.column_uses import (
+    COLUMN_USES,
+    RELION,
+    note_ignored,
+    says_something,
+    uses_of,
+)
+from cryofocus.data.foreign.misspelt import find_misspelt
 from cryofocus.data.labels import PIXEL_SIZE_LABEL, SHIFT_LABELS
 from cryofocus.data.relion.optics import (
     ANGSTROM_PER_MICROMETRE,
@@ -54,6 +61,7 @@ def refuse_contradictions(document: StarDocument, particles: StarBlock) -> None:
     optics = find_optics(document)
     if optics is not None:
         _compare_optics(document, optics, particles)
+    _require_both_shifts(document, particles)
     _compare_shifts(document, particles)
 
 
@@ -62,7 +70,20 @@ def note_unused(document: StarDocument, particles: StarBlock) -> tuple[str, ...]
     names = [name for use in uses_of(RELION, "ignored") for name in use.columns]
     blocks = filter(None, (find_optics(document), particles))
     telling = {name for block in blocks for name in document.varying(block, names)}
-    return note_ignored(RELION, telling)
+    return (*note_ignored(RELION, telling), *_note_misspelt(document))
+
+
+def _note_misspelt(document: StarDocument) -> tuple[str, ...]:
+    """Name columns that are nearly those of others, and count for nothing."""
+    known = {name for use in uses_of(RELION, "obeyed") for name in use.columns}
+    listed = {name for use in COLUMN_USES for name in use.columns}
+    there = {label for block in document.blocks for label in block.labels}
+    pairs = [(name, find_misspelt(name, there - listed)) for name in sorted(known - there)]
+    return tuple(
+        f"column {found} is not known and counts for nothing; if {name} is meant, correct its name"
+        for name, found in pairs
+        if found is not None
+    )
 
 
 def _says(texts: list[str], neutral: float | str | None) -> bool:
@@ -144,6 +165,21 @@ def _refuse_only_in_rows(
             f"{document.row_place(particles, row)}: {label} is {values[row]:g}, but the optics "
             "table, from which RELION takes it, has no such column. Add it there, or remove it."
         )
+
+
+def _require_both_shifts(document: StarDocument, particles: StarBlock) -> None:
+    """Refuse a shift along one axis alone, in whichever unit."""
+    found = [
+        [own for own in (label, label.removesuffix("Angst")) if own in particles.labels]
+        for label in SHIFT_LABELS
+    ]
+    for here, other, label in zip(found, reversed(found), reversed(SHIFT_LABELS), strict=True):
+        if here and not other:
+            missing = label if here[0].endswith("Angst") else label.removesuffix("Angst")
+            raise ParticleError(
+                f"{document.path}: {particles.title} has {here[0]}, but no {missing}; expected "
+                "shifts along both axes. Add the column, or correct its name."
+            )
 
 
 def _compare_shifts(document: StarDocument, particles: StarBlock) -> None:
