@@ -26,8 +26,8 @@ from synthetic import describe_here
 from cryofocus import HumanoidSettings, make_sphere_mask, simulate_humanoid
 from cryofocus.covariance.classes import match_states
 from cryofocus.data.volume import read_volume
-from cryofocus.report.drawing import style
 from cryofocus.report.drawing.slices import contour_level
+from cryofocus.report.figures.style import drawing, new_figure, write_png
 from cryofocus.simulate.phantom import MOVING_REGIONS
 from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.classify.run import classify
@@ -81,8 +81,8 @@ def main() -> None:
     if given.output is not None:
         given.output.write_text(table(given, answers), encoding="utf-8")
         first = {name: answers[name, given.seeds[0]] for name in SETS}
-        with style.drawing():
-            style.write_png(given.output.with_suffix(".png"), draw(first), 110)
+        with drawing():
+            write_png(given.output.with_suffix(".png"), draw(first), 110)
 
 
 def measure(given: argparse.Namespace, name: str, asked: dict[str, object]) -> Answer:
@@ -197,7 +197,7 @@ def shown(value: float | None) -> str:
 
 def draw(answers: dict[str, Answer]) -> Figure:
     """Draw every matrix with its numbers; grey stands for undetermined."""
-    figure = style.new_figure(PANEL_INCHES * len(answers), gap=0.08)
+    figure = new_figure(PANEL_INCHES * len(answers), gap=0.08)
     panels = figure.subplots(len(answers), len(LEVELS), squeeze=False)
     for (name, answer), row in zip(answers.items(), panels, strict=True):
         for panel, level in zip(row, LEVELS, strict=True):

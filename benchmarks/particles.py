@@ -28,6 +28,7 @@ from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.kernels.select import select_kernels
 from cryofocus.maths.statistics import measure_agreement, posterior_kappa
 from cryofocus.report.drawing import style
+from cryofocus.report.figures.style import new_figure
 
 SCENARIO, N_CLASSES = 2, 4
 SNRS = (0.025, 0.010, 0.006)
@@ -129,7 +130,7 @@ def table(rows: list[Row]) -> str:
 
 def draw(rows: list[Row], path: Path) -> None:
     """Draw kappa and the oracle's for each SNR."""
-    figure = style.new_figure(3.4, gap=0.0)
+    figure = new_figure(3.4, gap=0.0)
     panel = figure.add_subplot()
     for number, snr in enumerate(SNRS, start=1):
         own = [row for row in rows if row["snr"] == snr]

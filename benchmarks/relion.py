@@ -32,7 +32,8 @@ from synthetic import describe_here
 
 from cryofocus.benchmark.classify import KappaWatch, read_true_class
 from cryofocus.execution.monitor import Advance, Arrays
-from cryofocus.report.drawing.style import CLASS_COLOURS, drawing, new_figure, write_png
+from cryofocus.report.drawing.style import CLASS_COLOURS
+from cryofocus.report.figures.style import drawing, new_figure, write_png
 from cryofocus.simulate.settings import HumanoidSettings
 from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.classify.run import classify

@@ -34,7 +34,8 @@ from synthetic import SimulatedSet, describe_here
 from cryofocus.inference.classifier import FocusedClassifier
 from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.kernels.select import available_threads, select_kernels
-from cryofocus.report.drawing.style import CLASS_COLOURS, MARKERS, drawing, new_figure, write_png
+from cryofocus.report.drawing.style import CLASS_COLOURS, MARKERS
+from cryofocus.report.figures.style import drawing, new_figure, write_png
 from cryofocus.workflows.machine.hardware import memory_bound_gb, peak_memory_gb
 from cryofocus.workflows.machine.progress_monitor import ProgressMonitor
 

@@ -30,7 +30,7 @@ MODULE_OF_DISTRIBUTION = {
     "numba-cuda": "numba",  # numba.cuda to whom imports it
 }
 # Extras that src imports where they are asked for.
-EXTRAS = ("cluster", "cuda")
+EXTRAS = ("cluster", "cuda", "plots")
 # What src works with where somebody has it, and what comes with distributed, or is there for it.
 IF_PRESENT, WITH_DISTRIBUTED, FOR_DISTRIBUTED = {"pandas", "IPython"}, "tornado", "cryptography"
 

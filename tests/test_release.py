@@ -22,7 +22,7 @@ from cryofocus.version import __version__
 
 ROOT = Path(__file__).parents[1]
 # What conda calls otherwise.
-CONDA_NAMES = {"matplotlib-base": "matplotlib"}
+CONDA_NAMES: dict[str, str] = {}
 
 
 def script(name: str) -> ModuleType:

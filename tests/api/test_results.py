@@ -66,7 +66,7 @@ def test_variance_is_drawn(tmp_path: Path) -> None:
         latent_variance=np.full((100, 2), 0.1),
         proposals=(),
     )
-    assert len(found.plot_variance().axes) == 3
+    assert len(found.plot_variance().axes[0].get_images()) == 3
     assert len(found.plot_latent().axes) == 3
     with pytest.raises(CryofocusError, match="none that vary"):
         replace(found, axis_shares=np.zeros(0)).plot_latent()

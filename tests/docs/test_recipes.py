@@ -39,7 +39,7 @@ RESULTS = {
         "together_by_particle/particle_correlation.csv",
     ),
     "small-rna": (
-        *("combined.star", "focused/differences/merged.png", "focused/class001_control.mrc"),
+        *("combined.star", "focused/differences/merged.svg", "focused/class001_control.mrc"),
         *("focused/resolution/directional.csv", "focused/resolution/local_resolution.mrc"),
         *("docked.cif", "docked.json"),
     ),

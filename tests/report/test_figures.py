@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from cryofocus.report.drawing import style
-from cryofocus.report.run import certainty, planes
+from cryofocus.report.figures.certainty import draw_certainty
+from cryofocus.report.figures.plotting import plotting
+from cryofocus.report.run import planes
 from cryofocus.report.run.results import read_results
 from cryofocus.workflows.run.directory import RunDirectory
 
@@ -47,8 +49,8 @@ def test_look_never_repeats_for_forty_classes() -> None:
 def test_drawing_gives_the_settings_back(build_run: Build) -> None:
     """The user's matplotlib settings are the same after a figure was drawn."""
     before = dict(mpl.rcParams)
-    with style.drawing():
-        style.as_svg(certainty.draw_certainty(read_results(build_run())))
+    with plotting("plot_posteriors"):
+        draw_certainty(read_results(build_run()))
     assert dict(mpl.rcParams) == before
 
 

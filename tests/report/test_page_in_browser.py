@@ -88,7 +88,7 @@ def opened(build_shared_run: Build, tab: tuple[Page, list[str]]) -> tuple[Page, 
     page, _ = tab
     texts = {"hostile": HOSTILE, "warnings": (HOSTILE,), "settings": f'k: "{HOSTILE[:9]}"\n'}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(planes, "MAX_DOTS_PER_INCH", 30.0)
+        patch.setattr(planes, "MAX_PIXELS", 40)
         patch.setattr(surfaces, "MAX_SHOWN_EDGE", 16)
         patch.setattr(pictures, "N_PIXELS", 24)
         page.goto(write_report(build_shared_run(n_classes=3, **texts).path).as_uri())

@@ -1,14 +1,16 @@
-"""The residual-power picture is drawn from the numbers in the directory."""
+"""How well a subtraction fits is shown from the numbers in the directory."""
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cryofocus.errors import FormatError
-from cryofocus.report.analyses.subtraction import draw_power, radial_profile, write_power_figure
+from cryofocus.report.analyses.subtraction import radial_profile, read_subtraction
+from cryofocus.report.figures.power import draw_power
 from cryofocus.workflows.subtract.record import POWER, PowerRecord
 
 
@@ -28,13 +30,17 @@ def make_record(box: int = 16) -> PowerRecord:
 
 
 def test_picture_is_written_from_the_file(tmp_path: Path) -> None:
-    """What the workflow wrote is read back unchanged and becomes a picture."""
+    """What the workflow wrote is read back unchanged and becomes two charts, three pictures."""
     record = make_record()
     record.write(tmp_path)
     again = PowerRecord.read(tmp_path)
     np.testing.assert_array_equal(again.pictures, record.pictures)
     assert again.n_images == 10
-    assert write_power_figure(tmp_path).read_bytes().startswith(b"\x89PNG")
+    shown = read_subtraction(tmp_path)
+    assert [len(chart.traces) for chart in shown.charts[0].charts] == [3, 3]
+    picture = base64.b64decode(shown.pictures[0].source.partition(",")[2]).decode()
+    assert picture.count("<image") == 3 + 1  # and the legend
+    assert shown.headline == "Outside the mask 0.60 of the noise's power is left"
 
 
 def test_figure_shows_every_stage() -> None:
@@ -58,7 +64,7 @@ def test_profile_of_a_ring() -> None:
 def test_damaged_numbers_are_explained(tmp_path: Path) -> None:
     """A directory without the numbers, or with other ones, is refused by name."""
     with pytest.raises(FormatError, match=f"{POWER}: missing or damaged"):
-        write_power_figure(tmp_path)
+        read_subtraction(tmp_path)
     (tmp_path / POWER).write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(FormatError, match="missing or damaged"):
-        write_power_figure(tmp_path)
+        read_subtraction(tmp_path)

@@ -55,7 +55,7 @@ def test_killed_commands_are_finished(
     ("command", "name"),
     [
         ("classify", "job.json"),
-        ("subtract", "residual_power.png"),
+        ("subtract", "report.html"),
         ("reconstruct", "out_half2.mrc"),
     ],
 )
@@ -81,7 +81,7 @@ def test_a_replaced_result_stays_until_the_new_is_whole(
     place = bench.place(tmp_path_factory.mktemp("trial").name)
     bench.reference("subtract")
     bench.put_result("subtract", place)
-    fault = at("residual_power.png", number=signal.SIGTERM)
+    fault = at("report.html", number=signal.SIGTERM)
     attempt = bench.try_once("subtract", place, fault, "--overwrite")
     assert (attempt.status, attempt.faults) == (TERMINATED, ())
     assert bench.is_done("subtract", place)

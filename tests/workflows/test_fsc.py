@@ -14,7 +14,7 @@ from cryofocus.data.star.document import StarDocument
 from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.errors import CryofocusError
 from cryofocus.maths.masks import sphere_mask
-from cryofocus.report.analyses.fsc import write_fsc_figures
+from cryofocus.report.figures.fsc import write_fsc_figures
 from cryofocus.workflows.fsc import FscSettings, StoredCurves, class_numbers, fsc
 from cryofocus.workflows.fsc_directions import CONES, ConeRow
 

@@ -16,13 +16,14 @@ from cryofocus.api.results import (
 from cryofocus.report.analyses.covary import write_covary_report
 from cryofocus.report.analyses.differences import (
     read_differences,
-    write_difference_figure,
-    write_merged_figure,
+    write_difference_picture,
+    write_merged_picture,
 )
-from cryofocus.report.analyses.fsc import read_resolution, write_fsc_figures
+from cryofocus.report.analyses.fsc import read_resolution
 from cryofocus.report.analyses.page import write_page
-from cryofocus.report.analyses.subtraction import write_power_figure
-from cryofocus.report.analyses.variance import read_variance, write_variance_figures
+from cryofocus.report.analyses.subtraction import write_power_page
+from cryofocus.report.analyses.variance import read_variance, write_variance_picture
+from cryofocus.report.figures.plotting import can_plot
 from cryofocus.workflows.covary.inputs import CovarySettings
 from cryofocus.workflows.covary.run import covary as _covary
 from cryofocus.workflows.diffmap import (
@@ -71,6 +72,14 @@ def covary(  # noqa: PLR0913  # three paths, what to do with them and by what me
         OutputError: When the directory exists (without `overwrite`), is something else or cannot
             be written.
     """
+
+    def finish(folder: Path) -> None:
+        write_covary_report(folder)
+        if can_plot():
+            from cryofocus.report.figures.covary import write_matrices
+
+            write_matrices(folder)
+
     made = _covary(
         sources,
         regions,
@@ -79,7 +88,7 @@ def covary(  # noqa: PLR0913  # three paths, what to do with them and by what me
         machine=machine,
         overwrite=overwrite,
         progress=progress,
-        finish=write_covary_report,
+        finish=finish,
     )
     return with_figures(CovaryResult, made)
 
@@ -115,8 +124,8 @@ def diffmap_run(  # noqa: PLR0913  # two directories, what to do with them and h
     other = None if beside is None else merged_beside(run, beside)
 
     def finish(folder: Path) -> None:
-        write_difference_figure(folder, Path(run))
-        write_merged_figure(folder, other)
+        write_difference_picture(folder, Path(run))
+        write_merged_picture(folder, other)
         write_page(read_differences(folder))
 
     made = _diffmap_run(
@@ -158,7 +167,10 @@ def fsc(
     """
 
     def finish(made: MeasuredFsc) -> None:
-        write_fsc_figures(made)
+        if can_plot():
+            from cryofocus.report.figures.fsc import write_fsc_figures
+
+            write_fsc_figures(made)
         write_page(read_resolution(made.folder))
 
     made = _fsc(
@@ -205,7 +217,7 @@ def subtract(  # noqa: PLR0913  # three paths, what to do with them and by what 
         machine=machine,
         overwrite=overwrite,
         progress=progress,
-        finish=write_power_figure,
+        finish=write_power_page,
     )
     return with_figures(SubtractedSet, made)
 
@@ -237,7 +249,11 @@ def variance(
     """
 
     def finish(made: FoundVariance) -> None:
-        write_variance_figures(made)
+        write_variance_picture(made)
+        if can_plot():
+            from cryofocus.report.figures.variance import write_latent_figure
+
+            write_latent_figure(made)
         write_page(read_variance(made.folder))
 
     made = _variance(

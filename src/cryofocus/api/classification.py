@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float32, Int
-from matplotlib.figure import Figure
 
 from cryofocus.api.wording import name_words
 from cryofocus.data.formats import open_table
@@ -18,8 +17,7 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import DensityMap, read_volume
 from cryofocus.errors import SettingError, in_words
 from cryofocus.formatting import format_angstrom, format_count, format_percent, format_table
-from cryofocus.report.drawing import style
-from cryofocus.report.run.certainty import draw_certainty
+from cryofocus.report.figures.plotting import plotting
 from cryofocus.report.run.page import write_report
 from cryofocus.report.run.planes import draw_gallery
 from cryofocus.report.run.results import RunResults, read_results
@@ -31,6 +29,9 @@ from cryofocus.workflows.machine.notebook_progress import choose_notebook_progre
 from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import Finding, JobRecord
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -162,8 +163,10 @@ class Classification:
         Returns:
             A figure of matplotlib; a notebook shows it, and `savefig` writes it.
         """
-        with style.drawing():
-            return draw_gallery(read_maps(self._results))
+        with plotting("plot_classes"):
+            from cryofocus.report.figures.sheets import as_figure
+
+            return as_figure(draw_gallery(read_maps(self._results)))
 
     def plot_posteriors(self) -> Figure:
         """Draw how certain the class of each particle is, and whether other runs agree.
@@ -171,7 +174,9 @@ class Classification:
         Returns:
             A figure of matplotlib.
         """
-        with style.drawing():
+        with plotting("plot_posteriors"):
+            from cryofocus.report.figures.certainty import draw_certainty
+
             return draw_certainty(self._results)
 
     @property

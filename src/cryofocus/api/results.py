@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cryofocus.errors import SettingError
-from cryofocus.report.analyses.covary_figures import draw_masses, draw_matrices
 from cryofocus.report.analyses.differences import draw_differences
-from cryofocus.report.analyses.fsc import draw_directional, draw_fsc
-from cryofocus.report.analyses.subtraction import draw_power
-from cryofocus.report.analyses.variance import draw_latent, draw_variance
-from cryofocus.report.drawing import style
+from cryofocus.report.analyses.variance import draw_variance
+from cryofocus.report.figures.plotting import plotting
 from cryofocus.workflows import diffmap as _diffmap
 from cryofocus.workflows import fsc as _fsc
 from cryofocus.workflows.covary import run as _covary
 from cryofocus.workflows.subtract import run as _subtract
 from cryofocus.workflows.subtract.record import PowerRecord
 from cryofocus.workflows.variance import result as _variance
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Shown = TypeVar("Shown")
 
@@ -48,7 +46,9 @@ class FscResult(_fsc.FscResult):
         Returns:
             A figure of matplotlib; a notebook shows it, and `savefig` writes it.
         """
-        with style.drawing():
+        with plotting("plot_curves"):
+            from cryofocus.report.figures.fsc import draw_fsc
+
             return draw_fsc(self)
 
     def plot_directions(self) -> Figure:
@@ -62,7 +62,9 @@ class FscResult(_fsc.FscResult):
                 "directional: the resolution was not measured by direction; measure it again "
                 "with FscSettings(directional=True)."
             )
-        with style.drawing():
+        with plotting("plot_directions"):
+            from cryofocus.report.figures.fsc import draw_directional
+
             return draw_directional(self, self.directional)
 
 
@@ -74,8 +76,10 @@ class VarianceResult(_variance.VarianceResult):
 
     def plot_variance(self) -> Figure:
         """Draw the variance over the consensus from three sides, with the proposed spheres."""
-        with style.drawing():
-            return draw_variance(self)
+        with plotting("plot_variance"):
+            from cryofocus.report.figures.sheets import as_figure
+
+            return as_figure(draw_variance(self))
 
     def plot_latent(self) -> Figure:
         """Draw how the particles are spread along the axes of variation.
@@ -85,7 +89,9 @@ class VarianceResult(_variance.VarianceResult):
         """
         if not self.n_axes:
             raise SettingError("axes: found none that vary; there is nothing to draw.")
-        with style.drawing():
+        with plotting("plot_latent"):
+            from cryofocus.report.figures.variance import draw_latent
+
             return draw_latent(self)
 
 
@@ -95,7 +101,9 @@ class CovaryResult(_covary.CovaryResult):
 
     def plot_correlation(self) -> Figure:
         """Draw the correlation matrices over classes and over particles."""
-        with style.drawing():
+        with plotting("plot_correlation"):
+            from cryofocus.report.figures.covary import draw_matrices
+
             return draw_matrices(self.record)
 
     def plot_masses(self) -> Figure:
@@ -109,7 +117,9 @@ class CovaryResult(_covary.CovaryResult):
                 "sources: no classes were compared, so that there are no masses; give at least "
                 "three run directories of classify."
             )
-        with style.drawing():
+        with plotting("plot_masses"):
+            from cryofocus.report.figures.covary import draw_masses
+
             return draw_masses(self.record.regions, self.record.class_level)
 
 
@@ -129,8 +139,10 @@ class RunDifferences(_diffmap.RunDifferences):
         Raises:
             FormatError: When a map is missing or damaged.
         """
-        with style.drawing():
-            return draw_differences(self.table.parent, self.run)
+        with plotting("plot_differences"):
+            from cryofocus.report.figures.sheets import as_figure
+
+            return as_figure(draw_differences(self.table.parent, self.run))
 
 
 @dataclass(frozen=True)
@@ -145,5 +157,7 @@ class SubtractedSet(_subtract.SubtractedSet):
         Raises:
             FormatError: When the record of it is missing or damaged.
         """
-        with style.drawing():
+        with plotting("plot_power"):
+            from cryofocus.report.figures.power import draw_power
+
             return draw_power(PowerRecord.read(self.directory))

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from cryofocus.benchmark.assembly import Part, Row
 from cryofocus.report.drawing import style
+from cryofocus.report.figures.style import new_figure, write_figures
 
 HEIGHT_INCHES = 4.2
 LIMITS = ("oracle_given", "oracle_model", "oracle_focused", "oracle")
@@ -35,12 +36,12 @@ def write_assembly_figures(output: Path, answers: Mapping[Part, Sequence[Row]]) 
     focused = {part: rows for part, rows in answers.items() if part not in others}
     if any(focused.values()):
         figures["kappa.png"] = partial(draw_kappas, focused)
-    return style.write_figures(output, figures)
+    return write_figures(output, figures)
 
 
 def draw_correlations(rows: Sequence[Row]) -> Figure:
     """Draw the correlation found against the true one, with its interval, pair by pair."""
-    figure = style.new_figure(HEIGHT_INCHES, gap=0.0)
+    figure = new_figure(HEIGHT_INCHES, gap=0.0)
     panel = figure.add_subplot(aspect="equal")
     truth, found, low, high = (
         np.array([row[key] for row in rows]) for key in ("truth", "found", "low", "high")
@@ -66,7 +67,7 @@ def draw_correlations(rows: Sequence[Row]) -> Figure:
 
 def draw_kappas(parts: Mapping[Part, Sequence[Row]]) -> Figure:
     """Draw kappa of every seed, and lines for the oracles' medians."""
-    figure = style.new_figure(HEIGHT_INCHES, gap=0.0)
+    figure = new_figure(HEIGHT_INCHES, gap=0.0)
     panel = figure.add_subplot()
     names = [part for part, rows in parts.items() if rows]
     for place, part in enumerate(names):

@@ -16,6 +16,7 @@ from cryofocus.benchmark.cells import PUBLISHED, SNRS, CellResult
 from cryofocus.benchmark.plan import SPHERE_RADIUS_ANGSTROM, TitrationPoint
 from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.report.drawing import style
+from cryofocus.report.figures.style import new_figure
 
 HEIGHT_INCHES, RELIABILITY_INCHES, CYCLES_INCHES = 4.8, 3.4, 2.3
 """Of a row of charts against SNR or sphere, of posteriors, and against cycles."""
@@ -51,7 +52,7 @@ def draw_kappa(results: Sequence[CellResult]) -> Figure:
     """
     places = sorted({(cell.kind, cell.scenario) for cell in (r.cell for r in results)})
     places = [place for place in places if place[0] in REGION_TITLES]
-    figure = style.new_figure(HEIGHT_INCHES, gap=0.05)
+    figure = new_figure(HEIGHT_INCHES, gap=0.05)
     axes = figure.subplots(1, len(places), squeeze=False, sharey=True)[0]
     for panel, (kind, scenario) in zip(axes, places, strict=True):
         own = [r for r in results if (r.cell.kind, r.cell.scenario) == (kind, scenario)]
@@ -83,7 +84,7 @@ def draw_titration(points: Sequence[TitrationPoint]) -> Figure:
     for point in points:
         cell = point.result.cell
         places[point.swept, cell.scenario, cell.snr].append(point)
-    figure = style.new_figure(HEIGHT_INCHES, gap=0.05)
+    figure = new_figure(HEIGHT_INCHES, gap=0.05)
     axes = figure.subplots(1, len(places), squeeze=False, sharey=True)[0]
     for panel, ((swept, scenario, snr), own) in zip(axes, places.items(), strict=True):
         placed = [(point.angstrom, point.result) for point in own]
@@ -165,7 +166,7 @@ def draw_convergence(results: Sequence[CellResult]) -> Figure:
     """
     scenarios = sorted({result.cell.scenario for result in results})
     snrs = sorted({result.cell.snr for result in results}, reverse=True)
-    figure = style.new_figure(CYCLES_INCHES * len(snrs) + LEGEND_INCHES, gap=0.04)
+    figure = new_figure(CYCLES_INCHES * len(snrs) + LEGEND_INCHES, gap=0.04)
     axes = figure.subplots(len(snrs), len(scenarios), squeeze=False, sharex=True, sharey=True)
     for row, snr in zip(axes, snrs, strict=True):
         for panel, scenario in zip(row, scenarios, strict=True):
@@ -212,7 +213,7 @@ def draw_reliability(results: Sequence[CellResult]) -> Figure:
     strategies = [s for s in STRATEGIES if any(r.cell.strategy == s for r in results)]
     scenarios = sorted({result.cell.scenario for result in results})
     snrs = sorted({result.cell.snr for result in results}, reverse=True)
-    figure = style.new_figure(RELIABILITY_INCHES * len(strategies), gap=0.05)
+    figure = new_figure(RELIABILITY_INCHES * len(strategies), gap=0.05)
     axes = figure.subplots(len(strategies), len(scenarios), squeeze=False)
     for row, strategy in zip(axes, strategies, strict=True):
         for panel, scenario in zip(row, scenarios, strict=True):

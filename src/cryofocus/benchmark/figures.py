@@ -25,6 +25,7 @@ from cryofocus.benchmark.plan import titration_points
 from cryofocus.benchmark.slices import ClassSlices
 from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.report.drawing import style
+from cryofocus.report.figures.style import PAGE_WIDTH_INCHES, drawing, new_figure, write_png
 from cryofocus.report.run.planes import DENSITY_PERCENTILES, DIFFERENCE_COLOURS
 
 Row = tuple[CellResult, ClassSlices]
@@ -74,11 +75,11 @@ def write_figures(
     if rows:
         figures["class_slices"] = partial(draw_slices, rows)
     paths = []
-    with style.drawing():
+    with drawing():
         for name, draw in figures.items():
             figure = draw()
             paths.append(folder / f"{name}.png")
-            style.write_png(paths[-1], figure, DOTS_PER_INCH)
+            write_png(paths[-1], figure, DOTS_PER_INCH)
     return paths
 
 
@@ -112,9 +113,9 @@ def draw_slices(rows: Sequence[Row]) -> Figure:
     n_classes = len(rows[0][1].true)
     shown = _crop(rows)
     shape = rows[0][1].mask[shown].shape
-    width = style.PAGE_WIDTH_INCHES / (len(PICTURES) * n_classes)
+    width = PAGE_WIDTH_INCHES / (len(PICTURES) * n_classes)
     height = width * shape[0] / shape[1] + TITLE_INCHES
-    figure = style.new_figure(height * len(rows), gap=0.02)
+    figure = new_figure(height * len(rows), gap=0.02)
     cell = rows[0][0].cell
     parts = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
     for part, (result, planes) in zip(parts, rows, strict=True):

@@ -46,15 +46,18 @@ def refine(
 
     `cryofocus align refine run_data.star --reference map.mrc --max-resolution 8 -o refined.star`
     """
-    from cryofocus.report.analyses.poses import write_moves
+    from cryofocus.report.figures.plotting import require_plots
     from cryofocus.workflows.run.new_names import require_new_picture
 
     if figure is not None:
+        require_plots("--figure")
         require_new_picture(figure, overwrite=overwrite)
     made = cryofocus.align_refine(
         particles, output, settings, machine=machine, overwrite=overwrite, progress=show_progress()
     )
     if figure is not None:
+        from cryofocus.report.figures.poses import write_moves
+
         write_moves(figure, made.turn_degrees, made.move_angstrom)
     say(made.summary())
 

@@ -30,7 +30,7 @@ NUMBERS = "numbers separated by commas"
 @app.callback()
 def family() -> None:
     """Measure accuracy, time and memory."""
-    if find_spec("cryofocus.benchmark") is None:
+    if find_spec("cryofocus.benchmark") is None or find_spec("matplotlib") is None:
         raise InputError(
             "cryofocus.benchmark: not in this installation, which has only what classifying "
             f"needs. Install it with: {install_command('benchmark')}"

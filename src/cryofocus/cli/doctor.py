@@ -8,7 +8,7 @@ import typer
 
 from cryofocus.cli.console import say
 
-PACKAGES = ("numpy", "scipy", "numba", "matplotlib", "pydantic", "typer")
+PACKAGES = ("numpy", "scipy", "numba", "pydantic", "typer")
 EXIT_FAILED = 1
 ADVICE = (
     "\nSomething is wrong with this installation. Install the versions of constraints.txt into a "

@@ -48,7 +48,7 @@ def diffmap(
         typer.Option(
             metavar="DIR",
             help="For a run: difference maps of another run, such as one without focus, to show "
-            "below these in merged.png, on one scale.",
+            "below these in merged.svg, on one scale.",
             show_default=False,
         ),
     ] = None,

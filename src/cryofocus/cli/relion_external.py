@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cryofocus.cli.console import show_progress
+from cryofocus.cli.console import say, show_progress
+from cryofocus.extras import install_command
 
 NAME = "relion-external"
 PARTICLES, REFERENCE, MASK = "--in_parts", "--in_3dref", "--in_mask"
@@ -51,7 +52,7 @@ def relion_external(
     `cryofocus relion-external --o External/job012/ --in_parts Refine3D/job010/run_data.star
     --focus 142,118,97,30 --classes 2 --j 8`
     """
-    from cryofocus.report.run.logfile import write_logfile
+    from cryofocus.report.figures.plotting import can_plot
     from cryofocus.workflows.relion_job import WatchingProgress, relion_job
 
     del pipeline_control  # newer versions of RELION name the job's folder a second time
@@ -71,5 +72,12 @@ def relion_external(
         with command.make_context("classify", arguments, parent=context) as classify:
             classify.obj = WatchingProgress(show_progress(), job.abort_marker)
             command.invoke(classify)
-        write_logfile(job.run, job.logfile)
+        if can_plot():
+            from cryofocus.report.figures.logfile import write_logfile
+
+            write_logfile(job.run, job.logfile)
+        else:
+            say(
+                f"No logfile.pdf: it needs matplotlib. Install it with: {install_command('plots')}"
+            )
         job.write_nodes()

@@ -9,6 +9,7 @@ import pytest
 
 from cryofocus.data.star.document import write_star
 from cryofocus.maths.rotations import random_rotations
+from cryofocus.report.drawing.sheet import Image
 from cryofocus.report.run.results import read_results
 from cryofocus.report.run.views import count_views, draw_views, read_directions, show_views
 from cryofocus.workflows.run.directory import RunDirectory
@@ -39,7 +40,9 @@ def test_classes_of_views_are_found_out() -> None:
     is_right = directions[:, 0] > 0
     views = count_views(directions, np.stack([is_right, ~is_right], axis=1).astype(float))
     assert views.dependence > 0.8
-    assert len(draw_views(views).axes) == 6
+    pictures = [mark for mark in draw_views(views).marks if isinstance(mark, Image)]
+    assert len(pictures) == 3 + 2  # all, each class, and two legends
+    assert len({(one.x, one.y) for one in pictures}) == len(pictures)
 
 
 def test_longitude_and_latitude_are_those_of_rot_and_tilt() -> None:

@@ -200,7 +200,6 @@ def test_page_opens_without_a_network(from_run: CovaryResult) -> None:
     text = page.read_text(encoding="utf-8").replace(plotly_script(), "")
     assert all(name in text for name in NAMES)
     assert not re.search(r'(src|href)="(https?:)?//', text)
-    assert (page.parent / "correlation.png").stat().st_size > 1000
 
 
 def test_runs_that_share_no_particles(

@@ -368,7 +368,7 @@ def test_tables_of_other_programs(
     assert made.table == tmp_path / "cut" / f"particles{given.suffix}"
     lines = (made.directory / "README.txt").read_text().splitlines()[2:-4]
     written = {path.name for path in made.directory.iterdir()} - {"subtracted_half2.mrc"}
-    assert written | {"residual_power.png"} == {line.split()[0] for line in lines}
+    assert written | {"report.html"} == {line.split()[0] for line in lines}
     assert "particles.mrc" in written
     after, reference = ParticleSet.read(made.table), ParticleSet.read(cut.table)
     np.testing.assert_allclose(after.shift_angstrom, reference.shift_angstrom, atol=1e-2)

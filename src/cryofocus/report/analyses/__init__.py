@@ -1,4 +1,4 @@
-"""The pages and figures of all other commands.
+"""The pages of all other commands.
 
-In reading order: `page`, `variance`, `covary`, `differences`, `fsc`, `subtraction`, `poses`.
+In reading order: `page`, `variance`, `covary`, `differences`, `fsc`, `subtraction`.
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import combinations, compress
 from pathlib import Path
 
@@ -11,10 +10,8 @@ from cryofocus.data.atomic import final_name
 from cryofocus.formatting import format_angstrom, format_count
 from cryofocus.report.analyses.conditional import describe_answer
 from cryofocus.report.analyses.covary_charts import chart_masses, chart_matrices, chart_units
-from cryofocus.report.analyses.covary_figures import draw_matrices
 from cryofocus.report.analyses.joint_states import draw_path, joint_rows
 from cryofocus.report.analyses.page import ChartRow, list_files
-from cryofocus.report.drawing import style
 from cryofocus.report.drawing.chart import chart_scripts
 from cryofocus.report.drawing.section import environment, script_policy
 from cryofocus.workflows.covary import record as files
@@ -33,7 +30,7 @@ Cells = tuple[str, ...]
 
 
 def write_covary_report(folder: Path | str) -> Path:
-    """Write report.html and the picture of the matrices into a directory of covary.
+    """Write report.html into a directory of covary.
 
     Raises:
         FormatError: When the directory holds no results of covary.
@@ -42,7 +39,6 @@ def write_covary_report(folder: Path | str) -> Path:
     folder = Path(folder)
     record = CovaryRecord.read(folder / files.RECORD)
     write_text(folder / files.REPORT, render_page(record, folder))
-    style.write_figures(folder, {files.FIGURE: partial(draw_matrices, record)})
     return folder / files.REPORT
 
 
@@ -50,8 +46,7 @@ def render_page(record: CovaryRecord, folder: Path) -> str:
     """Compose the page; every text from outside is escaped."""
     path, classes = "", record.class_level
     if (joint := _joint(record)) is not None and joint.path:
-        with style.drawing():
-            path = style.as_svg(draw_path(joint))
+        path = draw_path(joint).address()
     scripts = chart_scripts()
     page, place = environment().get_template("covary.html.jinja"), final_name(folder.resolve())
     return page.render(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float64
 
-from cryofocus.report.analyses.covary_figures import as_array
 from cryofocus.report.drawing.chart import FAINT, Chart, axis, level, marks, matrix
 from cryofocus.report.drawing.style import class_colour
-from cryofocus.workflows.covary.record import ClassLevel, CovaryRecord, UnitLevel
+from cryofocus.workflows.covary.record import ClassLevel, CovaryRecord, Matrix, UnitLevel
 
 MOST_UNITS = 6
 STRONG_EXCESS = 0.25
@@ -64,3 +64,8 @@ def chart_units(levels: Sequence[UnitLevel]) -> tuple[Chart, ...]:
         words = {"across": "class of one unit", "up": "of the other"}
         charts.append(matrix(title, names, excess, STRONG_EXCESS, **words))
     return tuple(charts)
+
+
+def as_array(matrix: Matrix) -> Float64[np.ndarray, "rows columns"]:
+    """Return a matrix of the record as an array; NaN for what is undetermined."""
+    return np.array([[np.nan if v is None else v for v in row] for row in matrix], np.float64)

@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
-from matplotlib.figure import Figure
 
 from cryofocus.data.atomic import final_name
 from cryofocus.data.volume import read_volume
 from cryofocus.formatting import format_count
 from cryofocus.report.analyses.page import Analysis, Table, list_files, present_pictures
-from cryofocus.report.drawing import style
+from cryofocus.report.drawing.raster import paint
+from cryofocus.report.drawing.sheet import Mark, Panel, Sheet, Text, legend
 from cryofocus.report.drawing.slices import contour_level
+from cryofocus.report.drawing.style import INK, PAGE_WIDTH
 from cryofocus.workflows.diffmap import MERGED, TABLE, DifferenceRow, significance_path
 from cryofocus.workflows.run.directory import RunDirectory
 
-FIGURE, MERGED_FIGURE = "differences.png", "merged.png"
-DOTS_PER_INCH = 120
-ROW_INCHES, MOST_ROWS = 2.6, 8
+PICTURE, MERGED_PICTURE = "differences.svg", "merged.svg"
+N_PIXELS, GAP, TITLE, LEGEND, MOST_ROWS = 300, 9.0, 24.0, 54.0, 8
+EDGE = (PAGE_WIDTH - 2 * GAP) / 3
 # Along z, y and x; colours end at this many standard errors.
 VIEWS = ((0, "xy, along z"), (1, "xz, along y"), (2, "yz, along x"))
 END_OF_SCALE = 15.0
 FILES = (
     (TABLE, "the highest peak of every difference, its place and the significant volume"),
     (MERGED, "voxelwise maximum over all differences"),
+    (PICTURE, "by how many standard errors maps differ, from three sides"),
+    (MERGED_PICTURE, "the merged map from three sides"),
     ("*_minus_*.mrc", "difference maps, and by how many standard errors each voxel differs"),
 )
 
 
-def write_difference_figure(folder: Path, run: Path) -> Path:
+def write_difference_picture(folder: Path, run: Path) -> Path:
     """Draw by how many standard errors the maps of a run differ, from three sides.
 
     Args:
@@ -44,42 +46,49 @@ def write_difference_figure(folder: Path, run: Path) -> Path:
         FormatError: When a map is missing or damaged.
         OutputError: Disk full, no permission.
     """
-    with style.drawing():
-        style.write_png(folder / FIGURE, draw_differences(folder, run), DOTS_PER_INCH)
-    return folder / FIGURE
+    draw_differences(folder, run).write(folder / PICTURE)
+    return folder / PICTURE
 
 
-def draw_differences(folder: Path, run: Path) -> Figure:
+def draw_differences(folder: Path, run: Path) -> Sheet:
     """Draw the strongest difference along every line of sight, a row a pair of maps."""
     names = [row.map for row in each_pair_once(DifferenceRow.read(folder / TABLE))][:MOST_ROWS]
     directory = RunDirectory.open(run)
     consensus = read_volume(directory.consensus).data
     mask = read_volume(directory.focus_mask).data
-    outlines = ((consensus, contour_level(consensus), "-"), (mask, 0.5, "--"))
-    figure = style.new_figure(ROW_INCHES * len(names), gap=0.03)
-    panels = figure.subplots(len(names), len(VIEWS), squeeze=False)
-    image = None
-    for name, row in zip(names, panels, strict=True):
+    outlines = ((consensus, contour_level(consensus), False), (mask, 0.5, True))
+    sheet = _new_sheet(len(names))
+    for row, name in enumerate(names):
         volume = read_volume(significance_path(folder / name)).data
-        for panel, (axis, view) in zip(row, VIEWS, strict=True):
-            image = panel.imshow(
-                strongest(volume, axis),
-                cmap="RdBu_r",
-                vmin=-END_OF_SCALE,
-                vmax=END_OF_SCALE,
-                origin="lower",
-            )
-            for shown, level, line in outlines:
-                shadow = shown.max(axis=axis)
-                if shadow.min() < level < shadow.max():
-                    look: dict[str, Any] = {"colors": style.INK, "linewidths": 0.9}
-                    panel.contour(shadow, levels=[level], linestyles=line, **look)
-            panel.set(xticks=[], yticks=[])
-            panel.grid(visible=False)
-            panel.set_title(f"{Path(name).stem.replace('_', ' ')}, {view}", fontsize=9)
-    if image is not None:
-        figure.colorbar(image, ax=panels, shrink=0.6, label="difference / standard error")
-    return figure
+        for column, (axis, view) in enumerate(VIEWS):
+            title = f"{Path(name).stem.replace('_', ' ')}, {view}"
+            panel = _add_panel(sheet, (row, column), title, len(volume))
+            ends = (-END_OF_SCALE, END_OF_SCALE)
+            sheet.add(panel.image(paint(strongest(volume, axis), "RdBu_r", ends, N_PIXELS)))
+            for shown, level, dashed in outlines:
+                sheet.add(*panel.outline(shown.max(axis=axis), level, INK, dashed=dashed))
+    ticks = [(share, f"{END_OF_SCALE * (2 * share - 1):+.0f}") for share in (0.0, 0.5, 1.0)]
+    sheet.add(*_legend(sheet, "RdBu_r", ticks, "difference / standard error"))
+    return sheet
+
+
+def _new_sheet(n_rows: int) -> Sheet:
+    return Sheet(n_rows * (EDGE + TITLE) + LEGEND)
+
+
+def _add_panel(sheet: Sheet, place: tuple[int, int], title: str, n: int) -> Panel:
+    row, column = place
+    panel = Panel(column * (EDGE + GAP), row * (EDGE + TITLE) + TITLE, EDGE, n)
+    sheet.add(Text(title, panel.x, panel.y - 8, size=12))
+    return panel
+
+
+def _legend(
+    sheet: Sheet, colours: str, ticks: Sequence[tuple[float, str]], words: str
+) -> Iterator[Mark]:
+    """Explain the colours below all rows."""
+    width = 0.4 * PAGE_WIDTH
+    return legend(colours, ((PAGE_WIDTH - width) / 2, sheet.height - 28, width), ticks, words)
 
 
 def each_pair_once(rows: Sequence[DifferenceRow]) -> list[DifferenceRow]:
@@ -94,7 +103,7 @@ def each_pair_once(rows: Sequence[DifferenceRow]) -> list[DifferenceRow]:
     return kept
 
 
-def write_merged_figure(folder: Path, beside: Path | None = None) -> Path:
+def write_merged_picture(folder: Path, beside: Path | None = None) -> Path:
     """Draw the merged differences of a run from three sides, above those of another run.
 
     Args:
@@ -108,27 +117,22 @@ def write_merged_figure(folder: Path, beside: Path | None = None) -> Path:
     maps = {"These classes": folder / MERGED}
     if beside is not None:
         maps[str(beside.parent)] = beside
-    with style.drawing():
-        style.write_png(folder / MERGED_FIGURE, draw_merged(maps), DOTS_PER_INCH)
-    return folder / MERGED_FIGURE
+    draw_merged(maps).write(folder / MERGED_PICTURE)
+    return folder / MERGED_PICTURE
 
 
-def draw_merged(maps: Mapping[str, Path]) -> Figure:
+def draw_merged(maps: Mapping[str, Path]) -> Sheet:
     """Draw the largest difference along every line of sight, a row a map, all on one scale."""
     volumes = {name: read_volume(path).data for name, path in maps.items()}
     end = max(float(volume.max()) for volume in volumes.values()) or 1.0
-    figure = style.new_figure(ROW_INCHES * len(volumes), gap=0.03)
-    panels = figure.subplots(len(volumes), len(VIEWS), squeeze=False)
-    for (name, volume), row in zip(volumes.items(), panels, strict=True):
-        for panel, (axis, view) in zip(row, VIEWS, strict=True):
-            image = panel.imshow(
-                volume.max(axis=axis), cmap="magma", vmin=0.0, vmax=end, origin="lower"
-            )
-            panel.set(xticks=[], yticks=[])
-            panel.grid(visible=False)
-            panel.set_title(f"{name}, {view}", fontsize=9)
-    figure.colorbar(image, ax=panels, shrink=0.6, label="largest difference of density")
-    return figure
+    sheet = _new_sheet(len(volumes))
+    for row, (name, volume) in enumerate(volumes.items()):
+        for column, (axis, view) in enumerate(VIEWS):
+            panel = _add_panel(sheet, (row, column), f"{name}, {view}", len(volume))
+            sheet.add(panel.image(paint(volume.max(axis=axis), "magma", (0.0, end), N_PIXELS)))
+    ticks = [(share, f"{share * end:.2g}") for share in (0.0, 0.5, 1.0)]
+    sheet.add(*_legend(sheet, "magma", ticks, "largest difference of density"))
+    return sheet
 
 
 def strongest(
@@ -157,8 +161,8 @@ def read_differences(folder: Path) -> Analysis:
         "below, on the same scale."
     )
     shown = [
-        (FIGURE, "Significance of every difference", note),
-        (MERGED_FIGURE, "All differences merged", merged_note),
+        (PICTURE, "Significance of every difference", note),
+        (MERGED_PICTURE, "All differences merged", merged_note),
     ]
     return Analysis(
         folder=folder,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from matplotlib.figure import Figure
+import numpy as np
 
-from cryofocus.report.drawing import style
+from cryofocus.report.drawing.sheet import Line, Sheet, Text
+from cryofocus.report.drawing.style import MUTED, PAGE_WIDTH
 from cryofocus.workflows.covary.record import JointLevel
 
-PATH_HEIGHT_INCHES = 2.2
+BOX_HEIGHT, ROW_HEIGHT, LETTER_WIDTH, PADDING = 34.0, 64.0, 9.0, 16.0
+ARROW_LENGTH, ARROW_WIDTH = 10.0, 8.0
 # Rarer combinations stand in the file only.
 SMALLEST_SHOWN, MOST_SHOWN = 0.005, 24
 
@@ -26,26 +28,39 @@ def joint_rows(joint: JointLevel) -> list[tuple[str, str]]:
     return rows[:MOST_SHOWN]
 
 
-def draw_path(joint: JointLevel) -> Figure:
+def draw_path(joint: JointLevel) -> Sheet:
     """Draw the order in which regions appear: an arrow from each to what occurs only with it."""
     places = _place(joint.path)
-    figure = style.new_figure(PATH_HEIGHT_INCHES, gap=0.0)
-    panel = figure.add_subplot()
-    for earlier, later in joint.path:
-        panel.annotate(
-            "",
-            xy=places[later],
-            xytext=places[earlier],
-            arrowprops={"arrowstyle": "-|>", "color": style.MUTED, "shrinkA": 30, "shrinkB": 30},
-        )
-    for name, (x, y) in places.items():
-        box = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": style.MUTED}
-        panel.text(x, y, name, ha="center", va="center", bbox=box)
-    columns = [x for x, _ in places.values()]
+    columns = max(x for x, _ in places.values()) + 1
     lines = [y for _, y in places.values()]
-    panel.set(xlim=(-0.5, max(columns) + 0.5), ylim=(min(lines) - 0.6, max(lines) + 0.6))
-    panel.axis("off")
-    return figure
+    sheet = Sheet(ROW_HEIGHT * (max(lines) - min(lines) + 1))
+    middles = {
+        name: (PAGE_WIDTH * (x + 0.5) / columns, ROW_HEIGHT * (max(lines) - y + 0.5))
+        for name, (x, y) in places.items()
+    }
+    for earlier, later in joint.path:
+        (x, y), (end_x, end_y) = middles[earlier], middles[later]
+        _add_arrow(sheet, (x + _half_width(earlier), y), (end_x - _half_width(later), end_y))
+    for name, (x, y) in middles.items():
+        half, height = _half_width(name), BOX_HEIGHT / 2
+        corners = ((-half, -height), (half, -height), (half, height), (-half, height))
+        outline = tuple((x + a, y + b) for a, b in (*corners, corners[0]))
+        sheet.add(Line(outline, MUTED), Text(name, x, y + 5, size=14, anchor="middle"))
+    return sheet
+
+
+def _half_width(name: str) -> float:
+    return (LETTER_WIDTH * len(name)) / 2 + PADDING
+
+
+def _add_arrow(sheet: Sheet, begin: tuple[float, float], end: tuple[float, float]) -> None:
+    start, tip = np.asarray(begin), np.asarray(end)
+    along = (tip - start) / max(float(np.hypot(*(tip - start))), 1e-9)
+    across = np.array([-along[1], along[0]]) * ARROW_WIDTH / 2
+    base = tip - ARROW_LENGTH * along
+    head = [tip, base + across, base - across, tip]
+    sheet.add(Line((begin, (float(base[0]), float(base[1]))), MUTED, 1.5))
+    sheet.add(Line(tuple((float(x), float(y)) for x, y in head), MUTED, filled=True))
 
 
 def _place(path: Sequence[tuple[str, str]]) -> dict[str, tuple[float, float]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from cryofocus.data.atomic import final_name
 from cryofocus.report.drawing.chart import Chart, chart_scripts
 from cryofocus.report.drawing.section import environment, script_policy
+from cryofocus.report.drawing.sheet import data_address
 from cryofocus.version import __version__
 from cryofocus.workflows.run.writing import write_text
 
@@ -28,10 +28,9 @@ class Picture:
     note: str
 
     @classmethod
-    def from_png(cls, path: Path, alternative: str, note: str) -> Picture:
-        """Embed a PNG file."""
-        encoded = base64.b64encode(path.read_bytes()).decode("ascii")
-        return cls(f"data:image/png;base64,{encoded}", alternative, note)
+    def from_svg(cls, path: Path, alternative: str, note: str) -> Picture:
+        """Embed an SVG file."""
+        return cls(data_address("image/svg+xml", path.read_bytes()), alternative, note)
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def write_page(analysis: Analysis) -> Path:
 def present_pictures(folder: Path, shown: Iterable[tuple[str, str, str]]) -> tuple[Picture, ...]:
     """Embed of figures, each a file, its title and what to see in it, those that are there."""
     return tuple(
-        Picture.from_png(folder / name, alternative, note)
+        Picture.from_svg(folder / name, alternative, note)
         for name, alternative, note in shown
         if (folder / name).is_file()
     )

@@ -1,72 +1,129 @@
-"""The residual-power picture: how well a subtraction fits."""
+"""The page of `subtract`: how well the subtraction fits."""
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Circle
 
-from cryofocus.report.drawing import style
-from cryofocus.workflows.subtract.record import FIGURE, PowerRecord
+from cryofocus.formatting import format_count
+from cryofocus.report.analyses.page import (
+    Analysis,
+    ChartRow,
+    Picture,
+    list_files,
+    write_page,
+)
+from cryofocus.report.drawing.chart import Chart, axis, level, line, upright
+from cryofocus.report.drawing.raster import paint
+from cryofocus.report.drawing.sheet import Circle, Panel, Sheet, Text, legend
+from cryofocus.report.drawing.style import CLASS_COLOURS, INK, MASK_COLOUR, PAGE_WIDTH
+from cryofocus.workflows.subtract import record as files
+from cryofocus.workflows.subtract.record import PowerRecord
 
-FIGURE_HEIGHT_INCHES = 6.6
 STAGES = ("before", "after", "what a perfect subtraction leaves")
 LOOKS: tuple[dict[str, Any], ...] = (
-    {"color": style.CLASS_COLOURS[1]},
-    {"color": style.CLASS_COLOURS[0]},
-    {"color": style.INK, "linestyle": ":", "linewidth": 1.2},
+    {"color": CLASS_COLOURS[1]},
+    {"color": CLASS_COLOURS[0]},
+    {"color": INK, "dash": "dot"},
+)
+N_PIXELS, GAP, TITLE, LEGEND = 300, 9.0, 24.0, 54.0
+BRIGHT_PERCENTILE, SMALLEST_END = 99.8, 1.05
+NOTE = (
+    "Power over that of the noise: 1 is noise alone. “After” should follow the dotted line, noise "
+    "and the density that is kept. Dashed in the second chart: the radius of the mask."
+)
+PICTURE_NOTE = (
+    "Where in the images the power is, averaged around the middle of the mask; its circle."
 )
 
 
-def write_power_figure(folder: Path | str) -> Path:
-    """Draw the residual power of a directory that `subtract` wrote into it, as a picture.
+def write_power_page(folder: Path | str) -> Path:
+    """Write report.html into a directory that `subtract` wrote.
 
     Raises:
         FormatError: When the directory holds no residual power.
         OutputError: Disk full, no permission.
     """
-    draw = partial(draw_power, PowerRecord.read(Path(folder)))
-    return style.write_figures(Path(folder), {FIGURE: draw})[0]
+    return write_page(read_subtraction(Path(folder)))
 
 
-def draw_power(record: PowerRecord) -> Figure:
-    """Draw power by frequency and by distance from the mask, and where in the images it is.
+def read_subtraction(folder: Path) -> Analysis:
+    """Read the residual power of `subtract` for a page.
 
-    Args:
-        record: Power over that of the noise model; 1 everywhere says that nothing but noise is
-            there.
-
-    Returns:
-        As wide as the page: two charts above three pictures.
+    Raises:
+        FormatError: When the directory holds none.
     """
-    figure = style.new_figure(FIGURE_HEIGHT_INCHES, gap=0.04)
-    panel_of = figure.subplot_mosaic("LLLRRR;BBAAPP", height_ratios=(1.0, 1.1))
-    _draw_shells(panel_of["L"], record)
-    _draw_profile(panel_of["R"], record)
-    panels = [panel_of[name] for name in "BAP"]
-    bound = float(np.percentile(record.pictures[0], 99.8))
-    edge = record.pictures.shape[1] // 2 * record.pixel_size_angstrom
-    for panel, picture, name in zip(panels, record.pictures, STAGES, strict=True):
-        shown = panel.imshow(
-            picture,
-            cmap="Greys",
-            vmin=1.0,
-            vmax=max(bound, 1.05),
-            origin="lower",
-            extent=(-edge, edge, -edge, edge),
+    record = PowerRecord.read(folder)
+    before, after, perfect = record.outside
+    purposes = [(name, purpose) for name, purpose in files.PURPOSES.items() if name.islower()]
+    return Analysis(
+        folder=folder,
+        title="Subtraction",
+        headline=f"Outside the mask {after:.2f} of the noise's power is left",
+        verdict=(
+            f"It was {before:.2f} before; a perfect subtraction would leave {perfect:.2f}. "
+            f"Averaged over {format_count(record.n_images)} images."
+        ),
+        charts=(ChartRow((chart_shells(record), chart_profile(record)), NOTE),),
+        pictures=(Picture(draw_pictures(record).address(), "Power in the images", PICTURE_NOTE),),
+        files=list_files(folder, (("particles.*", "table and images"), *purposes)),
+    )
+
+
+def chart_shells(record: PowerRecord) -> Chart:
+    """Show the power by spatial frequency."""
+    traces = [
+        line(record.frequency[1:], values[1:], name, line=look)
+        for values, name, look in zip(record.shells, STAGES, LOOKS, strict=True)
+    ]
+    layout = {
+        "xaxis": axis("spatial frequency (1/Å)"),
+        "yaxis": axis("power / noise"),
+        "shapes": [level(1.0)],
+    }
+    return Chart("Power by frequency", "power over noise by frequency", (*traces,), layout)
+
+
+def chart_profile(record: PowerRecord) -> Chart:
+    """Show the power by distance from the middle of the mask."""
+    traces = [
+        line(*radial_profile(picture, record.pixel_size_angstrom), name, line=look)
+        for picture, name, look in zip(record.pictures, STAGES, LOOKS, strict=True)
+    ]
+    layout = {
+        "xaxis": axis("distance from the mask’s middle (Å)"),
+        "yaxis": axis("power / noise"),
+        "shapes": [level(1.0), upright(record.mask_radius_angstrom)],
+    }
+    return Chart("Power around the mask", "power over noise by distance", (*traces,), layout)
+
+
+def draw_pictures(record: PowerRecord) -> Sheet:
+    """Draw where in the images the power is, before, after, and what should be left."""
+    n = len(STAGES)
+    edge = (PAGE_WIDTH - (n - 1) * GAP) / n
+    sheet = Sheet(edge + TITLE + LEGEND)
+    end = max(float(np.percentile(record.pictures[0], BRIGHT_PERCENTILE)), SMALLEST_END)
+    box = record.pictures.shape[1]
+    for column, (picture, name) in enumerate(zip(record.pictures, STAGES, strict=True)):
+        panel = Panel(column * (edge + GAP), TITLE, edge, box)
+        sheet.add(Text(name[0].upper() + name[1:], panel.x, TITLE - 8, size=13, bold=True))
+        sheet.add(panel.image(paint(picture, "Greys", (1.0, end), N_PIXELS)))
+        radius = record.mask_radius_angstrom / record.pixel_size_angstrom * edge / box
+        sheet.add(Circle(*panel.place(box // 2, box // 2), radius, MASK_COLOUR))
+    ticks = ((0.0, "1"), (1.0, f"{end:.2f}"))
+    sheet.add(
+        *legend(
+            "Greys",
+            (0.3 * PAGE_WIDTH, sheet.height - 28, 0.4 * PAGE_WIDTH),
+            ticks,
+            "power / noise",
         )
-        circle = Circle((0, 0), record.mask_radius_angstrom, fill=False, color=style.MASK_COLOUR)
-        panel.add_patch(circle)
-        panel.set(title=name[0].upper() + name[1:], xticks=[], yticks=[])
-        panel.grid(visible=False)
-    figure.colorbar(shown, ax=panels, label="power / noise", shrink=0.85, pad=0.01)
-    return figure
+    )
+    return sheet
 
 
 def radial_profile(
@@ -87,31 +144,3 @@ def radial_profile(
     sums = np.bincount(ring, weights=picture.ravel()) / np.bincount(ring)
     n_rings = (box + 1) // 2
     return np.arange(n_rings) * pixel_size_angstrom, sums[:n_rings]
-
-
-def _draw_shells(panel: Axes, record: PowerRecord) -> None:
-    for values, name, look in zip(record.shells, STAGES, LOOKS, strict=True):
-        panel.plot(record.frequency[1:], values[1:], label=name, **look)
-    panel.axhline(1.0, color=style.MUTED, linewidth=1.0)
-    panel.set(title="Power by frequency", xlabel="spatial frequency (1/Å)")
-    panel.set_ylabel("power / noise")
-    panel.legend(loc="upper right")
-
-
-def _draw_profile(panel: Axes, record: PowerRecord) -> None:
-    for picture, look in zip(record.pictures, LOOKS, strict=True):
-        panel.plot(*radial_profile(picture, record.pixel_size_angstrom), **look)
-    panel.axhline(1.0, color=style.MUTED, linewidth=1.0)
-    panel.axvspan(0, record.mask_radius_angstrom, color=style.MASK_COLOUR, alpha=0.15, linewidth=0)
-    panel.annotate(
-        f"outside the mask: {record.outside[0]:.2f} before, {record.outside[1]:.2f} after, "
-        f"{record.outside[2]:.2f} perfect",
-        (1.0, 1.0),
-        (-4, -4),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        ha="right",
-        va="top",
-        fontsize=9,
-    )
-    panel.set(title="Power around the mask", xlabel="distance from the mask's middle (Å)")

@@ -1,19 +1,17 @@
-"""The page and the figures of `variance`: where particles differ, and what to focus on."""
+"""The page and the picture of `variance`: where particles differ, and what to focus on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Circle
+from jaxtyping import Float, UInt8
+from scipy.ndimage import map_coordinates
 
 from cryofocus.arrays import Volume
 from cryofocus.formatting import format_angstrom, format_count, format_percent
-from cryofocus.report.analyses.latent_charts import BINS, MOST_AXES, chart_latent
+from cryofocus.report.analyses.latent_charts import chart_latent
 from cryofocus.report.analyses.page import (
     Analysis,
     ChartRow,
@@ -21,7 +19,9 @@ from cryofocus.report.analyses.page import (
     list_files,
     present_pictures,
 )
-from cryofocus.report.drawing import style
+from cryofocus.report.drawing.raster import Raster, number_colours, palette
+from cryofocus.report.drawing.sheet import Circle, Panel, Sheet, Text
+from cryofocus.report.drawing.style import PAGE_WIDTH, class_colour
 from cryofocus.workflows.variance import result as found
 from cryofocus.workflows.variance.result import (
     PeakRow,
@@ -30,13 +30,13 @@ from cryofocus.workflows.variance.result import (
     VarianceSummary,
 )
 
-VARIANCE_FIGURE, LATENT_FIGURE = "variance.png", "latent.png"
-PANEL_INCHES = 3.6
-LATENT_HEIGHT_INCHES = 4.2
+PICTURE = "variance.svg"
+N_PIXELS, GAP, TITLE = 300, 9.0, 24.0
 # Across and up in each view: axes of x, y, z; the third is projected along.
 VIEWS = ((0, 1, "xy, along z"), (0, 2, "xz, along y"), (1, 2, "yz, along x"))
-# Contours at these parts of the largest variance.
-CONTOURS = (0.2, 0.4, 0.6, 0.8)
+# Bands of colour begin at these parts of the largest variance, laid over the map so strongly.
+BANDS, OPACITY = (0.2, 0.4, 0.6, 0.8), 0.8
+BRIGHTEST = 1.3
 FILES = (
     ("variance.mrc", "variance of the density over the particles, noise removed"),
     (found.REGIONS, "proposed spheres, with the commands that classify them"),
@@ -44,14 +44,15 @@ FILES = (
     (found.REGION_VOXELS, "voxels of each region, by its number"),
     ("series/*.mrc", "the map moved along each axis"),
     ("particles.*", "the particle table with every particle's coordinates"),
-    ("*.png", "the pictures of this page, and the charts as pictures"),
+    (PICTURE, "variance over the map from three sides, with the spheres"),
+    ("*.png", "the charts as pictures"),
     ("latent.npy", "coordinates; their variances are in latent_variance.npy"),
     ("bootstrap_variance.mrc", "variance of maps of resampled particles"),
     (found.PEAKS, "peaks of the variance, and of the bootstrap beside them"),
 )
 PICTURES = (
     (
-        VARIANCE_FIGURE,
+        PICTURE,
         "Variance over the consensus from three sides",
         "Consensus in grey, the largest variance along each view in colour, and the proposed "
         "spheres.",
@@ -128,21 +129,17 @@ def _table(regions: Sequence[RegionRow]) -> Table:
     return Table(("Region", "Sphere X,Y,Z,R (Å)", "Of variance", "States"), rows)
 
 
-def write_variance_figures(result: VarianceResult) -> list[Path]:
-    """Write variance.png and, where something varies, latent.png.
-
-    The figures go into the folder of the result of `cryofocus.variance`.
+def write_variance_picture(result: VarianceResult) -> Path:
+    """Write variance.svg into the folder of the result of `cryofocus.variance`.
 
     Raises:
         OutputError: Disk full, no permission.
     """
-    figures = {VARIANCE_FIGURE: partial(draw_variance, result)}
-    if result.n_axes:
-        figures[LATENT_FIGURE] = partial(draw_latent, result)
-    return style.write_figures(result.folder, figures)
+    draw_variance(result).write(result.folder / PICTURE)
+    return result.folder / PICTURE
 
 
-def draw_variance(result: VarianceResult) -> Figure:
+def draw_variance(result: VarianceResult) -> Sheet:
     """Draw the variance over the consensus from three sides, with the proposed spheres.
 
     A second row shows the bootstrap where it was asked for.
@@ -150,103 +147,61 @@ def draw_variance(result: VarianceResult) -> Figure:
     rows = [("Variance", result.variance)]
     if result.bootstrap is not None:
         rows.append(("Bootstrap", result.bootstrap))
-    figure = style.new_figure(PANEL_INCHES * len(rows), gap=0.04)
-    panels = figure.subplots(len(rows), len(VIEWS), squeeze=False)
-    for (name, variance), row in zip(rows, panels, strict=True):
-        for panel, (across, up, view) in zip(row, VIEWS, strict=True):
-            _draw_projection(panel, result, variance, (across, up))
-            panel.set_title(f"{name}, {view}")
-    return figure
+    edge = (PAGE_WIDTH - (len(VIEWS) - 1) * GAP) / len(VIEWS)
+    sheet = Sheet(len(rows) * (edge + TITLE))
+    for row, (name, variance) in enumerate(rows):
+        for column, (across, up, view) in enumerate(VIEWS):
+            corner = column * (edge + GAP), row * (edge + TITLE) + TITLE
+            sheet.add(Text(f"{name}, {view}", corner[0], corner[1] - 8, size=13, bold=True))
+            panel = Panel(*corner, edge, N_PIXELS)
+            sheet.add(panel.image(_project(result, variance, (across, up))))
+            _add_spheres(sheet, panel, result, (across, up))
+    return sheet
 
 
-def draw_latent(result: VarianceResult) -> Figure:
-    """Draw the density of the particles along the real axes.
-
-    The first two axes against each other, and each axis on its own with its share of the variance
-    and the places of the maps of its series.
-    """
-    n_shown = min(result.n_axes, MOST_AXES)
-    figure = style.new_figure(LATENT_HEIGHT_INCHES, gap=0.08)
-    columns, rows = 1 + (n_shown > 1), 1 + (n_shown > 2)
-    grid = figure.add_gridspec(rows, 1 + columns, width_ratios=(2.2, *(1,) * columns))
-    _draw_pair(figure.add_subplot(grid[:, 0]), result)
-    for axis in range(n_shown):
-        place = grid[axis // columns, 1 + axis % columns]
-        _draw_axis(figure.add_subplot(place), result, axis)
-    return figure
+def _extent(result: VarianceResult) -> float:
+    """Return the edge of the consensus in Å."""
+    return len(result.consensus) * result.pixel_size_angstrom
 
 
-def _draw_projection(
-    panel: Axes, result: VarianceResult, variance: Volume, view: tuple[int, int]
-) -> None:
-    """Project the consensus as grey and the largest variance as contours; draw the spheres."""
+def _project(result: VarianceResult, variance: Volume, view: tuple[int, int]) -> Raster:
+    """Project the consensus as grey and the largest variance over it as bands of colour."""
     across, up = view
     # Arrays are z, y, x; x to the right and the other upwards.
     along = 2 - ({0, 1, 2} - {across, up}).pop()
-    voxel, full = result.voxel_size_angstrom, len(result.consensus)
-    half = full * result.pixel_size_angstrom / 2
-    extent = (-half, half, -half, half)
     density = np.maximum(result.consensus, 0).sum(axis=along)
-    panel.imshow(density, origin="lower", extent=extent, cmap="Greys", vmax=1.3 * density.max())
     shadow = variance.max(axis=along)
+    places = ((np.arange(N_PIXELS) + 0.5) / N_PIXELS - 0.5) * _extent(result)
+    grey = _sample(density, places / result.pixel_size_angstrom)
+    bright = BRIGHTEST * max(float(density.max()), 1e-30)
+    colours = palette("Greys")[number_colours(grey, 0.0, bright)].astype(np.float64)
     if shadow.max() > 0:
-        places = (np.arange(len(variance)) - len(variance) // 2) * voxel
-        levels = [part * float(shadow.max()) for part in CONTOURS]
-        panel.contourf(
-            places, places, shadow, [*levels, float(shadow.max())], cmap="YlOrRd", alpha=0.8
-        )
+        share = _sample(shadow / shadow.max(), places / result.voxel_size_angstrom)
+        band = np.digitize(share, BANDS)
+        shades = palette("YlOrRd")[number_colours((band - 0.5) / len(BANDS), 0.0, 1.0)]
+        mixed = OPACITY * shades + (1 - OPACITY) * colours
+        colours = np.where((band > 0)[..., None], mixed, colours)
+    pixels: UInt8[np.ndarray, "n n 3"] = np.rint(colours[::-1]).astype(np.uint8)
+    return Raster(pixels)
+
+
+def _sample(
+    plane: Float[np.ndarray, "rows columns"], steps: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, "n n"]:
+    """Sample a plane at so many of its voxels from its middle."""
+    places = steps + len(plane) // 2
+    grid = np.meshgrid(places, places, indexing="ij")
+    return np.asarray(map_coordinates(plane.astype(np.float64), grid, order=1, mode="nearest"))
+
+
+def _add_spheres(
+    sheet: Sheet, panel: Panel, result: VarianceResult, view: tuple[int, int]
+) -> None:
+    """Draw the proposed spheres with their numbers."""
+    scale = N_PIXELS / _extent(result)
     for number, proposal in enumerate(result.proposals, start=1):
-        centre = proposal.centre_angstrom
-        place = (centre[across], centre[up])
-        radius = proposal.sphere[3]
-        colour = style.class_colour(number)
-        panel.add_patch(Circle(place, radius, fill=False, edgecolor=colour, linewidth=1.5))
-        panel.annotate(
-            str(number),
-            (place[0], place[1] + radius),
-            (0, 3),
-            textcoords="offset points",
-            ha="center",
-            weight="bold",
-        )
-    panel.set(aspect="equal", xticks=[], yticks=[], xlim=extent[:2], ylim=extent[:2])
-    panel.grid(visible=False)
-
-
-def _draw_pair(panel: Axes, result: VarianceResult) -> None:
-    """Draw the particles' density along the first two axes, and how sure a place is."""
-    mean, variance = result.latent, result.latent_variance
-    if mean.shape[1] < 2:
-        panel.set_axis_off()
-        return
-    reach = 1.05 * float(np.abs(mean[:, :2]).max())
-    counts, edges, _ = np.histogram2d(
-        mean[:, 1], mean[:, 0], bins=BINS, range=[(-reach, reach)] * 2
-    )
-    shown = np.where(counts > 0, counts, np.nan)
-    panel.pcolormesh(edges, edges, shown, cmap="viridis_r")
-    error = np.sqrt(variance[:, :2].mean(axis=0))
-    x, y = (float(value) for value in -reach + 1.3 * error)
-    panel.errorbar(x, y, xerr=error[0], yerr=error[1], color=style.INK, capsize=2, lw=1)
-    panel.set(aspect="equal", xlabel="axis 1", ylabel="axis 2", title="Particles")
-
-
-def _draw_axis(panel: Axes, result: VarianceResult, axis: int) -> None:
-    """Draw the particles' density along one axis, and where the series' maps stand."""
-    mean = result.latent[:, axis]
-    colour = style.class_colour(axis + 1)
-    panel.hist(mean, bins=BINS, color=colour, alpha=0.5)
-    for number, place in enumerate(np.percentile(mean, found.SERIES_PERCENTILES), start=1):
-        panel.axvline(place, color=style.INK, linewidth=0.8, linestyle=":")
-        panel.annotate(
-            str(number),
-            (place, 1),
-            (0, 1),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-        )
-    share = 100 * float(result.axis_shares[axis])
-    panel.set_title(f"Axis {axis + 1} ({share:.0f} %)", pad=16)
-    panel.set(yticks=[], xlabel="coordinate")
+        x, y = (proposal.centre_angstrom[axis] * scale + N_PIXELS / 2 - 0.5 for axis in view)
+        left, top = panel.place(x, y)
+        radius = proposal.sphere[3] * scale * panel.edge / N_PIXELS
+        sheet.add(Circle(left, top, radius, class_colour(number)))
+        sheet.add(Text(str(number), left, top - radius - 5, 12, anchor="middle", bold=True))

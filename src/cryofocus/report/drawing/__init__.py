@@ -1,4 +1,4 @@
 """What all pages are drawn with.
 
-In reading order: `style`, `section`, `slices`, `surfaces`.
+In reading order: `style`, `section`, `chart`, `raster`, `sheet`, `slices`, `shaded`, `surfaces`.
 """

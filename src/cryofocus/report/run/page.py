@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from cryofocus.report.drawing import style
 from cryofocus.report.drawing.chart import chart_scripts
 from cryofocus.report.drawing.section import (
     Section,
@@ -65,8 +64,7 @@ def render_page(results: RunResults) -> str:
 
     Every text from outside is escaped, and only the page's own scripts may run.
     """
-    with style.drawing():
-        first, *sections = compose_sections(results)
+    first, *sections = compose_sections(results)
     scripts, engine = collect_scripts(sections), environment()
     return engine.get_template("report.html.jinja").render(
         title=results.directory.path.resolve().name,

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import matplotlib as mpl
 import numpy as np
 from jaxtyping import Float
-from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, zoom
 
-from cryofocus.report.drawing import style
+from cryofocus.report.drawing.raster import Raster, number_colours, palette
 from cryofocus.report.drawing.shaded import (
     Picture,
     Relief,
@@ -20,15 +17,17 @@ from cryofocus.report.drawing.shaded import (
     project_region,
     trace_surface,
 )
+from cryofocus.report.drawing.sheet import data_address
 from cryofocus.report.drawing.slices import DENSITY_SIGMAS
+from cryofocus.report.drawing.style import INK, class_colour
 from cryofocus.report.drawing.surfaces import Cube, without_dust
 from cryofocus.report.run.results import RunResults
 from cryofocus.report.run.shown_maps import ShownMaps
 
 N_PIXELS = 320
-PICTURE_INCHES, DOTS_PER_INCH = 2.4, 150
 MARGIN_PIXELS = 8
 OUTLINE_PIXELS = 3.0
+OUTLINE_WIDTH, FINER = 1.4, 1.5
 GREY = "#b8c1ca"
 DIFFERENCE_COLOURS = "RdBu_r"
 PERCENTILE = 99.0
@@ -94,16 +93,16 @@ def draw_pictures(results: RunResults, maps: ShownMaps, sight: Sight) -> dict[in
     for number in numbers:
         cube = without_dust(maps.classes[number].cube, sight.level)
         relief = trace_surface(cube, sight.level, sight.turn, N_PIXELS)
-        surface = _shade(relief, np.asarray(to_rgb(style.class_colour(number))))
-        colours = mpl.colormaps[DIFFERENCE_COLOURS](0.5 + 0.5 * painted[number] / largest)
-        difference = _shade(consensus, colours[..., :3])
+        surface = _shade(relief, to_rgb(class_colour(number)))
+        shares = number_colours(painted[number], -largest, largest)
+        difference = _shade(consensus, palette(DIFFERENCE_COLOURS)[shares] / 255)
         pictures[number] = ClassPictures(_encode(surface, sight), _encode(difference, sight))
     return pictures
 
 
 def draw_consensus(sight: Sight) -> str:
     """Draw the map of all particles in grey, with the region."""
-    return _encode(_shade(sight.consensus, np.asarray(to_rgb(GREY))), sight)
+    return _encode(_shade(sight.consensus, to_rgb(GREY)), sight)
 
 
 def _shade(relief: Relief, colours: Float[np.ndarray, "... 3"]) -> Colours:
@@ -113,15 +112,28 @@ def _shade(relief: Relief, colours: Float[np.ndarray, "... 3"]) -> Colours:
     return np.where(relief.is_hit[..., None], np.clip(lit, 0, 1), 1.0)
 
 
+def to_rgb(colour: str) -> Float[np.ndarray, " 3"]:
+    """Read a colour such as #0072B2; from 0 to 1."""
+    return np.frombuffer(bytes.fromhex(colour[1:]), np.uint8) / 255
+
+
 def _encode(colours: Colours, sight: Sight) -> str:
-    """Crop a picture, outline the region, and encode it."""
+    """Outline the region, crop the picture, and encode it."""
     low_row, high_row, low_column, high_column = sight.window
-    height = PICTURE_INCHES * (high_row - low_row) / (high_column - low_column)
-    figure = Figure(figsize=(PICTURE_INCHES, height))
-    panel = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-    panel.imshow(colours, origin="lower", interpolation="bicubic")
-    panel.set_axis_off()
-    if sight.outline.min() < 0.5 < sight.outline.max():
-        panel.contour(sight.outline, levels=[0.5], colors=[style.INK], linewidths=1.0)
-    panel.set(xlim=(low_column, high_column), ylim=(low_row, high_row))
-    return style.as_png(figure, DOTS_PER_INCH)
+    share = outline_share(sight.outline)[..., None]
+    drawn = (1 - share) * colours + share * to_rgb(INK)
+    shown = drawn[low_row:high_row, low_column:high_column][::-1]
+    # Pixels between pixels, so that edges are seen as lines, not as stairs.
+    fine = np.clip(zoom(shown, (FINER, FINER, 1), order=3, mode="nearest", grid_mode=True), 0, 1)
+    return data_address("image/png", Raster(np.rint(255 * fine).astype(np.uint8)).png())
+
+
+def outline_share(values: Picture, level: float = 0.5) -> Picture:
+    """Give by how much each pixel belongs to the line on which values pass a level.
+
+    The distance from it is the difference from the level over the slope.
+    """
+    slope = np.hypot(*np.gradient(values))
+    # Where nothing changes there is no line; half a level away in one pixel is the steepest.
+    distance = np.abs(values - level) / np.maximum(slope, 1e-6)
+    return np.asarray(np.clip(0.5 * OUTLINE_WIDTH + 0.5 - distance, 0.0, 1.0))

@@ -5,30 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from cryofocus.report.drawing import style
+from cryofocus.report.drawing.raster import paint
 from cryofocus.report.drawing.section import Section
+from cryofocus.report.drawing.sheet import Line, Panel, Sheet, Text, legend
 from cryofocus.report.drawing.slices import Planes, View
+from cryofocus.report.drawing.style import INK, MASK_COLOUR, PAGE_WIDTH
 from cryofocus.report.drawing.surfaces import Point
 from cryofocus.report.run import tables
 from cryofocus.report.run.results import RunResults
 from cryofocus.report.run.shown_maps import ShownMaps
 
 IMAGE_BYTES_BUDGET = 4_500_000
-MAX_DOTS_PER_INCH = 220.0
-MIN_DOTS_PER_INCH = 70.0
+MAX_PIXELS, MIN_PIXELS = 380, 110
+"""Of the edge of a panel."""
 PLANE_NAMES = ("xy", "xz", "zy")
-DIFFERENCE_COLOURS = "RdBu_r"
+DENSITY_COLOURS, DIFFERENCE_COLOURS = "gray", "RdBu_r"
 DENSITY_PERCENTILES = (1.0, 99.8)
 DIFFERENCE_PERCENTILE = 99.5
 SCALE_BAR_FRACTION = 0.25
-GAP_INCHES = 0.05
-MIDDLE_GAP_INCHES = 0.16
-TITLE_INCHES = 0.26
-PANEL_INCHES = (style.PAGE_WIDTH_INCHES - 4 * GAP_INCHES - MIDDLE_GAP_INCHES) / 6
+GAP, MIDDLE_GAP, TITLE = 5.0, 16.0, 26.0
+EDGE = (PAGE_WIDTH - 4 * GAP - MIDDLE_GAP) / 6
 
 
 @dataclass(frozen=True)
@@ -88,27 +85,25 @@ def draw_rows(maps: ShownMaps) -> MapImages:
     Resolution is lowered for many classes, so that the page stays small.
     """
     scale = choose_scale(maps)
-    resolution = MAX_DOTS_PER_INCH
+    n_pixels = MAX_PIXELS
     while True:
-        images = _draw_rows(maps, scale, resolution)
+        images = _draw_rows(maps, scale, n_pixels)
         n_bytes = len(images.consensus) + sum(map(len, images.classes.values()))
-        if n_bytes <= IMAGE_BYTES_BUDGET or resolution <= MIN_DOTS_PER_INCH:
+        if n_bytes <= IMAGE_BYTES_BUDGET or n_pixels <= MIN_PIXELS:
             return images
-        fitting = 0.95 * resolution * (IMAGE_BYTES_BUDGET / n_bytes) ** 0.5
-        resolution = max(fitting, MIN_DOTS_PER_INCH)
+        fitting = 0.95 * n_pixels * (IMAGE_BYTES_BUDGET / n_bytes) ** 0.5
+        n_pixels = max(int(fitting), MIN_PIXELS)
 
 
-def _draw_rows(maps: ShownMaps, scale: MapScale, resolution: float) -> MapImages:
-    return MapImages(
-        consensus=style.as_png(draw_consensus_row(maps, scale), resolution),
-        classes={
-            number: style.as_png(
-                draw_class_row(shown.planes, maps.differences[number].planes, scale),
-                resolution,
-            )
-            for number, shown in maps.classes.items()
-        },
-    )
+def _draw_rows(maps: ShownMaps, scale: MapScale, n_pixels: int) -> MapImages:
+    classes = {}
+    for number, shown in maps.classes.items():
+        sheet = Sheet(EDGE)
+        differences = maps.differences[number].planes
+        draw_row(sheet, (shown.planes, differences), scale, n_pixels=n_pixels)
+        _name_panels(sheet)
+        classes[number] = sheet.address()
+    return MapImages(draw_consensus_row(maps, scale, n_pixels).address(), classes)
 
 
 def choose_scale(maps: ShownMaps) -> MapScale:
@@ -140,40 +135,54 @@ def choose_scale(maps: ShownMaps) -> MapScale:
     )
 
 
-def draw_consensus_row(maps: ShownMaps, scale: MapScale) -> Figure:
+def draw_consensus_row(maps: ShownMaps, scale: MapScale, n_pixels: int) -> Sheet:
     """Draw the consensus and, beside it, the legend of all rows."""
-    figure, axes = _new_row(TITLE_INCHES)
-    for panel, plane, name, position in zip(
-        axes[:3], maps.consensus.planes, PLANE_NAMES, scale.positions_angstrom, strict=True
+    sheet = Sheet(EDGE + TITLE)
+    draw_row(sheet, (maps.consensus.planes, None), scale, top=TITLE, n_pixels=n_pixels)
+    for column, (name, position) in enumerate(
+        zip(PLANE_NAMES, scale.positions_angstrom, strict=True)
     ):
-        _draw_density(panel, plane, scale)
-        _outline(panel, scale, name, style.MASK_COLOUR)
         third = ({"x", "y", "z"} - set(name)).pop()
-        title = f"{name},  {third} = {position:.0f} Å"
-        panel.set_title(title, fontsize=9, fontweight="normal", pad=5)
-    _draw_scale_bar(axes[0], scale)
-    for panel in axes[3:]:
-        panel.set_axis_off()
+        middle = _left(column) + EDGE / 2
+        sheet.add(Text(f"{name},  {third} = {position:.0f} Å", middle, TITLE - 8, anchor="middle"))
+    _add_scale_bar(sheet, scale)
     if maps.differences:
-        _draw_legend(axes[4], scale)
-    return figure
+        _add_legend(sheet, scale, TITLE + 0.5 * EDGE)
+    return sheet
 
 
-def draw_class_row(planes: Planes, differences: Planes, scale: MapScale) -> Figure:
-    """Draw one class: three planes of its map, then of its difference to the consensus."""
-    figure, axes = _new_row(0.0)
-    for panel, plane, name in zip(axes[:3], planes, PLANE_NAMES, strict=True):
-        _draw_density(panel, plane, scale)
-        _outline(panel, scale, name, style.MASK_COLOUR)
-        _label(panel, name, "white")
-    for panel, plane, name in zip(axes[3:], differences, PLANE_NAMES, strict=True):
-        _draw_difference(panel, plane, scale)
-        _outline(panel, scale, name, style.INK)
-        _label(panel, f"{name} difference", style.INK)
-    return figure
+def draw_row(
+    sheet: Sheet,
+    planes: tuple[Planes, Planes | None],
+    scale: MapScale,
+    *,
+    top: float = 0.0,
+    n_pixels: int = MAX_PIXELS,
+) -> None:
+    """Draw three planes of a map, then of its difference to the consensus.
+
+    Args:
+        sheet: Where.
+        planes: Of the map, and of the difference if there is one.
+        scale: Colours and outlines.
+        top: Of the row.
+        n_pixels: Edge of the pictures.
+    """
+    limit = scale.largest_difference
+    looks = (
+        (DENSITY_COLOURS, (scale.darkest, scale.brightest), MASK_COLOUR),
+        (DIFFERENCE_COLOURS, (-limit, limit), INK),
+    )
+    for half, (shown, (colours, ends, ink)) in enumerate(zip(planes, looks, strict=True)):
+        for number, plane in enumerate(shown or ()):
+            panel = Panel(_left(3 * half + number), top, EDGE, len(plane))
+            sheet.add(panel.image(paint(plane, colours, ends, n_pixels)))
+            sheet.add(*panel.outline(scale.mask[number], 0.5, ink))
+            if scale.proposed is not None:
+                sheet.add(*panel.outline(scale.proposed[number], 0.5, ink, dashed=True))
 
 
-def draw_gallery(maps: ShownMaps) -> Figure:
+def draw_gallery(maps: ShownMaps) -> Sheet:
     """Draw three planes of the consensus and of every class, each row with its difference."""
     scale = choose_scale(maps)
     rows: list[tuple[str, Planes, Planes | None]] = [("consensus", maps.consensus.planes, None)]
@@ -181,99 +190,38 @@ def draw_gallery(maps: ShownMaps) -> Figure:
         (f"class {number}", shown.planes, maps.differences[number].planes)
         for number, shown in maps.classes.items()
     ]
-    figure = style.new_figure(PANEL_INCHES * len(rows) + TITLE_INCHES, gap=0.02)
-    panels = figure.subplots(len(rows), 6, squeeze=False)
-    for row, (name, planes, differences) in zip(panels, rows, strict=True):
-        for panel in row:
-            panel.grid(visible=False)
-            panel.set(xticks=[], yticks=[])
-            panel.spines[:].set_visible(False)
-        for panel, plane, plane_name in zip(row[:3], planes, PLANE_NAMES, strict=True):
-            _draw_density(panel, plane, scale)
-            _outline(panel, scale, plane_name, style.MASK_COLOUR)
-        for panel, plane, plane_name in zip(row[3:], differences or (), PLANE_NAMES, strict=False):
-            _draw_difference(panel, plane, scale)
-            _outline(panel, scale, plane_name, style.INK)
-        row[0].set_ylabel(name)
-    for panel, plane_name in zip(panels[0][:3], PLANE_NAMES, strict=True):
-        panel.set_title(plane_name)
+    sheet = Sheet(TITLE + len(rows) * (EDGE + GAP))
+    for number, (name, planes, differences) in enumerate(rows):
+        top = TITLE + number * (EDGE + GAP)
+        draw_row(sheet, (planes, differences), scale, top=top)
+        sheet.add(Text(name, 6, top + 18, size=13, colour="white", bold=True))
+    for column, name in enumerate(PLANE_NAMES):
+        sheet.add(Text(name, _left(column) + EDGE / 2, TITLE - 8, size=13, anchor="middle"))
     if len(rows) > 1:
-        panels[1][4].set_title("class minus consensus")
-    return figure
+        middle = _left(4) + EDGE / 2
+        sheet.add(Text("class minus consensus", middle, TITLE - 8, size=13, anchor="middle"))
+    return sheet
 
 
-def _draw_difference(panel: Axes, plane: Float[np.ndarray, "r c"], scale: MapScale) -> None:
-    limit = scale.largest_difference
-    panel.imshow(
-        plane,
-        cmap=DIFFERENCE_COLOURS,
-        vmin=-limit,
-        vmax=limit,
-        origin="lower",
-        interpolation="bicubic",
-    )
+def _left(column: int) -> float:
+    """Return where a panel begins: two groups of three."""
+    return column * (EDGE + GAP) + (MIDDLE_GAP - GAP) * (column > 2)
 
 
-def _new_row(title_inches: float) -> tuple[Figure, list[Axes]]:
-    """Place six square panels in two groups of three, with room above for titles."""
-    width, height = style.PAGE_WIDTH_INCHES, PANEL_INCHES + title_inches
-    figure = Figure(figsize=(width, height))
-    axes = []
-    for column in range(6):
-        gaps = column * GAP_INCHES + (MIDDLE_GAP_INCHES - GAP_INCHES) * (column > 2)
-        left = column * PANEL_INCHES + gaps
-        frame = (left / width, 0.0, PANEL_INCHES / width, PANEL_INCHES / height)
-        panel = figure.add_axes(frame)
-        panel.grid(visible=False)
-        panel.set_xticks([])
-        panel.set_yticks([])
-        panel.spines[:].set_visible(False)
-        axes.append(panel)
-    return figure, axes
+def _name_panels(sheet: Sheet) -> None:
+    """Write into the lower left corners what the panels of a class show."""
+    for column, name in enumerate(PLANE_NAMES):
+        sheet.add(Text(name, _left(column) + 5, sheet.height - 6, colour="white"))
+        sheet.add(Text(f"{name} difference", _left(column + 3) + 5, sheet.height - 6))
 
 
-def _draw_density(panel: Axes, plane: Float[np.ndarray, "r c"], scale: MapScale) -> None:
-    panel.imshow(
-        plane,
-        cmap="gray",
-        vmin=scale.darkest,
-        vmax=scale.brightest,
-        origin="lower",
-        interpolation="bicubic",
-    )
-
-
-def _outline(panel: Axes, scale: MapScale, name: str, colour: str) -> None:
-    """Draw the edges of the mask, and dashed of a proposed one, where they cross the plane."""
-    number = PLANE_NAMES.index(name)
-    for masks, line in ((scale.mask, "solid"), (scale.proposed, "dashed")):
-        if masks is not None and masks[number].min() < 0.5 < masks[number].max():
-            panel.contour(
-                masks[number], levels=[0.5], colors=[colour], linewidths=1.1, linestyles=line
-            )
-
-
-def _label(panel: Axes, text: str, colour: str) -> None:
-    """Write into the lower left corner what a panel shows."""
-    panel.annotate(
-        text,
-        (0.0, 0.0),
-        (5, 5),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        color=colour,
-        fontsize=8,
-    )
-
-
-def _draw_scale_bar(panel: Axes, scale: MapScale) -> None:
+def _add_scale_bar(sheet: Sheet, scale: MapScale) -> None:
     """Draw a bar of a round length in the lower left corner."""
-    edge = scale.view.high - scale.view.low
-    length = round_length(SCALE_BAR_FRACTION * edge * scale.voxel_size_angstrom)
-    x, y = 0.05 * edge, 0.06 * edge
-    end = x + length / scale.voxel_size_angstrom
-    panel.plot([x, end], [y, y], color="white", linewidth=2.5, solid_capstyle="butt")
-    panel.annotate(f"{length:g} Å", (x, y), (0, 4), textcoords="offset points", color="white")
+    extent = (scale.view.high - scale.view.low) * scale.voxel_size_angstrom
+    length = round_length(SCALE_BAR_FRACTION * extent)
+    x, y = 0.05 * EDGE, sheet.height - 0.06 * EDGE
+    sheet.add(Line(((x, y), (x + length / extent * EDGE, y)), "white", 2.5))
+    sheet.add(Text(f"{length:g} Å", x, y - 6, size=12, colour="white"))
 
 
 def round_length(length: float) -> float:
@@ -282,16 +230,11 @@ def round_length(length: float) -> float:
     return float(max(step for step in (1.0, 2.0, 5.0) if step * power <= length * 1.0001) * power)
 
 
-def _draw_legend(panel: Axes, scale: MapScale) -> None:
-    """Explain colours and outline where the consensus row has room."""
-    bar = panel.inset_axes((-0.55, 0.42, 2.1, 0.1))
-    ramp = np.linspace(-1.0, 1.0, 256)[None, :]
+def _add_legend(sheet: Sheet, scale: MapScale, y: float) -> None:
+    """Explain colours where the consensus row has room."""
+    x, width = _left(4) - 0.25 * EDGE, 1.5 * EDGE
     percent = scale.difference_percent
-    bar.imshow(ramp, cmap=DIFFERENCE_COLOURS, aspect="auto", extent=(-percent, percent, 0, 1))
-    bar.grid(visible=False)
-    bar.set_yticks([])
-    bar.set_title("Class minus consensus", fontsize=10, loc="center", pad=8)
-    bar.set_xlabel("% of the consensus’ strongest density", fontsize=9)
-    bar.tick_params(labelsize=9)
-    for x, side, text in ((-0.6, "right", "less"), (1.6, "left", "more")):
-        panel.text(x, 0.47, text, fontsize=9, ha=side, va="center", transform=panel.transAxes)
+    ticks = ((0.0, f"−{percent:.2g} %"), (0.5, "0"), (1.0, f"+{percent:.2g} %"))
+    words = "Class minus consensus, % of its strongest density"
+    sheet.add(*legend(DIFFERENCE_COLOURS, (x, y, width), ticks, words))
+    sheet.add(Text("less", x - 8, y + 9, anchor="end"), Text("more", x + width + 8, y + 9))

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
-from matplotlib.figure import Figure
 from scipy.stats import chi2_contingency
 
 from cryofocus.data.formats import open_table
 from cryofocus.errors import CryofocusError
-from cryofocus.report.drawing import style
+from cryofocus.report.drawing.raster import Raster, number_colours, palette
 from cryofocus.report.drawing.section import Section
+from cryofocus.report.drawing.sheet import Image, Line, Sheet, Text, legend
+from cryofocus.report.drawing.style import PAGE_WIDTH, RULE
 from cryofocus.report.run.results import RunResults
 
 PANELS_A_ROW = 4
-PANEL_HEIGHT_INCHES = 1.75
+GAP, TITLE, LEGEND = 16.0, 26.0, 60.0
+PANEL_WIDTH = (PAGE_WIDTH - (PANELS_A_ROW - 1) * GAP) / PANELS_A_ROW
+N_ROWS = 220
+RIM_POINTS = 90
 MAX_CLASSES = 15
 PARTICLES_A_BIN = 30
 """So many of each class on average, that a bin's share of it is not all chance."""
 LARGEST_RATIO = 2.0
-FINE = 12
 STRONG_DEPENDENCE = 0.2
 COUNT_COLOURS, RATIO_COLOURS = "viridis", "PuOr_r"
 
@@ -56,7 +56,7 @@ def show_views(results: RunResults) -> tuple[Section, ...]:
         posteriors = posteriors.sum(axis=1, keepdims=True)
     views = count_views(directions, posteriors)
     content = {
-        "figure": style.as_png(draw_views(views), 130),
+        "figure": draw_views(views).address(),
         "dependence": f"{views.dependence:.2f}",
         "is_strong": views.dependence > STRONG_DEPENDENCE,
         "left_out": max(posteriors.shape[1] - MAX_CLASSES, 0),
@@ -119,42 +119,56 @@ def _dependence(counts: Float[np.ndarray, "n_classes n_latitudes n_longitudes"])
     return float(np.sqrt(phi2 / max(fewest, 1e-9)))
 
 
-def draw_views(views: ViewCounts) -> Figure:
+def draw_views(views: ViewCounts) -> Sheet:
     """Draw all particles, and then how much more or less of each class a view holds."""
     total = views.counts.sum(axis=0)
     # One class is all particles again.
     shown = views.counts[:MAX_CLASSES] if len(views.counts) > 1 else views.counts[:0]
     n_rows = -(-(len(shown) + 1) // PANELS_A_ROW)
-    figure = style.new_figure(n_rows * PANEL_HEIGHT_INCHES, gap=0.06)
-    panels = figure.subplots(
-        n_rows, PANELS_A_ROW, subplot_kw={"projection": "mollweide"}, squeeze=False
-    ).ravel()
-    for panel in panels:
-        panel.set_axis_off()
-    mesh = _paint(panels[0], views, total / total.mean(), cmap=COUNT_COLOURS, vmin=0)
-    panels[0].set_title("All particles", fontsize=10)
-    figure.colorbar(mesh, ax=panels[0], shrink=0.7, label="times the mean")
+    sheet = Sheet(n_rows * (PANEL_WIDTH / 2 + TITLE) + LEGEND)
+    often = total / total.mean()
+    end = float(often.max())
+    _add_panel(sheet, 0, "All particles", _paint(views, often, COUNT_COLOURS, (0.0, end)))
+    bar, y = 0.8 * PANEL_WIDTH, sheet.height - 30
+    ticks = [(0.0, "0"), (1.0, f"{end:.1f}")]
+    sheet.add(*legend(COUNT_COLOURS, (0.1 * PANEL_WIDTH, y, bar), ticks, "times the mean"))
     if not len(shown):
-        return figure
+        return sheet
     expected = total / total.sum() * shown.sum(axis=(1, 2))[:, None, None]
     ratio = np.log2(np.maximum(shown, 1e-9) / np.maximum(expected, 1e-9))
     ratio[:, total < PARTICLES_A_BIN] = np.nan
-    for number, (panel, values) in enumerate(zip(panels[1:], ratio, strict=False), start=1):
-        limits = {"vmin": -np.log2(LARGEST_RATIO), "vmax": np.log2(LARGEST_RATIO)}
-        mesh = _paint(panel, views, values, cmap=RATIO_COLOURS, **limits)
-        panel.set_title(f"Class {number}", fontsize=10)
-    bar = figure.colorbar(mesh, ax=panels[len(shown)], shrink=0.7, ticks=[-1, 0, 1])
-    bar.ax.set_yticklabels(["half", "as all", "double"])
-    return figure
+    limit = float(np.log2(LARGEST_RATIO))
+    for number, values in enumerate(ratio, start=1):
+        raster = _paint(views, values, RATIO_COLOURS, (-limit, limit))
+        _add_panel(sheet, number, f"Class {number}", raster)
+    ticks = [(0.0, "half"), (0.5, "as all"), (1.0, "double")]
+    x = PANEL_WIDTH + GAP + 0.1 * PANEL_WIDTH
+    sheet.add(*legend(RATIO_COLOURS, (x, y, bar), ticks, "of the class"))
+    return sheet
+
+
+def _add_panel(sheet: Sheet, number: int, title: str, raster: Raster) -> None:
+    """Put a map of the sphere in its place, with its rim."""
+    row, column = divmod(number, PANELS_A_ROW)
+    x, y = column * (PANEL_WIDTH + GAP), row * (PANEL_WIDTH / 2 + TITLE) + TITLE
+    sheet.add(Text(title, x + PANEL_WIDTH / 2, y - 8, size=12, anchor="middle"))
+    sheet.add(Image(raster, x, y, PANEL_WIDTH, PANEL_WIDTH / 2))
+    a, b = PANEL_WIDTH / 2, PANEL_WIDTH / 4
+    angles = np.linspace(0, 2 * np.pi, RIM_POINTS)
+    rim = [(x + a + a * float(np.cos(t)), y + b + b * float(np.sin(t))) for t in angles]
+    sheet.add(Line(tuple(rim), RULE))
 
 
 def _paint(
-    panel: Axes, views: ViewCounts, values: Float[np.ndarray, "y x"], **look: Any
-) -> QuadMesh:
-    """Paint bins in small pieces, so that their edges follow the curves of the map."""
-    x, y = (
-        np.interp(np.arange(0, (len(edges) - 1) * FINE + 1) / FINE, np.arange(len(edges)), edges)
-        for edges in (views.longitude, views.latitude)
-    )
-    pieces = np.repeat(np.repeat(values, FINE, axis=0), FINE, axis=1)
-    return panel.pcolormesh(x, y, pieces, linewidth=0, rasterized=True, **look)
+    views: ViewCounts, values: Float[np.ndarray, "y x"], colours: str, ends: tuple[float, float]
+) -> Raster:
+    """Paint bins on a map of the sphere with true areas (Mollweide 1805)."""
+    across = np.linspace(-1, 1, 2 * N_ROWS)[None, :]
+    up = np.linspace(1, -1, N_ROWS)[:, None]
+    auxiliary = np.arcsin(up)
+    latitude = np.arcsin((2 * auxiliary + np.sin(2 * auxiliary)) / np.pi)
+    longitude = np.pi * across / np.maximum(np.cos(auxiliary), 1e-9)
+    row = np.searchsorted(views.latitude, latitude).clip(1, len(values)) - 1
+    column = np.searchsorted(views.longitude, longitude).clip(1, values.shape[1]) - 1
+    painted = np.where(np.abs(longitude) <= np.pi, values[row, column], np.nan)
+    return Raster(number_colours(painted, *ends), palette(colours))

@@ -16,7 +16,7 @@ STEM = "particles"
 """Of the table and of its stack; how they end is their format's."""
 KEEP_MASK = "keep_mask.mrc"
 SUBTRACTED_MAPS = ("subtracted_half1.mrc", "subtracted_half2.mrc")
-POWER, FIGURE = "residual_power.npz", "residual_power.png"
+POWER, REPORT = "residual_power.npz", "report.html"
 DESCRIPTION, LOG, README = "subtraction.yaml", "run.log", "README.txt"
 KIND = DirectoryKind("directory of subtracted particles", DESCRIPTION)
 
@@ -25,8 +25,8 @@ PURPOSES = {
     "STACK": "the subtracted images, sign and normalisation as they were",
     KEEP_MASK: "the region that was kept, on the grid of the subtracted images",
     "subtracted_half1.mrc ...": "the density that was subtracted from each half set",
-    FIGURE: "how well the subtraction fits: power before and after, against the noise",
-    POWER: "the numbers behind that picture, NumPy",
+    REPORT: "how well the subtraction fits: power before and after, against the noise",
+    POWER: "the numbers behind that page, NumPy",
     DESCRIPTION: "what was subtracted from what, grey scale and intensities, time and memory",
     LOG: "what happened, line by line",
     README: "this list",
@@ -35,7 +35,7 @@ PURPOSES = {
 
 @dataclass(frozen=True, eq=False)
 class PowerRecord:
-    """Numbers of the residual-power picture; power over that of the noise model.
+    """Numbers of how well a subtraction fits; power over that of the noise model.
 
     The three rows are the images before, after the subtraction, and what the latter should show
     (noise and the density that is kept).

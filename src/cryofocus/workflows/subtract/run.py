@@ -44,11 +44,11 @@ from cryofocus.workflows.subtract.inputs import (
 )
 from cryofocus.workflows.subtract.record import (
     DESCRIPTION,
-    FIGURE,
     KEEP_MASK,
     KIND,
     LOG,
     README,
+    REPORT,
     STEM,
     SUBTRACTED_MAPS,
     PowerRecord,
@@ -88,9 +88,9 @@ class SubtractedSet:
     outside: tuple[float, float, float]
 
     @property
-    def figure(self) -> Path:
+    def report(self) -> Path:
         """How well the subtraction fits: power before and after, against the noise."""
-        return self.directory / FIGURE
+        return self.directory / REPORT
 
     @property
     def keep_mask(self) -> Path:
@@ -117,7 +117,7 @@ class SubtractedSet:
         return (
             f"Particles  {self.table}, {self.n_particles:,} images\n"
             f"Mask       {self.keep_mask}, on their grid\n"
-            f"Fit        {self.figure}: {removed}"
+            f"Fit        {self.report}: {removed}"
         )
 
 

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cryofocus.report.drawing import style
+from cryofocus.report.analyses.covary_charts import as_array
 from cryofocus.report.drawing.chart import MOST_WRITTEN
-from cryofocus.workflows.covary.record import ClassLevel, CovaryRecord, Matrix
+from cryofocus.report.drawing.style import INK, MUTED, RULE, class_colour
+from cryofocus.report.figures.style import new_figure, write_figures
+from cryofocus.workflows.covary import record as files
+from cryofocus.workflows.covary.record import ClassLevel, CovaryRecord
 
 MATRIX_HEIGHT_INCHES, MASS_HEIGHT_INCHES = 4.6, 3.4
 
 
+def write_matrices(folder: Path) -> list[Path]:
+    """Write correlation.png into a directory of covary.
+
+    Raises:
+        FormatError: When the directory holds no results of covary.
+        OutputError: Disk full, no permission.
+    """
+    record = CovaryRecord.read(folder / files.RECORD)
+    return write_figures(folder, {files.FIGURE: lambda: draw_matrices(record)})
+
+
 def draw_matrices(record: CovaryRecord) -> Figure:
     """Draw the correlation matrices over classes and over particles side by side."""
-    figure = style.new_figure(MATRIX_HEIGHT_INCHES, gap=0.06)
+    figure = new_figure(MATRIX_HEIGHT_INCHES, gap=0.06)
     levels = [
         (title, level.correlation)
         for title, level in (
@@ -37,7 +52,7 @@ def draw_matrices(record: CovaryRecord) -> Figure:
 
 def draw_masses(names: Sequence[str], level: ClassLevel) -> Figure:
     """Draw the mass of every region in every class map, one colour per run."""
-    figure = style.new_figure(MASS_HEIGHT_INCHES, gap=0.0)
+    figure = new_figure(MASS_HEIGHT_INCHES, gap=0.0)
     panel = figure.add_subplot()
     masses, errors = as_array(level.masses), as_array(level.errors)
     run = np.array([row[0] for row in level.class_of_row])
@@ -51,20 +66,15 @@ def draw_masses(names: Sequence[str], level: ClassLevel) -> Figure:
                 yerr=errors[row],
                 fmt="o",
                 markersize=5,
-                color=style.class_colour(number + 1),
+                color=class_colour(number + 1),
                 label=name if count == 0 else None,
             )
     panel.set_xticks(range(len(names)), list(names))
     whole = "consensus" if level.unit == "the consensus" else "perfect map"
     panel.set(ylabel=f"mass / mass in {whole}", title="Regions in each class map")
-    panel.axhline(0.0, color=style.MUTED, linewidth=1.0)
+    panel.axhline(0.0, color=MUTED, linewidth=1.0)
     figure.legend(loc="outside right upper", title="run")
     return figure
-
-
-def as_array(matrix: Matrix) -> Float64[np.ndarray, "rows columns"]:
-    """Return a matrix of the record as an array; NaN for what is undetermined."""
-    return np.array([[np.nan if v is None else v for v in row] for row in matrix], np.float64)
 
 
 def _show(
@@ -89,7 +99,7 @@ def _dress(panel: Axes, names: Sequence[str], title: str) -> None:
     panel.grid(visible=False)
     panel.spines[:].set_visible(False)
     panel.tick_params(length=0)
-    panel.set_facecolor(style.RULE)
+    panel.set_facecolor(RULE)
     tilt = 0 if max(map(len, names)) <= 4 else 35
     panel.set_xticks(
         range(len(names)), list(names), rotation=tilt, ha="right" if tilt else "center"
@@ -103,5 +113,5 @@ def _write_fields(panel: Axes, matrix: Float64[np.ndarray, "n n"], nothing: str)
     largest = float(np.nanmax(np.abs(matrix), initial=1e-9))
     for (row, column), value in np.ndenumerate(matrix):
         text = f"{value:.2f}" if np.isfinite(value) else nothing
-        colour = "white" if np.isfinite(value) and abs(value) > 0.6 * largest else style.INK
+        colour = "white" if np.isfinite(value) and abs(value) > 0.6 * largest else INK
         panel.text(column, row, text, ha="center", va="center", color=colour, fontsize=10)

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from cryofocus.data.atomic import atomic_file
 from cryofocus.data.volume import read_volume
 from cryofocus.formatting import format_count, visible
-from cryofocus.report.drawing import style
 from cryofocus.report.drawing.slices import Planes, choose_view, cut
+from cryofocus.report.drawing.style import MASK_COLOUR
+from cryofocus.report.figures.style import drawing
 from cryofocus.report.run.results import RunResults, read_results
 from cryofocus.workflows.run.directory import RunDirectory
 
@@ -34,7 +35,7 @@ def write_logfile(directory: RunDirectory, path: Path) -> Path:
         OutputError: Disk full, no permission.
     """
     results = read_results(directory)
-    with style.drawing(), atomic_file(path) as handle:
+    with drawing(), atomic_file(path) as handle:
         metadata = {"Title": visible(str(directory.path)), "CreationDate": None}
         draw_sheet(results).savefig(handle, format="pdf", metadata=metadata)
     return path
@@ -71,7 +72,7 @@ def draw_sheet(results: RunResults) -> Figure:
             vmin=0.0,
             vmax=brightest,
         )
-        panel.contour(outline, levels=[0.5], colors=[style.MASK_COLOUR], linewidths=1.0)
+        panel.contour(outline, levels=[0.5], colors=[MASK_COLOUR], linewidths=1.0)
         panel.set_title(name, fontsize=8, pad=3)
         panel.set_axis_off()
     return figure

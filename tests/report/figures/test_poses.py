@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cryofocus.report.analyses.poses import draw_moves
+from cryofocus.report.figures.poses import draw_moves
 
 
 def test_turns_and_shifts_are_shown() -> None:

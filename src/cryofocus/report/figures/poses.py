@@ -10,7 +10,8 @@ from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cryofocus.report.drawing import style
+from cryofocus.report.drawing.style import CLASS_COLOURS, LINE_STYLES
+from cryofocus.report.figures.style import PAGE_WIDTH_INCHES, write_figures
 
 FIGURE_HEIGHT_INCHES = 3.6
 N_BINS = 60
@@ -34,7 +35,7 @@ def write_moves(
         OutputError: Disk full, no permission.
     """
     draw = partial(draw_moves, turn_degrees, move_angstrom)
-    style.write_figures(path.parent, {path.name: draw})
+    write_figures(path.parent, {path.name: draw})
 
 
 def draw_moves(
@@ -42,7 +43,7 @@ def draw_moves(
     move_angstrom: Float64[np.ndarray, "particle 2"],
 ) -> Figure:
     """Draw turns about each axis as curves and shifts as a map; see `write_moves`."""
-    figure = Figure(figsize=(style.PAGE_WIDTH_INCHES, FIGURE_HEIGHT_INCHES), layout="constrained")
+    figure = Figure(figsize=(PAGE_WIDTH_INCHES, FIGURE_HEIGHT_INCHES), layout="constrained")
     turns, shifts = figure.subplots(1, 2, width_ratios=(1.5, 1))
     _draw_turns(turns, turn_degrees)
     _draw_shifts(figure, shifts, move_angstrom)
@@ -59,8 +60,8 @@ def _draw_turns(panel: Axes, turn_degrees: Float64[np.ndarray, "particle 3"]) ->
             range=(-reach, reach),
             histtype="step",
             linewidth=1.6,
-            linestyle=style.LINE_STYLES[axis],
-            color=style.CLASS_COLOURS[axis],
+            linestyle=LINE_STYLES[axis],
+            color=CLASS_COLOURS[axis],
             label=f"about {name}: standard deviation {values.std():.2f}°",
         )
     panel.set(title="Turns about the map's axes", xlabel="degrees", ylabel="particles")
