@@ -13,6 +13,7 @@ from cryofocus.consensus import band_search, reach
 from cryofocus.consensus.band import Band
 from cryofocus.consensus.band_search import make_first_map
 from cryofocus.consensus.images import ParticleImages
+from cryofocus.consensus.memory import MapMemory
 from cryofocus.consensus.reach import (
     LEAST_MARGIN,
     TO_NYQUIST,
@@ -87,6 +88,9 @@ def test_the_band_ends_where_half_maps_have_fallen(
     largest = np.abs(whole.map.full).max()
     np.testing.assert_allclose(fine.full, whole.map.full, atol=0.02 * largest)
     assert len(fine.fsc) == 49
+    # What the widest band took is remembered.
+    in_this_band = MapMemory.of(found.images, KERNELS, 1).consensus
+    assert found.made_gb > in_this_band if n_shells == 40 else found.made_gb >= in_this_band
 
 
 def test_a_band_that_a_sample_has_set_too_narrow_is_widened_and_says_so(

@@ -42,6 +42,14 @@ def test_statistics_are_those_that_will_be_kept() -> None:
     assert statistics_bytes(ground, ClassifierSettings(n_classes=3, strategy="mask2d")) > plain
 
 
+def test_what_the_consensus_took_counts() -> None:
+    """A consensus made in a wide band takes more than what follows in a narrow one."""
+    ground = make_ground()
+    assert 0 < ground.consensus.made_gb < expected_memory_gb(ground, SETTINGS)
+    wide = replace(ground, consensus=replace(ground.consensus, made_gb=7.0))
+    assert expected_memory_gb(wide, SETTINGS) == 7.0
+
+
 def test_what_exceeds_the_memory_is_not_counted(caplog: pytest.LogCaptureFixture) -> None:
     """More classes take more, but not more than is allowed: the rest lies on disk."""
     ground = make_ground()

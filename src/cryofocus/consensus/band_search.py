@@ -14,7 +14,7 @@ from jaxtyping import Int, Int8
 
 from cryofocus.consensus.grey_levels import level_pixel_sizes
 from cryofocus.consensus.images import ParticleImages
-from cryofocus.consensus.memory import fits, require_memory
+from cryofocus.consensus.memory import MapMemory, fits, require_memory
 from cryofocus.consensus.noise.power import first_noise
 from cryofocus.consensus.noise.spectra import NoiseModel
 from cryofocus.consensus.reach import Reach, end_of_agreement, with_margin
@@ -41,11 +41,13 @@ class FirstMap:
         images: Cropped to the band.
         noise: The images' whole power, taken for noise.
         map: On the grid of the cropped images.
+        made_gb: Memory foreseen for making it, in the widest band that was tried.
     """
 
     images: ParticleImages
     noise: NoiseModel
     map: MapEstimate
+    made_gb: float
 
 
 def make_first_map(
@@ -146,7 +148,7 @@ def _make(
     # What does not count need not be read.
     counts = np.ones((n, 1), np.float32) if weight is None else np.sign(weight)[:, None]
     (estimate,) = reconstruct_maps(source, counts, kernels, advance=advance)
-    return FirstMap(images, noise, estimate)
+    return FirstMap(images, noise, estimate, MapMemory.of(images, kernels, 1).consensus)
 
 
 def _narrow(found: FirstMap, images: ParticleImages, n_shells: int) -> FirstMap:
@@ -161,7 +163,8 @@ def _narrow(found: FirstMap, images: ParticleImages, n_shells: int) -> FirstMap:
     cropped = MapEstimate(
         sample_map(estimate.full, box), (first, second), estimate.fsc[: box // 2 + 1]
     )
-    return FirstMap(replace(fitting, treatment=found.images.treatment), noise, cropped)
+    fitting = replace(fitting, treatment=found.images.treatment)
+    return FirstMap(fitting, noise, cropped, found.made_gb)
 
 
 def _sample(half_set: Int8[np.ndarray, " particle"]) -> Int[np.ndarray, " m"]:

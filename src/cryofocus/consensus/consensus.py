@@ -30,6 +30,7 @@ class Consensus:
         noise: Noise spectra per optics group.
         scale_prior: Mean and variance of the particles' intensity scale.
         skewness: Of the consensus density after the sign was chosen; large means a sure sign.
+        made_gb: Memory foreseen for its making, which began in a wider band perhaps; 0 if unknown.
     """
 
     images: ParticleImages
@@ -37,6 +38,7 @@ class Consensus:
     noise: NoiseModel
     scale_prior: ScalePrior
     skewness: float
+    made_gb: float = 0.0
 
     @property
     def image_model(self) -> ImageModel:
@@ -78,7 +80,7 @@ def estimate_consensus(
         )
     grid = map_to_grid(estimate.full, PADDING * images.particles.box, threads=images.threads)
     noise, scale_prior = fit_residuals(images, noise, grid, noise_sample(images), kernels)
-    return Consensus(images, estimate, noise, scale_prior, skewness)
+    return Consensus(images, estimate, noise, scale_prior, skewness, first.made_gb)
 
 
 def refit_noise(

@@ -75,6 +75,12 @@ class MapMemory:
             report=DRAWING_GB + _drawing_bytes(file_box) / 1e9,
         )
 
+    @property
+    def consensus(self) -> float:
+        """The most that is taken while one map of all images is made."""
+        making = self.images + max(self.grids, self.slices) + self.estimate
+        return PROGRAM_GB + self.mask + making
+
     def peak(self, n_maps: int, statistics_gb: float = 0.0) -> float:
         """Return the most that is taken at any time of a classification.
 
@@ -83,11 +89,10 @@ class MapMemory:
             statistics_gb: What is kept of the images meanwhile.
         """
         maps = (1 + n_maps) * self.estimate
-        consensus = self.images + max(self.grids, self.slices) + self.estimate
         runs = self.estimate + statistics_gb + self.images + self.slices
         classes = self.images + self.grids + maps
-        stages = (consensus, runs, classes, self.writing + maps)
-        return max(PROGRAM_GB + self.mask + max(stages), self.report)
+        stages = (runs, classes, self.writing + maps)
+        return max(self.consensus, PROGRAM_GB + self.mask + max(stages), self.report)
 
 
 def _drawing_bytes(box: int) -> int:

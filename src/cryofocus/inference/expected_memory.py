@@ -45,7 +45,9 @@ def expected_memory_gb(ground: Ground, settings: ClassifierSettings) -> float:
         copied = 2 * most_particles(a_particle, kernels.host_gb)
         kept *= 1 + min(1.0, copied / len(images))
     most = needed.peak(n_maps, kept)
-    return most if kernels.host_gb is None else min(most, max(kernels.host_gb, needed.peak(0)))
+    if kernels.host_gb is not None:
+        most = min(most, max(kernels.host_gb, needed.peak(0)))
+    return max(most, ground.consensus.made_gb)
 
 
 def statistics_bytes(ground: Ground, settings: ClassifierSettings) -> int:
