@@ -184,6 +184,11 @@ class Row:
     said_gb: float
     where: str
 
+    @property
+    def date(self) -> str:
+        """Day of the measurement."""
+        return self.where.rsplit(" ", 1)[1].rstrip(".")
+
 
 def make_images(folder: Path, case: Case) -> None:
     """Write images and table of a case, if they are not there."""
@@ -303,7 +308,7 @@ def table(rows: dict[str, Row]) -> str:
     """Return the page: what was asked beside what was found."""
     head = (
         *("case", "box", "particles", "classes", "options", "CPU s", "asked", "wall s", "asked"),
-        *("peak, GB", "asked", "said before, GB", "said/peak"),
+        *("peak, GB", "asked", "said before, GB", "said/peak", "date"),
     )
     lines = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
     for case in CASES:
@@ -311,11 +316,11 @@ def table(rows: dict[str, Row]) -> str:
             continue
         row = rows.get(case.name)
         asked = [f"{bound:g}" if bound else NO_BOUND for bound in case.asked]
-        found = [NOT_MEASURED] * 5
+        found = [NOT_MEASURED] * 6
         if row is not None:
             found = [f"{row.cpu_seconds:.0f}", f"{row.seconds:.0f}", f"{row.peak_gb:.2f}"]
             said = [f"{row.said_gb:.2f}", f"{row.said_gb / row.peak_gb:.2f}"]
-            found += said if row.said_gb > 0 else [NOTHING_SAID] * 2
+            found += [*(said if row.said_gb > 0 else [NOTHING_SAID] * 2), row.date]
         pairs = [cell for pair in zip(found[:3], asked, strict=True) for cell in pair]
         classes = str(case.classes) if case.classes else "none: `reconstruct`"
         what = [case.name, str(case.box), f"{case.particles:,}", classes, " ".join(case.options)]
@@ -329,12 +334,13 @@ def table(rows: dict[str, Row]) -> str:
 
 def table_of_others(rows: dict[str, Row]) -> list[str]:
     """Return the lines of the commands besides `classify` and `reconstruct`."""
-    lines = ["| command | CPU s | wall s | peak, GB |", "| --- " * 4 + "|"]
+    lines = ["| command | CPU s | wall s | peak, GB | date |", "| --- " * 5 + "|"]
     for case in CASES:
         if case.words:
-            row, cells = rows.get(case.name), [NOT_MEASURED] * 3
+            row, cells = rows.get(case.name), [NOT_MEASURED] * 4
             if row is not None:
                 cells = [f"{row.cpu_seconds:.0f}", f"{row.seconds:.0f}", f"{row.peak_gb:.2f}"]
+                cells.append(row.date)
             lines.append(f"| {' | '.join([f'`{case.name[4:]}`', *cells])} |")
     return [*lines, ""]
 
