@@ -1,5 +1,8 @@
 """A SLURM controller and daemon on this machine, from Debian's packages, in a folder of their own.
 
+The packages need not be installed: unpacked (dpkg -x), with their programs on PATH and their
+libraries on LD_LIBRARY_PATH, they will do.
+
 Start it by hand with ``python tests/workflows/one_node_slurm.py FOLDER``; it writes the variable
 that makes sbatch and squeue talk to it, and ends with Ctrl-C. As root, because jobs change users.
 """
@@ -17,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "sinfo", "scancel")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "slurmstepd", "sbatch", "sinfo", "scancel")
 CONFIGURATION = """
 ClusterName=one
 SlurmctldHost={host}(127.0.0.1)
@@ -39,6 +42,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 SlurmdParameters=config_overrides
 MpiDefault=none
+PluginDir={plugins}
 NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=8000
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
@@ -62,7 +66,10 @@ def run_slurm(folder: Path) -> Iterator[dict[str, str]]:
     (folder / "munge.key").write_bytes(os.urandom(128))
     (folder / "munge.key").chmod(0o400)
     configuration = folder / "slurm.conf"
-    configuration.write_text(CONFIGURATION.format(host=host, folder=folder, ports=ports))
+    stepd = Path(shutil.which("slurmstepd", path=_path()) or "").resolve()
+    plugins = next(stepd.parents[1].glob("lib/*/slurm-wlm"))
+    text = CONFIGURATION.format(host=host, folder=folder, ports=ports, plugins=plugins)
+    configuration.write_text(text)
     environment = {"PATH": _path(), "SLURM_CONF": str(configuration)}
     munge = {name: folder / f"munge.{name}" for name in ("key-file", "socket", "pid-file")}
     munge["key-file"] = folder / "munge.key"
@@ -72,7 +79,7 @@ def run_slurm(folder: Path) -> Iterator[dict[str, str]]:
         for command in (
             ["munged", "--foreground", "--force", *options],
             ["slurmctld", "-D", "-i"],
-            ["slurmd", "-D", "-N", host],
+            ["slurmd", "-D", "-N", host, "-d", str(stepd)],
         ):
             stack.enter_context(_running(command, environment, folder))
         _wait_for_node(environment, folder)
