@@ -40,7 +40,7 @@ def test_picture_is_written_from_the_file(tmp_path: Path) -> None:
     assert [len(chart.traces) for chart in shown.charts[0].charts] == [3, 3]
     picture = base64.b64decode(shown.pictures[0].source.partition(",")[2]).decode()
     assert picture.count("<image") == 3 + 1  # and the legend
-    assert shown.headline == "Outside the mask 0.60 of the noise's power is left"
+    assert shown.headline == "Power outside the mask is 0.60 times that of the noise"
 
 
 def test_figure_shows_every_stage() -> None:

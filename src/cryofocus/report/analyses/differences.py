@@ -67,7 +67,7 @@ def draw_differences(folder: Path, run: Path) -> Sheet:
             sheet.add(panel.image(paint(strongest(volume, axis), "RdBu_r", ends, N_PIXELS)))
             for shown, level, dashed in outlines:
                 sheet.add(*panel.outline(shown.max(axis=axis), level, INK, dashed=dashed))
-    ticks = [(share, f"{END_OF_SCALE * (2 * share - 1):+.0f}") for share in (0.0, 0.5, 1.0)]
+    ticks = [(0.0, f"−{END_OF_SCALE:.0f}"), (0.5, "0"), (1.0, f"+{END_OF_SCALE:.0f}")]
     sheet.add(*_legend(sheet, "RdBu_r", ticks, "difference / standard error"))
     return sheet
 

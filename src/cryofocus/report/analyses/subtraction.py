@@ -29,6 +29,10 @@ LOOKS: tuple[dict[str, Any], ...] = (
     {"color": CLASS_COLOURS[0]},
     {"color": INK, "dash": "dot"},
 )
+FIRST_FILES = (
+    ("particles.*", "table and images"),
+    ("subtracted_half*.mrc", "the density that was subtracted from each half set"),
+)
 N_PIXELS, GAP, TITLE, LEGEND = 300, 9.0, 24.0, 54.0
 BRIGHT_PERCENTILE, SMALLEST_END = 99.8, 1.05
 NOTE = (
@@ -62,14 +66,14 @@ def read_subtraction(folder: Path) -> Analysis:
     return Analysis(
         folder=folder,
         title="Subtraction",
-        headline=f"Outside the mask {after:.2f} of the noise's power is left",
+        headline=f"Power outside the mask is {after:.2f} times that of the noise",
         verdict=(
             f"It was {before:.2f} before; a perfect subtraction would leave {perfect:.2f}. "
             f"Averaged over {format_count(record.n_images)} images."
         ),
         charts=(ChartRow((chart_shells(record), chart_profile(record)), NOTE),),
         pictures=(Picture(draw_pictures(record).address(), "Power in the images", PICTURE_NOTE),),
-        files=list_files(folder, (("particles.*", "table and images"), *purposes)),
+        files=list_files(folder, (*FIRST_FILES, *purposes)),
     )
 
 
