@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -79,6 +81,9 @@ def test_runs_that_ask_for_too_many_end_with_as_many_as_there_are(
     first = merged.groups[0][0]
     right = ((merged.posteriors.argmax(axis=1) == first) == truth).mean()
     assert max(right, 1 - right) > 0.85
+    # If the two that are left are told apart no longer, they are known by their own numbers.
+    everything = tuple(k for group in merged.groups for k in group)
+    assert replace(merged, alike=(everything,)).alike_at_the_end == ((0, 1),)
 
 
 def test_merged_runs_go_on_to_what_two_classes_find(

@@ -79,7 +79,8 @@ class FinishedRun(Generic[State]):
     @property
     def alike_at_the_end(self) -> tuple[tuple[int, int], ...]:
         """Pairs of classes of the last state that the images do not tell apart."""
-        return () if len(self.alike) == len(self.groups) else pair_up(self.alike)
+        place = {group[0]: number for number, group in enumerate(self.groups)}
+        return pair_up(tuple(tuple(place[k] for k in own if k in place) for own in self.alike))
 
     def _spread_moves(self, moves: Moves) -> Moves:
         if not moves:
