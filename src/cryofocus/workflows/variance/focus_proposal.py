@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 # Axes looked for inside one sphere.
 REGION_DIMENSIONS = 4
 NOISE_SIGMA = 5.0
+# The finely sampled variance map has so many voxels to a resolution element.
+RESOLUTION_VOXELS = 4
 
 
 def propose_focus(
@@ -52,7 +54,9 @@ def propose_focus(
     variance = (deviations**2).sum(axis=0, dtype=np.float32)
     basins = find_basins(variance, voxel, settings)
     regions = join_regions(basins, deviations, voxel, settings.join_angstrom)
-    spheres = ((region, mask) for region in regions if (mask := _draw_sphere(region, ground)))
+    # What is smaller than a resolution element is the tip of something faint.
+    seen = (one for one in regions if 2 * one.radius_angstrom >= RESOLUTION_VOXELS * voxel)
+    spheres = ((region, mask) for region in seen if (mask := _draw_sphere(region, ground)))
     for number, (region, mask) in enumerate(islice(spheres, settings.n_spheres), start=1):
         inside = explore_region(replace(ground, mask=mask), REGION_DIMENSIONS, settings.seed)
         generator = np.random.default_rng([settings.seed, number])
@@ -88,10 +92,8 @@ def find_basins(
     if not variance.any():
         return []
     level = variance_level(variance, settings.level_fraction, NOISE_SIGMA)
-    # Four voxels are the resolution.
-    return find_regions(
-        variance, level, voxel_size_angstrom, separation_angstrom=4 * voxel_size_angstrom
-    )
+    separation = RESOLUTION_VOXELS * voxel_size_angstrom
+    return find_regions(variance, level, voxel_size_angstrom, separation_angstrom=separation)
 
 
 def _draw_sphere(region: VariableRegion, ground: Ground) -> FocusMask | None:
