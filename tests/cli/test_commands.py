@@ -98,6 +98,7 @@ def test_version(cryofocus: Invoke) -> None:
         (["classify", "--classes", "2", "-o", "run"], "PARTICLES"),
         (["classify", "p.star", "--focus", "1,2,3,4", "-o", "run"], "--classes"),
         (["classify", "p.star", "--focus", "1,2,3", "-o", "run"], "expected four numbers in Å"),
+        (["classify", "p.star", "--focus", "masks", "-o", "run"], "a mask goes to --mask"),
         (
             ["classify", "p.star", "--classes", "1", "-o", "run"],
             "expected a number of classes, at least 2",

@@ -13,7 +13,7 @@ from cryofocus.report.analyses.fsc import read_resolution
 from cryofocus.report.analyses.fsc_charts import EDGE
 from cryofocus.report.analyses.latent_charts import BINS, MOST_AXES
 from cryofocus.report.analyses.variance import read_variance
-from cryofocus.report.drawing.chart import TRACE_TYPES, matrix
+from cryofocus.report.drawing.chart import TRACE_TYPES, correlation_axis, matrix
 from cryofocus.workflows.covary.record import RECORD, CovaryRecord
 
 
@@ -31,6 +31,13 @@ def test_curves_and_directions(tmp_path: Path) -> None:
     assert np.hypot(points["x"], points["y"]).max() <= EDGE * 1.001
     curve = {trace["name"]: np.array(trace["y"]) for trace in cones.traces if trace["name"]}
     assert (curve["mean"] <= curve["all directions"] + 1e-4).all()
+
+
+@pytest.mark.parametrize(("lowest", "end"), [(0.2, -0.1), (-0.3, -0.33), (-4.0, -0.55)])
+def test_curves_below_zero_stay_whole(lowest: float, end: float) -> None:
+    """The axis reaches down to the lowest correlation, unless that is far beyond any meaning."""
+    curves = [{"y": [1.0, lowest]}, {"y": [1.0, 0.5]}]
+    assert correlation_axis(curves)["range"][0] == pytest.approx(end)
 
 
 def test_coordinates_of_all_particles(tmp_path: Path) -> None:

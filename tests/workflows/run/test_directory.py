@@ -119,7 +119,10 @@ def test_open_refuses_what_is_not_a_run(tmp_path: Path) -> None:
     """Reading a missing or foreign directory gives a clear message each."""
     with pytest.raises(FormatError, match="no such directory"):
         RunDirectory.open(tmp_path / "RUN")
-    with pytest.raises(FormatError, match="not a run of cryofocus"):
+    with pytest.raises(FormatError, match=r"not a run of cryofocus.*cryofocus classify TABLE"):
+        RunDirectory.open(tmp_path)
+    (tmp_path / "report.html").touch()
+    with pytest.raises(FormatError, match=r"has its page, .*report\.html\. Give"):
         RunDirectory.open(tmp_path)
     assert RunDirectory.open(RunDirectory.create(tmp_path / "RUN").path).is_ours()
 

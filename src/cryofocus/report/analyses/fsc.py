@@ -16,8 +16,8 @@ from cryofocus.workflows.fsc import StoredCurves
 from cryofocus.workflows.fsc_directions import CONES, DIRECTIONS, ConeRow, DirectionRow
 
 BY_DIRECTION = (
-    "Left, the half sphere of directions with z in the middle: dark where resolution is poor. "
-    "Right, the correlation within a cone about every direction."
+    "By direction: the half sphere with z in the middle, dark where resolution is poor. Within "
+    "cones: the correlation about every direction."
 )
 FILES = (
     (fsc.CURVES, "Fourier shell correlations, named as in RELION's postprocess.star"),

@@ -12,7 +12,9 @@ from cryofocus.maths.shells import FSC_HALF, FSC_LIMIT
 from cryofocus.report.drawing.chart import (
     FAINT,
     Chart,
+    Trace,
     axis,
+    correlation_axis,
     level,
     line,
     marks,
@@ -56,7 +58,7 @@ def chart_curves(stored: StoredCurves) -> Chart:
                 "showlegend": False,
             }
             traces.append(marks([1 / crossing], [limit], f"at {limit:g}", **look, **told))
-    layout = _axes(x) | {"shapes": [level(FSC_LIMIT), level(FSC_HALF)]}
+    layout = _axes(x, traces) | {"shapes": [level(FSC_LIMIT), level(FSC_HALF)]}
     text = f"correlation by resolution in Å; dashed, {FSC_LIMIT} and {FSC_HALF}"
     return Chart("Fourier shell correlation of the half maps", text, (*traces,), layout)
 
@@ -121,7 +123,7 @@ def chart_cones(rows: Sequence[ConeRow]) -> Chart:
         line(x, curve("best"), "best", line={"color": INK, "dash": "dash", "width": 1.2}),
         line(x, curve("worst"), "worst", line={"color": CLASS_COLOURS[1], "dash": "dot"}),
     ]
-    layout = _axes(x) | {"shapes": [level(FSC_LIMIT)]}
+    layout = _axes(x, traces) | {"shapes": [level(FSC_LIMIT)]}
     text = f"correlation by resolution in Å, its mean and spread; dashed, {FSC_LIMIT}"
     return Chart("FSC within cones of 20°", text, (*traces,), layout)
 
@@ -130,9 +132,9 @@ def _filled(colour: str, opacity: str) -> dict[str, Any]:
     return {"line": {"width": 0}, "fill": "tonexty", "fillcolor": colour + opacity}
 
 
-def _axes(frequency: np.ndarray) -> dict[str, Any]:
+def _axes(frequency: np.ndarray, traces: Sequence[Trace]) -> dict[str, Any]:
     return {
         "xaxis": resolution_axis(float(frequency[-1])),
-        "yaxis": axis("correlation of half maps", range=[-0.1, 1.03]),
+        "yaxis": correlation_axis(traces),
         "height": HEIGHT,
     }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Integer, UInt8
 from scipy.ndimage import map_coordinates
 
 from cryofocus.arrays import Volume
@@ -20,7 +20,7 @@ from cryofocus.report.analyses.page import (
     present_pictures,
 )
 from cryofocus.report.drawing.raster import Raster, number_colours, palette
-from cryofocus.report.drawing.sheet import Circle, Panel, Sheet, Text
+from cryofocus.report.drawing.sheet import Circle, Line, Mark, Panel, Sheet, Text
 from cryofocus.report.drawing.style import PAGE_WIDTH, class_colour
 from cryofocus.workflows.variance import result as found
 from cryofocus.workflows.variance.result import (
@@ -31,7 +31,8 @@ from cryofocus.workflows.variance.result import (
 )
 
 PICTURE = "variance.svg"
-N_PIXELS, GAP, TITLE = 300, 9.0, 24.0
+N_PIXELS, GAP, TITLE, LEGEND = 300, 9.0, 24.0, 58.0
+BAND_WIDTH, NUMBER_SIZE = 60.0, 12.0
 # Across and up in each view: axes of x, y, z; the third is projected along.
 VIEWS = ((0, 1, "xy, along z"), (0, 2, "xz, along y"), (1, 2, "yz, along x"))
 # Bands of colour begin at these parts of the largest variance, laid over the map so strongly.
@@ -148,7 +149,7 @@ def draw_variance(result: VarianceResult) -> Sheet:
     if result.bootstrap is not None:
         rows.append(("Bootstrap", result.bootstrap))
     edge = (PAGE_WIDTH - (len(VIEWS) - 1) * GAP) / len(VIEWS)
-    sheet = Sheet(len(rows) * (edge + TITLE))
+    sheet = Sheet(len(rows) * (edge + TITLE) + LEGEND)
     for row, (name, variance) in enumerate(rows):
         for column, (across, up, view) in enumerate(VIEWS):
             corner = column * (edge + GAP), row * (edge + TITLE) + TITLE
@@ -156,6 +157,7 @@ def draw_variance(result: VarianceResult) -> Sheet:
             panel = Panel(*corner, edge, N_PIXELS)
             sheet.add(panel.image(_project(result, variance, (across, up))))
             _add_spheres(sheet, panel, result, (across, up))
+    sheet.add(*_legend(sheet.height - 34))
     return sheet
 
 
@@ -178,11 +180,31 @@ def _project(result: VarianceResult, variance: Volume, view: tuple[int, int]) ->
     if shadow.max() > 0:
         share = _sample(shadow / shadow.max(), places / result.voxel_size_angstrom)
         band = np.digitize(share, BANDS)
-        shades = palette("YlOrRd")[number_colours((band - 0.5) / len(BANDS), 0.0, 1.0)]
-        mixed = OPACITY * shades + (1 - OPACITY) * colours
+        mixed = OPACITY * _shades(band) + (1 - OPACITY) * colours
         colours = np.where((band > 0)[..., None], mixed, colours)
     pixels: UInt8[np.ndarray, "n n 3"] = np.rint(colours[::-1]).astype(np.uint8)
     return Raster(pixels)
+
+
+def _shades(band: Integer[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape 3"]:
+    """Give the colours of bands, the first of which is 1."""
+    numbers = number_colours((band - 0.5) / len(BANDS), 0.0, 1.0)
+    return np.asarray(palette("YlOrRd")[numbers])
+
+
+def _legend(y: float) -> Iterator[Mark]:
+    """Explain the bands of colour, as they look where the consensus is empty."""
+    left = (PAGE_WIDTH - len(BANDS) * BAND_WIDTH) / 2
+    words = "largest variance along the view, % of the highest in the map"
+    yield Text(words, PAGE_WIDTH / 2, y - 7, anchor="middle")
+    seen = OPACITY * _shades(np.arange(1, len(BANDS) + 1)) + (1 - OPACITY) * 255
+    for number, (share, colour) in enumerate(zip(BANDS, seen, strict=True)):
+        low, high = left + number * BAND_WIDTH, left + (number + 1) * BAND_WIDTH
+        corners = ((low, y), (high, y), (high, y + 10), (low, y + 10))
+        look = "#" + bytes(np.rint(colour).astype(np.uint8)).hex()
+        yield Line(corners, look, width=0, filled=True)
+        yield Text(f"{100 * share:.0f}", low, y + 24, size=10.0, anchor="middle")
+    yield Text("100", high, y + 24, size=10.0, anchor="middle")
 
 
 def _sample(
@@ -197,11 +219,21 @@ def _sample(
 def _add_spheres(
     sheet: Sheet, panel: Panel, result: VarianceResult, view: tuple[int, int]
 ) -> None:
-    """Draw the proposed spheres with their numbers."""
+    """Draw the proposed spheres with numbers; spheres behind each other share the place of one."""
     scale = N_PIXELS / _extent(result)
+    numbers: list[tuple[float, float, list[int]]] = []
     for number, proposal in enumerate(result.proposals, start=1):
         x, y = (proposal.centre_angstrom[axis] * scale + N_PIXELS / 2 - 0.5 for axis in view)
         left, top = panel.place(x, y)
         radius = proposal.sphere[3] * scale * panel.edge / N_PIXELS
         sheet.add(Circle(left, top, radius, class_colour(number)))
-        sheet.add(Text(str(number), left, top - radius - 5, 12, anchor="middle", bold=True))
+        above = top - radius - 5
+        for x_taken, y_taken, shared in numbers:
+            if max(abs(left - x_taken), abs(above - y_taken)) < NUMBER_SIZE:
+                shared.append(number)
+                break
+        else:
+            numbers.append((left, above, [number]))
+    for left, above, shared in numbers:
+        words = ", ".join(map(str, shared))
+        sheet.add(Text(words, left, above, NUMBER_SIZE, anchor="middle", bold=True))

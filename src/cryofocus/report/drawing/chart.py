@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,8 @@ BLUE_TO_RED = [
 ]
 MOST_WRITTEN, N_TICKS = 12, 6
 """Values are written into the fields of matrices up to this size."""
+LOWEST_SHOWN = -0.55
+"""Correlations below say no more; one corrected for a mask can fall to any depth."""
 
 Layout = dict[str, Any]
 Trace = dict[str, Any]
@@ -103,6 +105,12 @@ def resolution_axis(nyquist: float) -> dict[str, Any]:
     ticks = (np.arange(1, N_TICKS + 1) * nyquist / N_TICKS).tolist()
     words = [f"{1 / tick:.1f}" for tick in ticks]
     return axis("resolution (Å)", range=[0, nyquist], tickvals=ticks, ticktext=words)
+
+
+def correlation_axis(traces: Iterable[Trace]) -> Layout:
+    """Describe an axis of correlations on which lines that fall below zero stay whole."""
+    lowest = min((min(trace["y"]) for trace in traces), default=0.0)
+    return axis("correlation", range=[float(np.clip(lowest - 0.03, LOWEST_SHOWN, -0.1)), 1.03])
 
 
 def level(value: float, **place: Any) -> Layout:

@@ -15,6 +15,7 @@ from cryofocus.report.drawing.chart import (
     axis,
     class_bars,
     class_line,
+    correlation_axis,
     flow,
     level,
     line,
@@ -117,7 +118,7 @@ def chart_moves(results: RunResults) -> Chart | None:
     end = min((cycle for cycle, _ in still), default=tables[-1][0])
     shown = [(cycle, table) for cycle, table in tables if cycle <= end][:MOST_COLUMNS]
     names = [str(k + 1) for k in range(results.job.n_classes)]
-    title = f"Particles from class to class, start to cycle {shown[-1][0]} of run "
+    title = f"Between classes, start to cycle {shown[-1][0]} of run "
     columns = [names] * (len(shown) + 1)
     return flow(columns, [table.tolist() for _, table in shown], title + str(results.job.best_run))
 
@@ -160,7 +161,7 @@ def chart_fsc(results: RunResults, masked: Mapping[int, MaskedCurve]) -> Chart:
     nyquist = 0.5 / results.job.pixel_size_angstrom
     layout = {
         "xaxis": resolution_axis(nyquist),
-        "yaxis": axis("correlation of half maps", range=[-0.1, 1.03]),
+        "yaxis": correlation_axis(traces),
         "shapes": [level(FSC_LIMIT)],
         "height": 380,
     }

@@ -144,6 +144,7 @@ def show_resolution(results: RunResults) -> tuple[Section, ...]:
         return ()
     masked = measure_in_focus(results)
     content = {"chart": charts.chart_fsc(results, masked), "is_masked": bool(masked)}
+    content["has_classes"] = results.job.classes_found
     return (Section("fsc", "Resolution", "Resolution", content, chart_scripts()),)
 
 

@@ -61,7 +61,7 @@ class ClassifyRequest(TableSource):
         Option(
             metavar="X,Y,Z,R",
             panel=REGION,
-            expected="four numbers in Å, such as 142,118,97,30",
+            expected="four numbers in Å, such as 142,118,97,30; a mask goes to --mask FILE.mrc",
         ),
     ] = None
     mask: Annotated[Path | None, Option(panel=REGION)] = None

@@ -117,9 +117,12 @@ class RunDirectory(run_files.RunFiles):
         with suppress(OutputError):  # another process writes here, or nobody may
             directory._settle_former()
         if not directory.is_ours():
+            page = directory.report
+            known = f"The result in it has its page, {page}. " if page.is_file() else ""
             raise FormatError(
                 f"{path}: not a run of cryofocus (it holds neither {directory.job.name} nor "
-                f"{directory.checkpoint.name}). Give the directory that was named with -o."
+                f"{directory.checkpoint.name}). {known}Give the directory that classify wrote; "
+                "to make one: cryofocus classify TABLE --focus X,Y,Z,R --classes 2 -o RUN"
             )
         return directory
 
