@@ -17,9 +17,10 @@ from matplotlib.patches import Circle
 
 import cryofocus
 from cryofocus.data.star.document import StarDocument
+from cryofocus.report.drawing.style import CLASS_COLOURS
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
-INK, ACCENT, CLASSES = "#1f2933", "#c2410c", ("#0072b2", "#e69f00")
+INK, ACCENT = "#1f2933", "#c2410c"
 SHOWN_ROWS, SHOWN_IMAGES = 6, 9
 SIZE_INCHES, DOTS_PER_INCH = (14.0, 2.5), 110
 
@@ -49,7 +50,7 @@ def draw(folder: Path) -> Figure:
     for axis, one, title in zip(axes[2:5], slices, titles, strict=True):
         axis.imshow(one, cmap="gray", origin="lower", vmin=0, vmax=top)
         axis.set_title(title)
-    for axis, share, colour in zip(axes[3:5], shares, CLASSES, strict=True):
+    for axis, share, colour in zip(axes[3:5], shares, CLASS_COLOURS[:2], strict=True):
         axis.set_xlabel(f"{100 * share:.0f} %", color=colour, weight="bold")
     difference = slices[2] - slices[1]
     bound = float(np.abs(difference).max())

@@ -48,7 +48,8 @@ class Raster:
         kind = 2 if self.palette is None else 3
         header = struct.pack(">2I5B", columns, rows, 8, kind, 0, 0, 0)
         colours = b"" if self.palette is None else _chunk(b"PLTE", self.palette.tobytes())
-        packed = _chunk(b"IDAT", zlib.compress(data, 9))
+        # Level 9 takes five to eight times as long, and saves 2 %.
+        packed = _chunk(b"IDAT", zlib.compress(data, 6))
         start = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header)
         return start + colours + packed + _chunk(b"IEND", b"")
 
