@@ -26,7 +26,8 @@ def covary(
         typer.Option(
             metavar="NAME=MASK.mrc",
             help="Two or more regions to compare: for each, a name and a mask from 0 to 1 on the "
-            "particles' grid. A moving part is one region that covers all its positions.",
+            "particles' grid. A part that comes and goes is one region in all its places; for its "
+            "motion, each place is one.",
         ),
     ],
     output: NewFolder,

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from cryofocus.data.mask import FocusMask
+from cryofocus.data.volume import write_volume
 from cryofocus.errors import RegionError
+from cryofocus.workflows.classify.inputs import read_inputs
 from cryofocus.workflows.classify.run import classify
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
 from make_request import MakeRequest
@@ -75,3 +77,18 @@ def test_outside_the_box_counted_from_its_centre() -> None:
     with pytest.raises(RegionError, match=r"it would be --focus 208.0,182.0,157.0,30.0") as raised:
         FocusMask.from_sphere((-2.0, -28.0, -53.0, 30.0), BOX, PIXEL, soft_edge_angstrom=8.0)
     assert "extends" in str(raised.value)
+
+
+def test_a_map_of_another_box(small_set: SimulatedSet, ask: MakeRequest, tmp_path: Path) -> None:
+    """A cropped map is no frame, unless its header says where it was cut from."""
+    request = ask(small_set)
+    particles = read_inputs(request).particles
+    voxel = particles.pixel_size_angstrom
+    small = np.zeros((particles.box // 2,) * 3, np.float32)
+    write_volume(tmp_path / "cropped.mrc", small, voxel)
+    with pytest.raises(RegionError, match=r"a box of .* that starts at 0, while the particles"):
+        read_inputs(request.model_copy(update={"map": tmp_path / "cropped.mrc"}))
+    origin = (4 * voxel, 0.0, 0.0)
+    write_volume(tmp_path / "placed.mrc", small, voxel, origin_angstrom=origin)
+    placed = read_inputs(request.model_copy(update={"map": tmp_path / "placed.mrc"}))
+    assert placed.mask.origin_angstrom == pytest.approx(origin)

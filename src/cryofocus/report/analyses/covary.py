@@ -98,7 +98,9 @@ def verdict(record: CovaryRecord) -> str:
     ]
     if constant:
         sentences.append(
-            f"Undetermined, because they do not vary beyond their errors: {', '.join(constant)}."
+            "Undetermined, because what they hold does not vary beyond its error: "
+            f"{', '.join(constant)}. A part that moves inside its region holds as much as before: "
+            "give each of its places a region."
         )
     if (joint := _joint(record)) is not None:
         steps = [f"{later} occurs only with {earlier}" for earlier, later in joint.path]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
@@ -10,7 +11,8 @@ from jaxtyping import Float32
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import read_density_on_grid, read_volume
-from cryofocus.errors import SettingError
+from cryofocus.errors import RegionError, SettingError
+from cryofocus.maths.masks import Vector
 from cryofocus.workflows.classify.request import ClassifyRequest
 
 
@@ -51,9 +53,7 @@ def read_inputs(request: ClassifyRequest) -> Inputs:
         )
     grid = (particles.box, particles.pixel_size_angstrom)
     references = tuple(read_density_on_grid(path, *grid) for path in request.references)
-    origin = (0.0, 0.0, 0.0)
-    if request.map is not None:
-        origin = read_volume(request.map).origin_angstrom
+    origin = (0.0, 0.0, 0.0) if request.map is None else _read_origin(request.map, *grid)
     solvent, scaffold, mask = (
         None if path is None else FocusMask.from_file(path, *grid)
         for path in (request.solvent_mask, request.scaffold, request.mask)
@@ -73,3 +73,23 @@ def read_inputs(request: ClassifyRequest) -> Inputs:
     if strategy.needs_outside:
         mask.require_outside()
     return Inputs(particles, mask, solvent, references, scaffold)
+
+
+def _read_origin(path: Path, box: int, pixel_size_angstrom: float) -> Vector:
+    """Read where the first voxel of a map lies, in whose frame a sphere is given.
+
+    Raises:
+        RegionError: When the map is no box of the particles', and its header does not say where
+            it was cut from.
+    """
+    density = read_volume(path)
+    extent = max(density.data.shape) * (density.voxel_size_angstrom or pixel_size_angstrom)
+    wanted = box * pixel_size_angstrom
+    is_same = abs(extent - wanted) <= pixel_size_angstrom
+    if not is_same and not any(density.origin_angstrom):
+        raise RegionError(
+            f"{path}: a box of {extent:.0f} Å that starts at 0, while the particles have one of "
+            f"{wanted:.0f} Å; coordinates read in one are not those of the other. Give a map on "
+            "the particles' box, or one whose header says where it begins."
+        )
+    return density.origin_angstrom
