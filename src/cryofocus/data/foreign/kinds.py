@@ -47,14 +47,15 @@ def name_kind(path: Path, start: bytes) -> str:
         With its article, such as `a table in STAR format`; nothing where neither content nor name
             tells.
     """
+    by_name = NAMES.get(path.suffix.lower(), "")
     if start and CONTROL.search(start) is None and not start.startswith(b"%PDF"):
-        return _name_text(start)
+        return _name_text(start) or by_name or "a text"
     by_content = (kind for mark, kind in MARKS if start.startswith(mark))
-    return NAMES.get(path.suffix.lower()) or next(by_content, "")
+    return by_name or next(by_content, "")
 
 
 def _name_text(start: bytes) -> str:
-    """Say what a text is."""
+    """Say what a text is, if its lines tell."""
     if re.search(MMCIF, start, re.MULTILINE):
         return f"{MODEL} (mmCIF)"
     for line in start.splitlines():
@@ -63,4 +64,4 @@ def _name_text(start: bytes) -> str:
         for pattern, kind in LINES:
             if re.match(pattern, line, re.IGNORECASE):
                 return kind
-    return "a text"
+    return ""
