@@ -3,7 +3,7 @@
 # around two regions in turn, and over the classes the contents of five regions, of which two have
 # the shape of a model and one is constant. docs/how-to/two-regions.md explains every step.
 #
-#   bash two-regions.sh FOLDER                 about ten minutes on two cores
+#   bash two-regions.sh FOLDER                 13 minutes of processor time
 #   PARTICLES=20000 BOX=96 bash two-regions.sh FOLDER
 #
 # For particles of your own, replace the first command, the spheres and the models.
