@@ -55,7 +55,7 @@ def test_the_arms_are_found(found: VarianceResult, clear_set: SimulatedSet) -> N
     """Two independent axes, and a sphere within a pixel of the one that holds a moving arm."""
     assert found.n_axes == 2
     said = found.summary().splitlines()
-    assert said[0].startswith("Axes         2 confirmed by both half sets, explaining ")
+    assert said[0].startswith("Axes         2 confirmed by both half sets, with ")
     assert [line[:8] for line in said[2:4]] == ["Region 1", "Region 2"]
     truth = np.array([float(number) for number in clear_set.focus_sphere.split(",")])
     distances = [

@@ -130,7 +130,7 @@ class VarianceResult:
     def say_axes(self) -> str:
         """Say how many axes are real, and how alike the half sets' variance is."""
         shares = ", ".join(f"{100 * share:.0f} %" for share in self.axis_shares)
-        made_of = f", explaining {shares} of the variance" if self.n_axes else ""
+        made_of = f", with {shares} of the variance found" if self.n_axes else ""
         return (
             f"Axes         {self.n_axes} confirmed by both half sets{made_of}\n"
             f"Half sets    correlation of variance maps {self.half_set_correlation:.3f}"
