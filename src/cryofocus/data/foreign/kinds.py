@@ -26,7 +26,7 @@ LINES = (
     (rb"\s*<(!DOCTYPE html|html)", "a web page (HTML)"),
     (rb"\s*<\?xml|\s*<[a-z_]+[ >]", "an XML file"),
     (rb"\s*[{\[]", "a JSON file"),
-    (rb"[^,\n]+,[^,\n]+,", "a table of comma-separated values (CSV)"),
+    (rb"[^,\n]+,[^\s,][^,\n]*,\S", "a table of comma-separated values (CSV)"),
 )
 MMCIF = rb"^_(atom_site|entry|cell)\."
 NAMES = {
