@@ -22,13 +22,15 @@ import cryofocus
 from cryofocus.api import classification
 from cryofocus.cli.main import app
 from cryofocus.report.place.local_server import LocalServer
+from cryofocus.workflows import found_region
+from cryofocus.workflows.variance.run import variance
 from reader_library import BOX, Library
 from small_phantom import every_tenth_bead
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "docs/tutorial.md", *sorted(ROOT.glob("docs/how-to/*.md"))]
 BLOCK = re.compile(
-    r"^ *```(?P<language>\w*)\n(?P<text>.*?)^ *```\n(?:\s*\*Not run in tests: (?P<reason>.+)\*$)?",
+    r"^ *```(?P<language>\w*)\n(?P<text>.*?)^ *```\n(?:\s*\*Not run in tests: (?P<reason>[^\n]+)\*$)?",
     re.DOTALL | re.MULTILINE,
 )
 # The same extent with fewer pixels, so that coordinates stay what they are.
@@ -99,9 +101,14 @@ def small_data(monkeypatch: pytest.MonkeyPatch) -> None:
         if not isinstance(request, cryofocus.ClassifyRequest):
             return classify(request, output, **{**others, "cycles": CYCLES, "runs": 2})
         asked = request.settings
-        fewer = {"n_cycles": CYCLES, "n_runs": 2, "n_classes": min(asked.n_classes, CLASSES)}
+        n_classes = CLASSES if asked.n_classes == "auto" else min(asked.n_classes, CLASSES)
+        fewer = {"n_cycles": CYCLES, "n_runs": 2, "n_classes": n_classes}
         small = request.model_copy(update={"settings": asked.model_copy(update=fewer)})
         return classify(small, output, **others)
+
+    def short_search(table: Any, output: Path, settings: Any, **others: Any) -> Any:
+        fewer = settings.model_copy(update={"n_dimensions": 2, "n_spheres": 1})
+        return variance(table, output, fewer, **others)
 
     def interrupted(server: LocalServer) -> None:
         server.close()
@@ -122,6 +129,7 @@ def small_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cryofocus, "simulate_humanoid", small_humanoid)
     monkeypatch.setattr(cryofocus, "classify", short_classify)
     monkeypatch.setattr(cryofocus, "simulate_models", small_models)
+    monkeypatch.setattr(found_region, "variance", short_search)
     monkeypatch.setattr(LocalServer, "serve", interrupted)
 
 

@@ -247,15 +247,6 @@ def variance(
         InputError: When particles, images, mask or settings cannot be used.
         OutputError: When the directory exists (without `overwrite`) or cannot be written.
     """
-
-    def finish(made: FoundVariance) -> None:
-        write_variance_picture(made)
-        if can_plot():
-            from cryofocus.report.figures.variance import write_latent_figure
-
-            write_latent_figure(made)
-        write_page(read_variance(made.folder))
-
     made = _variance(
         particles,
         output,
@@ -263,6 +254,16 @@ def variance(
         machine=machine,
         overwrite=overwrite,
         progress=progress,
-        finish=finish,
+        finish=finish_variance,
     )
     return with_figures(VarianceResult, made)
+
+
+def finish_variance(made: FoundVariance) -> None:
+    """Write picture, figure and page of a result of `variance` into its directory."""
+    write_variance_picture(made)
+    if can_plot():
+        from cryofocus.report.figures.variance import write_latent_figure
+
+        write_latent_figure(made)
+    write_page(read_variance(made.folder))

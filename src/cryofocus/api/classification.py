@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float32, Int
 
+from cryofocus.api.analyses import finish_variance
 from cryofocus.api.wording import name_words
 from cryofocus.data.formats import open_table
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import DensityMap, read_volume
 from cryofocus.errors import SettingError, in_words
 from cryofocus.formatting import format_angstrom, format_count, format_percent, format_table
+from cryofocus.inference.settings import AUTO
 from cryofocus.report.figures.plotting import plotting
 from cryofocus.report.run.page import write_report
 from cryofocus.report.run.planes import draw_gallery
@@ -25,10 +27,11 @@ from cryofocus.report.run.shown_maps import read_maps
 from cryofocus.workflows.classify.request import ClassifyRequest, read_config
 from cryofocus.workflows.classify.run import classify as run_classification
 from cryofocus.workflows.classify.tables import ClassSummary, name_classes
+from cryofocus.workflows.found_region import find_region
 from cryofocus.workflows.machine.notebook_progress import choose_notebook_progress
 from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.run.directory import RunDirectory
-from cryofocus.workflows.run.job import Finding, JobRecord
+from cryofocus.workflows.run.job import Finding, FindingCode, JobRecord
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -137,6 +140,19 @@ class Classification:
 
     def summary(self) -> str:
         """Say what was found, how sure it is and where to look."""
+        job, files = self.job, self.directory
+        maps = f"Class maps  {files.class_map(1)} ..."
+        region = (one.text for one in self.findings if one.code is FindingCode.REGION_FOUND)
+        places = (
+            f"Report      {files.report}",
+            maps if job.classes_found else f"Consensus   {files.consensus}",
+            f"ChimeraX    {files.view}",
+            f"Particles   {files.particles}",
+        )
+        table = [self._table_of_classes(), ""] if job.classes_found else []
+        return "\n".join([*table, in_words(job.verdict), *region, "", *places])
+
+    def _table_of_classes(self) -> str:
         header = ("", "particles", "weight", "resolution", "mean posterior")
         rows = [
             (
@@ -148,14 +164,7 @@ class Classification:
             )
             for entry, name in zip(self.classes, name_classes(self.classes), strict=True)
         ]
-        files = self.directory
-        places = (
-            f"Report      {files.report}",
-            f"Class maps  {files.class_map(1)} ...",
-            f"ChimeraX    {files.view}",
-            f"Particles   {files.particles}",
-        )
-        return "\n".join([format_table(header, rows), "", in_words(self.job.verdict), "", *places])
+        return format_table(header, rows)
 
     def plot_classes(self) -> Figure:
         """Draw planes of all class maps through the focus, and how they differ.
@@ -217,8 +226,9 @@ def classify(
         resume: Finish the run that is there, to the result it would have had uninterrupted.
         command: What the user typed, for command.txt.
         progress: Display. Default: a bar in a notebook, and nothing elsewhere.
-        **options: Those of the command, such as `focus=(142, 118, 97, 30)`, `classes=2`,
-            `max_resolution=8`, `threads=4` or `config="run/config.yaml"`.
+        **options: Those of the command, such as `focus=(142, 118, 97, 30)` (`"auto"` finds first
+            where the particles vary), `classes=2` (or `"auto"`), `max_resolution=8`, `threads=4`
+            or `config="run/config.yaml"`.
 
     Returns:
         What was found.
@@ -229,13 +239,25 @@ def classify(
         Interrupted: On Ctrl-C, after the state was saved for `resume`.
     """
     progress = progress or choose_notebook_progress()
+    request, known = _compose_request(particles, options), tuple[Finding, ...]()
+    if request.focus == AUTO:
+        found = find_region(
+            request,
+            Path(output),
+            overwrite=overwrite,
+            resume=resume,
+            progress=progress,
+            finish=finish_variance,
+        )
+        request, known, resume = found.request, found.findings, not overwrite
     run_classification(
-        _compose_request(particles, options),
+        request,
         output,
         overwrite=overwrite,
         resume=resume,
         command=command,
         progress=progress,
+        known=known,
     )
     write_report(output)
     return open_run(output)

@@ -12,6 +12,7 @@ from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import read_density_on_grid, read_volume
 from cryofocus.errors import RegionError, SettingError
+from cryofocus.inference.settings import AUTO
 from cryofocus.maths.masks import Vector
 from cryofocus.workflows.classify.request import ClassifyRequest
 
@@ -22,7 +23,8 @@ class Inputs:
 
     Attributes:
         particles: The particle set.
-        mask: The region in focus; for a strategy without one, that of the particle.
+        mask: The region in focus; that of the particle for a strategy without one, and where the
+            region is yet to be found.
         solvent: Mask that the consensus is multiplied by, or None.
         references: Maps to start from, one per class, or none.
         scaffold: Region that class maps are held together by, or None.
@@ -62,15 +64,14 @@ def read_inputs(request: ClassifyRequest) -> Inputs:
         request.settings.soft_edge_angstrom,
         request.settings.method,
     )
-    if request.focus is not None:
+    if isinstance(request.focus, tuple):
         mask = FocusMask.from_sphere(
             request.focus, *grid, soft_edge_angstrom=soft_edge, origin_angstrom=origin
         )
-    elif not strategy.needs_region:
+    elif request.mask is None:
         mask = solvent or FocusMask.whole(*grid, soft_edge_angstrom=soft_edge)
-    # The request has a region where its strategy needs one.
     assert mask is not None
-    if strategy.needs_outside:
+    if strategy.needs_outside and request.focus != AUTO:
         mask.require_outside()
     return Inputs(particles, mask, solvent, references, scaffold)
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, WrapValidator, model_validator
 
 from cryofocus.data.file_state import FileState
 from cryofocus.data.formats import open_table
 from cryofocus.data.stack_paths import note_image_folder
 from cryofocus.data.table_source import TableSource
 from cryofocus.errors import FormatError, InputError, SettingError
-from cryofocus.inference.settings import REGION, ClassifierSettings
+from cryofocus.inference.settings import AUTO, REGION, ClassifierSettings
 from cryofocus.option import Option
 from cryofocus.settings import MAX_COMPLAINTS, hint_at
 from cryofocus.workflows.classify.origin import ORIGIN, Origin, place_paths
@@ -24,10 +24,40 @@ from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.yaml_file import read_yaml
 
 Sphere = tuple[float, float, float, float]
+EXPECTED_PLACE = (
+    "four numbers in Å, such as 142,118,97,30, or auto; a mask goes to --mask FILE.mrc"
+)
 SCAFFOLD_EVERY = 10
 # What only says where files are; their content counts.
 OF_FILES = {"datadir", "stack", "passthrough"}
 POSES = "Poses"
+
+
+def _read_place(text: str) -> Sphere | Literal["auto"]:
+    """Read a sphere, or `auto`.
+
+    Raises:
+        ValueError: When it is neither.
+    """
+    if text == AUTO:
+        return AUTO
+    x, y, z, radius = (float(part) for part in text.split(","))
+    return x, y, z, radius
+
+
+def _check_place(value: object, check: Callable[[object], object]) -> object:
+    """Refuse what is neither a sphere nor `auto`, in one sentence instead of one per kind."""
+    try:
+        return check(value)
+    except ValueError as error:
+        raise ValueError(EXPECTED_PLACE) from error
+
+
+Place = Annotated[
+    Sphere | Literal["auto"] | None,
+    WrapValidator(_check_place),
+    Option(metavar="X,Y,Z,R|auto", panel=REGION, read=_read_place, expected=EXPECTED_PLACE),
+]
 
 
 class ClassifyRequest(TableSource):
@@ -37,7 +67,9 @@ class ClassifyRequest(TableSource):
         particles: Particle table with poses and CTF: RELION STAR (3.0 to 5), cryoSPARC .cs,
             cisTEM .star or .cistem, or Frealign .par.
         focus: Sphere: x, y, z of the centre and radius in Å in the map's frame, as ChimeraX shows
-            it. Give either a sphere or a mask; with the strategy `global`, neither.
+            it; or `auto`, to find first where the particles vary, as `cryofocus variance` does,
+            and take the region with most of it. Give either a sphere or a mask; with the strategy
+            `global`, neither.
         mask: MRC map from 0 to 1 on the particles' grid.
         map: Map whose header origin defines the frame of the sphere. Without it, voxel (0, 0, 0)
             lies at 0 Å.
@@ -56,14 +88,7 @@ class ClassifyRequest(TableSource):
     """
 
     particles: Annotated[Path, Option(metavar="PARTICLES", is_argument=True)]
-    focus: Annotated[
-        Sphere | None,
-        Option(
-            metavar="X,Y,Z,R",
-            panel=REGION,
-            expected="four numbers in Å, such as 142,118,97,30; a mask goes to --mask FILE.mrc",
-        ),
-    ] = None
+    focus: Place = None
     mask: Annotated[Path | None, Option(panel=REGION)] = None
     map: Annotated[Path | None, Option(panel=REGION)] = None
     solvent_mask: Annotated[Path | None, Option(panel=REGION)] = None
@@ -109,7 +134,13 @@ class ClassifyRequest(TableSource):
             found = "neither" if self.focus is None else "both"
             raise SettingError(
                 f"focus and mask: found {found}, expected one of them. Give a sphere with --focus "
-                "X,Y,Z,R or a mask file with --mask."
+                "X,Y,Z,R or a mask file with --mask; where you know neither, --focus auto finds "
+                "where the particles vary."
+            )
+        if self.focus == AUTO and self.map is not None:
+            raise SettingError(
+                "map: says in which frame a sphere is given, but focus auto finds one in the "
+                "particles' own. Leave --map out."
             )
         if self.mask is not None and self.map is not None:
             raise SettingError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from cryofocus.consensus.ground import Allocate
 from cryofocus.consensus.misfit import find_misfits
 from cryofocus.inference.result import ClassificationResult
+from cryofocus.inference.settings import AUTO
 from cryofocus.maths.copies import filled_classes
 from cryofocus.poses.accuracy import measure_accuracy
 from cryofocus.version import __version__
@@ -38,6 +40,7 @@ from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.resources import Resources, open_machine, use_process
 from cryofocus.workflows.run.checkpoint import Checkpoint
 from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.job import Finding
 from cryofocus.workflows.run.log import LOG_ONLY, record_log
 from cryofocus.workflows.run.stack_watch import StackWatch
 from cryofocus.workflows.run.writing import write_text
@@ -45,7 +48,7 @@ from cryofocus.workflows.run.writing import write_text
 logger = logging.getLogger(__name__)
 
 
-def classify(
+def classify(  # noqa: PLR0913  # as of the command, and what it found before
     request: ClassifyRequest,
     output: Path | str,
     *,
@@ -53,6 +56,7 @@ def classify(
     resume: bool = False,
     command: str = "cryofocus.classify (Python)",
     progress: Progress | None = None,
+    known: Sequence[Finding] = (),
 ) -> RunDirectory:
     """Classify particles by what a focus region shows and write the run directory.
 
@@ -62,12 +66,14 @@ def classify(
     people is made from the finished directory by `cryofocus.report.run.page.write_report`.
 
     Args:
-        request: Input files, region, settings and resources.
+        request: Input files, region, settings and resources; its region is a place, found if
+            need be by `cryofocus.workflows.found_region`.
         output: Run directory.
         overwrite: Replace an existing run.
         resume: Finish the run that is there, to the result it would have had uninterrupted.
         command: What the user typed, for command.txt.
         progress: Display; silent by default.
+        known: What was found out about the region before.
 
     Raises:
         InputError: When particles, images, region or settings cannot be used.
@@ -79,6 +85,7 @@ def classify(
         Interrupted: On Ctrl-C, after the state was saved for `resume`.
     """
     started, clock = datetime.now(UTC), StageClock()
+    assert request.focus != AUTO
     # Refuses a device that is missing, before anything is read.
     use_process(request.machine.here)
     RunDirectory.require_usable(Path(output), overwrite=overwrite, resume=resume)
@@ -114,9 +121,11 @@ def classify(
                 logger.info("computing on %s", resources.place)
             write_text(directory.config, config)
             write_text(directory.command, command + "\n")
+            log_findings(known)
             result, last, judgement = _fit_and_write(
                 request, inputs, stacks, directory, monitor, resources
             )
+            judgement = replace(judgement, findings=(*judgement.findings, *known))
             circumstances = Circumstances(
                 command,
                 started.isoformat(timespec="seconds"),

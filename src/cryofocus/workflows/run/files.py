@@ -67,6 +67,9 @@ class RunFiles:
     run_classes = RunFile(
         "run_classes.csv", "where the classes of every run are in the reported ones"
     )
+    variance = RunFile(
+        "variance", "where the particles vary, with its own page, if the region was to be found"
+    )
     job = RunFile(
         "job.json", "everything about this run for programs: results, machine, time, memory"
     )

@@ -137,6 +137,7 @@ class FindingCode(StrEnum):
     IDENTICAL_CLASSES = "identical_classes"
     UNDONE_EXPANSION = "undone_expansion"
     REGION_CUTS = "region_cuts"
+    REGION_FOUND = "region_found"
     POSES_OFF = "poses_off"
     OUTLIERS = "outliers"
     GROUPS_MISFIT = "groups_misfit"

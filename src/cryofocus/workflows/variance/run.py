@@ -72,16 +72,16 @@ def variance(  # noqa: PLR0913  # as of the command, and what completes it
     proposals = tuple(propose_focus(ground, found, table, settings))
     bootstrap = _bootstrap(ground, found, settings)
     result = _compose(output, ground, found, bootstrap, proposals, settings)
+    with new_directory(output, KIND, overwrite=overwrite) as folder:
+        write_variability(folder, inputs, found, bootstrap, result)
+        finish(replace(result, folder=folder))
+        stacks.warn()
     if found.n_axes == 0:
         logger.warning(
             "no variation is confirmed by both half sets: no region is proposed. There may be "
             "too few particles, or the differences may be finer than %.0f Å (--max-resolution).",
             result.resolution_angstrom,
         )
-    with new_directory(output, KIND, overwrite=overwrite) as folder:
-        write_variability(folder, inputs, found, bootstrap, result)
-        finish(replace(result, folder=folder))
-        stacks.warn()
     return result
 
 

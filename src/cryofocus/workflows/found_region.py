@@ -1,0 +1,147 @@
+"""A region in focus that nobody knew: where the particles vary most."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryofocus.data.table_source import TableSource
+from cryofocus.errors import RegionError
+from cryofocus.formatting import format_angstrom, format_count, format_percent
+from cryofocus.workflows.classify.inputs import read_inputs
+from cryofocus.workflows.classify.proposed_region import format_sphere
+from cryofocus.workflows.classify.request import ClassifyRequest, read_config
+from cryofocus.workflows.machine.progress import Progress
+from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.job import Finding, FindingCode, Severity
+from cryofocus.workflows.variance.inputs import PARTICLES_PER_AXIS, VarianceSettings
+from cryofocus.workflows.variance.result import REGIONS, RegionRow, VarianceResult
+from cryofocus.workflows.variance.run import variance
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FoundRegion:
+    """A request whose region was found, and how."""
+
+    request: ClassifyRequest
+    findings: tuple[Finding, ...]
+
+
+def find_region(
+    request: ClassifyRequest,
+    output: Path,
+    *,
+    overwrite: bool,
+    resume: bool,
+    progress: Progress | None,
+    finish: Callable[[VarianceResult], object],
+) -> FoundRegion:
+    """Put the region that varies most in place of `auto`.
+
+    The variance stays in the run directory, which from then on holds an unfinished run. A run
+    that is resumed keeps its region.
+
+    Args:
+        request: With `auto` for its focus.
+        output: Run directory.
+        overwrite: Whether the run that is there will be replaced.
+        resume: Whether the run that is there will be finished.
+        progress: Display.
+        finish: Adds to the result of `variance` what `cryofocus.variance` adds.
+
+    Raises:
+        RegionError: When nothing varies; nothing is left behind then.
+        InputError: As `classify`.
+        OutputError: As `classify`.
+    """
+    RunDirectory.require_usable(output, overwrite=overwrite, resume=resume)
+    run = RunDirectory(output)
+    n_particles = len(read_inputs(request).particles)
+    if resume and run.config.is_file():
+        before = read_config(run.config)
+        if isinstance(before.focus, tuple):
+            return _place(request, before.focus, before.map, run)
+
+    def keep(found: VarianceResult) -> None:
+        if not found.proposals:
+            raise RegionError(_say_nothing_varies(request.particles, found, n_particles))
+        finish(found)
+        # Marks the directory as ours before the result in it has its name.
+        RunDirectory.create(output, overwrite=overwrite, resume=not overwrite)
+
+    try:
+        found = variance(
+            request.particles,
+            run.variance,
+            _ask(request, n_particles),
+            machine=request.machine.here,
+            overwrite=overwrite or resume,
+            progress=progress,
+            finish=keep,
+        )
+    except RegionError:
+        if output.is_dir() and not any(output.iterdir()):
+            output.rmdir()
+        raise
+    placed = _place(request, found.proposals[0].sphere, request.solvent_mask, run)
+    logger.info("%s", placed.findings[0].text)
+    return placed
+
+
+def _ask(request: ClassifyRequest, n_particles: int) -> VarianceSettings:
+    """Ask for the variance of the same particles; of few, along fewer axes."""
+    told = {name: getattr(request, name) for name in TableSource.model_fields}
+    most = VarianceSettings.model_fields["n_dimensions"].default
+    return VarianceSettings(
+        **told,
+        solvent_mask=request.solvent_mask,
+        n_dimensions=max(1, min(most, n_particles // PARTICLES_PER_AXIS)),
+        invert=request.settings.invert,
+        seed=request.settings.seed,
+    )
+
+
+def _place(
+    request: ClassifyRequest,
+    sphere: tuple[float, float, float, float],
+    frame: Path | None,
+    run: RunDirectory,
+) -> FoundRegion:
+    placed = request.model_copy(update={"focus": sphere, "map": frame})
+    table = run.variance / REGIONS
+    rows = RegionRow.read(table) if table.is_file() else []
+    return FoundRegion(placed, tuple(_tell(rows[0], len(rows)) for _ in rows[:1]))
+
+
+def _tell(row: RegionRow, n_regions: int) -> Finding:
+    """Say which region was taken, why, and what else there is."""
+    sphere = (row.x_angstrom, row.y_angstrom, row.z_angstrom, row.radius_angstrom)
+    others = n_regions - 1
+    listed = f"{RunDirectory.variance.name}/{REGIONS} lists all with their commands"
+    more = f"{others} other{'s' if others > 1 else ''} vary" if others > 1 else "one other varies"
+    return Finding(
+        code=FindingCode.REGION_FOUND,
+        severity=Severity.NOTE,
+        text=(
+            f"The region was found in these particles: the sphere {format_sphere(sphere)} holds "
+            f"{format_percent(row.variance_share)} of the variance that both half sets confirm "
+            f"(states: {row.states_text})" + (f"; {more}, {listed}." if others else ".")
+        ),
+        figures={"variance_share": row.variance_share, "n_regions": float(n_regions)},
+    )
+
+
+def _say_nothing_varies(table: Path, found: VarianceResult, n_particles: int) -> str:
+    looked = (
+        f"{format_count(n_particles)} particles at {format_angstrom(found.resolution_angstrom)}"
+    )
+    return (
+        f"{table}: found no region that varies: of {looked}, the half sets confirm "
+        f"{found.n_axes} axes of variation, expected at least one inside the box. Give "
+        "--focus X,Y,Z,R if you know where to look, since classify compares finer detail than "
+        "this search; or more particles. cryofocus variance shows what it saw."
+    )

@@ -1,0 +1,136 @@
+"""`--focus auto`: where the particles vary is found, and they are classified there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cryofocus
+from cryofocus.errors import OutputError, RegionError, SettingError
+from cryofocus.workflows import found_region
+from cryofocus.workflows.classify.request import ClassifyRequest
+from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.simulate.humanoid import SimulatedSet
+from cryofocus.workflows.variance.inputs import VarianceSettings
+from cryofocus.workflows.variance.result import RegionRow, VarianceResult
+from cryofocus.workflows.variance.run import variance
+
+WORDS: dict[str, Any] = {"focus": "auto", "classes": 2, "runs": 1, "threads": 1}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def coarse() -> Iterator[None]:
+    """Search along few axes and stop at the first region, which suffices here."""
+    changes = {"n_dimensions": 2, "n_spheres": 1}
+
+    def search(
+        particles: Path, output: Path, settings: VarianceSettings, **words: Any
+    ) -> VarianceResult:
+        return variance(particles, output, settings.model_copy(update=changes), **words)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(found_region, "variance", search)
+        yield
+
+
+@pytest.fixture(scope="module")
+def clear_set(simulate: Callable[..., SimulatedSet]) -> SimulatedSet:
+    """One arm up or down, well visible."""
+    return simulate(particles=120, snr=4.0, box=20, pixel_size_angstrom=21.0)
+
+
+@pytest.fixture(scope="module")
+def run(
+    clear_set: SimulatedSet, tmp_path_factory: pytest.TempPathFactory
+) -> cryofocus.Classification:
+    """What one command makes of a table whose place nobody knows; tests must not change it."""
+    output = tmp_path_factory.mktemp("found") / "RUN"
+    return cryofocus.classify(clear_set.directory / "particles.star", output, **WORDS)
+
+
+def test_classified_where_it_varies(
+    run: cryofocus.Classification, clear_set: SimulatedSet
+) -> None:
+    """The region is the first that `variance` proposes, an arm, and is named with its reason."""
+    rows = RegionRow.read(run.path / "variance" / "regions.csv")
+    x, y, z, radius = cryofocus.read_config(run.path / "config.yaml").focus
+    assert (x, y, z) == (rows[0].x_angstrom, rows[0].y_angstrom, rows[0].z_angstrom)
+    truth = np.array([float(number) for number in clear_set.focus_sphere.split(",")])
+    # Of two arms at mirrored places, either may vary most.
+    middle = 10 * 21.0
+    mirrored = np.array([2 * middle - truth[0], *truth[1:3]])
+    assert min(np.linalg.norm((x, y, z) - t[:3]) for t in (truth, mirrored)) < radius
+    (said,) = [one for one in run.findings if one.code == "region_found"]
+    assert f"{100 * rows[0].variance_share:.0f} % of the variance" in said.text
+    assert said.text in run.summary()
+    page = run.report.read_text(encoding="utf-8")
+    assert "The region was found in these particles" in page
+    assert "Where particles differ" in page
+    assert (run.path / "variance" / "report.html").is_file()
+
+
+def test_resumed_in_the_same_region(
+    run: cryofocus.Classification, clear_set: SimulatedSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is resumed takes its region from its configuration, and measures nothing anew."""
+
+    def fail(*_: object, **__: object) -> None:
+        pytest.fail("measured the variance again")
+
+    monkeypatch.setattr(found_region, "variance", fail)
+    table, before = clear_set.directory / "particles.star", run.job
+    again = cryofocus.classify(table, run.path, resume=True, **WORDS)
+    assert again.job == before
+    with pytest.raises(OutputError, match="holds a finished run"):
+        cryofocus.classify(table, run.path, **WORDS)
+
+
+def test_nothing_varies(simulate: Callable[..., SimulatedSet], tmp_path: Path) -> None:
+    """That is said, with what to do; no directory is left, and a former run is as it was."""
+    nothing = (
+        simulate(particles=120, noise_only=True, box=20, pixel_size_angstrom=21.0).directory
+        / "particles.star"
+    )
+    with pytest.raises(RegionError, match="found no region that varies: of 120 particles") as said:
+        cryofocus.classify(nothing, tmp_path / "NEW", **WORDS)
+    assert "focus" in str(said.value)
+    assert not (tmp_path / "NEW").exists()
+    before = RunDirectory.create(tmp_path / "RUN")
+    (before.path / "run.log").write_text("of before")
+    with pytest.raises(RegionError, match="found no region"):
+        cryofocus.classify(nothing, before.path, overwrite=True, **WORDS)
+    assert (before.path / "run.log").read_text() == "of before"
+    assert not (before.path / "variance").exists()
+
+
+def test_few_particles_have_few_axes(
+    monkeypatch: pytest.MonkeyPatch, clear_set: SimulatedSet, tmp_path: Path
+) -> None:
+    """A set too small for the usual number of axes is searched along fewer; its files are told."""
+    table = clear_set.directory / "particles.star"
+
+    def refuse(particles: Path, output: Path, settings: VarianceSettings, **_: object) -> None:
+        assert (particles, output) == (table, tmp_path / "RUN" / "variance")
+        assert settings.n_dimensions == 3
+        assert settings.datadir == clear_set.directory
+        raise RegionError("enough")
+
+    monkeypatch.setattr(found_region, "variance", refuse)
+    monkeypatch.setattr(found_region, "PARTICLES_PER_AXIS", 40)
+    with pytest.raises(RegionError, match="enough"):
+        cryofocus.classify(table, tmp_path / "RUN", datadir=clear_set.directory, **WORDS)
+
+
+def test_what_auto_excludes() -> None:
+    """A frame for a sphere that is yet to be found is refused, and a text that is no sphere."""
+    settings = {"n_classes": 2}
+    with pytest.raises(SettingError, match="map: says in which frame"):
+        ClassifyRequest(particles="a.star", focus="auto", map="a.mrc", settings=settings)
+    for wrong in ("automatic", "1,2,3", (1, 2, 3), 7):
+        with pytest.raises(SettingError, match=r"four numbers in Å.*or auto") as said:
+            ClassifyRequest(particles="a.star", focus=wrong, settings=settings)
+        assert str(said.value).startswith("focus: found ")
