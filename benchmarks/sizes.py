@@ -16,11 +16,14 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -142,6 +145,8 @@ OTHERS = {
     "report": "report {runs}/run",
     "mask sphere": "mask sphere {z},{y},{z},100 --like {runs}/map.mrc -o {runs}/keep.mrc",
     "mask sphere, small": "mask sphere {x},{y},{z},35 --like {runs}/map.mrc -o {runs}/lump.mrc",
+    # Served until someone has looked at its page, written a sphere and ended it.
+    "mask place": "mask place {runs}/map.mrc -o {runs}/placed.mrc",
     "mask threshold": "mask threshold {runs}/map.mrc --sigma 3 -o {runs}/solvent.mrc",
     "subtract": "subtract {table} --keep {runs}/keep.mrc -o {runs}/subtracted",
     "align refine": "align refine {table} -o {runs}/refined.star --iterations 1",
@@ -263,8 +268,12 @@ def measure(folder: Path, case: Case) -> Row:
     (folder / "runs").mkdir(exist_ok=True)
     command = [sys.executable, "-c", START, *case.command(folder)]
     start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if case.words.startswith("mask place"):
+        use_page(process, case)
+    assert process.stdout is not None
     assert process.stderr is not None
+    process.stdout.read()
     said = process.stderr.read().decode()
     _, status, used = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
@@ -280,6 +289,21 @@ def measure(folder: Path, case: Case) -> Row:
         float(expected[-1]) if expected else 0.0,
         describe_here(time.strftime("%Y-%m-%d")),
     )
+
+
+def use_page(process: subprocess.Popen[bytes], case: Case) -> None:
+    """Open the page that a command serves, have the sphere written, and end it."""
+    assert process.stdout is not None
+    address = process.stdout.readline().decode().split()[1]
+    for name in ("", "surfaces"):
+        urllib.request.urlopen(address + name).read()
+    x, y, z, radius = map(float, case.focus.split(","))
+    request = urllib.request.Request(
+        f"{address}mask", json.dumps([x, y, z, *[radius] * 3]).encode()
+    )
+    request.add_header("Origin", address.rsplit("/", 2)[0])
+    urllib.request.urlopen(request).read()
+    process.send_signal(signal.SIGINT)
 
 
 def read_rows(path: Path) -> dict[str, Row]:

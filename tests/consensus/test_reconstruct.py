@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -11,6 +14,7 @@ from cryofocus.consensus.reconstruct import (
     MapSource,
     accumulate_halves,
     grid_to_map,
+    keep_each,
     map_to_grid,
     reconstruct_maps,
     solve_maps,
@@ -190,3 +194,20 @@ def test_noise_of_fine_shells_leaves_coarse_ones_alone(box: int) -> None:
         (estimate,) = solve_maps((sums[0], sums[1]), box)
         coarse.append(estimate.fsc[2 : box // 8].mean())
     assert coarse[1] > coarse[0] - 0.035 > 0.85
+
+
+def test_one_map_is_made_at_a_time() -> None:
+    """Once a map is kept, what was made of the images is gone before the next is made."""
+    made: list[weakref.ref[MapEstimate]] = []
+
+    def make() -> Iterator[MapEstimate]:
+        for _ in range(3):
+            assert not any(one() for one in made)
+            estimate = MapEstimate.of_nothing(4)
+            made.append(weakref.ref(estimate))
+            yield estimate
+            del estimate
+
+    for number, estimate in zip((1, 2, 3), keep_each(make(), np.empty), strict=True):
+        assert len(made) == number
+        assert estimate is not made[-1]()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cryofocus.data.mrc import read_header, write_stack
-from cryofocus.data.volume import read_volume, write_volume
+from cryofocus.data.volume import read_volume, write_planes, write_volume
 from cryofocus.errors import FormatError, InputError, OutputError
 
 TYPES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
@@ -105,6 +105,14 @@ def test_unfinished_stacks_leave_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"voxel size 0\.0 Å; expected a positive number"):
         write_stack(tmp_path / "a.mrcs", iter([]), 3, 6, 0.0)
     assert not list(tmp_path.iterdir())
+
+
+def test_planes_make_the_file_of_their_map(tmp_path: Path) -> None:
+    """A few at a time, the bytes are those of the whole, statistics of the header included."""
+    volume = np.random.default_rng(3).normal(2, 5, (7, 7, 7)).astype(np.float32)
+    write_volume(tmp_path / "whole.mrc", volume, 1.5)
+    write_planes(tmp_path / "planes.mrc", iter([volume[:3], volume[3:4], volume[4:]]), 7, 1.5)
+    assert (tmp_path / "planes.mrc").read_bytes() == (tmp_path / "whole.mrc").read_bytes()
 
 
 def test_truncated_file_is_refused(tmp_path: Path) -> None:

@@ -38,7 +38,11 @@ def test_a_band_makes_the_volume_of_its_coefficients(last: int, box: int) -> Non
     band = whole[k[:, None], k, : last + 1].copy()
     alone = np.zeros_like(whole)
     alone[k[:, None], k, : last + 1] = band
-    np.testing.assert_allclose(inverse_3d_of_band(band, box), inverse_3d(alone, box), atol=1e-6)
+    whole = inverse_3d(alone, box)
+    np.testing.assert_allclose(inverse_3d_of_band(band, box), whole, atol=1e-6)
+    within = (slice(2, 5), slice(1, 4), slice(4, 6))
+    part = inverse_3d_of_band(band, box, within=within)
+    np.testing.assert_allclose(part, whole[within], atol=1e-6)
 
 
 @pytest.mark.parametrize("boxes", [(8, 15), (9, 16), (8, 16), (7, 15), (8, 8)])

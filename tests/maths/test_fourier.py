@@ -13,6 +13,7 @@ from cryofocus.maths.fourier import (
     inverse_2d,
     inverse_2d_rows,
     inverse_3d,
+    inverse_3d_of_blocks,
     resize_half_2d,
     resize_half_3d,
     resize_images,
@@ -131,3 +132,17 @@ def test_transforms_are_cropped_as_they_are_made(boxes: tuple[int, int]) -> None
     images = np.random.default_rng(box).normal(size=(3, box, box)).astype(np.float32)
     expected = resize_half_2d(forward_2d(images), box, small)
     np.testing.assert_allclose(forward_2d_cropped(images, small), expected, atol=1e-5)
+
+
+def test_a_volume_may_be_made_where_its_transform_lay() -> None:
+    """Rows that have come are written over by what is made of them; the volume is the same."""
+    box, cropped = 12, 6
+    half = forward_3d(np.random.default_rng(1).normal(size=(box,) * 3).astype(np.float32))
+    rows = [slice(start, start + 5) for start in range(0, box, 5)]
+    expected = inverse_3d_of_blocks(((r, half[:, r].copy()) for r in rows), box, cropped)
+    place, kept = half.copy(), half.copy()
+    blocks = ((r, place[:, r].copy()) for r in rows)
+    found = inverse_3d_of_blocks(blocks, box, cropped, room=place[:cropped])
+    np.testing.assert_array_equal(found, expected)
+    assert not np.array_equal(place[:cropped], kept[:cropped])
+    np.testing.assert_array_equal(place[cropped:], kept[cropped:])

@@ -11,7 +11,12 @@ import pytest
 from cryofocus.maths.fourier import inverse_2d
 from cryofocus.maths.rotations import random_rotations
 from cryofocus.simulate.phantom import PARTS, Phantom, Sphere, humanoid
-from cryofocus.simulate.projection import density_map, project_parts, project_states
+from cryofocus.simulate.projection import (
+    density_around,
+    density_map,
+    project_parts,
+    project_states,
+)
 
 PIXEL = 10.0
 
@@ -104,3 +109,16 @@ def test_the_map_projects_to_the_projection(box: int, pixel: float) -> None:
 def test_part_that_is_not_there_leaves_an_empty_map() -> None:
     """Without any bead there is no density."""
     assert not density_map(few_beads(), np.zeros(len(PARTS)), 12, PIXEL).any()
+
+
+@pytest.mark.parametrize("box", [36, 80])
+def test_beads_that_voxels_resolve_are_drawn_where_they_are(box: int) -> None:
+    """In a cube around them the density is that of the map, and outside there is none."""
+    phantom, pixel = few_beads(), 200.0 / box
+    within = replace(phantom, centre_angstrom=np.clip(phantom.centre_angstrom, -15, 20))
+    place, density = density_around(within, box, pixel)
+    whole = density_map(within, np.ones(len(PARTS)), box, pixel)
+    found = np.zeros_like(whole)
+    found[place] = density
+    assert (density.size < whole.size) == (pixel < 3)
+    np.testing.assert_allclose(found, whole, atol=1e-4 * whole.max())

@@ -9,14 +9,16 @@ from cryofocus.consensus.images import CHUNK_PIXELS, PADDING, PART_PIXELS, Parti
 from cryofocus.consensus.reach import LEAST_MARGIN
 from cryofocus.errors import SettingError
 from cryofocus.kernels.contract import SliceKernels
+from cryofocus.maths.fourier import BLOCK_VALUES
 from cryofocus.maths.shells import shell_resolution_angstrom
 
 # The program itself with its libraries; and with what is left of a run when the report is drawn.
 PROGRAM_GB, DRAWING_GB = 0.27, 0.42
 # Of every pixel of images that are prepared, and of every point of those that are worked on.
 PIXEL_BYTES, POINT_BYTES = 16, 60
-# Of every node of a padded grid: while sums become a map, and while a map becomes a grid.
-SOLVE_BYTES, LAY_OUT_BYTES = 6, 12
+# Of every node of a padded grid: while sums become a map, and while a map becomes a grid; of every
+# node that is worked on at a time where sums are used up.
+SOLVE_BYTES, LAY_OUT_BYTES, BLOCK_BYTES = 6, 12, 50
 # Of every voxel of a map and its half maps.
 ESTIMATE_BYTES = 12
 # Of every voxel on the grid of the files: the mask, and a map that is written, or read to be drawn
@@ -57,8 +59,10 @@ class MapMemory:
         edge = PADDING * box
         n_columns = min(kernels.columns_at_once(edge), n_maps)
         sums, growing = kernels.sums_bytes(edge, n_columns)
-        kept = sums if kernels.halves_at_once(edge) else 0
         nodes = edge**2 * (edge // 2 + 1)
+        kept, solving = sums, SOLVE_BYTES * nodes
+        if not kernels.halves_at_once(edge):
+            kept, solving = 0, BLOCK_BYTES * min(nodes, BLOCK_VALUES)
         helpers, n = images.helpers(kernels.send), len(images)
         # Threads prepare parts of chunks; others wait for what is made of them.
         prepared = min(n, (1 + helpers) * images.most_particles(PART_PIXELS))
@@ -66,7 +70,7 @@ class MapMemory:
         in_images = PIXEL_BYTES * prepared * file_box**2
         in_images += POINT_BYTES * worked_on * len(images.largest_band())
         return cls(
-            grids=(kept + max(growing, sums + SOLVE_BYTES * nodes)) / 1e9,
+            grids=(kept + max(growing, sums + solving)) / 1e9,
             slices=LAY_OUT_BYTES * nodes / 1e9,
             estimate=ESTIMATE_BYTES * box**3 / 1e9,
             images=in_images / 1e9,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Complex64, Float, Float32, Float64, Int8
@@ -137,6 +138,14 @@ def reconstruct_maps(
             yield _solve_in_turns(source, columns, kernels, count)
 
 
+def keep_each(
+    made: Iterator[MapEstimate], allocate: Callable[..., np.ndarray]
+) -> Iterator[MapEstimate]:
+    """Yield maps in arrays of someone else; what was made is gone before the next is made."""
+    # A loop's variable would hold each of them while the next is made.
+    return map(partial(MapEstimate.kept, allocate=allocate), made)
+
+
 def _times(advance: Callable[[int], None], n_columns: int) -> Callable[[int], None]:
     return lambda n_particles: advance(n_particles * n_columns)
 
@@ -151,12 +160,17 @@ def _solve_in_turns(
     images = source.images
     box, threads = images.particles.box, images.threads
     first, second = (
-        _solve_half(_accumulate_half(source, weights, kernels, (half,), advance), box, threads)
+        _solve_half(
+            _accumulate_half(source, weights, kernels, (half,), advance),
+            box,
+            threads,
+            used_up=True,
+        )
         for half in (1, 2)
     )
     fsc = fourier_shell_correlation(forward_3d(first), forward_3d(second), box)
     sums = _accumulate_half(source, weights, kernels, (1, 2), lambda _: None)
-    full = _solve((sums,), _own_term((sums,), fsc, box), box, threads)
+    full = _solve((sums,), _own_term((sums,), fsc, box), box, threads, used_up=True)
     return MapEstimate(full, (first, second), fsc)
 
 
@@ -225,12 +239,14 @@ def _solve_map(
     return SolvedMap(MapEstimate(full, (first, second), fsc), own)
 
 
-def _solve_half(sums: SliceSums, box: int, threads: int) -> Float32[np.ndarray, "box box box"]:
+def _solve_half(
+    sums: SliceSums, box: int, threads: int, *, used_up: bool = False
+) -> Float32[np.ndarray, "box box box"]:
     """Return a map that is filtered only where data are missing."""
     # A thousandth of the shell's mean keeps empty places of Fourier space at zero;
     # a shell that holds nothing at all (odd boxes, a class without particles) has no mean.
     floor = np.maximum(1e-3 * _mean_precision(sums), np.finfo(np.float32).tiny)
-    return _solve((sums,), floor, box, threads)
+    return _solve((sums,), floor, box, threads, used_up=used_up)
 
 
 def _own_term(
@@ -272,10 +288,13 @@ def _solve(
     regularisation: Float64[np.ndarray, " n_shells"],
     box: int,
     threads: int,
+    *,
+    used_up: bool = False,
 ) -> Float32[np.ndarray, "box box box"]:
     """Return the map of data over precision, a value for each shell added to the latter.
 
-    Some rows at a time, because these grids are large; corners take the last shell's value.
+    Some rows at a time, because these grids are large; corners take the last shell's value. Sums
+    that are used up are overwritten, and little memory is taken beside theirs.
     """
     edge = len(sums[0].data)
     curve = regularisation.astype(np.float32)
@@ -288,8 +307,9 @@ def _solve(
     n = max(1, BLOCK_VALUES // (edge * (edge // 2 + 1)))
     starts = (slice(start, min(start + n, edge)) for start in range(0, edge, n))
     blocks = ((rows, divide(rows)) for rows in starts)
-    whole = _without_kernel(inverse_3d_of_blocks(blocks, edge, box, threads=threads), edge)
-    return _round_off(whole)
+    room = sums[0].data[:box, ..., 0] if used_up else None
+    whole = inverse_3d_of_blocks(blocks, edge, box, threads=threads, room=room)
+    return _round_off(_divide_by_kernel(whole, edge, out=whole))
 
 
 def _round_off(volume: Float32[np.ndarray, "box box box"]) -> Float32[np.ndarray, "box box box"]:
@@ -337,10 +357,16 @@ def _without_kernel(
     volume: Float32[np.ndarray, "box box box"], edge: int
 ) -> Float32[np.ndarray, "box box box"]:
     """Divide a map by the kernel that its grid is interpolated with."""
-    divided, planes = np.empty_like(volume), _kernel_planes(len(volume), edge)
-    for z, plane in enumerate(planes):
-        divided[z] = volume[z] / plane
-    return divided
+    return _divide_by_kernel(volume, edge, out=np.empty_like(volume))
+
+
+def _divide_by_kernel(
+    volume: Float32[np.ndarray, "box box box"], edge: int, *, out: Float32[np.ndarray, "b b b"]
+) -> Float32[np.ndarray, "b b b"]:
+    """Divide a map by its kernel, into memory that may be its own."""
+    for z, plane in enumerate(_kernel_planes(len(volume), edge)):
+        np.divide(volume[z], plane, out=out[z])
+    return out
 
 
 def _kernel_planes(box: int, edge: int) -> Iterator[Float32[np.ndarray, "box box"]]:

@@ -47,6 +47,8 @@ Triple = tuple[float, float, float]
 LAYOUT = struct.Struct("<3i i 3i 3i 3f 3f 3i 3f i i 8x 4s i 84x 3f 4s 4B f i 800s")
 MODE_FLOAT32, MODE_FLOAT16 = 2, 12
 FORMAT_VERSION = 20141
+# Numbers that are written at a time, so few that they stay in a processor's cache.
+VALUES_AT_ONCE = 2**18
 CREATED = ("Created by cryofocus",)
 LITTLE_ENDIAN_STAMP = (0x44, 0x44, 0, 0)
 
@@ -290,11 +292,13 @@ def write_sections(
     with atomic_file(path) as handle:
         handle.write(bytes(HEADER_BYTES))
         for chunk in chunks:
-            block = _encode(path, chunk, extent.mode)
-            if block.shape[1:] != extent.shape[1:]:
-                raise ValueError(f"sections of {block.shape[1:]}; expected {extent.shape[1:]}")
-            moments.add(block)
-            handle.write(block.data)
+            if chunk.shape[1:] != extent.shape[1:]:
+                raise ValueError(f"sections of {chunk.shape[1:]}; expected {extent.shape[1:]}")
+            n = max(1, VALUES_AT_ONCE // max(1, math.prod(chunk.shape[1:])))
+            for start in range(0, len(chunk), n):
+                block = _encode(path, chunk[start : start + n], extent.mode)
+                moments.add(block)
+                handle.write(block.data)
         if moments.n_values != math.prod(extent.shape):
             raise ValueError(f"{moments.n_values} values; expected {math.prod(extent.shape)}")
         # The statistics are known only now.
@@ -307,12 +311,13 @@ def _encode(
 ) -> Float[np.ndarray, "n rows columns"]:
     """Bring values into the type of a mode, none of them beyond what it can hold."""
     dtype = np.dtype("<" + MODES[mode])
-    largest, bound = float(np.abs(values).max(initial=0)), float(np.finfo(dtype).max)
-    if largest > bound:
-        raise OutputError(
-            f"{path}: float16 holds numbers up to {bound:.0f}, but a pixel of "
-            f"{largest:.4g} is to be written. Write float32, or normalise the images first."
-        )
+    if not np.can_cast(values.dtype, dtype):
+        largest, bound = float(np.abs(values).max(initial=0)), float(np.finfo(dtype).max)
+        if largest > bound:
+            raise OutputError(
+                f"{path}: float16 holds numbers up to {bound:.0f}, but a pixel of "
+                f"{largest:.4g} is to be written. Write float32, or normalise the images first."
+            )
     return np.ascontiguousarray(values, dtype=dtype)
 
 
@@ -326,9 +331,10 @@ class _Moments:
     def add(self, values: Float[np.ndarray, "sections rows columns"]) -> None:
         """Take note of some values."""
         if values.size:
+            wide = values.astype(np.float64)
             self.n_values += values.size
-            self.sum += float(values.sum(dtype=np.float64))
-            self.sum_squares += float(np.square(values, dtype=np.float64).sum())
+            self.sum += float(wide.sum())
+            self.sum_squares += float(np.square(wide, out=wide).sum())
             self.minimum = min(self.minimum, float(values.min()))
             self.maximum = max(self.maximum, float(values.max()))
 

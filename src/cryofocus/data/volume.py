@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,8 +13,6 @@ from cryofocus.data.mrc import MrcExtent, Triple, read_header, write_sections
 from cryofocus.errors import FormatError, RegionError
 
 VOXEL_TOLERANCE = 1e-3
-# Voxels that are written at a time: statistics of a whole map would take twice its memory.
-VALUES_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,5 +158,15 @@ def write_volume(
         ValueError: If the voxel size is not a positive number.
     """
     extent = MrcExtent(data.shape, voxel_size_angstrom, origin_angstrom, is_stack=False)
-    n = max(1, VALUES_AT_ONCE // max(1, data.shape[1] * data.shape[2]))
-    write_sections(Path(path), extent, (data[at : at + n] for at in range(0, len(data), n)))
+    write_sections(Path(path), extent, [data])
+
+
+def write_planes(
+    path: Path | str,
+    planes: Iterable[Float[np.ndarray, "_ box box"]],
+    box: int,
+    voxel_size_angstrom: float,
+) -> None:
+    """Write a cubic map of which some planes (z) come at a time; see `write_volume`."""
+    extent = MrcExtent((box,) * 3, voxel_size_angstrom, (0.0, 0.0, 0.0), is_stack=False)
+    write_sections(Path(path), extent, planes)

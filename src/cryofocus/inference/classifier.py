@@ -19,7 +19,12 @@ from cryofocus.consensus.ground import Allocate, Ground
 from cryofocus.consensus.match import ImageMatch
 from cryofocus.consensus.outliers.scores import outlier_scores
 from cryofocus.consensus.preparation import assign_half_sets, open_images
-from cryofocus.consensus.reconstruct import MapEstimate, MapSource, reconstruct_maps
+from cryofocus.consensus.reconstruct import (
+    MapEstimate,
+    MapSource,
+    keep_each,
+    reconstruct_maps,
+)
 from cryofocus.consensus.resolution import choose_shells
 from cryofocus.consensus.sampling import sample_map
 from cryofocus.data.images import Reader
@@ -275,8 +280,8 @@ class FocusedClassifier:
         columns = weights[:, filled].astype(np.float32)
         with ground.monitor.stage(name, len(filled) * len(images)) as advance:
             made = reconstruct_maps(source, columns, self._kernels, advance=advance)
-            for k, estimate in zip(filled, made, strict=True):
-                maps[k] = estimate.kept(ground.allocate)
+            for k, estimate in zip(filled, keep_each(made, ground.allocate), strict=True):
+                maps[k] = estimate
         return tuple(maps)
 
 

@@ -11,6 +11,11 @@ from jaxtyping import Complex, Float
 
 from cryofocus.maths.fourier import BLOCK_VALUES, forward_3d
 
+# Voxels that are worked on at a time, so few that they stay in a processor's cache.
+CACHED_VALUES = 2**18
+# Planes, rows and columns of a volume.
+Window = tuple[slice, slice, slice]
+
 
 def corner_3d_cropped(
     volume: Float[np.ndarray, "edge edge edge"], box: int, *, origin: int = 0, period: int = 0
@@ -47,8 +52,12 @@ def corner_3d_cropped(
 
 
 def inverse_3d_of_band(
-    half: Complex[np.ndarray, "band band columns"], box: int, *, threads: int = 1
-) -> Float[np.ndarray, "box box box"]:
+    half: Complex[np.ndarray, "band band columns"],
+    box: int,
+    *,
+    threads: int = 1,
+    within: Window | None = None,
+) -> Float[np.ndarray, "_ _ _"]:
     """Volume of coarse coefficients, all others being zero: `inverse_3d`, sooner.
 
     Args:
@@ -56,21 +65,35 @@ def inverse_3d_of_band(
             along x.
         box: Edge of the volume, more than 2 k.
         threads: Threads used over the other axes.
+        within: Planes, rows and columns that are wanted; all by default.
     """
+    planes, rows, columns = within or (slice(None),) * 3
     last = half.shape[-1] - 1
-    for axis in (0, 1):
-        shape = list(half.shape)
-        shape[axis] = box
-        lines = np.zeros(shape, half.dtype)
-        along = (slice(None),) * axis
-        lines[(*along, slice(0, last + 1))] = half[(*along, slice(last, None))]
-        lines[(*along, slice(box - last, None))] = half[(*along, slice(0, last))]
-        lines = scipy.fft.ifft(lines, axis=axis, workers=threads, overwrite_x=True)
-        # The centre comes to the middle of the axis.
-        half = np.fft.fftshift(lines, axes=axis)
-    along_x = np.exp(-2j * np.pi / box * (box // 2) * np.arange(last + 1))
-    half *= along_x.astype(half.dtype)
-    return np.asarray(scipy.fft.irfft(half, n=box, axis=2, workers=threads))
+    # The centre comes to the middle of every axis.
+    centre = np.exp(-2j * np.pi / box * (box // 2) * np.arange(-last, last + 1)).astype(half.dtype)
+    half = half * (centre[:, None, None] * centre[:, None] * centre[last:])
+    lines = _inverse_lines(half, 0, box, threads)[planes]
+    shape = (len(lines), *(len(range(box)[part]) for part in (rows, columns)))
+    volume, n = np.empty(shape, half.real.dtype), max(1, CACHED_VALUES // box**2)
+    for start in range(0, len(lines), n):
+        some = _inverse_lines(lines[start : start + n], 1, box, threads)[:, rows]
+        some = scipy.fft.irfft(some, n=box, axis=2, workers=threads)
+        volume[start : start + n] = some[..., columns]
+    return volume
+
+
+def _inverse_lines(
+    band: Complex[np.ndarray, ...], axis: int, box: int, threads: int
+) -> Complex[np.ndarray, ...]:
+    """Transform back along an axis that holds frequencies -k to k."""
+    last = band.shape[axis] // 2
+    shape = list(band.shape)
+    shape[axis] = box
+    lines = np.zeros(shape, band.dtype)
+    along = (slice(None),) * axis
+    lines[(*along, slice(0, last + 1))] = band[(*along, slice(last, None))]
+    lines[(*along, slice(box - last, None))] = band[(*along, slice(0, last))]
+    return np.asarray(scipy.fft.ifft(lines, axis=axis, workers=threads, overwrite_x=True))
 
 
 def fill_volume(

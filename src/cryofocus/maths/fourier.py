@@ -157,12 +157,21 @@ def inverse_3d_of_blocks(
     cropped: int,
     *,
     threads: int = 1,
+    room: Complex[np.ndarray, "d box half"] | None = None,
 ) -> Float[np.ndarray, "d d d"]:
     """Do what `inverse_3d_cropped` does for a half transform that comes some rows (y) at a time.
 
     The whole of it is never in memory, and in its stead half as much.
+
+    Args:
+        blocks: Rows, and what they hold, which may be overwritten.
+        box: Edge of the half transform.
+        cropped: Edge d of what is wanted.
+        threads: Threads used over the other axes.
+        room: `(d, box, box//2+1)` where that half may lie: rows are written after they have come.
+            Memory of its own by default.
     """
-    half = np.empty((cropped, box, box // 2 + 1), np.complex64)
+    half = np.empty((cropped, box, box // 2 + 1), np.complex64) if room is None else room
     for rows, block in blocks:
         lines = _transform("ifft", block, -3, threads, overwrite=True)
         half[:, rows] = _unwrap(lines, -3, cropped)

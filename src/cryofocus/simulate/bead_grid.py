@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
@@ -30,6 +31,16 @@ TOLERANCE = 1e-7
 SAMPLINGS = (1.0, 1.25, 1.5, 2.0)
 # The transform is raised at the end of the band by this power of e at most, if it can be helped.
 LARGEST_RAISE = 2.0
+
+
+def spectrum(
+    sigma_angstrom: Float[np.ndarray, " beads"],
+    weight: Float[np.ndarray, " beads"],
+    per_angstrom: float,
+) -> float:
+    """Return S, what is left of beads at a frequency, relative to their total weight."""
+    shares = np.abs(weight) / np.abs(weight).sum()
+    return float(shares @ np.exp(-2 * (np.pi * sigma_angstrom * per_angstrom) ** 2))
 
 
 @dataclass(frozen=True)
@@ -69,18 +80,14 @@ class BeadGrid:
         """
         extent = box * pixel_size_angstrom
         sigmas, number = np.unique(sigma_angstrom, return_inverse=True)
-        shares = np.bincount(number, weights=np.abs(weight)) / np.abs(weight).sum()
-
-        def spectrum(frequency: float) -> float:
-            return float(shares @ np.exp(-2 * (np.pi * sigmas * frequency) ** 2))
-
+        left = partial(spectrum, sigmas, np.bincount(number, weights=np.abs(weight)))
         band = 1 / (2 * pixel_size_angstrom)
-        if spectrum(band) < TOLERANCE:
-            band = float(brentq(lambda f: spectrum(f) - TOLERANCE, 0, band))
+        if left(band) < TOLERANCE:
+            band = float(brentq(lambda f: left(f) - TOLERANCE, 0, band))
         for sampling in SAMPLINGS:
             edge = max(next_fast_len(math.ceil(2 * sampling * band * extent)), at_least)
             lines = edge / extent
-            excess = math.log(max(spectrum(lines - band) / TOLERANCE, 1.0))
+            excess = math.log(max(left(lines - band) / TOLERANCE, 1.0))
             room = 2 * math.pi**2 * lines * (lines - 2 * band)
             if excess == 0:
                 return cls(edge, extent, band, 0.0)

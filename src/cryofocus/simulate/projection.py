@@ -10,18 +10,23 @@ The density is band-limited below Nyquist: on even boxes the Nyquist row and col
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Complex64, Float, Float32, Float64, Int
 
-from cryofocus.maths.bands import corner_3d_cropped, inverse_3d_of_band
+from cryofocus.kernels import beads
+from cryofocus.kernels.beads import REACH
+from cryofocus.maths.bands import Window, corner_3d_cropped, inverse_3d_of_band
 from cryofocus.maths.fourier import corner_2d_cropped, next_fast_len
-from cryofocus.simulate.bead_grid import BeadGrid
+from cryofocus.simulate.bead_grid import BeadGrid, spectrum
 
 # Images drawn at once: few enough for the processor's cache.
 _BLOCK = 8
+# Of beads that voxels resolve, no more than this part is beyond Nyquist.
+RESOLVED = 1e-5
 
 # What is multiplied with a transform, at frequencies in 1/Å.
 Transfer = Callable[[Float32[np.ndarray, "*grid"]], Float32[np.ndarray, "*grid"]]
@@ -128,8 +133,10 @@ def density_map(
     amplitudes: Float[np.ndarray, " parts"],
     box: int,
     pixel_size_angstrom: float,
+    *,
     transfer: Transfer | None = None,
-) -> Float32[np.ndarray, "box box box"]:
+    within: Window | None = None,
+) -> Float32[np.ndarray, "_ _ _"]:
     """Return the band-limited map whose central slices are the projections.
 
     Args:
@@ -138,19 +145,22 @@ def density_map(
         box: Edge in voxels.
         pixel_size_angstrom: Å per voxel.
         transfer: What the transform is multiplied by. Nothing by default.
+        within: Planes, rows and columns that are wanted; all by default.
 
     Returns:
         Density (z, y, x), centre at voxel `box // 2`; the sum over voxels is the mass.
     """
     weight = phantom.weight * np.asarray(amplitudes)[phantom.part]
     used = weight != 0
+    within = within or (slice(None),) * 3
     if not used.any():
-        return np.zeros((box, box, box), np.float32)
+        return np.zeros((box, box, box), np.float32)[within]
     sigma, place = phantom.sigma_angstrom[used], phantom.centre_angstrom[used]
     at_least = box if transfer is None else 2
     grid = BeadGrid.choose(sigma, weight[used], box, pixel_size_angstrom, at_least=at_least)
     if transfer is None and grid.edge == box and grid.widening_square_angstrom == 0:
-        return grid.draw_volume(place + box // 2 * pixel_size_angstrom, sigma, weight[used])
+        centre = box // 2 * pixel_size_angstrom
+        return grid.draw_volume(place + centre, sigma, weight[used])[within]
     k, raised = grid.frequencies(box)
     half = corner_3d_cropped(grid.draw_volume(place, sigma, weight[used]), len(k))[k[:, None], k]
     positive = slice(len(k) // 2, None)
@@ -158,7 +168,28 @@ def density_map(
     if transfer is not None:
         square = np.square(k / np.float32(grid.extent_angstrom), dtype=np.float32)
         half *= transfer(np.sqrt(square[:, None, None] + square[:, None] + square[positive]))
-    return inverse_3d_of_band(half, box)
+    return inverse_3d_of_band(half, box, within=within)
+
+
+def density_around(
+    phantom: BeadParts, box: int, pixel_size_angstrom: float
+) -> tuple[Window, Float32[np.ndarray, "_ _ _"]]:
+    """Return the density of all parts in a cube that holds it, and where that is in the map.
+
+    Beads that voxels resolve are drawn there; others give the whole map, since they ring in it.
+    """
+    sigma, place = phantom.sigma_angstrom, phantom.centre_angstrom / pixel_size_angstrom + box // 2
+    reach = REACH * sigma.max() / pixel_size_angstrom
+    first = np.floor(place.min(axis=0) - reach).astype(int)
+    edge = next_fast_len(math.ceil((place.max(axis=0) + reach - first).max()) + 1)
+    start = np.minimum(first, box - edge)
+    beyond = spectrum(sigma, phantom.weight, 1 / (2 * pixel_size_angstrom))
+    if beyond > RESOLVED or (start < 0).any():
+        whole = np.ones(len(phantom.part_bounds) - 1)
+        return (slice(None),) * 3, density_map(phantom, whole, box, pixel_size_angstrom)
+    x, y, z = (slice(one, one + edge) for one in start.tolist())
+    width = sigma / pixel_size_angstrom
+    return (z, y, x), beads.draw_volume(place - start, width, phantom.weight, edge)
 
 
 def sufficient_box(phantom: BeadParts, box: int, pixel_size_angstrom: float) -> int:

@@ -118,10 +118,10 @@ def test_the_average_differs_from_the_middle_only_where_something_moves(
 
 
 def test_states_are_sums_of_their_parts(densities: Densities) -> None:
-    """Each map is that of what the state has, though sums are kept from one to the next."""
+    """Each map is that of what the state has, plane by plane."""
     maps = densities.states()
-    for amplitudes, density in zip(part_amplitudes(all_states()[0]), maps, strict=True):
-        expected = densities.central(amplitudes)
+    for amplitudes, planes in zip(part_amplitudes(all_states()[0]), maps, strict=True):
+        density, expected = np.concatenate(list(planes)), densities.central(amplitudes)
         np.testing.assert_allclose(density, expected, atol=1e-5 * expected.max())
 
 

@@ -10,11 +10,12 @@ import numpy as np
 from jaxtyping import Float
 
 from cryofocus.arrays import Volume
+from cryofocus.maths.bands import CACHED_VALUES, Window
 from cryofocus.simulate.assembly.imaging import Imaging, transfer
 from cryofocus.simulate.assembly.ribosome import BODIES, PARTS, Beads, Placement
 from cryofocus.simulate.assembly.specimens import central_motion
 from cryofocus.simulate.assembly.states import VARYING, Region, all_states, part_amplitudes
-from cryofocus.simulate.projection import density_map, sufficient_box
+from cryofocus.simulate.projection import density_around, density_map, sufficient_box
 
 # A region's mask holds the voxels above this part of its largest density.
 MASK_LEVEL = 0.25
@@ -36,45 +37,42 @@ class Densities:
         """Return a sum of parts, the small subunit in the middle of its motion."""
         return self._transferred(self._resting, amplitudes, self.imaging.camera.box)
 
-    def average(self, amplitudes: Float[np.ndarray, " parts"], box: int | None = None) -> Volume:
+    def average(
+        self,
+        amplitudes: Float[np.ndarray, " parts"],
+        box: int | None = None,
+        within: Window | None = None,
+    ) -> Volume:
         """Return a sum of parts, averaged over the motion.
 
         Args:
             amplitudes: How much of each part.
             box: Edge of the map, whose extent is that of the images. Default: theirs.
+            within: Planes, rows and columns that are wanted; all by default.
         """
-        return self._transferred(self._moving, amplitudes, box or self.imaging.camera.box)
+        return self._transferred(self._moving, amplitudes, box or self.imaging.camera.box, within)
 
     def average_box(self) -> int:
         """Return the edge of a box in which nothing of the average is lost."""
         camera = self.imaging.camera
         return sufficient_box(self.imaging.scattering, camera.box, camera.pixel_size_angstrom)
 
-    def states(self) -> Iterator[Volume]:
-        """Yield the map of every state, in the middle of its motion.
-
-        Neighbours in the list of states have the first of their parts in common, whose sums are
-        kept.
-        """
+    def states(self) -> Iterator[Iterator[Volume]]:
+        """Yield the map of every state, the motion in its middle, a few planes (z) at a time."""
         states, _ = all_states()
-        constant = part_amplitudes(np.zeros_like(states[:1]))[0]
+        constant = self.central(part_amplitudes(np.zeros_like(states[:1]))[0])
         parts = [self.central(np.array([float(one == p) for p in PARTS])) for one in VARYING]
-        sums = [self.central(constant)]
-        before = states[0]
         for state in states:
-            same = int(np.argmax([*(state != before), True]))
-            del sums[same + 1 :]
-            for part, there in zip(parts[len(sums) - 1 :], state[len(sums) - 1 :], strict=True):
-                sums.append(sums[-1] + part if there else sums[-1])
-            yield sums[-1]
-            before = state
+            there = [part for part, is_there in zip(parts, state, strict=True) if is_there]
+            yield _add_up([constant, *there])
 
     def mask(self, region: Region) -> Volume:
         """Return ones where a region has its density, in the middle of the motion."""
         beads, camera = _join(self.beads(region)), self.imaging.camera
-        whole = np.ones(len(beads.parts))
-        density = density_map(beads, whole, camera.box, camera.pixel_size_angstrom)
-        return np.asarray(density > MASK_LEVEL * density.max(), np.float32)
+        place, density = density_around(beads, camera.box, camera.pixel_size_angstrom)
+        mask = np.zeros((camera.box,) * 3, np.float32)
+        mask[place] = density > MASK_LEVEL * density.max()
+        return mask
 
     def beads(self, region: Region) -> list[Beads]:
         """Return a region's beads in each body that has some, in the middle of the motion."""
@@ -108,12 +106,27 @@ class Densities:
         ]
 
     def _transferred(
-        self, beads: Beads, amplitudes: Float[np.ndarray, " parts"], box: int
+        self,
+        beads: Beads,
+        amplitudes: Float[np.ndarray, " parts"],
+        box: int,
+        within: Window | None = None,
     ) -> Volume:
         camera = self.imaging.camera
         voxel_size = camera.box * camera.pixel_size_angstrom / box
         passed = partial(transfer, settings=self.imaging.settings)
-        return density_map(beads, amplitudes, box, voxel_size, passed)
+        return density_map(beads, amplitudes, box, voxel_size, transfer=passed, within=within)
+
+
+def _add_up(maps: Sequence[Volume]) -> Iterator[Volume]:
+    """Yield the sum of maps, so few planes (z) at a time that they stay in the cache."""
+    n = max(1, CACHED_VALUES // maps[0][0].size)
+    for start in range(0, len(maps[0]), n):
+        first, *others = (one[start : start + n] for one in maps)
+        total = first.copy()
+        for one in others:
+            total += one
+        yield total
 
 
 def _join(bodies: Sequence[Beads]) -> Beads:

@@ -121,10 +121,9 @@ class Oracles:
         ctf: Float32[np.ndarray, "n box half"],
     ) -> Float32[np.ndarray, "n states"]:
         states, shares = all_states()
-        intensity = self.imaging.specimens.intensity[rows].astype(np.float32)
-        statistics = part_statistics(
-            images, parts * intensity[:, None, None, None], ctf, self.imaging.noise_variance(ctf)
-        )
+        intensity = self.imaging.specimens.intensity[rows, None]
+        matched, gram = part_statistics(images, parts, ctf, self.imaging.noise_variance(ctf))
+        statistics = matched * intensity, gram * intensity[..., None] ** 2
         return _posteriors(state_log_likelihood(*statistics, part_amplitudes(states)), shares)
 
     def _judge_inside(

@@ -9,10 +9,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Complex64, Float, Float32
+from jaxtyping import Complex64, Float
 
-from cryofocus.arrays import Volume
 from cryofocus.kernels.window import WindowedMaps
+from cryofocus.maths.bands import Window
 from cryofocus.maths.fourier import next_fast_len
 from cryofocus.maths.masks import sphere_mask
 from cryofocus.simulate.assembly.densities import Densities
@@ -49,9 +49,8 @@ class FocusSlices:
         alone = np.array([float(part in region.parts) for part in PARTS])
         average = WindowedMaps.of(densities.average(every, box)[None])
         cube = Cube.around(sphere, camera)
-        inside = [
-            cube.cut(densities.average(part)) for part in (*(c - every for c in classes), alone)
-        ]
+        differing = (*(c - every for c in classes), alone)
+        inside = [densities.average(part, within=cube.window) for part in differing]
         mask = cube.mask(sphere)
         return cls(
             camera,
@@ -107,10 +106,11 @@ class Cube:
         z, y, x = ((one + from_middle) * self.camera.pixel_size_angstrom for one in self.start)
         return x, y, z
 
-    def cut(self, volume: Volume) -> Float32[np.ndarray, "edge edge edge"]:
-        """Take the cube out of a map."""
+    @property
+    def window(self) -> Window:
+        """Its planes, rows and columns."""
         z, y, x = (slice(one, one + self.edge) for one in self.start)
-        return volume[z, y, x].copy()
+        return z, y, x
 
     def mask(self, sphere: Sphere) -> Float[np.ndarray, "edge edge edge"]:
         """Draw the sphere, with its edge, in the cube."""

@@ -12,7 +12,7 @@ import yaml
 from jaxtyping import Float32
 
 from cryofocus.data.shapes.models import bead_model
-from cryofocus.data.volume import write_volume
+from cryofocus.data.volume import write_planes, write_volume
 from cryofocus.errors import SettingError
 from cryofocus.execution.monitor import Advance
 from cryofocus.maths.statistics import posterior_kappa
@@ -184,8 +184,9 @@ def _write_maps(folder: Path, densities: Densities) -> None:
     pixel_size = densities.imaging.camera.pixel_size_angstrom
     for name in ("maps", "masks"):
         (folder / name).mkdir()
-    for number, density in enumerate(densities.states(), start=1):
-        write_volume(folder / "maps" / state_map(number), density, pixel_size)
+    box = densities.imaging.camera.box
+    for number, planes in enumerate(densities.states(), start=1):
+        write_planes(folder / "maps" / state_map(number), planes, box, pixel_size)
     for region in REGIONS:
         write_volume(folder / "masks" / f"{region.name}.mrc", densities.mask(region), pixel_size)
 
