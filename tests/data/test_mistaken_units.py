@@ -74,6 +74,20 @@ def test_what_is_hardly_meant_is_said(edit: Edit, caplog: pytest.LogCaptureFixtu
     assert "such as that of row 2, (8125, -1.75) Å" in caplog.text
 
 
+@pytest.mark.parametrize(("spread", "n_said"), [(1.0, 1), (57.3, 0), (0.1, 0)])
+def test_defocus_angles_that_may_be_in_radians_are_said(
+    tmp_path: Path, spread: float, n_said: int
+) -> None:
+    """All directions within three degrees; but not angles that are nearly the same."""
+    angles = np.random.default_rng(1).uniform(0, np.pi * spread, 30)
+    rows = np.resize(cs_rows(), 30)
+    uids = np.arange(1, 31, dtype=np.uint64)
+    changed = {"ctf/df_angle_rad": np.radians(angles).astype(np.float32), "uid": uids}
+    path = save_cs(tmp_path / "p.cs", with_fields(rows, changed))
+    notes = open_table(path).columns().notes
+    assert sum("defocus angles of 0." in one and "in radians" in one for one in notes) == n_said
+
+
 def test_defoci_that_may_be_in_nanometres_are_said(
     edit: Edit, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -3,5 +3,5 @@
 In reading order: `band`, `treatment`, `images`, `noise`, `image_model`, `sampling`,
 `insertion`, `reconstruct`, `reach`, `memory`, `grey_levels`, `band_search`, `subparticles`,
 `preparation`, `consensus`, `background`, `half_grids`, `subtraction`, `resolution`,
-`residual_power`, `match`, `residuals`, `outliers`, `profiles`, `misfit`, `ground`.
+`residual_power`, `match`, `residuals`, `outliers`, `misfits`, `ground`.
 """

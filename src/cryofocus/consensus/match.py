@@ -82,17 +82,28 @@ def choose_bands(consensus: Consensus, n_shells: int) -> tuple[int, ...]:
     Returns:
         First shell of every band, and the one past the last.
     """
+    weight = weight_by_shell(consensus, n_shells)
+    volume = consensus.map.full
+    power = shell_mean_3d(np.abs(forward_3d(volume)) ** 2, len(volume))
+    told = weight * power[: len(weight)]
+    told[0] = 0
+    upto = np.cumsum(told) / max(float(told.sum()), float(np.finfo(np.float32).tiny))
+    inner = np.searchsorted(upto, np.arange(1, N_BANDS) / N_BANDS) + 1
+    return tuple(np.unique([1, *inner.tolist(), len(weight)]).tolist())
+
+
+def weight_by_shell(consensus: Consensus, n_shells: int) -> Float64[np.ndarray, " shell"]:
+    """Return what a map's power in each shell counts for in an image: CTF^2 over noise, summed.
+
+    Args:
+        consensus: Its noise, and the CTFs of a few of its images.
+        n_shells: Shells wanted; no more than the images have.
+    """
     images = consensus.images
     band = Band.disc(images.particles.box, min(n_shells, images.largest_band().n_shells))
     chunk = images.load(band, noise_sample(images)[::SPARSE])
     weight = consensus.noise.precision(band, chunk.groups, chunk.ctf) * chunk.ctf**2
-    volume = consensus.map.full
-    power = shell_mean_3d(np.abs(forward_3d(volume)) ** 2, len(volume))
-    told = band.shell_sums(weight).mean(axis=0) * power[: band.n_shells]
-    told[0] = 0
-    upto = np.cumsum(told) / max(float(told.sum()), float(np.finfo(np.float32).tiny))
-    inner = np.searchsorted(upto, np.arange(1, N_BANDS) / N_BANDS) + 1
-    return tuple(np.unique([1, *inner.tolist(), band.n_shells]).tolist())
+    return np.asarray(band.shell_sums(weight).mean(axis=0), np.float64)
 
 
 def measure_match(

@@ -1,9 +1,9 @@
 """MRC files (MRC2014): read in either byte order, written little endian, whole or not at all.
 
-Modes 0 (int8, or uint8 where IMOD stamped the file so or its largest value says so), 1 (int16),
-2 (float32), 6 (uint16) and 12 (float16) are read, 2 and 12 written. The size that the header
-announces is compared with the size of the file before anything is believed. Sections are written
-as they arrive.
+Modes 0 (int8, or uint8 where IMOD stamped the file so, its largest value says so or its values
+make sense in no other way), 1 (int16), 2 (float32), 6 (uint16) and 12 (float16) are read, 2 and 12
+written. The size that the header announces is compared with the size of the file before anything
+is believed. Sections are written as they arrive.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
 from cryofocus.data.atomic import atomic_file
+from cryofocus.data.foreign.byte_sign import is_other_sign
 from cryofocus.data.foreign.compressed import refuse_compressed
 from cryofocus.data.foreign.kinds import name_kind
 from cryofocus.errors import FormatError, InputError, OutputError
@@ -67,6 +68,8 @@ class MrcHeader:
             zero, the NSTART words times the voxel size, as ChimeraX has it.
         axes: Which of x (1), y (2), z (3) runs along columns, rows, sections.
         labels: What the program that wrote the file says of it.
+        is_sign_mistaken: Whether bytes have another sign than the header says; that of the values
+            holds.
     """
 
     path: Path
@@ -77,6 +80,7 @@ class MrcHeader:
     origin_angstrom: Triple
     axes: tuple[int, int, int]
     labels: tuple[str, ...] = ()
+    is_sign_mistaken: bool = False
 
     def open(self) -> Shaped[np.ndarray, "sections rows columns"]:
         """Map the data into memory, read-only, in the file's own type and axis order."""
@@ -108,7 +112,16 @@ def read_header(path: Path) -> MrcHeader:
         )
     header = _describe(path, raw, _byte_order(path, raw))
     _check_size(header, n_bytes)
-    return header
+    return header if header.dtype.itemsize > 1 else _with_sign_of_values(header)
+
+
+def _with_sign_of_values(header: MrcHeader) -> MrcHeader:
+    """Return the header of a file of bytes with the sign that these have."""
+    is_signed = header.dtype == np.int8
+    if not is_other_sign(header.open().view(np.int8).ravel(), is_signed=is_signed):
+        return header
+    dtype = np.dtype(np.uint8 if is_signed else np.int8)
+    return replace(header, dtype=dtype, is_sign_mistaken=True)
 
 
 def _byte_order(path: Path, raw: bytes) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,6 +48,7 @@ def check_stacks(
         require_intact(header, places.stacks[stack])
         _require_numbers(header, places, stack)
     _refuse_volumes(places, list(headers.values()))
+    columns = replace(columns, notes=(*columns.notes, *_note_signs(list(headers.values()))))
     columns = fill_boxes(columns, headers.__getitem__)
     optics, group_of_particle = columns.optics, columns.optics_of_particle
     n_needed = np.zeros(len(paths), np.int64)
@@ -75,6 +76,20 @@ def check_stacks(
                 "classify the optics groups apart."
             ) from error
     return columns, common
+
+
+def _note_signs(headers: Sequence[MrcHeader]) -> Iterator[str]:
+    """Say which stacks of bytes have another sign than their headers say."""
+    mistaken = [header for header in headers if header.is_sign_mistaken]
+    if mistaken:
+        first = mistaken[0]
+        said, found = ("unsigned", "signed") if first.dtype == np.int8 else ("signed", "unsigned")
+        others = f" and {len(mistaken) - 1} more" if len(mistaken) > 1 else ""
+        yield (
+            f"{first.path.name}{others}: bytes (mode 0) that are {said} by the header, but make "
+            f"sense only if they are {found}; they are read so. Other programs may follow the "
+            "header: write the stack as 32-bit floating point (mode 2)"
+        )
 
 
 def _require_numbers(header: MrcHeader, places: ImagePlaces, stack: int) -> None:

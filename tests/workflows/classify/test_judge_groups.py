@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from cryofocus.consensus.match import ImageMatch
-from cryofocus.consensus.misfit import Fault, Kind, Misfit
+from cryofocus.consensus.misfits.alternatives import Fault, Kind
+from cryofocus.consensus.misfits.misfit import Misfit
+from cryofocus.consensus.misfits.roundness import Roundness
 from cryofocus.data.particles import ParticleSet
-from cryofocus.workflows.classify.judge_groups import judge_contrasts, judge_misfits
+from cryofocus.workflows.classify.judge_groups import (
+    judge_contrasts,
+    judge_misfits,
+    judge_views,
+)
 from cryofocus.workflows.run.job import FindingCode, Severity
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
 from samples import make_particles
@@ -54,6 +61,58 @@ def test_micrographs_have_their_names_and_not_all_are_listed(small_set: Simulate
     assert " and 2 more with 0.8 times" in next(judge_misfits(many, particles)).text
     (whole,) = judge_misfits([misfit("set", 0, "defocus", 10.0)], particles)
     assert "all images, or many of them, with 10 times the defocus" in whole.text
+
+
+@pytest.mark.parametrize(
+    ("fault", "factor", "said"),
+    [
+        (
+            "shift",
+            4.0,
+            "4 times the shift of the table (factors are rough; they may be in",
+        ),
+        ("shift", 0.25, "they may be in Å, but called pixels"),
+        ("shift", -1.0, "shifts of the opposite sign"),
+        (
+            "defocus angle",
+            57.2958,
+            "with 57.3 times the defocus angle of the table",
+        ),
+        ("astigmatism", -1.0, "the angle may count from another axis"),
+        (
+            "pixel size",
+            2.0,
+            "it may be that of the movie or the micrograph, and",
+        ),
+        ("defocus", -1.0, "their contrast may be inverted"),
+        ("defocus", 1.4, "a pixel size off by 5 % looks like a defocus off by 10 %"),
+    ],
+)
+def test_what_a_factor_may_come_from_is_said(fault: Fault, factor: float, said: str) -> None:
+    """Of particles with pixels of 4 Å."""
+    particles = make_particles(4, 8, np.random.default_rng(0))
+    (finding,) = judge_misfits([misfit("set", 0, fault, factor)], particles)
+    assert said in finding.text
+
+
+def test_images_of_other_particles_have_a_finding_of_their_own() -> None:
+    """No number would be right for them."""
+    particles = make_particles(4, 8, np.random.default_rng(0))
+    found = [misfit("optics group", 0, "pose", 1.0), misfit("set", 0, "shift", 4.0)]
+    numbers, poses = judge_misfits(found, particles)
+    assert (numbers.code, poses.code) == (FindingCode.GROUPS_MISFIT, FindingCode.POSES_OF_OTHERS)
+    assert poses.text.startswith(
+        "Optics group 1 (group1): the images show the consensus at the poses of other particles"
+    )
+    assert "rows or image numbers in another order" in poses.text
+
+
+def test_a_ball_is_said_to_be_one() -> None:
+    """And what has sides is not."""
+    assert list(judge_views(Roundness(0.5, 0.6, 1e4))) == []
+    (finding,) = judge_views(Roundness(0.001, 0.1, 1e4))
+    assert finding.code is FindingCode.VIEWS_ALIKE
+    assert finding.text.startswith("The consensus is a ball: it looks alike from all sides")
 
 
 def test_inverted_images_are_counted_and_placed() -> None:

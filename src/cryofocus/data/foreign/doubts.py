@@ -16,6 +16,8 @@ from cryofocus.data.particle_table import ParticleColumns
 
 # Radians taken for degrees are at most this.
 LARGEST_RADIANS = float(np.pi)
+# Angles of all directions spread by more than this, and are at most twice this.
+SPREAD_RADIANS = float(np.pi) / 2
 # Turned about all three axes by as much.
 TURNED_BY_RADIANS_DEGREES = 6.0
 # Astigmatism of a microscope that is hardly aligned at all.
@@ -104,6 +106,12 @@ def _of_ctf(columns: ParticleColumns) -> Iterator[str]:
             "plate; if they are in nm, multiply them by 10"
         )
     astigmatism = np.abs(columns.ctf.defocus_v_angstrom - defocus)
+    angle = columns.ctf.defocus_angle_degrees[astigmatism > 0]
+    if len(np.unique(angle)) >= MANY and np.ptp(angle) > SPREAD_RADIANS >= np.abs(angle).max() / 2:
+        yield (
+            f"defocus angles of {angle.min():.2f} to {angle.max():.2f} degrees; if they are in "
+            "radians, multiply them by 57.3"
+        )
     if n := int((astigmatism > LARGEST_ASTIGMATISM_ANGSTROM).sum()):
         yield (
             f"{n} of {len(astigmatism)} particles have two defoci that differ by up to "

@@ -1,14 +1,17 @@
-"""Images whose CTF, pixel size or contrast cannot be right, named as the table names them."""
+"""Images whose table or contrast cannot be right, named as the table names them."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from math import log
 
 import numpy as np
 
 from cryofocus.consensus.match import ImageMatch
-from cryofocus.consensus.misfit import LEAST_GAIN, Misfit
+from cryofocus.consensus.misfits.alternatives import Fault
+from cryofocus.consensus.misfits.misfit import LEAST_GAIN, Misfit
+from cryofocus.consensus.misfits.roundness import LEAST_SHARE, LEAST_WITH_NOISE, Roundness
 from cryofocus.data.particles import ParticleSet
 from cryofocus.workflows.run.job import Finding, FindingCode, Severity
 
@@ -17,28 +20,72 @@ MOST_NAMES = 5
 # An image shows the consensus with the contrast of its negative by so many standard errors; of
 # images of nothing, three in 100,000 do. So many of the particles, and no fewer, are a finding.
 SURE, NOTABLE, FEWEST = 4.0, 0.001, 5
+WHOSE_POSES = (
+    "Poses are off by far, or images and poses do not belong together: rows or image numbers in "
+    "another order, the stack of another table, angles of another program's convention, CTFs that "
+    "are none. Give table and stack as one program wrote them."
+)
 
 
 def judge_misfits(misfits: Sequence[Misfit], particles: ParticleSet) -> Iterator[Finding]:
-    """Say in one finding which groups fit the consensus better with other numbers."""
-    if not misfits:
-        return
-    alike: defaultdict[tuple[str, str, float], list[Misfit]] = defaultdict(list)
+    """Say which groups fit the consensus better with other numbers, and which with any pose."""
+    alike: defaultdict[tuple[str, Fault, float], list[Misfit]] = defaultdict(list)
     for misfit in misfits:
         alike[misfit.kind, misfit.fault, misfit.factor].append(misfit)
-    is_inverted = any(factor < 0 for _, _, factor in alike)
-    hint = "; -1 times the defocus: their contrast may be inverted" if is_inverted else ""
+    numbers = {key: group for key, group in alike.items() if key[1] != "pose"}
+    if numbers:
+        yield _judge_numbers(numbers, particles)
+    strangers = [group for key, group in alike.items() if key[1] == "pose"]
+    if strangers:
+        named = "; ".join(_name(group, particles) for group in strangers)
+        named = named[0].upper() + named[1:]
+        misfit = strangers[0][0]
+        yield Finding(
+            code=FindingCode.POSES_OF_OTHERS,
+            severity=Severity.WARNING,
+            text=(
+                f"{named}: the images show the consensus at the poses of other particles as well "
+                f"as at their own. {WHOSE_POSES}"
+            ),
+            figures={"n_groups": sum(map(len, strangers)), "gain": misfit.gain},
+        )
+
+
+def judge_views(roundness: Roundness) -> Iterator[Finding]:
+    """Say it if the consensus looks alike from all sides."""
+    if roundness.is_ball:
+        yield Finding(
+            code=FindingCode.VIEWS_ALIKE,
+            severity=Severity.WARNING,
+            text=(
+                "The consensus is a ball: it looks alike from all sides, as the mean over all "
+                f"views does. If the particle is none, nothing here means anything. {WHOSE_POSES}"
+            ),
+            figures={
+                "share": roundness.share,
+                "share_threshold": LEAST_SHARE,
+                "share_with_noise": roundness.share_with_noise,
+                "share_with_noise_threshold": LEAST_WITH_NOISE,
+            },
+        )
+
+
+def _judge_numbers(
+    alike: Mapping[tuple[str, Fault, float], Sequence[Misfit]], particles: ParticleSet
+) -> Finding:
     said = "; ".join(
-        f"{_name(group, particles)} with {factor:g} times the {fault} of the table"
+        f"{_name(group, particles)} with {factor:.3g} times the {fault} of the table"
         for (_, fault, factor), group in alike.items()
     )
-    yield Finding(
+    pixel_size = particles.optics[0].pixel_size_angstrom
+    hints = {_hint(kind, fault, factor, pixel_size): None for kind, fault, factor in alike}
+    misfits = [misfit for group in alike.values() for misfit in group]
+    return Finding(
         code=FindingCode.GROUPS_MISFIT,
         severity=Severity.WARNING,
         text=(
-            f"CTF or pixel size cannot be right; images fit far better: {said} (factors are "
-            f"rough; a pixel size off by 5 % looks like a defocus off by 10 %{hint}). Estimate "
-            "these CTFs again or correct the table, or classify without these images."
+            f"What the table says cannot be right; images fit far better: {said} (factors are "
+            f"rough{''.join(hints)}). Correct the table, or classify without these images."
         ),
         figures={
             "n_groups": len(misfits),
@@ -47,6 +94,25 @@ def judge_misfits(misfits: Sequence[Misfit], particles: ParticleSet) -> Iterator
             "threshold": LEAST_GAIN,
         },
     )
+
+
+def _hint(kind: str, fault: Fault, factor: float, pixel_size_angstrom: float) -> str:
+    """Return what such a factor may come from."""
+    if fault == "shift":
+        if factor < 0:
+            return "; shifts of the opposite sign move the image, not the particle"
+        in_pixels = abs(log(factor / pixel_size_angstrom)) < abs(log(factor * pixel_size_angstrom))
+        units = ("pixels", "Å") if in_pixels else ("Å", "pixels")
+        return f"; they may be in {units[0]}, but called {units[1]}"
+    if fault == "defocus angle" and factor > 0:
+        return "; the angle may be in radians, but taken for degrees"
+    if fault in ("defocus angle", "astigmatism"):
+        return "; the angle may count from another axis, or in the other sense"
+    if fault == "pixel size" and kind == "set":
+        return "; it may be that of the movie or the micrograph, and the images binned"
+    if factor < 0:
+        return "; -1 times the defocus: their contrast may be inverted"
+    return "; a pixel size off by 5 % looks like a defocus off by 10 %, estimate these CTFs again"
 
 
 def judge_contrasts(match: ImageMatch, particles: ParticleSet) -> Iterator[Finding]:

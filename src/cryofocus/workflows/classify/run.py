@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryofocus.consensus.ground import Allocate
-from cryofocus.consensus.misfit import find_misfits
+from cryofocus.consensus.misfits.evidence import Evidence
+from cryofocus.consensus.misfits.misfit import find_misfits
+from cryofocus.consensus.misfits.roundness import measure_roundness
 from cryofocus.inference.result import ClassificationResult
 from cryofocus.inference.settings import AUTO
 from cryofocus.maths.copies import filled_classes
@@ -24,7 +26,11 @@ from cryofocus.workflows.classify.findings import (
     log_findings,
 )
 from cryofocus.workflows.classify.inputs import Inputs, read_inputs
-from cryofocus.workflows.classify.judge_groups import judge_contrasts, judge_misfits
+from cryofocus.workflows.classify.judge_groups import (
+    judge_contrasts,
+    judge_misfits,
+    judge_views,
+)
 from cryofocus.workflows.classify.monitor import RunMonitor
 from cryofocus.workflows.classify.origin import Origin
 from cryofocus.workflows.classify.outputs import require_room, write_results
@@ -176,13 +182,15 @@ def _fit_and_write(
                 result.consensus, result.half_set, result.n_shells, resources.kernels
             )
             findings += judge_poses(accuracy)
+        # Its optics groups may be more than those of the table.
+        seen = result.consensus.images.particles
+        evidence = Evidence(result.consensus, result.half_set, result.n_shells, resources.kernels)
+        misfits = () if result.match is None else find_misfits(evidence, result.match)
+        findings += judge_misfits(misfits, seen)
+        if not misfits:  # which make a ball as well
+            findings += judge_views(measure_roundness(evidence))
         if result.match is not None:
-            misfits = find_misfits(
-                result.consensus, result.match, result.n_shells, resources.kernels
-            )
-            # Its optics groups may be more than those of the table.
-            seen = result.consensus.images.particles
-            findings += (*judge_misfits(misfits, seen), *judge_contrasts(result.match, seen))
+            findings += judge_contrasts(result.match, seen)
         proposed = propose_region(result, inputs.mask, request.settings)
         findings += judge_region(proposed, directory.proposed_region)
         log_findings(findings)

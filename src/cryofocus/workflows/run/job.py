@@ -141,6 +141,8 @@ class FindingCode(StrEnum):
     POSES_OFF = "poses_off"
     OUTLIERS = "outliers"
     GROUPS_MISFIT = "groups_misfit"
+    POSES_OF_OTHERS = "poses_of_others"
+    VIEWS_ALIKE = "views_alike"
     CONTRASTS_MIXED = "contrasts_mixed"
     MEMORY_EXCEEDED = "memory_exceeded"
     IMAGES_CHANGED = "images_changed"

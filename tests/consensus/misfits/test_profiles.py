@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cryofocus.consensus.match import ImageMatch
-from cryofocus.consensus.profiles import odd_groups
+from cryofocus.consensus.misfits.profiles import odd_groups
 
 
 def draw(profiles: np.ndarray, n: int, information: float = 20.0) -> ImageMatch:

@@ -1,7 +1,8 @@
-"""Wrong defoci and pixel sizes are found where they are, and nowhere else."""
+"""Wrong numbers of the table are found where they are, and nowhere else."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
@@ -11,11 +12,28 @@ import pytest
 from cryofocus.consensus.band import Band
 from cryofocus.consensus.consensus import Consensus, estimate_consensus
 from cryofocus.consensus.match import choose_bands, join_matches
-from cryofocus.consensus.misfit import Misfit, find_misfits
+from cryofocus.consensus.misfits.alternatives import (
+    DEGREES_PER_RADIAN,
+    Fault,
+    with_defocus_angle,
+    with_frequencies,
+    with_pixels_of_all,
+    with_shifts,
+)
+from cryofocus.consensus.misfits.evidence import Evidence
+from cryofocus.consensus.misfits.misfit import Misfit, find_misfits
 from cryofocus.consensus.residuals import matched_residuals, whole_consensus
 from cryofocus.data.particles import ParticleSet
 from planted import KERNELS
-from samples import MICROSCOPE, Beads, form_images, make_particles, wrap_images
+from samples import (
+    MICROSCOPE,
+    PIXEL_SIZE,
+    SHIFT_SD,
+    Beads,
+    form_images,
+    make_particles,
+    wrap_images,
+)
 
 BOX, N_SHELLS, N = 40, 18, 600
 
@@ -38,7 +56,7 @@ def find(particles: ParticleSet, pixels: np.ndarray) -> tuple[Misfit, ...]:
     background = whole_consensus(consensus, KERNELS)
     parts = matched_residuals(background, consensus.image_model, band, edges)
     match = join_matches([part.match for part in parts if part.match is not None])
-    return find_misfits(consensus, match, N_SHELLS, KERNELS)
+    return find_misfits(Evidence(consensus, half_set, N_SHELLS, KERNELS), match)
 
 
 def with_defocus(particles: ParticleSet, rows: np.ndarray, factor: float) -> ParticleSet:
@@ -59,6 +77,51 @@ def test_images_told_rightly_have_no_misfits() -> None:
     assert find(*images_of()) == ()
 
 
+def test_shifts_that_are_merely_inaccurate_are_no_misfit() -> None:
+    """Half of them would fit better, which is true of all guesses; their unit is right."""
+    particles, pixels = images_of()
+    errors = np.random.default_rng(3).normal(0, SHIFT_SD, particles.shift_angstrom.shape)
+    assert find(replace(particles, shift_angstrom=particles.shift_angstrom + errors), pixels) == ()
+
+
+@pytest.mark.parametrize(
+    ("fault", "told", "right"),
+    [
+        ("shift", lambda p: with_shifts(p, 1 / PIXEL_SIZE), PIXEL_SIZE),
+        ("shift", lambda p: with_shifts(p, PIXEL_SIZE), 1 / PIXEL_SIZE),
+        ("shift", lambda p: with_shifts(p, -1), -1),
+        ("pixel size", lambda p: with_frequencies(p, 2), 0.5),
+        ("pixel size", lambda p: with_pixels_of_all(p, 0.5), 2),
+        ("defocus angle", lambda p: with_defocus_angle(p, 1 / DEGREES_PER_RADIAN), 57.3),
+    ],
+)
+def test_a_unit_wrong_in_all_images_is_found(
+    fault: Fault, told: Callable[[ParticleSet], ParticleSet], right: float
+) -> None:
+    """Shifts in pixels called Å and the reverse, a sign, pixels of the movie, radians."""
+    particles, pixels = images_of()
+    (found,) = find(told(particles), pixels)
+    assert (found.kind, found.fault) == ("set", fault)
+    assert found.factor == pytest.approx(right, rel=0.01)
+
+
+def test_micrographs_with_images_in_another_order_are_named() -> None:
+    """Any pose fits them as well as their own; those of the others fit theirs."""
+    particles, pixels = images_of()
+    order = np.arange(N)
+    for micrograph in (3, 8):
+        rows = np.flatnonzero(particles.micrograph_of_particle == micrograph)
+        order[rows] = np.random.default_rng(1).permutation(rows)
+    moved = replace(
+        particles,
+        rotation=particles.rotation[order],
+        shift_angstrom=particles.shift_angstrom[order],
+        ctf=particles.ctf.take(order),
+    )
+    found = find(moved, pixels)
+    assert {(one.group, one.fault) for one in found} == {(3, "pose"), (8, "pose")}
+
+
 def test_a_group_of_wrong_defocus_is_named_with_what_would_be_right() -> None:
     """Of three groups, the one told 1.4 times its defocus, and that 0.71 times would fit."""
     particles, pixels = images_of()
@@ -66,7 +129,7 @@ def test_a_group_of_wrong_defocus_is_named_with_what_would_be_right() -> None:
     (found,) = find(wrong, pixels)
     assert (found.kind, found.group, found.fault) == ("optics group", 1, "defocus")
     assert found.factor == pytest.approx(0.71, abs=0.1)
-    assert found.n_images == 128
+    assert found.n_images == 200
 
 
 def test_micrographs_of_wrong_defocus_are_named() -> None:
