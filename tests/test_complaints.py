@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from cryofocus.complaints import explain, first_fault, suggest
+from cryofocus.complaints import explain, first_fault, say_unreadable, suggest
 from cryofocus.errors import FormatError
 from cryofocus.workflows.covary.record import RECORD, CovaryRecord
 
@@ -71,3 +71,21 @@ def test_a_record_of_covariances_that_is_damaged(
     with pytest.raises(FormatError, match=rf"missing or damaged \({fault}.*\)\. Give") as raised:
         CovaryRecord.read(tmp_path / RECORD)
     assert "\n" not in str(raised.value)
+
+
+def test_a_neighbour_of_what_is_not_there(tmp_path: Path) -> None:
+    """A misspelt file or folder is named as it is spelt; where nothing is alike, nothing is."""
+    (tmp_path / "job030").mkdir()
+    table = tmp_path / "job030" / "run_data.star"
+    table.touch()
+    for wrong in ("job030/run_date.star", "job30/run_data.star", "jobb030/rundata.star"):
+        with pytest.raises(OSError) as raised:  # noqa: PT011  # what the system says, as it is
+            (tmp_path / wrong).read_bytes()
+        assert say_unreadable(tmp_path / wrong, raised.value) == (
+            f"{tmp_path / wrong}: cannot be read (No such file or directory). "
+            f"Did you mean {table}?"
+        )
+    for other in ("job030/model.mrc", "Import/run_data.star"):
+        with pytest.raises(OSError) as raised:  # noqa: PT011  # what the system says, as it is
+            (tmp_path / other).read_bytes()
+        assert say_unreadable(tmp_path / other, raised.value).endswith("Check the path.")

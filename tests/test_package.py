@@ -128,3 +128,18 @@ def test_constraints_are_plain_pins_and_complete() -> None:
     wanted = [*described["dependencies"], *(w for extra in extras for w in extra)]
     missing = {normalised(w) for w in wanted} - {normalised(p) for p in pins} - {"cryofocus"}
     assert missing == set()
+
+
+def test_settings_list_what_they_say_themselves() -> None:
+    """`help` and completion of settings show their own names, not the 50 of pydantic."""
+    listed = dir(cryofocus.VarianceSettings)
+    assert "describe" in listed
+    assert not [name for name in listed if name.startswith(("model_", "_", "parse_", "copy"))]
+    assert repr(cryofocus.VarianceSettings.option("n_bootstrap")) == "Option(metavar='N')"
+
+
+def test_the_docstring_leads_to_names_that_are_there() -> None:
+    """What `help(cryofocus)` begins with names functions that exist."""
+    named = re.findall(r"`(\w+)[`(]", cryofocus.__doc__ or "")
+    assert len(named) > 12
+    assert set(named) - {"Settings", "Request", "help"} <= set(cryofocus.__all__)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 from collections.abc import Iterable, Mapping
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -18,6 +22,8 @@ IN_WORDS = {
 }
 # Characters of a name or value that a message shows.
 MAX_SHOWN = 200
+# Names of a folder that a misspelt one is compared with.
+MAX_NEIGHBOURS = 10_000
 # What pydantic puts before the words of a check of ours, and before its own.
 PREFIXES = ("Value error, ", "Input should be ")
 
@@ -63,6 +69,37 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """Say what an unknown name may have been meant to be."""
     alike = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
     return f"did you mean {alike[0]}?" if alike else "check its spelling"
+
+
+def say_unreadable(path: Path, error: OSError) -> str:
+    """Say that a file cannot be read; of one that is not there, which neighbour may be meant."""
+    is_missing = error.errno in (errno.ENOENT, errno.ENOTDIR)
+    advice = (is_missing and say_neighbour(path)) or "Check the path."
+    return f"{path}: cannot be read ({error.strerror}). {advice}"
+
+
+def say_neighbour(path: Path) -> str:
+    """Ask about the file or folder whose path is most like one that is not there; or nothing."""
+    found = Path(path.anchor)
+    for part in path.parts[1:] if path.anchor else path.parts:
+        there = found / part
+        if not os.path.exists(there):
+            # A file of another kind is not meant.
+            names = [name for name in _names_in(found) if Path(name).suffix == Path(part).suffix]
+            alike = difflib.get_close_matches(part, names, n=1, cutoff=0.75)
+            if not alike:
+                return ""
+            there = found / alike[0]
+        found = there
+    return f"Did you mean {found}?"
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in islice(entries, MAX_NEIGHBOURS)]
+    except OSError:
+        return []
 
 
 def _plain(entry: Mapping[str, Any]) -> str:

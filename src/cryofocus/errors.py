@@ -24,8 +24,11 @@ from contextvars import ContextVar
 
 # `--max-resolution 8`, `--focus X,Y,Z,R`, `--keep`
 OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9]*(?:-[a-z0-9]+)*)(?: (?=[A-Z0-9])([\w.,|-]*\w))?")
-# `--device cpu`: options whose values are words
-CHOICE = re.compile(r"(?<![\w-])--(device|start|prior|background|pixel-size-of) ([a-z]+)\b")
+# `--device cpu`: options whose values are words, or may be
+CHOICE = re.compile(
+    r"(?<![\w-])--(device|start|prior|background|pixel-size-of|(?:focus|classes)(?= auto\b))"
+    r" ([a-z]+)\b"
+)
 # `-o` by itself
 OUTPUT = re.compile(r"(?<![\w-])-o\b")
 # Commands to type stay as they are typed.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 COUNT_OR_UNIT = re.compile(r"^n_|_(angstrom|degrees|gb)$")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Option:
     """How the command line takes a setting, where that does not follow from its field.
 
@@ -41,6 +41,13 @@ class Option:
     is_required: bool = False
     is_hidden: bool = False
     only: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Say what is not as usual: signatures of settings in `help` hold an option per field."""
+        said = {one.name: getattr(self, one.name) for one in fields(self)}
+        usual = {one.name: one.default for one in fields(self)}
+        unusual = (f"{name}={value!r}" for name, value in said.items() if value != usual[name])
+        return f"Option({', '.join(unusual)})"
 
     def word(self, field: str) -> str:
         """Return what command line and Python call a field: `cycles` for `--cycles`."""

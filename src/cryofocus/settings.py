@@ -12,7 +12,7 @@ import inspect
 import re
 from collections.abc import Iterator, Mapping
 from types import NoneType, UnionType
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -20,12 +20,26 @@ from cryofocus.complaints import explain, suggest
 from cryofocus.errors import SettingError
 from cryofocus.option import PLAIN, Option
 
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)  # by no private name
+
 MAX_COMPLAINTS = 5
 SECTION = re.compile(r"^Attributes:\n((?: {4}.*\n?|\n)+)", re.MULTILINE)
 ENTRY = re.compile(r"^ {4}(\w+): (.+(?:\n {8}.+)*)", re.MULTILINE)
 
 
-class Settings(BaseModel):
+class _Listed(ModelMetaclass):
+    """Lists what settings say themselves; `help` would show 50 names of pydantic."""
+
+    def __dir__(cls) -> list[str]:
+        """Return the public names that are not the base's."""
+        names = set(super().__dir__()) - set(dir(BaseModel))
+        return sorted(name for name in names if not name.startswith("_"))
+
+
+class Settings(BaseModel, metaclass=_Listed):
     """Base of what a command can be asked; frozen.
 
     Raises:

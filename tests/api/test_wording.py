@@ -35,6 +35,7 @@ COMMAND = "Run cryofocus align search x --symmetry C2. Add "
         ("Give a lower --max-resolution 8, or", "Give a lower max_resolution=8, or"),
         (COMMAND + "--map.", COMMAND + "map."),
         ("Or compute with --device cpu.", 'Or compute with device="cpu".'),
+        ("Or --focus auto; --focus for one.", 'Or focus="auto"; focus for one.'),
         (
             "Choose another with -o, or --overwrite.",
             "Choose another with output, or overwrite=True.",

@@ -85,6 +85,8 @@ def test_covary_takes_what_is_given(cryofocus: Invoke, pristine_set: Path, tmp_p
     ("given", "message"),
     [
         ("near_arm", "found 'near_arm', expected a name and a mask file such as hand=hand.mrc"),
+        ("9,9,9,3", "Of a sphere: cryofocus mask sphere 9,9,9,3 --like MAP.mrc -o NAME.mrc"),
+        ("arm=9,9,9,3", "found '9,9,9,3' for arm, expected a mask file. Of a sphere:"),
         ("=mask.mrc", "found '=mask.mrc', expected a name and a mask file"),
     ],
 )

@@ -205,7 +205,7 @@ BAD: dict[str, tuple[Callable[[Case], object], str]] = {
     "no region": (
         lambda c: c.options.pop("--focus"),
         "--focus and --mask: found neither, expected one of them. Give a sphere with --focus "
-        "X,Y,Z,R or a mask file with --mask.",
+        "X,Y,Z,R or a mask file with --mask; --focus auto finds where the particles vary.",
     ),
     "nothing to subtract": (
         lambda c: (c.options.update({"--strategy": "subtract"}), c.use_mask(np.ones((BOX,) * 3))),
@@ -264,7 +264,8 @@ BAD: dict[str, tuple[Callable[[Case], object], str]] = {
     "no poses": (
         lambda c: c.replace("_rlnAngleTilt", "_rlnOther"),
         "{set}/particles.star: data_particles has no poses: rlnAngleTilt missing. Refine the "
-        "particles first, or give the file that holds these columns.",
+        "particles first, or find their poses against a map with 'cryofocus align search', or "
+        "give the file that holds these columns.",
     ),
     "no CTF": (
         lambda c: c.replace("_rlnDefocusU", "_rlnOther"),

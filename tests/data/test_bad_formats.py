@@ -180,7 +180,7 @@ UNUSABLE = {
     "no poses": (
         drop("alignments3D/pose"),
         "{file}: has no 3-D poses: alignments3D/pose missing. Refine the particles first, "
-        + ADVICE,
+        "or find their poses against a map with 'cryofocus align search', " + ADVICE,
     ),
     "no images": (
         drop("blob/path", "blob/idx"),

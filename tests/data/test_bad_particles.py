@@ -24,7 +24,8 @@ WRONG_TABLES = [
     pytest.param(
         [("_rlnAngleRot", "_rlnX"), ("_rlnAnglePsi", "_rlnY")],
         "{file}: data_particles has no poses: rlnAngleRot, rlnAnglePsi missing. "
-        "Refine the particles first, or give the file that holds these columns.",
+        "Refine the particles first, or find their poses against a map with "
+        "'cryofocus align search', or give the file that holds these columns.",
         id="no poses",
     ),
     pytest.param(

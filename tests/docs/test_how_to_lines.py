@@ -30,7 +30,8 @@ from small_phantom import every_tenth_bead
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "docs/tutorial.md", *sorted(ROOT.glob("docs/how-to/*.md"))]
 BLOCK = re.compile(
-    r"^ *```(?P<language>\w*)\n(?P<text>.*?)^ *```\n(?:\s*\*Not run in tests: (?P<reason>[^\n]+)\*$)?",
+    r"^ *```(?P<language>\w*)\n(?P<text>.*?)^ *```\n"
+    r"(?:\s*\*Not run in tests: (?P<reason>[^\n]+)\*$)?",
     re.DOTALL | re.MULTILINE,
 )
 # The same extent with fewer pixels, so that coordinates stay what they are.

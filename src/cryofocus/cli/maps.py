@@ -84,6 +84,14 @@ def diffmap(
         say(made.summary())
         say(f"Report   {output / REPORT}")
         return
+    if folders := [path for path in (first, second) if path.is_dir()]:
+        raise typer.BadParameter(
+            f"found {first} and {second}, of which {' and '.join(map(str, folders))} "
+            f"{'are folders' if len(folders) > 1 else 'is a folder'}; expected one run directory, "
+            "or two maps, such as class001.mrc of each. Differences of two runs are shown below "
+            "each other by diffmap RUN --beside OTHER/differences",
+            param_hint="MAP",
+        )
     for given, option in ((against, "--against"), (beside, "--beside")):
         if given is not None:
             raise typer.BadParameter("compares the maps of a run, not two maps", param_hint=option)

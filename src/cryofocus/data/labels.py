@@ -18,6 +18,10 @@ HALF_SET_LABEL = "rlnRandomSubset"
 # rot, tilt and psi in degrees, and x, y of the shift in Å that centres the particle.
 ANGLE_LABELS = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 SHIFT_LABELS = ("rlnOriginXAngst", "rlnOriginYAngst")
+# What to do about a table that lacks them.
+FIND_POSES = (
+    "Refine the particles first, or find their poses against a map with 'cryofocus align search'"
+)
 # Å, Å and degrees.
 DEFOCUS_LABELS = ("rlnDefocusU", "rlnDefocusV", "rlnDefocusAngle")
 PHASE_SHIFT_LABEL = "rlnPhaseShift"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
 from cryofocus.data.volume import read_volume_on_grid, require_grid
 from cryofocus.errors import RegionError
@@ -112,20 +113,17 @@ class FocusMask:
                 f"focus sphere {shown}: the radius is {radius:g} Å; expected more than 0. Give "
                 "the fourth number as a radius in Å."
             )
-        low = np.asarray(origin_angstrom)
+        low = np.asarray(origin_angstrom, float)
         high = low + (box - 1) * voxel_size_angstrom
         outside = max((low - centre + radius).max(), (centre - high + radius).max())
         # A sphere may touch the outer faces of the outermost voxels.
         if outside > voxel_size_angstrom / 2:
             ranges = ", ".join(f"{a:g} to {b:.1f}" for a, b in zip(low, high, strict=True))
-            shifted = low + (box // 2) * voxel_size_angstrom + centre
-            fits = (shifted - radius >= low).all() and (shifted + radius <= high).all()
-            meant = ",".join(f"{value:.1f}" for value in (*shifted, radius))
             raise RegionError(
                 f"focus sphere {shown}: extends {outside:.1f} Å outside the box, which spans "
                 f"{ranges} Å along x, y, z. Coordinates are Å in the map's frame, as ChimeraX "
-                "shows them; if the map has a non-zero origin, give it with --map."
-                + (f" Counted from the box centre it would be --focus {meant}." if fits else "")
+                "shows them; if the map has a non-zero origin, give it with --map. "
+                f"{_say_fitting(sphere_angstrom, box, voxel_size_angstrom, low)}".rstrip()
             )
         middle = low + (box // 2) * voxel_size_angstrom
         x, y, z = (float(c - m) for c, m in zip(centre, middle, strict=True))
@@ -134,7 +132,8 @@ class FocusMask:
             raise RegionError(
                 f"focus sphere {shown}: falls between the voxels of {voxel_size_angstrom:g} Å; "
                 "expected a region of several voxels. Centre and radius are in Å, not in voxels; "
-                "give a larger radius."
+                "give a larger radius. "
+                f"{_say_fitting(sphere_angstrom, box, voxel_size_angstrom, low)}".rstrip()
             )
         return cls(
             data,
@@ -190,3 +189,43 @@ class FocusMask:
         """
         found = (self.data.shape, self.voxel_size_angstrom)
         require_grid(found, (box, voxel_size_angstrom), self.name, "mask")
+
+
+def other_readings(
+    sphere: Sphere, box: int, voxel_size_angstrom: float, origin_angstrom: Point
+) -> Iterator[tuple[str, Sphere]]:
+    """Yield what numbers of a sphere may mean, and the sphere in Å in the map's frame."""
+    *centre, radius = sphere
+    middle = box // 2 * voxel_size_angstrom
+    units = (("pixels", voxel_size_angstrom), ("nm", 10.0), ("Å", 1.0))
+    for start, whence in ((0.0, ""), (middle, " from the box centre")):
+        for name, unit in units:
+            x, y, z = (
+                first + start + unit * value
+                for first, value in zip(origin_angstrom, centre, strict=True)
+            )
+            if (start, unit) != (0.0, 1.0):
+                yield f"{name}{whence}", (x, y, z, unit * radius)
+
+
+def say_readings(readings: Sequence[tuple[str, Sphere]]) -> str:
+    """Say which sphere was meant if its numbers were something else; a sentence, or nothing."""
+    meant = "; if ".join(
+        f"{meaning}, it is --focus {','.join(f'{value:.1f}' for value in sphere)}"
+        for meaning, sphere in readings
+    )
+    return f"If these numbers are {meant}. " if meant else ""
+
+
+def _say_fitting(
+    sphere: Sphere, box: int, voxel_size_angstrom: float, low: Float[np.ndarray, " 3"]
+) -> str:
+    """Say which other readings of a sphere that does not fit the box would fit."""
+    high = low + (box - 1) * voxel_size_angstrom
+    fitting = []
+    for meaning, meant in other_readings(sphere, box, voxel_size_angstrom, tuple(low)):
+        centre, radius = np.array(meant[:3]), meant[3]
+        room = min((centre - low).min(), (high - centre).min())
+        if voxel_size_angstrom < radius <= room:
+            fitting.append((meaning, meant))
+    return say_readings(fitting)

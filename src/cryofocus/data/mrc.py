@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from cryofocus.complaints import say_unreadable
 from cryofocus.data.atomic import atomic_file
 from cryofocus.data.foreign.byte_sign import is_other_sign
 from cryofocus.data.foreign.compressed import refuse_compressed
@@ -102,7 +103,7 @@ def read_header(path: Path) -> MrcHeader:
     except IsADirectoryError as error:
         raise InputError(f"{path}: is a folder. Give the map, mask or stack in it.") from error
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
+        raise InputError(say_unreadable(path, error)) from error
     refuse_compressed(path, raw)
     if len(raw) < HEADER_BYTES:
         _refuse_other_kind(path, raw)

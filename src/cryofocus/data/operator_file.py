@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from cryofocus.complaints import show
+from cryofocus.complaints import say_unreadable, show
 from cryofocus.errors import FormatError, InputError
 from cryofocus.maths.symmetry import OperatorSet, nearest_rotation
 
@@ -48,7 +48,7 @@ def read_operators(path: Path | str) -> OperatorSet:
     try:
         lines = path.read_text("utf-8").splitlines()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
+        raise InputError(say_unreadable(path, error)) from error
     except UnicodeDecodeError as error:
         raise FormatError(f"{path}: not a text file; {WANTED} on each line.") from error
     operators = [np.eye(3, 4)]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from cryofocus.complaints import say_unreadable
 from cryofocus.data.foreign.compressed import refuse_compressed
 from cryofocus.data.particle_table import Classes, ParticleColumns, ParticleTable, Supplement
 from cryofocus.data.star.document import StarDocument
@@ -48,9 +49,7 @@ class ParticleFile:
             with path.open("rb") as handle:
                 start = handle.read(START_BYTES)
         except OSError as error:
-            raise InputError(
-                f"{path}: cannot be read ({error.strerror}). Check the path."
-            ) from error
+            raise InputError(say_unreadable(path, error)) from error
         refuse_compressed(path, start)
         return cls(path, start)
 

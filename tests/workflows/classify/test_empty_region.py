@@ -24,7 +24,7 @@ def sphere_of(simulated: SimulatedSet) -> np.ndarray:
     return np.array([float(number) for number in simulated.focus_sphere.split(",")])
 
 
-@pytest.mark.parametrize("meaning", ["pixels", "Å from the box centre"])
+@pytest.mark.parametrize("meaning", ["pixels", "nm", "Å from the box centre"])
 def test_numbers_in_another_frame(
     small_set: SimulatedSet, ask: MakeRequest, tmp_path: Path, meaning: str
 ) -> None:
@@ -32,11 +32,14 @@ def test_numbers_in_another_frame(
     true = sphere_of(small_set)
     pixels = (*(true[:3] / PIXEL), 3.4)
     # Taken from the corner of the box, the second lies in empty space.
-    given = pixels if meaning == "pixels" else (60.0, 25.0, 50.0, 25.0)
-    with pytest.raises(RegionError, match="almost empty") as raised:
+    nm = true / 10
+    given = {"pixels": pixels, "nm": nm}.get(meaning, (60.0, 25.0, 50.0, 25.0))
+    with pytest.raises(RegionError, match=r"almost empty|between the voxels") as raised:
         classify(ask(small_set, focus=tuple(map(float, given))), tmp_path / "RUN")
-    assert f"If these numbers are {meaning}, it is --focus" in str(raised.value)
-    if meaning == "pixels":
+    said = str(raised.value)
+    assert "If these numbers are " in said
+    assert f" {meaning}, it is --focus" in said
+    if meaning != "Å from the box centre":
         assert f"--focus {true[0]:.1f}," in str(raised.value)
     assert not (tmp_path / "RUN").exists()
 
@@ -74,7 +77,10 @@ def test_noise_is_not_refused(
 
 def test_outside_the_box_counted_from_its_centre() -> None:
     """Negative coordinates that fit from the box centre are named as they would be given."""
-    with pytest.raises(RegionError, match=r"it would be --focus 208.0,182.0,157.0,30.0") as raised:
+    with pytest.raises(
+        RegionError,
+        match=r"If these numbers are Å from the box centre, it is --focus 208.0,182.0,157.0,30.0",
+    ) as raised:
         FocusMask.from_sphere((-2.0, -28.0, -53.0, 30.0), BOX, PIXEL, soft_edge_angstrom=8.0)
     assert "extends" in str(raised.value)
 

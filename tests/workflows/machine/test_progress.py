@@ -17,6 +17,7 @@ from cryofocus.workflows.machine.progress import (
     SilentProgress,
     TerminalProgress,
     choose_progress,
+    say_left,
 )
 from cryofocus.workflows.run.log import LOGGER_NAME, record_log
 
@@ -37,6 +38,13 @@ def test_log_lines_are_rate_limited(caplog: pytest.LogCaptureFixture) -> None:
     assert len(lines) == 10
     assert lines[0] == "cycles: 10 of 100, 1 min 30 s left  L = -3"
     assert lines[-1] == "cycles: 100 of 100, done in 1 min 41 s"
+
+
+def test_no_estimate_without_a_basis() -> None:
+    """Of three unequal steps, or of the first of many, nothing is concluded."""
+    assert say_left(30.0, 1, 3) == say_left(30.0, 2, 3) == say_left(9.0, 9, 1000) == ""
+    assert say_left(30.0, 50, 100) == "30 s left"
+    assert say_left(30.0, 100, 100) == say_left(1.0, 50, None) == ""
 
 
 def test_terminal_shows_steps_and_note() -> None:

@@ -86,9 +86,12 @@ def test_a_run_killed_as_it_began_is_no_obstacle(tmp_path: Path, options: dict[s
     assert [path.name for path in tmp_path.iterdir()] == [directory.readme.name]
 
 
-def test_resume_keeps_everything(tmp_path: Path) -> None:
-    """Resuming deletes half-written files only, and where nothing is it starts a new run."""
+def test_resume_keeps_everything(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Resuming deletes half-written files only, and where nothing is it says so, and begins."""
+    (tmp_path / "RUN1").mkdir()
     directory = RunDirectory.create(tmp_path / "RUN", resume=True)
+    assert "nothing to resume" in caplog.text
+    assert f"Did you mean {tmp_path / 'RUN1'}?" in caplog.text
     write_text(directory.log, "history")
     half_written = directory.path / ".checkpoint.npz.4194305.partial"
     half_written.write_bytes(b"half")

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from cryofocus.complaints import cut
+from cryofocus.complaints import cut, say_unreadable
 from cryofocus.data.atomic import atomic_file
 from cryofocus.data.cistem.columns import (
     ACTIVITY,
@@ -93,9 +93,7 @@ class FrealignTable(CountedTable):
         try:
             text = path.read_text(encoding="utf-8", errors="surrogateescape")
         except OSError as error:
-            raise InputError(
-                f"{path}: cannot be read ({error.strerror}). Check the path."
-            ) from error
+            raise InputError(say_unreadable(path, error)) from error
         lines = tuple(text.split("\n"))
         row_lines = tuple(
             number

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, NoReturn
 import numpy as np
 from jaxtyping import Shaped
 
-from cryofocus.complaints import show
+from cryofocus.complaints import say_unreadable, show
 from cryofocus.data.cryosparc.lz4_block import decompress_block
 from cryofocus.errors import FormatError, InputError
 
@@ -55,7 +55,7 @@ def read_cs(path: Path) -> Rows:
             if magic == STREAM_MAGIC:
                 return _Stream(path, handle).read()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
+        raise InputError(say_unreadable(path, error)) from error
     raise FormatError(
         f"{path}: starts with {magic!r}, expected {NUMPY_MAGIC!r} or {STREAM_MAGIC!r}, with which "
         "cryoSPARC's .cs files start. Check that this is the right file."

@@ -15,6 +15,7 @@ from jaxtyping import Float, Shaped
 from scipy.spatial.transform import Rotation
 
 from cryofocus.data.cryosparc.dataset import CsDataset
+from cryofocus.data.labels import FIND_POSES
 from cryofocus.errors import ParticleError
 
 POSE_FIELDS = ("alignments3D/pose", "alignments3D/shift")
@@ -46,9 +47,9 @@ def read_poses(dataset: CsDataset) -> Poses:
     if dataset.has(FLAT):
         raise ParticleError(
             f"{dataset.path}: has the poses of a 2-D classification only ({FLAT}), which give no "
-            "view directions. Refine the particles first."
+            f"view directions. {FIND_POSES}."
         )
-    require_fields(dataset, POSE_FIELDS, "3-D poses: {}. Refine the particles first")
+    require_fields(dataset, POSE_FIELDS, f"3-D poses: {{}}. {FIND_POSES}")
     raise ValueError(f"{dataset.path}: no poses")
 
 
@@ -74,7 +75,7 @@ def require_fields(dataset: CsDataset, fields: tuple[str, ...], advice: str) -> 
 
 
 def _of_group(dataset: CsDataset, group: str) -> Poses:
-    require_fields(dataset, (f"{group}/shift",), "3-D poses: {}. Refine the particles first")
+    require_fields(dataset, (f"{group}/shift",), f"3-D poses: {{}}. {FIND_POSES}")
     pixel = dataset.pixel_sizes(f"{group}/psize_A")
     return (
         _rotations(dataset, dataset.numbers(f"{group}/pose", 3)),
@@ -84,7 +85,7 @@ def _of_group(dataset: CsDataset, group: str) -> Poses:
 
 def _of_columns(dataset: CsDataset) -> Poses:
     fields = tuple(f"{MULTI}/{name}" for name in ("pose", "shift"))
-    require_fields(dataset, fields, "3-D poses: {}. Refine the particles first")
+    require_fields(dataset, fields, f"3-D poses: {{}}. {FIND_POSES}")
     shape = dataset.column(fields[0]).shape
     n_classes = shape[1] if len(shape) > 2 else 1
     posterior = f"{MULTI}/class_posterior"

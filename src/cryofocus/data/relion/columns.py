@@ -13,6 +13,7 @@ from cryofocus.data.labels import (
     ANGLE_LABELS,
     DEFOCUS_LABELS,
     EXPANSION_LABELS,
+    FIND_POSES,
     HALF_SET_LABEL,
     IMAGE_LABEL,
     MICROGRAPH_LABEL,
@@ -88,7 +89,7 @@ def read_rotations(table: StarTable) -> Float[np.ndarray, "n 3 3"]:
     Raises:
         ParticleError: If an angle column is missing or an angle is not finite.
     """
-    _require(table, ANGLE_LABELS, "poses: {}. Refine the particles first")
+    _require(table, ANGLE_LABELS, f"poses: {{}}. {FIND_POSES}")
     return rotation_from_euler(np.stack([table.finite(label) for label in ANGLE_LABELS], axis=1))
 
 

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from cryofocus.complaints import cut
+from cryofocus.complaints import cut, say_unreadable
 from cryofocus.data.mask import Point
 from cryofocus.errors import FormatError, InputError, RegionError
 
@@ -43,7 +43,7 @@ def read_markers(path: Path | str) -> tuple[Sphere, ...]:
         with path.open("rb") as handle:
             raw = handle.read(MAX_BYTES + 1)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}). Check the name.") from error
+        raise InputError(say_unreadable(path, error)) from error
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from cryofocus.arrays import Volume
+from cryofocus.complaints import say_neighbour
 from cryofocus.errors import FormatError, InputError, RegionError
 from cryofocus.maths.bands import corner_3d_cropped
 from cryofocus.maths.fourier import inverse_3d, next_fast_len
@@ -125,7 +126,8 @@ def read_structure(path: Path) -> gemmi.Structure:
         FormatError: When it is no model, has no atoms, or one of them is nowhere.
     """
     if not os.path.isfile(path):
-        raise InputError(f"{path}: cannot be read (no such file). Check the path.")
+        advice = say_neighbour(Path(path)) or "Check the path."
+        raise InputError(f"{path}: cannot be read (no such file). {advice}")
     _refuse_blown_up(path)
     try:
         structure = gemmi.read_structure(str(path))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from cryofocus.complaints import cut, show
+from cryofocus.complaints import cut, say_unreadable, show
 from cryofocus.data.atomic import atomic_file
 from cryofocus.data.foreign.kinds import name_kind
 from cryofocus.data.star.cells import decode, encode, format_cells, plain_columns, split_row
@@ -55,9 +55,7 @@ class StarDocument:
         try:
             lines = path.read_bytes().splitlines(keepends=True)
         except OSError as error:
-            raise InputError(
-                f"{path}: cannot be read ({error.strerror}). Check the path."
-            ) from error
+            raise InputError(say_unreadable(path, error)) from error
         blocks = scan_blocks(lines)
         if not blocks:
             if lines and lines[0].startswith(UTF16_MARKS):

@@ -131,11 +131,12 @@ class ClassifyRequest(TableSource):
             self._refuse_a_region()
             return self
         if (self.focus is None) == (self.mask is None):
-            found = "neither" if self.focus is None else "both"
+            found, or_else = "both", ""
+            if self.focus is None:
+                found, or_else = "neither", "; --focus auto finds where the particles vary"
             raise SettingError(
                 f"focus and mask: found {found}, expected one of them. Give a sphere with --focus "
-                "X,Y,Z,R or a mask file with --mask; where you know neither, --focus auto finds "
-                "where the particles vary."
+                f"X,Y,Z,R or a mask file with --mask{or_else}."
             )
         if self.focus == AUTO and self.map is not None:
             raise SettingError(

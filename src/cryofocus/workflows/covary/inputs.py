@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,6 +65,9 @@ class CovarySettings(TableSource):
     seed: int = Field(default=1, ge=0)
 
 
+SPHERE = re.compile(r"[-+.\de]+(,[-+.\de]+){3}")
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """A finished classification.
@@ -117,7 +121,11 @@ def name_masks(given: object) -> dict[str, Path]:
         if not (isinstance(name, str) and name.strip() and isinstance(path, str | Path) and path):
             raise SettingError(
                 f"regions: found {show(found)}, expected a name and a mask file such as "
-                "hand=hand.mrc"
+                f"hand=hand.mrc{_say_sphere(str(found))}"
+            )
+        if sphere := _say_sphere(str(path)):
+            raise SettingError(
+                f"regions: found {show(str(path))} for {name}, expected a mask file{sphere}"
             )
         if name.strip() in masks:
             raise SettingError(
@@ -125,6 +133,13 @@ def name_masks(given: object) -> dict[str, Path]:
             )
         masks[name.strip()] = Path(path)
     return masks
+
+
+def _say_sphere(text: str) -> str:
+    """Say how a sphere becomes a mask, where one was given as `classify --focus` takes it."""
+    if not SPHERE.fullmatch(text):
+        return ""
+    return f". Of a sphere: cryofocus mask sphere {text} --like MAP.mrc -o NAME.mrc"
 
 
 def read_covary_inputs(

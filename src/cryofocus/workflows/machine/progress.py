@@ -13,20 +13,44 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.progress import Progress as RichProgress
+from rich.text import Text
 
 from cryofocus.arrays import AnyArray
 from cryofocus.execution.monitor import Advance
 from cryofocus.formatting import format_seconds, visible
 
 LOG_INTERVAL_SECONDS = 10.0
+# The first steps of a task tell little of the others: they load, compile and fill caches.
+LEAST_STEPS, LEAST_SHARE = 4, 0.05
 
 logger = logging.getLogger(__name__)
+
+
+def say_left(seconds: float, done: float, n_steps: float | None) -> str:
+    """Say how long the rest takes at the pace so far; nothing while that has no basis.
+
+    Examples:
+        >>> say_left(30.0, 50, 100), say_left(30.0, 1, 3)
+        ('30 s left', '')
+    """
+    if n_steps is None or not max(LEAST_STEPS, LEAST_SHARE * n_steps) <= done < n_steps:
+        return ""
+    return f"{format_seconds(seconds * (n_steps - done) / done)} left"
+
+
+class _TimeLeft(ProgressColumn):
+    """The time left of a bar, once there is a basis for it."""
+
+    def render(self, task: Task) -> Text:
+        """Show it in the bar's line."""
+        return Text(say_left(task.elapsed or 0.0, task.completed, task.total))
 
 
 class Progress(ABC):
@@ -88,8 +112,7 @@ class TerminalProgress(Progress):
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            _TimeLeft(),
             TextColumn("{task.fields[note]}", markup=False),
         )
         with RichProgress(*columns, console=self._console) as bars:
@@ -130,9 +153,9 @@ class LogProgress(Progress):
             now = self._clock()
             if now - last_line >= self._interval_seconds and done < n_steps:
                 last_line = now
-                left = format_seconds((now - start) * (n_steps - done) / max(done, 1))
+                left = say_left(now - start, done, n_steps)
                 note = note and f"  {note}"
-                logger.info("%s: %d of %d, %s left%s", name, done, n_steps, left, note)
+                logger.info("%s: %d of %d%s%s", name, done, n_steps, left and f", {left}", note)
 
         yield advance
         count = f"{done} of {n_steps}, " if done >= n_steps else ""

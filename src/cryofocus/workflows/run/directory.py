@@ -20,6 +20,7 @@ A workflow uses it like this, after all input has been validated::
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
+from cryofocus.complaints import say_neighbour
 from cryofocus.data.atomic import explain_write_errors, is_temporary, sweep
 from cryofocus.data.formats import table_suffixes
 from cryofocus.errors import FormatError, OutputError, RegionError, SettingError
@@ -37,6 +39,8 @@ from cryofocus.workflows.run.job import JobRecord
 from cryofocus.workflows.run.lock import hold_lock
 from cryofocus.workflows.run.reading import read_numbers
 from cryofocus.workflows.run.writing import write_text
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,12 @@ class RunDirectory(run_files.RunFiles):
             SettingError: When both options were given.
         """
         cls.require_usable(path, overwrite=overwrite, resume=resume)
+        if resume and not path.exists():
+            # Scripts may always say it; but whoever misspelt a name should know at once.
+            logger.warning(
+                "%s: nothing to resume, there is no such directory; a new run starts. %s",
+                *(path, say_neighbour(path)),
+            )
         directory = cls(path)
         with explain_write_errors(path):
             path.mkdir(parents=True, exist_ok=True)
@@ -112,7 +122,8 @@ class RunDirectory(run_files.RunFiles):
             raise FormatError(f"{path}: a file, no directory. Give the run directory{meant}.")
         if not path.is_dir():
             raise FormatError(
-                f"{path}: no such directory. Give the run directory that was named with -o."
+                f"{path}: no such directory. Give the run directory that was named with -o. "
+                f"{say_neighbour(path)}".rstrip()
             )
         with suppress(OutputError):  # another process writes here, or nobody may
             directory._settle_former()

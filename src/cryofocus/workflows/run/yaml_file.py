@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from cryofocus.complaints import say_unreadable
 from cryofocus.errors import FormatError
 
 MAX_BYTES = 50_000
@@ -35,7 +36,7 @@ def read_yaml(path: Path, advice: str) -> Any:
         with path.open("rb") as handle:
             raw = handle.read(MAX_BYTES + 1)
     except OSError as error:
-        raise FormatError(f"{path}: cannot be read ({error.strerror}). Check the path.") from error
+        raise FormatError(say_unreadable(path, error)) from error
     if len(raw) > MAX_BYTES:
         raise FormatError(
             f"{path}: more than {MAX_BYTES} bytes, which settings never are. {advice}"
