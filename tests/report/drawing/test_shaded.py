@@ -46,3 +46,28 @@ def test_difference_is_looked_at_from_its_side() -> None:
     seen = shaded.trace_surface(BALL, 0.5, turn, 48).strongest(-weight)
     assert seen.min() < -0.9
     assert seen.max() == 0.0
+
+
+def test_x_points_to_the_right_where_either_side_shows_it() -> None:
+    """What is seen as well from two opposite sides is shown as on other pages, and named so."""
+    weight = sphere_mask(BOX, 1.0, (0.0, 0.0, 12.0), 2.0, 1.0)
+    turn = shaded.choose_turn(BALL + weight, 0.5, weight)
+    assert turn[0, 0] > 0 or (abs(turn[0, 0]) < 1e-9 and turn[0, 1] > 0)
+    # Hidden from there, it is looked at from behind all the same.
+    hidden = sphere_mask(BOX, 1.0, (0.0, 9.0, 0.0), 2.0, 1.0)
+    assert shaded.choose_turn(BALL, 0.5, hidden)[2, 1] > 0.55
+
+
+@pytest.mark.parametrize(
+    ("direction", "name"),
+    [
+        ((0, -1, 0), "from −y, z up, x to the right"),  # as it is shown
+        ((0, 1, 0), "from +y, z up, x to the left"),
+        ((0, 0, 1), "from +z, y up, x to the right"),
+        ((1, 0, 0), "from +x, z up, y to the right"),
+        ((1, -1, 1), "from +x−y+z, z up, x to the right"),  # as it is shown
+    ],
+)
+def test_a_view_has_a_name(direction: tuple[float, float, float], name: str) -> None:
+    """The side looked from, and what points up and sideways."""
+    assert shaded.name_view(shaded.turn_towards(np.array(direction, float))) == name

@@ -20,6 +20,8 @@ LIGHT = np.array([0.35, 0.5, 0.79])
 AMBIENT = 0.45
 TRIAL_PIXELS = 48
 NEAR_VOXELS = 1.5
+# A side from which x points to the left, unlike on other pages, has to show so much more.
+MIRRORED = 1.5
 
 Picture = Float[np.ndarray, "rows columns"]
 Turn = Float[np.ndarray, "3 3"]
@@ -79,9 +81,30 @@ def choose_turn(density: Cube, level: float, weight: Cube) -> Turn:
     turns = [turn_towards(direction) for direction in directions()]
     seen = [
         float(trace_surface(density, level, turn, TRIAL_PIXELS).strongest(weight).sum())
+        / (1.0 if _is_to_the_right(turn) else MIRRORED)
         for turn in turns
     ]
     return turns[int(np.argmax(seen))]
+
+
+def _is_to_the_right(turn: Turn) -> bool:
+    """Whether x points to the right; y, where x points at the viewer or away."""
+    right_x, right_y = turn[0, :2]
+    return bool(right_x > 1e-9 or (abs(right_x) <= 1e-9 and right_y > 0))
+
+
+def name_view(turn: Turn) -> str:
+    """Say from where a picture is taken, such as `from -y, z up, x to the right`."""
+    right, up, towards = turn
+    sides = "".join(
+        f"{'+' if part > 0 else '-'}{axis}"
+        for part, axis in zip(towards, "xyz", strict=True)
+        if abs(part) > 0.1
+    )
+    upwards = "xyz"[int(np.abs(up).argmax())]
+    sideways = int(np.abs(right).argmax())
+    where = "right" if right[sideways] > 0 else "left"
+    return f"from {sides}, {upwards} up, {'xyz'[sideways]} to the {where}".replace("-", "\u2212")
 
 
 def trace_surface(density: Cube, level: float, turn: Turn, n_pixels: int) -> Relief:

@@ -18,6 +18,7 @@ from cryofocus.report.drawing.section import (
     script_policy,
     set_section,
 )
+from cryofocus.report.drawing.shaded import name_view
 from cryofocus.report.run import charts, tables, words
 from cryofocus.report.run.analyses import show_analyses
 from cryofocus.report.run.chimerax import chimerax_script, movable_region
@@ -109,6 +110,7 @@ def show_first(results: RunResults, maps: ShownMaps, sight: Sight) -> Section:
         "pictures": pictures,
         "consensus": None if pictures else draw_consensus(sight),
         "classes": tables.class_rows(results),
+        "view": name_view(sight.turn),
     }
     return Section("first", "What was found", "Found", content)
 

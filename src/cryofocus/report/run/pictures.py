@@ -24,10 +24,10 @@ from cryofocus.report.drawing.surfaces import Cube, without_dust
 from cryofocus.report.run.results import RunResults
 from cryofocus.report.run.shown_maps import ShownMaps
 
-N_PIXELS = 320
-MARGIN_PIXELS = 8
-OUTLINE_PIXELS = 3.0
-OUTLINE_WIDTH, FINER = 1.4, 1.5
+N_PIXELS = 256
+MARGIN_PIXELS = 6
+OUTLINE_PIXELS = 2.4
+OUTLINE_WIDTH, FINER = 1.12, 1.875
 GREY = "#b8c1ca"
 DIFFERENCE_COLOURS = "RdBu_r"
 PERCENTILE = 99.0
