@@ -131,15 +131,22 @@ def elapsed(one: Callable[[], object]) -> tuple[float, float]:
 
 
 def table(seconds: dict[str, dict[int, tuple[float, float]]], n: int) -> str:
-    """Return ms an image, and how many times faster than with the first number of threads."""
+    """Return ms an image, and how many times faster than with the first number of threads.
+
+    Beside it, how much that is of what the machine allows: of sums that share nothing.
+    """
     threads = list(next(iter(seconds.values())))
     names = [f"{t} thread{'s' if t > 1 else ''}" for t in threads]
     head = ["pass", *(f"{one}, {kind}" for one in names for kind in ("ms", "CPU ms")), "faster"]
+    head.append("of what the machine allows")
     lines = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
+    first, last = threads[0], threads[-1]
+    faster = {name: found[first][0] / found[last][0] for name, found in seconds.items()}
+    allowed = next(iter(faster.values()))
     for name, found in seconds.items():
         cells = [f"{1000 * one / n:.3f}" for t in threads for one in found[t]]
-        faster = found[threads[0]][0] / found[threads[-1]][0]
-        lines.append(f"| {' | '.join([name, *cells])} | {faster:.2f} |")
+        gained = [f"{faster[name]:.2f}", f"{faster[name] / allowed:.2f}"]
+        lines.append(f"| {' | '.join([name, *cells, *gained])} |")
     return "\n".join(lines)
 
 

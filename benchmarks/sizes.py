@@ -377,6 +377,8 @@ def main() -> None:
     default = Path(__file__).parent / "results" / "sizes.md"
     options.add_argument("-o", "--output", type=Path, default=default)
     given = options.parse_args()
+    # Started in the background, commands would be deaf to it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     kept = given.output.with_suffix(".csv")
     rows = read_rows(kept)
     for case in CASES:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cryofocus.maths.grids import (
+    LARGEST_SINGLE,
     fit_box_2d,
     frequency_grid_2d,
     n_shells,
@@ -54,3 +55,13 @@ def test_centre_pixel_stays_the_centre(old: int, new: int) -> None:
 def test_planes_of_shells_make_the_whole(box: int) -> None:
     """Shells given plane by plane are those of the whole grid."""
     np.testing.assert_array_equal(np.stack(list(shell_planes_3d(box))), shell_index_3d(box))
+
+
+def test_radii_are_rounded_right_in_single_precision() -> None:
+    """Up to the largest box that is trusted with it, no radius is rounded to another shell."""
+    largest = 3 * (LARGEST_SINGLE // 2) ** 2
+    # Those nearest to a half: r (r + 1) is just below r + 1/2, the next just above.
+    r = np.arange(1, int(largest**0.5) + 1)
+    for squared in (r * (r + 1), r * (r + 1) + 1):
+        single = np.rint(np.sqrt(squared.astype(np.float32)))
+        np.testing.assert_array_equal(single, np.rint(np.sqrt(squared)))

@@ -9,6 +9,7 @@ import pytest
 
 from cryofocus.maths.masks import (
     cosine_edge,
+    ellipsoid_mask,
     mask_bounds,
     resample_mask,
     sphere_mask,
@@ -66,3 +67,17 @@ def test_an_empty_mask_has_no_bounds() -> None:
     """Asking for the extent of nothing is an error."""
     with pytest.raises(ValueError, match="zero everywhere"):
         mask_bounds(np.zeros((4, 4, 4), np.float32))
+
+
+@pytest.mark.parametrize("radii", [(3.0, 9.0, 20.0), (8.0, 8.0, 2.0)])
+def test_an_ellipsoid_is_whole_however_little_of_the_box_is_drawn(
+    radii: tuple[float, float, float],
+) -> None:
+    """Every voxel has the edge's value at its distance, f (f - 1) / |grad f²/2|."""
+    axis, centre, edge = (np.arange(21) - 10) * 1.5, (4.0, -6.0, 1.0), 5.0
+    z, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
+    offsets = [one - c for one, c in zip((x, y, z), centre, strict=True)]
+    f = np.sqrt(sum((one / r) ** 2 for one, r in zip(offsets, radii, strict=True)))
+    slope = np.sqrt(sum((one / r**2) ** 2 for one, r in zip(offsets, radii, strict=True)))
+    expected = cosine_edge(f * (f - 1) / slope, edge)
+    np.testing.assert_allclose(ellipsoid_mask(21, 1.5, centre, radii, edge), expected, atol=1e-6)

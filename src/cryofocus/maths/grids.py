@@ -14,6 +14,8 @@ from jaxtyping import Float, Float32, Int
 from cryofocus.maths.fourier import next_fast_len
 from cryofocus.placement import Array, device, namespace
 
+# Boxes up to here have corners whose radius is found in single precision.
+LARGEST_SINGLE = 1664
 FrequencyGrid = tuple[Float[np.ndarray, "box half"], Float[np.ndarray, "box half"]]
 
 
@@ -38,9 +40,8 @@ def shell_index_2d(box: int) -> Int[np.ndarray, "box half"]:
 
     Corners lie beyond the last complete shell: their index is `n_shells(box)` or more.
     """
-    kx = np.arange(box // 2 + 1)
-    ky = _signed_indices(box)
-    return _rounded_radius(ky[:, None] ** 2 + kx[None, :] ** 2)
+    ky, kx = _squared_indices(box)
+    return _rounded_root(ky[:, None] + kx)
 
 
 def shell_index_3d(box: int) -> Int[np.ndarray, "box box half"]:
@@ -48,23 +49,22 @@ def shell_index_3d(box: int) -> Int[np.ndarray, "box box half"]:
 
     Corners lie beyond the last complete shell: their index is `n_shells(box)` or more.
     """
-    kx = np.arange(box // 2 + 1)
-    k = _signed_indices(box)
-    return _rounded_radius(k[:, None, None] ** 2 + k[None, :, None] ** 2 + kx[None, None, :] ** 2)
+    k, kx = _squared_indices(box)
+    return _rounded_root(k[:, None, None] + k[:, None] + kx)
 
 
 def shell_planes_3d(box: int) -> Iterator[Int[np.ndarray, "box half"]]:
     """Yield `shell_index_3d` plane by plane (z), for grids whose temporaries would be large."""
-    k, kx = _signed_indices(box), np.arange(box // 2 + 1)
-    plane = k[:, None] ** 2 + kx**2
+    k, kx = _squared_indices(box)
+    plane = k[:, None] + kx
     for kz in k:
-        yield _rounded_radius(plane + kz**2)
+        yield _rounded_root(plane + kz)
 
 
 def shell_block_3d(box: int, rows: slice) -> Int[np.ndarray, "box row half"]:
     """Return `shell_index_3d` of some rows (y), for grids whose temporaries would be large."""
-    k, kx = _signed_indices(box), np.arange(box // 2 + 1)
-    return _rounded_radius(k[:, None, None] ** 2 + k[rows, None] ** 2 + kx**2)
+    k, kx = _squared_indices(box)
+    return _rounded_root(k[:, None, None] + k[rows, None] + kx)
 
 
 def wave_vectors_3d(box: int) -> Float[np.ndarray, "3 box box half"]:
@@ -109,8 +109,20 @@ def _signed_indices(box: int) -> Int[np.ndarray, " box"]:
     return np.asarray(np.rint(np.fft.fftfreq(box) * box), dtype=np.int64)
 
 
-def _rounded_radius(squared: np.ndarray) -> np.ndarray:
-    return np.asarray(np.rint(np.sqrt(squared)), dtype=np.int32)
+def _squared_indices(box: int) -> tuple[Float[np.ndarray, " box"], Float[np.ndarray, " half"]]:
+    """Return the squares of whole frequencies along y or z, and along x, whose sums are exact.
+
+    The root of a whole number is at least 1/(8 r) away from r + 1/2, so that roots round right in
+    single precision up to r = 1448, which corners of larger boxes exceed.
+    """
+    dtype = np.float32 if box <= LARGEST_SINGLE else np.float64
+    k = _signed_indices(box).astype(dtype)
+    return np.square(k), np.square(np.arange(box // 2 + 1, dtype=dtype))
+
+
+def _rounded_root(squared: Float[np.ndarray, ...]) -> Int[np.ndarray, ...]:
+    root = np.sqrt(squared, out=squared)
+    return np.asarray(np.rint(root, out=root), dtype=np.int32)
 
 
 def cut_cube(

@@ -57,13 +57,35 @@ def ellipsoid_mask(
     As `sphere_mask`, but with radii along x, y, z. The distance from the surface is taken to first
     order, f (f - 1) / |grad f²/2| with f = |r / radii|, which is exact for a sphere.
     """
-    x, y, z = _offsets(box, voxel_size_angstrom, centre_angstrom)
-    a, b, c = radii_angstrom
+    offsets = _offsets(box, voxel_size_angstrom, centre_angstrom)
+    # The distance is at least f - 1 times the shortest radius.
+    reach = 1 + max(soft_edge_angstrom, 0.0) / min(radii_angstrom)
+    inside = [
+        np.flatnonzero(np.abs(one.ravel() / radius) <= reach)
+        for one, radius in zip(offsets, radii_angstrom, strict=True)
+    ]
+    mask = np.zeros((box,) * 3, np.float32)
+    if not all(one.size for one in inside):
+        return mask
+    columns, rows, planes = (slice(one[0], one[-1] + 1) for one in inside)
+    x, y = offsets[0][0, :, columns], offsets[1][0, rows]
+    # Plane by plane: arrays of the whole box would take many times the mask's memory.
+    for plane in range(planes.start, planes.stop):
+        distance = _from_surface((x, y, offsets[2][plane]), radii_angstrom)
+        mask[plane, rows, columns] = cosine_edge(distance, soft_edge_angstrom)
+    return mask
+
+
+def _from_surface(
+    offsets: tuple[np.ndarray, np.ndarray, np.ndarray], radii_angstrom: Vector
+) -> Float[np.ndarray, "row column"]:
+    """Return signed distances from an ellipsoid's surface, to first order."""
+    (x, y, z), (a, b, c) = offsets, radii_angstrom
     f = np.sqrt((x / a) ** 2 + (y / b) ** 2 + (z / c) ** 2)
     slope = np.sqrt((x / a**2) ** 2 + (y / b**2) ** 2 + (z / c**2) ** 2)
     # At the very centre there is no direction; it is as far inside as any voxel.
     distance = f * (f - 1) / np.where(slope > 0, slope, 1.0)
-    return cosine_edge(np.where(slope > 0, distance, -min(radii_angstrom)), soft_edge_angstrom)
+    return np.asarray(np.where(slope > 0, distance, -min(radii_angstrom)))
 
 
 def _offsets(box: int, voxel_size_angstrom: float, centre_angstrom: Vector) -> list[np.ndarray]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from jaxtyping import Complex, Float, Float64
 
@@ -21,13 +23,21 @@ def shell_mean_3d(
     Returns `box//2 + 1` means; corners beyond the last shell are left out.
     """
     n = n_shells(box)
-    weights = np.broadcast_to(hermitian_weights(box), values.shape[1:]).astype(np.float64)
-    sums, counts = np.zeros((2, n))
+    weights, sums = hermitian_weights(box).astype(np.float64), np.zeros(n)
     for plane, shells in zip(values, shell_planes_3d(box), strict=True):
         index = np.minimum(shells, n).ravel()
         sums += np.bincount(index, (weights * plane).ravel(), minlength=n + 1)[:n]
-        counts += np.bincount(index, weights.ravel(), minlength=n + 1)[:n]
-    return np.asarray(sums / counts)
+    return np.asarray(sums / _shell_counts(box))
+
+
+@lru_cache(maxsize=16)
+def _shell_counts(box: int) -> Float64[np.ndarray, " n"]:
+    """Count the coefficients of each complete shell of a volume's whole transform."""
+    n, counts = n_shells(box), np.zeros(n_shells(box))
+    weights = np.broadcast_to(hermitian_weights(box), (box, box // 2 + 1)).ravel()
+    for shells in shell_planes_3d(box):
+        counts += np.bincount(np.minimum(shells, n).ravel(), weights, minlength=n + 1)[:n]
+    return counts
 
 
 def fourier_shell_correlation(
