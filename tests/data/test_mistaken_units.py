@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -187,6 +188,64 @@ def test_images_lie_beside_the_table_that_a_link_leads_to(
         file.rename(tmp_path / "far" / "job" / file.name)
     link.symlink_to(tmp_path / "far" / "job" / particle_file.name)
     assert len(ParticleSet.read(link)) == 4
+
+
+def test_names_with_accents_are_found_as_either_system_writes_them(
+    edit: Edit, tmp_path: Path
+) -> None:
+    """A table written on a Mac, whose letters are two characters, and the stack copied since."""
+    (tmp_path / "stack.mrcs").rename(tmp_path / "st\u00e4ck.mrcs")
+    path = edit(("@stack.mrcs", "@sta\u0308ck.mrcs"))
+    assert len(ParticleSet.read(path)) == 4
+
+
+def test_what_lies_at_the_place_of_a_stack_is_named(particle_file: Path) -> None:
+    """A folder, or a pipe that would never end."""
+    stack = particle_file.parent / "stack.mrcs"
+    stack.unlink()
+    stack.mkdir()
+    assert f"{stack} (a folder)" in refused(particle_file)
+    stack.rmdir()
+    os.mkfifo(stack)
+    assert f"{stack} (no plain file)" in refused(particle_file)
+
+
+def test_angles_of_many_turns_are_refused(edit: Edit) -> None:
+    """Programs add up a few turns; a hundred thousand degrees are a damaged cell."""
+    assert "an angle of the pose is 100000 degrees; expected -180 to 180" in refused(
+        edit((" -30.0", " 1e5"))
+    )
+
+
+def test_one_pose_for_all_is_said(particle_file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """No map can be made of them."""
+    text = particle_file.read_text()
+    head = text[: text.index("000001@")]
+    row = "{:06d}@stack.mrcs m.mrc 10 20 30 {} 0 1e4 1e4 0 1 1\n"
+    particle_file.write_text(head + "".join(row.format(i % 4 + 1, i) for i in range(24)))
+    with caplog.at_level(logging.INFO, "cryofocus"):
+        ParticleSet.read(particle_file)
+    assert "all particles have one and the same pose, which makes no map" in caplog.text
+
+
+def test_fields_of_the_other_byte_order_are_named(tmp_path: Path) -> None:
+    """NumPy writes what it is given; nothing is damaged."""
+    rows = cs_rows()
+    path = save_cs(tmp_path / "p.cs", rows.astype(rows.dtype.newbyteorder(">")))
+    with pytest.raises(CryofocusError, match=r"numbers of the other byte order .*expected '<'"):
+        open_table(path)
+
+
+def test_columns_that_run_together_are_named(tmp_path: Path) -> None:
+    """Numbers too wide for their columns leave no space."""
+    first, *rest = par_text().splitlines()
+    words = rest[0].split()
+    rest[0] = " ".join([*words[:3], f"{words[3]}-100.25", *words[4:]])
+    (tmp_path / "p.par").write_text("\n".join([first, *rest]) + "\n")
+    scope = Microscope(300.0, 2.7, 0.1)
+    given = Supplement(stack=tmp_path / "s.mrc", microscope=scope, pixel_size_angstrom=2.0)
+    with pytest.raises(CryofocusError, match=r"columns run together in '.*-100.25': part them"):
+        open_table(tmp_path / "p.par", given).columns()
 
 
 @pytest.mark.parametrize("number", ["-1", "+2", "1.0", "1.5"])

@@ -38,6 +38,7 @@ def test_map_is_the_consensus_of_the_run(
         ("map.map", "C1", r"expected a name that ends in \.mrc"),
         ("taken.mrc", "C1", r"taken_half2\.mrc: exists"),
         ("nowhere/map.mrc", "C1", "no such folder"),
+        ("", "C1", r"expected a name that ends in \.mrc"),
     ],
 )
 def test_unusable_output_or_symmetry_is_refused(

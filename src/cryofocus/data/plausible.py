@@ -6,7 +6,7 @@ Damaged tables hold such numbers, which would overflow far from where they were 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +27,8 @@ NO_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
 LARGEST = 1e6
 # Two turns; degrees taken for radians are more.
 LARGEST_ANGLE_DEGREES = 720.0
+# Ten turns of a pose, which some programs add up.
+LARGEST_TURN_DEGREES = 3600.0
 LARGEST_DEFOCUS_ANGSTROM = 1e7
 # In mm; no lens of a microscope has more.
 LARGEST_SPHERICAL_ABERRATION = 100.0
@@ -69,6 +71,29 @@ def require_plausible(columns: ParticleColumns, table: NamedRows) -> ParticleCol
     if micrographs is not None:
         _require_names(micrographs, "micrograph", table)
     return replace(columns, notes=(*columns.notes, *doubts_of_table(columns)))
+
+
+def require_turns(
+    angles: Float[np.ndarray, "n 3"], place: Callable[[int], str]
+) -> Float[np.ndarray, "n 3"]:
+    """Return Euler angles if they are a few turns at most, as adding them up leaves them.
+
+    Args:
+        angles: Degrees.
+        place: Names a row.
+
+    Raises:
+        ParticleError: When one is more.
+    """
+    wrong = np.argwhere(np.abs(angles) > LARGEST_TURN_DEGREES)
+    if len(wrong):
+        row, column = wrong[0].tolist()
+        raise ParticleError(
+            f"{place(row)}: an angle of the pose is {angles[row, column]:g} degrees; expected "
+            f"-180 to 180, and at most {LARGEST_TURN_DEGREES:g} (such angles: {len(wrong)}). "
+            "Correct or remove these rows."
+        )
+    return angles
 
 
 def _require_angstrom(columns: ParticleColumns, table: NamedRows) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath, PureWindowsPath
 from typing import Protocol, runtime_checkable
+from unicodedata import normalize
 
 import numpy as np
 from jaxtyping import Int
@@ -213,9 +214,11 @@ def _search_folders(table: Path, datadir: Path | None) -> list[Path]:
 
 def _places(stack: str, folders: Sequence[Path]) -> list[Path]:
     """Every path at which a stack is looked for; an absolute name has no folder but its own."""
+    # Letters with accents are one character or two, as the system has it that wrote the name.
+    names = list(dict.fromkeys([stack, *(normalize(form, stack) for form in ("NFC", "NFD"))]))
     if os.path.isabs(stack):
-        return [Path(stack)]
-    names, windows = [stack], PureWindowsPath(stack)
+        return [Path(name) for name in names]
+    windows = PureWindowsPath(stack)
     if "\\" in stack and not windows.anchor:
         names.append(windows.as_posix())
     return [folder / name for name in names for folder in folders]
@@ -269,4 +272,8 @@ def _describe_missing(
 
 def _describe_place(place: Path) -> str:
     shown = cut(str(place), LONGEST_SHOWN)
+    if os.path.isdir(place):
+        return f"{shown} (a folder)"
+    if os.path.exists(place):
+        return f"{shown} (no plain file)"
     return f"{shown} (a link that leads nowhere)" if os.path.islink(place) else shown

@@ -126,6 +126,8 @@ def reconstruct(
 
 def _plan_outputs(output: Path, *, overwrite: bool) -> ReconstructedMap:
     """Name the files and refuse those that exist."""
+    if not output.name:
+        raise SettingError(f"{output}: is a folder. Give the name of a map (.mrc) after -o.")
     beside = [output.with_name(f"{output.stem}_{rest}") for rest in ("half1.mrc", "half2.mrc")]
     result = ReconstructedMap(
         output, (beside[0], beside[1]), output.with_name(f"{output.stem}_fsc.star"), float("inf")

@@ -29,9 +29,13 @@ PARTICLES, MANY_PARTICLES, MOST_PIXELS = 128, 1024, 1 << 26
 FINALISTS, PROMISING = 4, 2.0
 # Log-likelihood that is no accident: a right group loses as much, or more, by any factor.
 LEAST_GAIN = 25.0
+# A half map of few images is a little blurred, and so fits a little better at another size: by
+# this part of the log-likelihood that it has anyway.
+OF_SIZE = 0.005
 # Log-likelihood by which images show the consensus at all; and the part of it that is left with
-# the poses of others, if their own are no better. Of images with their own, it is a third or less.
-SHOWN, SAME = 100.0, 0.75
+# the poses of others, if their own are no better. Of images with their own, it is a third or less;
+# where the particle is nearly a ball it is more, but surely less than all.
+SHOWN, SAME, SURELY = 100.0, 0.75, 3.0
 # Groups of fewer images say little, and differences between bands below these parts are natural.
 SMALLEST = {"optics group": 50, "micrograph": 20}
 LEAST_CHANGE = {"optics group": 0.03, "micrograph": 0.15}
@@ -103,12 +107,15 @@ def _judge(
         finalists = [one.alternative for one in ranked[:FINALISTS]]
         told, ranked = _rank(evidence, sample, kind, finalists)
     gain, best = ranked[0].gain, ranked[0].alternative
-    is_better = gain > LEAST_GAIN and best.is_mistake
+    least = LEAST_GAIN + (OF_SIZE * told.to_map if best.fault == "pixel size" else 0.0)
+    is_better = gain > least and best.is_mistake
     if not (is_better and gain > told.to_map) and kind != "set" and told.to_map > SHOWN:
         # Where poses tell nothing, something or other fits better by chance.
         others = with_poses_of_others(sample.images.particles)
         fit = evidence.of(sample, replace(sample.images, particles=others), any_sign=False)
-        if fit.to_map > SAME * told.to_map:
+        # Noise alone lets a log-likelihood E vary by the root of 2 E.
+        is_close = told.to_map - fit.to_map < SURELY * np.sqrt(2 * told.to_map)
+        if is_close and fit.to_map > SAME * told.to_map:
             yield Misfit(kind, group, "pose", 1.0, fit.to_map - told.to_map, len(sample))
             return
     if is_better:

@@ -15,9 +15,9 @@ from cryofocus.consensus.match import weight_by_shell
 from cryofocus.consensus.misfits.evidence import Evidence
 
 VIEWS = 256
-# Of particles other than balls, a third or more of what images show depends on the view; made with
-# the poses of others, a hundredth or two, and up to a seventh with the noise of the maps.
-LEAST_SHARE, LEAST_WITH_NOISE = 0.04, 0.2
+# Of what images show of particles that are no balls, a tenth or more depends on the view, of those
+# that nearly are, two hundredths; made with the poses of others, hardly ever one.
+LEAST_SHARE, LEAST_WITH_NOISE = 0.01, 0.2
 # Squared signal-to-noise ratio, summed over all images, from which they show anything.
 SHOWN = 400.0
 

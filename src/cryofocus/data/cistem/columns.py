@@ -40,7 +40,7 @@ from cryofocus.data.particle_table import (
     ParticleTable,
     require_lengths,
 )
-from cryofocus.data.plausible import is_count, require_plausible
+from cryofocus.data.plausible import is_count, require_plausible, require_turns
 from cryofocus.data.stack_paths import ImagePlaces, parse_image_names
 from cryofocus.errors import ParticleError
 from cryofocus.maths.ctf import CtfParameters, Microscope
@@ -152,7 +152,7 @@ class CountedRows:
         weight, notes = self._weights(values[OCCUPANCY], values[ACTIVITY])
         columns = ParticleColumns(
             places=self._places(values["PositionInStack"], stack),
-            rotation=rotation_from_euler(euler),
+            rotation=rotation_from_euler(require_turns(euler, self.row_name)),
             shift_angstrom=-np.stack([values["XShift"], values["YShift"]], axis=1),
             ctf=CtfParameters(
                 defocus_u_angstrom=values["Defocus1"],

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from cryofocus.complaints import cut, say_unreadable
+from cryofocus.complaints import cut, say_unreadable, show
 from cryofocus.data.atomic import atomic_file
 from cryofocus.data.cistem.columns import (
     ACTIVITY,
@@ -54,6 +54,8 @@ DECIMALS = {
 }
 """Other columns have two."""
 NUMBER = re.compile(r"\S+")
+# Numbers that are too wide for their columns leave no space between them.
+GLUED = re.compile(r"\d-\d|\.\d+\.")
 # White space, and the mark that some editors write before the first line.
 BLANK = " \t\r\ufeff"
 # Magnifications that differ by less are one.
@@ -240,8 +242,10 @@ def _read_cells(
         try:
             rows.append([float(word) for word in words])
         except ValueError as error:
+            glued = next((word for word in words if GLUED.search(word)), "")
+            hint = f" (columns run together in {show(glued)}: part them)" if glued else ""
             raise FormatError(
-                f"{path}, line {number + 1}: {cut(str(error))}; expected numbers only. "
+                f"{path}, line {number + 1}: {cut(str(error))}; expected numbers only{hint}. "
                 "Correct the file."
             ) from error
     return np.array(rows, np.float64).reshape(len(rows), width)

@@ -207,6 +207,12 @@ def _make_dtype(path: Path, fields: Any, *, texts_by_reference: bool = False) ->
                 f"{path}: field {name} holds Python objects, which are never loaded: they could "
                 "run any program. Export the particles again from cryoSPARC."
             )
+        if kind.startswith(">"):
+            raise FormatError(
+                f"{path}: field {name} holds numbers of the other byte order ({show(kind)}), as a "
+                "script may write them; expected '<', as cryoSPARC writes them. Save the table "
+                "again with rows.astype(rows.dtype.newbyteorder('<')) in NumPy."
+            )
         if not FIELD_TYPE.fullmatch(kind):
             _damaged(path, f"field {name} is of type {show(kind)}")
         checked.append((name, kind, shape) if shape else (name, kind))

@@ -62,6 +62,8 @@ def doubts_of_views(rotation: Float[np.ndarray, "n 3 3"]) -> list[str]:
     )
     common = int(np.argmax(counts))
     is_same = (index == common) & (rotation == rotation[first[common]]).all(axis=(1, 2))
+    if is_same.all():
+        return ["all particles have one and the same pose, which makes no map; refine them"]
     if _is_part(is_same):
         said.append(f"{is_same.sum()} of {n} particles have one and the same pose; refine them")
     along = rotation[:, 2, 2]

@@ -22,7 +22,7 @@ from cryofocus.data.labels import (
     SHIFT_LABELS,
 )
 from cryofocus.data.particle_table import Column, Names
-from cryofocus.data.plausible import require_probabilities
+from cryofocus.data.plausible import require_probabilities, require_turns
 from cryofocus.data.relion.optics import OPTICS_LABELS, read_optics
 from cryofocus.data.star.document import StarDocument, StarTable
 from cryofocus.data.star.scan import StarBlock
@@ -90,7 +90,8 @@ def read_rotations(table: StarTable) -> Float[np.ndarray, "n 3 3"]:
         ParticleError: If an angle column is missing or an angle is not finite.
     """
     _require(table, ANGLE_LABELS, f"poses: {{}}. {FIND_POSES}")
-    return rotation_from_euler(np.stack([table.finite(label) for label in ANGLE_LABELS], axis=1))
+    angles = np.stack([table.finite(label) for label in ANGLE_LABELS], axis=1)
+    return rotation_from_euler(require_turns(angles, table.place))
 
 
 def read_shifts(
