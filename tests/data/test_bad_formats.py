@@ -92,8 +92,8 @@ DAMAGED = {
         SOUND + "a field stands twice in its header. " + AGAIN,
     ),
     "unknown type": (
-        with_header("{'descr': [('uid', '>u8')], 'shape': (0,)}"),
-        SOUND + "field uid is of type '>u8'. " + AGAIN,
+        with_header("{'descr': [('uid', '<u3')], 'shape': (0,)}"),
+        SOUND + "field uid is of type '<u3'. " + AGAIN,
     ),
     "wrong magic": (
         b"PK\x03\x04 something else",
