@@ -144,6 +144,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, pristine_set: Path, focus: str
     )
     assert result.exit_code == 0, result.stderr
     assert "No classes were found" in result.stdout
+    assert "mean posterior" not in result.stdout
     verdict = json.loads((folder / "job.json").read_text())["verdict"]
     assert verdict in result.stdout
     assert verdict not in result.stderr

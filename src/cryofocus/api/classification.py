@@ -142,7 +142,8 @@ class Classification:
         """Say what was found, how sure it is and where to look."""
         job, files = self.job, self.directory
         maps = f"Class maps  {files.class_map(1)} ..."
-        region = (one.text for one in self.findings if one.code is FindingCode.REGION_FOUND)
+        of_region = (FindingCode.REGION_FOUND, FindingCode.REGION_CUTS)
+        region = (one.text for one in self.findings if one.code in of_region)
         places = (
             f"Report      {files.report}",
             maps if job.classes_found else f"Consensus   {files.consensus}",

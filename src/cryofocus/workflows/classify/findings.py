@@ -177,7 +177,8 @@ def _judge_posteriors(result: ClassificationResult) -> Iterator[Finding]:
     yield find(
         FindingCode.UNCERTAIN_POSTERIORS,
         f"{text} Do not take single assignments as facts: use the posteriors as weights, or keep "
-        f"the certain particles (cryofocus select --min-posterior {CERTAIN_POSTERIOR:g}).",
+        "the certain particles of a class (cryofocus select RUN --classes 1 --min-posterior "
+        f"{CERTAIN_POSTERIOR:g}).",
         **figures,
         threshold=threshold,
     )
