@@ -56,6 +56,18 @@ def test_join_what_moves_together() -> None:
     assert len(join_regions(basins, deviations, VOXEL, join_angstrom=1.0)) == 3
 
 
+def test_both_places_of_a_part_that_carries_another_are_one_region() -> None:
+    """An arm that is up or down, with or without a hand: in either place, three contents."""
+    up, down = bump(32, (7, 0, 4)), bump(32, (7, 0, -4))
+    contents = [place * amount for place in (up, down) for amount in (0.6, 1.4)]
+    deviations = np.array(contents) - np.mean(contents, axis=0)
+    _, size, axes = np.linalg.svd(deviations.reshape(4, -1) / 2, full_matrices=False)
+    axes = (size[:3, None] * axes[:3]).reshape(3, 32, 32, 32).astype(np.float32)
+    basins = find_regions((axes**2).sum(axis=0), 0.1, VOXEL, separation_angstrom=10.0)
+    assert len(basins) == 2
+    assert len(join_regions(basins, axes, VOXEL, join_angstrom=40.0)) == 1
+
+
 def test_level_is_clear_of_noise() -> None:
     """Noise alone passes the level nowhere, and a bump well above it does."""
     rng = np.random.default_rng(1)

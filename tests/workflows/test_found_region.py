@@ -1,8 +1,12 @@
-"""`--focus auto`: where the particles vary is found, and they are classified there."""
+"""`--focus auto`: where the particles vary is found, and they are classified there.
+
+The sphere that the search proposes is made too small on purpose, so that it cuts what varies.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +14,19 @@ import numpy as np
 import pytest
 
 import cryofocus
+from cryofocus.api import analyses
+from cryofocus.consensus.ground import Ground
+from cryofocus.data.mask import FocusMask
+from cryofocus.data.particles import ParticleSet
+from cryofocus.data.volume import read_volume
 from cryofocus.errors import OutputError, RegionError, SettingError
+from cryofocus.maps.variance_regions import VariableRegion
 from cryofocus.workflows import found_region
 from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.job import JobRecord
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
+from cryofocus.workflows.variance import focus_proposal
 from cryofocus.workflows.variance.inputs import VarianceSettings
 from cryofocus.workflows.variance.result import RegionRow, VarianceResult
 from cryofocus.workflows.variance.run import variance
@@ -22,18 +34,29 @@ from cryofocus.workflows.variance.run import variance
 WORDS: dict[str, Any] = {"focus": "auto", "classes": 2, "runs": 1, "threads": 1}
 
 
+SMALLER = 0.55
+
+
 @pytest.fixture(scope="module", autouse=True)
 def coarse() -> Iterator[None]:
-    """Search along few axes and stop at the first region, which suffices here."""
-    changes = {"n_dimensions": 2, "n_spheres": 1}
+    """Search along few axes, stop at the first region, and cut it; pages are drawn elsewhere."""
+    changes = {"n_dimensions": 1, "n_spheres": 1}
 
     def search(
-        particles: Path, output: Path, settings: VarianceSettings, **words: Any
+        particles: ParticleSet, output: Path, settings: VarianceSettings, **words: Any
     ) -> VarianceResult:
         return variance(particles, output, settings.model_copy(update=changes), **words)
 
+    def draw_smaller(region: VariableRegion, ground: Ground) -> FocusMask | None:
+        radius = SMALLER * region.radius_angstrom
+        return draw(replace(region, radius_angstrom=radius), ground)
+
+    draw = focus_proposal._draw_sphere
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(found_region, "variance", search)
+        patch.setattr(analyses, "can_plot", lambda: False)
+        patch.setattr(focus_proposal, "_draw_sphere", draw_smaller)
         yield
 
 
@@ -57,7 +80,7 @@ def test_classified_where_it_varies(
 ) -> None:
     """The region is the first that `variance` proposes, an arm, and is named with its reason."""
     rows = RegionRow.read(run.path / "variance" / "regions.csv")
-    x, y, z, radius = cryofocus.read_config(run.path / "config.yaml").focus
+    x, y, z, radius = cryofocus.read_config(run.path / "regions" / "1" / "config.yaml").focus
     assert (x, y, z) == (rows[0].x_angstrom, rows[0].y_angstrom, rows[0].z_angstrom)
     truth = np.array([float(number) for number in clear_set.focus_sphere.split(",")])
     # Of two arms at mirrored places, either may vary most.
@@ -71,6 +94,18 @@ def test_classified_where_it_varies(
     assert "The region was found in these particles" in page
     assert "Where particles differ" in page
     assert (run.path / "variance" / "report.html").is_file()
+
+
+def test_classified_again_where_the_region_cuts(run: cryofocus.Classification) -> None:
+    """The result is that of the wider region, which cuts nothing; the time is that of all."""
+    config = cryofocus.read_config(run.path / "config.yaml")
+    assert (config.focus, config.mask) == (None, run.path / "regions/1/proposed_region.mrc")
+    assert np.array_equal(run.focus_mask.data, read_volume(config.mask).data)
+    assert "region_cuts" not in {one.code for one in run.findings}
+    before = JobRecord.read(run.path / "regions" / "1" / "job.json")
+    assert before.verdict.startswith("Found at least 2 classes")
+    assert run.job.verdict.startswith("Found 2 classes")
+    assert run.job.seconds["region search"] >= sum(before.seconds.values())
 
 
 def test_resumed_in_the_same_region(
@@ -113,8 +148,10 @@ def test_few_particles_have_few_axes(
     """A set too small for the usual number of axes is searched along fewer; its files are told."""
     table = clear_set.directory / "particles.star"
 
-    def refuse(particles: Path, output: Path, settings: VarianceSettings, **_: object) -> None:
-        assert (particles, output) == (table, tmp_path / "RUN" / "variance")
+    def refuse(
+        particles: ParticleSet, output: Path, settings: VarianceSettings, **_: object
+    ) -> None:
+        assert (particles.source.path, output) == (table, tmp_path / "RUN" / "variance")
         assert settings.n_dimensions == 3
         assert settings.datadir == clear_set.directory
         raise RegionError("enough")

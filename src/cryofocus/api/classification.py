@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +27,11 @@ from cryofocus.report.run.shown_maps import read_maps
 from cryofocus.workflows.classify.request import ClassifyRequest, read_config
 from cryofocus.workflows.classify.run import classify as run_classification
 from cryofocus.workflows.classify.tables import ClassSummary, name_classes
-from cryofocus.workflows.found_region import find_region
 from cryofocus.workflows.machine.notebook_progress import choose_notebook_progress
 from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import Finding, FindingCode, JobRecord
+from cryofocus.workflows.wider_region import classify_where_it_varies
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -240,25 +240,18 @@ def classify(
         Interrupted: On Ctrl-C, after the state was saved for `resume`.
     """
     progress = progress or choose_notebook_progress()
-    request, known = _compose_request(particles, options), tuple[Finding, ...]()
+    request = _compose_request(particles, options)
     if request.focus == AUTO:
-        found = find_region(
-            request,
-            Path(output),
-            overwrite=overwrite,
-            resume=resume,
-            progress=progress,
-            finish=finish_variance,
-        )
-        request, known, resume = found.request, found.findings, not overwrite
-    run_classification(
+        run = partial(classify_where_it_varies, finish=finish_variance)
+    else:
+        run = partial(run_classification)
+    run(
         request,
-        output,
+        Path(output),
         overwrite=overwrite,
         resume=resume,
         command=command,
         progress=progress,
-        known=known,
     )
     write_report(output)
     return open_run(output)

@@ -20,7 +20,7 @@ from cryofocus.maps.regions import TOUCHING
 from cryofocus.maths.masks import Vector
 
 # Basins whose main deviations correlate at least so much, either way, move together.
-MOVES_TOGETHER = 0.7
+MOVES_TOGETHER = 0.5
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,11 @@ from pathlib import Path
 from cryofocus.data.table_source import TableSource
 from cryofocus.errors import RegionError
 from cryofocus.formatting import format_angstrom, format_count, format_percent
+from cryofocus.workflows.classify.groundwork import Groundwork, ReadParticles
 from cryofocus.workflows.classify.inputs import read_inputs
 from cryofocus.workflows.classify.proposed_region import format_sphere
 from cryofocus.workflows.classify.request import ClassifyRequest, read_config
+from cryofocus.workflows.machine.hardware import StageClock
 from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import Finding, FindingCode, Severity
@@ -22,13 +24,16 @@ from cryofocus.workflows.variance.run import variance
 
 logger = logging.getLogger(__name__)
 
+SEARCH = "region search"
+"""The stage of a run in which its region is found."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class FoundRegion:
-    """A request whose region was found, and how."""
+    """A request whose region was found, and what was read and found on the way."""
 
     request: ClassifyRequest
-    findings: tuple[Finding, ...]
+    groundwork: Groundwork
 
 
 def find_region(
@@ -59,12 +64,16 @@ def find_region(
         OutputError: As `classify`.
     """
     RunDirectory.require_usable(output, overwrite=overwrite, resume=resume)
-    run = RunDirectory(output)
-    n_particles = len(read_inputs(request).particles)
+    run, clock = RunDirectory(output), StageClock()
+    with clock.stage("reading"):
+        table = ReadParticles.read(request)
+        n_particles = len(read_inputs(request, Groundwork(table=table)).particles)
     if resume and run.config.is_file():
         before = read_config(run.config)
-        if isinstance(before.focus, tuple):
-            return _place(request, before.focus, before.map, run)
+        if before.mask is not None or isinstance(before.focus, tuple):
+            said = {name: getattr(before, name) for name in ("focus", "mask", "map")}
+            placed = request.model_copy(update=said)
+            return FoundRegion(placed, Groundwork(_findings(run), clock, table))
 
     def keep(found: VarianceResult) -> None:
         if not found.proposals:
@@ -74,22 +83,26 @@ def find_region(
         RunDirectory.create(output, overwrite=overwrite, resume=not overwrite)
 
     try:
-        found = variance(
-            request.particles,
-            run.variance,
-            _ask(request, n_particles),
-            machine=request.machine.here,
-            overwrite=overwrite or resume,
-            progress=progress,
-            finish=keep,
-        )
+        with clock.stage(SEARCH):
+            found = variance(
+                table.particles,
+                run.variance,
+                _ask(request, n_particles),
+                machine=request.machine.here,
+                overwrite=overwrite or resume,
+                progress=progress,
+                finish=keep,
+            )
     except RegionError:
         if output.is_dir() and not any(output.iterdir()):
             output.rmdir()
         raise
-    placed = _place(request, found.proposals[0].sphere, request.solvent_mask, run)
-    logger.info("%s", placed.findings[0].text)
-    return placed
+    sphere = {"focus": found.proposals[0].sphere, "map": request.solvent_mask}
+    findings = _findings(run)
+    logger.info("%s", findings[0].text)
+    return FoundRegion(
+        request.model_copy(update=sphere), Groundwork(findings, clock, table.renewed(request))
+    )
 
 
 def _ask(request: ClassifyRequest, n_particles: int) -> VarianceSettings:
@@ -105,16 +118,10 @@ def _ask(request: ClassifyRequest, n_particles: int) -> VarianceSettings:
     )
 
 
-def _place(
-    request: ClassifyRequest,
-    sphere: tuple[float, float, float, float],
-    frame: Path | None,
-    run: RunDirectory,
-) -> FoundRegion:
-    placed = request.model_copy(update={"focus": sphere, "map": frame})
+def _findings(run: RunDirectory) -> tuple[Finding, ...]:
     table = run.variance / REGIONS
     rows = RegionRow.read(table) if table.is_file() else []
-    return FoundRegion(placed, tuple(_tell(rows[0], len(rows)) for _ in rows[:1]))
+    return tuple(_tell(rows[0], len(rows)) for _ in rows[:1])
 
 
 def _tell(row: RegionRow, n_regions: int) -> Finding:

@@ -81,6 +81,14 @@ def test_unsettled_runs_give_no_verdict(build_run: Build) -> None:
     assert words.headline(results.job) == "No verdict"
 
 
+def test_a_region_that_cuts_may_hide_classes(build_run: Build) -> None:
+    """Then the number of classes is a lower bound."""
+    cut = Finding(code=FindingCode.REGION_CUTS, severity=Severity.WARNING, text="It cuts.")
+    assert (
+        words.headline(read_results(build_run(findings=(cut,))).job) == "At least 2 classes found"
+    )
+
+
 def test_verdict_does_not_repeat_the_headline(build_run: Build) -> None:
     """What the headline says already is left out below it; other verdicts stay."""
     job = read_results(build_run(classes_found=False)).job

@@ -82,7 +82,7 @@ def test_sound_result_has_no_warnings(result: ClassificationResult, inputs: Inpu
     )
     assert notes[FindingCode.RUNS_AGREE].figures == {"agreement": 1.0, "threshold": 0.95}
     assert describe_result(result).startswith("Found 2 classes of ")
-    assert "2 independent runs agree on 100 % of them" in describe_result(result)
+    assert "2 independent runs agree on 100.0 % of them" in describe_result(result)
 
 
 def test_junk_is_counted_when_it_is_notable(result: ClassificationResult, inputs: Inputs) -> None:
@@ -251,7 +251,7 @@ def test_runs_that_disagree_or_do_not_converge_are_named(
         == "Run 2 did not converge: stopped at the limit of cycles; raise --cycles to continue."
     )
     assert found[FindingCode.RUNS_DISAGREE].text.startswith(
-        "The runs assign only 60 % of the particles to the same class"
+        "The runs assign only 60.0 % of the particles to the same class"
     )
     assert found[FindingCode.RUNS_DISAGREE].figures == {"agreement": 0.6, "threshold": 0.8}
     fair = replace(result, comparison=replace(result.comparison, pairs=((0, 1, 0.9),)))

@@ -25,7 +25,7 @@ from cryofocus.workflows.simulate.humanoid import SimulatedSet
 Ask = Callable[..., ClassifyRequest]
 MADE_LATER = {"report.html", "view.cxc", "region.cmm", "checkpoint.npz"}
 # Poses stay as they are, and the region cuts nothing.
-NOT_ASKED_FOR = {"poses.npz", "proposed_region.mrc", "variance"}
+NOT_ASKED_FOR = {"poses.npz", "proposed_region.mrc", "variance", "regions"}
 ADDED = (
     *("rlnClassNumber", "rlnMaxValueProbDistribution", "rlnLogLikeliContribution"),
     *("cryofocusClassPosterior", "cryofocusOutlier"),

@@ -177,7 +177,7 @@ def _judge_posteriors(result: ClassificationResult) -> Iterator[Finding]:
     yield find(
         FindingCode.UNCERTAIN_POSTERIORS,
         f"{text} Do not take single assignments as facts: use the posteriors as weights, or keep "
-        "the certain particles of a class (cryofocus select RUN --classes 1 --min-posterior "
+        "the certain particles (cryofocus select RUN --min-posterior "
         f"{CERTAIN_POSTERIOR:g}).",
         **figures,
         threshold=threshold,
@@ -235,7 +235,7 @@ def _judge_runs(result: ClassificationResult) -> Iterator[Finding]:
 
 
 def _judge_agreement(agreement: float) -> Finding:
-    share = f"{format_percent(agreement)} of the particles to the same class"
+    share = f"{format_percent(agreement, 1)} of the particles to the same class"
     if agreement < POOR_AGREEMENT:
         return _warn(
             FindingCode.RUNS_DISAGREE,

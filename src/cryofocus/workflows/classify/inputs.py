@@ -14,6 +14,7 @@ from cryofocus.data.volume import read_density_on_grid, read_volume
 from cryofocus.errors import RegionError, SettingError
 from cryofocus.inference.settings import AUTO
 from cryofocus.maths.masks import Vector
+from cryofocus.workflows.classify.groundwork import Groundwork
 from cryofocus.workflows.classify.request import ClassifyRequest
 
 
@@ -37,15 +38,17 @@ class Inputs:
     scaffold: FocusMask | None = None
 
 
-def read_inputs(request: ClassifyRequest) -> Inputs:
+def read_inputs(request: ClassifyRequest, groundwork: Groundwork | None = None) -> Inputs:
     """Read the particle table and the region, and check that everything fits together.
+
+    Args:
+        request: What to read.
+        groundwork: With the particles, if they were read before.
 
     Raises:
         InputError: When a file cannot be used, or particles, images, region and settings disagree.
     """
-    particles = ParticleSet.read(
-        request.particles, datadir=request.datadir, supplement=request.supplement
-    )
+    particles = (groundwork or Groundwork()).read(request).particles
     n_classes = request.settings.least_classes
     if len(particles) < 2 * n_classes:
         raise SettingError(

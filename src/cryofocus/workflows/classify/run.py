@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +24,7 @@ from cryofocus.workflows.classify.findings import (
     judge_stacks,
     log_findings,
 )
+from cryofocus.workflows.classify.groundwork import Groundwork
 from cryofocus.workflows.classify.inputs import Inputs, read_inputs
 from cryofocus.workflows.classify.judge_groups import (
     judge_contrasts,
@@ -41,12 +41,11 @@ from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.classify.rounds import ClassificationRounds, Round
 from cryofocus.workflows.classify.statistics_store import StatisticsStore
 from cryofocus.workflows.classify.verdict import describe_result
-from cryofocus.workflows.machine.hardware import StageClock, describe_hardware, peak_memory_gb
+from cryofocus.workflows.machine.hardware import describe_hardware, peak_memory_gb
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.resources import Resources, open_machine, use_process
 from cryofocus.workflows.run.checkpoint import Checkpoint
 from cryofocus.workflows.run.directory import RunDirectory
-from cryofocus.workflows.run.job import Finding
 from cryofocus.workflows.run.log import LOG_ONLY, record_log
 from cryofocus.workflows.run.stack_watch import StackWatch
 from cryofocus.workflows.run.writing import write_text
@@ -62,7 +61,7 @@ def classify(  # noqa: PLR0913  # as of the command, and what it found before
     resume: bool = False,
     command: str = "cryofocus.classify (Python)",
     progress: Progress | None = None,
-    known: Sequence[Finding] = (),
+    groundwork: Groundwork | None = None,
 ) -> RunDirectory:
     """Classify particles by what a focus region shows and write the run directory.
 
@@ -79,7 +78,7 @@ def classify(  # noqa: PLR0913  # as of the command, and what it found before
         resume: Finish the run that is there, to the result it would have had uninterrupted.
         command: What the user typed, for command.txt.
         progress: Display; silent by default.
-        known: What was found out about the region before.
+        groundwork: What was read and found out about the region before.
 
     Raises:
         InputError: When particles, images, region or settings cannot be used.
@@ -90,13 +89,14 @@ def classify(  # noqa: PLR0913  # as of the command, and what it found before
             something else or cannot be written.
         Interrupted: On Ctrl-C, after the state was saved for `resume`.
     """
-    started, clock = datetime.now(UTC), StageClock()
+    started, groundwork = datetime.now(UTC), groundwork or Groundwork()
+    clock, known = groundwork.clock, groundwork.findings
     assert request.focus != AUTO
     # Refuses a device that is missing, before anything is read.
     use_process(request.machine.here)
     RunDirectory.require_usable(Path(output), overwrite=overwrite, resume=resume)
     with clock.stage("reading"):
-        inputs = read_inputs(request)
+        inputs = read_inputs(request, groundwork)
         config = request.to_yaml(Origin.here(Path(output)))
         stacks = StackWatch.begin(inputs.particles)
         fingerprint = request.fingerprint(stacks.states)
@@ -201,4 +201,5 @@ def _fit_and_write(
         on_disk_gb = max((store.on_disk_gb for store in stores), default=0.0)
         late += judge_memory(peak_memory_gb() - on_disk_gb, request.machine.memory_gb)
     log_findings(late)
-    return result, last, Judgement(describe_result(result), (*findings, *late))
+    verdict = describe_result(result, is_cut=proposed is not None)
+    return result, last, Judgement(verdict, (*findings, *late))

@@ -11,10 +11,15 @@ from cryofocus.workflows.classify.collapse import has_collapsed, largest_weight
 SMALLEST_TOLD = 1e-6
 
 
-def describe_result(result: ClassificationResult) -> str:
-    """Say in one sentence what was found and how sure it is."""
+def describe_result(result: ClassificationResult, *, is_cut: bool = False) -> str:
+    """Say in one sentence what was found and how sure it is.
+
+    Args:
+        result: What was found.
+        is_cut: Whether the region in focus cuts what differs, so that there may be more.
+    """
     if result.classes_found:
-        return _describe_classes(result)
+        return _describe_classes(result, "at least " if is_cut else "")
     highest, weights = result.mean_highest_posterior, result.class_weights
     if not has_settled(result):
         return (
@@ -40,7 +45,7 @@ def describe_result(result: ClassificationResult) -> str:
     )
 
 
-def _describe_classes(result: ClassificationResult) -> str:
+def _describe_classes(result: ClassificationResult, bound: str) -> str:
     weights, effective = result.class_weights, result.effective_classes
     merged = effective.merge(result.posteriors)
     *shares, last = map(format_percent, merged.mean(axis=0))
@@ -55,10 +60,10 @@ def _describe_classes(result: ClassificationResult) -> str:
     runs = (
         "a single run cannot say how reproducible this is"
         if agreement is None
-        else f"{len(result.runs)} independent runs agree on {format_percent(agreement)} of them"
+        else f"{len(result.runs)} independent runs agree on {format_percent(agreement, 1)} of them"
     )
     return (
-        f"Found {len(effective)} classes of {', '.join(shares)} and {last} of the particles"
+        f"Found {bound}{len(effective)} classes of {', '.join(shares)} and {last} of the particles"
         f"{fewer} (mean highest probability {highest:.2f}); {runs}."
     )
 

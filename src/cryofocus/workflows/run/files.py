@@ -70,6 +70,10 @@ class RunFiles:
     variance = RunFile(
         "variance", "where the particles vary, with its own page, if the region was to be found"
     )
+    regions = RunFile(
+        "regions",
+        "what was found in regions that cut what differs, before this one, if it was to be found",
+    )
     job = RunFile(
         "job.json", "everything about this run for programs: results, machine, time, memory"
     )

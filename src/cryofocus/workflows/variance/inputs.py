@@ -93,12 +93,14 @@ class VarianceInputs:
     columns: Mapping[str, Column] = field(default_factory=dict)
 
 
-def read_variance_inputs(source: Path | str, settings: VarianceSettings) -> VarianceInputs:
+def read_variance_inputs(
+    source: ParticleSet | Path | str, settings: VarianceSettings
+) -> VarianceInputs:
     """Read the particles and the region, and check that they fit and suffice.
 
     Args:
-        source: Particle table, or run directory of classify: its particles, at its poses, in its
-            region.
+        source: Particle table, or the set read from it; or run directory of classify: its
+            particles, at its poses, in its region.
         settings: What to look for.
 
     Raises:
@@ -106,9 +108,13 @@ def read_variance_inputs(source: Path | str, settings: VarianceSettings) -> Vari
         ParticleError: When there are too few particles for the axes asked for.
         RegionError: When the mask lies on another grid.
     """
-    if Path(source).is_dir():
+    if isinstance(source, ParticleSet):
+        table = source
+        _require_enough(table, settings)
+    elif Path(source).is_dir():
         return _read_run(RunDirectory.open(Path(source)), settings)
-    table = _read_particles(Path(source), settings)
+    else:
+        table = _read_particles(Path(source), settings)
     grid = (table.box, table.pixel_size_angstrom)
     solvent = _read_solvent(table, settings)
     region = solvent or FocusMask.whole(*grid, soft_edge_angstrom=SOFT_EDGE_ANGSTROM)
@@ -147,13 +153,18 @@ def _completed(settings: VarianceSettings, request: ClassifyRequest) -> Variance
 def _read_particles(path: Path, settings: VarianceSettings) -> ParticleSet:
     """Read a table that holds enough particles for the axes asked for."""
     table = ParticleSet.read(path, datadir=settings.datadir, supplement=settings.supplement)
+    _require_enough(table, settings)
+    return table
+
+
+def _require_enough(table: ParticleSet, settings: VarianceSettings) -> None:
     needed = PARTICLES_PER_AXIS * settings.n_dimensions
     if len(table) < needed:
         raise ParticleError(
-            f"{path}: {len(table)} particles, too few to find {settings.n_dimensions} axes "
-            f"of variation; expected at least {needed}. Give more particles or fewer --dimensions."
+            f"{table.source.path}: {len(table)} particles, too few to find "
+            f"{settings.n_dimensions} axes of variation; expected at least {needed}. Give more "
+            "particles or fewer --dimensions."
         )
-    return table
 
 
 def _read_solvent(table: ParticleSet, settings: VarianceSettings) -> FocusMask | None:

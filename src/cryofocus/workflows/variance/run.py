@@ -15,6 +15,7 @@ from cryofocus.consensus.reach import Reach
 from cryofocus.consensus.resolution import choose_shells
 from cryofocus.consensus.sampling import sample_map
 from cryofocus.data.mask import FocusMask
+from cryofocus.data.particles import ParticleSet
 from cryofocus.inference.deviations.problem import state_problem
 from cryofocus.inference.variability.latent import locate_particles
 from cryofocus.inference.variability.resampling import BootstrapVariance, bootstrap_variance
@@ -51,7 +52,7 @@ BOX_PER_RESOLUTION = 16
 
 
 def variance(  # noqa: PLR0913  # as of the command, and what completes it
-    particles: Path | str,
+    particles: ParticleSet | Path | str,
     output: Path | str,
     settings: VarianceSettings | None = None,
     *,
