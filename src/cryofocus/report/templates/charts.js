@@ -27,11 +27,13 @@
 
   function draw(place) {
     const { data, layout } = JSON.parse(place.querySelector("script").textContent);
+    // Charts are narrow: without a distance, the title of an axis touches long tick labels.
+    const up = { ...AXIS, ...layout.yaxis, title: { standoff: 10, ...layout.yaxis?.title } };
     const title = { ...layout.title, x: 0.01, xanchor: "left", font: { size: 14 } };
     const merged = { ...LAYOUT, ...layout, title };
     return Plotly.newPlot(place, data, {
       ...merged, margin: { ...LAYOUT.margin, b: 50 + legendHeight(data, merged, place) },
-      xaxis: { ...AXIS, ...layout.xaxis }, yaxis: { ...AXIS, ...layout.yaxis },
+      xaxis: { ...AXIS, ...layout.xaxis }, yaxis: up,
     }, CONFIG);
   }
   // On paper, where nothing is drawn again, a chart is scaled to its place.

@@ -92,6 +92,19 @@
     scene.addEventListener("wheel", (event) => { if (!isEntered) event.stopPropagation(); }, true);
   }
 
+  // What a graphics card drew is gone by the time a browser prints: a copy of it is printed.
+  function copyForPrint(scene) {
+    const plot = scene._fullLayout?.scene?._scene?.glplot;
+    if (scene.hidden || !plot) return;
+    const printed = scene.querySelector(".printed") ?? document.createElement("canvas");
+    printed.className = "printed";
+    [printed.width, printed.height] = [plot.canvas.width, plot.canvas.height];
+    plot.redraw();
+    printed.getContext("2d").drawImage(plot.canvas, 0, 0);
+    scene.append(printed);
+  }
+  addEventListener("beforeprint", () => scenes.forEach(copyForPrint));
+
   // After everything else is there: a machine without a graphics card takes a while.
   if (document.readyState !== "complete") await new Promise((done) => addEventListener("load", done));
   await draw();
