@@ -190,6 +190,8 @@ def test_evaluate(run: Path, pristine_set: Path, cryofocus: Invoke) -> None:
     assert scores["particles"] == 60
     shown = cryofocus("evaluate", *files).stdout
     assert f"kappa {scores['kappa']:.3f}, best possible {scores['oracle_kappa']:.3f}" in shown
+    of_true = [1 + scores["matching"].index(number) for number in (1, 2)]
+    assert "  ".join(f"class {number}" for number in of_true) in shown
 
 
 def test_evaluate_by_groups(

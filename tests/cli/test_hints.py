@@ -29,6 +29,10 @@ TURNS = (
     (f"{TWO} --ini_high 8", f"{MEANT} --max-resolution? "),
     (f"{TWO} --threads 0", "expected 1 or more"),
     (f"{TWO} --sed 3", f"{MEANT} --seed? Random seed."),
+    (
+        "classify t.star m.mrc -o x",
+        "m.mrc: a map, given without its option. Did you mean --mask, ",
+    ),
     ("classify", "For example: cryofocus classify run_data.star --focus 142,118,97,30"),
     ("classify t.star --focus 1,2,3,4", "Missing option '-o' / '--output'. For example"),
     ("subtract t.star --mask m.mrc -o s", f"{MEANT} --keep? "),

@@ -303,3 +303,14 @@ def test_a_table_of_states_that_is_not_there_is_refused(tmp_path: Path, states: 
     path = write_classified(tmp_path / "found.star", np.zeros(6, int), names=NAMES[:6])
     with pytest.raises(InputError, match=r"other\.csv: cannot be read as a CSV table"):
         evaluate(path, tmp_path / "truth.star", group=f"{tmp_path / 'other.csv'}:stalk")
+
+
+def test_swapped_tables_are_noticed(tmp_path: Path, truth: Path) -> None:
+    """A result in the place of the truth is refused with the right order."""
+    found = write_classified(
+        tmp_path / "found.star", TRUE, rlnMaxValueProbDistribution=np.full(N, 0.9)
+    )
+    assert evaluate(found, truth)["kappa"] == 1
+    with pytest.raises(ParticleError, match="seem to be swapped") as said:
+        evaluate(truth, found)
+    assert str(said.value).endswith(f"evaluate {found} {truth}")

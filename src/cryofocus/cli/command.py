@@ -73,7 +73,7 @@ class Command(TyperCommand):
         if hasattr(error, "param_type"):
             text = hints.explain_missing(error.format_message(), self.help or "")
             return hints.UsageError(text, error.ctx)
-        error.message = hints.explain_choice(error.message)
+        error.message = hints.explain_extra(hints.explain_choice(error.message), params)
         return error
 
     def invoke(self, ctx: Any) -> Any:

@@ -76,9 +76,19 @@ def _say_scores(result: dict[str, Any]) -> None:
     if "groups" in result:
         _say_grouping(result)
     names = result.get("groups", range(1, result["n_classes"] + 1))
-    say("\nParticles by true class (rows) and matched class (columns)")
+    say("\nParticles by true class (rows) and the found class matched with it (columns)")
     rows = [[f"true {n}", *row] for n, row in zip(names, result["confusion"], strict=True)]
-    say_table(["", *(f"found {n}" for n in names)], rows)
+    say_table(["", *_found_names(result)], rows)
+
+
+def _found_names(result: dict[str, Any]) -> list[str]:
+    """Name the columns by the numbers that the found classes have in the run and its page."""
+    columns = range(1, result["n_classes"] + 1)
+    found = [
+        [number for number, true in enumerate(result["matching"], start=1) if true == column]
+        for column in columns
+    ]
+    return [f"class {', '.join(map(str, numbers))}" if numbers else "none" for numbers in found]
 
 
 def _say_grouping(result: dict[str, Any]) -> None:

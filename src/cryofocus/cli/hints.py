@@ -62,6 +62,9 @@ VALUES: Mapping[str, str] = {
 }
 EXAMPLE = re.compile(r"`(cryofocus [^`]+)`")
 BOUND = re.compile(r"Input should be (greater|less) than or equal to (\S+)")
+EXTRA = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)")
+# Options that a map may be meant for, in order.
+OF_MAPS = ("--mask", "--keep", "--map", "--reference", "--references", "--solvent-mask")
 CHOICES = re.compile(r"'([^']*)' is not one of (.+)\.?$")
 
 
@@ -107,6 +110,17 @@ def explain_choice(message: str) -> str:
         if near:
             message = f"{message.rstrip('.')}. Did you mean {near[0]}?"
     return message
+
+
+def explain_extra(message: str, params: Sequence[Any]) -> str:
+    """Say of a map that was given without an option which it may belong to."""
+    match = EXTRA.search(message)
+    names = {name for param in params for name in param.opts}
+    takes = [name for name in OF_MAPS if name in names]
+    if match is None or not takes or not match[1].lower().endswith((".mrc", ".map", ".ccp4")):
+        return message
+    listed = " or ".join(", ".join(takes).rsplit(", ", 1))
+    return f"{match[1]}: a map, given without its option. Did you mean {listed}?"
 
 
 def explain_missing(message: str, help_text: str) -> str:

@@ -22,7 +22,7 @@ def select(
         tuple[int, ...] | None,
         Option(
             metavar="1,3,...",
-            help="Classes to keep, counted from 1. Default: all, without outliers.",
+            help="Classes to keep, counted from 1. Default: all.",
             expected="numbers such as 1,3",
         ),
     ] = None,
@@ -30,7 +30,8 @@ def select(
         float | None,
         typer.Option(
             help="Keep particles whose summed posterior of the chosen classes is at least this "
-            "(0 to 1). Default: those whose most probable class is chosen.",
+            "(0 to 1); without --classes, that of their most probable class. Default: those whose "
+            "most probable class is chosen.",
         ),
     ] = None,
     max_outlier: Annotated[
@@ -42,13 +43,15 @@ def select(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write the particles of some classes, or all that are no junk, as a new table.
+    """Write the particles of some classes, the certain ones, or all that are no junk.
 
     Classes that belong together are chosen together: their posteriors are summed. Examples:
 
     `cryofocus select run --classes 2 -o bound.star`
 
     `cryofocus select run --classes 1,3 --min-posterior 0.9 -o sure.star`
+
+    `cryofocus select run --min-posterior 0.9 -o certain.star`
 
     `cryofocus select run --max-outlier 4 -o clean.star`
     """

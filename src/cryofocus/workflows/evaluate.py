@@ -85,6 +85,7 @@ def evaluate(
             match.
     """
     found, true = _read_classified(Path(classified)), read_truth(Path(truth))
+    _require_order(found, true)
     groups = None if group is None else StateGroups.read(group)
     row = _match_rows(found, true)
     mates = _shows_mate(found, true, row)
@@ -156,6 +157,17 @@ def _read_classified(path: Path) -> ClassifiedRows:
             "classified (cryofocus convert)."
         )
     return found
+
+
+def _require_order(found: ClassifiedRows, true: ClassifiedRows) -> None:
+    """Refuse a truth that was given as the result, and the other way round."""
+    is_result = true.max_posterior is not None
+    says_truth = found.mate_class_index is not None or found.is_junk is not None
+    if is_result and (says_truth or found.max_posterior is None):
+        raise ParticleError(
+            f"{true.path}: found probabilities of classes, expected a truth; the tables seem to "
+            f"be swapped. Give the result first: evaluate {true.path} {found.path}"
+        )
 
 
 def _match_rows(found: ClassifiedRows, true: ClassifiedRows) -> Int[np.ndarray, " n"]:

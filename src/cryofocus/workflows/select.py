@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float
 
 from cryofocus.data.formats import open_table
 from cryofocus.errors import OutputError, SettingError
@@ -29,10 +28,11 @@ def select(
     Args:
         run: Finished run directory.
         classes: Class numbers, counted from 1; their posteriors are summed. None takes all
-            classes, and only outliers are left out.
+            classes.
         output: Table to write, in the format of the run's own.
-        min_posterior: Smallest sum of posteriors to keep a particle; None keeps those whose most
-            probable class is chosen.
+        min_posterior: Smallest sum of posteriors to keep a particle, or without classes smallest
+            posterior of its most probable one; None keeps those whose most probable class is
+            chosen.
         max_outlier: Leave out particles whose image is farther from showing the consensus, in
             standard deviations (`cryofocusOutlier`); None keeps them.
         overwrite: Replace an existing file.
@@ -51,6 +51,11 @@ def select(
     _require_sense(classes, min_posterior, max_outlier)
     numbers = range(1, job.n_classes + 1) if classes is None else classes
     chosen = _class_columns(numbers, job.n_classes)
+    if classes is not None and min_posterior is not None and len(chosen) == job.n_classes:
+        raise SettingError(
+            f"min_posterior: means nothing with all {job.n_classes} classes, whose posteriors sum "
+            "to 1. Leave --classes out to keep particles that are as certain of their class."
+        )
     if output.exists() and not overwrite:
         raise OutputError(
             f"{output}: exists. Choose another name with -o, or replace it with --overwrite."
@@ -58,7 +63,13 @@ def select(
     table = open_table(directory.particles)
     require_format_of(table, output)
     posteriors = directory.read_posteriors(table.n_rows).astype(np.float64)
-    is_kept = _is_kept(posteriors, chosen, min_posterior)
+    columns = posteriors[:, chosen]
+    largest = posteriors.max(axis=1) if classes is None else columns.sum(axis=1)
+    if min_posterior is None:
+        is_kept = np.isin(posteriors.argmax(axis=1), chosen)
+    else:
+        # Probabilities were rounded to float32 when they were written.
+        is_kept = largest >= min_posterior - 1e-6
     if not is_kept.any():
         raise SettingError(
             f"{directory.path}: no particle belongs to class {_listed(numbers)}"
@@ -81,15 +92,10 @@ def select(
 def _require_sense(
     classes: Sequence[int] | None, min_posterior: float | None, max_outlier: float | None
 ) -> None:
-    if classes is None and min_posterior is not None:
+    if classes is None and min_posterior is None and max_outlier is None:
         raise SettingError(
-            "min_posterior: means nothing without classes, because all posteriors of a particle "
-            "sum to 1. Give the classes to keep with --classes."
-        )
-    if classes is None and max_outlier is None:
-        raise SettingError(
-            "classes: found neither classes nor a limit for outliers. Give numbers such as "
-            "--classes 1,2, or --max-outlier 4, or both."
+            "classes: found neither classes nor a limit. Give numbers such as --classes 1,2, "
+            "--min-posterior 0.9, --max-outlier 4, or several of them."
         )
     if min_posterior is not None and not 0 <= min_posterior <= 1:
         raise SettingError(
@@ -115,14 +121,3 @@ def _class_columns(classes: Sequence[int], n_classes: int) -> list[int]:
 
 def _listed(numbers: Sequence[int]) -> str:
     return ", ".join(str(number) for number in numbers)
-
-
-def _is_kept(
-    posteriors: Float[np.ndarray, "particle n_classes"],
-    chosen: list[int],
-    min_posterior: float | None,
-) -> Bool[np.ndarray, " particle"]:
-    if min_posterior is None:
-        return np.isin(posteriors.argmax(axis=1), chosen)
-    # Probabilities were rounded to float32 when they were written.
-    return np.asarray(posteriors[:, chosen].sum(axis=1) >= min_posterior - 1e-6)
