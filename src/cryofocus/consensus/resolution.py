@@ -42,10 +42,16 @@ def choose_shells(consensus: Consensus, max_resolution_angstrom: float | None) -
                 min(MIN_SHELLS, largest),
             )
         return int(np.clip(asked, min(MIN_SHELLS, largest), largest))
-    resolved = first_shell_below(consensus.map.fsc, FSC_LIMIT)
-    if resolved < MIN_SHELLS:
+    if first_shell_below(consensus.map.fsc, FSC_LIMIT) < MIN_SHELLS:
         logger.warning(
             "the half maps of the consensus do not agree at any resolution: the images look like "
             "noise under these poses. Check poses, contrast and CTF."
         )
+    return resolved_shells(consensus)
+
+
+def resolved_shells(consensus: Consensus) -> int:
+    """Return in how many shells the half maps of the consensus agree, or the fewest used."""
+    largest = consensus.images.largest_band().n_shells
+    resolved = first_shell_below(consensus.map.fsc, FSC_LIMIT)
     return int(np.clip(resolved, min(MIN_SHELLS, largest), largest))

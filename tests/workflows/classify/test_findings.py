@@ -24,7 +24,6 @@ from cryofocus.workflows.classify.findings import (
     judge,
     judge_memory,
     judge_poses,
-    log_findings,
 )
 from cryofocus.workflows.classify.inputs import Inputs, read_inputs
 from cryofocus.workflows.classify.outputs import class_rows
@@ -33,6 +32,7 @@ from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.classify.tables import name_classes
 from cryofocus.workflows.classify.verdict import describe_result
 from cryofocus.workflows.run.job import Finding, FindingCode, Severity
+from cryofocus.workflows.run.log import log_findings
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
 
 SETTINGS = ClassifierSettings(n_classes=2, n_runs=2)

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cryofocus.consensus.consensus import Consensus
 from cryofocus.consensus.ground import Ground
+from cryofocus.consensus.match import ImageMatch
 from cryofocus.consensus.reach import Reach
 from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.errors import CryofocusError, OutputError, SettingError
@@ -24,6 +26,7 @@ from cryofocus.workflows.covary import particle_level
 from cryofocus.workflows.covary.inputs import CovarySettings, name_masks, read_conditions
 from cryofocus.workflows.covary.run import CovaryResult, covary
 from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.job import Finding, FindingCode, Severity
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
 
 NAMES = ("near_hand", "near_foot", "far_foot")
@@ -86,10 +89,20 @@ def test_coupling_is_found_without_classes(from_particles: CovaryResult) -> None
     assert from_particles.record.class_level is None
 
 
+def matched(_: Consensus, match: ImageMatch | None, *others: object) -> list[Finding]:
+    """How many images were matched, as if that were a finding."""
+    assert len(others) == 2
+    text = f"matched {0 if match is None else len(match)}"
+    return [Finding(code=FindingCode.GROUPS_MISFIT, severity=Severity.WARNING, text=text)]
+
+
 def test_maps_that_end_before_nyquist(
     tmp_path: Path, coupled: SimulatedSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the consensus is made on a coarser grid, the coupling is the same."""
+    """Where the consensus is made on a coarser grid, the coupling is the same.
+
+    All images have been matched with it, so that what they say of their table is said.
+    """
     boxes = []
 
     def note(ground: Ground, *others: Any) -> FactorProblem:
@@ -97,6 +110,7 @@ def test_maps_that_end_before_nyquist(
         return state_factor_problem(ground, *others)
 
     monkeypatch.setattr(particle_level, "state_factor_problem", note)
+    monkeypatch.setattr(particle_level, "judge_table", matched)
     monkeypatch.setattr(particle_level, "Reach", lambda **_: Reach(60.0))
     settings = CovarySettings(max_resolution_angstrom=60.0)
     made = covary(
@@ -105,6 +119,7 @@ def test_maps_that_end_before_nyquist(
     level = made.record.particle_level
     assert level is not None
     assert boxes[0] < 32
+    assert "matched 500" in made.record.warnings
     assert (level.correlation[0][1] or 0) > 0.8
     assert abs(level.correlation[0][2] or 0) < 0.2
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cryofocus.consensus.consensus import Consensus
 from cryofocus.consensus.ground import Ground
+from cryofocus.consensus.match import ImageMatch
 from cryofocus.consensus.reach import Reach
 from cryofocus.data.formats import open_table
 from cryofocus.data.grid_map import GridMap
@@ -26,6 +28,7 @@ from cryofocus.simulate.phantom import PARTS, Phantom
 from cryofocus.simulate.settings import HumanoidSettings
 from cryofocus.workflows.make_mask import VarianceMaskSettings, make_variance_mask
 from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.job import Finding, FindingCode, Severity
 from cryofocus.workflows.simulate.humanoid import SimulatedSet, simulate_humanoid
 from cryofocus.workflows.variance import run as variance_run
 from cryofocus.workflows.variance.inputs import VarianceSettings, read_variance_inputs
@@ -54,6 +57,7 @@ def found(tmp_path_factory: pytest.TempPathFactory, clear_set: SimulatedSet) -> 
 def test_the_arms_are_found(found: VarianceResult, clear_set: SimulatedSet) -> None:
     """Two independent axes, and a sphere within a pixel of the one that holds a moving arm."""
     assert found.n_axes == 2
+    assert found.warnings == ()
     said = found.summary().splitlines()
     assert said[0].startswith("Axes         2 confirmed by both half sets, with ")
     assert [line[:8] for line in said[2:4]] == ["Region 1", "Region 2"]
@@ -230,10 +234,20 @@ def test_bad_input(small_set: SimulatedSet, tmp_path: Path) -> None:
         variance(table, tmp_path / "V", overwrite=True)
 
 
+def matched(_: Consensus, match: ImageMatch | None, *others: object) -> list[Finding]:
+    """How many images were matched, as if that were a finding."""
+    assert len(others) == 2
+    text = f"matched {0 if match is None else len(match)}"
+    return [Finding(code=FindingCode.GROUPS_MISFIT, severity=Severity.WARNING, text=text)]
+
+
 def test_maps_that_end_before_nyquist(
     tmp_path: Path, simulate: Callable[..., SimulatedSet], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the consensus is made on a coarser grid, maps and spheres are on that of the files."""
+    """Where the consensus is made on a coarser grid, maps and spheres are on that of the files.
+
+    All images have been matched with it, so that what they say of their table is said.
+    """
     fine = simulate(particles=300, snr=4.0, box=32, pixel_size_angstrom=13.1)
     settings = VarianceSettings(n_dimensions=2, n_spheres=1, max_resolution_angstrom=75.0)
     boxes = []
@@ -244,6 +258,7 @@ def test_maps_that_end_before_nyquist(
 
     monkeypatch.setattr(variance_run, "explore_region", note)
     monkeypatch.setattr(variance_run, "Reach", lambda **_: Reach(75.0))
+    monkeypatch.setattr(variance_run, "judge_table", matched)
     found = variance(fine.directory / "particles.star", tmp_path / "V", settings)
     assert boxes[0] < 32
     truth = np.mean(
@@ -252,6 +267,10 @@ def test_maps_that_end_before_nyquist(
     coarse = [lowpass(one, 13.1, 75.0).ravel() for one in (found.consensus, truth)]
     assert np.corrcoef(coarse)[0, 1] > 0.9
     sphere = np.array([float(number) for number in fine.focus_sphere.split(",")])
+    assert found.warnings == ("matched 300",)
+    assert json.loads((tmp_path / "V" / "variance.json").read_text())["warnings"] == [
+        "matched 300"
+    ]
     middle = 16 * 13.1
     # Either arm may come first; the axis of symmetry lies along z.
     mirrored = np.array([2 * middle - sphere[0], 2 * middle - sphere[1], sphere[2]])

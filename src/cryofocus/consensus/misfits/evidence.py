@@ -172,24 +172,18 @@ def _ring_evidence(
 ) -> float:
     """Return the log-likelihood that power follows the squared CTF, over that it does not.
 
-    Both are taken from what images and shells have in common, so that only rings of different
-    defocus count. Power in units of its mean is exponentially distributed.
+    Shell by shell, from what differs between images: how much of a shell's power has passed the
+    CTF is its own. Power in units of its mean is exponentially distributed, and where density
+    shows, it varies more, from view to view.
     """
     # Of the half plane alone: the other half says the same.
     counts = band.shell_counts()[1:] / 2
     tiny = np.finfo(np.float32).tiny
-    relative = power / np.maximum(power.mean(axis=0), tiny)
-    excess, ring = (_centred(one, counts) for one in (relative, ring))
-    linear, quadratic = (float((excess * ring * counts).sum()), float((ring**2 * counts).sum()))
-    return _evidence_of(linear, quadratic)
-
-
-def _centred(
-    values: Float64[np.ndarray, "n shell"], counts: Float32[np.ndarray, " shell"]
-) -> Float64[np.ndarray, "n shell"]:
-    """Subtract the means of shells, and then of images."""
-    centred = values - values.mean(axis=0)
-    return np.asarray(centred - (centred @ counts / counts.sum())[:, None])
+    excess = power / np.maximum(power.mean(axis=0), tiny) - 1
+    ring = ring - ring.mean(axis=0)
+    precision = 1 / np.maximum((excess**2).mean(axis=0), 1 / counts)
+    linear, quadratic = ((one * ring).sum(axis=0) * precision for one in (excess, ring))
+    return sum(map(_evidence_of, linear.tolist(), quadratic.tolist()))
 
 
 def _evidence_of(linear: float, quadratic: float) -> float:

@@ -62,7 +62,10 @@ class FactorProblem:
 
 
 def state_factor_problem(
-    ground: Ground, regions: Sequence[Bool[np.ndarray, "box box box"]], n_free: int
+    ground: Ground,
+    regions: Sequence[Bool[np.ndarray, "box box box"]],
+    n_free: int,
+    edges: tuple[int, ...] = (),
 ) -> FactorProblem:
     """Take the statistics of the whole particle: one pass over the images.
 
@@ -73,9 +76,10 @@ def state_factor_problem(
         ground: Its mask is the region of the whole particle.
         regions: Each gets a field of its own.
         n_free: Number of fields that may be anywhere in the particle.
+        edges: Of the bands in which images are matched with the consensus; see `state_problem`.
     """
     consensus = replace(ground.consensus, scale_prior=ScalePrior(1.0, 0.0))
-    problem = state_problem(replace(ground, consensus=consensus))
+    problem = state_problem(replace(ground, consensus=consensus), edges=edges)
     particles, box = consensus.images.particles, problem.space.box
     extent = particles.box * particles.pixel_size_angstrom
     resolution = extent / ground.n_shells

@@ -54,15 +54,18 @@ class Variability:
         return float(np.corrcoef(maps)[0, 1]) if maps.any(axis=1).all() else 0.0
 
 
-def explore_region(ground: Ground, n_dimensions: int, seed: int) -> Variability:
+def explore_region(
+    ground: Ground, n_dimensions: int, seed: int, edges: tuple[int, ...] = ()
+) -> Variability:
     """Find the principal deviations of a region and count those that are real.
 
     Args:
         ground: Images, consensus, region and half sets.
         n_dimensions: Axes to look for.
         seed: Of the random starts.
+        edges: Of the bands in which images are matched with the consensus; see `state_problem`.
     """
-    problem = state_problem(ground)
+    problem = state_problem(ground, edges=edges)
     half_sets = [np.flatnonzero(ground.half_set == number) for number in (1, 2)]
     everything = np.arange(len(problem.statistics))
     fits = []

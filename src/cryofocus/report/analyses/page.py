@@ -63,6 +63,7 @@ class Analysis:
         table: Table that shows it; may be missing.
         files: Names of the files there and what they are for.
         commands: What people do next, and the commands for it.
+        warnings: What makes the result doubtful.
     """
 
     folder: Path
@@ -74,6 +75,7 @@ class Analysis:
     table: Table | None = None
     files: Files = ()
     commands: Purposes = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def link(self) -> str:

@@ -86,6 +86,7 @@ def read_variance(folder: Path) -> Analysis:
         charts=(ChartRow(latent, LATENT_NOTE),) if latent else (),
         table=_table(regions) if regions else None,
         files=list_files(folder, FILES),
+        warnings=summary.warnings,
         commands=tuple((f"Classify in region {row.region}", row.command) for row in regions),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,16 +15,12 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.formatting import format_angstrom, format_percent
 from cryofocus.inference.held_out import SIGNIFICANT
 from cryofocus.inference.result import ClassificationResult
-from cryofocus.logs import get_logger
 from cryofocus.maths.copies import EMPTY_WEIGHT, EffectiveClasses
 from cryofocus.poses.accuracy import NOTICEABLE, PoseAccuracy
 from cryofocus.workflows.classify.collapse import judge_collapse
 from cryofocus.workflows.classify.related_classes import RELATED, find_related_classes
 from cryofocus.workflows.classify.verdict import format_p_value, has_settled, say_chance
 from cryofocus.workflows.run.job import CERTAIN_POSTERIOR, Finding, FindingCode, Severity
-from cryofocus.workflows.run.log import LOG_ONLY
-
-logger = get_logger(__name__)
 
 # Runs that agree on fewer of the particles than these found the same only by and large, or not.
 CLOSE_AGREEMENT, POOR_AGREEMENT = 0.95, 0.8
@@ -99,16 +95,6 @@ def judge_stacks(complaint: str | None) -> Iterator[Finding]:
     """Say when images changed during the run; see `StackWatch.complaint`."""
     if complaint is not None:
         yield _warn(FindingCode.IMAGES_CHANGED, complaint)
-
-
-def log_findings(findings: Iterable[Finding]) -> None:
-    """Log findings in their own words; what is only noted is kept, not shown on the way."""
-    for finding in findings:
-        if finding.severity is Severity.WARNING:
-            logger.warning("%s", finding.text)
-        else:
-            extra = LOG_ONLY if finding.severity is Severity.NOTE else {}
-            logger.info("%s", finding.text, extra=extra)
 
 
 def _find(severity: Severity, code: FindingCode, text: str, **figures: float) -> Finding:

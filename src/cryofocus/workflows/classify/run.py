@@ -8,9 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryofocus.consensus.ground import Allocate
-from cryofocus.consensus.misfits.evidence import Evidence
-from cryofocus.consensus.misfits.misfit import find_misfits
-from cryofocus.consensus.misfits.roundness import measure_roundness
 from cryofocus.inference.result import ClassificationResult
 from cryofocus.inference.settings import AUTO
 from cryofocus.maths.copies import filled_classes
@@ -22,15 +19,9 @@ from cryofocus.workflows.classify.findings import (
     judge_memory,
     judge_poses,
     judge_stacks,
-    log_findings,
 )
 from cryofocus.workflows.classify.groundwork import Groundwork
 from cryofocus.workflows.classify.inputs import Inputs, read_inputs
-from cryofocus.workflows.classify.judge_groups import (
-    judge_contrasts,
-    judge_misfits,
-    judge_views,
-)
 from cryofocus.workflows.classify.monitor import RunMonitor
 from cryofocus.workflows.classify.origin import Origin
 from cryofocus.workflows.classify.outputs import require_room, write_results
@@ -46,8 +37,9 @@ from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.resources import Resources, open_machine, use_process
 from cryofocus.workflows.run.checkpoint import Checkpoint
 from cryofocus.workflows.run.directory import RunDirectory
-from cryofocus.workflows.run.log import LOG_ONLY, record_log
+from cryofocus.workflows.run.log import LOG_ONLY, log_findings, record_log
 from cryofocus.workflows.run.stack_watch import StackWatch
+from cryofocus.workflows.run.table_findings import judge_table
 from cryofocus.workflows.run.writing import write_text
 
 logger = logging.getLogger(__name__)
@@ -182,15 +174,8 @@ def _fit_and_write(
                 result.consensus, result.half_set, result.n_shells, resources.kernels
             )
             findings += judge_poses(accuracy)
-        # Its optics groups may be more than those of the table.
-        seen = result.consensus.images.particles
-        evidence = Evidence(result.consensus, result.half_set, result.n_shells, resources.kernels)
-        misfits = () if result.match is None else find_misfits(evidence, result.match)
-        findings += judge_misfits(misfits, seen)
-        if not misfits:  # which make a ball as well
-            findings += judge_views(measure_roundness(evidence))
-        if result.match is not None:
-            findings += judge_contrasts(result.match, seen)
+        checked = (result.consensus, result.match, result.half_set)
+        findings += judge_table(*checked, resources.kernels)
         proposed = propose_region(result, inputs.mask, request.settings)
         findings += judge_region(proposed, directory.proposed_region)
         log_findings(findings)

@@ -13,6 +13,7 @@ from scipy.ndimage import distance_transform_edt
 from cryofocus.arrays import Volume
 from cryofocus.consensus.consensus import estimate_consensus
 from cryofocus.consensus.ground import Ground
+from cryofocus.consensus.match import choose_bands
 from cryofocus.consensus.preparation import assign_half_sets, open_images
 from cryofocus.consensus.reach import Reach
 from cryofocus.covariance.conditional import Condition, Conditional, ask_conditions
@@ -31,6 +32,8 @@ from cryofocus.workflows.covary.inputs import CovaryInputs, CovarySettings
 from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.machine.progress_monitor import ProgressMonitor
 from cryofocus.workflows.machine.resources import Resources
+from cryofocus.workflows.run.log import log_findings
+from cryofocus.workflows.run.table_findings import judge_table
 
 logger = logging.getLogger(__name__)
 
@@ -90,15 +93,19 @@ def compare_particles(
         return None
     ground = _prepare(particles, inputs, settings, resources, progress)
     # On the grid that maps are made on: finer voxels tell no more.
-    seen, consensus = ground.consensus.images.particles, ground.consensus.map.full
+    consensus = ground.consensus
+    seen, density = consensus.images.particles, consensus.map.full
     regions = [region.on_box(seen.box) for region in inputs.regions]
     require_distinct(regions)
     pieces = [region.pieces() for region in regions]
-    weights = _weigh(regions, [len(own) for own in pieces], consensus)
-    _require_near(weights, consensus, seen, ground.n_shells)
+    weights = _weigh(regions, [len(own) for own in pieces], density)
+    _require_near(weights, density, seen, ground.n_shells)
     flat = [piece for own in pieces for piece in own]
     generator = np.random.default_rng([settings.seed, 0xFAC])
-    problem = state_factor_problem(ground, flat, N_FREE_FIELDS)
+    edges = choose_bands(consensus, ground.n_shells)
+    problem = state_factor_problem(ground, flat, N_FREE_FIELDS, edges)
+    checked = (consensus, problem.statistics.match, ground.half_set)
+    log_findings(judge_table(*checked, ground.kernels))
     with ground.monitor.stage("factors", MAX_CYCLES + N_PERTURBED) as advance:
         model = fit_factors(problem, generator, advance=advance)
         occupancies = _measure(model, weights)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cryofocus.data.atomic import explain_write_errors
 from cryofocus.formatting import visible
+from cryofocus.logs import get_logger
+from cryofocus.workflows.run.job import Finding, Severity
+
+logger = get_logger(__name__)
 
 LOGGER_NAME = "cryofocus"
 # `extra` of a line that a command says by itself: kept in the log, not shown on the way.
@@ -45,6 +49,16 @@ class _WarningCollector(logging.Handler):
             self.messages.append(message)
 
 
+def log_findings(findings: Iterable[Finding]) -> None:
+    """Log findings in their own words; what is only noted is kept, not shown on the way."""
+    for finding in findings:
+        if finding.severity is Severity.WARNING:
+            logger.warning("%s", finding.text)
+        else:
+            extra = LOG_ONLY if finding.severity is Severity.NOTE else {}
+            logger.info("%s", finding.text, extra=extra)
+
+
 @contextmanager
 def record_log(path: Path) -> Iterator[list[str]]:
     """Append what any part of cryofocus logs to a file while the block runs.
@@ -58,21 +72,21 @@ def record_log(path: Path) -> Iterator[list[str]]:
     Raises:
         OutputError: When the file cannot be opened.
     """
-    logger = logging.getLogger(LOGGER_NAME)
+    everything = logging.getLogger(LOGGER_NAME)
     with explain_write_errors(path):
         file = _RunLogFile(path, encoding="utf-8")
     formatter = logging.Formatter(_LINE, datefmt=_TIME, style="{")
     formatter.converter = time.gmtime
     file.setFormatter(formatter)
     collector = _WarningCollector()
-    previous_level = logger.level
-    logger.setLevel(min(logger.getEffectiveLevel(), logging.INFO))
-    logger.addHandler(file)
-    logger.addHandler(collector)
+    previous_level = everything.level
+    everything.setLevel(min(everything.getEffectiveLevel(), logging.INFO))
+    everything.addHandler(file)
+    everything.addHandler(collector)
     try:
         yield collector.messages
     finally:
-        logger.removeHandler(collector)
-        logger.removeHandler(file)
-        logger.setLevel(previous_level)
+        everything.removeHandler(collector)
+        everything.removeHandler(file)
+        everything.setLevel(previous_level)
         file.close()

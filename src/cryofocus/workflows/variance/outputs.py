@@ -133,4 +133,5 @@ def _summary(result: VarianceResult) -> VarianceSummary:
         half_set_correlation=result.half_set_correlation,
         resolution_angstrom=result.resolution_angstrom,
         series_percentiles=SERIES_PERCENTILES,
+        warnings=result.warnings,
     )

@@ -106,6 +106,7 @@ class VarianceResult:
         latent: `(particle, q)` coordinates of the particles; real axes first.
         latent_variance: `(particle, q)` variance of their posterior.
         proposals: Focus spheres, the one that holds most variance first.
+        warnings: What images and table disagree about.
     """
 
     folder: Path
@@ -121,6 +122,7 @@ class VarianceResult:
     latent: Float64[np.ndarray, "particle q"]
     latent_variance: Float64[np.ndarray, "particle q"]
     proposals: tuple[ProposedFocus, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def n_axes(self) -> int:
@@ -222,6 +224,7 @@ class VarianceSummary(Record):
         half_set_correlation: Of the variance maps of both half sets.
         resolution_angstrom: At which differences were looked for.
         series_percentiles: Where the maps along an axis stand.
+        warnings: What images and table disagree about.
     """
 
     remedy = MEASURE_AGAIN
@@ -234,3 +237,4 @@ class VarianceSummary(Record):
     half_set_correlation: float
     resolution_angstrom: float
     series_percentiles: tuple[int, ...]
+    warnings: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ import numpy as np
 
 from cryofocus.consensus.consensus import estimate_consensus
 from cryofocus.consensus.ground import Ground
+from cryofocus.consensus.match import choose_bands
 from cryofocus.consensus.preparation import assign_half_sets, open_images
 from cryofocus.consensus.reach import Reach
 from cryofocus.consensus.resolution import choose_shells
@@ -26,8 +27,10 @@ from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.progress_monitor import ProgressMonitor
 from cryofocus.workflows.machine.resources import Resources, use_process
+from cryofocus.workflows.run.log import log_findings
 from cryofocus.workflows.run.new_directory import DirectoryKind, leave, new_directory
 from cryofocus.workflows.run.stack_watch import StackWatch
+from cryofocus.workflows.run.table_findings import judge_table
 from cryofocus.workflows.variance.focus_proposal import find_basins, propose_focus
 from cryofocus.workflows.variance.inputs import (
     SOFT_EDGE_ANGSTROM,
@@ -69,10 +72,15 @@ def variance(  # noqa: PLR0913  # as of the command, and what completes it
     settings, table = inputs.settings, inputs.particles.source.path
     stacks = StackWatch.begin(inputs.particles)
     ground = _prepare(inputs, resources, progress or SilentProgress())
-    found = explore_region(ground, settings.n_dimensions, settings.seed)
+    edges = choose_bands(ground.consensus, ground.n_shells)
+    found = explore_region(ground, settings.n_dimensions, settings.seed, edges)
+    checked = (ground.consensus, found.problem.statistics.match, ground.half_set)
+    findings = [*judge_table(*checked, ground.kernels)]
+    log_findings(findings)
     proposals = tuple(propose_focus(ground, found, table, settings))
     bootstrap = _bootstrap(ground, found, settings)
     result = _compose(output, ground, found, bootstrap, proposals, settings)
+    result = replace(result, warnings=tuple(finding.text for finding in findings))
     with new_directory(output, KIND, overwrite=overwrite) as folder:
         write_variability(folder, inputs, found, bootstrap, result)
         finish(replace(result, folder=folder))

@@ -7,12 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import log
 
 import numpy as np
+from jaxtyping import Int8
 
+from cryofocus.consensus.consensus import Consensus
 from cryofocus.consensus.match import ImageMatch
 from cryofocus.consensus.misfits.alternatives import Fault
+from cryofocus.consensus.misfits.check import check_table
 from cryofocus.consensus.misfits.misfit import LEAST_GAIN, Misfit
 from cryofocus.consensus.misfits.roundness import LEAST_SHARE, LEAST_WITH_NOISE, Roundness
 from cryofocus.data.particles import ParticleSet
+from cryofocus.kernels.contract import SliceKernels
 from cryofocus.workflows.run.job import Finding, FindingCode, Severity
 
 # More names than these do not fit a sentence.
@@ -25,6 +29,25 @@ WHOSE_POSES = (
     "another order, the stack of another table, angles of another program's convention, CTFs that "
     "are none. Give table and stack as one program wrote them."
 )
+
+
+def judge_table(
+    consensus: Consensus,
+    match: ImageMatch | None,
+    half_set: Int8[np.ndarray, " particle"],
+    kernels: SliceKernels,
+) -> Iterator[Finding]:
+    """Say everything that images and their table disagree about; see `check_table`.
+
+    Where no pass over the images has matched them, nothing is said.
+    """
+    if match is None:
+        return
+    check = check_table(consensus, match, half_set, kernels)
+    yield from judge_misfits(check.misfits, check.particles)
+    if check.roundness is not None:
+        yield from judge_views(check.roundness)
+    yield from judge_contrasts(check.match, check.particles)
 
 
 def judge_misfits(misfits: Sequence[Misfit], particles: ParticleSet) -> Iterator[Finding]:

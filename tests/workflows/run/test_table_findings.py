@@ -10,12 +10,12 @@ from cryofocus.consensus.misfits.alternatives import Fault, Kind
 from cryofocus.consensus.misfits.misfit import Misfit
 from cryofocus.consensus.misfits.roundness import Roundness
 from cryofocus.data.particles import ParticleSet
-from cryofocus.workflows.classify.judge_groups import (
+from cryofocus.workflows.run.job import FindingCode, Severity
+from cryofocus.workflows.run.table_findings import (
     judge_contrasts,
     judge_misfits,
     judge_views,
 )
-from cryofocus.workflows.run.job import FindingCode, Severity
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
 from samples import make_particles
 
