@@ -29,6 +29,7 @@ from cryofocus.workflows.classify.run import classify
 from cryofocus.workflows.covary.run import covary
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.run.claims import claim
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.writing import write_text
 from cryofocus.workflows.simulate.assembly import simulate_assembly
@@ -99,6 +100,7 @@ def run_assembly_benchmark(
     Returns:
         For each part the rows of all seeds.
     """
+    claim(plan.output)
     answers: dict[Part, list[Row]] = {part: [] for part in plan.parts}
     for seed in plan.seeds:
         for part in plan.parts:

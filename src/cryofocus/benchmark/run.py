@@ -29,6 +29,7 @@ from cryofocus.simulate.states import Scenario
 from cryofocus.workflows.evaluate import evaluate
 from cryofocus.workflows.machine.hardware import describe_hardware
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.run.claims import claim
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.writing import write_text
 from cryofocus.workflows.simulate.humanoid import DESCRIPTION, simulate_humanoid
@@ -166,6 +167,7 @@ def _prepare(directory: BenchmarkDirectory) -> None:
             f"{path}: exists and is not a benchmark (it holds no folder {directory.cells.name}), "
             "so nothing in it is touched. Choose another place with -o."
         )
+    claim(path)
     try:
         directory.cells.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -22,6 +22,7 @@ from cryofocus.workflows.machine.memory_refused import (
     aborts_explained,
     is_want_of_memory,
 )
+from cryofocus.workflows.run.claims import names_claimed
 
 EXIT_UNEXPECTED = 1
 EXIT_BAD_INPUT = 2
@@ -46,7 +47,8 @@ class Commands(TyperGroup):
         """Run the chosen command, which signals end in good order."""
         with signals_stop(), aborts_explained(), on_the_command_line():
             try:
-                return super().invoke(ctx)
+                with names_claimed():
+                    return super().invoke(ctx)
             except CryofocusError as error:
                 complain(f"Error: {error}")
                 raise typer.Exit(EXIT_BAD_INPUT) from error

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from cryofocus.data.formats import open_table
-from cryofocus.errors import OutputError, SettingError
+from cryofocus.errors import SettingError
 from cryofocus.workflows.classify.request import note_images_of_run
 from cryofocus.workflows.run.directory import RunDirectory
-from cryofocus.workflows.run.new_names import require_format_of
+from cryofocus.workflows.run.new_names import require_format_of, require_new_table
 
 
 def select(
@@ -56,10 +56,7 @@ def select(
             f"min_posterior: means nothing with all {job.n_classes} classes, whose posteriors sum "
             "to 1. Leave --classes out to keep particles that are as certain of their class."
         )
-    if output.exists() and not overwrite:
-        raise OutputError(
-            f"{output}: exists. Choose another name with -o, or replace it with --overwrite."
-        )
+    require_new_table(output, directory.particles, overwrite=overwrite)
     table = open_table(directory.particles)
     require_format_of(table, output)
     posteriors = directory.read_posteriors(table.n_rows).astype(np.float64)

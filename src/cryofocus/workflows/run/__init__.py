@@ -1,5 +1,5 @@
 """What every command that leaves files shares: directories, locks, logs, checkpoints.
 
-In reading order: `new_names`, `writing`, `new_directory`, `files`, `lock`, `yaml_file`,
+In reading order: `lock`, `claims`, `new_names`, `writing`, `new_directory`, `files`, `yaml_file`,
 `reading`, `record`, `job`, `log`, `table_findings`, `checkpoint`, `former`, `directory`, `poses`.
 """

@@ -34,6 +34,7 @@ from cryofocus.data.atomic import explain_write_errors, is_temporary, sweep
 from cryofocus.data.formats import table_suffixes
 from cryofocus.errors import FormatError, OutputError, RegionError, SettingError
 from cryofocus.workflows.run import files as run_files
+from cryofocus.workflows.run.claims import is_claim
 from cryofocus.workflows.run.former import FormerRun
 from cryofocus.workflows.run.job import JobRecord
 from cryofocus.workflows.run.lock import hold_lock
@@ -143,7 +144,7 @@ class RunDirectory(run_files.RunFiles):
             raise OutputError(f"{self.path}: exists and is a file. Choose another place with -o.")
         # A process that was killed as it began leaves no more than these.
         names = [file.name for file in self.path.iterdir()]
-        if all(name == run_files.LOCK_NAME or is_temporary(name) for name in names):
+        if all(is_claim(name) or is_temporary(name) for name in names):
             return
         if not self.is_ours():
             raise OutputError(

@@ -1,4 +1,4 @@
-"""One process at a time in a run directory."""
+"""One process at a time in a run directory, or at a name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NO_LOCKS_HERE = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP})
 
 
 @contextmanager
-def hold_lock(path: Path) -> Iterator[None]:
+def hold_lock(path: Path, guarded: Path | None = None) -> Iterator[None]:
     """Hold a lock file while the block runs.
 
     The kernel drops the lock when its process ends, however it ends, so a lock file left by a
@@ -26,11 +26,12 @@ def hold_lock(path: Path) -> Iterator[None]:
 
     Args:
         path: The lock file; its folder exists.
+        guarded: What it guards, for messages; its folder by default.
 
     Raises:
         OutputError: When another living process holds it, naming that process.
     """
-    descriptor = _open_and_acquire(path)
+    descriptor = _open_and_acquire(path, guarded or path.parent)
     try:
         with explain_write_errors(path):
             os.ftruncate(descriptor, 0)
@@ -41,17 +42,17 @@ def hold_lock(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _open_and_acquire(path: Path) -> int:
+def _open_and_acquire(path: Path, guarded: Path) -> int:
     """Return a descriptor of the locked file.
 
     A holder that ends between our opening and our locking deletes the file we opened; a lock on
     a deleted file keeps nobody out, hence the comparison and the second try.
     """
     while True:
-        with explain_write_errors(path):
+        with explain_write_errors(guarded):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            _acquire(descriptor, path)
+            _acquire(descriptor, path, guarded)
             if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
                 return descriptor
         except BaseException:
@@ -60,18 +61,18 @@ def _open_and_acquire(path: Path) -> int:
         os.close(descriptor)
 
 
-def _acquire(descriptor: int, path: Path) -> None:
+def _acquire(descriptor: int, path: Path, guarded: Path) -> None:
     """Take the lock or say who holds it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise _held(path, _holder(descriptor)) from error
+        raise _held(path, guarded, _holder(descriptor)) from error
     except OSError as error:
         if error.errno not in _NO_LOCKS_HERE:
             raise
         holder = _holder(descriptor)
         if _may_be_alive(holder):
-            raise _held(path, holder) from error
+            raise _held(path, guarded, holder) from error
 
 
 def _holder(descriptor: int) -> tuple[int, str]:
@@ -86,10 +87,11 @@ def _may_be_alive(holder: tuple[int, str]) -> bool:
     return number not in (0, os.getpid()) and may_be_alive(number, host)
 
 
-def _held(path: Path, holder: tuple[int, str]) -> OutputError:
-    """Compose the message for a directory in use."""
+def _held(path: Path, guarded: Path, holder: tuple[int, str]) -> OutputError:
+    """Compose the message for a name in use."""
     number, host = holder
     return OutputError(
-        f"{path.parent}: another cryofocus process (number {number} on {host or 'this machine'}) "
-        f"is writing here. Wait for it or stop it; if it is long gone, delete {path}."
+        f"{guarded}: another cryofocus process (number {number} on {host or 'this machine'}) "
+        f"is writing here. Wait for it or stop it, or choose another place with -o; "
+        f"if it is long gone, delete {path}."
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cryofocus.data.atomic import explain_write_errors, leftovers, sweep, temporary_name
 from cryofocus.errors import OutputError
+from cryofocus.workflows.run.claims import claim
 
 RETIRED_SUFFIX = ".replaced"
 # Of Linux; see renameat2(2).
@@ -31,15 +32,21 @@ class DirectoryKind:
     marker: str
 
     def require_usable(self, output: Path, *, overwrite: bool) -> None:
-        """Refuse a name that is taken.
+        """Refuse a name that is taken, and claim it.
 
         What a process that was killed had moved aside is put back; nothing else is touched.
 
         Raises:
-            OutputError: When the directory exists and `overwrite` is not set, or it is something
-                else.
+            OutputError: When the directory exists and `overwrite` is not set, it is something
+                else, or another command is making it.
         """
         _put_back(_place(output))
+        self._refuse_taken(output, overwrite=overwrite)
+        claim(output)
+        # Whoever was making it may have finished until then.
+        self._refuse_taken(output, overwrite=overwrite)
+
+    def _refuse_taken(self, output: Path, *, overwrite: bool) -> None:
         if output.exists() and not overwrite:
             raise OutputError(
                 f"{output}: already exists; choose another directory with -o, or replace it with "

@@ -1,4 +1,7 @@
-"""Names of maps to write, refused before any work is done where they are taken or impossible."""
+"""Names of files to write, refused before any work is done where they are taken or impossible.
+
+Those that are not refused are claimed: no other command writes them meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from pathlib import Path
 
 from cryofocus.data.particle_table import ParticleTable
 from cryofocus.errors import OutputError, SettingError
+from cryofocus.workflows.run.claims import claim
 
 
 def require_new_maps(paths: Sequence[Path], *, overwrite: bool) -> None:
@@ -107,6 +111,13 @@ def _require_free(path: Path, option: str, *, overwrite: bool) -> None:
         raise OutputError(
             f"{path.parent}: no such folder. Make it, or choose another with {option}."
         )
+    _refuse_taken(path, option, overwrite=overwrite)
+    claim(path)
+    # Whoever was writing it may have finished until then.
+    _refuse_taken(path, option, overwrite=overwrite)
+
+
+def _refuse_taken(path: Path, option: str, *, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise OutputError(
             f"{path}: exists. Choose another name with {option}, or replace it with --overwrite."
