@@ -105,3 +105,20 @@ def test_wrong_usage(cryofocus: Invoke, arguments: list[str], message: str) -> N
     made = cryofocus(*arguments)
     assert (made.exit_code, made.stdout) == (2, "")
     assert message in " ".join(made.stderr.split())
+
+
+def test_differences_of_two_runs(cryofocus: Invoke, tmp_path: Path) -> None:
+    """Two folders, or a folder and a map, are refused with both ways there are."""
+    runs = [tmp_path / "one", tmp_path / "other"]
+    for run in runs:
+        run.mkdir()
+    map_file = tmp_path / "class001.mrc"
+    map_file.touch()
+    for pair, said in ((runs, "are folders"), ([runs[0], map_file], "is a folder")):
+        made = cryofocus("diffmap", *pair, "-o", tmp_path / "out")
+        assert (made.exit_code, made.stdout) == (2, "")
+        message = " ".join(made.stderr.replace("│", " ").split())
+        assert said in message
+        assert "expected one run directory, or two maps, such as class001.mrc of each" in message
+        assert "diffmap RUN --beside OTHER/differences" in message
+        assert not (tmp_path / "out").exists()
