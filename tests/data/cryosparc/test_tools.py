@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +15,7 @@ from cryofocus.data.formats import open_table
 from cryofocus.data.labels import CLASS_LABEL, MAX_POSTERIOR_LABEL, POSTERIOR_LABEL
 from particle_files import N_PARTICLES, cs_rows, save_cs, with_fields
 
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "from-cryosparc.md"
 tools = pytest.importorskip("cryosparc.dataset", reason="cryosparc-tools is not installed")
 
 
@@ -60,3 +65,30 @@ def test_what_cryosparc_tools_write_is_read(
     np.testing.assert_allclose(classes.posterior, [[0.9, 0.1], [1.0, 0.0]], rtol=1e-6)
     np.testing.assert_allclose(found.rotation, whole.rotation[[0, 3]], atol=1e-6)
     assert [found.places.name(i) for i in (0, 1)] == [whole.places.name(i) for i in (0, 3)]
+
+
+def test_the_example_gives_what_the_server_is_asked_for(
+    classified: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page's call has the arguments of the installed package, and a file that it loads."""
+    from cryosparc.controllers.project import ProjectController
+
+    asked: list[dict[str, Any]] = []
+    signature = inspect.signature(ProjectController.save_external_result)
+
+    def take(project: object, **words: Any) -> None:
+        signature.bind(project, **words)
+        asked.append(words)
+
+    project = type("Project", (), {"save_external_result": take})
+    server = type("Server", (), {"find_project": lambda self, uid: project()})
+    monkeypatch.setattr("cryosparc.tools.CryoSPARC", lambda *_: server())
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(classified, "class2.cs")
+    (example,) = re.findall(
+        r"```python\n(from cryosparc.*?)```", PAGE.read_text("utf-8"), re.DOTALL
+    )
+    exec(example, {"HOST_AND_LICENSE": None})
+    (words,) = asked
+    assert len(words["dataset"]) == len(tools.Dataset.load(classified))
+    assert {f"{slot}/class" for slot in words["slots"]} <= set(words["dataset"].fields())
