@@ -71,6 +71,7 @@ def render_page(record: CovaryRecord, folder: Path) -> str:
         masses=None if classes is None else ChartRow((chart_masses(record.regions, classes),)),
         excesses=ChartRow(chart_units(record.unit_level)),
         path=path,
+        steps="; ".join(_steps(joint)),
         facts=_facts(record),
         files=list_files(folder, tuple(files.PURPOSES.items())),
     )
@@ -102,10 +103,8 @@ def verdict(record: CovaryRecord) -> str:
             f"{', '.join(constant)}. A part that moves inside its region holds as much as before: "
             "give each of its places a region."
         )
-    if (joint := _joint(record)) is not None:
-        steps = [f"{later} occurs only with {earlier}" for earlier, later in joint.path]
-        if steps:
-            sentences.append(f"Assembly: {'; '.join(steps)}.")
+    if steps := _steps(_joint(record)):
+        sentences.append(f"Assembly: {'; '.join(steps)}.")
     level = record.class_level
     if record.particle_level is None and level is not None and level.n_states < FEWEST_STATES:
         sentences.append(
@@ -116,6 +115,12 @@ def verdict(record: CovaryRecord) -> str:
 
 def _joint(record: CovaryRecord) -> JointLevel | None:
     return None if record.particle_level is None else record.particle_level.joint
+
+
+def _steps(joint: JointLevel | None) -> list[str]:
+    """Say in words what the picture of the path shows."""
+    path = () if joint is None else joint.path
+    return [f"{later} occurs only with {earlier}" for earlier, later in path]
 
 
 def coupled_pairs(record: CovaryRecord) -> list[tuple[int, int, float]]:
