@@ -56,6 +56,7 @@ def coarse() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(found_region, "variance", search)
         patch.setattr(analyses, "can_plot", lambda: False)
+        patch.setattr(focus_proposal, "REGION_DIMENSIONS", 1)
         patch.setattr(focus_proposal, "_draw_sphere", draw_smaller)
         yield
 
