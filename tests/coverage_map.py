@@ -58,6 +58,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     ),
     "data/test_expansion": ("data/half_sets",),
     "data/test_images": ("data/resampling",),
+    "data/test_other_kinds": ("data/relion/other_tables",),
     "data/test_mistaken_units": ("data/foreign/misspelt",),
     "data/test_mrc": ("data/volume",),
     "data/test_particles": (
@@ -86,6 +87,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
         "inference/references",
     ),
     "inference/test_support": ("inference/deviations/prior",),
+    "kernels/test_compiler": ("kernels/_compiler",),
     "kernels/test_beads": ("kernels/_bead_loops",),
     "kernels/test_cuda_compiles": ("kernels/_cuda_loops", "kernels/_cuda_pose_loops"),
     "kernels/test_cuda_library": ("kernels/cuda_arrays", "kernels/cuda_lanes"),

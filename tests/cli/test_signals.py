@@ -124,3 +124,22 @@ def test_the_status_is_that_of_the_signal_behind() -> None:
     stop.__cause__ = Interrupted("first")
     stop.__cause__.__context__ = Stopped(signal.SIGTERM)
     assert exit_status(stop) == 143
+
+
+def test_a_signal_that_a_library_made_an_error_of_is_one() -> None:
+    """Compiled code turns whatever is raised in it into exceptions of its own."""
+
+    def schema() -> None:
+        try:
+            send(signal.SIGTERM)()
+        except Stopped as stop:
+            raise ValueError("no schema") from stop
+
+    with signals_stop() as asked, pytest.raises(Stopped), asked.insisted():
+        schema()
+    with signals_stop() as asked, pytest.raises(ValueError, match="mine"), asked.insisted():
+        raise ValueError("mine")
+    with signals_stop() as asked, pytest.raises(Interrupted), asked.insisted(Interrupted):  # noqa: PT012
+        with pytest.raises(ValueError, match="no schema"):
+            schema()
+        raise Interrupted

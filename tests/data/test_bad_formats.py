@@ -175,18 +175,18 @@ def retype(name: str, values: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     return apply
 
 
-ADVICE = "or give the job's passthrough file, which holds these fields, with --passthrough."
+ADVICE = "If the job's passthrough file holds them, give it with --passthrough."
 UNUSABLE = {
     "no poses": (
         drop("alignments3D/pose"),
         "{file}: has no 3-D poses: alignments3D/pose missing. Refine the particles first, "
-        "or find their poses against a map with 'cryofocus align search', " + ADVICE,
+        "or find their poses against a map with 'cryofocus align search'. " + ADVICE,
     ),
     "no images": (
         drop("blob/path", "blob/idx"),
-        "{file}: has no images: blob/path, blob/idx missing, " + ADVICE,
+        "{file}: has no images: blob/path, blob/idx missing. " + ADVICE,
     ),
-    "no CTF": (drop("ctf/df1_A"), "{file}: has no CTF: ctf/df1_A missing, " + ADVICE),
+    "no CTF": (drop("ctf/df1_A"), "{file}: has no CTF: ctf/df1_A missing. " + ADVICE),
     "no uid": (
         drop("uid"),
         "{file}: has no field uid of unsigned 64-bit numbers, so its particles have no identity. "

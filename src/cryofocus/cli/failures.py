@@ -45,9 +45,9 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command, which signals end in good order."""
-        with signals_stop(), aborts_explained(), on_the_command_line():
+        with signals_stop() as asked, aborts_explained(), on_the_command_line():
             try:
-                with names_claimed():
+                with names_claimed(), asked.insisted(Interrupted, typer.Exit):
                     return super().invoke(ctx)
             except CryofocusError as error:
                 complain(f"Error: {error}")

@@ -29,35 +29,56 @@ class Stopped(KeyboardInterrupt):
 
 
 @contextmanager
-def signals_stop() -> Iterator[None]:
-    """Raise `Stopped` in this block when a signal asks for its end, unless it is being ignored."""
-    stop, is_main = _Stop(), threading.current_thread() is threading.main_thread()
+def signals_stop() -> Iterator[Stop]:
+    """Raise `Stopped` in this block when a signal asks for its end, unless it is being ignored.
+
+    Yields:
+        What was asked, for where libraries hide it.
+    """
+    stop, is_main = Stop(), threading.current_thread() is threading.main_thread()
     # Only the main thread can be told of signals.
     before = {number: signal.getsignal(number) for number in ENDING if is_main}
     taken = {number: old for number, old in before.items() if old is not signal.SIG_IGN}
     for number in taken:
         signal.signal(number, stop)
     try:
-        yield
+        yield stop
     finally:
         for number, old in taken.items():
             signal.signal(number, old)
 
 
-class _Stop:
+class Stop:
     """Raises for the first of several signals that come together."""
 
     def __init__(self) -> None:
         self._quiet_until = -float("inf")
+        self._asked: Stopped | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Raise for a signal, as its handler."""
         now = time.monotonic()
         if now < self._quiet_until:
             return
         self._quiet_until = now + ONCE_SECONDS
         if number == signal.SIGHUP:
             _leave_terminal()
-        raise Stopped(number)
+        self._asked = Stopped(number)
+        raise self._asked
+
+    @contextmanager
+    def insisted(self, *but: type[Exception]) -> Iterator[None]:
+        """Raise it once more if a library has made an error of its own of it in this block.
+
+        Args:
+            *but: What may come after it.
+        """
+        try:
+            yield
+        except Exception as error:
+            if self._asked is None or isinstance(error, but):
+                raise
+            raise self._asked from error
 
 
 def _leave_terminal() -> None:

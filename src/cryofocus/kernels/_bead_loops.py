@@ -10,9 +10,9 @@ before the centre outwards, so that rounding grows where the Gaussian falls.
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
+from cryofocus.kernels._compiler import njit
 from cryofocus.kernels._vector import add_scaled, load, store
 
 # Reassociation and fused multiply-add only: infinities and NaN keep their meaning.
@@ -21,7 +21,7 @@ FAST = {"reassoc", "contract", "nsz"}
 WIDTH = 8
 
 
-@nb.njit(cache=True, fastmath=FAST)
+@njit(cache=True, fastmath=FAST)
 def _fill_line(place, inverse, ratio, reach, amount, line):
     """Fill a line of 2 reach nodes with a Gaussian times an amount; return its first node.
 
@@ -45,14 +45,14 @@ def _fill_line(place, inverse, ratio, reach, amount, line):
     return middle - start
 
 
-@nb.njit(cache=True, fastmath=FAST)
+@njit(cache=True, fastmath=FAST)
 def _round_up(reach):
     """Return a reach to either side that makes whole vectors."""
     half = WIDTH // 2
     return half * ((reach + half - 1) // half)
 
 
-@nb.njit(cache=True, fastmath=FAST)
+@njit(cache=True, fastmath=FAST)
 def _add_line(line, n, node, factor, grid, start, edge):
     """Add a line of nodes times a factor to a periodic row, from one of its nodes on."""
     if node + n <= edge:
@@ -69,7 +69,7 @@ def _add_line(line, n, node, factor, grid, start, edge):
         node = 0
 
 
-@nb.njit(cache=True, fastmath=FAST, nogil=True)
+@njit(cache=True, fastmath=FAST, nogil=True)
 def draw_images(
     place,  # IN (image, bead, 2) x, y in nodes
     width,  # IN (bead,) standard deviation in nodes
@@ -97,7 +97,7 @@ def draw_images(
                 y = y + 1 if y + 1 < edge else 0
 
 
-@nb.njit(cache=True, fastmath=FAST, nogil=True)
+@njit(cache=True, fastmath=FAST, nogil=True)
 def draw_volume(
     place,  # IN (bead, 3) x, y, z in nodes
     width,  # IN (bead,) standard deviation in nodes

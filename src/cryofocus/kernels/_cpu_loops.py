@@ -16,9 +16,9 @@ Data and precisions are float32, or the uint16 upper halves of float32 (`bfloat1
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
+from cryofocus.kernels._compiler import njit
 from cryofocus.kernels._vector import (
     add_product,
     add_scaled,
@@ -45,7 +45,7 @@ PLANES = 4
 WIDTHS = (8, 4, 2)
 
 
-@nb.njit(cache=True, fastmath=FAST)
+@njit(cache=True, fastmath=FAST)
 def locate_tile(matrix, points, start, n, edge, places, values):
     """Find the neighbours of A^T (kx, ky, 0), their weights, and the sign of x."""
     # Single precision holds all whole numbers up to the square of an edge of 4096: rows are found
@@ -87,7 +87,7 @@ def locate_tile(matrix, points, start, n, edge, places, values):
         values[SIGN, p] = sign
 
 
-@nb.njit(cache=True, fastmath=FAST)
+@njit(cache=True, fastmath=FAST)
 def read_tile(data, precision, start, n, values):
     """Take over a tile's data, conjugated where its mate is read, and precisions."""
     data, precision = data[2 * start : 2 * (start + n)], precision[start : start + n]
@@ -97,7 +97,7 @@ def read_tile(data, precision, start, n, values):
         values[PRECISION, p] = as_float(precision[p])
 
 
-@nb.njit(cache=True, fastmath=FAST)
+@njit(cache=True, fastmath=FAST)
 def fetch_tile(grid, places, n, edge, stride):
     """Ask for a tile's neighbours all at once where the grid is larger than the cache."""
     half = edge // 2 + 1
@@ -113,7 +113,7 @@ def fetch_tile(grid, places, n, edge, stride):
                 prefetch(grid, at + first)
 
 
-@nb.njit(cache=True, fastmath=FAST)
+@njit(cache=True, fastmath=FAST)
 def keep_own(places, n, edge, sharer, n_sharing):
     """Strike out the rows of a tile that lie in planes which others fill."""
     for p in range(n):
@@ -126,10 +126,10 @@ def keep_own(places, n, edge, sharer, n_sharing):
 
 def _for_all_widths(make):
     """Return a loop that lets an operation work through so many floats, the widest first."""
-    compile_ = nb.njit(cache=False, fastmath=FAST)  # cached as part of who calls it
+    compile_ = njit(cache=False, fastmath=FAST)  # cached as part of who calls it
     by_eight, by_four, by_two = (compile_(make(width)) for width in WIDTHS)
 
-    @nb.njit(cache=False, fastmath=FAST)
+    @njit(cache=False, fastmath=FAST)
     def work_through(n_floats, *arguments):
         first = 0
         while first + 8 <= n_floats:
@@ -145,7 +145,7 @@ def _for_all_widths(make):
 
 
 def _make_interpolate(width):
-    @nb.njit(cache=False, fastmath=FAST)
+    @njit(cache=False, fastmath=FAST)
     def interpolate(first, grid, places, values, p, half, stride):
         at = (np.int64(places[1, p]) * half + places[0, p]) * stride + first
         low = scale(values[0, p], load(width, grid, at))
@@ -238,13 +238,13 @@ _project = _for_all_widths(_make_project)
 _spread = _for_all_widths(_make_spread)
 
 
-@nb.njit(cache=True, fastmath=FAST)
+@njit(cache=True, fastmath=FAST)
 def interpolate_tile(grid, places, values, n, edge, stride, nodes):
     """Interpolate all floats of the node at every point of a tile."""
     _nodes(stride, grid, places, values, n, edge // 2 + 1, stride, nodes)
 
 
-@nb.njit(cache=True, fastmath=FAST, nogil=True)
+@njit(cache=True, fastmath=FAST, nogil=True)
 def gather_slices(
     grid,  # IN  (edge * edge * (edge//2+1) * component * 2,) float32
     edge,  # IN
@@ -269,7 +269,7 @@ def gather_slices(
                     nodes[p * stride + 2 * k + 1] *= values[SIGN, p]
 
 
-@nb.njit(cache=True, fastmath=FAST, nogil=True)
+@njit(cache=True, fastmath=FAST, nogil=True)
 def class_moments(
     grid,  # IN  (edge * edge * (edge//2+1) * component * 2,) float32
     edge,  # IN
@@ -300,7 +300,7 @@ def class_moments(
             quadratic[i, k] = twice[2 * k] + twice[2 * k + 1]
 
 
-@nb.njit(cache=True, fastmath=FAST, nogil=True)
+@njit(cache=True, fastmath=FAST, nogil=True)
 def latent_moments(
     grid,  # IN  (edge * edge * (edge//2+1) * component * 2,) float32
     edge,  # IN
@@ -340,7 +340,7 @@ def latent_moments(
                 quadratic[i, j, k] = quadratic[i, k, j]
 
 
-@nb.njit(cache=True, fastmath=FAST, nogil=True)
+@njit(cache=True, fastmath=FAST, nogil=True)
 def accumulate(
     order,  # IN  (n,) int64: particles to insert, those with similar views next to each other
     matrices,  # IN  (particle, 2, 3) float32

@@ -6,9 +6,9 @@ plain scalars, so that they stay in registers.
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
+from cryofocus.kernels._compiler import njit
 from cryofocus.kernels._cpu_loops import (
     FAST,
     IMAGINARY,
@@ -25,7 +25,7 @@ from cryofocus.kernels._cpu_loops import (
 )
 
 
-@nb.njit(cache=True, fastmath=FAST, nogil=True)
+@njit(cache=True, fastmath=FAST, nogil=True)
 def pose_moments(
     grid,  # IN  (edge * edge * (edge//2+1) * 4 * 2,) float32: the map, and x, y, z times the map
     edge,  # IN

@@ -8,9 +8,9 @@ y and z first, eight floats at a time, and only the sum is weighted along x.
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
+from cryofocus.kernels._compiler import njit
 from cryofocus.kernels._vector import add_scaled, load, store
 
 # Reassociation and fused multiply-add only: infinities and NaN keep their meaning.
@@ -19,7 +19,7 @@ FAST = {"reassoc", "contract", "nsz"}
 WIDTH = 8
 
 
-@nb.njit(cache=True, fastmath=FAST)
+@njit(cache=True, fastmath=FAST)
 def _weigh(place, taps, table, weights):
     """Look up the window at the nodes around a place; return the first of them."""
     first = int(np.ceil(place - 0.5 * taps))
@@ -33,7 +33,7 @@ def _weigh(place, taps, table, weights):
     return first
 
 
-@nb.njit(cache=True, fastmath=FAST, nogil=True)
+@njit(cache=True, fastmath=FAST, nogil=True)
 def gather_between(
     grid,  # IN (z y column map part,) float32, and WIDTH floats more
     shape,  # IN (edge, columns, columns before x = 0, maps)

@@ -214,6 +214,9 @@ def _pack(columns: Sequence[BinaryColumn], n_rows: int) -> Iterator[bytes]:
         yield raw[start : start + step]
 
 
+DATABASE = b"SQLite format 3\0"
+
+
 class _Reader:
     """A .cistem file while it is read."""
 
@@ -223,6 +226,11 @@ class _Reader:
     def read(self) -> tuple[int, list[BinaryColumn]]:
         """Return the number of rows and the columns."""
         raw = self._raw
+        if raw.startswith(DATABASE):
+            raise FormatError(
+                f"{self._path}: is a database, as of a cisTEM project. Give the parameters of a "
+                "refinement in it (.cistem or .star)."
+            )
         if len(raw) < COUNTS_BYTES:
             self._refuse(f"{len(raw)} bytes are too few for a table")
         n_columns, n_rows = (int(n) for n in np.frombuffer(raw, "<i4", 2))

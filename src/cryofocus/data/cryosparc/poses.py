@@ -69,8 +69,8 @@ def require_fields(dataset: CsDataset, fields: tuple[str, ...], advice: str) -> 
         )
     what = advice.format(f"{', '.join(missing)} missing")
     raise ParticleError(
-        f"{dataset.path}: has no {what}, or give the job's passthrough file, which holds "
-        "these fields, with --passthrough."
+        f"{dataset.path}: has no {what}. If the job's passthrough file holds them, give "
+        "it with --passthrough."
     )
 
 

@@ -24,6 +24,7 @@ from cryofocus.data.labels import (
 from cryofocus.data.particle_table import Column, Names
 from cryofocus.data.plausible import require_probabilities, require_turns
 from cryofocus.data.relion.optics import OPTICS_LABELS, read_optics
+from cryofocus.data.relion.other_tables import name_other_table
 from cryofocus.data.star.document import StarDocument, StarTable
 from cryofocus.data.star.scan import StarBlock
 from cryofocus.errors import FormatError, ParticleError
@@ -53,7 +54,7 @@ def find_particles(document: StarDocument) -> StarBlock:
     if not candidates:
         raise ParticleError(
             f"{document.path}: no table has a column {IMAGE_LABEL}, so there are no particle "
-            "images. Give a particle STAR file, such as run_data.star."
+            f"images. {name_other_table(document)}"
         )
     named = [block for block in candidates if block.name == "particles"]
     candidates = named or candidates
