@@ -39,14 +39,18 @@ def make_plan(output: Path, sets: Path, *parts: Part) -> AssemblyPlan:
 
 def test_truth_of_the_particles(sets: Path) -> None:
     """Nested and coupled regions correlate, and masses say about the same as presences."""
-    masses, presence = true_correlations(sets / "asm1")
-    for matrix in (masses, presence):
+    true = true_correlations(sets / "asm1", 40.0)
+    masses, presence = true.masses, true.presence
+    for matrix in (masses, true.masses_seen, presence):
         np.testing.assert_allclose(np.diag(matrix), 1)
     coupled = VARYING.index("ef_g"), VARYING.index("l1_stalk")
     nested = VARYING.index("central_protuberance"), VARYING.index("bridge")
     assert presence[coupled] > 0.4
     assert presence[nested] > 0.3
     assert np.abs(masses - presence).max() < 0.3
+    assert 0.001 < np.abs(masses - true.masses_seen).max() < 0.3
+    nyquist = true_correlations(sets / "asm1", 0.1).masses_seen
+    np.testing.assert_allclose(nyquist, masses, atol=1e-4)
 
 
 def test_every_part_runs_on_a_small_set(sets: Path, tmp_path: Path) -> None:
@@ -102,7 +106,7 @@ def test_finished_parts_are_not_run_again(
 
 def test_the_summary_counts_what_it_says(tmp_path: Path) -> None:
     """Errors are medians per pair, and only small true correlations can be falsely significant."""
-    common = {"by_presence": 0.0, "constant_that_vary": 0, "cpu_seconds": 60.0}
+    common = {"truth_seen": 0.1, "by_presence": 0.0, "constant_that_vary": 0, "cpu_seconds": 60.0}
     rows: list[Row] = [
         {"pair": "a and b", "truth": 0.0, "found": found, "low": found - 0.1, "p_value": p_value}
         | {"high": found + 0.1, "seed": seed, **common}
@@ -113,7 +117,7 @@ def test_the_summary_counts_what_it_says(tmp_path: Path) -> None:
         | {"p_value": None, "seed": 1, **common}
     )
     text = write_assembly_tables(tmp_path, {"covariance": rows}).read_text(encoding="utf-8")
-    assert "| largest median error of a pair | 0.10 | 0.060 |" in text
+    assert "| largest median error of a pair | 0.10 | 0.060 | 0.080 |" in text
     assert "| 2 of 3 |" in text
-    assert "| 95 % intervals that hold the truth | 0.90 | 2 of 3 |" in text
-    assert "| undetermined pairs | | 1 of 4 |" in text
+    assert "| 95 % intervals that hold the truth | 0.90 | 2 of 3 | 2 of 3 |" in text
+    assert "| undetermined pairs | | 1 of 4 | |" in text

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -16,12 +16,14 @@ from typing import Any, Literal
 
 import numpy as np
 import yaml
-from jaxtyping import Float64, Int
+from jaxtyping import Bool, Float32, Float64, Int
 
 from cryofocus.data.grid_map import GridMap
 from cryofocus.data.star.document import StarDocument
 from cryofocus.errors import InputError
 from cryofocus.maths.copies import find_effective_classes
+from cryofocus.maths.filters import filter_shells
+from cryofocus.maths.grids import n_shells
 from cryofocus.maths.statistics import measure_agreement, posterior_kappa
 from cryofocus.simulate.assembly.settings import AssemblySettings
 from cryofocus.workflows.classify.request import ClassifyRequest
@@ -115,6 +117,22 @@ def run_assembly_benchmark(
     return answers
 
 
+@dataclass(frozen=True)
+class TrueCorrelations:
+    """How regions really correlate over the particles.
+
+    Attributes:
+        masses: Of the map of the particle's state inside each region's mask, which the dark
+            surroundings of others reach into.
+        masses_seen: The same in maps that end where the analysis does: surroundings reach farther.
+        presence: Of what is there and what is not.
+    """
+
+    masses: Float64[np.ndarray, "region region"]
+    masses_seen: Float64[np.ndarray, "region region"]
+    presence: Float64[np.ndarray, "region region"]
+
+
 def _ask_covariance(plan: AssemblyPlan, seed: int, progress: Progress) -> Iterator[Row]:
     """Yield every pair of regions that vary, and whether constant ones seem to."""
     data = plan.find_set("asm", seed, progress)
@@ -131,12 +149,13 @@ def _ask_covariance(plan: AssemblyPlan, seed: int, progress: Progress) -> Iterat
     seconds = time.process_time() - start
     level = made.record.particle_level
     assert level is not None
-    masses, presence = true_correlations(data)
+    true = true_correlations(data, level.resolution_angstrom)
     for (i, first), (j, second) in combinations(enumerate(VARYING), 2):
         yield {
             "pair": f"{first} and {second}",
-            "truth": float(masses[i, j]),
-            "by_presence": float(presence[i, j]),
+            "truth": float(true.masses[i, j]),
+            "truth_seen": float(true.masses_seen[i, j]),
+            "by_presence": float(true.presence[i, j]),
             "found": level.correlation[i][j],
             "low": level.low[i][j],
             "high": level.high[i][j],
@@ -228,22 +247,33 @@ def _states(data: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((data / "states.csv").read_text(encoding="utf-8").splitlines()))
 
 
-def true_correlations(
-    data: Path,
-) -> tuple[Float64[np.ndarray, "region region"], Float64[np.ndarray, "region region"]]:
-    """Return the correlations of masses and of presences over the particles that are no junk.
-
-    The mass of a region is that of the map of the particle's state inside the region's mask,
-    which the dark surroundings of others reach into.
-    """
+def true_correlations(data: Path, resolution_angstrom: float) -> TrueCorrelations:
+    """Correlate the regions over the particles that are no junk."""
     state = _truth(data, "truth.star", "rlnClassNumber") - 1
     state = state[_truth(data, "truth.star", "cryofocusJunk") == 0]
     rows = _states(data)
     inside = [GridMap.read(data / "masks" / f"{name}.mrc").data > 0.5 for name in VARYING]
-    maps = [GridMap.read(data / "maps" / row["map"]).data for row in rows]
-    masses = np.array([[one[mask].sum(dtype=np.float64) for mask in inside] for one in maps])
+    maps = [GridMap.read(data / "maps" / row["map"]) for row in rows]
+    seen = [_end_at(one, resolution_angstrom) for one in maps]
     presence = np.array([[float(row[name]) for name in VARYING] for row in rows])
-    return np.corrcoef(masses[state].T), np.corrcoef(presence[state].T)
+    return TrueCorrelations(
+        np.corrcoef(_masses([one.data for one in maps], inside)[state].T),
+        np.corrcoef(_masses(seen, inside)[state].T),
+        np.corrcoef(presence[state].T),
+    )
+
+
+def _end_at(map_: GridMap, resolution_angstrom: float) -> Float32[np.ndarray, "box box box"]:
+    box = len(map_.data)
+    last = round(box * map_.voxel_size_angstrom / resolution_angstrom)
+    return filter_shells(map_.data, (np.arange(n_shells(box)) <= last).astype(np.float32))
+
+
+def _masses(
+    maps: Sequence[Float32[np.ndarray, "box box box"]],
+    inside: Sequence[Bool[np.ndarray, "box box box"]],
+) -> Float64[np.ndarray, "map region"]:
+    return np.array([[one[mask].sum(dtype=np.float64) for mask in inside] for one in maps])
 
 
 def _truth(data: Path, name: str, column: str) -> Int[np.ndarray, " particle"]:

@@ -66,7 +66,8 @@ def draw_kappa(results: Sequence[CellResult]) -> Figure:
             _draw_published(panel, list(published), kappas, strategy)
         panel.set(title=f"{REGION_TITLES[kind]} {scenario}", xscale="log", xlabel="SNR")
         panel.minorticks_off()
-        panel.set_xticks(SNRS, [f"{snr:.3f}" for snr in SNRS], rotation=45)
+        snrs = sorted({*SNRS, *(snr for snr, _ in placed)})
+        panel.set_xticks(snrs, [f"{snr:.3f}" for snr in snrs], rotation=45)
     _finish(figure, list(axes))
     return figure
 
@@ -98,12 +99,13 @@ def draw_titration(points: Sequence[TitrationPoint]) -> Figure:
 
 
 def _draw_limits(panel: Axes, placed: Placed) -> None:
-    """Draw what the two oracles reach on the same images."""
+    """Draw what the two oracles reach on the same images, once where they reach the same."""
     full = [(x, result.oracle_kappa) for x, result in placed]
     focused = [(x, result.oracle_focused_kappa) for x, result in placed]
     look: dict[str, Any] = {"color": style.INK, "linewidth": 1.3}
     _draw_medians(panel, full, label="best possible", linestyle="--", **look)
-    _draw_medians(panel, focused, label="best from the focus alone", linestyle=":", **look)
+    if focused != full:
+        _draw_medians(panel, focused, label="best from the focus alone", linestyle=":", **look)
 
 
 def _draw_strategies(panel: Axes, placed: Placed) -> None:

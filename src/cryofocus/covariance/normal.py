@@ -1,4 +1,4 @@
-"""Covariance of quantities that were measured with known errors: maximum likelihood by EM.
+"""Covariance of quantities that were measured with known errors, by maximum likelihood.
 
 Each particle's measurement x_i is normal about its true value with covariance N_i, and true
 values are normal with mean mu and covariance S. The plain covariance of the x_i holds the mean of
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-MAX_CYCLES = 500
-TOLERANCE = 1e-4
+from cryofocus.maths.population import fit_normal_population
+
 # Where the start of a variance would not be positive, this part of the noise is taken.
 SMALLEST_START = 1e-3
 N_BOOTSTRAP = 400
@@ -53,30 +53,13 @@ def fit_normal(
 ) -> NormalFit:
     """Fit mean and covariance of true values behind noisy measurements.
 
-    EM for a normal random effect with known error covariances (Laird & Ware, Biometrics 38
-    (1982) 963), started from the moments unless told where.
+    Started from the moments unless told where.
     """
     precision = np.linalg.inv(noise)
     weighted = np.einsum("nij,nj->ni", precision, values)
     if start is None:
         start = NormalFit(values.mean(axis=0), _start(values, noise))
-    mean, covariance = start.mean, start.covariance
-    identity = np.eye(values.shape[1])
-    for _ in range(MAX_CYCLES):
-        spread = np.linalg.solve(
-            identity + covariance @ precision, np.broadcast_to(covariance, noise.shape)
-        )
-        centred = weighted - precision @ mean
-        expected = np.einsum("nij,nj->ni", spread, centred)
-        new_mean = mean + expected.mean(axis=0)
-        expected += mean - new_mean
-        new = spread.mean(axis=0) + expected.T @ expected / len(values)
-        new = 0.5 * (new + new.T)
-        change = np.abs(new - covariance).max() / max(np.abs(new).max(), np.finfo(float).tiny)
-        mean, covariance = new_mean, new
-        if change < TOLERANCE:
-            break
-    return NormalFit(mean, covariance)
+    return NormalFit(*fit_normal_population(weighted, precision, (start.mean, start.covariance)))
 
 
 def _start(

@@ -24,7 +24,10 @@ SIGNIFICANT = 3.0
 # and its content this part of what a region as dense as the reference holds (standard deviation):
 # smaller things happen where a neighbour moves or a mask is a little too small.
 SMALLEST_SPREAD = 0.1
-NORMAL_95 = 1.96
+NORMAL_95, ONE_SIDED = 1.96, 0.025
+# Of correlations: what a linear model with few fields leaves out, measured where the truth is
+# known (docs/decisions/0019).
+MODEL_ERROR = 0.02
 # Correlations of 1 have no finite transform.
 LARGEST_CORRELATION = 0.9995
 
@@ -83,9 +86,10 @@ def correlate_particles(
 ) -> ParticleCorrelation:
     """Correlate regions over particles, test every pair, and repeat with shuffled regions.
 
-    Intervals hold what another sample of particles would change, by bootstrap, and what the
-    uncertainty of the model's fields would, by its repetition with perturbed fields. A pair's
-    p-value is the larger one of a permutation of particles and of the interval's width.
+    Intervals hold what another sample of particles would change, by bootstrap, what the
+    uncertainty of the model's fields would, by its repetition with perturbed fields, and what
+    the model leaves out. A pair's p-value is the larger one of a permutation of particles and of
+    its covariance's error.
 
     Args:
         occupancies: Of every particle, with the covariance of their errors.
@@ -103,10 +107,20 @@ def correlate_particles(
     own = np.stack([_transform(correlation_matrix(one)) for one in drawn])
     variance = np.nanvar(np.where(both, own, 0.0), axis=0)
     moves = [_half_difference(*pair, fit) for pair in perturbed]
-    inflation = _inflation(moves, variance, both)
-    variance = variance * inflation
+    inflation = _inflation(moves, drawn, both)
+    variance = variance * inflation + MODEL_ERROR**2
     reach = NORMAL_95 * np.sqrt(variance)
-    wald = 2 * norm.sf(np.abs(centre) / np.sqrt(np.maximum(variance, 1e-12)))
+    # Where more than one draw in forty gets there, a correlation may be 1, or -1.
+    widest = centre + np.sqrt(inflation) * (own - centre)
+    may_be_one, may_be_minus_one = (
+        np.mean(sign * widest >= np.arctanh(LARGEST_CORRELATION), axis=0) > ONE_SIDED
+        for sign in (1, -1)
+    )
+    # Of the covariances: near 1, the transform's errors are far from normal.
+    spread = np.sqrt(np.maximum(np.diag(fit.covariance), 0.0))
+    of_model = (MODEL_ERROR * np.outer(spread, spread)) ** 2
+    error = np.sqrt(np.maximum(inflation * drawn.var(axis=0) + of_model, np.finfo(float).tiny))
+    wald = 2 * norm.sf(np.abs(fit.covariance) / error)
     permuted = pair_p_values(values, noise, fit.covariance, generator, n_copies=n_copies)
     null = fit_normal(*shuffle_regions(values, noise, generator)).correlation
     partial = partial_correlations(fit.covariance, varies)
@@ -114,7 +128,6 @@ def correlate_particles(
     widened = variance / np.maximum(np.nanvar(np.where(both, own, 0.0), axis=0), 1e-12)
     partial_reach = NORMAL_95 * np.sqrt(np.var(of_draws, axis=0) * widened)
     identity = np.eye(len(varies), dtype=bool)
-    spread = np.sqrt(np.maximum(np.diag(fit.covariance), 0.0))
 
     def of_pairs(matrix: Matrix, diagonal: float) -> Matrix:
         return np.where(identity, diagonal, np.where(both, matrix, np.nan))
@@ -124,8 +137,8 @@ def correlate_particles(
         n_particles=len(occupancies),
         fit=fit,
         correlation=of_pairs(fit.correlation, 1.0),
-        low=of_pairs(np.tanh(centre - reach), 1.0),
-        high=of_pairs(np.tanh(centre + reach), 1.0),
+        low=of_pairs(np.where(may_be_minus_one, -1.0, np.tanh(centre - reach)), 1.0),
+        high=of_pairs(np.where(may_be_one, 1.0, np.tanh(centre + reach)), 1.0),
         spread=spread,
         spread_error=variance_error / (2 * np.maximum(spread, np.finfo(float).tiny)),
         noise_spread=np.sqrt(np.median(np.diagonal(noise, axis1=1, axis2=2), axis=0)),
@@ -169,15 +182,23 @@ def _transform(correlation: Matrix) -> Matrix:
 
 
 def _half_difference(there: Occupancies, back: Occupancies, start: NormalFit) -> Matrix:
-    """Return how far a move of the fields moves the transformed correlations."""
+    """Return how far a move of the fields moves the correlations."""
     ends = [fit_normal(one.values, one.noise, start).correlation for one in (there, back)]
-    return np.asarray((_transform(ends[0]) - _transform(ends[1])) / 2)
+    return np.asarray((ends[0] - ends[1]) / 2)
 
 
-def _inflation(moves: list[Matrix], variance: Matrix, both: Bool[np.ndarray, "r r"]) -> float:
-    """Return by how much moves of the fields widen the bootstrap's variances, over all pairs."""
+def _inflation(
+    moves: list[Matrix],
+    drawn: Float64[np.ndarray, "draw region region"],
+    both: Bool[np.ndarray, "region region"],
+) -> float:
+    """Return by how much moves of the fields widen the bootstrap's variances, over all pairs.
+
+    Of the correlations themselves: pairs near 1, whose transforms are unbounded, count little.
+    """
     pairs = both & np.triu(np.ones_like(both), 1)
     if not moves or not pairs.any():
         return 1.0
     moved = np.mean([one[pairs] ** 2 for one in moves], axis=0)
-    return 1.0 + float(np.mean(moved / np.maximum(variance[pairs], 1e-12)))
+    variance = np.var([correlation_matrix(one)[pairs] for one in drawn], axis=0)
+    return 1.0 + float(moved.sum() / max(variance.sum(), 1e-12))

@@ -37,7 +37,7 @@ def few_cycles() -> Iterator[None]:
     """Fit so well as these clear sets need."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model, "MAX_CYCLES", 8)
-        patch.setattr(model, "DRAW_STEPS", 12)
+        patch.setattr(model, "DRAW_STEPS", 30)
         yield
 
 

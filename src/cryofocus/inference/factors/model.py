@@ -29,17 +29,16 @@ from cryofocus.inference.factors.problem import FactorProblem
 
 MIN_CYCLES, MAX_CYCLES = 12, 24
 TOLERANCE = 0.02
-SOLVER_STEPS, PROBE_STEPS, FIRST_STEPS = 4, 10, 12
+SOLVER_STEPS, PROBE_STEPS, FIRST_STEPS = 8, 10, 12
 # Draws of the posterior are no better than their solution, and start from nothing.
 DRAW_STEPS = 40
-# Strengths are corrected in every other cycle once fields have found their shape.
-FIRST_CORRECTION, CORRECTION_INTERVAL = 5, 2
+# Strengths are corrected once fields have found their shape.
+FIRST_CORRECTION = 5
 LARGEST_STEP = 1.0
 SMALLEST_LOG_POWER, LARGEST_LOG_POWER = -14.0, 2.0
 # ln of the prior's power at the start, relative to the consensus's spectrum.
 REGION_LOG_POWER, FREE_LOG_POWER = -1.0, -2.0
 START_SCALE_VARIANCE, START_VARIANCE = 0.03, 0.2
-SETTLING_CYCLES, PERTURBED_CYCLES = 30, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +81,7 @@ class FactorModel:
 
         Of n images, and as many free coefficients as are determined (Marchenko & Pastur 1967).
         """
-        share = self.degrees_of_freedom / max(len(self.moments), 1)
+        share = np.maximum(self.degrees_of_freedom, 1) / max(len(self.moments), 1)
         return np.asarray(2 * np.sqrt(share) + share)
 
 
@@ -138,7 +137,7 @@ def fit_factors(
         if cycle >= MIN_CYCLES and change < TOLERANCE:
             break
     moments = measure_moments(problem, fields)
-    population = settle_population(moments, state.population, SETTLING_CYCLES)
+    population = settle_population(moments, state.population)
     return FactorModel(
         problem=problem,
         field_space=field_space,
@@ -163,7 +162,7 @@ def perturb(model: FactorModel, generator: np.random.Generator) -> tuple[FactorM
 
     def move(fields: Fields) -> FactorModel:
         moments = measure_moments(problem, fields)
-        population = settle_population(moments, model.population, PERTURBED_CYCLES)
+        population = settle_population(moments, model.population)
         return replace(model, fields=fields, moments=moments, population=population)
 
     return move(model.fields + change), move(model.fields - change)
@@ -236,7 +235,7 @@ def _improve(
     cycle: int,
     generator: np.random.Generator,
 ) -> _State:
-    """Maximise over the fields, and correct the strength of their priors now and then."""
+    """Maximise over the fields, and correct the strength of their priors."""
     second_moment = posterior.second_moment
     xi = field_space.maximise(
         posterior.mean[:, 1:],
@@ -246,8 +245,7 @@ def _improve(
         max_steps=SOLVER_STEPS if cycle else FIRST_STEPS,
     )
     state = replace(state, xi=xi)
-    late = cycle - FIRST_CORRECTION
-    if late < 0 or late % CORRECTION_INTERVAL:
+    if cycle < FIRST_CORRECTION:
         return state
     determined = field_space.degrees_of_freedom(
         second_moment, state.strength, generator, max_steps=PROBE_STEPS

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float64, Int
 
+from cryofocus.maths.population import fit_normal_population
+
 Linear = Float64[np.ndarray, "particle q"]
 Quadratic = Float64[np.ndarray, "particle q q"]
 Square = Float64[np.ndarray, "q q"]
@@ -89,16 +91,21 @@ def estimate_population(posterior: Posterior) -> Population:
     """Return the mean and covariance that one step of expectation maximisation arrives at."""
     mean = posterior.mean.mean(axis=0)
     covariance = posterior.second_moment - np.outer(mean, mean)
+    return Population(mean, _invertible(covariance))
+
+
+def settle_population(moments: Moments, start: Population) -> Population:
+    """Return the most likely population, which may be singular but for a floor."""
+    mean, covariance = fit_normal_population(
+        moments.linear, moments.quadratic, (start.mean, start.covariance)
+    )
+    return Population(mean, _invertible(covariance))
+
+
+def _invertible(covariance: Square) -> Square:
+    """Return a covariance without rounding errors, a little wider where nothing varies."""
     floor = SMALLEST_VARIANCE * max(float(np.trace(covariance)), 1.0)
-    return Population(mean, 0.5 * (covariance + covariance.T) + floor * np.eye(len(mean)))
-
-
-def settle_population(moments: Moments, start: Population, n_cycles: int) -> Population:
-    """Climb to the maximum-likelihood population (Laird & Ware 1982), for so many cycles."""
-    population = start
-    for _ in range(n_cycles):
-        population = estimate_population(locate(moments, population))
-    return population
+    return np.asarray(0.5 * (covariance + covariance.T) + floor * np.eye(len(covariance)))
 
 
 def log_evidence(moments: Moments, population: Population) -> Float64[np.ndarray, " particle"]:

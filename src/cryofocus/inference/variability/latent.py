@@ -68,7 +68,7 @@ def nested_evidence(moments: Moments) -> Float64[np.ndarray, "axes particle"]:
     """
     n, n_axes = moments.linear.shape
     start = Population(np.zeros(n_axes), np.eye(n_axes))
-    offset = settle_population(moments, start, SETTLING_CYCLES).mean
+    offset = settle_population(moments, start).mean
     centred = moments.linear - moments.quadratic @ offset
     covariance, evidence = np.zeros((0, 0)), [np.zeros(n)]
     for k in range(1, n_axes + 1):

@@ -26,6 +26,7 @@ from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import RegionError
 from cryofocus.inference.factors.model import MAX_CYCLES, FactorModel, fit_factors, perturb
+from cryofocus.inference.factors.moments import Population, locate
 from cryofocus.inference.factors.problem import state_factor_problem
 from cryofocus.maths.shells import FSC_LIMIT, first_shell_below, shell_resolution_angstrom
 from cryofocus.workflows.covary.inputs import CovaryInputs, CovarySettings
@@ -47,6 +48,8 @@ N_FREE_FIELDS = 4
 # A region's fields are seen when their information exceeds what noise may reach by this much.
 CLEARLY = 1.25
 N_PERTURBED = 2
+# Prior variances of coordinates, in units of the population's, under which images speak alone.
+UNINFORMED = 1e3
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,11 +253,11 @@ def _measure(model: FactorModel, weights: _Weights) -> Occupancies:
     reference = choose_reference(in_blocks, population.covariance)
     n_voxels = np.array([np.count_nonzero(region) for region in weights.regions])
     rows = content_rows(in_regions, reference, n_voxels * _density_of(weights, in_blocks))
-    posterior = model.posterior
+    # What the population knows of pairs would come back as what images say of them.
+    prior = Population(population.mean, UNINFORMED * np.diag(np.diag(population.covariance)))
+    alone = locate(model.moments, prior)
     values, noise = measure_contents(
-        rows,
-        (population.mean, population.covariance),
-        (posterior.mean, posterior.covariance),
+        rows, (prior.mean, prior.covariance), (alone.mean, alone.covariance)
     )
     return Occupancies(weights.names, values, noise, np.array([*_seen(model, weights)]))
 
