@@ -28,8 +28,11 @@ from cryofocus.inference.factors.moments import (
 from cryofocus.inference.factors.problem import FactorProblem
 
 MIN_CYCLES, MAX_CYCLES = 12, 24
-TOLERANCE = 0.02
+# Strengths rise slowly where little is seen: a cycle changes little long before they are up.
+TOLERANCE = 0.003
 SOLVER_STEPS, PROBE_STEPS, FIRST_STEPS = 8, 10, 12
+# Of so many cycles degrees of freedom are averaged: one random probe may be off by a third.
+LAST_PROBES = 6
 # Draws of the posterior are no better than their solution, and start from nothing.
 DRAW_STEPS = 40
 # Strengths are corrected once fields have found their shape.
@@ -121,6 +124,7 @@ def fit_factors(
     )
     fields, state = _start(problem, generator)
     information = np.zeros(len(fields))
+    determined: list[Float64[np.ndarray, " field"]] = []
     cycle = 0
     while cycle < MAX_CYCLES:
         moments = measure_moments(problem, fields)
@@ -130,6 +134,7 @@ def fit_factors(
         information = moments.information[1:] * scale
         state = _improve(field_space, posterior, state, cycle, generator)
         assert state.xi is not None
+        determined.append(state.degrees_of_freedom)
         fields = field_space.fields(state.xi, state.strength)
         cycle += 1
         advance(1)
@@ -145,7 +150,7 @@ def fit_factors(
         fields=fields,
         moments=moments,
         population=population,
-        degrees_of_freedom=state.degrees_of_freedom,
+        degrees_of_freedom=np.mean(determined[-LAST_PROBES:], axis=0),
         n_cycles=cycle,
     )
 
