@@ -73,6 +73,8 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 def say_unreadable(path: Path, error: OSError) -> str:
     """Say that a file cannot be read; of one that is not there, which neighbour may be meant."""
+    if error.errno == errno.EISDIR:
+        return f"{path}: is a folder. Give a file in it."
     is_missing = error.errno in (errno.ENOENT, errno.ENOTDIR)
     advice = (is_missing and say_neighbour(path)) or "Check the path."
     return f"{path}: cannot be read ({error.strerror}). {advice}"

@@ -33,6 +33,10 @@ TURNS = (
         "classify t.star m.mrc -o x",
         "m.mrc: a map, given without its option. Did you mean --mask, ",
     ),
+    (
+        "classify t.star --focus 1 2 3 4.5 -o x",
+        "2 3 4.5: numbers on their own. Join those of --focus by commas: X,Y,Z,R.",
+    ),
     ("classify", "For example: cryofocus classify run_data.star --focus 142,118,97,30"),
     ("classify t.star --focus 1,2,3,4", "Missing option '-o' / '--output'. For example"),
     ("subtract t.star --mask m.mrc -o s", f"{MEANT} --keep? "),

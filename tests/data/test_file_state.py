@@ -10,6 +10,7 @@ import pytest
 
 from cryofocus.data import file_state
 from cryofocus.data.file_state import describe_changes, read_states
+from cryofocus.errors import FormatError
 
 SIZE = 64_000
 
@@ -88,3 +89,12 @@ def test_many_changes_are_counted(tmp_path: Path) -> None:
     assert said is not None
     assert said.count("has other content") == 3
     assert said.endswith("; and 6 more")
+
+
+def test_a_missing_file_has_a_neighbour(files: list[Path]) -> None:
+    """What cannot be read is named, with what may be meant; a folder is said to be one."""
+    meant = files[0].rename(files[0].with_name("particles.star"))
+    with pytest.raises(FormatError, match=f"Did you mean {meant}"):
+        read_states([meant.with_name("partcles.star")])
+    with pytest.raises(FormatError, match="is a folder"):
+        read_states([meant.parent])

@@ -63,6 +63,7 @@ VALUES: Mapping[str, str] = {
 EXAMPLE = re.compile(r"`(cryofocus [^`]+)`")
 BOUND = re.compile(r"Input should be (greater|less) than or equal to (\S+)")
 EXTRA = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)")
+NUMBERS = re.compile(r"[-+.\d\s]+")
 # Options that a map may be meant for, in order.
 OF_MAPS = ("--mask", "--keep", "--map", "--reference", "--references", "--solvent-mask")
 CHOICES = re.compile(r"'([^']*)' is not one of (.+)\.?$")
@@ -113,9 +114,11 @@ def explain_choice(message: str) -> str:
 
 
 def explain_extra(message: str, params: Sequence[Any]) -> str:
-    """Say of a map that was given without an option which it may belong to."""
+    """Say of a map without an option which it may belong to, of numbers how they are joined."""
     match = EXTRA.search(message)
     names = {name for param in params for name in param.opts}
+    if match is not None and "--focus" in names and NUMBERS.fullmatch(match[1]):
+        return f"{match[1]}: numbers on their own. Join those of --focus by commas: X,Y,Z,R."
     takes = [name for name in OF_MAPS if name in names]
     if match is None or not takes or not match[1].lower().endswith((".mrc", ".map", ".ccp4")):
         return message

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from cryofocus.complaints import say_unreadable
 from cryofocus.errors import FormatError
 
 # Files that are larger together are sampled in blocks, from their first byte to their last.
@@ -51,7 +52,7 @@ def read_states(paths: Sequence[Path], whole_bytes: float = WHOLE_BYTES) -> dict
         share = _share([path.stat().st_size for path in paths], whole_bytes)
         return {path: _read_state(path, share) for path in paths}
     except OSError as error:
-        raise FormatError(f"{error.filename}: cannot be read ({error.strerror}).") from error
+        raise FormatError(say_unreadable(Path(error.filename), error)) from error
 
 
 def _share(sizes: Sequence[int], whole_bytes: float) -> float:

@@ -68,7 +68,8 @@ def _refuse_other_kinds(path: Path) -> None:
     """Say of what is often given instead what it is, and which file is meant."""
     if os.path.isdir(path):
         tables = sorted(entry for entry in path.iterdir() if entry.suffix in table_suffixes())
-        named = f": {tables[0]}" if len(tables) == 1 else ", such as run_data.star"
+        first = tables[0] if tables else "run_data.star"
+        named = f": {first}" if len(tables) == 1 else f", such as {first}"
         raise InputError(f"{path}: is a folder. Give the particle table in it{named}.")
     for known in FORMATS:
         if path.suffix in known.mistaken:

@@ -134,8 +134,9 @@ def _widen(found: FoundRegion, run: RunDirectory, number: int) -> FoundRegion | 
     )
     before = found.groundwork.clock
     clock = StageClock(
-        {SEARCH: sum(before.seconds.values())},
+        {SEARCH: sum(before.all_seconds().values())},
         {SEARCH: max(before.peak_memory_gb.values(), default=0.0)},
+        before.began,
     )
     return FoundRegion(
         found.request.model_copy(update={"focus": None, "map": None, "mask": mask}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,17 @@ def test_stage_clock_adds_up_and_survives_interruption() -> None:
         raise KeyboardInterrupt
     assert clock.seconds["cycles"] > first
     assert 0.01 < clock.peak_memory_gb["cycles"] <= peak_memory_gb()
+
+
+def test_nothing_is_left_out_of_the_whole_time() -> None:
+    """What passes between stages counts: all seconds add up to those since the clock began."""
+    clock = StageClock({"search": 0.25}, began=time.perf_counter() - 2)
+    with clock.stage("cycles"):
+        pass
+    seconds = clock.all_seconds()
+    assert list(seconds) == ["search", "cycles", "between these"]
+    assert sum(seconds.values()) == pytest.approx(2, abs=0.5)
+    assert seconds["between these"] > 1
 
 
 def test_machine_is_described() -> None:

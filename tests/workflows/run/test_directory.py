@@ -47,6 +47,9 @@ def test_existing_run_is_refused_with_the_ways_out(tmp_path: Path) -> None:
         "--overwrite to replace it, or choose another place with -o."
     )
     assert directory.command.read_text() == "cryofocus classify"
+    # While a process is at it, there is nothing to resume, and that is said first.
+    with directory.locked(), pytest.raises(OutputError, match="is writing here"):
+        RunDirectory.create(tmp_path / "RUN")
 
 
 @pytest.mark.parametrize("options", [{}, {"overwrite": True}, {"resume": True}])

@@ -6,7 +6,7 @@ the CTF, under everything that the table may have meant (docs/derivations/misfit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,9 +29,9 @@ PARTICLES, MANY_PARTICLES, MOST_PIXELS = 128, 1024, 1 << 26
 FINALISTS, PROMISING = 4, 2.0
 # Log-likelihood that is no accident: a right group loses as much, or more, by any factor.
 LEAST_GAIN = 25.0
-# A half map of few images is a little blurred, and so fits a little better at another size: by
-# this part of the log-likelihood that it has anyway.
-OF_SIZE = 0.005
+# A half map of few images is a little blurred, and so fits a little better at another size, and
+# clear images with another CTF: by this part of the log-likelihood that it has anyway.
+NATURAL_PART: Mapping[Fault, float] = {"pixel size": 0.005, "defocus": 0.002}
 # Log-likelihood by which images show the consensus at all; and the part of it that is left with
 # the poses of others, if their own are no better. Of images with their own, it is a third or less;
 # where the particle is nearly a ball it is more, but surely less than all.
@@ -107,7 +107,7 @@ def _judge(
         finalists = [one.alternative for one in ranked[:FINALISTS]]
         told, ranked = _rank(evidence, sample, kind, finalists)
     gain, best = ranked[0].gain, ranked[0].alternative
-    least = LEAST_GAIN + (OF_SIZE * told.to_map if best.fault == "pixel size" else 0.0)
+    least = LEAST_GAIN + NATURAL_PART.get(best.fault, 0.0) * told.to_map
     is_better = gain > least and best.is_mistake
     if not (is_better and gain > told.to_map) and kind != "set" and told.to_map > SHOWN:
         # Where poses tell nothing, something or other fits better by chance.

@@ -64,7 +64,7 @@ def compose_record(
         cluster=circumstances.cluster,
         seed=request.settings.seed,
         started=circumstances.started,
-        seconds=dict(circumstances.clock.seconds),
+        seconds=circumstances.clock.all_seconds(),
         peak_memory_gb=dict(circumstances.clock.peak_memory_gb),
         n_particles=len(inputs.particles),
         n_classes=len(result.maps),

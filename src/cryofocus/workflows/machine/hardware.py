@@ -106,13 +106,17 @@ def peak_memory_gb() -> float:
     return peak / 1e9 if sys.platform == "darwin" else peak * 1024 / 1e9
 
 
+BETWEEN = "between these"
+
+
 @dataclass(frozen=True)
 class StageClock:
     """Wall time and memory of the stages of a run.
 
     The operating system keeps one high-water mark for the whole life of a process, so the memory
     of a stage is the peak up to its end: the stage where the figure rises is the one that needed
-    it. A stage entered twice adds its seconds.
+    it. A stage entered twice adds its seconds. What passes between stages counts from when the
+    clock began.
 
     Examples:
         >>> clock = StageClock()
@@ -124,6 +128,12 @@ class StageClock:
 
     seconds: dict[str, float] = field(default_factory=dict)
     peak_memory_gb: dict[str, float] = field(default_factory=dict)
+    began: float = field(default_factory=time.perf_counter)
+
+    def all_seconds(self) -> dict[str, float]:
+        """Return the seconds of every stage, and what passed between them."""
+        between = time.perf_counter() - self.began - sum(self.seconds.values())
+        return {**self.seconds, BETWEEN: max(0.0, between)}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

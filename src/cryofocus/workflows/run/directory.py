@@ -155,6 +155,9 @@ class RunDirectory(run_files.RunFiles):
             if self.job.exists():
                 state, ways = "a finished run", "Use --overwrite to replace it"
             else:
+                if self.lock_file.exists():
+                    with hold_lock(self.lock_file):
+                        pass  # no process that is at it, or that would have been said
                 state = "an unfinished run"
                 ways = "Use --resume to finish it, --overwrite to replace it"
             raise OutputError(
