@@ -134,7 +134,7 @@ def _widen(found: FoundRegion, run: RunDirectory, number: int) -> FoundRegion | 
     )
     before = found.groundwork.clock
     clock = StageClock(
-        {SEARCH: sum(before.all_seconds().values())},
+        {SEARCH: sum(before.whole().seconds.values())},
         {SEARCH: max(before.peak_memory_gb.values(), default=0.0)},
         before.began,
     )

@@ -54,6 +54,7 @@ def compose_record(
 
     Its objective by cycle is that of the best run.
     """
+    clock = circumstances.clock.whole()
     best = result.runs[result.comparison.best]
     trace = tuple(record.objective for record in best.history)
     said = {finding.text for finding in judgement.findings}
@@ -64,8 +65,8 @@ def compose_record(
         cluster=circumstances.cluster,
         seed=request.settings.seed,
         started=circumstances.started,
-        seconds=circumstances.clock.all_seconds(),
-        peak_memory_gb=dict(circumstances.clock.peak_memory_gb),
+        seconds=clock.seconds,
+        peak_memory_gb=clock.peak_memory_gb,
         n_particles=len(inputs.particles),
         n_classes=len(result.maps),
         box=inputs.particles.box,

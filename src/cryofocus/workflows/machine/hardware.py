@@ -130,10 +130,14 @@ class StageClock:
     peak_memory_gb: dict[str, float] = field(default_factory=dict)
     began: float = field(default_factory=time.perf_counter)
 
-    def all_seconds(self) -> dict[str, float]:
-        """Return the seconds of every stage, and what passed between them."""
+    def whole(self) -> StageClock:
+        """Return this clock with what passed between the stages as one more."""
         between = time.perf_counter() - self.began - sum(self.seconds.values())
-        return {**self.seconds, BETWEEN: max(0.0, between)}
+        return StageClock(
+            {**self.seconds, BETWEEN: max(0.0, between)},
+            {**self.peak_memory_gb, BETWEEN: peak_memory_gb()},
+            self.began,
+        )
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
