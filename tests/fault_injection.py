@@ -18,8 +18,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -27,6 +30,11 @@ from typing import Any, Literal
 FILE_EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "fsync"}
 # A command that takes longer hangs, and is killed.
 LONGEST_SECONDS = 900.0
+# Whatever a command started has to end within this time after it.
+PATIENCE_SECONDS = 20.0
+# What the worker processes of `--cluster local` run.
+WORKER = "spawn_main"
+ROOMY_BYTES = 1 << 45
 # Of these a full disk refuses.
 GROWING = {"open", "os.mkdir", "fsync", "write"}
 
@@ -42,6 +50,8 @@ class Fault:
         name: If given, only steps on files of this final name count.
         signal: What is sent.
         seconds: Send it after this time instead.
+        target: Whom it is sent to: the command, or one of the workers that it started; to nobody
+            before there are workers.
         bytes: Address space beyond what the process has.
     """
 
@@ -50,6 +60,7 @@ class Fault:
     name: str = ""
     signal: int = signal.SIGKILL
     seconds: float | None = None
+    target: Literal["command", "worker"] = "command"
     bytes: int = 0
 
 
@@ -61,11 +72,13 @@ class Ended:
         status: Exit status; minus the number of the signal that killed it.
         steps: Steps it did.
         errors: What it said on standard error.
+        left: Processes that outlived it, by what they run.
     """
 
     status: int
     steps: int
     errors: str
+    left: tuple[str, ...]
 
 
 class FaultyProcess:
@@ -113,7 +126,8 @@ class FaultyProcess:
         job = {"arguments": words, "fault": asdict(fault or Fault()), "inside": inside}
         self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()
-        return Ended(**json.loads(self._process.stdout.readline()))
+        ended = json.loads(self._process.stdout.readline())
+        return Ended(**{**ended, "left": tuple(ended["left"])})
 
 
 class _Steps:
@@ -161,7 +175,7 @@ class _Steps:
         os.pwrite(self._report, f"{self.count:12d}".encode(), 0)
         is_due = self.count == fault.step and fault.seconds is None
         if fault.kind == "kill" and is_due:
-            os.kill(os.getpid(), fault.signal)
+            _kill(os.getpid(), fault)
         if fault.kind == "memory" and is_due:
             _bound_memory(fault.bytes)
         self._is_full |= fault.kind == "full" and is_due
@@ -201,8 +215,10 @@ def _serve(folder: str) -> None:
     import cryofocus.api.analyses
     import cryofocus.api.classification
     import cryofocus.report.run.page
-    from cryofocus.cli.main import app
+    from cryofocus.cli.main import main
 
+    if find_spec("distributed"):
+        import cryofocus.execution.private
     del cryofocus
     for line in sys.stdin:
         job = json.loads(line)
@@ -211,42 +227,79 @@ def _serve(folder: str) -> None:
             child = os.fork()
             if child == 0:
                 os.chdir(Path(folder, job["inside"]))
-                _run(app, job["arguments"], fault, folder, errors.fileno(), report.fileno())
-            after = LONGEST_SECONDS if fault.seconds is None else fault.seconds
-            number = signal.SIGKILL if fault.seconds is None else fault.signal
-            timer = threading.Timer(after, _kill, (child, number))
-            timer.start()
+                _run(main, job["arguments"], fault, folder, errors.fileno(), report.fileno())
+            timers = [threading.Timer(LONGEST_SECONDS, _kill, (child, Fault("kill")))]
+            if fault.seconds is not None:
+                timers.append(threading.Timer(fault.seconds, _kill, (child, fault)))
+            for timer in timers:
+                timer.start()
             status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-            timer.cancel()
+            for timer in timers:
+                timer.cancel()
+            left = _end_survivors(child)
             errors.seek(0)
             said = errors.read().decode(errors="replace")
             steps = int(os.pread(report.fileno(), 12, 0) or 0)
-            sys.stdout.write(json.dumps({"status": status, "steps": steps, "errors": said}) + "\n")
+            ended = {"status": status, "steps": steps, "errors": said, "left": left}
+            sys.stdout.write(json.dumps(ended) + "\n")
             sys.stdout.flush()
 
 
-def _kill(process: int, number: int) -> None:
-    try:
-        os.kill(process, number)
-    except ProcessLookupError:
-        return
+def _kill(command: int, fault: Fault) -> None:
+    """Send the signal of a fault to a command, or to the first of its workers."""
+    targets = [command]
+    if fault.target == "worker":
+        session = _session(command)
+        targets = [one for one, (parent, runs) in session.items() if parent == command]
+        targets = [one for one in sorted(targets) if WORKER in session[one][1]][:1]
+    for process in targets:
+        with suppress(ProcessLookupError):
+            os.kill(process, fault.signal)
+
+
+def _end_survivors(command: int) -> list[str]:
+    """Wait for what a command started to end; kill what does not, and say what it runs."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (left := _session(command)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for process in left:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    return [runs for _, runs in left.values()]
+
+
+def _session(command: int) -> dict[int, tuple[int, str]]:
+    """Return parent and command line of every process that runs in the session of a command."""
+    found = {}
+    for number in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            state = Path("/proc", number, "stat").read_text().rpartition(")")[2].split()
+            if state[0] != "Z" and int(state[3]) == command:
+                runs = Path("/proc", number, "cmdline").read_text().replace("\0", " ")
+                found[int(number)] = (int(state[1]), runs)
+    return found
 
 
 def _run(  # what a child process is given
-    app: Any, arguments: list[str], fault: Fault, folder: str, errors: int, report: int
+    main: Callable[[], None],
+    arguments: list[str],
+    fault: Fault,
+    folder: str,
+    errors: int,
+    report: int,
 ) -> None:
-    """Run a command and leave the process."""
+    """Run a command, in a session of its own, and leave the process."""
+    os.setsid()
     nowhere = os.open(os.devnull, os.O_RDWR)
     for old, new in ((nowhere, 0), (nowhere, 1), (errors, 2)):
         os.dup2(old, new)
     sys.argv = ["cryofocus", *arguments]
     _Steps(folder, fault, report).watch()
-    from cryofocus.cli.failures import UnexpectedErrors
-
+    if fault.kind == "memory":  # limited as by `ulimit -v`, if to more than it ever takes at first
+        resource.setrlimit(resource.RLIMIT_AS, (ROOMY_BYTES, resource.RLIM_INFINITY))
     status = 1
     try:
-        with UnexpectedErrors():
-            app()
+        main()
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
     finally:

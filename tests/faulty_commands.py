@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -53,32 +54,21 @@ TABLE = f"../{SET}/particles.star"
 REGIONS = ("--regions", f"A=../{MASK}", f"B=../{OTHER_MASK}")
 
 
+def classify(focus: str, *more: str) -> Command:
+    """Return a classification, in few cycles."""
+    words = ("classify", TABLE, "--focus", focus, "--cycles", "4", "--threads", "1", "-o", "out")
+    return Command((*words, *more), "--resume")
+
+
 def commands(focus: str) -> dict[str, Command]:
     """Return every command by the name it has in reports."""
-    classify = (
-        "classify",
-        TABLE,
-        "--focus",
-        focus,
-        "--cycles",
-        "4",
-        "--threads",
-        "1",
-        "-o",
-        "out",
-    )
+    two = ("--classes", "2", "--runs", "1")
     search = ("--reference", f"../{MAP}", "--max-resolution", "45", "--angular-step", "15")
     return {
-        "classify": Command(
-            (*classify, "--classes", "2", "--runs", "2"), "--resume", replaced=0.3
-        ),
-        "classify auto": Command((*classify, "--classes", "auto", "--runs", "1"), "--resume"),
-        "classify poses": Command(
-            (*classify, "--classes", "2", "--runs", "1", "--refine-poses", "2"), "--resume"
-        ),
-        "classify cluster": Command(
-            (*classify, "--classes", "2", "--runs", "1", "--cluster", "local:2"), "--resume"
-        ),
+        "classify": replace(classify(focus, "--classes", "2", "--runs", "2"), replaced=0.3),
+        "classify auto": classify(focus, "--classes", "auto", "--runs", "1"),
+        "classify poses": classify(focus, *two, "--refine-poses", "2"),
+        "classify cluster": classify(focus, *two, "--cluster", "local:2"),
         "variance": Command(
             ("variance", TABLE, "--dimensions", "2", "-o", "out"), appears_whole=True, replaced=0.5
         ),
@@ -95,6 +85,25 @@ def commands(focus: str) -> dict[str, Command]:
         "convert": Command(("convert", TABLE, "--write-stack", "out.mrcs", "-o", "out.cs")),
         "reconstruct": Command(("reconstruct", TABLE, "-o", "out.mrc")),
     }
+
+
+@contextmanager
+def running_scheduler() -> Iterator[str]:
+    """Run a Dask scheduler with two workers, threads of this process; give its address.
+
+    They stay as they are whatever happens to a command that uses them, and cost it no start.
+    """
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=False,
+        protocol="tcp://",
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+    ) as cluster:
+        yield cluster.scheduler_address
 
 
 def make_input(folder: Path) -> str:
@@ -169,10 +178,16 @@ class Bench:
 
     def __init__(self, folder: Path, process: FaultyProcess) -> None:
         self._folder, self._process = folder, process
-        self.commands = commands(make_input(folder))
+        self._focus = make_input(folder)
+        self.commands = commands(self._focus)
         self._references: dict[str, dict[str, str]] = {}
         self.steps: dict[str, int] = {}
         self.seconds: dict[str, float] = {}
+
+    def add_scheduler(self, address: str) -> None:
+        """Let there be a classification on a scheduler that the user runs."""
+        more = ("--classes", "2", "--runs", "1", "--cluster", address)
+        self.commands["classify scheduler"] = classify(self._focus, *more)
 
     def reference(self, name: str) -> dict[str, str]:
         """Return what a command gives undisturbed."""
@@ -204,8 +219,8 @@ class Bench:
         """Run a command with a fault, and look at what it leaves under final names."""
         words = self.commands[name].words
         ended = self.run((*words, how) if how else words, place, fault)
-        faults = tuple(self._faults_of(name, place))
-        return Attempt(ended.status, ended.errors, ended.steps, faults)
+        faults = [*self._faults_of(name, place), *(f"{one} still runs" for one in ended.left)]
+        return Attempt(ended.status, ended.errors, ended.steps, tuple(faults))
 
     def _faults_of(self, name: str, place: Path) -> list[str]:
         """Return what is wrong with what lies there after a fault."""

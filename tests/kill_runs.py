@@ -21,23 +21,29 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from fault_injection import Fault, FaultyProcess
-from faulty_commands import Attempt, Bench
+from faulty_commands import Attempt, Bench, running_scheduler
 
 # How often commands are tried, where not as often as others: those that take long.
-RARE = {"classify cluster": 0.1, "classify auto": 0.5, "classify poses": 0.5}
+RARE = {
+    **{"classify cluster": 0.1, "classify scheduler": 0.3},
+    **{"classify auto": 0.5, "classify poses": 0.5},
+}
 # Address space beyond what a process has at the moment.
 MEMORY_MB = (4, 20, 60)
 MOMENTS = 5
 NEVER = 10**9
 # What was done, and what was wrong with it.
 Result = tuple[list[str], list[str]]
-# What may become of a command: it finished before the signal came, or the signal ended it.
+# What may become of a command: it finished before the signal came, or the signal ended it; the
+# loss of a worker ends none.
 EXPECTED = {signal.SIGKILL: {0, -signal.SIGKILL}, signal.SIGTERM: {0, 128 + signal.SIGTERM}}
+WORKERS = "classify cluster"  # has workers of its own
 
 
 def main() -> int:
@@ -50,8 +56,13 @@ def main() -> int:
     parser.add_argument("--disk-full", action="store_true")
     parser.add_argument("--memory", action="store_true")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, FaultyProcess(Path(folder)) as process:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        FaultyProcess(Path(folder)) as process,
+        running_scheduler() as scheduler,
+    ):
         bench = Bench(Path(folder), process)
+        bench.add_scheduler(scheduler)
         names = asked.only or list(bench.commands)
         if asked.disk_full:
             results = [result for name in names for result in _fill_disk(bench, name)]
@@ -129,11 +140,14 @@ def _try(bench: Bench, names: list[str], seed: int, number: int) -> Result:
 
 def _draw_fault(bench: Bench, name: str, generator: np.random.Generator) -> tuple[Fault, str]:
     number = signal.SIGKILL if generator.random() < 0.5 else signal.SIGTERM
+    fault, what = Fault("kill", signal=number), number.name
+    if name == WORKERS and generator.random() < 1 / 3:
+        fault, what = replace(fault, target="worker"), f"{what} to a worker"
     if generator.random() < 0.5:
         step = int(generator.integers(1, bench.steps[name] + 1))
-        return Fault("kill", step=step, signal=number), f"{number.name} at a step"
+        return replace(fault, step=step), f"{what} at a step"
     seconds = float(generator.random() * bench.seconds[name])
-    return Fault("kill", signal=number, seconds=seconds), f"{number.name} after a time"
+    return replace(fault, seconds=seconds), f"{what} after a time"
 
 
 def _judge(attempt: Attempt, fault: Fault) -> list[str]:
@@ -141,10 +155,11 @@ def _judge(attempt: Attempt, fault: Fault) -> list[str]:
     faults = list(attempt.faults)
     if attempt.status == -signal.SIGTERM and attempt.steps == 0:
         return faults  # before the command began to listen
-    if attempt.status not in EXPECTED[signal.Signals(fault.signal)]:
+    expected = {0} if fault.target == "worker" else EXPECTED[signal.Signals(fault.signal)]
+    if attempt.status not in expected:
         faults.append(f"exit {attempt.status}: {attempt.errors[-300:]}")
-    if attempt.status == 128 + signal.SIGTERM and "Traceback" in attempt.errors:
-        faults.append(f"a traceback: {attempt.errors[-300:]}")
+    if any(word in attempt.errors for word in ("Traceback", "UserWarning")):
+        faults.append(f"more than a message: {attempt.errors[-300:]}")
     return faults
 
 

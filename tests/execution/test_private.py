@@ -251,6 +251,27 @@ def test_a_given_scheduler_is_trusted_aloud(caplog: pytest.LogCaptureFixture) ->
         assert said.endswith(ending)
 
 
+def test_what_killed_runs_leave_goes_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that removes it is started with an option that keeps it from warning."""
+    seen: list[list[str]] = []
+    monkeypatch.setattr(
+        private.resource_tracker, "ensure_running", lambda: seen.append([*sys.warnoptions])
+    )
+    before = [*sys.warnoptions]
+    private._track_without_words()
+    assert seen == [[*before, private.WITHOUT_WORDS]]
+    assert sys.warnoptions == before
+    for options, is_silent in (([], False), ([f"-W{private.WITHOUT_WORDS}"], True)):
+        reading, writing = os.pipe()
+        os.write(writing, b"REGISTER:/left-behind:semaphore\n")
+        os.close(writing)
+        code = f"from multiprocessing.resource_tracker import main; main({reading})"
+        words = [sys.executable, *options, "-c", code]
+        ended = subprocess.run(words, pass_fds=[reading], capture_output=True, check=True)
+        os.close(reading)
+        assert (ended.stderr == b"") == is_silent
+
+
 def test_workers_that_do_not_start_are_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     """What Dask says of processes that the system refuses is part of advice."""
 

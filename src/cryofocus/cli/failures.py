@@ -17,11 +17,7 @@ from cryofocus.cli.console import complain
 from cryofocus.cli.hints import hide_types_of_switches
 from cryofocus.cli.signals import exit_status, signals_stop
 from cryofocus.errors import CryofocusError, Interrupted, on_the_command_line
-from cryofocus.workflows.machine.memory_refused import (
-    OUT_OF_MEMORY,
-    aborts_explained,
-    is_want_of_memory,
-)
+from cryofocus.workflows.machine.memory_refused import OUT_OF_MEMORY, is_want_of_memory
 from cryofocus.workflows.run.claims import names_claimed
 
 EXIT_UNEXPECTED = 1
@@ -45,14 +41,14 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command, which signals end in good order."""
-        with signals_stop() as asked, aborts_explained(), on_the_command_line():
+        with signals_stop() as asked, on_the_command_line():
             try:
                 with names_claimed(), asked.insisted(Interrupted, typer.Exit):
                     return super().invoke(ctx)
             except CryofocusError as error:
                 complain(f"Error: {error}")
                 raise typer.Exit(EXIT_BAD_INPUT) from error
-            except (MemoryError, OSError, RuntimeError, ImportError) as error:
+            except (MemoryError, OSError, RuntimeError, ImportError, SystemError) as error:
                 if is_want_of_memory(error):
                     complain(f"Error: {OUT_OF_MEMORY}")
                 elif isinstance(error, OSError) and error.errno in REFUSALS and error.filename:

@@ -30,6 +30,7 @@ from cryofocus.cli.command import register
 from cryofocus.cli.console import show_log
 from cryofocus.cli.failures import Commands, UnexpectedErrors
 from cryofocus.version import __version__
+from cryofocus.workflows.machine.crashes import explain_crashes
 from cryofocus.workflows.machine.memory_refused import require_address_space
 
 CLASSIFY, BEFORE, AFTER = "Classify", "Before", "After"
@@ -102,6 +103,7 @@ def start(
 def main() -> None:
     """Run the command line."""
     with UnexpectedErrors():
+        explain_crashes()
         app()
 
 

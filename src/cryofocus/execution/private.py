@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ from cryofocus.extras import install_command
 
 logger = logging.getLogger(__name__)
 
+# Of the process that removes what killed processes leave behind, which says so on the terminal.
+WITHOUT_WORDS = "ignore::UserWarning:multiprocessing.resource_tracker"
 ADDRESS, PROTOCOL = "127.0.0.1", "tls://"
 
 
@@ -107,6 +111,7 @@ def private_cluster(n_workers: int | None, threads: int | None) -> Iterator[Spec
             "silence_logs": logging.CRITICAL,
         },
     }
+    _track_without_words()
     scheduler = {"cls": QuietScheduler, "options": {**shared, "port": 0, "dashboard": False}}
     try:
         cluster = SpecCluster(
@@ -125,3 +130,15 @@ def private_cluster(n_workers: int | None, threads: int | None) -> Iterator[Spec
         ) from error
     with cluster:
         yield cluster
+
+
+def _track_without_words() -> None:
+    """Start the process that outlives this one and removes its semaphores, warnings switched off.
+
+    It inherits options of this interpreter, which are the only way to tell it.
+    """
+    sys.warnoptions.append(WITHOUT_WORDS)
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions.remove(WITHOUT_WORDS)

@@ -251,6 +251,12 @@ def test_what_is_recorded_of_a_cluster() -> None:
     assert describe_cluster(LocalWorkers(2), workers, threads=4).kind == "local"
 
 
+def test_workers_that_end_as_they_start() -> None:
+    """A run does not begin without workers, even if there were some a moment ago."""
+    with pytest.raises(ClusterError, match=r"^cluster: all workers ended .+ \(ulimit -v, "):
+        describe_cluster(LocalWorkers(2), [])
+
+
 def test_this_process_by_its_name() -> None:
     """Where no cluster is wanted, nothing is started."""
     with open_machine(Machine(cluster="none", threads=3)) as resources:

@@ -47,6 +47,7 @@ def test_optics_groups_alike_are_named_together() -> None:
         "optics groups 1 (group1), 3 (group3) with 0.71 times the defocus of the table; optics "
         "group 2 (group2) with 1.05 times the pixel size of the table"
     ) in finding.text
+    assert finding.text.endswith("Correct the table, or leave these images out.")  # any command
     assert finding.figures["n_groups"] == 3
 
 

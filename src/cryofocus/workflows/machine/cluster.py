@@ -99,6 +99,9 @@ def describe_cluster(
         choice: What was asked for.
         workers: As `distributed.Client.scheduler_info` describes them.
         threads: Of each worker; None takes as many as the one with the fewest has.
+
+    Raises:
+        ClusterError: When there are none.
     """
     found = [
         Worker(
@@ -108,6 +111,12 @@ def describe_cluster(
         )
         for one in workers
     ]
+    if not found:
+        raise ClusterError(
+            "cluster: all workers ended as soon as they had started. Mostly the system refuses "
+            "them memory or processes (ulimit -v, ulimit -u, --mem of a batch system): raise the "
+            "limit, use fewer workers (--cluster local:1), or leave --cluster out."
+        )
     return Cluster(
         kind=choice.kind,
         n_workers=len(found),

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import os
 import resource
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from cryofocus.errors import SettingError
 
@@ -23,8 +18,6 @@ REFUSALS = ("can't start new thread", "failed to map segment", "cannot allocate 
 
 # Libraries alone take so much of the address space; with less, they end the program themselves.
 LEAST_ADDRESS_SPACE_MB = 800
-EXIT_REFUSED = 2
-_Handler = ctypes.CFUNCTYPE(None, ctypes.c_int)
 
 
 def require_address_space() -> None:
@@ -43,33 +36,17 @@ def require_address_space() -> None:
 
 
 def is_want_of_memory(error: BaseException) -> bool:
-    """Tell whether an error comes from memory that the system refused."""
+    """Tell whether an error comes from memory that the system refused.
+
+    Under a limit, a library that fails without saying why has not been given what it asked for.
+    """
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
+    if isinstance(error, SystemError):
+        return is_address_space_limited()
     return any(refusal in str(error).lower() for refusal in REFUSALS)
 
 
-@contextmanager
-def aborts_explained() -> Iterator[None]:
-    """Turn aborts in this block into a message and exit status 2, if address space is limited.
-
-    LLVM, which loads the compiled loops, calls `abort` where the system refuses it memory. Without
-    a limit an abort is a fault, and stays one. Python's own handlers wait until the call that was
-    interrupted returns, which `abort` never does.
-    """
-    library = ctypes.CDLL(None)
-    library.signal.restype, library.signal.argtypes = ctypes.c_void_p, (ctypes.c_int, _Handler)
-    handler = _Handler(_explain_abort)
-    before = library.signal(signal.SIGABRT, handler)
-    try:
-        yield
-    finally:
-        library.signal(signal.SIGABRT, ctypes.cast(before, _Handler))
-
-
-def _explain_abort(number: int) -> None:
-    """Say what happened and leave; return, and let the process abort, without a limit."""
-    del number
-    if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
-        os.write(2, f"\nError: {OUT_OF_MEMORY}\n".encode())
-        os._exit(EXIT_REFUSED)
+def is_address_space_limited() -> bool:
+    """Tell whether this process may not take as much address space as it likes (`ulimit -v`)."""
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY

@@ -108,7 +108,7 @@ def _judge_numbers(
         severity=Severity.WARNING,
         text=(
             f"What the table says cannot be right; images fit far better: {said} (factors are "
-            f"rough{''.join(hints)}). Correct the table, or classify without these images."
+            f"rough{''.join(hints)}). Correct the table, or leave these images out."
         ),
         figures={
             "n_groups": len(misfits),
@@ -156,7 +156,7 @@ def judge_contrasts(match: ImageMatch, particles: ParticleSet) -> Iterator[Findi
         severity=Severity.WARNING,
         text=(
             f"{n_inverted:,} images show the particle with inverted contrast, dark where the "
-            f"others are bright (optics groups: {named}). Invert them, or classify without them; "
+            f"others are bright (optics groups: {named}). Invert them, or leave them out; "
             "images of two programs may differ in their sign."
         ),
         figures={"n_images": n_inverted, "share": n_inverted / len(match), "threshold": NOTABLE},
