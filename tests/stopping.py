@@ -16,16 +16,16 @@ class Accident(Progress):
         self._stage, self._steps, self._happen = stage, steps, happen
 
     @contextmanager
-    def task(self, name: str, n_steps: int) -> Iterator[Advance]:
+    def task(self, name: str, n_steps: int, *, at_most: bool = False) -> Iterator[Advance]:
         """Count, and let it happen once."""
-        del n_steps
+        del n_steps, at_most
         done = 0
 
         def advance(steps: int = 1, note: str = "") -> None:
             nonlocal done
-            del steps, note
-            done += 1
-            if name == self._stage and done == self._steps:
+            del note
+            done += steps > 0
+            if steps and name == self._stage and done == self._steps:
                 self._happen()
 
         yield advance

@@ -12,6 +12,7 @@ import numpy as np
 
 from cryofocus.consensus.ground import Ground
 from cryofocus.consensus.residuals import matched_residuals, whole_consensus
+from cryofocus.execution.monitor import Advance, uncounted
 from cryofocus.inference.comparison import RunPlan
 from cryofocus.inference.cycles import CycleRecord
 from cryofocus.inference.posterior import (
@@ -45,8 +46,9 @@ class ToyComparison:
         """Return equal intensities."""
         return np.ones(len(self.power), np.float32)
 
-    def start(self, run: int) -> ToyState:
+    def start(self, run: int, advance: Advance = uncounted) -> ToyState:
         """Start at random."""
+        del advance  # it takes no time
         n, n_classes = len(self.power), self.plan.n_classes
         return self.begin(random_posteriors(n, n_classes, self.plan.generator(run)))
 

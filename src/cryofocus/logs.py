@@ -1,14 +1,36 @@
-"""Log messages in the words of whoever asked: options on the command line, arguments in Python."""
+"""Log messages in the words of whoever asked, and on standard error for whoever waits."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from cryofocus.errors import in_words
 
+LOGGER_NAME = "cryofocus"
+
+
+class LineLog(logging.Handler):
+    """Log lines for people who wait; only warnings and errors say their level.
+
+    Args:
+        write: Writes one line.
+    """
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        super().__init__()
+        self._write = write
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line, unless it is only for the log file."""
+        if getattr(record, "log_only", False):
+            return
+        level = f"{record.levelname.capitalize()}: " if record.levelno > logging.INFO else ""
+        self._write(f"{level}{record.getMessage()}")
+
 
 class _Worded(logging.Filter):
-    """Names arguments where Python asked."""
+    """Names options on the command line and arguments where Python asked."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Word one message; none is left out."""

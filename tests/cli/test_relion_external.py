@@ -134,10 +134,10 @@ def test_a_job_is_aborted_and_goes_on(
     class Aborting(SilentProgress):
         """RELION asks to stop while the images are prepared."""
 
-        def task(self, name: str, n_steps: int) -> Any:
+        def task(self, name: str, n_steps: int, **details: Any) -> Any:
             if name.startswith("run 1"):
                 (relion.folder / "RELION_JOB_ABORT_NOW").touch()
-            return super().task(name, n_steps)
+            return super().task(name, n_steps, **details)
 
     monkeypatch.setattr(relion_job_module, "LOOK_INTERVAL_SECONDS", 0.0)
     monkeypatch.setattr("cryofocus.workflows.machine.progress.choose_progress", Aborting)

@@ -41,7 +41,7 @@ class KeepingMonitor:
         self.stop_after = stop_after
 
     @contextmanager
-    def stage(self, name: str, n_steps: int) -> Iterator[Advance]:
+    def stage(self, name: str, n_steps: int, *, at_most: bool = False) -> Iterator[Advance]:
         """Note the name of the stage."""
         self.stages.append(name)
         yield lambda steps=1, note="": None

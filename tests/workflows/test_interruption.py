@@ -56,7 +56,9 @@ def test_stopped_run_resumes_to_the_same_result(
         classify(ask(small_set), run, progress=stopping_progress(stage, steps))
     assert not RunDirectory.open(run).job.exists()
     assert RunDirectory.open(run).checkpoint.exists() == (stage != "consensus")
-    assert_same(classify(ask(small_set), run, resume=True), finished)
+    resumed = classify(ask(small_set), run, resume=True)
+    assert_same(resumed, finished)
+    assert resumed.read_job().n_processes == 1 + (stage != "consensus")
 
 
 def test_resuming_with_other_settings_is_refused(

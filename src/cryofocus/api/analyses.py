@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cryofocus.api.display import showing
 from cryofocus.api.results import (
     CovaryResult,
     FscResult,
@@ -65,7 +66,7 @@ def covary(  # noqa: PLR0913  # three paths, what to do with them and by what me
         settings: Defaults if left out.
         machine: What computes; the processors of this process if left out.
         overwrite: Replace a directory of covary that is there.
-        progress: Display; silent by default.
+        progress: Display; by default bars or lines, as `classify` chooses them.
 
     Raises:
         InputError: When runs, particles, regions or settings cannot be used.
@@ -80,16 +81,17 @@ def covary(  # noqa: PLR0913  # three paths, what to do with them and by what me
 
             write_matrices(folder)
 
-    made = _covary(
-        sources,
-        regions,
-        output,
-        settings,
-        machine=machine,
-        overwrite=overwrite,
-        progress=progress,
-        finish=finish,
-    )
+    with showing(progress) as shown:
+        made = _covary(
+            sources,
+            regions,
+            output,
+            settings,
+            machine=machine,
+            overwrite=overwrite,
+            progress=shown,
+            finish=finish,
+        )
     return with_figures(CovaryResult, made)
 
 
@@ -114,7 +116,7 @@ def diffmap_run(  # noqa: PLR0913  # two directories, what to do with them and h
             merged map is shown below this one's, on the same scale.
         settings: Defaults if left out.
         overwrite: Replace earlier difference maps.
-        progress: Display; silent by default.
+        progress: Display; by default bars or lines, as `classify` chooses them.
 
     Raises:
         FormatError: When the run is none, is unfinished or damaged.
@@ -128,15 +130,16 @@ def diffmap_run(  # noqa: PLR0913  # two directories, what to do with them and h
         write_merged_picture(folder, other)
         write_page(read_differences(folder))
 
-    made = _diffmap_run(
-        run,
-        output,
-        against=against,
-        settings=settings,
-        overwrite=overwrite,
-        progress=progress,
-        finish=finish,
-    )
+    with showing(progress) as shown:
+        made = _diffmap_run(
+            run,
+            output,
+            against=against,
+            settings=settings,
+            overwrite=overwrite,
+            progress=shown,
+            finish=finish,
+        )
     return with_figures(RunDifferences, made, run=Path(run))
 
 
@@ -158,7 +161,7 @@ def fsc(
             local_resolution.mrc and locally_filtered.mrc.
         settings: Defaults if left out.
         overwrite: Replace an earlier result.
-        progress: Display; silent by default.
+        progress: Display; by default bars or lines, as `classify` chooses them.
 
     Raises:
         InputError: When a map or the mask cannot be used, lies on another grid, or the half maps
@@ -173,9 +176,10 @@ def fsc(
             write_fsc_figures(made)
         write_page(read_resolution(made.folder))
 
-    made = _fsc(
-        first, second, output, settings, overwrite=overwrite, progress=progress, finish=finish
-    )
+    with showing(progress) as shown:
+        made = _fsc(
+            first, second, output, settings, overwrite=overwrite, progress=shown, finish=finish
+        )
     return with_figures(FscResult, made)
 
 
@@ -202,23 +206,24 @@ def subtract(  # noqa: PLR0913  # three paths, what to do with them and by what 
         settings: Defaults if left out.
         machine: What computes; the processors of this process if left out.
         overwrite: Replace a directory of subtracted particles that is there.
-        progress: Display; silent by default.
+        progress: Display; by default bars or lines, as `classify` chooses them.
 
     Raises:
         InputError: When particles, images, mask, maps or settings cannot be used.
         OutputError: When the directory exists (without `overwrite`), is something else or cannot
             be written.
     """
-    made = _subtract(
-        particles,
-        keep,
-        output,
-        settings,
-        machine=machine,
-        overwrite=overwrite,
-        progress=progress,
-        finish=write_power_page,
-    )
+    with showing(progress) as shown:
+        made = _subtract(
+            particles,
+            keep,
+            output,
+            settings,
+            machine=machine,
+            overwrite=overwrite,
+            progress=shown,
+            finish=write_power_page,
+        )
     return with_figures(SubtractedSet, made)
 
 
@@ -241,21 +246,22 @@ def variance(
         settings: Defaults if left out.
         machine: What computes; the processors of this process if left out.
         overwrite: Replace an earlier result.
-        progress: Display; silent by default.
+        progress: Display; by default bars or lines, as `classify` chooses them.
 
     Raises:
         InputError: When particles, images, mask or settings cannot be used.
         OutputError: When the directory exists (without `overwrite`) or cannot be written.
     """
-    made = _variance(
-        particles,
-        output,
-        settings,
-        machine=machine,
-        overwrite=overwrite,
-        progress=progress,
-        finish=finish_variance,
-    )
+    with showing(progress) as shown:
+        made = _variance(
+            particles,
+            output,
+            settings,
+            machine=machine,
+            overwrite=overwrite,
+            progress=shown,
+            finish=finish_variance,
+        )
     return with_figures(VarianceResult, made)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float32, Int
 
 from cryofocus.api.analyses import finish_variance
+from cryofocus.api.display import showing
 from cryofocus.api.wording import name_words
 from cryofocus.data.formats import open_table
 from cryofocus.data.particles import ParticleSet
@@ -27,7 +28,6 @@ from cryofocus.report.run.shown_maps import read_maps
 from cryofocus.workflows.classify.request import ClassifyRequest, read_config
 from cryofocus.workflows.classify.run import classify as run_classification
 from cryofocus.workflows.classify.tables import ClassSummary, name_classes
-from cryofocus.workflows.machine.notebook_progress import choose_notebook_progress
 from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import Finding, FindingCode, JobRecord
@@ -226,7 +226,8 @@ def classify(
         overwrite: Replace an existing run.
         resume: Finish the run that is there, to the result it would have had uninterrupted.
         command: What the user typed, for command.txt.
-        progress: Display. Default: a bar in a notebook, and nothing elsewhere.
+        progress: Display. By default bars in a notebook or on a terminal, and elsewhere the lines
+            of the command on standard error, or in the log where one is set up.
         **options: Those of the command, such as `focus=(142, 118, 97, 30)` (`"auto"` finds first
             where the particles vary), `classes=2` (or `"auto"`), `max_resolution=8`, `threads=4`
             or `config="run/config.yaml"`.
@@ -239,20 +240,20 @@ def classify(
             directory cannot be written; all input is checked before anything is written.
         Interrupted: On Ctrl-C, after the state was saved for `resume`.
     """
-    progress = progress or choose_notebook_progress()
     request = _compose_request(particles, options)
     if request.focus == AUTO:
         run = partial(classify_where_it_varies, finish=finish_variance)
     else:
         run = partial(run_classification)
-    run(
-        request,
-        Path(output),
-        overwrite=overwrite,
-        resume=resume,
-        command=command,
-        progress=progress,
-    )
+    with showing(progress) as shown:
+        run(
+            request,
+            Path(output),
+            overwrite=overwrite,
+            resume=resume,
+            command=command,
+            progress=shown,
+        )
     write_report(output)
     return open_run(output)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from cryofocus.formatting import format_table, visible
+from cryofocus.logs import LOGGER_NAME, LineLog
 
 if TYPE_CHECKING:
     from cryofocus.workflows.machine.progress import Progress
@@ -16,22 +17,11 @@ if TYPE_CHECKING:
 REPORT = "report.html"  # of every directory that has a page
 
 
-class _StandardError(logging.Handler):
-    """Log lines on whatever standard error is at the time, so that bars are not torn apart."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write one line; only warnings and errors say their level."""
-        if getattr(record, "log_only", False):
-            return  # said on standard output
-        level = f"{record.levelname.capitalize()}: " if record.levelno > logging.INFO else ""
-        complain(f"{level}{record.getMessage()}")
-
-
 def show_log() -> None:
     """Show what the package logs; asking twice is harmless."""
-    logger = logging.getLogger("cryofocus")
-    if not any(isinstance(handler, _StandardError) for handler in logger.handlers):
-        logger.addHandler(_StandardError())
+    logger = logging.getLogger(LOGGER_NAME)
+    if not any(isinstance(handler, LineLog) for handler in logger.handlers):
+        logger.addHandler(LineLog(complain))
         logger.setLevel(logging.INFO)
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Float32, Float64, Int
 
 from cryofocus.arrays import AnyArray
 from cryofocus.consensus.match import ImageMatch
+from cryofocus.execution.monitor import Advance, uncounted
 from cryofocus.inference.cycles import CycleRecord
 from cryofocus.inference.strategy import Start
 
@@ -83,7 +84,7 @@ class Comparison(Protocol[State]):
         """Cycles at the beginning of a run that learn the prior."""
         ...
 
-    def start(self, run: int) -> State:
+    def start(self, run: int, advance: Advance = uncounted) -> State:
         """Return the start of a run, random in the run's own stream."""
         ...
 

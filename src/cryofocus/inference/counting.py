@@ -66,11 +66,13 @@ class _TrialMonitor:
     trials: tuple[Trial, ...]
     is_over: bool
 
-    def stage(self, name: str, n_steps: int) -> AbstractContextManager[Advance]:
+    def stage(
+        self, name: str, n_steps: int, *, at_most: bool = False
+    ) -> AbstractContextManager[Advance]:
         """Show a stage."""
-        if self.is_over or not name.startswith("run"):
-            return self.monitor.stage(name, n_steps)
-        return self.monitor.stage(f"{_next_number(self.trials)} classes", n_steps)
+        if not self.is_over and name.startswith("run"):
+            name = f"{_next_number(self.trials)} classes"
+        return self.monitor.stage(name, n_steps, at_most=at_most)
 
     def save(self, arrays: Arrays) -> None:
         """Keep the state of the runs, and the numbers tried before."""

@@ -12,7 +12,7 @@ from jaxtyping import Float32, Float64
 from cryofocus.arrays import AnyArray
 from cryofocus.consensus.ground import Ground
 from cryofocus.errors import FormatError
-from cryofocus.execution.monitor import Advance, Monitor
+from cryofocus.execution.monitor import Advance, Monitor, noting
 from cryofocus.inference.comparison import Comparison, RunPlan, State
 from cryofocus.inference.cycles import (
     CycleRecord,
@@ -84,12 +84,17 @@ def run_all(
     runs = unpack_runs(comparison, kept) if kept is not None else list(done)
     n_cycles = comparison.n_prior_cycles + settings.max_cycles
     for number in range(settings.n_runs):
-        if number == len(runs):
-            given = number < len(starts)
-            state = comparison.begin(starts[number]) if given else comparison.start(number)
-            runs.append(Run(state))
         stage = f"run {number + 1} of {settings.n_runs}"
-        with monitor.stage(stage, n_cycles) as advance:
+        with monitor.stage(stage, n_cycles, at_most=True) as advance:
+            if number == len(runs):
+                is_given = number < len(starts)
+                runs.append(
+                    Run(
+                        comparison.begin(starts[number])
+                        if is_given
+                        else comparison.start(number, noting(advance))
+                    )
+                )
 
             def keep(run: Run[State], number: int = number) -> None:
                 runs[number] = run

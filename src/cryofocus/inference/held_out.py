@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int, Int8
 
-from cryofocus.execution.monitor import Monitor
+from cryofocus.execution.monitor import Monitor, noting
 from cryofocus.inference.comparison import ClassMoments, Divisible
 from cryofocus.inference.driver import Run, finish_run
 from cryofocus.inference.posterior import class_posteriors, estimate_class_weights
@@ -75,8 +75,11 @@ def compare_half_sets(
         return None
     parts = [comparison.take(rows) for rows in halves]
     n_cycles = 2 * (comparison.n_prior_cycles + settings.max_cycles)
-    with monitor.stage("half sets apart", n_cycles) as advance:
-        runs = [finish_run(part, settings, Run(part.start(0)), advance) for part in parts]
+    with monitor.stage("half sets apart", n_cycles, at_most=True) as advance:
+        runs = []
+        for part in parts:
+            start = Run(part.start(0, noting(advance)))
+            runs.append(finish_run(part, settings, start, advance))
     if not all(run.outcome(settings).is_converged for run in runs):
         return None
     first, second = _ratios(parts, runs)

@@ -116,19 +116,28 @@ def merge_runs(
         runs: The finished runs.
         monitor: Shows progress.
     """
-    finished = []
-    for number, run in enumerate(runs, start=1):
-        alone = tuple((k,) for k in range(run.state.posteriors.shape[1]))
-        one = FinishedRun(run, run.outcome(settings), alone, alone)
-        if isinstance(comparison, Divisible) and one.outcome.is_converged:
-            alike = find_alike(comparison, one)
-            one = replace(one, alike=alike)
-            if not settings.keep_all_classes and 1 < len(alike) <= len(alone) // 2:
-                n_cycles = comparison.n_prior_cycles + settings.max_cycles
-                with monitor.stage(f"run {number}, merged", n_cycles) as advance:
-                    one = _go_on(comparison, settings, one, advance)
-        finished.append(one)
+    finished = [_finished(run, settings) for run in runs]
+    if not isinstance(comparison, Divisible):
+        return finished
+    with monitor.stage("classes compared", len(runs)) as advance:
+        for number, one in enumerate(finished):
+            if one.outcome.is_converged:
+                finished[number] = replace(one, alike=find_alike(comparison, one))
+            advance()
+    n_cycles = comparison.n_prior_cycles + settings.max_cycles
+    for number, one in enumerate(finished):
+        is_few = 1 < len(one.alike) <= len(one.groups) // 2
+        if is_few and not settings.keep_all_classes:
+            stage = f"run {number + 1}, merged"
+            with monitor.stage(stage, n_cycles, at_most=True) as advance:
+                finished[number] = _go_on(comparison, settings, one, advance)
     return finished
+
+
+def _finished(run: Run[Any], settings: ClassifierSettings) -> FinishedRun[Any]:
+    """Return a run before anything of it is merged."""
+    alone = tuple((k,) for k in range(run.state.posteriors.shape[1]))
+    return FinishedRun(run, run.outcome(settings), alone, alone)
 
 
 def _go_on(

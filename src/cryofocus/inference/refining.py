@@ -40,7 +40,7 @@ def refine_run(
     few = comparison.with_classes(len(one.groups))
     state = few.begin_refining(one.run.state)
     n_cycles = comparison.n_prior_cycles + settings.max_cycles
-    with monitor.stage("best run, refined", n_cycles) as advance:
+    with monitor.stage("best run, refined", n_cycles, at_most=True) as advance:
         run = finish_run(few, settings, Run(state), advance)
     if not run.outcome(settings).is_converged:
         return one

@@ -155,10 +155,10 @@ class WatchingProgress(Progress):
         self._next_look = clock()
 
     @contextmanager
-    def task(self, name: str, n_steps: int) -> Iterator[Advance]:
+    def task(self, name: str, n_steps: int, *, at_most: bool = False) -> Iterator[Advance]:
         """Show a piece of work and look for the marker at its steps."""
         self._look()
-        with self._display.task(name, n_steps) as advance:
+        with self._display.task(name, n_steps, at_most=at_most) as advance:
 
             def watch(steps: int = 1, note: str = "") -> None:
                 advance(steps, note)

@@ -18,7 +18,6 @@ from cryofocus.workflows.classify.groundwork import Groundwork
 from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.classify.run import classify
 from cryofocus.workflows.found_region import SEARCH, FoundRegion, find_region
-from cryofocus.workflows.machine.hardware import StageClock
 from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.files import RunFiles
@@ -132,12 +131,7 @@ def _widen(found: FoundRegion, run: RunDirectory, number: int) -> FoundRegion | 
         "the region cuts what differs (%s of it lies outside): classifying again in %s",
         *(format_percent(cut.figures["outside_share"]), mask),
     )
-    before = found.groundwork.clock
-    clock = StageClock(
-        {SEARCH: sum(before.whole().seconds.values())},
-        {SEARCH: max(before.peak_memory_gb.values(), default=0.0)},
-        before.began,
-    )
+    clock = found.groundwork.clock.gathered(SEARCH)
     return FoundRegion(
         found.request.model_copy(update={"focus": None, "map": None, "mask": mask}),
         replace(found.groundwork, clock=clock),

@@ -108,7 +108,9 @@ def test_permuting_classes_permutes_the_result() -> None:
 def test_given_posteriors_are_the_start() -> None:
     """A strategy that was given a search starts from the posteriors it finds."""
     given = np.full((len(plant(noise_sd=NOISE).labels), 2), 0.5)
-    strategy = replace(prepare(plant(noise_sd=NOISE), SPHERE_MASK), search=lambda run: given)
+    strategy = replace(
+        prepare(plant(noise_sd=NOISE), SPHERE_MASK), search=lambda run, advance: given
+    )
     np.testing.assert_array_equal(strategy.start(1).posteriors, given)
 
 

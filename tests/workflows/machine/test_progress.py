@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from cryofocus.execution.monitor import noting
+from cryofocus.logs import LOGGER_NAME
 from cryofocus.workflows.machine.hardware import StageClock, describe_hardware, peak_memory_gb
 from cryofocus.workflows.machine.progress import (
     LogProgress,
@@ -20,7 +22,7 @@ from cryofocus.workflows.machine.progress import (
     choose_progress,
     say_left,
 )
-from cryofocus.workflows.run.log import LOGGER_NAME, record_log
+from cryofocus.workflows.run.log import record_log
 
 
 def count_to(progress: Progress, n_steps: int, note: str = "") -> None:
@@ -46,6 +48,27 @@ def test_no_estimate_without_a_basis() -> None:
     assert say_left(30.0, 1, 3) == say_left(30.0, 2, 3) == say_left(9.0, 9, 1000) == ""
     assert say_left(30.0, 50, 100) == "30 s left"
     assert say_left(30.0, 100, 100) == say_left(1.0, 50, None) == ""
+
+
+def test_what_may_end_early_has_a_bound(caplog: pytest.LogCaptureFixture) -> None:
+    """Work that usually converges before its last step says the longest it can still take."""
+    ticks = iter(range(1000))
+    caplog.set_level(logging.INFO, LOGGER_NAME)
+    display = LogProgress(10.0, clock=lambda: float(next(ticks)))
+    with display.task("run 1", 100, at_most=True) as advance:
+        for _ in range(12):
+            advance()
+    assert caplog.messages == ["run 1: 10 of 100, at most 1 min 30 s left", "run 1: done in 13 s"]
+
+
+def test_a_note_alone_counts_no_step(caplog: pytest.LogCaptureFixture) -> None:
+    """Before the first step of a stage, its lines say what it is doing."""
+    ticks = iter(range(1000))
+    caplog.set_level(logging.INFO, LOGGER_NAME)
+    with LogProgress(2.0, clock=lambda: float(next(ticks))).task("run 1", 9) as advance:
+        for cycle in range(3):
+            noting(advance)(note=f"subspace, cycle {cycle}")
+    assert caplog.messages[0] == "run 1: 0 of 9  subspace, cycle 1"
 
 
 def test_terminal_shows_steps_and_note() -> None:
@@ -122,6 +145,22 @@ def test_nothing_is_left_out_of_the_whole_time() -> None:
     assert list(seconds) == ["search", "cycles", "between these"]
     assert sum(seconds.values()) == pytest.approx(2, abs=0.5)
     assert seconds["between these"] > 1
+
+
+def test_a_resumed_run_took_what_all_its_processes_took() -> None:
+    """Stages add up over processes, also the one in which the first was stopped."""
+    first = StageClock({"reading": 1.0}, began=time.perf_counter() - 5)
+    first.running["cycles"] = time.perf_counter() - 3
+    stopped = first.whole()
+    assert stopped.seconds["cycles"] == pytest.approx(3, abs=0.5)
+    second = StageClock({"reading": 1.0}, began=time.perf_counter() - 2)
+    second.follow(stopped.seconds, stopped.n_processes)
+    for clock in (second, second.gathered("search")):
+        whole = clock.whole()
+        assert whole.n_processes == 2
+        assert sum(whole.seconds.values()) == pytest.approx(7, abs=0.5)
+    assert second.whole().seconds["reading"] == pytest.approx(2)
+    assert list(second.whole().seconds) == ["reading", "cycles", "between these"]
 
 
 def test_machine_is_described() -> None:

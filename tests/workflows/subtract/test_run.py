@@ -282,7 +282,7 @@ class Stopper(Progress):
     """Progress that a user interrupts while images are written."""
 
     @contextmanager
-    def task(self, name: str, n_steps: int) -> Iterator[Advance]:
+    def task(self, name: str, n_steps: int, *, at_most: bool = False) -> Iterator[Advance]:
         """Stop at the first step of the subtraction."""
 
         def advance(steps: int = 1, note: str = "") -> None:

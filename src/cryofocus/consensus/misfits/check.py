@@ -14,6 +14,7 @@ from cryofocus.consensus.misfits.misfit import Misfit, find_misfits
 from cryofocus.consensus.misfits.roundness import Roundness, measure_roundness
 from cryofocus.consensus.resolution import resolved_shells
 from cryofocus.data.particles import ParticleSet
+from cryofocus.execution.monitor import Monitor
 from cryofocus.kernels.contract import SliceKernels
 
 
@@ -41,6 +42,7 @@ def check_table(
     match: ImageMatch,
     half_set: Int8[np.ndarray, " particle"],
     kernels: SliceKernels,
+    monitor: Monitor | None = None,
 ) -> TableCheck:
     """Hold what the table says against the images, of which a sample is read again.
 
@@ -49,8 +51,9 @@ def check_table(
         match: What the pass over the images measured of each.
         half_set: `(particle,)` 1 or 2.
         kernels: Slice kernels of the device.
+        monitor: Shows progress; silent by default.
     """
     evidence = Evidence(consensus, half_set, resolved_shells(consensus), kernels)
-    misfits = find_misfits(evidence, match)
+    misfits = find_misfits(evidence, match, monitor)
     roundness = None if misfits else measure_roundness(evidence)
     return TableCheck(consensus.images.particles, match, misfits, roundness)

@@ -22,6 +22,7 @@ from cryofocus.consensus.misfits.alternatives import (
 )
 from cryofocus.consensus.misfits.evidence import Evidence, Fit, Sample
 from cryofocus.consensus.misfits.profiles import odd_groups
+from cryofocus.execution.monitor import Advance, Monitor, SilentMonitor
 
 # Images looked into; and those on which the likeliest alternatives are compared again, if any fits
 # better than the table by so much, limited by memory.
@@ -41,8 +42,8 @@ SMALLEST = {"optics group": 50, "micrograph": 20}
 LEAST_CHANGE = {"optics group": 0.03, "micrograph": 0.15}
 # In standard deviations. Optics groups are few: looking into one that is right costs little.
 SIGNIFICANT = {"optics group": 3.0, "micrograph": 6.0}
-# The oddest groups of each kind that are looked into.
-MOST_GROUPS = 12
+# The oddest groups of each kind that are looked into, and about what is tried of each.
+MOST_GROUPS, MOST_TRIED = 12, 45
 
 
 @dataclass(frozen=True)
@@ -66,25 +67,33 @@ class Misfit:
     n_images: int
 
 
-def find_misfits(evidence: Evidence, match: ImageMatch) -> tuple[Misfit, ...]:
+def find_misfits(
+    evidence: Evidence, match: ImageMatch, monitor: Monitor | None = None
+) -> tuple[Misfit, ...]:
     """Find optics groups and micrographs, or else the whole set, that are told wrongly.
 
     Args:
         evidence: The consensus.
         match: What was measured of every image, by which groups are chosen to be looked into.
+        monitor: Shows progress; silent by default.
     """
     particles = evidence.consensus.images.particles
     found: list[Misfit] = []
     optics, micrographs = particles.optics_of_particle, particles.micrograph_of_particle
-    for group in _suspects(match, optics, "optics group"):
-        found += _judge(evidence, "optics group", group, np.flatnonzero(optics == group))
-    told = {misfit.group for misfit in found}
-    for group in _suspects(match, micrographs, "micrograph"):
-        rows = np.flatnonzero(micrographs == group)
-        if not told.intersection(optics[rows].tolist()):
-            found += _judge(evidence, "micrograph", group, rows)
-    if not found:
-        found += _judge(evidence, "set", 0, np.arange(len(particles)))
+    odd_optics = _suspects(match, optics, "optics group")
+    odd_micrographs = _suspects(match, micrographs, "micrograph")
+    n_steps = (len(odd_optics) + len(odd_micrographs) + 1) * MOST_TRIED
+    with (monitor or SilentMonitor()).stage("table checked", n_steps, at_most=True) as advance:
+        for group in odd_optics:
+            rows = np.flatnonzero(optics == group)
+            found += _judge(evidence, "optics group", group, rows, advance)
+        told = {misfit.group for misfit in found}
+        for group in odd_micrographs:
+            rows = np.flatnonzero(micrographs == group)
+            if not told.intersection(optics[rows].tolist()):
+                found += _judge(evidence, "micrograph", group, rows, advance)
+        if not found:
+            found += _judge(evidence, "set", 0, np.arange(len(particles)), advance)
     return tuple(found)
 
 
@@ -94,18 +103,18 @@ def _suspects(match: ImageMatch, groups: Int[np.ndarray, " particle"], kind: Kin
 
 
 def _judge(
-    evidence: Evidence, kind: Kind, group: int, rows: Int[np.ndarray, " n"]
+    evidence: Evidence, kind: Kind, group: int, rows: Int[np.ndarray, " n"], advance: Advance
 ) -> Iterator[Misfit]:
     """Yield what is wrong with a group, if anything is."""
     sample = evidence.sample(rows, PARTICLES)
     if not len(sample):
         return
-    told, ranked = _rank(evidence, sample, kind, None)
+    told, ranked = _rank(evidence, sample, kind, None, advance)
     if ranked[0].gain > PROMISING and len(rows) > PARTICLES:
         most = min(MANY_PARTICLES, MOST_PIXELS // sample.images.particles.box**2)
         sample = evidence.sample(rows, max(PARTICLES, most))
         finalists = [one.alternative for one in ranked[:FINALISTS]]
-        told, ranked = _rank(evidence, sample, kind, finalists)
+        told, ranked = _rank(evidence, sample, kind, finalists, advance)
     gain, best = ranked[0].gain, ranked[0].alternative
     least = LEAST_GAIN + NATURAL_PART.get(best.fault, 0.0) * told.to_map
     is_better = gain > least and best.is_mistake
@@ -129,16 +138,20 @@ class _Tried:
 
 
 def _rank(
-    evidence: Evidence, sample: Sample, kind: Kind, among: Sequence[Alternative] | None
+    evidence: Evidence,
+    sample: Sample,
+    kind: Kind,
+    among: Sequence[Alternative] | None,
+    advance: Advance,
 ) -> tuple[Fit, list[_Tried]]:
     """Return how images fit as told, and what they fit otherwise, the best first."""
     any_sign = kind == "set"  # were all images told wrongly, so would be the map
     particles = sample.images.particles
     pixel_size = particles.optics[particles.optics_of_particle[0]].pixel_size_angstrom
     told = evidence.of(sample, sample.images, any_sign=any_sign)
-    tried = [
-        _Tried(evidence.of(sample, one.tell(sample.images), any_sign=any_sign).total, one)
-        for one in among or alternatives(kind, pixel_size)
-    ]
-    tried = [replace(one, gain=one.gain - told.total) for one in tried]
+    tried = []
+    for one in among or alternatives(kind, pixel_size):
+        fit = evidence.of(sample, one.tell(sample.images), any_sign=any_sign)
+        tried.append(_Tried(fit.total - told.total, one))
+        advance(note=f"{kind}: {one.fault}")
     return told, sorted(tried, key=lambda one: -one.gain)

@@ -17,6 +17,7 @@ from cryofocus.arrays import AnyArray
 from cryofocus.consensus.background import Background
 from cryofocus.consensus.ground import Ground
 from cryofocus.consensus.match import ImageMatch, choose_bands
+from cryofocus.execution.monitor import Advance, uncounted
 from cryofocus.inference.comparison import ClassMoments, RunPlan
 from cryofocus.inference.cycles import CycleRecord
 from cryofocus.inference.deviations import em
@@ -87,12 +88,12 @@ class ResidualComparison:
         """Cycles at the beginning of a run that learn the prior."""
         return em.PRIOR_CYCLES + (em.WIDE_CYCLES if self.plan.start == "random" else 0)
 
-    def start(self, run: int) -> em.EmState:
+    def start(self, run: int, advance: Advance = uncounted) -> em.EmState:
         """Start the first run from given maps, others (or all) from the run's random stream."""
         if run == 0 and self.references is not None:
             return self.begin(self.judge(self.references))
         if self.plan.start == "subspace":
-            return self.begin(self.search(run))
+            return self.begin(self.search(run, advance))
         n = len(self.problem.statistics)
         posteriors = random_posteriors(n, self.plan.n_classes, self.plan.generator(run))
         return em.init(self.problem, posteriors, em.WIDE_CYCLES)
@@ -114,7 +115,9 @@ class ResidualComparison:
         log_likelihood = problem.statistics.class_log_likelihoods(grid)
         return class_posteriors(log_likelihood, np.full(n_classes, 1 / n_classes))[0]
 
-    def search(self, run: int) -> Float64[np.ndarray, "particle n_classes"]:
+    def search(
+        self, run: int, advance: Advance = uncounted
+    ) -> Float64[np.ndarray, "particle n_classes"]:
         """Find starting posteriors: a random subspace, and a mixture in it."""
         n_classes, generator = self.plan.n_classes, self.plan.generator(run)
         # K classes span K - 1 dimensions; one more lets the mixture choose.
@@ -123,13 +126,13 @@ class ResidualComparison:
         prior = DeviationPrior(
             problem.spectrum.widened().spectrum, problem.support, np.eye(n_dimensions)
         )
-        subspace = fit_subspace(problem.statistics, problem.space, prior, generator)
+        subspace = fit_subspace(problem.statistics, problem.space, prior, generator, advance)
         logger.info(
             "subspace after %d cycles, information per image %s",
             subspace.n_cycles,
             ", ".join(f"{value:.3f}" for value in subspace.information[::-1]),
         )
-        return fit_mixture(subspace, n_classes, generator).posteriors
+        return fit_mixture(subspace, n_classes, generator, advance).posteriors
 
     def step(self, state: em.EmState) -> tuple[em.EmState, CycleRecord | None]:
         """Do one cycle, an M-step and an E-step."""

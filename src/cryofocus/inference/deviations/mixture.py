@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from cryofocus.execution.monitor import Advance, uncounted
 from cryofocus.inference.deviations.subspace import Subspace
 from cryofocus.inference.posterior import class_posteriors, estimate_class_weights
 
@@ -36,14 +37,26 @@ class Mixture:
     log_posterior: float
 
 
-def fit_mixture(subspace: Subspace, n_classes: int, generator: np.random.Generator) -> Mixture:
-    """Fit the mixture from many random starts: all for a few cycles, the best to convergence."""
+def fit_mixture(
+    subspace: Subspace,
+    n_classes: int,
+    generator: np.random.Generator,
+    advance: Advance = uncounted,
+) -> Mixture:
+    """Fit the mixture from many random starts: all for a few cycles, the best to convergence.
+
+    There are `N_STARTS` and `N_FINALISTS` steps.
+    """
     packed = _Packed(subspace)
-    starts = [
-        packed.cycle(packed.scatter(n_classes, generator), N_SHORT_CYCLES) for _ in range(N_STARTS)
-    ]
+    starts = []
+    for number in range(1, N_STARTS + 1):
+        starts.append(packed.cycle(packed.scatter(n_classes, generator), N_SHORT_CYCLES))
+        advance(note=f"mixture, start {number}")
     starts.sort(key=lambda mixture: -mixture.log_posterior)
-    finalists = [packed.cycle(start, MAX_CYCLES) for start in starts[:N_FINALISTS]]
+    finalists = []
+    for start in starts[:N_FINALISTS]:
+        finalists.append(packed.cycle(start, MAX_CYCLES))
+        advance(note="mixture, the best starts")
     return max(finalists, key=lambda mixture: mixture.log_posterior)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from cryofocus.execution.monitor import Advance, uncounted
 from cryofocus.inference.deviations.deviation import Coefficients, DeviationPrior, DeviationSpace
 from cryofocus.inference.deviations.sharded_statistics import ShardedStatistics
 from cryofocus.placement import beside, namespace
@@ -55,11 +56,12 @@ def fit_subspace(
     space: DeviationSpace,
     prior: DeviationPrior,
     generator: np.random.Generator,
+    advance: Advance = uncounted,
 ) -> Subspace:
     """Find principal deviations, as many as the prior has, from random starting coordinates.
 
     The prior is kept: estimating it here, while nothing is known yet, would let weak deviations
-    die out before they are found.
+    die out before they are found. There are at most `MAX_CYCLES` steps.
     """
     n_dimensions = len(prior.mixing)
     mean = generator.standard_normal((len(statistics), n_dimensions))
@@ -81,6 +83,7 @@ def fit_subspace(
         coefficients = namespace(coefficients).tensordot(rotation, coefficients, axes=1)
         change = np.abs(new_information - information) / np.maximum(new_information, NEGLIGIBLE)
         information = new_information
+        advance(note=f"subspace, cycle {cycle}")
         if cycle >= MIN_CYCLES and change.max() < TOLERANCE:
             break
     return Subspace(

@@ -42,7 +42,7 @@ def describe_outside(ground: Ground, seed: int) -> OutsideFields | None:
     wide = replace(ground, mask=whole, n_shells=min(ground.n_shells, MOST_SHELLS))
     problem = state_factor_problem(wide, [], N_FIELDS)
     generator = np.random.default_rng([seed, 0xB6])
-    with ground.monitor.stage("background", MAX_CYCLES) as advance:
+    with ground.monitor.stage("background", MAX_CYCLES, at_most=True) as advance:
         model = fit_factors(problem, generator, advance=advance)
     is_real = model.information > model.noise_information
     logger.info(

@@ -17,6 +17,7 @@ from cryofocus.consensus.ground import Ground
 from cryofocus.consensus.match import ImageMatch, choose_bands
 from cryofocus.consensus.residuals import whole_consensus
 from cryofocus.consensus.sampling import sample_map
+from cryofocus.execution.monitor import Advance, uncounted
 from cryofocus.inference.comparison import RunPlan
 from cryofocus.inference.cycles import CycleRecord
 from cryofocus.inference.deviations.comparison import compare_deviations
@@ -86,7 +87,7 @@ class Mask2dComparison:
     envelope: Envelope
     fitted_scale: bool = False
     references: tuple[Float32[np.ndarray, "box box box"], ...] = ()
-    search: Callable[[int], Posteriors] | None = None
+    search: Callable[[int, Advance], Posteriors] | None = None
 
     @property
     def scale(self) -> Float32[np.ndarray, " particle"]:
@@ -103,14 +104,14 @@ class Mask2dComparison:
         """None: nothing is known of maps beforehand."""
         return 0
 
-    def start(self, run: int) -> Mask2dState:
+    def start(self, run: int, advance: Advance = uncounted) -> Mask2dState:
         """Start the first run from given maps, others (or all) from the run's random stream."""
         if run == 0 and self.references:
             n, n_classes = len(self.images), self.plan.n_classes
             equal = self.begin(np.full((n, n_classes), 1 / n_classes))
             return self.begin(self.e_step(equal, self.references)[0].posteriors)
         if self.search is not None:
-            return self.begin(self.search(run))
+            return self.begin(self.search(run, advance))
         n, n_classes = len(self.images), self.plan.n_classes
         return self.begin(random_posteriors(n, n_classes, self.plan.generator(run)))
 

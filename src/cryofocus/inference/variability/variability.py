@@ -12,10 +12,11 @@ import numpy as np
 from jaxtyping import Float32, Int
 
 from cryofocus.consensus.ground import Ground
+from cryofocus.execution.monitor import Advance
 from cryofocus.inference.deviations.deviation import DeviationPrior
 from cryofocus.inference.deviations.problem import FocusProblem, state_problem
 from cryofocus.inference.deviations.sharded_statistics import ShardedStatistics, hold
-from cryofocus.inference.deviations.subspace import Subspace, fit_subspace
+from cryofocus.inference.deviations.subspace import MAX_CYCLES, Subspace, fit_subspace
 from cryofocus.inference.factors.moments import Moments
 from cryofocus.inference.variability.latent import (
     count_real_axes,
@@ -69,11 +70,11 @@ def explore_region(
     half_sets = [np.flatnonzero(ground.half_set == number) for number in (1, 2)]
     everything = np.arange(len(problem.statistics))
     fits = []
-    with ground.monitor.stage("subspaces", 3) as advance:
+    with ground.monitor.stage("subspaces", 3 * MAX_CYCLES, at_most=True) as advance:
         for stream, rows in enumerate((everything, *half_sets)):
             generator = np.random.default_rng([seed, stream])
-            fits.append(_fit(problem, rows, n_dimensions, generator))
-            advance()
+            fits.append(_fit(problem, rows, n_dimensions, generator, advance))
+            advance(MAX_CYCLES - fits[-1].n_cycles)
     whole, *own = fits
     halves = tuple(
         _moments(problem, other.deviations, rows)
@@ -88,11 +89,12 @@ def _fit(
     rows: Int[np.ndarray, " m"],
     n_dimensions: int,
     generator: np.random.Generator,
+    advance: Advance,
 ) -> Subspace:
     spectrum = problem.spectrum.widened().spectrum
     prior = DeviationPrior(spectrum, problem.support, np.eye(n_dimensions))
     return strongest_first(
-        fit_subspace(_take(problem.statistics, rows), problem.space, prior, generator)
+        fit_subspace(_take(problem.statistics, rows), problem.space, prior, generator, advance)
     )
 
 

@@ -73,7 +73,7 @@ def key_figures(results: RunResults) -> list[KeyFigure]:
         ),
         KeyFigure(
             format_seconds(sum(job.seconds.values())),
-            "in total",
+            "in total" if job.n_processes == 1 else f"in total, over {job.n_processes} processes",
             f"peak memory {max(job.peak_memory_gb.values(), default=0.0):.1f} GB",
         ),
     ]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
 
 from cryofocus.errors import CryofocusError, Interrupted
 from cryofocus.execution.monitor import Advance, Arrays
@@ -16,6 +19,8 @@ from cryofocus.workflows.run.checkpoint import Checkpoint
 # Checkpoints may take at most this part of the time; a cycle of a small set is done sooner than
 # its state is on disk.
 CHECKPOINT_SHARE = 0.05
+# Name of what a run has taken so far, in its checkpoint.
+TIMES = "times"
 
 
 class RunMonitor:
@@ -46,9 +51,10 @@ class RunMonitor:
         self._next_save = 0.0
 
     @contextmanager
-    def stage(self, name: str, n_steps: int) -> Iterator[Advance]:
+    def stage(self, name: str, n_steps: int, *, at_most: bool = False) -> Iterator[Advance]:
         """Show and time a stage."""
-        with self._timer.stage(name), self._progress.task(name, n_steps) as advance:
+        task = self._progress.task(name, n_steps, at_most=at_most)
+        with self._timer.stage(name), task as advance:
             yield advance
 
     def save(self, arrays: Arrays) -> None:
@@ -89,10 +95,22 @@ class RunMonitor:
         if self._unsaved is None:
             return
         start = self._clock()
-        self._checkpoint.save(self._unsaved)
+        self._checkpoint.save({**self._unsaved, **_pack_times(self._timer)})
         end = self._clock()
         self._next_save = end + (end - start) / CHECKPOINT_SHARE
         self._unsaved = None
+
+    def begin(self) -> None:
+        """Look at the state of an unfinished run, and count in what it has taken so far.
+
+        Raises:
+            SettingError: When settings or input files have changed.
+            FormatError: When the checkpoint is damaged.
+        """
+        kept = self._checkpoint.load()
+        if kept is not None and TIMES in kept:
+            seconds, n_processes = json.loads(np.asarray(kept[TIMES]).tobytes())
+            self._timer.follow(seconds, n_processes)
 
     def load(self) -> Arrays | None:
         """Return the state of an unfinished run, None for a new one.
@@ -102,3 +120,9 @@ class RunMonitor:
             FormatError: When the checkpoint is damaged.
         """
         return self._checkpoint.load()
+
+
+def _pack_times(timer: StageClock) -> dict[str, np.ndarray]:
+    times = timer.whole()
+    text = json.dumps([times.seconds, times.n_processes])
+    return {TIMES: np.frombuffer(text.encode(), np.uint8)}

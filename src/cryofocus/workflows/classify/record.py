@@ -67,6 +67,7 @@ def compose_record(
         started=circumstances.started,
         seconds=clock.seconds,
         peak_memory_gb=clock.peak_memory_gb,
+        n_processes=clock.n_processes,
         n_particles=len(inputs.particles),
         n_classes=len(result.maps),
         box=inputs.particles.box,

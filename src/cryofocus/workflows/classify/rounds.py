@@ -103,10 +103,13 @@ class RoundMonitor:
     monitor: Monitor
     current: Round
 
-    def stage(self, name: str, n_steps: int) -> AbstractContextManager[Advance]:
+    def stage(
+        self, name: str, n_steps: int, *, at_most: bool = False
+    ) -> AbstractContextManager[Advance]:
         """Show a stage."""
         number = self.current.number
-        return self.monitor.stage(name if number == 0 else f"{name}, round {number}", n_steps)
+        name = name if number == 0 else f"{name}, round {number}"
+        return self.monitor.stage(name, n_steps, at_most=at_most)
 
     def save(self, arrays: Arrays) -> None:
         """Keep the state of all runs, and the round unless it is the only one."""

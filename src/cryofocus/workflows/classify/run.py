@@ -109,11 +109,13 @@ def classify(  # noqa: PLR0913  # as of the command, and what it found before
             if directory.job.is_file():
                 request.require_same(directory.config)
                 checkpoint.remove()
+                finished = directory.read_job()
+                clock.follow(finished.seconds, finished.n_processes)
                 logger.info("%s: this run is finished already; nothing was done", directory.path)
                 return directory
             monitor = RunMonitor(checkpoint, progress or SilentProgress(), clock)
             # Refuses changed settings before hours of reading, and before config.yaml says them.
-            monitor.load()
+            monitor.begin()
             logger.info("cryofocus %s: %s", __version__, command)
             if resources.cluster is not None:
                 logger.info("computing on %s", resources.place)
@@ -165,18 +167,24 @@ def _fit_and_write(
     )
     with monitor.keeping(directory.path):
         result, last = rounds.run()
-        pairs = find_identical_classes(result, inputs.mask.data, filled_classes(result.posteriors))
-        same = tuple((pair.first, pair.second) for pair in pairs)
-        result = replace(result, same_maps=same)
+        with monitor.stage("class maps compared", 2) as advance:
+            filled = filled_classes(result.posteriors)
+            pairs = find_identical_classes(result, inputs.mask.data, filled)
+            advance()
+            same = tuple((pair.first, pair.second) for pair in pairs)
+            result = replace(result, same_maps=same)
+            proposed = propose_region(result, inputs.mask, request.settings)
+            advance()
         findings = judge(result, inputs.particles, inputs.mask, request.settings.invert)
         if last.is_only:
-            accuracy = measure_accuracy(
-                result.consensus, result.half_set, result.n_shells, resources.kernels
-            )
+            with monitor.stage("poses judged", 1) as advance:
+                accuracy = measure_accuracy(
+                    result.consensus, result.half_set, result.n_shells, resources.kernels
+                )
+                advance()
             findings += judge_poses(accuracy)
         checked = (result.consensus, result.match, result.half_set)
-        findings += judge_table(*checked, resources.kernels)
-        proposed = propose_region(result, inputs.mask, request.settings)
+        findings += judge_table(*checked, resources.kernels, monitor)
         findings += judge_region(proposed, directory.proposed_region)
         log_findings(findings)
         with monitor.stage("writing", len(result.maps)) as advance:

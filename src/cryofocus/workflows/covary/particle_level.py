@@ -108,8 +108,8 @@ def compare_particles(
     edges = choose_bands(consensus, ground.n_shells)
     problem = state_factor_problem(ground, flat, N_FREE_FIELDS, edges)
     checked = (consensus, problem.statistics.match, ground.half_set)
-    log_findings(judge_table(*checked, ground.kernels))
-    with ground.monitor.stage("factors", MAX_CYCLES + N_PERTURBED) as advance:
+    log_findings(judge_table(*checked, ground.kernels, ground.monitor))
+    with ground.monitor.stage("factors", MAX_CYCLES + N_PERTURBED, at_most=True) as advance:
         model = fit_factors(problem, generator, advance=advance)
         occupancies = _measure(model, weights)
         perturbed = []

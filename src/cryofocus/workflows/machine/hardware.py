@@ -7,7 +7,7 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,14 +109,22 @@ def peak_memory_gb() -> float:
 BETWEEN = "between these"
 
 
-@dataclass(frozen=True)
+@dataclass
 class StageClock:
     """Wall time and memory of the stages of a run.
 
     The operating system keeps one high-water mark for the whole life of a process, so the memory
     of a stage is the peak up to its end: the stage where the figure rises is the one that needed
     it. A stage entered twice adds its seconds. What passes between stages counts from when the
-    clock began.
+    clock began. A run that was resumed took what all its processes took.
+
+    Attributes:
+        seconds: Of each stage, in this process.
+        peak_memory_gb: At the end of each stage.
+        began: When, by `time.perf_counter`.
+        former: Seconds of the stages in the processes before.
+        n_processes: This one, and those before.
+        running: When the stages that are going on began.
 
     Examples:
         >>> clock = StageClock()
@@ -129,22 +137,50 @@ class StageClock:
     seconds: dict[str, float] = field(default_factory=dict)
     peak_memory_gb: dict[str, float] = field(default_factory=dict)
     began: float = field(default_factory=time.perf_counter)
+    former: dict[str, float] = field(default_factory=dict)
+    n_processes: int = 1
+    running: dict[str, float] = field(default_factory=dict)
 
     def whole(self) -> StageClock:
-        """Return this clock with what passed between the stages as one more."""
-        between = time.perf_counter() - self.began - sum(self.seconds.values())
+        """Return this clock with what passed between the stages as one more, over all processes.
+
+        What is between comes last; of stages that are going on, what has passed counts.
+        """
+        now, own = time.perf_counter(), dict(self.seconds)
+        for name, start in self.running.items():
+            own[name] = own.get(name, 0.0) + now - start
+        own[BETWEEN] = max(0.0, now - self.began - sum(own.values()))
+        names = [name for name in {**self.former, **own} if name != BETWEEN]
         return StageClock(
-            {**self.seconds, BETWEEN: max(0.0, between)},
+            {name: self.former.get(name, 0.0) + own.get(name, 0.0) for name in (*names, BETWEEN)},
             {**self.peak_memory_gb, BETWEEN: peak_memory_gb()},
             self.began,
+            n_processes=self.n_processes,
+        )
+
+    def follow(self, former: Mapping[str, float], n_processes: int) -> None:
+        """Count in what the stages took in processes that a run was begun in."""
+        self.former, self.n_processes = dict(former), n_processes + 1
+
+    def gathered(self, name: str) -> StageClock:
+        """Return a clock to which everything so far is one stage."""
+        former = sum(self.former.values())
+        passed = time.perf_counter() - self.began
+        return StageClock(
+            {name: passed},
+            {name: max(self.peak_memory_gb.values(), default=0.0)},
+            self.began,
+            {name: former} if former else {},
+            self.n_processes,
         )
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Measure the block under a name; an interrupted stage counts too."""
-        start = time.perf_counter()
+        start = self.running[name] = time.perf_counter()
         try:
             yield
         finally:
+            del self.running[name]
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
             self.peak_memory_gb[name] = peak_memory_gb()

@@ -11,7 +11,7 @@ from typing import Any
 
 from cryofocus.execution.monitor import Advance
 from cryofocus.formatting import format_seconds
-from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.machine.progress import Progress
 
 UPDATE_SECONDS = 0.5
 
@@ -30,8 +30,9 @@ class NotebookProgress(Progress):
         self._display, self._clock = display, clock
 
     @contextmanager
-    def task(self, name: str, n_steps: int) -> Iterator[Advance]:
+    def task(self, name: str, n_steps: int, *, at_most: bool = False) -> Iterator[Advance]:
         """Draw a bar that stays under the cell when the block ends."""
+        del at_most  # no time left is said
         start = shown_at = self._clock()
         done = 0
         handle = self._display(_bar(name, 0, n_steps, 0.0, ""))
@@ -48,12 +49,12 @@ class NotebookProgress(Progress):
         handle.update(_bar(name, done, done, self._clock() - start, ""))
 
 
-def choose_notebook_progress() -> Progress:
-    """Bars where a notebook runs this, nothing elsewhere."""
+def choose_notebook_progress() -> Progress | None:
+    """Bars where a notebook runs this, None elsewhere."""
     shell = sys.modules.get("IPython")
     running = None if shell is None else shell.get_ipython()
     if running is None or not hasattr(running, "kernel"):
-        return SilentProgress()
+        return None
     from IPython.display import HTML, display  # there, since a notebook runs
 
     class _Handle:

@@ -23,7 +23,7 @@ from rich.progress import Progress as RichProgress
 from rich.text import Text
 
 from cryofocus.arrays import AnyArray
-from cryofocus.execution.monitor import Advance
+from cryofocus.execution.monitor import Advance, uncounted
 from cryofocus.formatting import format_seconds, visible
 
 LOG_INTERVAL_SECONDS = 10.0
@@ -33,16 +33,17 @@ LEAST_STEPS, LEAST_SHARE = 4, 0.05
 logger = logging.getLogger(__name__)
 
 
-def say_left(seconds: float, done: float, n_steps: float | None) -> str:
+def say_left(seconds: float, done: float, n_steps: float | None, *, at_most: bool = False) -> str:
     """Say how long the rest takes at the pace so far; nothing while that has no basis.
 
     Examples:
-        >>> say_left(30.0, 50, 100), say_left(30.0, 1, 3)
-        ('30 s left', '')
+        >>> say_left(30.0, 50, 100), say_left(30.0, 1, 3), say_left(9.0, 9, 12, at_most=True)
+        ('30 s left', '', 'at most 3.0 s left')
     """
     if n_steps is None or not max(LEAST_STEPS, LEAST_SHARE * n_steps) <= done < n_steps:
         return ""
-    return f"{format_seconds(seconds * (n_steps - done) / done)} left"
+    most = "at most " if at_most else ""
+    return f"{most}{format_seconds(seconds * (n_steps - done) / done)} left"
 
 
 class _TimeLeft(ProgressColumn):
@@ -50,7 +51,8 @@ class _TimeLeft(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """Show it in the bar's line."""
-        return Text(say_left(task.elapsed or 0.0, task.completed, task.total))
+        at_most = bool(task.fields["at_most"])
+        return Text(say_left(task.elapsed or 0.0, task.completed, task.total, at_most=at_most))
 
 
 class Progress(ABC):
@@ -63,12 +65,15 @@ class Progress(ABC):
     """
 
     @abstractmethod
-    def task(self, name: str, n_steps: int) -> AbstractContextManager[Advance]:
+    def task(
+        self, name: str, n_steps: int, *, at_most: bool = False
+    ) -> AbstractContextManager[Advance]:
         """Show a piece of work of known length while a ``with`` block does it.
 
         Args:
             name: What is being done, for people.
-            n_steps: How many steps it has; ending early (converged) is fine.
+            n_steps: How many steps it has.
+            at_most: Whether it usually ends before (when something has converged).
 
         Returns:
             Yields the function that counts on.
@@ -87,14 +92,10 @@ class SilentProgress(Progress):
     """Shows nothing: for the Python interface and for tests."""
 
     @contextmanager
-    def task(self, name: str, n_steps: int) -> Iterator[Advance]:
+    def task(self, name: str, n_steps: int, *, at_most: bool = False) -> Iterator[Advance]:
         """Count without a word."""
-        del name, n_steps
-
-        def advance(steps: int = 1, note: str = "") -> None:
-            del steps, note
-
-        yield advance
+        del name, n_steps, at_most
+        yield uncounted
 
 
 class TerminalProgress(Progress):
@@ -104,7 +105,7 @@ class TerminalProgress(Progress):
         self._console = console or Console(stderr=True)
 
     @contextmanager
-    def task(self, name: str, n_steps: int) -> Iterator[Advance]:
+    def task(self, name: str, n_steps: int, *, at_most: bool = False) -> Iterator[Advance]:
         """Draw a bar that stays on the screen when the block ends."""
         columns = (
             SpinnerColumn(finished_text="✓"),
@@ -116,7 +117,7 @@ class TerminalProgress(Progress):
             TextColumn("{task.fields[note]}", markup=False),
         )
         with RichProgress(*columns, console=self._console) as bars:
-            bar = bars.add_task(visible(name), total=n_steps, note="")
+            bar = bars.add_task(visible(name), total=n_steps, note="", at_most=at_most)
 
             def advance(steps: int = 1, note: str = "") -> None:
                 bars.update(bar, advance=steps, note=visible(note))
@@ -142,7 +143,7 @@ class LogProgress(Progress):
         self._clock = clock
 
     @contextmanager
-    def task(self, name: str, n_steps: int) -> Iterator[Advance]:
+    def task(self, name: str, n_steps: int, *, at_most: bool = False) -> Iterator[Advance]:
         """Log how far the block has come and how long the rest will take at this pace."""
         start = last_line = self._clock()
         done = 0
@@ -153,7 +154,7 @@ class LogProgress(Progress):
             now = self._clock()
             if now - last_line >= self._interval_seconds and done < n_steps:
                 last_line = now
-                left = say_left(now - start, done, n_steps)
+                left = say_left(now - start, done, n_steps, at_most=at_most)
                 note = note and f"  {note}"
                 logger.info("%s: %d of %d%s%s", name, done, n_steps, left and f", {left}", note)
 

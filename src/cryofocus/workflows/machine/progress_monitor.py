@@ -14,9 +14,11 @@ class ProgressMonitor:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
-    def stage(self, name: str, n_steps: int) -> AbstractContextManager[Advance]:
+    def stage(
+        self, name: str, n_steps: int, *, at_most: bool = False
+    ) -> AbstractContextManager[Advance]:
         """Show a stage."""
-        return self._progress.task(name, n_steps)
+        return self._progress.task(name, n_steps, at_most=at_most)
 
     def save(self, arrays: Arrays) -> None:
         """Forget."""

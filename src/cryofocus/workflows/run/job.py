@@ -176,7 +176,8 @@ class Finding(RecordPart):
 class JobRecord(Record):
     """All of job.json.
 
-    Seconds and peak memory (GB) are by stage; ``cycles`` and ``objective`` (one value a
+    Seconds and peak memory (GB) are by stage, seconds over all ``n_processes``: one more than the
+    run was resumed; ``cycles`` and ``objective`` (one value a
     cycle) are of the best run; ``best_run`` is its number in ``runs``. ``verdict`` is one sentence
     for people; ``findings`` are the run's judgements on its result, ``warnings`` sentences that
     end in advice, logged on the way. ``cluster`` is None where one
@@ -201,6 +202,7 @@ class JobRecord(Record):
     started: str
     seconds: dict[str, float]
     peak_memory_gb: dict[str, float]
+    n_processes: int = 1
     n_particles: int
     n_classes: int
     box: int

@@ -10,12 +10,11 @@ from pathlib import Path
 
 from cryofocus.data.atomic import explain_write_errors
 from cryofocus.formatting import visible
-from cryofocus.logs import get_logger
+from cryofocus.logs import LOGGER_NAME, get_logger
 from cryofocus.workflows.run.job import Finding, Severity
 
 logger = get_logger(__name__)
 
-LOGGER_NAME = "cryofocus"
 # `extra` of a line that a command says by itself: kept in the log, not shown on the way.
 LOG_ONLY = {"log_only": True}
 

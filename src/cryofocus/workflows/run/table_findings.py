@@ -16,6 +16,7 @@ from cryofocus.consensus.misfits.check import check_table
 from cryofocus.consensus.misfits.misfit import LEAST_GAIN, Misfit
 from cryofocus.consensus.misfits.roundness import LEAST_SHARE, LEAST_WITH_NOISE, Roundness
 from cryofocus.data.particles import ParticleSet
+from cryofocus.execution.monitor import Monitor
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.workflows.run.job import Finding, FindingCode, Severity
 
@@ -36,6 +37,7 @@ def judge_table(
     match: ImageMatch | None,
     half_set: Int8[np.ndarray, " particle"],
     kernels: SliceKernels,
+    monitor: Monitor | None = None,
 ) -> Iterator[Finding]:
     """Say everything that images and their table disagree about; see `check_table`.
 
@@ -43,7 +45,7 @@ def judge_table(
     """
     if match is None:
         return
-    check = check_table(consensus, match, half_set, kernels)
+    check = check_table(consensus, match, half_set, kernels, monitor)
     yield from judge_misfits(check.misfits, check.particles)
     if check.roundness is not None:
         yield from judge_views(check.roundness)

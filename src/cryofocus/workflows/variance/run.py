@@ -75,7 +75,7 @@ def variance(  # noqa: PLR0913  # as of the command, and what completes it
     edges = choose_bands(ground.consensus, ground.n_shells)
     found = explore_region(ground, settings.n_dimensions, settings.seed, edges)
     checked = (ground.consensus, found.problem.statistics.match, ground.half_set)
-    findings = [*judge_table(*checked, ground.kernels)]
+    findings = [*judge_table(*checked, ground.kernels, ground.monitor)]
     log_findings(findings)
     proposals = tuple(propose_focus(ground, found, table, settings))
     bootstrap = _bootstrap(ground, found, settings)
