@@ -37,6 +37,10 @@ def test_numbers_read_well() -> None:
     assert format_count(3000) == "3,000"
     assert format_percent(0.514) == "51 %"
     assert format_percent(0.9684, 1) == "96.8 %"
+    assert [format_percent(0.99983, 1), format_percent(0.998), format_percent(1.0, 1)] == [
+        *("99.98 %", "99.8 %", "100 %")
+    ]
+    assert format_percent(1.0004) == "100 %"
     assert format_angstrom(18.24) == "18.2 Å"
     assert format_angstrom(math.inf) == format_angstrom(math.nan) == "–"
 

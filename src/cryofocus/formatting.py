@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+# Of a percentage.
+MOST_DECIMALS = 6
 # Where bytes that are no UTF-8 stand in texts, less what they are.
 STRAY_BYTES = 0xDC00
 
@@ -21,8 +23,21 @@ def format_count(number: int) -> str:
 
 
 def format_percent(fraction: float, decimals: int = 0) -> str:
-    """Write a fraction of one as a percentage: ``51 %``."""
-    return f"{100 * fraction:.{decimals}f} %"
+    """Write a fraction of one as a percentage: ``51 %``; nothing but all is ``100 %``.
+
+    What would be rounded to 100 has as many decimals as it takes, six at most.
+
+    Examples:
+        >>> format_percent(0.514), format_percent(0.9998, 1), format_percent(1.0, 1)
+        ('51 %', '99.98 %', '100 %')
+    """
+    if fraction == 1:
+        return "100 %"
+    while (text := f"{100 * fraction:.{decimals}f}").startswith("100") and fraction < 1:
+        if decimals == MOST_DECIMALS:
+            break
+        decimals += 1
+    return f"{text} %"
 
 
 def format_angstrom(length_angstrom: float, decimals: int = 1) -> str:

@@ -10,6 +10,7 @@ from cryofocus.maps import regions
 from cryofocus.maps.regions import (
     dense_region,
     describe_region,
+    find_molecule,
     mask_around_points,
     soft_mask,
 )
@@ -79,3 +80,26 @@ def test_content_counts_positive_density_and_finds_the_edge() -> None:
     assert not content.touches_edge
     mask[3, 5, 3] = 0.1
     assert describe_region(mask, density, 2.0).touches_edge
+
+
+def test_the_molecule_is_where_any_map_has_density() -> None:
+    """A part that one map alone shows belongs to it, a speck does not, nor does empty space."""
+    generator = np.random.default_rng(4)
+    noise = 0.3 * generator.standard_normal((2, 32, 32, 32)).astype(np.float32)
+    first, second = noise
+    for volume in (first, second):
+        volume[10:20, 10:20, 10:20] += 3
+    second[10:20, 10:20, 20:26] += 1.5
+    first[28, 28, 28] += 4
+    where = find_molecule((first, second), 3.0)
+    assert where[10:20, 10:20, 10:26].all()
+    assert not where[28, 28, 28]
+    assert not where[:6].any()
+    assert not where[:, :, 31].any()
+
+
+def test_where_nothing_stands_out_everything_counts() -> None:
+    """Maps without a molecule have nothing that could be left out."""
+    assert find_molecule([np.zeros((8, 8, 8), np.float32)], 2.0).all()
+    with pytest.raises(ValueError, match="no map"):
+        find_molecule([], 2.0)

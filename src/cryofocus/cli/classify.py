@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import cryofocus
 from cryofocus.cli.console import say
 from cryofocus.cli.settings_options import Given
+from cryofocus.errors import SettingError
 
 RUN = "Run directory"
+CLASSES = "classes: missing; give 2 or more, or auto"
 
 
 def classify(
@@ -70,18 +73,33 @@ def _complete(
     given = request.values
     if config is not None:
         return cryofocus.read_config(config, given)
-    if "particles" not in given:
-        place = ", before --references, which takes all that follows"
-        raise typer.BadParameter(
-            f"missing; give a particle table{place if 'references' in given else ''}",
-            param_hint="PARTICLES",
-        )
     settings = given.setdefault("settings", {})
-    references = given.get("references", ())
-    if len(references) == 1:
+    if len(given.get("references", ())) == 1:
         raise typer.BadParameter(
             "found 1 map, expected one for each class, at least 2", param_hint="--references"
         )
-    if not references and "n_classes" not in settings:
-        raise typer.BadParameter("missing; give 2 or more, or auto", param_hint="--classes")
-    return request.settings(**given)
+    missing = _find_missing(given)
+    try:
+        in_place = {"particles": given.get("particles", Path()), "settings": settings}
+        if CLASSES in missing:
+            in_place["settings"] = {**settings, "n_classes": "auto"}
+        asked = request.settings(**{**given, **in_place})
+    except SettingError as error:
+        # What else is wrong is told with what is missing: one round for all.
+        raise SettingError("; ".join([*missing, str(error)])) from error
+    if missing:
+        raise SettingError("; ".join(missing))
+    return asked
+
+
+def _find_missing(given: Mapping[str, Any]) -> list[str]:
+    """Say what a command line lacks that settings cannot tell."""
+    references, missing = given.get("references", ()), []
+    if "particles" not in given:
+        place = ", before --references, which takes all that follows" if references else ""
+        missing.append(f"particles: missing; give a particle table{place}")
+    if not references and "n_classes" not in given["settings"]:
+        missing.append(CLASSES)
+    if missing and "particles" in given and not Path(given["particles"]).exists():
+        missing.append(f"particles: {given['particles']} does not exist")
+    return missing

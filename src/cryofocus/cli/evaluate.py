@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cryofocus.cli.console import say, say_table
+from cryofocus.formatting import format_percent
 
 
 def evaluate(
@@ -57,8 +58,8 @@ def evaluate(
 def _say_scores(result: dict[str, Any]) -> None:
     say(f"kappa {result['kappa']:.3f}{_beside_oracle(result)}")
     say(
-        f"{100 * result['fraction_correct']:.1f} % of {result['particles']:,} particles assigned "
-        f"to the correct class ({result['n_classes']} classes)"
+        f"{format_percent(result['fraction_correct'], 1)} of {result['particles']:,} particles "
+        f"assigned to the correct class ({result['n_classes']} classes)"
     )
     if calibration := result.get("calibration"):
         say(
@@ -108,5 +109,5 @@ def _beside_oracle(result: dict[str, Any]) -> str:
     limit = result.get("oracle_kappa")
     if limit is None:
         return ""
-    share = f", {100 * result['kappa'] / limit:.1f} % of it" if limit > 0 else ""
+    share = f", {format_percent(result['kappa'] / limit, 1)} of it" if limit > 0 else ""
     return f", best possible {limit:.3f}{share}"

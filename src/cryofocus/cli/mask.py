@@ -11,6 +11,7 @@ import cryofocus
 from cryofocus.cli.command import register
 from cryofocus.cli.console import say
 from cryofocus.cli.options import Overwrite
+from cryofocus.formatting import format_percent
 from cryofocus.option import Option
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ def _say_mask(made: MadeMask) -> None:
     content = made.content
     say(
         f"Mask   {made.path}, {content.volume_cubic_angstrom:,.0f} Å³, holds "
-        f"{100 * content.density_fraction:.1f} % of the map's positive density"
+        f"{format_percent(content.density_fraction, 1)} of the map's positive density"
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
-from scipy.ndimage import distance_transform_edt, label
+from scipy.ndimage import distance_transform_edt, gaussian_filter, label
 from scipy.spatial import cKDTree
 
 from cryofocus.arrays import Volume
@@ -17,6 +17,8 @@ from cryofocus.maths.masks import cosine_edge
 BLOCK_VOXELS = 2**23
 TOUCHING = np.ones((3, 3, 3), dtype=bool)
 """Voxels that share a face, an edge or a corner belong together."""
+# Pieces of density that are smaller than a ball of this many resolutions cubed may be noise.
+LEAST_PIECE = 4.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,38 @@ def dense_region(
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
     return np.asarray(pieces == sizes.argmax())
+
+
+def find_molecule(maps: Iterable[Volume], resolution_voxels: float) -> Bool[np.ndarray, "b b b"]:
+    """Find where maps have density, and what lies within the resolution of it.
+
+    Smoothed maps are above their mean by a standard deviation there, in pieces of more voxels than
+    noise of that resolution makes.
+
+    Args:
+        maps: At least one, on one grid; what any of them shows counts.
+        resolution_voxels: Finest detail in them, in voxels.
+
+    Returns:
+        Everything, where nothing stands out.
+    """
+    shown: Bool[np.ndarray, "b b b"] | None = None
+    for volume in maps:
+        smooth = gaussian_filter(volume, resolution_voxels / 2)
+        bright = smooth > smooth.mean(dtype=np.float64) + smooth.std(dtype=np.float64)
+        shown = bright if shown is None else shown | bright
+    if shown is None:
+        raise ValueError("no map to look for the molecule in")
+    pieces, _ = label(shown, structure=TOUCHING)
+    is_large = np.bincount(pieces.ravel()) > LEAST_PIECE * resolution_voxels**3
+    is_large[0] = False
+    molecule = is_large[pieces]
+    if not molecule.any():
+        return np.ones_like(shown)
+    near = np.zeros_like(shown)
+    for planes, voxels in distances_within(molecule, resolution_voxels):
+        near[planes] = voxels <= resolution_voxels
+    return near
 
 
 def soft_mask(

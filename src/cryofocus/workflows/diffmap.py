@@ -24,6 +24,7 @@ from cryofocus.maps.difference import (
     merge_maxima,
     subtract_map,
 )
+from cryofocus.maps.regions import find_molecule
 from cryofocus.settings import Settings
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.directory import RunDirectory
@@ -43,7 +44,8 @@ class DiffmapSettings(Settings):
     """How maps are compared.
 
     Attributes:
-        mask: Region in which amplitudes are compared and the peak is sought.
+        mask: Region in which amplitudes are compared and the peak is sought; by default all
+            amplitudes are compared, and peaks are sought where either map has density.
         max_resolution_angstrom: Finest detail compared, in Å.
         threshold: Difference that counts, in standard errors; without half maps, in standard
             deviations of the difference map.
@@ -169,7 +171,8 @@ def diffmap(
     difference = subtract_map(
         grid.data, other.data, settings.last_shell(grid), halves=pairs, mask=mask
     )
-    return write_difference(output, grid, difference, settings.threshold, mask)
+    where = _where(mask, (grid.data, other.data), difference)
+    return write_difference(output, grid, difference, settings.threshold, where)
 
 
 def merge(
@@ -233,10 +236,18 @@ def significance_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}{SIGNIFICANCE_SUFFIX}.mrc")
 
 
+def _where(mask: Volume | None, maps: tuple[Volume, Volume], difference: Difference) -> Volume:
+    """Say where a peak is sought: in the mask, or where either map has density."""
+    if mask is not None:
+        return mask
+    resolution_voxels = len(difference.data) / difference.last_shell
+    return find_molecule(maps, resolution_voxels).astype(np.float32)
+
+
 def write_difference(
-    path: Path, grid: GridMap, difference: Difference, threshold: float, mask: Volume | None
+    path: Path, grid: GridMap, difference: Difference, threshold: float, where: Volume
 ) -> WrittenDifference:
-    """Write a difference map, and its significance where it has one, and find its peak.
+    """Write a difference map, and its significance where it has one, and find its peak there.
 
     Raises:
         OutputError: Disk full, no permission.
@@ -246,7 +257,7 @@ def write_difference(
     if difference.significance is not None:
         beside = significance_path(path)
         grid.write(beside, difference.significance)
-    peak = find_peak(difference, grid.voxel_size_angstrom, threshold, mask)
+    peak = find_peak(difference, grid.voxel_size_angstrom, threshold, where)
     x, y, z = np.array(peak.index[::-1]) * grid.voxel_size_angstrom + grid.origin_angstrom
     resolution = grid.box * grid.voxel_size_angstrom / difference.last_shell
     return WrittenDifference(path, beside, resolution, peak, (float(x), float(y), float(z)))
@@ -302,7 +313,8 @@ def diffmap_run(  # noqa: PLR0913  # as of the command, and what completes it
                 first.full, second.full, settings.last_shell(grid), halves=halves, mask=mask
             )
             path = folder / f"{first.name}_minus_{second.name}.mrc"
-            written.append(write_difference(path, grid, difference, settings.threshold, mask))
+            where = _where(mask, (first.full, second.full), difference)
+            written.append(write_difference(path, grid, difference, settings.threshold, where))
             merged = merge_maxima((merged, difference.data))
             advance()
         grid.write(folder / MERGED, merged)

@@ -82,7 +82,7 @@ def test_sound_result_has_no_warnings(result: ClassificationResult, inputs: Inpu
     )
     assert notes[FindingCode.RUNS_AGREE].figures == {"agreement": 1.0, "threshold": 0.95}
     assert describe_result(result).startswith("Found 2 classes of ")
-    assert "2 independent runs agree on 100.0 % of them" in describe_result(result)
+    assert "2 independent runs agree on 100 % of them" in describe_result(result)
 
 
 def test_junk_is_counted_when_it_is_notable(result: ClassificationResult, inputs: Inputs) -> None:

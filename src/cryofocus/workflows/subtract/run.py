@@ -23,6 +23,7 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.data.subtracted_stacks import subtracted_labels
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import InputError
+from cryofocus.formatting import format_percent
 from cryofocus.maths.grids import cut_cube
 from cryofocus.maths.masks import resample_mask
 from cryofocus.version import __version__
@@ -111,7 +112,7 @@ class SubtractedSet:
 
     def summary(self) -> str:
         """Say what was written, and how much was removed."""
-        removed = f"{100 * self.removed_share:.0f} % of the power outside removed"
+        removed = f"{format_percent(self.removed_share)} of the power outside removed"
         if not self.can_tell:
             removed = f"{self.n_particles} images are too few to say how much was removed"
         return (
