@@ -111,6 +111,17 @@ def test_stack_of_another_set_in_the_working_directory_is_not_taken(
     assert chosen.stack_paths == (tmp_path / "stack.mrcs",)
 
 
+def test_a_map_of_nearly_the_same_name_is_no_rival(
+    particle_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A .mrc here is not asked about where the .mrcs that the table names lies beside it."""
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "stack.mrc").write_bytes((tmp_path / "stack.mrcs").read_bytes())
+    monkeypatch.chdir(here)
+    assert ParticleSet.read(particle_file).stack_paths == (tmp_path / "stack.mrcs",)
+
+
 def test_equal_bare_names_are_not_mixed_up(edit: Callable[..., Path], tmp_path: Path) -> None:
     """Two stacks of one name in different folders are not both found as the one file at hand."""
     path = edit(("000001@stack.mrcs", "1@a/stack.mrcs"), ("000002@stack.mrcs", "1@b/stack.mrcs"))

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +100,11 @@ def shard(executor: Dask | Serial) -> Sharded[np.ndarray]:
     return executor.place([ITEMS[rows] for rows in ranges], ranges)
 
 
-def test_same_numbers_as_serial(dask: Dask) -> None:
-    """Order and rounding are those of one process with as many ranges."""
+@pytest.mark.parametrize("n_ranges", [None, 2, 5])
+def test_same_numbers_as_serial(dask: Dask, n_ranges: int | None) -> None:
+    """Order and rounding are those of one process with as many ranges, one a worker or not."""
     results = []
-    for executor in (dask, Serial(3)):
+    for executor in (replace(dask, n_ranges=n_ranges), Serial(n_ranges or 3)):
         sharded = shard(executor)
         parts = [np.ones(rows.stop - rows.start, np.float32) for rows in sharded.ranges]
         made = executor.build(scaled, sharded, np.float32(1.7), parts)

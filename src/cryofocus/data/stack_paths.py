@@ -121,7 +121,9 @@ def locate_stacks(stacks: Sequence[str], table: Path, datadir: Path | None) -> t
             places += [
                 place for tail in tails if (place := datadir.absolute() / tail) not in places
             ]
-        path = next(filter(None, map(_file_at, places)), None)
+        # A file of that very name is no rival of a map that is called almost so.
+        exact = next(filter(os.path.isfile, places), None) if datadir is None else None
+        path = exact or next(filter(None, map(_file_at, places)), None)
         if path is None:
             missing.append((stack, places))
             continue

@@ -83,22 +83,25 @@ class Shared(Generic[T]):
 
 @dataclass(frozen=True, eq=False)
 class Dask:
-    """`Executor` on the workers of a Dask cluster; one range a worker.
+    """`Executor` on the workers of a Dask cluster.
 
     Attributes:
         client: Of the cluster.
+        n_ranges: How many ranges items are divided into, however many workers are lost or come:
+            sums are then rounded alike. None makes one for each worker there is.
         wait_seconds: How long to wait for a worker when all are lost.
         seen: Workers that were there at the last look.
     """
 
     client: Client
+    n_ranges: int | None = None
     wait_seconds: float = WAIT_SECONDS
     seen: set[str] = field(default_factory=set)
 
     def ranges(self, n_items: int) -> tuple[slice, ...]:
-        """Divide items into one range a worker there is now."""
+        """Divide items."""
         with self._explained():
-            return divide(n_items, len(self._workers()))
+            return divide(n_items, self.n_ranges or len(self._workers()))
 
     def place(self, objects: Sequence[T], ranges: Sequence[slice]) -> Sharded[T]:
         """Bring one object to each worker."""

@@ -87,7 +87,11 @@ def open_workers(
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
         found = describe_cluster(choice, workers, threads)
         place = f"{found.n_workers} workers of {client.scheduler.address}"
-        yield Dask(client, choice.wait_seconds or WAIT_SECONDS), found, place
+        # One that has gone since it was started here comes back, and its part is kept for it.
+        n_ranges = found.n_workers
+        if choice.kind == "local":
+            n_ranges = max(n_ranges, choice.workers or 0)
+        yield Dask(client, n_ranges, choice.wait_seconds or WAIT_SECONDS), found, place
 
 
 def describe_cluster(

@@ -76,9 +76,13 @@ class LocalWorkers:
     n_workers: int | None
 
     kind: ClassVar[Literal["local"]] = "local"
-    workers: ClassVar[None] = None
     wait_seconds: ClassVar[None] = None
     advice: ClassVar[str] = SchedulerAddress.advice
+
+    @property
+    def workers(self) -> int | None:
+        """How many were asked for."""
+        return self.n_workers
 
     @contextmanager
     def open(self, threads: int | None, configuration: Mapping[str, Any]) -> Iterator[Any]:
