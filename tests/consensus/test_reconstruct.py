@@ -18,6 +18,7 @@ from cryofocus.consensus.reconstruct import (
     map_to_grid,
     reconstruct_maps,
     solve_maps,
+    wiener_term,
 )
 from cryofocus.kernels.contract import SliceGeometry, SliceSums
 from cryofocus.kernels.cpu import CpuKernels
@@ -194,6 +195,15 @@ def test_noise_of_fine_shells_leaves_coarse_ones_alone(box: int) -> None:
         (estimate,) = solve_maps((sums[0], sums[1]), box)
         coarse.append(estimate.fsc[2 : box // 8].mean())
     assert coarse[1] > coarse[0] - 0.035 > 0.85
+
+
+@pytest.mark.parametrize("fsc", [0.0, 0.143, 1.0])
+def test_what_no_image_shows_is_nothing(fsc: float) -> None:
+    """Where no image has a signal, as at the origin without amplitude contrast, maps are 0."""
+    added = wiener_term(np.zeros(9), np.full(5, fsc), 2.0).astype(np.float32)
+    with np.errstate(all="raise"):
+        divided = np.zeros(9, np.complex64) / added
+    np.testing.assert_array_equal(divided, 0)
 
 
 def test_one_map_is_made_at_a_time() -> None:

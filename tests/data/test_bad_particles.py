@@ -311,6 +311,10 @@ def in_optics(first: str, second: str, values: str) -> list[tuple[str, str]]:
             r"rlnDetectorPixelSize over rlnMagnification.* is 5, but .* rlnImagePixelSize 2;",
         ),
         (
+            in_rows("rlnPixelSize", 4.0),
+            r"line 3\d: rlnPixelSize is 4, but the pixel size by the other columns is 2 Å; e",
+        ),
+        (
             in_rows("rlnOriginX", 7.0),
             r"rlnOriginXAngst is .* and rlnOriginX is 7 at 2 Å per pixel, which contradict",
         ),
@@ -323,7 +327,7 @@ def in_optics(first: str, second: str, values: str) -> list[tuple[str, str]]:
             r"group 1: rlnCtfDataAreCtfCorrected and rlnCtfDataArePhaseFlipped are both 1",
         ),
     ],
-    ids=["optics", "pixel size", "shifts", "only in rows", "flags"],
+    ids=["optics", "pixel size", "other pixel size", "shifts", "only in rows", "flags"],
 )
 def test_contradictions_are_refused_with_both_places(
     edit: Callable[..., Path], edits: list[tuple[str, str]], message: str
@@ -331,6 +335,16 @@ def test_contradictions_are_refused_with_both_places(
     """A table that says one thing in two ways does not leave the choice to the program."""
     with pytest.raises(ParticleError, match=message):
         ParticleSet.read(edit(*edits))
+
+
+def test_a_magnification_of_nothing(edit: Callable[..., Path]) -> None:
+    """It is named, where a division would fail."""
+    path = edit(
+        ("_rlnImagePixelSize", "_rlnDetectorPixelSize"),
+        *in_optics("rlnMagnification", "rlnBeamTiltX", "0 0"),
+    )
+    with pytest.raises(ParticleError, match=r"optics group 1: rlnMagnification is 0; expected"):
+        ParticleSet.read(path)
 
 
 @pytest.mark.parametrize("name", ["particles", "optics"])

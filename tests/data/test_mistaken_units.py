@@ -306,6 +306,12 @@ def test_a_misspelt_name_is_shown(edit: Edit, label: str) -> None:
     assert f"{label} missing (is {label.upper()} misspelt?)" in refused(path)
 
 
+def test_blocks_in_upper_case_are_what_they_are(edit: Edit) -> None:
+    """STAR files do not tell upper from lower case in the names of their blocks."""
+    path = edit(("data_optics", "DATA_OPTICS"), ("data_particles", "DATA_PARTICLES"))
+    assert ParticleSet.read(path).optics[0].microscope.voltage_kilovolt == 300
+
+
 def test_a_stack_without_numbers_is_refused(edit: Edit) -> None:
     """Not every particle is the first image of one stack."""
     path = edit(*((f"{i + 1:06d}@stack.mrcs", "stack.mrcs") for i in range(4)))

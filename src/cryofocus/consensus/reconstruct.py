@@ -279,8 +279,10 @@ def wiener_term(
     # Half maps that disagree, or agree perfectly by chance, must not divide by zero.
     clipped = np.clip(fsc, 1e-3, 0.999)
     on_grid = np.interp(np.arange(len(mean_precision)) / padding, np.arange(len(fsc)), clipped)
+    # Where no image shows anything, as at the origin without amplitude contrast, nothing is
+    # divided by a number that still has an inverse in single precision.
     tiny = float(np.finfo(np.float32).tiny)
-    return np.asarray(np.maximum(mean_precision, tiny) * (1 - on_grid) / (2 * on_grid))
+    return np.asarray(np.maximum(mean_precision * (1 - on_grid) / (2 * on_grid), tiny))
 
 
 def _solve(

@@ -88,6 +88,19 @@ def test_optics_that_hardly_a_microscope_has(
     assert said in found
 
 
+def test_a_magnification_that_hardly_a_microscope_has(tmp_path: Path) -> None:
+    """Distortions are of one or two per cent; those of a fifth come from elsewhere."""
+
+    def of(stretch: float) -> tuple[str, ...]:
+        names = [f"rlnMagMat{i}{j}" for i in (0, 1) for j in (0, 1)]
+        values = (1 + stretch, 0.0, 0.0, 1.0)
+        return notes(tmp_path, dict(zip(names, values, strict=True)))
+
+    assert of(0.02) == ()
+    (found,) = of(0.2)
+    assert "a magnification matrix that changes images by 20 %; most" in found
+
+
 def test_a_spherical_aberration_in_micrometres_is_refused(tmp_path: Path) -> None:
     """No lens has metres of it."""
     with pytest.raises(CryofocusError, match="a spherical aberration of 2700 mm; expected 0 to 5"):

@@ -75,7 +75,7 @@ COLUMN_USES = (
         RELION,
         ("rlnImagePixelSize", "rlnDetectorPixelSize", "rlnMagnification"),
         "obeyed",
-        "pixel size; two that contradict each other: refused",
+        "pixel size; two that contradict each other (rlnPixelSize is compared, too): refused",
     ),
     ColumnUse(
         RELION,

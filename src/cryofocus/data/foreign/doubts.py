@@ -28,6 +28,7 @@ LEAST_DEFOCUS_ANGSTROM, USUAL_DEFOCUS_ANGSTROM, FAR_DEFOCUS_ANGSTROM = 20.0, 400
 GAP, APART = 2.0, 5.0
 # Microscopes for biological specimens.
 USUAL_KILOVOLT, USUAL_CS_MM, LARGEST_CONTRAST, LARGEST_TILT_MRAD = (60, 1500), (0.005, 10), 0.5, 10
+LARGEST_STRETCH = 0.1
 # What says something of a set, and part of it that is no accident.
 MANY, PART, FEW, FEWEST = 20, 0.1, 5, 2
 PARTICLES_PER_GROUP = 10
@@ -168,6 +169,12 @@ def _of_optics(optics: Sequence[OpticsGroup]) -> Iterator[str]:
             yield (
                 f"{name}: an amplitude contrast of {scope.amplitude_contrast:g}; most have 0.07 "
                 "to 0.2"
+            )
+        stretch = float(np.abs(np.array(scope.magnification_matrix) - np.eye(2)).max())
+        if stretch > LARGEST_STRETCH:
+            yield (
+                f"{name}: a magnification matrix that changes images by {100 * stretch:.0f} %; "
+                "most change them by less than 2 %"
             )
         tilt = float(np.hypot(*scope.beam_tilt_mrad))
         if tilt > LARGEST_TILT_MRAD:

@@ -31,6 +31,8 @@ from cryofocus.errors import ParticleError
 
 # Numbers that were rounded to six digits are the same; pixel sizes differ by calibration.
 SAME, SAME_PIXEL_SIZE, SAME_SHIFT_PIXELS = 1e-4, 1e-2, 0.02
+# Of RELION's maps and models; tables of particles by other programs have it, too.
+OTHER_PIXEL_SIZE_LABEL = "rlnPixelSize"
 SINGLE_PARTICLES = (
     "cryofocus takes images of single particles, one per particle. Give a table of such images"
 )
@@ -63,6 +65,7 @@ def refuse_contradictions(document: StarDocument, particles: StarBlock) -> None:
         _compare_optics(document, optics, particles)
     _require_both_shifts(document, particles)
     _compare_shifts(document, particles)
+    _compare_pixel_sizes(document, particles)
 
 
 def note_unused(document: StarDocument, particles: StarBlock) -> tuple[str, ...]:
@@ -182,6 +185,27 @@ def _require_both_shifts(document: StarDocument, particles: StarBlock) -> None:
             )
 
 
+def _pixel_sizes(document: StarDocument, particles: StarBlock) -> Float[np.ndarray, " row"]:
+    groups, group = read_optics(document.read_table(particles, numeric=OPTICS_LABELS))
+    return np.array([one.pixel_size_angstrom for one in groups])[group]
+
+
+def _compare_pixel_sizes(document: StarDocument, particles: StarBlock) -> None:
+    """Compare the pixel size in use with one under a name that only other tables have."""
+    if OTHER_PIXEL_SIZE_LABEL not in particles.labels:
+        return
+    used = _pixel_sizes(document, particles)
+    said = document.numbers(particles, [OTHER_PIXEL_SIZE_LABEL])[OTHER_PIXEL_SIZE_LABEL]
+    apart = np.abs(said - used) > SAME_PIXEL_SIZE * used
+    if apart.any():
+        row = int(np.argmax(apart))
+        raise ParticleError(
+            f"{document.row_place(particles, row)}: {OTHER_PIXEL_SIZE_LABEL} is {said[row]:g}, "
+            f"but the pixel size by the other columns is {used[row]:g} Å; expected one. Remove or "
+            "correct the wrong one."
+        )
+
+
 def _compare_shifts(document: StarDocument, particles: StarBlock) -> None:
     """Compare origins in Å with those in pixels."""
     pairs = [
@@ -191,8 +215,7 @@ def _compare_shifts(document: StarDocument, particles: StarBlock) -> None:
     ]
     if not pairs:
         return
-    groups, group = read_optics(document.read_table(particles, numeric=OPTICS_LABELS))
-    unit = np.array([one.pixel_size_angstrom for one in groups])[group]
+    unit = _pixel_sizes(document, particles)
     for angstrom, pixels in pairs:
         values = document.numbers(particles, [angstrom, pixels])
         first, second = values[angstrom], values[pixels]

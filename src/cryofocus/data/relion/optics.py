@@ -25,6 +25,7 @@ TILT_LABELS = ("rlnBeamTiltX", "rlnBeamTiltY")
 ZERNIKE_LABELS = ("rlnOddZernike", "rlnEvenZernike")
 # RELION 3.0 gives the detector's pixel in µm and the magnification.
 DETECTOR_LABELS = ("rlnDetectorPixelSize", "rlnMagnification")
+OPTICS = "optics"  # in whatever case, as all keywords of STAR files
 NUMBER_LABEL = "rlnOpticsGroup"
 BOX_LABEL = "rlnImageSize"
 PREMULTIPLIED_LABEL = "rlnCtfDataAreCtfPremultiplied"
@@ -45,7 +46,7 @@ ANGSTROM_PER_MICROMETRE = 1.0e4
 
 def find_optics(document: StarDocument) -> StarBlock | None:
     """Return the table of optics groups; None before RELION 3.1."""
-    return next((block for block in document.blocks if block.name == "optics"), None)
+    return next((block for block in document.blocks if block.name.lower() == OPTICS), None)
 
 
 def read_optics(particles: StarTable) -> GroupsOfParticles:
@@ -69,7 +70,7 @@ def read_optics(particles: StarTable) -> GroupsOfParticles:
     if block is None:
         return _groups_by_particle(particles)
     texts = ("rlnOpticsGroupName", *ZERNIKE_LABELS)
-    blocks = [one for one in document.blocks if one.name == block.name]
+    blocks = [one for one in document.blocks if one.name.lower() == OPTICS]
     if len(blocks) > 1:
         lines = " and ".join(str(one.label_lines[0] + 1) for one in blocks[:2])
         raise ParticleError(
@@ -182,6 +183,8 @@ def _make_group(
     try:
         if PIXEL_SIZE_LABEL not in values:
             detector, magnification = (values[label] for label in DETECTOR_LABELS)
+            if magnification == 0:
+                raise ValueError("rlnMagnification is 0; expected that of the detector's pixels")
             pixel_size = ANGSTROM_PER_MICROMETRE * detector / magnification
         microscope = Microscope(
             voltage_kilovolt=voltage,
@@ -201,7 +204,7 @@ def _make_group(
             ctf_premultiplied=bool(values.get(PREMULTIPLIED_LABEL, 0)),
             ctf_shown=_read_flags(values),
         )
-    except (ValueError, ZeroDivisionError) as error:
+    except ValueError as error:
         raise ParticleError(f"{where}: optics group {number}: {error}. Correct it.") from error
 
 
