@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 # Of every coefficient of an image, what mask2d keeps: image and response.
 WHOLE_BYTES = 12
+# Of the points of the band, what early cycles take once more, about.
+COARSE_POINTS = 0.4
 
 
 def log_memory(ground: Ground, settings: ClassifierSettings) -> None:
@@ -58,4 +60,5 @@ def statistics_bytes(ground: Ground, settings: ClassifierSettings) -> int:
     reach = int(np.ceil(n_shells * images.stretch))
     box = FocusBox.around(ground.mask.data, ground.mask.voxel_size_angstrom, reach)
     n_columns = 2 if settings.strategy == "mask3d" else 1
-    return FocusPlan(box, n_shells, settings.storage).n_bytes(len(images), n_columns)
+    whole = FocusPlan(box, n_shells, settings.storage).n_bytes(len(images), n_columns)
+    return int(whole * (1 + COARSE_POINTS))

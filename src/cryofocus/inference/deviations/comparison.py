@@ -43,11 +43,14 @@ class ResidualComparison:
         problem: Statistics, space of deviations, and what is expected of them.
         plan: Where runs start.
         references: `(n_classes, d, d, d)` deviations the first run starts from, or None.
+        coarse: The problem on the shells that tell most, where starts are searched and the first
+            cycles done; None where that would save nothing.
     """
 
     problem: FocusProblem
     plan: RunPlan
     references: Float32[np.ndarray, "n_classes d d d"] | None = None
+    coarse: FocusProblem | None = None
 
     @property
     def scale(self) -> Float32[np.ndarray, " particle"]:
@@ -62,7 +65,8 @@ class ResidualComparison:
     @property
     def bytes_per_particle(self) -> int:
         """What is held of each particle."""
-        return self.problem.statistics.bytes_per_particle
+        coarse = 0 if self.coarse is None else self.coarse.statistics.bytes_per_particle
+        return self.problem.statistics.bytes_per_particle + coarse
 
     def with_classes(self, n_classes: int) -> ResidualComparison:
         """Return the same comparison for another number of classes."""
@@ -70,9 +74,13 @@ class ResidualComparison:
 
     def take(self, which: Int[np.ndarray, " m"]) -> ResidualComparison:
         """Return the comparison of some of the particles; it starts without references."""
-        statistics = self.problem.statistics.take(which)
-        problem = replace(self.problem, statistics=statistics)
-        return replace(self, problem=problem, references=None)
+        coarse = None if self.coarse is None else self.coarse.take(which)
+        return replace(self, problem=self.problem.take(which), coarse=coarse, references=None)
+
+    @property
+    def _first(self) -> FocusProblem:
+        """The problem that runs start with."""
+        return self.coarse or self.problem
 
     def class_moments(self, state: em.EmState) -> ClassMoments:
         """Return what the particles say of a state's maps."""
@@ -96,15 +104,15 @@ class ResidualComparison:
             return self.begin(self.search(run, advance))
         n = len(self.problem.statistics)
         posteriors = random_posteriors(n, self.plan.n_classes, self.plan.generator(run))
-        return em.init(self.problem, posteriors, em.WIDE_CYCLES)
+        return em.init(self._first, posteriors, em.WIDE_CYCLES)
 
     def begin(self, posteriors: Float64[np.ndarray, "particle n_classes"]) -> em.EmState:
         """Start from given posteriors; what is known of the prior starts anew."""
-        return em.init(self.problem, posteriors)
+        return em.init(self._first, posteriors)
 
     def begin_refining(self, state: em.EmState) -> em.EmState:
         """Start once more where a run started, with cycles that refine."""
-        return em.begin_refining(self.problem, state)
+        return em.begin_refining(self._first, state)
 
     def judge(
         self, deviations: Float32[np.ndarray, "n_classes d d d"]
@@ -122,7 +130,7 @@ class ResidualComparison:
         n_classes, generator = self.plan.n_classes, self.plan.generator(run)
         # K classes span K - 1 dimensions; one more lets the mixture choose.
         n_dimensions = 1 if n_classes == 2 else n_classes
-        problem = self.problem
+        problem = self._first
         prior = DeviationPrior(
             problem.spectrum.widened().spectrum, problem.support, np.eye(n_dimensions)
         )
@@ -136,7 +144,10 @@ class ResidualComparison:
 
     def step(self, state: em.EmState) -> tuple[em.EmState, CycleRecord | None]:
         """Do one cycle, an M-step and an E-step."""
-        return em.step(self.problem, state)
+        if self.coarse is None or not state.is_early:
+            return em.step(self.problem, state)
+        after, record = em.step(self.coarse, state)
+        return after if after.is_early else em.carry_over(self.problem, after), record
 
     def finish(self, state: em.EmState) -> em.EmState:
         """Return a state without its sums, which may be large."""
@@ -206,4 +217,4 @@ def compare_deviations(
     if plan.references:
         inside, scaled = box.cut(volume), scale_references(plan.references, volume)
         references = np.stack([box.mask * (box.cut(one) - inside) for one in scaled])
-    return ResidualComparison(problem, plan, references)
+    return ResidualComparison(problem, plan, references, problem.coarsened(ground.allocate))

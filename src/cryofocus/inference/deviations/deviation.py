@@ -86,6 +86,10 @@ class DeviationSpace:
         self._unit = float(box.edge**1.5)
         self.shell_counts = self._sum_shells(np.ones(self._shells.shape, np.float32))
 
+    def of_box(self, box: FocusBox, n_shells: int) -> DeviationSpace:
+        """Return the space of another small box, worked on where this one is."""
+        return DeviationSpace(box, n_shells, self._threads, self._send)
+
     def expand(self, coefficients: Coefficients, prior: DeviationPrior) -> Deviations:
         """Return the classes' deviations that white coefficients stand for."""
         mixing = prior.mixing.astype(np.float32)

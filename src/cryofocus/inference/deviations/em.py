@@ -40,6 +40,8 @@ WIDE_CYCLES = 16
 # Cycles that learn the prior; after those named in SUPPORT_AFTER the support is drawn anew.
 PRIOR_CYCLES = 10
 SUPPORT_AFTER = (4, 7)
+# Cycles before this one of them are done on the shells that tell most, where they cost less.
+EARLY_CYCLES = 6
 MAX_HALVINGS = 4
 # Cycles that refine correct the prior's spectrum by half: where the support is small, whole
 # corrections swing.
@@ -87,6 +89,11 @@ class EmState:
         """Whether the next cycle still learns the prior."""
         return self.n_prior_cycles < PRIOR_CYCLES
 
+    @property
+    def is_early(self) -> bool:
+        """Whether the next cycle needs no more than the shells that tell most."""
+        return self.n_prior_cycles < EARLY_CYCLES
+
 
 def init(
     problem: FocusProblem,
@@ -119,7 +126,24 @@ def begin_refining(problem: FocusProblem, state: EmState) -> EmState:
     """Start once more from where a run started, with cycles that refine."""
     began = state.posteriors if state.began is None else state.began
     fresh = init(problem, began)
-    return replace(fresh, uncertainty=np.zeros((fresh.mixing.shape[1], problem.space.n_shells)))
+    return replace(fresh, uncertainty=_no_uncertainty(problem, fresh))
+
+
+def carry_over(problem: FocusProblem, state: EmState) -> EmState:
+    """Go on with a finer problem: posteriors and the prior's spectrum are kept, maps made anew."""
+    uncertainty = None if state.uncertainty is None else _no_uncertainty(problem, state)
+    return replace(
+        state,
+        coefficients=None,
+        spectrum=state.spectrum.carried_over(problem.spectrum.base),
+        support=problem.support,
+        inserted=None,
+        uncertainty=uncertainty,
+    )
+
+
+def _no_uncertainty(problem: FocusProblem, state: EmState) -> Uncertainty:
+    return np.zeros((state.mixing.shape[1], problem.space.n_shells))
 
 
 def step(problem: FocusProblem, state: EmState) -> tuple[EmState, CycleRecord | None]:

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Complex64, Float, Float32, Int
 
 from cryofocus.consensus.background import Background
 from cryofocus.consensus.band import Band
+from cryofocus.consensus.ground import Allocate
 from cryofocus.consensus.image_model import ImageModel
 from cryofocus.consensus.match import ImageMatch, join_matches
 from cryofocus.consensus.residuals import MatchedResidual, each_residual
@@ -104,6 +106,23 @@ class FocusBox:
             return Band.disc(self.sampled_box, n_shells)
         reach = int(np.ceil(n_shells * self.edge / self.sampled_box)) + 2
         return Band.disc(self.edge, min(reach, int((self.edge // 2 - 1) / stretch + 0.5)))
+
+    def coarsened(self, share: float) -> FocusBox:
+        """Return the same box with fewer voxels, for a share of the Fourier radius it holds.
+
+        Points of a slice stay where they are on its grid, for the extent stays the same.
+        """
+        diameter = next_fast_len(int(np.ceil(share * (self.diameter - 1))) + 1)
+        if diameter >= self.diameter:
+            return self
+        coarser = self.diameter / diameter
+        return replace(
+            self,
+            mask=resample_mask(self.mask, diameter),
+            edge=2 * diameter,
+            sampled_box=round(self.sampled_box / coarser),
+            voxel_size_angstrom=self.voxel_size_angstrom * coarser,
+        )
 
     def cut(self, volume: Float32[np.ndarray, "box box box"]) -> Float32[np.ndarray, "d d d"]:
         """Cut the small box out of a whole-box map, in the units of deviations.
@@ -207,13 +226,60 @@ class FocusStatistics:
             match=None if self.match is None else self.match.take(which),
         )
 
+    def coarsened(self, part: CoarsePart, allocate: Allocate = np.empty) -> FocusStatistics:
+        """Return the statistics of a part of the band, in a small box as coarse.
+
+        Args:
+            part: Of the small box and the band.
+            allocate: Makes the arrays, given shape and type.
+        """
+
+        def take(stored: Any) -> Any:
+            array = allocate((len(stored), len(part.places), *stored.shape[2:]), stored.dtype)
+            return np.take(stored, part.places, axis=1, out=array)
+
+        data = take(self.data)
+        points, matrices = self.geometry.points[part.places], self.geometry.matrices
+        return replace(
+            self,
+            box=part.box,
+            band=part.band,
+            geometry=SliceGeometry(part.box.edge, points, matrices),
+            data=data,
+            compared=data if self.compared is self.data else take(self.compared),
+            precision=take(self.precision),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class CoarsePart:
+    """The first shells of a band, and a small box that is just fine enough for them.
+
+    Attributes:
+        box: The small box.
+        band: The points.
+        places: `(point,)` where they are in the whole band.
+    """
+
+    box: FocusBox
+    band: Band
+    places: Int[np.ndarray, " point"]
+
+    @classmethod
+    def of(cls, box: FocusBox, band: Band, n_shells: int) -> CoarsePart:
+        """Return the part of a small box and its band that holds the first `n_shells` shells."""
+        places = np.flatnonzero(band.shells < n_shells)
+        radii = np.linalg.norm(band.grid_points(1), axis=1)
+        share = float(radii[places].max() / radii.max())
+        return cls(box.coarsened(share), band.take(places), places)
+
 
 def measure_focus(
     background: Background,
     model: ImageModel,
     plan: FocusPlan,
     *,
-    allocate: Callable[..., np.ndarray] = np.empty,
+    allocate: Allocate = np.empty,
     advance: Callable[[int], None] = lambda _: None,
 ) -> FocusStatistics:
     """Take the small-box statistics of every particle in one pass over the images.

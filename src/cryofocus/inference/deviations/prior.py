@@ -64,6 +64,11 @@ class SpectrumModel:
         """Return the model under which deviations are searched that are not known at all."""
         return SpectrumModel(self.base, SEARCH_AMPLITUDE)
 
+    def carried_over(self, base: Float64[np.ndarray, " n_finer"]) -> SpectrumModel:
+        """Return the model on the base of a finer problem: the same where both have shells."""
+        stretch = (len(base) / len(self.base)) ** 2
+        return SpectrumModel(base, self.amplitude, self.slope * stretch)
+
     def corrected(
         self,
         counts: Float64[np.ndarray, " n_shells"],

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int
 
 from cryofocus.consensus.background import Background
 from cryofocus.consensus.flexible import FlexibleBackground
-from cryofocus.consensus.ground import Ground
+from cryofocus.consensus.ground import Allocate, Ground
 from cryofocus.consensus.residuals import whole_consensus
 from cryofocus.inference.deviations.deviation import DeviationSpace
 from cryofocus.inference.deviations.focus import FocusBox, FocusPlan
@@ -21,11 +21,15 @@ from cryofocus.inference.deviations.prior import (
 )
 from cryofocus.inference.deviations.sharded_statistics import ShardedStatistics, measure_statistics
 from cryofocus.inference.strategy import Storage
+from cryofocus.maths.masks import resample_mask
 
 logger = logging.getLogger(__name__)
 
 # A focus region smaller than a cube of so many pixels was hardly meant.
 SMALLEST_REGION_PIXELS = 3
+# A coarse problem has the shells that hold this share of what deviations are expected to tell, and
+# no fewer than are worth it.
+COARSE_SHARE, FEWEST_SHELLS = 0.9, 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +47,40 @@ class FocusProblem:
     space: DeviationSpace
     support: Float32[np.ndarray, "d d d"]
     spectrum: SpectrumModel
+
+    def take(self, which: Int[np.ndarray, " m"]) -> FocusProblem:
+        """Return the problem of some of the particles, numbered in rising order."""
+        return replace(self, statistics=self.statistics.take(which))
+
+    def coarsened(self, allocate: Allocate = np.empty) -> FocusProblem | None:
+        """Return the problem on the shells that hold most of what deviations are expected to tell.
+
+        Expected is what the prior holds to be likely, seen through the images' kernels. None is
+        returned where hardly a shell could be left out.
+
+        Args:
+            allocate: Makes the arrays of the statistics, given shape and type.
+        """
+        statistics, space, base = self.statistics, self.space, self.spectrum.base
+        band, edge = statistics.band, space.box.edge
+        # Shells of the padded small box for one of the band.
+        padding = edge / band.box
+        shells = np.rint(np.arange(band.n_shells) * padding).astype(int)
+        expected = np.append(base, 0)[np.minimum(shells, len(base))]
+        told = np.cumsum(expected * statistics.kernel_power[:, : band.n_shells].mean(axis=0))
+        n_shells = int(np.searchsorted(told, COARSE_SHARE * told[-1])) + 1
+        if not FEWEST_SHELLS <= n_shells < band.n_shells - 1:
+            return None
+        coarse = statistics.coarsened(n_shells, allocate)
+        reach = min(space.n_shells, int(np.ceil(n_shells * padding)))
+        # With fewer voxels, a white coefficient stands for less.
+        grain = (edge / coarse.box.edge) ** 3
+        return FocusProblem(
+            coarse,
+            space.of_box(coarse.box, reach),
+            resample_mask(self.support, coarse.box.diameter),
+            replace(self.spectrum, base=grain * base[:reach]),
+        )
 
 
 def state_problem(

@@ -18,12 +18,14 @@ from jaxtyping import Complex64, Float, Float32, Float64, Int
 
 from cryofocus.consensus.background import Background
 from cryofocus.consensus.band import Band
+from cryofocus.consensus.ground import Allocate
 from cryofocus.consensus.image_model import ImageModel
 from cryofocus.consensus.images import ParticleImages
 from cryofocus.consensus.match import ImageMatch, join_matches
 from cryofocus.execution.contract import Count, Executor, Sharded
 from cryofocus.execution.serial import HERE
 from cryofocus.inference.deviations.focus import (
+    CoarsePart,
     FocusBox,
     FocusPlan,
     FocusStatistics,
@@ -92,6 +94,18 @@ class ShardedStatistics:
         match = None if self.match is None else self.match.take(which)
         shards: Sharded[FocusStatistics] = Sharded(ranges, parts)
         return replace(self, scale=self.scale[which], shards=shards, match=match)
+
+    def coarsened(self, n_shells: int, allocate: Allocate = np.empty) -> ShardedStatistics:
+        """Return the statistics of the band's first shells, in a small box as coarse.
+
+        Args:
+            n_shells: Shells of the band to keep.
+            allocate: Makes the arrays of each range, given shape and type.
+        """
+        part = CoarsePart.of(self.box, self.band, n_shells)
+        nothing = [None] * len(self.shards.ranges)
+        shards = self.executor.build(_coarsen, self.shards, (part, allocate), nothing)
+        return replace(self, box=part.box, band=part.band, shards=shards)
 
     def class_log_likelihoods(self, grid: Grid) -> Float64[np.ndarray, "particle n_classes"]:
         """Return ln p(image | class) up to a constant of the image.
@@ -164,7 +178,7 @@ def measure_statistics(
     model: ImageModel,
     plan: FocusPlan,
     *,
-    allocate: Callable[..., np.ndarray] = np.empty,
+    allocate: Allocate = np.empty,
     advance: Count = lambda _: None,
 ) -> ShardedStatistics:
     """Take the small-box statistics of every particle, where its image is read.
@@ -202,7 +216,7 @@ class _Pass:
     backgrounds: tuple[Callable[[ParticleImages], Background], ...]
     model: ImageModel
     plan: FocusPlan
-    allocate: Callable[..., np.ndarray]
+    allocate: Allocate
     count: Count
 
 
@@ -228,6 +242,13 @@ def _take(
 ) -> FocusStatistics:
     del common
     return statistics.take(part)
+
+
+def _coarsen(
+    statistics: FocusStatistics, common: tuple[CoarsePart, Allocate], part: None
+) -> FocusStatistics:
+    del part
+    return statistics.coarsened(*common)
 
 
 def _compare(
