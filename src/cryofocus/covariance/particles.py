@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 from scipy.stats import norm
 
+from cryofocus.arrays import AnyArray
 from cryofocus.covariance.normal import (
     NormalFit,
     bootstrap_covariances,
@@ -32,6 +33,7 @@ MODEL_ERROR = 0.02
 LARGEST_CORRELATION = 0.9995
 
 Matrix = Float64[np.ndarray, "region region"]
+Draws = Float64[np.ndarray, "draw region region"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,33 +102,21 @@ def correlate_particles(
     values, noise = occupancies.values, occupancies.noise
     fit = fit_normal(values, noise)
     drawn = bootstrap_covariances(values, noise, fit, generator, n_copies=n_copies)
-    variance_error = drawn[:, range(values.shape[1]), range(values.shape[1])].std(axis=0)
+    variance_error = np.diagonal(drawn, axis1=1, axis2=2).std(axis=0)
     varies = region_varies(fit, variance_error) & occupancies.is_seen
     both = np.outer(varies, varies)
-    centre = _transform(fit.correlation)
-    own = np.stack([_transform(correlation_matrix(one)) for one in drawn])
-    variance = np.nanvar(np.where(both, own, 0.0), axis=0)
     moves = [_half_difference(*pair, fit) for pair in perturbed]
     inflation = _inflation(moves, drawn, both)
-    variance = variance * inflation + MODEL_ERROR**2
-    reach = NORMAL_95 * np.sqrt(variance)
-    # Where more than one draw in forty gets there, a correlation may be 1, or -1.
-    widest = centre + np.sqrt(inflation) * (own - centre)
-    may_be_one, may_be_minus_one = (
-        np.mean(sign * widest >= np.arctanh(LARGEST_CORRELATION), axis=0) > ONE_SIDED
-        for sign in (1, -1)
-    )
-    # Of the covariances: near 1, the transform's errors are far from normal.
-    spread = np.sqrt(np.maximum(np.diag(fit.covariance), 0.0))
-    of_model = (MODEL_ERROR * np.outer(spread, spread)) ** 2
-    error = np.sqrt(np.maximum(inflation * drawn.var(axis=0) + of_model, np.finfo(float).tiny))
-    wald = 2 * norm.sf(np.abs(fit.covariance) / error)
+    own = np.stack([correlation_matrix(one) for one in drawn])
+    own_variance = np.maximum(np.nanvar(np.where(both, _transform(own), 0.0), axis=0), 1e-12)
+    widened = inflation + MODEL_ERROR**2 / own_variance
+    low, high = _reach_one(*_interval(fit.correlation, own, widened), fit, own, inflation)
+    partial = partial_correlations(fit.covariance, varies)
+    of_draws = np.stack([partial_correlations(one, varies) for one in drawn])
+    partial_low, partial_high = _interval(partial, of_draws, widened)
     permuted = pair_p_values(values, noise, fit.covariance, generator, n_copies=n_copies)
     null = fit_normal(*shuffle_regions(values, noise, generator)).correlation
-    partial = partial_correlations(fit.covariance, varies)
-    of_draws = [_transform(partial_correlations(one, varies)) for one in drawn]
-    widened = variance / np.maximum(np.nanvar(np.where(both, own, 0.0), axis=0), 1e-12)
-    partial_reach = NORMAL_95 * np.sqrt(np.var(of_draws, axis=0) * widened)
+    spread = _spread(fit)
     identity = np.eye(len(varies), dtype=bool)
 
     def of_pairs(matrix: Matrix, diagonal: float) -> Matrix:
@@ -137,18 +127,18 @@ def correlate_particles(
         n_particles=len(occupancies),
         fit=fit,
         correlation=of_pairs(fit.correlation, 1.0),
-        low=of_pairs(np.where(may_be_minus_one, -1.0, np.tanh(centre - reach)), 1.0),
-        high=of_pairs(np.where(may_be_one, 1.0, np.tanh(centre + reach)), 1.0),
+        low=of_pairs(low, 1.0),
+        high=of_pairs(high, 1.0),
         spread=spread,
         spread_error=variance_error / (2 * np.maximum(spread, np.finfo(float).tiny)),
         noise_spread=np.sqrt(np.median(np.diagonal(noise, axis1=1, axis2=2), axis=0)),
         varies=varies,
-        p_values=of_pairs(np.maximum(wald, permuted), 0.0),
+        p_values=of_pairs(np.maximum(_wald_p_values(fit, drawn, inflation), permuted), 0.0),
         n_permutations=n_permutations(len(occupancies)),
         null=of_pairs(null, 1.0),
         partial=of_pairs(partial, 1.0),
-        partial_low=of_pairs(np.tanh(_transform(partial) - partial_reach), 1.0),
-        partial_high=of_pairs(np.tanh(_transform(partial) + partial_reach), 1.0),
+        partial_low=of_pairs(partial_low, 1.0),
+        partial_high=of_pairs(partial_high, 1.0),
         inflation=inflation,
     )
 
@@ -175,10 +165,41 @@ def shuffle_regions(
     return shuffled, errors
 
 
-def _transform(correlation: Matrix) -> Matrix:
+def _transform(correlation: AnyArray) -> AnyArray:
     """Fisher's z, whose errors are nearly normal."""
     within = np.clip(correlation, -LARGEST_CORRELATION, LARGEST_CORRELATION)
     return np.asarray(np.arctanh(within))
+
+
+def _interval(correlation: Matrix, drawn: Draws, widened: Matrix) -> tuple[Matrix, Matrix]:
+    """Return the ends of 95 % intervals, from the variance over draws, so many times as large."""
+    centre = _transform(correlation)
+    reach = NORMAL_95 * np.sqrt(np.var(_transform(drawn), axis=0) * widened)
+    return np.tanh(centre - reach), np.tanh(centre + reach)
+
+
+def _reach_one(
+    low: Matrix, high: Matrix, fit: NormalFit, drawn: Draws, inflation: float
+) -> tuple[Matrix, Matrix]:
+    """Let intervals end at 1, or -1, where more than one draw in forty gets there."""
+    centre, largest = _transform(fit.correlation), np.arctanh(LARGEST_CORRELATION)
+    widest = centre + np.sqrt(inflation) * (_transform(drawn) - centre)
+    may_be_one = np.mean(widest >= largest, axis=0) > ONE_SIDED
+    may_be_minus_one = np.mean(widest <= -largest, axis=0) > ONE_SIDED
+    return np.where(may_be_minus_one, -1.0, low), np.where(may_be_one, 1.0, high)
+
+
+def _wald_p_values(fit: NormalFit, drawn: Draws, inflation: float) -> Matrix:
+    """Compare covariances with their errors: near 1, a correlation's are far from normal."""
+    spread = _spread(fit)
+    of_model = (MODEL_ERROR * np.outer(spread, spread)) ** 2
+    error = np.sqrt(np.maximum(inflation * drawn.var(axis=0) + of_model, np.finfo(float).tiny))
+    return np.asarray(2 * norm.sf(np.abs(fit.covariance) / error))
+
+
+def _spread(fit: NormalFit) -> Float64[np.ndarray, " region"]:
+    """Return the standard deviations of the contents."""
+    return np.asarray(np.sqrt(np.maximum(np.diag(fit.covariance), 0.0)))
 
 
 def _half_difference(there: Occupancies, back: Occupancies, start: NormalFit) -> Matrix:
@@ -189,7 +210,7 @@ def _half_difference(there: Occupancies, back: Occupancies, start: NormalFit) ->
 
 def _inflation(
     moves: list[Matrix],
-    drawn: Float64[np.ndarray, "draw region region"],
+    drawn: Draws,
     both: Bool[np.ndarray, "region region"],
 ) -> float:
     """Return by how much moves of the fields widen the bootstrap's variances, over all pairs.
