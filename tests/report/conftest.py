@@ -96,6 +96,7 @@ def write_tables(directory: RunDirectory, plan: RunPlan, rng: np.random.Generato
                 resolution_angstrom=9.6 + 0.6 * k,
                 mean_posterior=posteriors.max(axis=1).mean(),
                 run_spread=0.012 if plan.n_runs > 1 else None,
+                share_error=0.015,
             )
             for k, weight in enumerate(posteriors.mean(axis=0))
         ],

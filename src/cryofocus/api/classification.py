@@ -18,7 +18,7 @@ from cryofocus.data.formats import open_table
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import DensityMap, read_volume
 from cryofocus.errors import SettingError, in_words
-from cryofocus.formatting import format_angstrom, format_count, format_percent, format_table
+from cryofocus.formatting import format_angstrom, format_count, format_table
 from cryofocus.inference.settings import AUTO
 from cryofocus.report.figures.plotting import plotting
 from cryofocus.report.run.page import write_report
@@ -154,12 +154,12 @@ class Classification:
         return "\n".join([*table, in_words(job.verdict), *region, "", *places])
 
     def _table_of_classes(self) -> str:
-        header = ("", "particles", "weight", "resolution", "mean posterior")
+        header = ("", "particles", "weight", "map resolution", "mean posterior")
         rows = [
             (
                 f"class {name}",
                 format_count(entry.n_particles),
-                format_percent(entry.weight, 1),
+                _say_share(entry),
                 format_angstrom(entry.resolution_angstrom),
                 f"{entry.mean_posterior:.2f}",
             )
@@ -192,6 +192,12 @@ class Classification:
     @property
     def _numbers(self) -> range:
         return range(1, self.job.n_classes + 1)
+
+
+def _say_share(entry: ClassSummary) -> str:
+    """Write the share of a class with its standard error, where there is one."""
+    error = "" if entry.share_error is None else f" ± {100 * entry.share_error:.1f}"
+    return f"{100 * entry.weight:.1f}{error} %"
 
 
 def open_run(path: Path | str) -> Classification:

@@ -47,6 +47,7 @@ from cryofocus.inference.region_content import require_density
 from cryofocus.inference.result import ClassificationResult, RunResult
 from cryofocus.inference.runs import RunComparison, compare_runs
 from cryofocus.inference.settings import AUTO, ClassifierSettings
+from cryofocus.inference.share_errors import estimate_share_errors
 from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.copies import find_effective_classes
@@ -55,13 +56,14 @@ from cryofocus.maths.shells import shell_resolution_angstrom
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Judged:
     """What was found out about the best run's classes, in the order of the result."""
 
     same_images: tuple[tuple[int, int], ...] = ()
     held_out: HeldOut | None = None
     expected_accuracy: float | None = None
+    share_errors: Float64[np.ndarray, " n_classes"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,6 +262,7 @@ class FocusedClassifier:
             same_images=found.judged.same_images,
             held_out=found.judged.held_out,
             expected_accuracy=found.judged.expected_accuracy,
+            share_errors=found.judged.share_errors,
         )
 
     def _reconstruct(
@@ -310,16 +313,17 @@ def _judge(
     state = best.run.state
     effective = find_effective_classes(state.posteriors, best.alike_at_the_end)
     few = comparison.with_classes(max(2, len(effective)))
-    return _Judged(
-        same,
-        compare_half_sets(few, settings, ground.half_set, ground.monitor, ground.kernels.host_gb),
-        expected_accuracy(
-            comparison.class_moments(state),
-            estimate_class_weights(state.posteriors),
-            effective,
-            np.random.default_rng([settings.seed, 0xEA]),
-        ),
+    held_out = compare_half_sets(
+        few, settings, ground.half_set, ground.monitor, ground.kernels.host_gb
     )
+    with ground.monitor.stage("classes judged", 2) as advance:
+        told = comparison.class_moments(state), estimate_class_weights(state.posteriors)
+        generator = np.random.default_rng([settings.seed, 0xEA])
+        accuracy = expected_accuracy(*told, effective, generator)
+        advance()
+        errors = best.spread(estimate_share_errors(*told))[order]
+        advance()
+    return _Judged(same, held_out, accuracy, errors)
 
 
 def _outliers(ground: Ground, match: ImageMatch | None) -> Float64[np.ndarray, " particle"] | None:

@@ -61,7 +61,7 @@ class FinishedRun(Generic[State]):
     @property
     def posteriors(self) -> Float64[np.ndarray, "particle n_classes"]:
         """Posteriors of the classes asked for."""
-        return self._spread(self.run.state.posteriors)
+        return self.spread(self.run.state.posteriors)
 
     @property
     def history(self) -> tuple[CycleRecord, ...]:
@@ -69,7 +69,7 @@ class FinishedRun(Generic[State]):
         since = (
             replace(
                 record,
-                class_weights=tuple(self._spread(np.array(record.class_weights))),
+                class_weights=tuple(self.spread(np.array(record.class_weights))),
                 moves=self._spread_moves(record.moves),
             )
             for record in self.run.history
@@ -85,10 +85,11 @@ class FinishedRun(Generic[State]):
     def _spread_moves(self, moves: Moves) -> Moves:
         if not moves:
             return ()
-        counts = self._spread(self._spread(np.array(moves, np.float64)).T).T
+        counts = self.spread(self.spread(np.array(moves, np.float64)).T).T
         return tuple(tuple(map(int, row)) for row in counts)
 
-    def _spread(self, values: Float64[np.ndarray, "... group"]) -> Float64[np.ndarray, "... k"]:
+    def spread(self, values: Float64[np.ndarray, "... group"]) -> Float64[np.ndarray, "... k"]:
+        """Give values of the last state's classes to the classes asked for, 0 to merged ones."""
         spread = np.zeros((*values.shape[:-1], sum(map(len, self.groups))))
         spread[..., [group[0] for group in self.groups]] = values
         return spread

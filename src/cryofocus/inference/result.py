@@ -63,6 +63,8 @@ class ClassificationResult:
             possible, because runs did not settle or the strategy cannot say.
         expected_accuracy: Fraction of particles that can be put into their true class, if classes
             are as found; None where the strategy cannot say.
+        share_errors: `(n_classes,)` standard error of each class's share; None where the strategy
+            cannot say.
         outlier: `(particle,)` how far each image is from showing the consensus as the others do,
             in standard deviations; None where the strategy does not measure it.
         match: What that was judged by.
@@ -85,6 +87,7 @@ class ClassificationResult:
     trials: tuple[Trial, ...] = ()
     held_out: HeldOut | None = None
     expected_accuracy: float | None = None
+    share_errors: Float64[np.ndarray, " n_classes"] | None = None
 
     @property
     def labels(self) -> Int64[np.ndarray, " particle"]:

@@ -27,7 +27,7 @@ from cryofocus.workflows.run.job import Cluster, Worker
 Build = Callable[..., RunDirectory]
 
 HOSTILE = """ <script>alert('1')</script> "onload='x' &amp; {{ 7*7 }}"""
-VOID = {"meta", "img", "input", "br"}
+VOID = {"meta", "img", "input", "br", "wbr"}
 SECTIONS = ["first", "sure", "classes", "surfaces", "maps", "fsc", "certainty", "runs", "settings"]
 SECTIONS += ["files", "cite"]
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from cryofocus.report.run import tables, words
@@ -153,17 +154,28 @@ def test_poses_that_moved_are_told_of(build_run: Build) -> None:
 
 
 def test_population_bars_fit_their_column(build_run: Build) -> None:
-    """The longest bar with its spread is exactly as wide as the column."""
+    """The longest bar with its error is exactly as wide as the column."""
     rows = tables.class_rows(read_results(build_run(n_classes=3)))
-    assert max(row.bar_percent + row.spread_percent for row in rows) == pytest.approx(100.0)
+    assert max(row.bar_percent + row.error_percent for row in rows) == pytest.approx(100.0)
     assert [row.map_name for row in rows] == ["class001.mrc", "class002.mrc", "class003.mrc"]
-    assert all(row.spread == "1.2" for row in rows)
+    assert all(row.error == "1.5" for row in rows)
 
 
-def test_single_run_shows_no_spread(build_run: Build) -> None:
-    """Without a second run the spread is a dash, not a zero."""
-    rows = tables.class_rows(read_results(build_run(n_runs=1)))
-    assert [row.spread for row in rows] == ["–", "–"]
+def test_an_error_that_is_not_known_is_a_dash(build_run: Build) -> None:
+    """Runs of older versions, and of strategies that cannot say, show no zero."""
+    results = read_results(build_run())
+    silent = tuple(one.model_copy(update={"share_error": None}) for one in results.classes)
+    assert [row.error for row in tables.class_rows(replace(results, classes=silent))] == ["–", "–"]
+
+
+def test_effective_sizes_are_no_more_than_the_particles(build_run: Build) -> None:
+    """What uncertain particles tell is divided between their classes, and partly lost."""
+    results = read_results(build_run(n_classes=3))
+    sizes = [int(row.effective.replace(",", "")) for row in tables.class_rows(results)]
+    assert 0 < sum(sizes) <= results.job.n_particles
+    certain = replace(results, posteriors=np.eye(3, dtype=np.float32)[results.class_index])
+    counts = [row.n_particles for row in tables.class_rows(results)]
+    assert [row.effective for row in tables.class_rows(certain)] == counts
 
 
 def test_other_runs_are_measured_from_the_best(build_run: Build) -> None:

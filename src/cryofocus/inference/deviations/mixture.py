@@ -47,7 +47,7 @@ def fit_mixture(
 
     There are `N_STARTS` and `N_FINALISTS` steps.
     """
-    packed = _Packed(subspace)
+    packed = MixtureMoments(subspace.linear, subspace.quadratic)
     starts = []
     for number in range(1, N_STARTS + 1):
         starts.append(packed.cycle(packed.scatter(n_classes, generator), N_SHORT_CYCLES))
@@ -60,14 +60,24 @@ def fit_mixture(
     return max(finalists, key=lambda mixture: mixture.log_posterior)
 
 
-class _Packed:
-    """The subspace's moments, symmetric parts stored once, so that EM is matrix products."""
+class MixtureMoments:
+    """What images say of coordinates, symmetric parts stored once, so that EM is matrix products.
 
-    def __init__(self, subspace: Subspace) -> None:
-        self._linear = subspace.linear
-        n_dimensions = subspace.linear.shape[1]
-        self._rows, self._columns = np.triu_indices(n_dimensions)
-        self._quadratic = subspace.quadratic[:, self._rows, self._columns]
+    Args:
+        linear: `(image, q)`.
+        quadratic: `(image, q, q)`.
+        precision: Of the normal prior of coordinates.
+    """
+
+    def __init__(
+        self,
+        linear: Float64[np.ndarray, "image q"],
+        quadratic: Float64[np.ndarray, "image q q"],
+        precision: float = 1.0,
+    ) -> None:
+        self._linear, self._precision = linear, precision
+        self._rows, self._columns = np.triu_indices(linear.shape[1])
+        self._quadratic = quadratic[:, self._rows, self._columns]
         self._twice = np.where(self._rows == self._columns, 1.0, 2.0)
 
     def scatter(self, n_classes: int, generator: np.random.Generator) -> Mixture:
@@ -87,13 +97,30 @@ class _Packed:
                 break
         return mixture
 
+    def cycle_weights(
+        self,
+        centres: Float64[np.ndarray, "n_classes q"],
+        weights: Float64[np.ndarray, " n"],
+        n_cycles: int,
+    ) -> Mixture:
+        """Run EM for so many cycles, or until it gains nothing, with classes that stay."""
+        mixture = self._e_step(centres, weights)
+        for _ in range(n_cycles):
+            better = self._e_step(centres, estimate_class_weights(mixture.posteriors))
+            gain = better.log_posterior - mixture.log_posterior
+            mixture = better
+            if gain < TOLERANCE * len(self._linear):
+                break
+        return mixture
+
     def _e_step(
         self, centres: Float64[np.ndarray, "n_classes q"], weights: Float64[np.ndarray, " n"]
     ) -> Mixture:
         products = centres[:, self._rows] * centres[:, self._columns] * self._twice
         log_likelihood = self._linear @ centres.T - 0.5 * self._quadratic @ products.T
         posteriors, evidence = class_posteriors(log_likelihood, weights)
-        return Mixture(centres, posteriors, float(evidence.sum() - 0.5 * (centres**2).sum()))
+        prior = 0.5 * self._precision * (centres**2).sum()
+        return Mixture(centres, posteriors, float(evidence.sum() - prior))
 
     def _m_step(
         self, posteriors: Float64[np.ndarray, "particle n_classes"]
@@ -103,6 +130,5 @@ class _Packed:
         matrix = np.zeros((len(linear), n_dimensions, n_dimensions))
         matrix[:, self._rows, self._columns] = posteriors.T @ self._quadratic
         matrix[:, self._columns, self._rows] = matrix[:, self._rows, self._columns]
-        return np.asarray(
-            np.linalg.solve(matrix + np.eye(n_dimensions), linear[:, :, None])[..., 0]
-        )
+        matrix += self._precision * np.eye(n_dimensions)
+        return np.asarray(np.linalg.solve(matrix, linear[:, :, None])[..., 0])

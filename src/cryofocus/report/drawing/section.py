@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -11,9 +12,11 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from cryofocus.formatting import visible
+
+BETWEEN_WORDS = re.compile(r"(?<=[_/])(?=\w)")
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class SetSection:
 
 def environment() -> Environment:
     """Make the engine that sets all pages: everything from outside is escaped."""
-    return Environment(
+    made = Environment(
         loader=PackageLoader("cryofocus.report"),
         autoescape=True,
         finalize=_finish,
@@ -55,6 +58,13 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["breakable"] = _let_break
+    return made
+
+
+def _let_break(name: str) -> Markup:
+    """Let the name of a file break between its words, and nowhere else."""
+    return Markup(BETWEEN_WORDS.sub("<wbr>", str(escape(visible(name)))))
 
 
 def _finish(value: Any) -> Any:

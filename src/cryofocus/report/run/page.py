@@ -125,7 +125,7 @@ def tell_how_sure(results: RunResults) -> Section:
 
 
 def list_classes(results: RunResults) -> tuple[Section, ...]:
-    """List the classes with their populations and spread over runs, if there are classes."""
+    """List the classes with their populations and how sure these are, if there are classes."""
     if not results.job.classes_found:
         return ()
     content = {"classes": tables.class_rows(results), "certain_posterior": CERTAIN_POSTERIOR}

@@ -40,9 +40,9 @@ class ClassRow:
     colour: str
     n_particles: str
     percent: str
-    spread: str
+    error: str
     bar_percent: float
-    spread_percent: float
+    error_percent: float
     resolution: str
     mean_posterior: str
     certain: str
@@ -75,9 +75,9 @@ class StageRow:
 def class_rows(results: RunResults) -> list[ClassRow]:
     """Build the populations table.
 
-    In class order; the longest bar with its spread is 100 % wide.
+    In class order; the longest bar with its error is 100 % wide.
     """
-    full = max(*(entry.weight + (entry.run_spread or 0.0) for entry in results.classes), 1e-9)
+    full = max(*(entry.weight + (entry.share_error or 0.0) for entry in results.classes), 1e-9)
     certain = results.max_posterior >= CERTAIN_POSTERIOR
     rows: list[ClassRow] = []
     for entry, name in zip(results.classes, name_classes(results.classes), strict=True):
@@ -90,9 +90,9 @@ def class_rows(results: RunResults) -> list[ClassRow]:
                 colour=class_colour(entry.class_number),
                 n_particles=format_count(entry.n_particles),
                 percent=f"{100 * entry.weight:.1f}",
-                spread="–" if entry.run_spread is None else f"{100 * entry.run_spread:.1f}",
+                error="–" if entry.share_error is None else f"{100 * entry.share_error:.1f}",
                 bar_percent=100 * entry.weight / full,
-                spread_percent=100 * (entry.run_spread or 0.0) / full,
+                error_percent=100 * (entry.share_error or 0.0) / full,
                 resolution=say_resolution(results.job, entry),
                 mean_posterior=f"{entry.mean_posterior:.2f}",
                 effective=format_count(_effective_size(weights)),
@@ -104,9 +104,8 @@ def class_rows(results: RunResults) -> list[ClassRow]:
 
 
 def _effective_size(weights: Float32[np.ndarray, " particle"]) -> int:
-    """Count the particles whose full weight would give a map of as little noise (Kish 1965)."""
-    squares = float((weights.astype(np.float64) ** 2).sum())
-    return round(float(weights.sum(dtype=np.float64)) ** 2 / squares) if squares > 0 else 0
+    """Count the particles of certain class that would tell as much of the class (Louis 1982)."""
+    return round(float((weights.astype(np.float64) ** 2).sum()))
 
 
 def run_rows(results: RunResults) -> list[RunRow]:

@@ -102,7 +102,7 @@ def _figures_of_classes(results: RunResults) -> list[KeyFigure]:
         KeyFigure(
             format_angstrom(min(resolutions)) if resolutions else "–",
             "best resolution of a class",
-            "half maps, FSC 0.143" if resolutions else "half maps never reach FSC 0.143",
+            "of the whole map, FSC 0.143" if resolutions else "half maps never reach FSC 0.143",
         ),
     ]
 

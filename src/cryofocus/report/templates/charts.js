@@ -25,17 +25,38 @@
     return 8 + 19 * Math.ceil(named.length / perRow);
   }
 
-  function draw(place) {
+  // A legend of more than a few rows makes a chart higher, not its axes shorter.
+  const FEW_ROWS = 46;
+  function room(data, layout, place) {
+    const legend = legendHeight(data, layout, place);
+    return { height: layout.height + Math.max(legend - FEW_ROWS, 0), b: 50 + legend };
+  }
+
+  const fits = new Map();
+  async function draw(place) {
     const { data, layout } = JSON.parse(place.querySelector("script").textContent);
     // Charts are narrow: without a distance, the title of an axis touches long tick labels.
     const up = { ...AXIS, ...layout.yaxis, title: { standoff: 10, ...layout.yaxis?.title } };
     const title = { ...layout.title, x: 0.01, xanchor: "left", font: { size: 14 } };
     const merged = { ...LAYOUT, ...layout, title };
-    return Plotly.newPlot(place, data, {
-      ...merged, margin: { ...LAYOUT.margin, b: 50 + legendHeight(data, merged, place) },
+    const { height, b } = room(data, merged, place);
+    await Plotly.newPlot(place, data, {
+      ...merged, height, margin: { ...LAYOUT.margin, b },
       xaxis: { ...AXIS, ...layout.xaxis }, yaxis: up,
     }, CONFIG);
+    // Where the window becomes narrower, the legend needs more rows.
+    fits.set(place, () => {
+      const now = room(data, merged, place);
+      if (now.height !== place._fullLayout.height || now.b !== place._fullLayout.margin.b) {
+        Plotly.relayout(place, { height: now.height, "margin.b": now.b });
+      }
+    });
   }
+  let waiting;
+  addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => fits.forEach((fit) => fit()), 200);
+  });
   // On paper, where nothing is drawn again, a chart is scaled to its place.
   function letScale(place) {
     for (const picture of place.querySelectorAll("svg.main-svg")) {

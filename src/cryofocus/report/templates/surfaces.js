@@ -108,5 +108,6 @@
   // After everything else is there: a machine without a graphics card takes a while.
   if (document.readyState !== "complete") await new Promise((done) => addEventListener("load", done));
   await draw();
+  viewer.classList.add("drawn");
   follow();
 })();

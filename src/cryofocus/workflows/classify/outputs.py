@@ -165,10 +165,21 @@ def class_rows(particles: ParticleSet, result: ClassificationResult) -> list[Cla
             # A class that holds no particle is the most probable one of none.
             mean_posterior=sums[k] / max(counts[k], 1),
             run_spread=spread[k],
+            share_error=_share_error(result, k, spread[k]),
             effective_class=None if (group := effective.of_class(k)) is None else group + 1,
         )
         for k, estimate in enumerate(result.maps)
     ]
+
+
+def _share_error(result: ClassificationResult, k: int, spread: float | None) -> float | None:
+    """Return the standard error of a class's share: at least what runs differ by.
+
+    Nothing is known of a class that holds nobody, or where the strategy cannot say.
+    """
+    if result.share_errors is None or not result.class_weights[k]:
+        return None
+    return max(float(result.share_errors[k]), spread or 0.0)
 
 
 def cycle_rows(result: ClassificationResult) -> list[CycleRow]:

@@ -24,6 +24,8 @@ class ClassSummary(Row):
         resolution_angstrom: Where the half maps reach FSC 0.143.
         mean_posterior: Of these particles.
         run_spread: Standard deviation of the weight over the runs; None for a single run.
+        share_error: Standard error of the weight as the share of the population that the particles
+            were drawn from; None where the strategy cannot say, or in runs of older versions.
         effective_class: From 1; classes that are copies of one another share it. None for an empty
             class.
     """
@@ -42,6 +44,7 @@ class ClassSummary(Row):
     mean_posterior: float
     run_spread: float | None
     effective_class: int | None = None
+    share_error: float | None = None
 
 
 def name_classes(classes: Sequence[ClassSummary]) -> list[str]:
