@@ -69,6 +69,17 @@ CONTOUR = """(sign) => {
              shared: [...new Set(edges.values())], volume };
 }"""
 CHARTS_ARE_DRAWN = "[...document.querySelectorAll('.chart')].every((place) => place.data)"
+SHOW_SCENES = """how => {
+    for (const one of document.querySelectorAll('.scene')) one.style.display = how;
+}"""
+# What is seen of a viewer that has been drawn, or not: its pictures, and what stands instead.
+SEEN = """drawn => {
+    const viewer = document.querySelector('.viewer');
+    viewer.classList.toggle("drawn", drawn === 1);
+    const seen = [viewer, document.querySelector('.undrawn')].map((one) => one.offsetHeight > 0);
+    viewer.classList.add('drawn');
+    return seen;
+}"""
 A4_WIDTH = 688
 """Pixels of the page between its margins."""
 WINDOW: ViewportSize = {"width": 480, "height": 480}
@@ -172,10 +183,15 @@ def test_contours_are_closed_and_in_their_place(opened: tuple[Page, list[str]], 
 def test_page_fits_its_window(opened: tuple[Page, list[str]], width: int) -> None:
     """Every picture and chart is there, and nothing is wider than the window."""
     page, faults = opened
+    # Without a graphics card a wide picture of surfaces takes longer than all other tests.
+    shown = "" if width <= WINDOW["width"] else "none"
+    page.evaluate(SHOW_SCENES, shown)
     page.set_viewport_size({"width": width, "height": 768})
     wait_until(page, CHARTS_ARE_DRAWN)
     assert page.locator("img").evaluate_all("all => all.every((image) => image.naturalWidth > 0)")
     assert width_of(page) <= width
+    page.set_viewport_size(WINDOW)
+    page.evaluate(SHOW_SCENES, "")
     assert faults == []
 
 
@@ -214,7 +230,11 @@ def test_page_can_be_printed(opened: tuple[Page, list[str]]) -> None:
         A4_WIDTH + 1,
     )
     assert wider == []
+    assert page.evaluate(SEEN, 1) == [True, False]
+    assert page.evaluate(SEEN, 0) == [False, True]
     page.emulate_media(media="screen")
+    page.set_viewport_size(WINDOW)
+    assert page.evaluate(SEEN, 0) == [True, False]
     assert faults == []
 
 
