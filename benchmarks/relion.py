@@ -52,9 +52,11 @@ class CpuWatch(KappaWatch):
         self.cycles: list[float] = []
         self.stages = StageWatch()
 
-    def task(self, name: str, n_steps: int) -> AbstractContextManager[Advance]:
+    def task(
+        self, name: str, n_steps: int, *, at_most: bool = False
+    ) -> AbstractContextManager[Advance]:
         """Note what a stage takes."""
-        return self.stages.task(name, n_steps)
+        return self.stages.task(name, n_steps, at_most=at_most)
 
     def observe(self, arrays: Arrays) -> None:
         """Note what it took so far, then look at the classes."""

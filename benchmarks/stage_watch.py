@@ -43,15 +43,18 @@ class StageWatch(SilentProgress):
         self._moment = _now()
 
     @contextmanager
-    def task(self, name: str, n_steps: int) -> Iterator[Advance]:
-        """Note what came before, then the stage."""
+    def task(self, name: str, n_steps: int, *, at_most: bool = False) -> Iterator[Advance]:
+        """Note what came before, then the stage; of a run, its search and its cycles."""
+        self.note(ELSEWHERE)
         is_run = name.startswith("run ")
-        self.note(BEFORE_A_RUN if is_run else ELSEWHERE)
         moments = [time.perf_counter()]
-        with super().task(name, n_steps):
+        with super().task(name, n_steps, at_most=at_most):
 
             def advance(steps: int = 1, note: str = "") -> None:
-                del steps, note
+                del note
+                if is_run and steps == 0:
+                    self.note(BEFORE_A_RUN)
+                    moments.clear()
                 moments.append(time.perf_counter())
 
             yield advance

@@ -12,6 +12,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from cryofocus.workflows.machine.progress_monitor import ProgressMonitor
+
 Load = Callable[[str], ModuleType]
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 # One process for all of them, so that libraries are loaded once.
@@ -108,13 +110,19 @@ def test_rows_of_scaling_are_kept(load: Load, tmp_path: Path) -> None:
 
 
 def test_stages_and_what_lies_between_add_up(load: Load) -> None:
-    """Stages that come twice are summed, and what precedes a run is the search for its start."""
+    """Stages that come twice are summed, and of a run the search for its start has its own name."""
     watch = load("stage_watch").StageWatch()
-    for name in ("statistics", "run 1 of 2", "run 2 of 2"):
-        with watch.task(name, 2) as advance:
-            advance()
+    monitor = ProgressMonitor(watch)
+    with monitor.stage("statistics", 2) as advance:
+        advance(2)
+    for name in ("run 1 of 2", "run 2 of 2"):
+        with monitor.stage(name, 5, at_most=True) as advance:
+            for note in ("subspace, cycle 1", "mixture, the best starts"):
+                advance(0, note)
+            advance(1, "learning the prior")
             advance()
     stages = watch.by_stage()
     assert list(stages) == ["between stages", "statistics", "subspace and mixture", "cycles"]
     assert len(stages["cycles"].steps) == 4
+    assert not stages["subspace and mixture"].steps
     assert sum(span.seconds for span in watch.spans) >= sum(stages["cycles"].steps)
