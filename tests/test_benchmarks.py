@@ -110,7 +110,7 @@ def test_rows_of_scaling_are_kept(load: Load, tmp_path: Path) -> None:
 
 
 def test_stages_and_what_lies_between_add_up(load: Load) -> None:
-    """Stages that come twice are summed, and of a run the search for its start has its own name."""
+    """Stages that come twice are summed; the search for a run's start has a name of its own."""
     watch = load("stage_watch").StageWatch()
     monitor = ProgressMonitor(watch)
     with monitor.stage("statistics", 2) as advance:
