@@ -12,6 +12,12 @@ from cryofocus.workflows.machine.notebook_progress import NotebookProgress
 from cryofocus.workflows.machine.progress import SilentProgress
 
 
+@pytest.fixture(autouse=True)
+def no_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What commands of other tests set up for the package's logger does not count."""
+    monkeypatch.setattr(logging.getLogger(LOGGER_NAME), "handlers", [])
+
+
 @pytest.fixture
 def unheard(monkeypatch: pytest.MonkeyPatch) -> logging.Logger:
     """The package's logger as in a script that sets up no logging."""

@@ -64,7 +64,8 @@ def with_posteriors(
 ) -> ClassificationResult:
     """The result with other posteriors."""
     posteriors = np.stack(columns, axis=1)
-    return replace(result, posteriors=posteriors / posteriors.sum(axis=1, keepdims=True))
+    posteriors /= posteriors.sum(axis=1, keepdims=True)
+    return replace(result, posteriors=posteriors, share_errors=None)
 
 
 def test_sound_result_has_no_warnings(result: ClassificationResult, inputs: Inputs) -> None:

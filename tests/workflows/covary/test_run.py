@@ -91,7 +91,7 @@ def test_coupling_is_found_without_classes(from_particles: CovaryResult) -> None
 
 def matched(_: Consensus, match: ImageMatch | None, *others: object) -> list[Finding]:
     """How many images were matched, as if that were a finding."""
-    assert len(others) == 2
+    assert len(others) == 3
     text = f"matched {0 if match is None else len(match)}"
     return [Finding(code=FindingCode.GROUPS_MISFIT, severity=Severity.WARNING, text=text)]
 
