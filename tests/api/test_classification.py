@@ -17,6 +17,7 @@ from cryofocus.cli.main import app
 from cryofocus.data.volume import read_volume
 from cryofocus.errors import FormatError, Interrupted, SettingError
 from cryofocus.simulate.phantom import humanoid
+from cryofocus.workflows.machine.progress import SilentProgress
 
 SETTINGS = HumanoidSettings(
     particles=160, snr=0.5, first_snr=20.0, box=24, pixel_size_angstrom=17.5, seed=3
@@ -39,11 +40,37 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
+class Names(SilentProgress):
+    """Keeps what was shown."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def task(self, name: str, n_steps: int, *, at_most: bool = False) -> Any:
+        """Note a name."""
+        self.names.append(name)
+        return super().task(name, n_steps, at_most=at_most)
+
+
 @pytest.fixture(scope="module")
-def run(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Classification:
+def display() -> Names:
+    """What the run below shows."""
+    return Names()
+
+
+@pytest.fixture(scope="module")
+def run(table: Path, tmp_path_factory: pytest.TempPathFactory, display: Names) -> Classification:
     """The set in two classes."""
     output = tmp_path_factory.mktemp("run") / "run"
-    return cryofocus.classify(table, output, focus=SPHERE, classes=2, runs=2, threads=2)
+    return cryofocus.classify(
+        table, output, focus=SPHERE, classes=2, runs=2, threads=2, progress=display
+    )
+
+
+def test_the_page_is_a_stage_that_is_shown(run: Classification, display: Names) -> None:
+    """It takes seconds, after the maps have been written."""
+    assert display.names[-2:] == ["writing", "report"]
+    assert run.directory.report.is_file()
 
 
 def test_arrays_have_a_row_per_particle(run: Classification) -> None:

@@ -46,6 +46,12 @@ TURNS = (
     ("covary t.star --mask m.mrc -o c", f"{MEANT} --regions? "),
     ("expand t.star --sym C2 -o x.star", f"{MEANT} --symmetry? "),
     ("reconstruct t.star --force -o m.mrc", f"{MEANT} --overwrite? "),
+    (
+        "align refine t.star --figure -o x.star",
+        "--figure: expected a value, found -o, which reads as an option.",
+    ),
+    (f"{RUN} --mask --classes 2", "--mask: expected a value, found --classes, which reads"),
+    (f"{RUN} --focus -1,2,3,4", "classes: missing"),
     ("clasify t.star", f"{MEANT} 'classify'?"),
 )
 

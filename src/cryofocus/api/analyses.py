@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-from cryofocus.api.display import showing
 from cryofocus.api.results import (
     CovaryResult,
     FscResult,
@@ -36,6 +36,7 @@ from cryofocus.workflows.diffmap import diffmap_run as _diffmap_run
 from cryofocus.workflows.fsc import FscResult as MeasuredFsc
 from cryofocus.workflows.fsc import FscSettings
 from cryofocus.workflows.fsc import fsc as _fsc
+from cryofocus.workflows.machine.display import showing
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.subtract.inputs import SubtractSettings
@@ -43,6 +44,8 @@ from cryofocus.workflows.subtract.run import subtract as _subtract
 from cryofocus.workflows.variance.inputs import VarianceSettings
 from cryofocus.workflows.variance.result import VarianceResult as FoundVariance
 from cryofocus.workflows.variance.run import variance as _variance
+
+Made = TypeVar("Made")
 
 
 def covary(  # noqa: PLR0913  # three paths, what to do with them and by what means
@@ -90,7 +93,7 @@ def covary(  # noqa: PLR0913  # three paths, what to do with them and by what me
             machine=machine,
             overwrite=overwrite,
             progress=shown,
-            finish=finish,
+            finish=reporting(finish, shown),
         )
     return with_figures(CovaryResult, made)
 
@@ -138,7 +141,7 @@ def diffmap_run(  # noqa: PLR0913  # two directories, what to do with them and h
             settings=settings,
             overwrite=overwrite,
             progress=shown,
-            finish=finish,
+            finish=reporting(finish, shown),
         )
     return with_figures(RunDifferences, made, run=Path(run))
 
@@ -178,7 +181,13 @@ def fsc(
 
     with showing(progress) as shown:
         made = _fsc(
-            first, second, output, settings, overwrite=overwrite, progress=shown, finish=finish
+            first,
+            second,
+            output,
+            settings,
+            overwrite=overwrite,
+            progress=shown,
+            finish=reporting(finish, shown),
         )
     return with_figures(FscResult, made)
 
@@ -222,7 +231,7 @@ def subtract(  # noqa: PLR0913  # three paths, what to do with them and by what 
             machine=machine,
             overwrite=overwrite,
             progress=shown,
-            finish=write_power_page,
+            finish=reporting(write_power_page, shown),
         )
     return with_figures(SubtractedSet, made)
 
@@ -260,7 +269,7 @@ def variance(
             machine=machine,
             overwrite=overwrite,
             progress=shown,
-            finish=finish_variance,
+            finish=reporting(finish_variance, shown),
         )
     return with_figures(VarianceResult, made)
 
@@ -273,3 +282,19 @@ def finish_variance(made: FoundVariance) -> None:
 
         write_latent_figure(made)
     write_page(read_variance(made.folder))
+
+
+def reporting(finish: Callable[[Made], object], progress: Progress) -> Callable[[Made], None]:
+    """Make figures and page of a result a stage that is shown.
+
+    Args:
+        finish: Makes them.
+        progress: Display.
+    """
+
+    def make(result: Made) -> None:
+        with progress.task("report", 1) as advance:
+            finish(result)
+            advance()
+
+    return make

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float32, Int
 
-from cryofocus.api.analyses import finish_variance
-from cryofocus.api.display import showing
+from cryofocus.api.analyses import finish_variance, reporting
 from cryofocus.api.wording import name_words
 from cryofocus.data.formats import open_table
 from cryofocus.data.particles import ParticleSet
@@ -28,6 +27,7 @@ from cryofocus.report.run.shown_maps import read_maps
 from cryofocus.workflows.classify.request import ClassifyRequest, read_config
 from cryofocus.workflows.classify.run import classify as run_classification
 from cryofocus.workflows.classify.tables import ClassSummary, name_classes
+from cryofocus.workflows.machine.display import showing
 from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import Finding, FindingCode, JobRecord
@@ -247,11 +247,11 @@ def classify(
         Interrupted: On Ctrl-C, after the state was saved for `resume`.
     """
     request = _compose_request(particles, options)
-    if request.focus == AUTO:
-        run = partial(classify_where_it_varies, finish=finish_variance)
-    else:
-        run = partial(run_classification)
     with showing(progress) as shown:
+        if request.focus == AUTO:
+            run = partial(classify_where_it_varies, finish=reporting(finish_variance, shown))
+        else:
+            run = partial(run_classification)
         run(
             request,
             Path(output),
@@ -260,7 +260,7 @@ def classify(
             command=command,
             progress=shown,
         )
-    write_report(output)
+        reporting(write_report, shown)(output)
     return open_run(output)
 
 

@@ -27,6 +27,7 @@ from cryofocus.workflows.align.refine import AlignRefineSettings, align_refine
 from cryofocus.workflows.align.search import align_search
 from cryofocus.workflows.align.search_inputs import AlignSearchSettings
 from cryofocus.workflows.machine.machine import Machine
+from cryofocus.workflows.machine.progress import SilentProgress
 from cryofocus.workflows.machine.resources import use_process
 from cryofocus.workflows.run.writing import write_text
 from cryofocus.workflows.simulate.humanoid import DESCRIPTION
@@ -95,7 +96,9 @@ def _refine(folder: Path, table: Path, scratch: Path, threads: int | None) -> Pa
         once = {"max_resolution_angstrom": REFINE_ANGSTROM, "iterations": 1, "groups": 1}
         settings = settings.model_copy(update=once)
     output, machine = scratch / "refined.star", Machine(threads=threads)
-    return align_refine(table, output, settings, machine=machine, overwrite=True).path
+    return align_refine(
+        table, output, settings, machine=machine, overwrite=True, progress=SilentProgress()
+    ).path
 
 
 def _search(folder: Path, scratch: Path, threads: int | None) -> Path:
@@ -108,7 +111,13 @@ def _search(folder: Path, scratch: Path, threads: int | None) -> Path:
     )
     output, machine = scratch / "searched.star", Machine(threads=threads)
     return align_search(
-        table, reference, output, settings, machine=machine, existing="overwrite"
+        table,
+        reference,
+        output,
+        settings,
+        machine=machine,
+        existing="overwrite",
+        progress=SilentProgress(),
     ).path
 
 

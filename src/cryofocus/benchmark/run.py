@@ -182,7 +182,8 @@ def _run_cell(
     """Simulate where needed, classify, compare."""
     folder, run = directory.sets / cell.set_name, directory.runs / cell.name
     if not (folder / DESCRIPTION).is_file():
-        simulate_humanoid(folder, cell.simulation(), threads=threads or describe_hardware().cores)
+        n_threads, silent = threads or describe_hardware().cores, SilentProgress()
+        simulate_humanoid(folder, cell.simulation(), threads=n_threads, progress=silent)
     description = yaml.safe_load((folder / DESCRIPTION).read_text(encoding="utf-8"))
     table, figures, cpu_start = folder / "particles.star", None, _cpu_seconds()
     if cell.poses != "exact":

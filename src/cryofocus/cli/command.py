@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import typer
@@ -22,6 +23,7 @@ from cryofocus.errors import SettingError
 # Options of numbers with commas between them are easily typed with blanks instead.
 OF_NUMBERS = re.compile(r"[A-Z]+(,[A-Z]+)+")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?,?", re.IGNORECASE)
+NEGATIVE = re.compile(r"-[\d.]")
 # `n_runs: found 0 ...; seed: found ...`
 COMPLAINT = re.compile(
     r"(?P<before>^|; )(?P<names>[a-z_]+(?: and [a-z_]+)*)(?P<after>(?:\.\d+)?: )"
@@ -56,6 +58,7 @@ class Command(TyperCommand):
         params = self.get_params(ctx)
         repeated = [name for p in params if getattr(p, "multiple", False) for name in p.opts]
         joined = [name for p in params if OF_NUMBERS.fullmatch(p.metavar or "") for name in p.opts]
+        self._refuse_options_as_values(args, params, ctx)
         example = hints.find_example(self.help or "")
         if not args and example and any(p.required for p in params):
             raise hints.UsageError(
@@ -65,6 +68,18 @@ class Command(TyperCommand):
             return super().parse_args(ctx, tidy_arguments(args, repeated, joined))
         except hints.UsageError as error:
             raise self._explained(error, params) from error
+
+    @staticmethod
+    def _refuse_options_as_values(args: Sequence[str], params: Sequence[Any], ctx: Any) -> None:
+        """Let no option take the next one as its value, which would then be missing itself."""
+        valued = {name for p in params if not getattr(p, "is_flag", True) for name in p.opts}
+        given = args[: args.index("--")] if "--" in args else args
+        for option, value in pairwise(given):
+            if option in valued and value.startswith("-") and not NEGATIVE.match(value):
+                raise hints.UsageError(
+                    f"{option}: expected a value, found {value}, which reads as an option.",
+                    ctx,
+                )
 
     def _explained(self, error: Any, params: Sequence[Any]) -> Any:
         """Say what is meant, where a command line is not right."""

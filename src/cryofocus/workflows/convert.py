@@ -22,6 +22,7 @@ from cryofocus.data.stack_paths import ImagePlaces, locate_stacks, note_image_fo
 from cryofocus.data.table_source import TableSource
 from cryofocus.errors import OutputError, ParticleError, SettingError
 from cryofocus.option import Option
+from cryofocus.workflows.machine.display import shown
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.new_names import require_new_maps, require_new_table
 from cryofocus.workflows.run.stack_watch import StackWatch
@@ -56,6 +57,7 @@ class Conversion:
     lost: tuple[str, ...]
 
 
+@shown
 def convert(
     source: Path | str,
     output: Path | str,
@@ -74,7 +76,7 @@ def convert(
         output: Table to write.
         settings: Formats and what the source leaves out.
         overwrite: Replace files that exist.
-        progress: Display; silent by default.
+        progress: Display; by default bars or lines, as `classify` chooses them.
 
     Raises:
         InputError: When the source cannot be used or the format cannot hold what matters.

@@ -20,6 +20,7 @@ from cryofocus.data.stack_paths import note_image_folder
 from cryofocus.errors import ParticleError, SettingError
 from cryofocus.execution.monitor import Advance
 from cryofocus.maths.symmetry import OperatorSet
+from cryofocus.workflows.machine.display import shown
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.new_names import require_format_of, require_new_table
 
@@ -74,6 +75,7 @@ def choose_operators(
     return read_operators(operators or "")
 
 
+@shown
 def expand(
     particles: Path | str,
     operators: OperatorSet,
@@ -96,7 +98,7 @@ def expand(
         output: File to write, in the format of `particles`.
         seed: Of half sets, where the table gives none.
         overwrite: Replace an existing file.
-        progress: Display; silent by default.
+        progress: Display; by default bars or lines, as `classify` chooses them.
 
     Raises:
         InputError: When the table cannot be used or is expanded already.

@@ -17,6 +17,7 @@ from cryofocus.data.table_source import InvertChoice, TableSource
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import SettingError
 from cryofocus.workflows.fsc_table import fsc_resolution_angstrom, write_fsc
+from cryofocus.workflows.machine.display import shown
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.resources import use_process
@@ -63,6 +64,7 @@ class ReconstructedMap:
     is_inverted: bool = False
 
 
+@shown
 def reconstruct(
     particles: Path | str,
     output: Path | str,
@@ -83,7 +85,7 @@ def reconstruct(
         settings: Defaults if left out.
         machine: What computes; the processors of this process if left out.
         overwrite: Replace existing files.
-        progress: Display; silent by default.
+        progress: Display; by default bars or lines, as `classify` chooses them.
 
     Raises:
         InputError: When particles, images or settings cannot be used.

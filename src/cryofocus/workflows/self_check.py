@@ -20,6 +20,7 @@ from cryofocus.workflows.classify.run import classify
 from cryofocus.workflows.evaluate import evaluate
 from cryofocus.workflows.machine.kernel_check import kernel_deviation
 from cryofocus.workflows.machine.machine import Machine
+from cryofocus.workflows.machine.progress import SilentProgress
 from cryofocus.workflows.simulate.humanoid import simulate_humanoid
 
 # Compiled kernels sum in another order than NumPy, in single precision.
@@ -97,7 +98,7 @@ def find_gpus() -> list[str]:
 def _classify_tiny_set(threads: int) -> float:
     """Return kappa of a classification from files to files, in a folder that is removed."""
     with tempfile.TemporaryDirectory() as name, _quiet_log():
-        made = simulate_humanoid(Path(name) / "set", TINY_SET)
+        made = simulate_humanoid(Path(name) / "set", TINY_SET, progress=SilentProgress())
         x, y, z, radius = (float(number) for number in made.focus_sphere.split(","))
         request = ClassifyRequest(
             particles=made.directory / "particles.star",

@@ -43,6 +43,7 @@ from cryofocus.poses.rounds import (
 )
 from cryofocus.workflows.align.groups import GroupFinder
 from cryofocus.workflows.align.search_inputs import FEWEST_SHELLS, require_symmetry
+from cryofocus.workflows.machine.display import shown
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.resources import use_process
@@ -156,6 +157,7 @@ class RefinedTable:
         )
 
 
+@shown
 def align_refine(
     particles: Path | str,
     output: Path | str,
@@ -178,7 +180,7 @@ def align_refine(
         settings: Defaults if left out.
         machine: What computes; the processors of this process if left out.
         overwrite: Replace an existing table.
-        progress: Display; silent by default.
+        progress: Display; by default bars or lines, as `classify` chooses them.
 
     Raises:
         InputError: When particles, images, map or settings cannot be used.

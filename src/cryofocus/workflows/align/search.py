@@ -27,6 +27,7 @@ from cryofocus.workflows.align.search_inputs import (
     SearchInputs,
     read_search_inputs,
 )
+from cryofocus.workflows.machine.display import shown
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.resources import use_process
@@ -65,6 +66,7 @@ class SearchedTable:
     shift_error_angstrom: float
 
 
+@shown
 def align_search(  # noqa: PLR0913  # three paths, what to do with them and by what means
     particles: Path | str,
     reference: Path | str,
@@ -92,7 +94,7 @@ def align_search(  # noqa: PLR0913  # three paths, what to do with them and by w
         machine: What computes; the processors of this process if left out.
         existing: "overwrite" replaces an existing table, "resume" continues a search that was
             interrupted, to the same result.
-        progress: Display; silent by default.
+        progress: Display; by default bars or lines, as `classify` chooses them.
 
     Raises:
         InputError: When particles, images, map or settings cannot be used.

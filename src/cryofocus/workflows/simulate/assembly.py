@@ -31,6 +31,7 @@ from cryofocus.simulate.assembly.states import (
 )
 from cryofocus.simulate.image_formation import Camera
 from cryofocus.simulate.phantom import Sphere
+from cryofocus.workflows.machine.display import shown
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.new_directory import new_directory
 from cryofocus.workflows.run.writing import require_free_space, write_array, write_text
@@ -76,6 +77,7 @@ class SimulatedAssembly:
     oracle_given_kappa: float
 
 
+@shown
 def simulate_assembly(
     output: Path | str,
     settings: AssemblySettings | None = None,
@@ -91,7 +93,7 @@ def simulate_assembly(
         settings: Every parameter; those of docs/assembly.md if left out.
         overwrite: Replace an existing directory.
         threads: Chunks of particles made at once; the images do not depend on it.
-        progress: Where to show progress; nowhere by default.
+        progress: Display; by default bars or lines, as `classify` chooses them.
 
     Returns:
         The directory, its focus sphere and the oracles' kappa.

@@ -29,6 +29,7 @@ from cryofocus.simulate.phantom import MOVING_REGIONS, PARTS, Phantom, humanoid
 from cryofocus.simulate.projection import density_map
 from cryofocus.simulate.settings import HumanoidSettings
 from cryofocus.simulate.states import part_amplitudes, state_name
+from cryofocus.workflows.machine.display import shown
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.new_directory import DirectoryKind, new_directory
 from cryofocus.workflows.run.writing import require_free_space, write_array, write_text
@@ -58,6 +59,7 @@ class SimulatedSet:
     oracle_focused_kappa: float
 
 
+@shown
 def simulate_humanoid(
     output: Path | str,
     settings: HumanoidSettings | None = None,
@@ -75,7 +77,7 @@ def simulate_humanoid(
         phantom: Beads to use instead of `humanoid(settings.geometry)`, for other geometries.
         overwrite: Replace an existing directory.
         threads: Chunks of particles made at once; the images do not depend on it.
-        progress: Where to show progress; nowhere by default.
+        progress: Display; by default bars or lines, as `classify` chooses them.
 
     Returns:
         The directory, its focus sphere and the oracles' kappa.

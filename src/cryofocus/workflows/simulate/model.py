@@ -27,6 +27,7 @@ from cryofocus.simulate.image_formation import (
 )
 from cryofocus.simulate.model_states import ModelSettings, StateProjector, state_posteriors
 from cryofocus.simulate.oracle import part_statistics
+from cryofocus.workflows.machine.display import shown
 from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.run.new_directory import new_directory
 from cryofocus.workflows.run.writing import require_free_space, write_array, write_text
@@ -44,6 +45,7 @@ class SimulatedModels:
     oracle_kappa: float
 
 
+@shown
 def simulate_models(
     models: Sequence[Path | str],
     output: Path | str,
@@ -64,7 +66,7 @@ def simulate_models(
         settings: Every parameter; defaults if left out.
         overwrite: Replace an existing directory.
         threads: Chunks of particles made at once; the images do not depend on it.
-        progress: Where to show progress; nowhere by default.
+        progress: Display; by default bars or lines, as `classify` chooses them.
 
     Raises:
         InputError: When a model cannot be read, or does not fit the box.

@@ -4,13 +4,34 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
 
 from cryofocus.formatting import visible
 from cryofocus.logs import LOGGER_NAME, LineLog
 from cryofocus.workflows.machine.notebook_progress import choose_notebook_progress
 from cryofocus.workflows.machine.progress import Progress, choose_progress
+
+Taken = ParamSpec("Taken")
+Made = TypeVar("Made")
+
+
+def shown(function: Callable[Taken, Made]) -> Callable[Taken, Made]:
+    """Let a function show how far it has come where it is given no display.
+
+    Args:
+        function: It takes one as `progress`, by that name only.
+    """
+
+    @wraps(function)
+    def call(*args: Taken.args, **given: Taken.kwargs) -> Made:
+        options: dict[str, Any] = given
+        with showing(cast("Progress | None", given.get("progress"))) as display:
+            return function(*args, **{**options, "progress": display})
+
+    return call
 
 
 @contextmanager

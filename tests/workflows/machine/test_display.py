@@ -6,10 +6,10 @@ import logging
 
 import pytest
 
-from cryofocus.api.display import showing
 from cryofocus.logs import LOGGER_NAME
+from cryofocus.workflows.machine.display import showing, shown
 from cryofocus.workflows.machine.notebook_progress import NotebookProgress
-from cryofocus.workflows.machine.progress import SilentProgress
+from cryofocus.workflows.machine.progress import Progress, SilentProgress
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +58,7 @@ def test_a_display_that_is_given_is_used(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_notebook_gets_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     """And no lines beside them."""
     bars = NotebookProgress(print)
-    monkeypatch.setattr("cryofocus.api.display.choose_notebook_progress", lambda: bars)
+    monkeypatch.setattr(f"{showing.__module__}.choose_notebook_progress", lambda: bars)
     with showing(None) as display:
         assert display is bars
 
@@ -78,3 +78,21 @@ def test_a_script_goes_on_when_nobody_reads(
     monkeypatch.setattr("sys.stderr", Closed())
     with showing(None) as display, display.task("run 1", 1) as advance:
         advance()
+
+
+def test_functions_show_what_they_do(
+    unheard: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where they are given no display; one that is given is used."""
+
+    @shown
+    def double(number: int, *, progress: Progress | None = None) -> int:
+        assert progress is not None
+        with progress.task("doubling", 1) as advance:
+            advance()
+        return 2 * number
+
+    assert double(2, progress=SilentProgress()) == 4
+    assert capsys.readouterr().err == ""
+    assert double(3) == 6
+    assert capsys.readouterr().err.startswith("doubling: 1 of 1, done in ")
