@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cryofocus.formatting import format_percent
 from cryofocus.report.drawing.chart import TRACE_TYPES, Chart
 from cryofocus.report.drawing.style import CLASS_COLOURS
 from cryofocus.report.run import certainty, charts
@@ -70,6 +71,10 @@ def test_agreement_bars_add_up(results: RunResults) -> None:
     matrix, bars = (chart.traces[0] for chart in charts.chart_agreement(results))
     assert sum(bars["y"]) == pytest.approx(1.0)
     assert matrix["z"][0] == [None, pytest.approx(0.96), pytest.approx(0.95)]
+    assert matrix["text"][0] == ["", "96.0 %", "95.0 %"]
+    assert bars["text"] == [format_percent(share, 1) for share in bars["y"]]
+    for trace in (matrix, bars):
+        assert trace["texttemplate"] == "%{text}"
 
 
 def test_objective_ends_at_the_best(results: RunResults) -> None:

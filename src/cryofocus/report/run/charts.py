@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cryofocus.formatting import format_percent
 from cryofocus.maths.shells import FSC_LIMIT
 from cryofocus.report.drawing.chart import (
     FAINT,
@@ -228,7 +229,10 @@ def chart_agreement(results: RunResults) -> tuple[Chart, Chart]:
         "type": "heatmap",
         **{"x": runs, "y": runs, "z": table, "zmin": 0, "zmax": 1},
         "colorscale": [[0, "#f4f7fa"], [1, "#5aa2d1"]],
-        "texttemplate": "%{z:.1%}",
+        "text": [
+            ["" if share is None else format_percent(share, 1) for share in row] for row in table
+        ],
+        "texttemplate": "%{text}",
         "showscale": False,
     }
     layout = {
@@ -242,7 +246,8 @@ def chart_agreement(results: RunResults) -> tuple[Chart, Chart]:
         "type": "bar",
         "x": [*range(1, len(runs) + 1)],
         "y": shares.tolist(),
-        "texttemplate": "%{y:.1%}",
+        "text": [format_percent(share, 1) for share in shares.tolist()],
+        "texttemplate": "%{text}",
         "marker": {"color": CLASS_COLOURS[0]},
     }
     words = axis(f"runs out of {len(runs)} with the reported class", dtick=1)
