@@ -13,7 +13,7 @@ from cryofocus.inference.cycles import CycleRecord, Outcome
 from cryofocus.inference.deviations.comparison import ResidualComparison
 from cryofocus.inference.deviations.em import EmState
 from cryofocus.inference.driver import Run, finish_run
-from cryofocus.inference.merging import merge_classes, merge_runs
+from cryofocus.inference.merging import OWN_NOISE, _Mixture, merge_classes, merge_runs
 from cryofocus.inference.settings import ClassifierSettings
 from planted import plant, prepare
 
@@ -36,6 +36,38 @@ def test_copies_merge_and_classes_stay() -> None:
     labels = rng.integers(0, 3, 500)
     groups = merge_classes(seen(maps, labels), np.full(3, 1 / 3))
     assert sorted(groups) == [(0,), (1, 2)]
+
+
+def gains(n_images: int, noise: float, n_classes: int) -> tuple[ClassMoments, float]:
+    """Return classes of which the last two differ by fitted noise, and what merging them costs."""
+    states = np.array([[1.5] * 8, [-1.5] * 8])[[0, 1, 1]][-n_classes:]
+    labels = np.random.default_rng(2).integers(0, n_classes, n_images)
+    rng = np.random.default_rng(1)  # as in `seen`
+    own = rng.standard_normal((n_images, 8))[labels == n_classes - 1].mean(axis=0)
+    maps = states.copy()
+    maps[-1] += noise * own
+    moments = seen(maps, labels, variance=np.inf)
+    weights = np.full(n_classes, 1 / n_classes)
+    alone = _Mixture(tuple((k,) for k in range(n_classes)), np.eye(n_classes), weights)
+    both = alone.merged(n_classes - 2, n_classes - 1)
+    return moments, both.log_posterior(moments) - alone.log_posterior(moments)
+
+
+@pytest.mark.parametrize(("noise", "is_copy"), [(7.0, True), (10.0, False)])
+def test_a_class_that_gains_no_more_than_noise_gives_is_a_copy(
+    noise: float, *, is_copy: bool
+) -> None:
+    """Merging may cost what a copy owes to the noise in its map, and no more."""
+    moments, gain = gains(300, noise, 3)
+    assert (-OWN_NOISE < gain < 0) is is_copy
+    assert ((1, 2) in merge_classes(moments, np.full(3, 1 / 3))) is is_copy
+
+
+def test_the_last_two_classes_owe_nothing() -> None:
+    """Whether there are classes at all is asked elsewhere: a small gain keeps two apart."""
+    moments, gain = gains(300, 6.0, 2)
+    assert -OWN_NOISE < gain < 0
+    assert merge_classes(moments, np.full(2, 0.5)) == ((0,), (1,))
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 1, 0, 2]])

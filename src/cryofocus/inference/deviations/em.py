@@ -43,9 +43,9 @@ SUPPORT_AFTER = (4, 7)
 # Cycles before this one of them are done on the shells that tell most, where they cost less.
 EARLY_CYCLES = 6
 MAX_HALVINGS = 4
-# Cycles that refine correct the prior's spectrum by half: where the support is small, whole
-# corrections swing.
-REFINING_PACE = 0.5
+# Cycles that refine, and all once the support is drawn, correct the prior's spectrum by half:
+# where the support is small, whole corrections swing.
+SETTLING_PACE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,12 +163,13 @@ def _learn_prior(problem: FocusProblem, state: EmState) -> EmState:
     state = replace(state, mixing=mixing)
     inserted, coefficients = _m_step(problem, state)
     if state.uncertainty is None:
-        variance, pace = problem.space.shell_variance(inserted.sums, state.prior), 1.0
+        variance = problem.space.shell_variance(inserted.sums, state.prior)
+        pace = SETTLING_PACE if state.n_prior_cycles >= SUPPORT_AFTER[-1] else 1.0
     else:
         power = problem.statistics.kernel_power
         seen = (state.prior, state.posteriors, power)
         known = measure_knowledge(problem.space, inserted.sums, *seen)
-        variance, pace = known.variance, REFINING_PACE
+        variance, pace = known.variance, SETTLING_PACE
         state = replace(state, uncertainty=known.uncertainty)
     expected = _e_step(problem, state, coefficients)
     space, prior = problem.space, state.prior
