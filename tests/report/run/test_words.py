@@ -90,6 +90,13 @@ def test_a_region_that_cuts_may_hide_classes(build_run: Build) -> None:
     )
 
 
+def test_a_ball_is_told_in_the_headline(build_run: Build) -> None:
+    """Classes of particles whose views look alike are believed only if the particle is a ball."""
+    ball = Finding(code=FindingCode.VIEWS_ALIKE, severity=Severity.WARNING, text="A ball.")
+    job = read_results(build_run(findings=(ball,))).job
+    assert words.headline(job) == "2 classes found, if the particle is a ball"
+
+
 def test_verdict_does_not_repeat_the_headline(build_run: Build) -> None:
     """What the headline says already is left out below it; other verdicts stay."""
     job = read_results(build_run(classes_found=False)).job

@@ -84,6 +84,8 @@ def test_sound_result_has_no_warnings(result: ClassificationResult, inputs: Inpu
     assert notes[FindingCode.RUNS_AGREE].figures == {"agreement": 1.0, "threshold": 0.95}
     assert describe_result(result).startswith("Found 2 classes of ")
     assert "2 independent runs agree on 100 % of them" in describe_result(result)
+    doubted = describe_result(result, is_ball=True)
+    assert doubted.endswith("; all this if the particle is a ball, as the consensus is.")
 
 
 def test_junk_is_counted_when_it_is_notable(result: ClassificationResult, inputs: Inputs) -> None:

@@ -82,7 +82,7 @@ def find_misfits(
     optics, micrographs = particles.optics_of_particle, particles.micrograph_of_particle
     odd_optics = _suspects(match, optics, "optics group")
     odd_micrographs = _suspects(match, micrographs, "micrograph")
-    n_steps = (len(odd_optics) + len(odd_micrographs) + 1) * MOST_TRIED
+    n_steps = (len(odd_optics) + len(odd_micrographs) + 1) * (MOST_TRIED + FINALISTS)
     with (monitor or SilentMonitor()).stage("table checked", n_steps, at_most=True) as advance:
         for group in odd_optics:
             rows = np.flatnonzero(optics == group)

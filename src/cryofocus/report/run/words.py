@@ -44,9 +44,10 @@ def headline(job: JobRecord) -> str:
         best = next(run for run in job.runs if run.run == job.best_run)
         return "No classes were found" if best.converged else "No verdict"
     n_classes = job.n_effective_classes or job.n_classes
-    is_cut = any(one.code == FindingCode.REGION_CUTS for one in job.findings)
-    bound = "At least " if is_cut else ""
-    return f"{bound}{n_classes} class{'es' if n_classes != 1 else ''} found"
+    codes = {one.code for one in job.findings}
+    bound = "At least " if FindingCode.REGION_CUTS in codes else ""
+    doubt = ", if the particle is a ball" if FindingCode.VIEWS_ALIKE in codes else ""
+    return f"{bound}{n_classes} class{'es' if n_classes != 1 else ''} found{doubt}"
 
 
 def verdict(job: JobRecord) -> str:

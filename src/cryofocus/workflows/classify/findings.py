@@ -12,7 +12,7 @@ from cryofocus.consensus.outliers.scores import OUTLYING, count_outliers
 from cryofocus.data.labels import OUTLIER_LABEL
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
-from cryofocus.formatting import format_angstrom, format_percent
+from cryofocus.formatting import format_angstrom, format_count, format_percent
 from cryofocus.inference.held_out import SIGNIFICANT
 from cryofocus.inference.result import ClassificationResult
 from cryofocus.maths.copies import EMPTY_WEIGHT, EffectiveClasses
@@ -139,8 +139,9 @@ def _judge_posteriors(result: ClassificationResult) -> Iterator[Finding]:
             FindingCode.NO_CLASSES,
             "Within this region the particles show no detectable difference"
             f"{_say_chance(result)}. Check the poses and the place and size of the focus "
-            "region (in Å, not voxels; view.cxc shows it), or accept that the region does not "
-            "vary.",
+            "region (in Å, not voxels; view.cxc shows it). Otherwise the region does not vary, "
+            f"or {format_count(len(result.posteriors))} particles are too few to show it: small "
+            "regions and noisy images need more.",
             mean_highest_posterior=highest,
             threshold=result.guessing_posterior,
             **({} if result.held_out is None else {"p_value": result.held_out.p_value}),

@@ -184,14 +184,10 @@ class ClassificationRounds:
         settings = request.settings
         half_set, _ = assign_half_sets(particles, settings.seed)
         images = open_images(particles, settings.invert, threads=self.threads)
-        with self.monitor.stage("poses", len(particles)) as advance:
-            refined = refine_in_rounds(
-                images,
-                half_set,
-                self.kernels,
-                RoundSettings(settings.max_resolution_angstrom, reach=settings.reach),
-                advance=advance,
-            )
+        rounds = RoundSettings(settings.max_resolution_angstrom, reach=settings.reach)
+        n_steps = rounds.max_rounds * len(particles)
+        with self.monitor.stage("poses", n_steps, at_most=True) as advance:
+            refined = refine_in_rounds(images, half_set, self.kernels, rounds, advance=advance)
         prior = refined.prior
         return replace(
             _moved(first, refined.poses), widths=(prior.angle_sd_radians, prior.shift_sd_angstrom)

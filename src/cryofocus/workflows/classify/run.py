@@ -37,6 +37,7 @@ from cryofocus.workflows.machine.progress import Progress, SilentProgress
 from cryofocus.workflows.machine.resources import Resources, open_machine, use_process
 from cryofocus.workflows.run.checkpoint import Checkpoint
 from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.job import FindingCode
 from cryofocus.workflows.run.log import LOG_ONLY, log_findings, record_log
 from cryofocus.workflows.run.stack_watch import StackWatch
 from cryofocus.workflows.run.table_findings import judge_table
@@ -194,5 +195,6 @@ def _fit_and_write(
         on_disk_gb = max((store.on_disk_gb for store in stores), default=0.0)
         late += judge_memory(peak_memory_gb() - on_disk_gb, request.machine.memory_gb)
     log_findings(late)
-    verdict = describe_result(result, is_cut=proposed is not None)
+    is_ball = any(one.code == FindingCode.VIEWS_ALIKE for one in findings)
+    verdict = describe_result(result, is_cut=proposed is not None, is_ball=is_ball)
     return result, last, Judgement(verdict, (*findings, *late))

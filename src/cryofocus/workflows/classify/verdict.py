@@ -11,15 +11,23 @@ from cryofocus.workflows.classify.collapse import has_collapsed, largest_weight
 SMALLEST_TOLD = 1e-6
 
 
-def describe_result(result: ClassificationResult, *, is_cut: bool = False) -> str:
+# Said where the consensus looks alike from all sides.
+IF_A_BALL = "if the particle is a ball, as the consensus is"
+
+
+def describe_result(
+    result: ClassificationResult, *, is_cut: bool = False, is_ball: bool = False
+) -> str:
     """Say in one sentence what was found and how sure it is.
 
     Args:
         result: What was found.
         is_cut: Whether the region in focus cuts what differs, so that there may be more.
+        is_ball: Whether the consensus looks alike from all sides, as with wrong poses.
     """
     if result.classes_found:
-        return _describe_classes(result, "at least " if is_cut else "")
+        found = _describe_classes(result, "at least " if is_cut else "")
+        return f"{found.removesuffix('.')}; all this {IF_A_BALL}." if is_ball else found
     highest, weights = result.mean_highest_posterior, result.class_weights
     if not has_settled(result):
         return (
