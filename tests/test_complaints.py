@@ -78,7 +78,12 @@ def test_a_neighbour_of_what_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "job030").mkdir()
     table = tmp_path / "job030" / "run_data.star"
     table.touch()
-    for wrong in ("job030/run_date.star", "job30/run_data.star", "jobb030/rundata.star"):
+    for wrong in (
+        "job030/run_date.star",
+        "job30/run_data.star",
+        "jobb030/rundata.star",
+        "job030/run_data.sta",
+    ):
         with pytest.raises(OSError) as raised:  # noqa: PT011  # what the system says, as it is
             (tmp_path / wrong).read_bytes()
         assert say_unreadable(tmp_path / wrong, raised.value) == (

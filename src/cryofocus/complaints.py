@@ -24,6 +24,8 @@ IN_WORDS = {
 MAX_SHOWN = 200
 # Names of a folder that a misspelt one is compared with.
 MAX_NEIGHBOURS = 10_000
+# How alike names are of which one may be the other misspelt.
+ALIKE = 0.75
 # What pydantic puts before the words of a check of ours, and before its own.
 PREFIXES = ("Value error, ", "Input should be ")
 
@@ -86,14 +88,23 @@ def say_neighbour(path: Path) -> str:
     for part in path.parts[1:] if path.anchor else path.parts:
         there = found / part
         if not os.path.exists(there):
-            # A file of another kind is not meant.
-            names = [name for name in _names_in(found) if Path(name).suffix == Path(part).suffix]
-            alike = difflib.get_close_matches(part, names, n=1, cutoff=0.75)
+            alike = _most_alike(part, _names_in(found))
             if not alike:
                 return ""
             there = found / alike[0]
         found = there
     return f"Did you mean {found}?"
+
+
+def _most_alike(name: str, names: list[str]) -> list[str]:
+    """Return the name that is most alike, if one is: of files of the same kind, if one is."""
+    own = Path(name).suffix
+    endings = {Path(one).suffix for one in names} - {own}
+    for kinds in ([own], difflib.get_close_matches(own, list(endings), cutoff=ALIKE)):
+        same_kind = [one for one in names if Path(one).suffix in kinds]
+        if alike := difflib.get_close_matches(name, same_kind, n=1, cutoff=ALIKE):
+            return alike
+    return []
 
 
 def _names_in(folder: Path) -> list[str]:
