@@ -51,8 +51,19 @@ TURNS = (
         "--figure: expected a value, found -o, which reads as an option.",
     ),
     (f"{RUN} --mask --classes 2", "--mask: expected a value, found --classes, which reads"),
-    (f"{RUN} --focus -1,2,3,4", "classes: missing"),
+    ("classify run_data.star --focus -1,2,3,4 -o x", "classes: missing"),
     ("clasify t.star", f"{MEANT} 'classify'?"),
+    (f"{TWO} --focus 1,2,3,5", "--focus: given more than once, but takes one value."),
+    (f"{TWO} --output=y", "--output: given more than once, but takes one value."),
+    (f"{TWO} --min-posterior 0.9", "cryofocus select has --min-posterior. Keep particles"),
+    ("select run --class 1 -o x", f"{MEANT} --classes? "),
+    ("classify -i t.star -o x", "No such option: -i. The particle table is given without an"),
+    (
+        "classify --i t.star --o x --K 2 --tau2_fudge 4 --ctf --particle_diameter 200",
+        "--i. The particle table is given without an option. │ │ No such option: --o. Did you "
+        "mean --output? Run directory. │ │ No such option: --K. Did you mean --classes? ",
+    ),
+    ("classify t.star --tau2_fudge 4 -o x", "How far classes may differ is learnt from the"),
 )
 
 

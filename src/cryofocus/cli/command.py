@@ -23,7 +23,6 @@ from cryofocus.errors import SettingError
 # Options of numbers with commas between them are easily typed with blanks instead.
 OF_NUMBERS = re.compile(r"[A-Z]+(,[A-Z]+)+")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?,?", re.IGNORECASE)
-NEGATIVE = re.compile(r"-[\d.]")
 # `n_runs: found 0 ...; seed: found ...`
 COMPLAINT = re.compile(
     r"(?P<before>^|; )(?P<names>[a-z_]+(?: and [a-z_]+)*)(?P<after>(?:\.\d+)?: )"
@@ -58,7 +57,10 @@ class Command(TyperCommand):
         params = self.get_params(ctx)
         repeated = [name for p in params if getattr(p, "multiple", False) for name in p.opts]
         joined = [name for p in params if OF_NUMBERS.fullmatch(p.metavar or "") for name in p.opts]
+        self._refuse_unknown_options(args, params, ctx)
         self._refuse_options_as_values(args, params, ctx)
+        if (twice := hints.find_repeated(args, params)) is not None:
+            raise hints.UsageError(f"{twice}: given more than once, but takes one value.", ctx)
         example = hints.find_example(self.help or "")
         if not args and example and any(p.required for p in params):
             raise hints.UsageError(
@@ -75,21 +77,39 @@ class Command(TyperCommand):
         valued = {name for p in params if not getattr(p, "is_flag", True) for name in p.opts}
         given = args[: args.index("--")] if "--" in args else args
         for option, value in pairwise(given):
-            if option in valued and value.startswith("-") and not NEGATIVE.match(value):
+            if option in valued and value.startswith("-") and not hints.NEGATIVE.match(value):
                 raise hints.UsageError(
                     f"{option}: expected a value, found {value}, which reads as an option.",
                     ctx,
                 )
 
+    def _refuse_unknown_options(
+        self, args: Sequence[str], params: Sequence[Any], ctx: Any
+    ) -> None:
+        """Tell of all options that there are not at once."""
+        known = {name for p in params for name in (*p.opts, *p.secondary_opts)}
+        known |= set(ctx.help_option_names)
+        given = dict.fromkeys(hints.given_options(args))
+        unknown = [name for name in given if name not in known]
+        if unknown:
+            raise hints.UsageError(hints.explain_unknown(unknown, params, self._others(ctx)), ctx)
+
     def _explained(self, error: Any, params: Sequence[Any]) -> Any:
         """Say what is meant, where a command line is not right."""
-        if getattr(error, "option_name", None) and hasattr(error, "possibilities"):
-            return hints.UsageError(hints.explain_unknown(error.option_name, params), error.ctx)
         if hasattr(error, "param_type"):
             text = hints.explain_missing(error.format_message(), self.help or "")
             return hints.UsageError(text, error.ctx)
         error.message = hints.explain_extra(hints.explain_choice(error.message), params)
         return error
+
+    def _others(self, ctx: Any) -> dict[str, list[Any]]:
+        """Return the parameters of the commands beside this one, by their names."""
+        beside = getattr(getattr(ctx.parent, "command", None), "commands", {})
+        return {
+            name: one.get_params(ctx)
+            for name, one in beside.items()
+            if one is not self and isinstance(one, Command)
+        }
 
     def invoke(self, ctx: Any) -> Any:
         """Run; call settings in a complaint as the command line calls them."""

@@ -56,6 +56,38 @@ MEANT: Mapping[str, tuple[str, ...]] = {
     "random-seed": ("--seed",),
     "model": ("--model", "--classes"),
 }
+# Options of other programs for what needs none here.
+NOT_NEEDED: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("i", "input", "particles", "star"), "The particle table is given without an option."
+    ),
+    **dict.fromkeys(
+        ("tau2-fudge", "tau-fudge", "t", "lambda"),
+        "How far classes may differ is learnt from the images; nothing has to be set.",
+    ),
+    **dict.fromkeys(
+        ("particle-diameter", "mask-diameter", "zero-mask", "flatten-solvent"),
+        "Images are not masked: what lies around the particle is judged as noise.",
+    ),
+    **dict.fromkeys(
+        ("ctf", "ctf-intact-first-peak", "norm", "scale", "normalize"),
+        "CTF, background and intensity are always taken into account.",
+    ),
+    **dict.fromkeys(
+        ("skip-align", "no-align"), "Poses stay fixed unless --refine-poses is given."
+    ),
+    **dict.fromkeys(
+        ("oversampling", "healpix-order", "offset-range", "offset-step", "sigma-ang", "perturb"),
+        "Poses stay fixed; cryofocus align refine and classify --refine-poses move them.",
+    ),
+    **dict.fromkeys(
+        (
+            *("pool", "pad", "preread-images", "scratch-dir", "no-parallel-disc-io"),
+            *("dont-combine-weights-via-disc", "firstiter-cc"),
+        ),
+        "Nothing has to be set for that.",
+    ),
+}
 VALUES: Mapping[str, str] = {
     **{"gpu": "cuda", "nvidia": "cuda", "gpu:0": "cuda"},
     **{"true": "yes", "false": "no", "dark": "yes", "bright": "no"},
@@ -66,22 +98,68 @@ EXTRA = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)")
 NUMBERS = re.compile(r"[-+.\d\s]+")
 # Options that a map may be meant for, in order.
 OF_MAPS = ("--mask", "--keep", "--map", "--reference", "--references", "--solvent-mask")
+NEGATIVE = re.compile(r"-[\d.]")
 CHOICES = re.compile(r"'([^']*)' is not one of (.+)\.?$")
 
 
-def explain_unknown(option: str, params: Sequence[Any]) -> str:
-    """Say that there is no such option, and the nearest there is with what it means.
+def explain_unknown(
+    options: Sequence[str], params: Sequence[Any], others: Mapping[str, Sequence[Any]]
+) -> str:
+    """Say that there are no such options, and the nearest there is to each with what it means.
 
     Args:
-        option: As it was typed, with dashes.
+        options: As they were typed, with dashes.
         params: Parameters of the command.
+        others: Parameters of the other commands, by their names.
     """
+    told = [_explain_one(option, params, others) for option in options]
+    return "\n".join(f"No such option: {option}. {what}" for option, what in told)
+
+
+def _explain_one(
+    option: str, params: Sequence[Any], others: Mapping[str, Sequence[Any]]
+) -> tuple[str, str]:
     found = {name: p for p in params for name in p.opts if name.startswith("--")}
     wanted = option.lstrip("-").lower().replace("_", "-")
-    for name in _guesses(wanted, tuple(found)):
-        meaning = _first_sentence(getattr(found[name], "help", None) or "")
-        return f"No such option: {option}. Did you mean {name}? {meaning}".rstrip()
-    return f"No such option: {option}. Its options are listed by -h."
+    if wanted in NOT_NEEDED and not any(name in found for name in MEANT.get(wanted, ())):
+        return option, NOT_NEEDED[wanted]
+    name = next(_guesses(wanted, tuple(found)), None)
+    elsewhere = [command for command, its in others.items() if option in _names(its)]
+    belongs = f"cryofocus {elsewhere[0]} has {option}." if len(elsewhere) == 1 else ""
+    is_near = name in MEANT.get(wanted, ()) or (name or "").startswith(f"--{wanted}")
+    if belongs and not is_near:
+        (meant,) = (p for p in others[elsewhere[0]] if option in p.opts)
+        return option, f"{belongs} {_first_sentence(meant.help or '')}".rstrip()
+    if name is None:
+        return option, "Options are listed by -h."
+    meaning = _first_sentence(getattr(found[name], "help", None) or "")
+    return option, f"Did you mean {name}? {meaning}".rstrip()
+
+
+def _names(params: Sequence[Any]) -> set[str]:
+    return {name for param in params for name in param.opts}
+
+
+def given_options(arguments: Sequence[str]) -> list[str]:
+    """Return what reads as an option on a command line, without values that are attached."""
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return [
+        word.split("=", 1)[0] if word.startswith("--") else word[:2]
+        for word in own
+        if len(word) > 1 and word.startswith("-") and not NEGATIVE.match(word)
+    ]
+
+
+def find_repeated(arguments: Sequence[str], params: Sequence[Any]) -> str | None:
+    """Name an option that takes one value and was given more than once, under any of its names."""
+    single = {
+        name: param.opts
+        for param in params
+        if not getattr(param, "is_flag", True) and not getattr(param, "multiple", False)
+        for name in param.opts
+    }
+    given = [max(single[name], key=len) for name in given_options(arguments) if name in single]
+    return next((name for name in given if given.count(name) > 1), None)
 
 
 def _guesses(wanted: str, names: Sequence[str]) -> Iterator[str]:

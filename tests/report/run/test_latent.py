@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cryofocus.errors import FormatError
-from cryofocus.report.run.latent import chart_classes, read_latent, show_latent
+from cryofocus.report.run.latent import chart_classes, read_latent, shares_between, show_latent
 from cryofocus.report.run.results import read_results
 from cryofocus.workflows.run.directory import RunDirectory
 
@@ -24,6 +24,13 @@ def write_latent(directory: RunDirectory, folder: str, shape: tuple[int, int]) -
     return path
 
 
+def separate(directory: RunDirectory, path: Path) -> None:
+    """Let the last axis see the classes of a run."""
+    latent = np.load(path)
+    latent[:, -1] += 2 * read_results(directory).class_index
+    np.save(path, latent)
+
+
 def test_coordinates_of_these_particles_are_shown(build_run: Build) -> None:
     """Coordinates of other particles, and results without an axis, are passed over."""
     directory = build_run()
@@ -32,11 +39,27 @@ def test_coordinates_of_these_particles_are_shown(build_run: Build) -> None:
     write_latent(directory, "b", (600, 0))
     assert show_latent(read_results(directory)) == ()
     path = write_latent(directory, "c", (600, 3))
+    assert show_latent(read_results(directory)) == ()  # they do not see the classes
+    separate(directory, path)
     latent = read_latent(read_results(directory))
     assert latent is not None
     np.testing.assert_array_equal(latent, np.load(path))
     (section,) = show_latent(read_results(directory))
     assert section.anchor == "latent"
+
+
+def test_axes_that_see_the_classes_are_chosen() -> None:
+    """Those along which classes differ most are drawn, under their own numbers."""
+    latent = np.random.default_rng(7).standard_normal((600, 4)).astype(np.float32)
+    classes = np.arange(600) % 2
+    latent[:, 2] += 3 * classes
+    latent[:, 1] += classes
+    shares = shares_between(latent, classes)
+    np.testing.assert_allclose(shares, [0, 0.2, 9 / 13, 0], atol=0.06)
+    pair, along = chart_classes(latent, classes)
+    assert pair.layout["xaxis"]["title"]["text"] == "axis 3"
+    assert pair.layout["yaxis"]["title"]["text"] == "axis 2"
+    assert along.title == "Classes along axis 3"
 
 
 def test_every_particle_has_its_class_colour() -> None:

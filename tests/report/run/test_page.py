@@ -122,7 +122,7 @@ def test_page_says_what_was_found(build_run: Build) -> None:
     """Headline, verdict, populations, certainty, settings and citation can be read."""
     text = read_page(write_report(build_run().path)).text
     for words in (
-        "2 classes found",
+        "2 classes found in this region",
         "2 classes that differ inside the focus; three random starts agree.",
         "96.8 % agreement between runs",
         "class001.mrc",

@@ -29,7 +29,7 @@ def test_clear_result_raises_no_doubt(build_run: Build) -> None:
         finding(FindingCode.RUNS_AGREE, Severity.NOTE, "The same classes."),
     )
     results = read_results(build_run(findings=found))
-    assert words.headline(results.job) == "2 classes found"
+    assert words.headline(results.job) == "2 classes found in this region"
     assert words.doubts(results.job) == []
     assert words.sentences(results)[:2] == ["Sure.", "The same classes."]
     tones = [figure.tone for figure in words.key_figures(results)]
@@ -85,16 +85,35 @@ def test_unsettled_runs_give_no_verdict(build_run: Build) -> None:
 def test_a_region_that_cuts_may_hide_classes(build_run: Build) -> None:
     """Then the number of classes is a lower bound."""
     cut = Finding(code=FindingCode.REGION_CUTS, severity=Severity.WARNING, text="It cuts.")
-    assert (
-        words.headline(read_results(build_run(findings=(cut,))).job) == "At least 2 classes found"
-    )
+    job = read_results(build_run(findings=(cut,))).job
+    assert words.headline(job) == "At least 2 classes found in this region"
 
 
 def test_a_ball_is_told_in_the_headline(build_run: Build) -> None:
     """Classes of particles whose views look alike are believed only if the particle is a ball."""
     ball = Finding(code=FindingCode.VIEWS_ALIKE, severity=Severity.WARNING, text="A ball.")
     job = read_results(build_run(findings=(ball,))).job
-    assert words.headline(job) == "2 classes found, if the particle is a ball"
+    assert words.headline(job) == "2 classes found in this region, if the particle is a ball"
+
+
+@pytest.mark.parametrize(
+    ("n_regions", "ending"), [(1, ""), (2, "; one other region varies"), (4, "; 3 others vary")]
+)
+def test_other_regions_that_vary_are_told_in_the_headline(
+    build_run: Build, n_regions: int, ending: str
+) -> None:
+    """A run that looked for its region knows where else particles differ."""
+    found = finding(FindingCode.REGION_FOUND, Severity.NOTE)
+    found = found.model_copy(update={"figures": {"n_regions": float(n_regions)}})
+    job = read_results(build_run(findings=(found,))).job
+    assert words.headline(job) == f"2 classes found in this region{ending}"
+
+
+def test_whole_particles_are_no_region(build_run: Build) -> None:
+    """Without a region in focus the classes are those of the whole particle."""
+    job = read_results(build_run()).job
+    whole = job.model_copy(update={"focus": job.focus.model_copy(update={"kind": "whole"})})
+    assert words.headline(whole) == "2 classes found"
 
 
 def test_verdict_does_not_repeat_the_headline(build_run: Build) -> None:

@@ -82,7 +82,9 @@ def test_sound_result_has_no_warnings(result: ClassificationResult, inputs: Inpu
         "a chance below 1e-06 if nothing varied."
     )
     assert notes[FindingCode.RUNS_AGREE].figures == {"agreement": 1.0, "threshold": 0.95}
-    assert describe_result(result).startswith("Found 2 classes of ")
+    assert describe_result(result).startswith("Found 2 classes: ")
+    focused = describe_result(result, is_focused=True)
+    assert focused.startswith("Found 2 classes in this region: ")
     assert "2 independent runs agree on 100 % of them" in describe_result(result)
     doubted = describe_result(result, is_ball=True)
     assert doubted.endswith("; all this if the particle is a ball, as the consensus is.")
@@ -96,6 +98,12 @@ def test_junk_is_counted_when_it_is_notable(result: ClassificationResult, inputs
     assert finding.text.startswith(f"{n // 20} particles (5.0 %) look like junk")
     assert "cryofocus select --max-outlier 4" in finding.text
     assert finding.figures["n_outliers"] == n // 20
+    sound = result.posteriors[n // 20 :].mean(axis=0)
+    assert f"without them these are {100 * sound[0]:.1f} % and {100 * sound[1]:.1f} %. Leave" in (
+        finding.text
+    )
+    verdict = describe_result(replace(result, outlier=score))
+    assert " of the particles, 5.0 % of which look like junk (mean highest" in verdict
     few = np.where(np.arange(n) < n // 200, 5.0, 1.0)
     for unnoted in (few, None):
         found = judged(replace(result, outlier=unnoted), inputs, Severity.ADVICE)
@@ -189,7 +197,7 @@ def test_twins_are_named(result: ClassificationResult, inputs: Inputs) -> None:
     assert finding.text.startswith("Classes 1 and 3: copies of one another")
     assert "--classes 1,3" in finding.text
     assert finding.figures == {"n_effective_classes": 2, "n_copies": 1, "n_merged": 0}
-    assert describe_result(twins).startswith("Found 2 classes of ")
+    assert describe_result(twins).startswith("Found 2 classes")
     assert "(3 were asked for: 1 is a copy of another)" in describe_result(twins)
 
 

@@ -57,7 +57,7 @@ def test_classes_are_the_true_ones(finished: RunDirectory, small_set: SimulatedS
     truth = small_set.directory / "truth.star"
     assert evaluate(finished.particles, truth)["kappa"] > 0.8 * small_set.oracle_kappa
     assert finished.read_job().classes_found
-    assert finished.read_job().verdict.startswith("Found 2 classes of ")
+    assert finished.read_job().verdict.startswith("Found 2 classes in this region: ")
 
 
 def test_job_says_how_the_run_went(finished: RunDirectory) -> None:
@@ -167,7 +167,7 @@ def test_classes_that_merge_stay_in_the_tables(
         np.testing.assert_array_equal(volume, shared)
     assert sorted(first_halves) == [1, 2]
     assert np.isin(results.class_index, [0, 1]).all()
-    assert job.verdict.startswith("Found 2 classes")
+    assert job.verdict.startswith("Found 2 classes in this region: ")
     write_report(directory.path)
     assert "(counts as " in directory.report.read_text(encoding="utf-8")
 

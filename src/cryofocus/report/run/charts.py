@@ -135,7 +135,10 @@ def chart_run_classes(results: RunResults) -> tuple[Chart, ...]:
             continue
         names = [[f"{run}: {k + 1}" for k in range(n_classes)]]
         names.append([f"{results.job.best_run}: {k + 1}" for k in range(n_classes)])
-        charts.append(flow(names, [rows], f"Run {run} and the reported run"))
+        share = np.trace(rows) / max(np.sum(rows), 1)
+        refined = ", refined" if results.best_run.refining_cycles else ""
+        alike = f"{format_percent(share, 1)} in the same class"
+        charts.append(flow(names, [rows], f"Run {run} and the reported classes{refined}: {alike}"))
     return tuple(charts)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
 from cryofocus.report.analyses.page import ChartRow
 from cryofocus.report.drawing.chart import Chart, axis, chart_scripts, class_line, marks
@@ -19,10 +19,13 @@ N_BINS = 60
 RANGE_PERCENTILES = (0.2, 99.8)
 # Shapes tell classes apart where colours do not.
 SYMBOLS = ("circle", "square", "diamond", "cross", "x", "triangle-up", "star", "pentagon")
+# Axes see the classes from this share of the coordinates' spread between classes on.
+SEEN = 0.05
 NOTE = (
     "Coordinates of the particles along the axes of variation that cryofocus variance found, by "
-    "most probable class. Separate clouds are states; one cloud merely divided by the classes is "
-    "continuous motion, or noise."
+    "most probable class; of all axes, those along which the classes differ most. Separate clouds "
+    "are states. A single cloud does not speak against classes: these coordinates are of one "
+    "image each, and coarser than what the classes were compared by."
 )
 
 
@@ -35,6 +38,9 @@ def show_latent(results: RunResults) -> tuple[Section, ...]:
     latent = read_latent(results)
     if latent is None:
         return ()
+    shares = shares_between(latent, results.class_index)
+    if not results.job.classes_found or shares.max() < SEEN:
+        return ()  # they are about something else
     content = {"row": ChartRow(chart_classes(latent, results.class_index), NOTE)}
     title = "Classes in the latent space"
     return (Section("latent", title, "Latent space", content, chart_scripts()),)
@@ -57,15 +63,32 @@ def read_latent(results: RunResults) -> Float32[np.ndarray, "n q"] | None:
     return None
 
 
+def shares_between(
+    latent: Float32[np.ndarray, "n q"], class_index: np.ndarray
+) -> Float64[np.ndarray, " q"]:
+    """Return the share of the variance along each axis that lies between classes (eta squared)."""
+    centred = latent - latent.mean(axis=0, dtype=np.float64)
+    filled, index = np.unique(class_index, return_inverse=True)
+    counts = np.bincount(index)
+    means = np.stack([centred[index == k].mean(axis=0) for k in range(len(filled))])
+    between = (counts[:, None] * means**2).sum(axis=0) / len(latent)
+    return np.asarray(between / np.maximum((centred**2).mean(axis=0), np.finfo(np.float64).tiny))
+
+
 def chart_classes(
     latent: Float32[np.ndarray, "n q"], class_index: np.ndarray
 ) -> tuple[Chart, ...]:
-    """Show the particles on the first two axes and, beside it, each class along the first.
+    """Show the particles on two axes and, beside it, each class along the first of them.
+
+    These are the axes along which the classes differ most.
 
     Args:
-        latent: Coordinates, the axis that holds most of the variance first.
+        latent: Coordinates.
         class_index: Most probable class of each particle, from 0.
     """
+    chosen_axes = np.argsort(-shares_between(latent, class_index), kind="stable")[:2]
+    names = [f"axis {k + 1}" for k in chosen_axes]
+    latent = latent[:, chosen_axes]
     classes = range(int(class_index.max()) + 1)
     low, high = np.percentile(latent, RANGE_PERCENTILES, axis=0)
     edges = np.linspace(low[0], high[0], N_BINS + 1)
@@ -74,9 +97,9 @@ def chart_classes(
         class_line(middles, np.histogram(latent[class_index == k, 0], edges)[0], k + 1)
         for k in classes
     ]
-    layout = {"xaxis": axis("axis 1"), "yaxis": axis("particles"), "height": HEIGHT}
+    layout = {"xaxis": axis(names[0]), "yaxis": axis("particles"), "height": HEIGHT}
     text = "number of particles by coordinate, a line for each class"
-    along = Chart("Classes along axis 1", text, (*curves,), layout)
+    along = Chart(f"Classes along {names[0]}", text, (*curves,), layout)
     if latent.shape[1] < 2:
         return (along,)
     margin = 0.05 * np.maximum(high - low, 1e-30)
@@ -90,6 +113,6 @@ def chart_classes(
         own = chosen[class_index[chosen] == k]
         look = {"size": 4, "opacity": 0.6, "color": class_colour(k + 1), "symbol": SYMBOLS[k % 8]}
         clouds.append(marks(latent[own, 0], latent[own, 1], f"class {k + 1}", marker=look))
-    layout = {"xaxis": axis("axis 1", **ranges[0]), "yaxis": axis("axis 2", **ranges[1])}
-    text = "particles by axis 1 and axis 2, in colours and shapes by class"
+    layout = {"xaxis": axis(names[0], **ranges[0]), "yaxis": axis(names[1], **ranges[1])}
+    text = f"particles by {names[0]} and {names[1]}, in colours and shapes by class"
     return Chart("Particles", text, (*clouds,), layout | {"height": HEIGHT}), along

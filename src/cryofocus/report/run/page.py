@@ -177,6 +177,7 @@ def compare_runs(results: RunResults) -> Section:
         "objective_name": results.job.objective_name,
         "agreement": charts.chart_agreement(results) if is_compared else (),
         "convergence": shown,
+        "is_refined": found and results.best_run.refining_cycles > 0,
         "moves": charts.chart_moves(results) if found else None,
         "run_flows": charts.chart_run_classes(results) if is_compared else (),
     }

@@ -13,7 +13,7 @@ from cryofocus.formatting import (
 )
 from cryofocus.report.run.results import RunResults
 from cryofocus.workflows.classify.tables import ClassSummary
-from cryofocus.workflows.run.job import FindingCode, JobRecord, PoseSummary, Severity
+from cryofocus.workflows.run.job import Finding, FindingCode, JobRecord, PoseSummary, Severity
 
 Tone = Literal["good", "fair", "poor", "plain"]
 TONES: dict[Severity, Tone] = {
@@ -46,8 +46,13 @@ def headline(job: JobRecord) -> str:
     n_classes = job.n_effective_classes or job.n_classes
     codes = {one.code for one in job.findings}
     bound = "At least " if FindingCode.REGION_CUTS in codes else ""
+    place = "" if job.focus.kind == "whole" else " in this region"
     doubt = ", if the particle is a ball" if FindingCode.VIEWS_ALIKE in codes else ""
-    return f"{bound}{n_classes} class{'es' if n_classes != 1 else ''} found{doubt}"
+    found = f"{bound}{n_classes} class{'es' if n_classes != 1 else ''} found{place}{doubt}"
+    n_others = max((find_other_regions(one) for one in job.findings), default=0)
+    if not n_others:
+        return found
+    return f"{found}; {'one other region varies' if n_others == 1 else f'{n_others} others vary'}"
 
 
 def verdict(job: JobRecord) -> str:
@@ -55,6 +60,12 @@ def verdict(job: JobRecord) -> str:
     start = f"{headline(job)}: "
     text = job.verdict.removeprefix(start)
     return text if text == job.verdict else text[:1].upper() + text[1:]
+
+
+def find_other_regions(finding: Finding) -> int:
+    """Count the regions that vary beside the one in focus, as far as a finding tells."""
+    is_told = finding.code == FindingCode.REGION_FOUND
+    return max(round(finding.figures.get("n_regions", 1.0)) - 1, 0) if is_told else 0
 
 
 def key_figures(results: RunResults) -> list[KeyFigure]:

@@ -19,7 +19,12 @@ from cryofocus.maths.copies import EMPTY_WEIGHT, EffectiveClasses
 from cryofocus.poses.accuracy import NOTICEABLE, PoseAccuracy
 from cryofocus.workflows.classify.collapse import judge_collapse
 from cryofocus.workflows.classify.related_classes import RELATED, find_related_classes
-from cryofocus.workflows.classify.verdict import format_p_value, has_settled, say_chance
+from cryofocus.workflows.classify.verdict import (
+    NOTABLE_OUTLIERS,
+    format_p_value,
+    has_settled,
+    say_chance,
+)
 from cryofocus.workflows.run.job import CERTAIN_POSTERIOR, Finding, FindingCode, Severity
 
 # Runs that agree on fewer of the particles than these found the same only by and large, or not.
@@ -30,8 +35,6 @@ CLEAR_POSTERIOR, POOR_POSTERIOR = 0.9, 0.7
 LARGEST_CLAIM = 0.05
 WEAK_SKEWNESS = 0.5
 SMALL_HALF_SET = 0.25
-# Of normal images, one in ten thousand is called an outlier.
-NOTABLE_OUTLIERS = 0.01
 
 
 @dataclass(frozen=True)
@@ -289,13 +292,25 @@ def _judge_outliers(result: ClassificationResult) -> Iterator[Finding]:
             FindingCode.OUTLIERS,
             f"{n_outliers:,} particles ({format_percent(share, 1)}) look like junk: their images "
             "do not show the consensus as the others do, and their classes mean nothing. They are "
-            "noise, broken or other particles, or have a wrong pose or CTF. Leave them out "
+            "noise, broken or other particles, or have a wrong pose or CTF."
+            f"{_say_shares_without_junk(result)} Leave them out "
             f"(cryofocus select --max-outlier {OUTLYING:g}; {OUTLIER_LABEL} in the table) and "
             "classify the rest again.",
             n_outliers=n_outliers,
             share=share,
             threshold=NOTABLE_OUTLIERS,
         )
+
+
+def _say_shares_without_junk(result: ClassificationResult) -> str:
+    """Say what junk, which is counted in the shares of the classes, makes of them."""
+    if not result.classes_found or result.outlier is None or min(result.outlier) > OUTLYING:
+        return ""
+    merged = result.effective_classes.merge(result.posteriors)
+    sound = result.outlier <= OUTLYING
+    *shares, last = (format_percent(one, 1) for one in merged[sound].mean(axis=0))
+    told = f"{', '.join(shares)} and {last}"
+    return f" The classes' shares count them; without them these are {told}."
 
 
 def _judge_classes(

@@ -196,5 +196,10 @@ def _fit_and_write(
         late += judge_memory(peak_memory_gb() - on_disk_gb, request.machine.memory_gb)
     log_findings(late)
     is_ball = any(one.code == FindingCode.VIEWS_ALIKE for one in findings)
-    verdict = describe_result(result, is_cut=proposed is not None, is_ball=is_ball)
+    verdict = describe_result(
+        result,
+        is_focused=not (inputs.mask.path is None and inputs.mask.radius_angstrom is None),
+        is_cut=proposed is not None,
+        is_ball=is_ball,
+    )
     return result, last, Judgement(verdict, (*findings, *late))

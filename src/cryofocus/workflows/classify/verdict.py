@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from cryofocus.consensus.outliers.scores import count_outliers
 from cryofocus.formatting import format_percent
 from cryofocus.inference.held_out import SIGNIFICANT
 from cryofocus.inference.result import ClassificationResult
 from cryofocus.workflows.classify.collapse import has_collapsed, largest_weight
 
+# Of normal images, one in ten thousand is called an outlier.
+NOTABLE_OUTLIERS = 0.01
 # Chances below this are not told apart.
 SMALLEST_TOLD = 1e-6
 
@@ -16,17 +19,23 @@ IF_A_BALL = "if the particle is a ball, as the consensus is"
 
 
 def describe_result(
-    result: ClassificationResult, *, is_cut: bool = False, is_ball: bool = False
+    result: ClassificationResult,
+    *,
+    is_focused: bool = False,
+    is_cut: bool = False,
+    is_ball: bool = False,
 ) -> str:
     """Say in one sentence what was found and how sure it is.
 
     Args:
         result: What was found.
+        is_focused: Whether only a region was compared, so that others may vary as well.
         is_cut: Whether the region in focus cuts what differs, so that there may be more.
         is_ball: Whether the consensus looks alike from all sides, as with wrong poses.
     """
     if result.classes_found:
-        found = _describe_classes(result, "at least " if is_cut else "")
+        place = " in this region" if is_focused else ""
+        found = _describe_classes(result, "at least " if is_cut else "", place)
         return f"{found.removesuffix('.')}; all this {IF_A_BALL}." if is_ball else found
     highest, weights = result.mean_highest_posterior, result.class_weights
     if not has_settled(result):
@@ -53,7 +62,7 @@ def describe_result(
     )
 
 
-def _describe_classes(result: ClassificationResult, bound: str) -> str:
+def _describe_classes(result: ClassificationResult, bound: str, place: str) -> str:
     weights, effective = result.class_weights, result.effective_classes
     merged = effective.merge(result.posteriors)
     *shares, last = map(format_percent, merged.mean(axis=0))
@@ -70,8 +79,12 @@ def _describe_classes(result: ClassificationResult, bound: str) -> str:
         if agreement is None
         else f"{len(result.runs)} independent runs agree on {format_percent(agreement, 1)} of them"
     )
+    outlier = result.outlier
+    junk_share = 0.0 if outlier is None else count_outliers(outlier) / len(outlier)
+    junk = f", {format_percent(junk_share, 1)} of which look like junk"
     return (
-        f"Found {bound}{len(effective)} classes of {', '.join(shares)} and {last} of the particles"
+        f"Found {bound}{len(effective)} classes{place}: {', '.join(shares)} and {last} of the "
+        f"particles{junk if junk_share >= NOTABLE_OUTLIERS else ''}"
         f"{fewer} (mean highest probability {highest:.2f}); {runs}."
     )
 
