@@ -253,7 +253,7 @@ BAD: dict[str, tuple[Callable[[Case], object], str]] = {
     "no particle": (
         lambda c: c.keep_rows([]),
         "{set}/particles.star: data_particles has no rows, so there are no particles. Check the "
-        "selection that made this file.",
+        "selection that made this file, or whether it was cut short.",
     ),
     "duplicate rows": (
         lambda c: c.keep_rows([*c.rows, c.rows[2]]),

@@ -76,7 +76,7 @@ WRONG_TABLES = [
     ),
     pytest.param(
         [("1 opticsGroup1 300.0 2.7 0.1 2.0 8\n", "1 a 300.0 2.7 0.1 2.0 8\n1 b 300 2 0.1 2 8\n")],
-        "{file}, data_optics: an rlnOpticsGroup number stands twice. Correct the table.",
+        "{file}, data_optics: rlnOpticsGroup 1 stands twice. Correct the table.",
         id="optics group twice",
     ),
     pytest.param(
@@ -121,7 +121,7 @@ def test_no_particles(particle_file: Path) -> None:
     particle_file.write_text("".join(line for line in lines if "stack.mrcs" not in line))
     assert message_of(particle_file, ParticleError) == (
         f"{particle_file}: data_particles has no rows, so there are no particles. "
-        "Check the selection that made this file."
+        "Check the selection that made this file, or whether it was cut short."
     )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cryofocus.data.formats import open_table
 from cryofocus.data.particles import ParticleSet
-from cryofocus.errors import FormatError, InputError
+from cryofocus.errors import FormatError, InputError, ParticleError
+from particle_files import cs_rows, par_text, save_cs, with_fields
 
 
 @pytest.mark.parametrize(
@@ -118,3 +120,23 @@ def test_the_table_beside_or_inside_is_named(tmp_path: Path) -> None:
         with pytest.raises(InputError) as caught:
             ParticleSet.read(job / name)
         assert str(caught.value).endswith(f"Give the table of particles: {job / meant}")
+
+
+def test_rows_that_lost_their_last_column_are_no_narrow_rows(tmp_path: Path) -> None:
+    """16 columns under a comment that names the phase shift are 17 of which one was cut."""
+    path = tmp_path / "x.par"
+    _, *rows = par_text().replace("C end\n", "").splitlines()
+    head = "C  PSI THETA PHI SHX SHY MAG FILM DF1 DF2 ANGAST PSHIFT OCC LOGP SIGMA SCORE CHANGE"
+    path.write_text("\n".join([head, *rows]))
+    assert open_table(path).n_rows == len(rows)
+    path.write_text("\n".join([head, *(row.rpartition(" ")[0] for row in rows)]))
+    with pytest.raises(FormatError, match="16 columns, but its first lines name PSHIFT"):
+        open_table(path)
+
+
+def test_empty_names_of_stacks_are_named(tmp_path: Path) -> None:
+    """A field of paths that was never filled is not looked for in every folder."""
+    rows = with_fields(cs_rows(), {"blob/path": np.array([b""] * 4)})
+    path = save_cs(tmp_path / "x.cs", rows)
+    with pytest.raises(ParticleError, match="the name of an image stack is empty"):
+        ParticleSet.read(path)

@@ -72,8 +72,9 @@ def parse_image_names(names: Sequence[str], table: Path) -> ImagePlaces:
     unnumbered: set[str] = set()
     for row, name in enumerate(names):
         number, separator, stack = name.partition("@")
-        is_wrong = separator and NO_COUNT.fullmatch(number)
+        is_wrong = bool(separator and NO_COUNT.fullmatch(number))
         if not (separator and number.isascii() and number.isdigit()):
+            is_wrong |= bool(separator and stack.isdigit())  # the other way round
             number, stack = "1", name
             (unnumbered if name in without_number else without_number).add(name)
         if is_wrong or not stack or len(number) > 18 or int(number) == 0:
@@ -104,11 +105,17 @@ def locate_stacks(stacks: Sequence[str], table: Path, datadir: Path | None) -> t
 
     Raises:
         InputError: If `datadir` is no folder.
-        ParticleError: If a stack is missing; the first few are listed with every place tried. Or,
-            without `datadir`, if a name fits one file here and another one beside the table.
+        ParticleError: If a stack is missing; the first few are listed with every place tried. Or
+            if a name is empty or, without `datadir`, fits one file here and another one beside the
+            table.
     """
     if datadir is not None and not os.path.isdir(datadir):
         raise InputError(f"--datadir {datadir}: no such folder. Give the folder of the stacks.")
+    if "" in stacks:
+        raise ParticleError(
+            f"{table}: the name of an image stack is empty, so its images cannot be found. "
+            "Correct the table."
+        )
     folders = _search_folders(table, datadir)
     n_alike = Counter(tail for stack in stacks for tail in _tails(stack))
     found: list[Path] = []

@@ -236,7 +236,7 @@ def read_column_b(path: Path) -> np.ndarray:
         ("not a star file\n", "Check that this is the right file."),
         (
             "data_x\nloop_\n_a\n_b\n1 2\n3\n",
-            "line 6: 1 values, expected 2, one for each column of data_x. "
+            "line 6: 1 value, expected 2, one for each column of data_x. It is '3'. "
             "The file may be cut short, or a text with spaces lacks its quotes.",
         ),
         ("data_x\nloop_\n_a\n_b\n1 2\n3 four\n", "line 6: b is 'four', expected a number."),

@@ -236,12 +236,14 @@ class _Reader:
         n_columns, n_rows = (int(n) for n in np.frombuffer(raw, "<i4", 2))
         start = COUNTS_BYTES + n_columns * COLUMN_BYTES
         if not (0 < n_columns <= MAX_COLUMNS and n_rows >= 0 and start <= len(raw)):
-            self._refuse(f"it announces {n_columns} columns and {n_rows} rows")
+            self._refuse(
+                f"it announces {n_columns} columns and {n_rows} rows, and has {len(raw)} bytes"
+            )
         heads = np.frombuffer(raw, [("id", "<i8"), ("kind", "u1")], n_columns, COUNTS_BYTES)
         identifiers, kinds = heads["id"].tolist(), heads["kind"].tolist()
         for identifier, kind in zip(identifiers, kinds, strict=True):
             if identifier <= 0 or identifier & (identifier - 1):
-                self._refuse(f"a column has the identifier {identifier}, not one bit")
+                self._refuse(f"a column has the identifier {identifier}, expected a power of two")
             if kind != TEXT and kind not in NUMBER_TYPES:
                 self._refuse(f"a column is of type {kind}")
             label = LABEL_OF_BIT.get(identifier.bit_length() - 1)

@@ -53,6 +53,8 @@ DECIMALS = {
     **{"Defocus1": 1, "Defocus2": 1, "Sigma": 4},
 }
 """Other columns have two."""
+PHASE_SHIFT_NAME = "PSHIFT"
+"""What the comment before the rows calls the phase shift."""
 NUMBER = re.compile(r"\S+")
 # Numbers that are too wide for their columns leave no space between them.
 GLUED = re.compile(r"\d-\d|\.\d+\.")
@@ -103,6 +105,7 @@ class FrealignTable(CountedTable):
             if line.strip() and not line.lstrip(BLANK).startswith(("C", "c", "#", "!"))
         )
         cells = _read_cells(path, lines, row_lines)
+        _require_named_width(path, lines[: row_lines[0] if row_lines else 0], cells.shape[1])
         return cls(path, lines, row_lines, cells, supplement)
 
     @property
@@ -249,6 +252,15 @@ def _read_cells(
                 "Correct the file."
             ) from error
     return np.array(rows, np.float64).reshape(len(rows), width)
+
+
+def _require_named_width(path: Path, comments: Sequence[str], width: int) -> None:
+    """Refuse rows that lack a column, if the comment before them names the phase shift."""
+    if width < len(COLUMNS) and any(PHASE_SHIFT_NAME in line.upper().split() for line in comments):
+        raise FormatError(
+            f"{path}: {width} columns, but its first lines name {PHASE_SHIFT_NAME}, with which "
+            f"there are {len(COLUMNS)}. The rows were cut; copy or export the file again."
+        )
 
 
 def _replace(line: str, cells: Sequence[tuple[int, str]]) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from difflib import get_close_matches
 
 LIKENESS = 0.9
+PREFIX = "rln"
+"""Of RELION's labels, which may be missing."""
 
 
 def find_misspelt(missing: str, labels: Collection[str]) -> str | None:
@@ -16,6 +18,6 @@ def find_misspelt(missing: str, labels: Collection[str]) -> str | None:
         labels: Those of the table that mean nothing.
     """
     for label in labels:
-        if label.lower() == missing.lower():
+        if label.lower().removeprefix(PREFIX) == missing.lower().removeprefix(PREFIX):
             return label
     return next(iter(get_close_matches(missing, labels, 1, LIKENESS)), None)

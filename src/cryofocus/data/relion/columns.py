@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NoReturn
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -26,6 +27,7 @@ from cryofocus.data.plausible import require_probabilities, require_turns
 from cryofocus.data.relion.optics import OPTICS_LABELS, read_optics
 from cryofocus.data.relion.other_tables import name_other_table
 from cryofocus.data.star.document import StarDocument, StarTable
+from cryofocus.data.star.faults import names_image
 from cryofocus.data.star.scan import StarBlock
 from cryofocus.errors import FormatError, ParticleError
 from cryofocus.maths.ctf import CtfParameters
@@ -52,10 +54,7 @@ def find_particles(document: StarDocument) -> StarBlock:
     loops = [block for block in document.blocks if block.is_loop]
     candidates = [block for block in loops if IMAGE_LABEL in block.labels]
     if not candidates:
-        raise ParticleError(
-            f"{document.path}: no table has a column {IMAGE_LABEL}, so there are no particle "
-            f"images. {name_other_table(document)}"
-        )
+        _refuse_without_images(document)
     named = [block for block in candidates if block.name == "particles"]
     candidates = named or candidates
     if len(candidates) > 1:
@@ -68,9 +67,30 @@ def find_particles(document: StarDocument) -> StarBlock:
     if particles.n_rows == 0:
         raise ParticleError(
             f"{document.path}: {particles.title} has no rows, so there are no particles. "
-            "Check the selection that made this file."
+            "Check the selection that made this file, or whether it was cut short."
         )
     return particles
+
+
+def _refuse_without_images(document: StarDocument) -> NoReturn:
+    """Say why a file has no loop with a column of images."""
+    if fault := document.header_fault():
+        raise FormatError(f"{document.path}, {fault}")
+    if pairs := document.block_with(IMAGE_LABEL):
+        line = pairs.label_lines[pairs.labels.index(IMAGE_LABEL)] + 1
+        raise FormatError(
+            f"{document.path}, line {line}: {pairs.title} has one value behind each label, "
+            "expected a line 'loop_', then the labels, then rows of values. Write it so."
+        )
+    for block in document.blocks:
+        if block.is_loop and any(names_image(document.lines[row]) for row in block.row_lines[:1]):
+            document.read_table(block, text=block.labels[:1])  # refuses rows that lack a label
+    meant = find_misspelt(IMAGE_LABEL, [label for one in document.blocks for label in one.labels])
+    hint = f" (is {meant} misspelt?)" if meant else ""
+    raise ParticleError(
+        f"{document.path}: no table has a column {IMAGE_LABEL}{hint}, so there are no particle "
+        f"images. {name_other_table(document)}"
+    )
 
 
 def read_particle_table(document: StarDocument) -> StarTable:

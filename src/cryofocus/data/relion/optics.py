@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 import numpy as np
 from jaxtyping import Float
 
-from cryofocus.complaints import show
+from cryofocus.complaints import cut, show
 from cryofocus.data.labels import PIXEL_SIZE_LABEL
 from cryofocus.data.optics import CtfShown, GroupsOfParticles, OpticsGroup
 from cryofocus.data.plausible import is_count
@@ -71,6 +72,12 @@ def read_optics(particles: StarTable) -> GroupsOfParticles:
         return _groups_by_particle(particles)
     texts = ("rlnOpticsGroupName", *ZERNIKE_LABELS)
     blocks = [one for one in document.blocks if one.name.lower() == OPTICS]
+    if particles.block in blocks:
+        line = particles.block.label_lines[0] + 1
+        raise ParticleError(
+            f"{document.path}, line {line}: the particles stand in {block.title}, as a second "
+            "table. Add a line 'data_particles' before their 'loop_'."
+        )
     if len(blocks) > 1:
         lines = " and ".join(str(one.label_lines[0] + 1) for one in blocks[:2])
         raise ParticleError(
@@ -107,8 +114,10 @@ def _groups_of_table(table: StarTable, used: set[float] | None) -> tuple[OpticsG
         raise ParticleError(f"{where}: has no rows, expected one for each group. Add them.")
     columns = _optics_columns(table)
     numbers = columns.get(NUMBER_LABEL, np.arange(1.0, table.n_rows + 1))
-    if len(set(numbers.tolist())) != table.n_rows:
-        raise ParticleError(f"{where}: an {NUMBER_LABEL} number stands twice. Correct the table.")
+    known, counts = np.unique(numbers, return_counts=True)
+    if (counts > 1).any():
+        twice = known[counts > 1][0]
+        raise ParticleError(f"{where}: {NUMBER_LABEL} {twice:g} stands twice. Correct the table.")
     wrong = np.flatnonzero(~is_count(numbers))
     if wrong.size:
         raise ParticleError(
@@ -132,6 +141,8 @@ def _groups_of_table(table: StarTable, used: set[float] | None) -> tuple[OpticsG
 
 
 def _groups_by_particle(particles: StarTable) -> GroupsOfParticles:
+    if particles.has(NUMBER_LABEL) and not any(map(particles.has, MICROSCOPE_LABELS)):
+        _refuse_without_table(particles)
     columns = _optics_columns(particles)
     # A group number without a table of groups says nothing: equal optics are one group.
     columns.pop(NUMBER_LABEL, None)
@@ -167,6 +178,20 @@ def _optics_columns(table: StarTable) -> dict[str, Float[np.ndarray, " rows"]]:
         for label in OPTICS_LABELS
         if table.has(label) and label not in unused
     }
+
+
+def _refuse_without_table(particles: StarTable) -> NoReturn:
+    """Say what became of the table of optics groups that rows name."""
+    document = particles.document
+    if fault := document.header_fault():
+        raise FormatError(f"{document.path}, {fault}")
+    others = [block.title for block in document.blocks if block is not particles.block]
+    found = f", only {cut(', '.join(others))}" if others else ""
+    raise ParticleError(
+        f"{document.path}: the rows of {particles.block.title} name optics groups "
+        f"({NUMBER_LABEL}), but there is no table data_{OPTICS}{found}. Copy it from the file "
+        "that this one was made from."
+    )
 
 
 def _make_group(

@@ -60,6 +60,7 @@ KINDS = (
     _Kind("a table of micrographs", ("rlnMicrographName",), advice=REFINE),
     _Kind("a table of Xmipp", ("image", "angleRot", "enabled"), advice=EXPORT),
 )
+BEFORE_PARTICLES = ("general", "optics")
 POSE = "rlnAngleRot"
 DATA_FILE = "rlnExperimentalDataStarFile"
 
@@ -76,7 +77,10 @@ def name_other_table(document: StarDocument) -> str:
             if advice == USUAL:
                 advice = _name_beside(document)
             return f"It is {kind.name}. {advice}"
-    return _name_beside(document)
+    beside = _name_beside(document)
+    if all(name.lower() in BEFORE_PARTICLES for name in names):
+        return f"After {document.blocks[-1].title} it ends; it may be cut short. {beside}"
+    return beside
 
 
 def _name_beside(document: StarDocument) -> str:

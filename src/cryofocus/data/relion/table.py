@@ -96,8 +96,8 @@ class RelionTable:
     def columns(self) -> ParticleColumns:
         """Read what this package understands; see `ParticleTable`."""
         refuse_other_models(self.document)
-        refuse_contradictions(self.document, self.block)
         table = read_particle_table(self.document)
+        refuse_contradictions(self.document, self.block)
         optics, optics_of_particle = read_optics(table)
         rotation, shift = unposed(table.n_rows)
         if self.needs_poses:

@@ -1,4 +1,4 @@
 """STAR files that keep every byte their author wrote.
 
-In reading order: `scan`, `cells`, `edit`, `document`.
+In reading order: `scan`, `cells`, `faults`, `edit`, `document`.
 """

@@ -20,6 +20,7 @@ from cryofocus.data.atomic import atomic_file
 from cryofocus.data.foreign.kinds import name_kind
 from cryofocus.data.star.cells import decode, encode, format_cells, plain_columns, split_row
 from cryofocus.data.star.edit import TablePart, edit_table
+from cryofocus.data.star.faults import explain_header, explain_number, wrong_count
 from cryofocus.data.star.scan import StarBlock, scan_blocks
 from cryofocus.errors import FormatError, InputError, ParticleError
 
@@ -63,6 +64,8 @@ class StarDocument:
                     f"{path}: its text is encoded as UTF-16; expected UTF-8 or ASCII. Save it "
                     "again as plain text."
                 )
+            if fault := explain_header(lines):
+                raise FormatError(f"{path}, {fault}")
             kind = name_kind(Path(path.name).with_suffix(""), b"".join(lines[:20])[:1024])
             told = f" It looks like {kind}." if kind else ""
             raise FormatError(
@@ -101,7 +104,7 @@ class StarDocument:
         Raises:
             FormatError: If a row has too few or too many cells, or a cell is not a number.
         """
-        self._require_single(block)
+        self._require_sound(block)
         numeric = [label for label in numeric if label in block.labels]
         numbers = {label: np.empty(block.n_rows) for label in numeric}
         texts: dict[str, list[str]] = {label: [] for label in text if label in block.labels}
@@ -236,10 +239,9 @@ class StarDocument:
         rows = [split_row(line) for line in lines]
         for offset, row in enumerate(rows):
             if len(row) != len(block.labels):
-                raise FormatError(
-                    f"{self.row_place(block, start + offset)}: {len(row)} values, expected "
-                    f"{len(block.labels)}, one for each column of {block.title}. "
-                    "The file may be cut short, or a text with spaces lacks its quotes."
+                around = (*lines[offset + 1 :], *lines[:offset])
+                raise wrong_count(
+                    self.row_place(block, start + offset), lines[offset], block, around
                 )
         return [[row[index] for row in rows] for index in wanted]
 
@@ -251,8 +253,17 @@ class StarDocument:
                 "Give a file with these columns."
             )
 
-    def _require_single(self, block: StarBlock) -> None:
-        """Refuse a table that names a column twice: which of them holds is anyone's guess."""
+    def header_fault(self) -> str:
+        """Say where a header is not sound and how, to go behind the path; or nothing."""
+        return explain_header(self.lines)
+
+    def _require_sound(self, block: StarBlock) -> None:
+        """Refuse a table that names a column twice: which of them holds is anyone's guess.
+
+        Nor is one without `loop_` a single row whose values are the numbers of its labels.
+        """
+        if not block.is_loop and (fault := self.header_fault()):
+            raise FormatError(f"{self.path}, {fault}")
         if len(set(block.labels)) == len(block.labels):
             return
         first: dict[str, int] = {}
@@ -273,7 +284,7 @@ class StarDocument:
             except ValueError as error:
                 raise FormatError(
                     f"{self.row_place(block, start + offset)}: {label} is {show(decode(cell))}, "
-                    "expected a number."
+                    f"expected a number.{explain_number(cell)}"
                 ) from error
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Int
 
 from cryofocus.data.star.cells import cell_spans, encode, is_plain
+from cryofocus.data.star.faults import wrong_count
 from cryofocus.data.star.scan import StarBlock
-from cryofocus.errors import FormatError
 
 # Indentation, label, number if there is one, and what follows: `  _rlnVoltage #5 \n`.
 LABEL_LINE = re.compile(rb"(\s*)_\S+(?:([^\S\r\n]+#)(\d+))?(.*)", re.DOTALL)
@@ -106,11 +106,7 @@ class _Cutter:
         """Cut cells out of a row; what follows the last cell of the row is a piece too."""
         spans = list(cell_spans(line))
         if len(spans) < len(self.block.labels):
-            raise FormatError(
-                f"{self.path}, line {number + 1}: {len(spans)} values, expected "
-                f"{len(self.block.labels)}, one for each column of {self.block.title}. "
-                "The file may be cut short, or a text with spaces lacks its quotes."
-            )
+            raise wrong_count(f"{self.path}, line {number + 1}", line, self.block)
         end = spans[-1][1]
         kept, position = [], 0
         for start, stop in (*(spans[index] for index in indices), (end, end)):
