@@ -72,7 +72,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
         *("inference/deviations/likelihood", "inference/deviations/problem", "inference/driver"),
     ),
     "inference/deviations/test_sharded_statistics": (
-        *("consensus/background", "consensus/half_grids", "inference/posterior"),
+        *("consensus/background", "consensus/half_grids"),
     ),
     "inference/factors/test_model": ("inference/factors/field_space", "inference/factors/problem"),
     "inference/mask2d/test_region_likelihood": ("inference/mask2d/white_images",),

@@ -89,3 +89,12 @@ def test_what_no_measurement_sees_stays_finite() -> None:
     assert found[1, 1] < 1.01
     assert found[0, 1] == pytest.approx(0, abs=1e-3)
     assert found[0, 0] == pytest.approx(alone[0, 0], rel=1e-3)
+
+
+def test_a_known_mean_stays() -> None:
+    """Off its mean, a value varies by as much more as the square of what the mean is off."""
+    linear, quadratic, true = measure(2000, np.array([[0.5, 0.2], [0.2, 0.3]]))
+    start = (np.zeros(2), np.eye(2))
+    mean, covariance = fit_normal_population(linear, quadratic, start, keep_mean=True)
+    assert not mean.any()
+    np.testing.assert_allclose(covariance, true.T @ true / len(true), atol=0.05)

@@ -7,6 +7,8 @@ from jaxtyping import Float64
 
 # Prior particles in every class: keeps a class that loses all its particles from dividing by 0.
 PRIOR_PARTICLES = 5.0
+# As many as a processor's second cache holds.
+PARTICLES_AT_ONCE = 4096
 
 
 def class_posteriors(
@@ -14,13 +16,20 @@ def class_posteriors(
     class_weights: Float64[np.ndarray, " n_classes"],
 ) -> tuple[Float64[np.ndarray, "particle n_classes"], Float64[np.ndarray, " particle"]]:
     """E-step: return the posteriors and each particle's log evidence, in float64 throughout."""
-    joint = log_likelihood + np.log(class_weights)
-    largest = joint.max(axis=1, keepdims=True)
-    joint -= largest
-    posteriors = np.exp(joint, out=joint)
-    total = posteriors.sum(axis=1, keepdims=True)
-    posteriors /= total
-    return posteriors, (largest + np.log(total))[:, 0]
+    posteriors = np.empty_like(log_likelihood, np.float64)
+    log_evidence = np.empty(len(posteriors))
+    log_weights = np.log(class_weights)[:, None]
+    for first in range(0, len(posteriors), PARTICLES_AT_ONCE):
+        part = slice(first, first + PARTICLES_AT_ONCE)
+        # Classes are few: over particles side by side, sums run several times as fast.
+        joint = np.add(log_likelihood[part].T, log_weights, order="C")
+        largest = joint.max(axis=0)
+        joint -= largest
+        np.exp(joint, out=joint)
+        total = joint.sum(axis=0)
+        np.divide(joint.T, total[:, None], out=posteriors[part])
+        log_evidence[part] = largest + np.log(total)
+    return posteriors, log_evidence
 
 
 def estimate_class_weights(

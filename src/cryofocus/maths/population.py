@@ -28,7 +28,11 @@ MEMBERS_AT_ONCE = 2048
 
 
 def fit_normal_population(
-    linear: Linear, quadratic: Quadratic, start: tuple[Mean, Square]
+    linear: Linear,
+    quadratic: Quadratic,
+    start: tuple[Mean, Square],
+    *,
+    keep_mean: bool = False,
 ) -> tuple[Mean, Square]:
     """Return the mean and covariance of true values that measurements make most likely.
 
@@ -36,6 +40,7 @@ def fit_normal_population(
         linear: Of each member's log-likelihood.
         quadratic: Likewise; positive semidefinite.
         start: Mean and covariance to start from, variances of the right order.
+        keep_mean: Whether the mean is known, and stays.
 
     Returns:
         The covariance is positive semidefinite, and may be singular.
@@ -68,10 +73,12 @@ def fit_normal_population(
             of_covariance += curvature
         return -total / n, -np.concatenate([of_mean, (2 * of_covariance @ lower)[triangle]]) / n
 
+    held = [(value, value) for value in mean] if keep_mean else [(None, None)] * q
     best = minimize(
         descend,
         np.concatenate([mean, factor[triangle]]),
         jac=True,
+        bounds=held + [(None, None)] * len(triangle[0]),
         method="L-BFGS-B",
         options={
             "maxiter": MAX_STEPS,

@@ -18,10 +18,13 @@ from jaxtyping import Float32, Float64
 from cryofocus.execution.monitor import Advance, uncounted
 from cryofocus.inference.deviations.deviation import Coefficients, DeviationPrior, DeviationSpace
 from cryofocus.inference.deviations.sharded_statistics import ShardedStatistics
+from cryofocus.inference.factors.moments import Moments
 from cryofocus.placement import beside, namespace
 
 # Out of random coordinates, information grows slowly before it settles.
 MIN_CYCLES, MAX_CYCLES = 6, 36
+# What is known of coordinates when they start from others' moments shows after a cycle.
+MIN_CYCLES_ON = 2
 TOLERANCE = 0.02
 # Information of a coordinate that is too little to wait for; in pure noise all vanish.
 NEGLIGIBLE = 0.003
@@ -55,23 +58,35 @@ def fit_subspace(
     statistics: ShardedStatistics,
     space: DeviationSpace,
     prior: DeviationPrior,
-    generator: np.random.Generator,
+    begin: np.random.Generator | Moments,
     advance: Advance = uncounted,
 ) -> Subspace:
-    """Find principal deviations, as many as the prior has, from random starting coordinates.
+    """Find principal deviations, as many as the prior has.
 
     The prior is kept: estimating it here, while nothing is known yet, would let weak deviations
     die out before they are found. There are at most `MAX_CYCLES` steps.
+
+    Args:
+        statistics: Of the images.
+        space: What deviations can be.
+        prior: Of the deviations.
+        begin: Draws starting coordinates; or what the images tell of coordinates along other
+            deviations, which are close to those sought.
+        advance: Called after each cycle.
     """
     n_dimensions = len(prior.mixing)
-    mean = generator.standard_normal((len(statistics), n_dimensions))
-    second = np.ones_like(mean)
+    if isinstance(begin, Moments):
+        _, mean, second, information = _standardise(begin.linear, begin.quadratic)
+        n_plain, n_least = 0, MIN_CYCLES_ON
+    else:
+        mean = begin.standard_normal((len(statistics), n_dimensions))
+        second, information = np.ones_like(mean), np.zeros(n_dimensions)
+        n_plain, n_least = PLAIN_CYCLES, MIN_CYCLES
     coefficients: Coefficients | None = None
-    information = np.zeros(n_dimensions)
     for cycle in range(1, MAX_CYCLES + 1):
         sums = statistics.sum_slices(mean, second)
         found = space.solve(sums, prior, start=coefficients).coefficients
-        if coefficients is not None and cycle > PLAIN_CYCLES:
+        if coefficients is not None and cycle > n_plain:
             further = (OVERSHOOT / (1 + 4 * information)).astype(np.float32)
             found += beside(further[:, None, None, None], found) * (found - coefficients)
         coefficients = found
@@ -84,7 +99,7 @@ def fit_subspace(
         change = np.abs(new_information - information) / np.maximum(new_information, NEGLIGIBLE)
         information = new_information
         advance(note=f"subspace, cycle {cycle}")
-        if cycle >= MIN_CYCLES and change.max() < TOLERANCE:
+        if cycle >= n_least and change.max() < TOLERANCE:
             break
     return Subspace(
         np.einsum("jk,jzyx->kzyx", basis.astype(np.float32), deviations),

@@ -94,10 +94,15 @@ def estimate_population(posterior: Posterior) -> Population:
     return Population(mean, _invertible(covariance))
 
 
-def settle_population(moments: Moments, start: Population) -> Population:
+def settle_population(
+    moments: Moments, start: Population, *, keep_mean: bool = False
+) -> Population:
     """Return the most likely population, which may be singular but for a floor."""
     mean, covariance = fit_normal_population(
-        moments.linear, moments.quadratic, (start.mean, start.covariance)
+        moments.linear,
+        moments.quadratic,
+        (start.mean, start.covariance),
+        keep_mean=keep_mean,
     )
     return Population(mean, _invertible(covariance))
 

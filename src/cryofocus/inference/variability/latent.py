@@ -12,20 +12,13 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from cryofocus.inference.deviations.subspace import Subspace
-from cryofocus.inference.factors.moments import (
-    SMALLEST_VARIANCE,
-    Moments,
-    Population,
-    locate,
-    settle_population,
-)
+from cryofocus.inference.factors.moments import Moments, Population, settle_population
 from cryofocus.inference.factors.moments import log_evidence as evidence_of
 
 VARIMAX_CYCLES, VARIMAX_TOLERANCE = 100, 1e-6
 # Axes are real when their gain on particles that they were not found from is this many standard
 # errors above zero, and more than their free numbers could gain in noise.
 SURE = 3.0
-SETTLING_CYCLES = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,25 +63,15 @@ def nested_evidence(moments: Moments) -> Float64[np.ndarray, "axes particle"]:
     start = Population(np.zeros(n_axes), np.eye(n_axes))
     offset = settle_population(moments, start).mean
     centred = moments.linear - moments.quadratic @ offset
-    covariance, evidence = np.zeros((0, 0)), [np.zeros(n)]
+    spread, evidence = np.zeros((0, 0)), [np.zeros(n)]
     for k in range(1, n_axes + 1):
         own = Moments(centred[:, :k], moments.quadratic[:, :k, :k])
         first = np.eye(k)
-        first[:-1, :-1] = covariance
-        covariance = _spread(own, first)
-        evidence.append(evidence_of(own, Population(np.zeros(k), covariance)))
+        first[:-1, :-1] = spread
+        population = settle_population(own, Population(np.zeros(k), first), keep_mean=True)
+        spread = population.covariance
+        evidence.append(evidence_of(own, population))
     return np.stack(evidence)
-
-
-def _spread(
-    moments: Moments, covariance: Float64[np.ndarray, "q q"]
-) -> Float64[np.ndarray, "q q"]:
-    """Return the covariance of coordinates about zero that the images make most likely."""
-    zero = np.zeros(len(covariance))
-    for _ in range(SETTLING_CYCLES):
-        covariance = locate(moments, Population(zero, covariance)).second_moment
-        covariance = 0.5 * (covariance + covariance.T) + SMALLEST_VARIANCE * np.eye(len(zero))
-    return covariance
 
 
 def log_evidence(

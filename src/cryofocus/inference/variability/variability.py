@@ -68,14 +68,13 @@ def explore_region(
     """
     problem = state_problem(ground, edges=edges)
     half_sets = [np.flatnonzero(ground.half_set == number) for number in (1, 2)]
-    everything = np.arange(len(problem.statistics))
-    fits = []
-    with ground.monitor.stage("subspaces", 3 * MAX_CYCLES, at_most=True) as advance:
-        for stream, rows in enumerate((everything, *half_sets)):
-            generator = np.random.default_rng([seed, stream])
-            fits.append(_fit(problem, rows, n_dimensions, generator, advance))
-            advance(MAX_CYCLES - fits[-1].n_cycles)
-    whole, *own = fits
+    search = _Search(problem, problem.coarsened(ground.allocate), n_dimensions)
+    with ground.monitor.stage("subspaces", 5 * MAX_CYCLES, at_most=True) as advance:
+        own = [
+            search.half_set(rows, np.random.default_rng([seed, stream]), advance)
+            for stream, rows in enumerate(half_sets, 1)
+        ]
+        whole = search.whole(own[0].deviations, advance)
     halves = tuple(
         _moments(problem, other.deviations, rows)
         for rows, other in zip(half_sets, reversed(own), strict=True)
@@ -84,18 +83,50 @@ def explore_region(
     return Variability(problem, localise(whole, n_axes), n_axes, (halves[0], halves[1]))
 
 
-def _fit(
-    problem: FocusProblem,
-    rows: Int[np.ndarray, " m"],
-    n_dimensions: int,
-    generator: np.random.Generator,
-    advance: Advance,
-) -> Subspace:
-    spectrum = problem.spectrum.widened().spectrum
-    prior = DeviationPrior(spectrum, problem.support, np.eye(n_dimensions))
-    return strongest_first(
-        fit_subspace(_take(problem.statistics, rows), problem.space, prior, generator, advance)
-    )
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """Searches for principal deviations: of a half set from nothing, of all from a half set's.
+
+    Attributes:
+        problem: Of all particles.
+        coarse: The same on the shells that tell most, where a search begins; None where that
+            would save nothing.
+        n_dimensions: Deviations to find.
+    """
+
+    problem: FocusProblem
+    coarse: FocusProblem | None
+    n_dimensions: int
+
+    def half_set(
+        self, rows: Int[np.ndarray, " m"], generator: np.random.Generator, advance: Advance
+    ) -> Subspace:
+        """Return the principal deviations of some of the particles, strongest first."""
+        begin: np.random.Generator | Moments = generator
+        if self.coarse is not None:
+            found = self._fit(self.coarse, rows, generator, advance)
+            begin = Moments(found.linear, found.quadratic)
+        return self._fit(self.problem, rows, begin, advance)
+
+    def whole(self, deviations: Float32[np.ndarray, "q d d d"], advance: Advance) -> Subspace:
+        """Return the principal deviations of all particles, which are close to those given."""
+        statistics = self.problem.statistics
+        moments = statistics.latent_moments(self.problem.space.to_grid(deviations))
+        return self._fit(self.problem, None, Moments(*moments), advance)
+
+    def _fit(
+        self,
+        problem: FocusProblem,
+        rows: Int[np.ndarray, " m"] | None,
+        begin: np.random.Generator | Moments,
+        advance: Advance,
+    ) -> Subspace:
+        spectrum = problem.spectrum.widened().spectrum
+        prior = DeviationPrior(spectrum, problem.support, np.eye(self.n_dimensions))
+        statistics = problem.statistics if rows is None else _take(problem.statistics, rows)
+        found = fit_subspace(statistics, problem.space, prior, begin, advance)
+        advance(MAX_CYCLES - found.n_cycles)
+        return strongest_first(found)
 
 
 def _moments(
