@@ -18,6 +18,7 @@ from cryofocus.errors import CryofocusError, FormatError, InputError, ParticleEr
 from cryofocus.maths.ctf import Microscope
 from particle_files import cs_rows, par_text, save_cs, write_stack_file
 
+NONE = "Give --ctf none if the images show none."
 AGAIN = "The file is damaged or was cut short; copy or export it again."
 SOUND = "{file}: not a sound .cs file: "
 
@@ -186,7 +187,7 @@ UNUSABLE = {
         drop("blob/path", "blob/idx"),
         "{file}: has no images: blob/path, blob/idx missing. " + ADVICE,
     ),
-    "no CTF": (drop("ctf/df1_A"), "{file}: has no CTF: ctf/df1_A missing. " + ADVICE),
+    "no CTF": (drop("ctf/df1_A"), f"{{file}}: has no CTF: ctf/df1_A missing. {NONE} {ADVICE}"),
     "no uid": (
         drop("uid"),
         "{file}: has no field uid of unsigned 64-bit numbers, so its particles have no identity. "
@@ -394,7 +395,6 @@ def test_cistem_star_without_columns(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["1 2 3\n", "\x00\x01\x02", ""])
 def test_no_particle_file_at_all(tmp_path: Path, text: str) -> None:
     """A file without any table is refused."""
-    path = tmp_path / "x.star"
-    path.write_text(text)
+    (path := tmp_path / "x.star").write_text(text)
     with pytest.raises(FormatError, match=r"no table found; expected a STAR file"):
         open_table(path)

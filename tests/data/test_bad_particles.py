@@ -31,13 +31,15 @@ WRONG_TABLES = [
     pytest.param(
         [("_rlnDefocusV", "_rlnX")],
         "{file}: data_particles has no CTF: rlnDefocusV missing. "
-        "Estimate the CTF first, or give the file that holds these columns.",
+        "Estimate the CTF first, give --ctf none if the images show none, or give the file that "
+        "holds these columns.",
         id="no defocus",
     ),
     pytest.param(
         [("_rlnVoltage", "_rlnX"), ("_rlnImagePixelSize", "_rlnY")],
         "{file}: data_optics has no CTF: rlnVoltage, rlnImagePixelSize (or rlnDetectorPixelSize "
-        "and rlnMagnification) missing. Add the columns.",
+        "and rlnMagnification) missing. Add the columns, or give --ctf none if the images show no "
+        "CTF.",
         id="no optics",
     ),
     pytest.param(

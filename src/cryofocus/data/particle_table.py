@@ -39,7 +39,8 @@ class Supplement:
             given, those beside the table are looked at.
         needs_poses: False where poses are about to be found: those of RELION and cryoSPARC files
             are then not read, and need not be there; every particle has rotation and shift zero.
-        ctf_shown: What of the CTF images show, whatever the table says.
+        ctf_shown: What of the CTF images show, whatever the table says. Of `none`, columns of the
+            CTF need not be there.
         pixel_size_of: Whose pixel size holds where table and stack disagree; neither if left out.
     """
 
@@ -50,6 +51,11 @@ class Supplement:
     needs_poses: bool = True
     ctf_shown: CtfShown | None = None
     pixel_size_of: PixelSizeOf | None = None
+
+    @property
+    def needs_ctf(self) -> bool:
+        """Whether the images show anything of the CTF, so that it has to be known."""
+        return self.ctf_shown != "none"
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from cryofocus.data.foreign.doubts import doubts_of_views
 from cryofocus.data.formats import open_table
 from cryofocus.data.optics import OpticsGroup
 from cryofocus.data.particle_table import Column, ParticleColumns, ParticleTable, Supplement
+from cryofocus.data.plausible import require_shown
 from cryofocus.data.stack_check import check_stacks
 from cryofocus.data.stack_paths import join_same_files, locate_stacks
 from cryofocus.errors import InputError, ParticleError
@@ -143,6 +144,7 @@ class ParticleSet:
         """
         supplement = supplement or Supplement()
         columns = table.columns().with_ctf_shown(supplement.ctf_shown)
+        require_shown(columns, table.path)
         if supplement.needs_poses:
             _require_views(columns, table.path)
             doubts = doubts_of_views(columns.rotation)

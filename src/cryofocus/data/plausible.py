@@ -19,6 +19,7 @@ from cryofocus.data.foreign.doubts import LEAST_DEFOCUS_ANGSTROM, doubts_of_tabl
 from cryofocus.data.optics import OpticsGroup
 from cryofocus.data.particle_table import Names, ParticleColumns
 from cryofocus.errors import ParticleError
+from cryofocus.maths.ctf import phase_basis
 
 # Line breaks and what moves a terminal's cursor; half characters, which cannot be written. Bytes
 # that are no UTF-8 are kept (they stand at U+DC80 to U+DCFF).
@@ -34,6 +35,8 @@ LARGEST_DEFOCUS_ANGSTROM = 1e7
 LARGEST_SPHERICAL_ABERRATION = 100.0
 # Singular values of magnification matrices.
 MAGNIFICATIONS = (0.5, 2.0)
+# Mean size of a CTF that shows anything, on a grid of so many pixels, and of so many particles.
+LEAST_CTF, PROBE_BOX, AT_ONCE = 0.01, 16, 100
 PIXEL_SIZES_ANGSTROM, VOLTAGES_KILOVOLT = (1e-3, 1e4), (1.0, 1e4)
 LARGEST_BOX, LARGEST_COUNT = 1 << 16, 1 << 31
 ROUNDING = 1e-3
@@ -113,6 +116,32 @@ def _require_signal(columns: ParticleColumns, table: NamedRows) -> None:
             f"{table.path}: the scale factor of the CTF is 0 in all rows, so that no image shows "
             "anything. Remove the column, or set it to 1."
         )
+
+
+def require_shown(columns: ParticleColumns, path: Path) -> None:
+    """Refuse optics groups whose images show nothing of their particles: the CTF is nowhere there.
+
+    Raises:
+        ParticleError: Naming the group.
+    """
+    phases = replace(
+        columns.ctf,
+        b_factor_square_angstrom=np.zeros_like(columns.ctf.ctf_scale),
+        ctf_scale=np.ones_like(columns.ctf.ctf_scale),
+    )
+    for index in np.unique(columns.optics_of_particle).tolist():
+        group = columns.optics[index]
+        rows = np.flatnonzero(columns.optics_of_particle == index)
+        basis = phase_basis(group.microscope, PROBE_BOX, group.pixel_size_angstrom)
+        parts = (rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE))
+        sizes = (np.abs(group.ctf_on(basis, phases.take(part))).mean() for part in parts)
+        if all(size < LEAST_CTF for size in sizes):
+            raise ParticleError(
+                f"{path}: optics group {group.number}: with these defoci, this spherical "
+                "aberration and this amplitude contrast the CTF is 0 at every frequency, so that "
+                "its images show nothing. Correct the numbers, or give --ctf none if the images "
+                "show no CTF."
+            )
 
 
 def is_count(values: Float[np.ndarray, " n"], first: int = 0) -> Bool[np.ndarray, " n"]:

@@ -108,6 +108,10 @@ class Microscope:
         return any(self.beam_tilt_mrad) or any(self.odd_zernike)
 
 
+NO_CTF = Microscope(voltage_kilovolt=300.0, spherical_aberration_mm=0.0, amplitude_contrast=1.0)
+"""Where nothing is defocused, its CTF is 1 at every frequency."""
+
+
 def specimen_frequencies(
     microscope: Microscope, box: int, pixel_size_angstrom: float
 ) -> FrequencyGrid:

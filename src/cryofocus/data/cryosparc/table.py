@@ -12,7 +12,7 @@ guide's page on .cs files; poses and shifts checked against cryoDRGN's reading o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,9 +45,12 @@ from cryofocus.data.particle_table import (
 from cryofocus.data.plausible import is_count, require_plausible, require_probabilities
 from cryofocus.data.stack_paths import ImagePlaces
 from cryofocus.errors import ParticleError
-from cryofocus.maths.ctf import CtfParameters, Microscope
+from cryofocus.maths.ctf import NO_CTF, CtfParameters, Microscope
 
 CTF_FIELDS = ("ctf/accel_kv", "ctf/cs_mm", "ctf/amp_contrast")
+# Of images that show no CTF, where a file has no such fields.
+NO_CTF_FIELDS = dict(zip(CTF_FIELDS, astuple(NO_CTF), strict=False))
+CTF_ADVICE = "CTF: {}. Give --ctf none if the images show none"
 DEFOCUS_FIELDS = ("ctf/df1_A", "ctf/df2_A", "ctf/df_angle_rad")
 NEEDED_FIELDS = (*IMAGE_FIELDS, *POSE_FIELDS, *CTF_FIELDS, *DEFOCUS_FIELDS)
 # Their values where a file has no such field.
@@ -71,10 +74,12 @@ class CryosparcTable:
     Attributes:
         dataset: Their fields, passthrough files joined.
         needs_poses: Whether poses are read.
+        needs_ctf: Whether fields of the CTF have to be there.
     """
 
     dataset: CsDataset
     needs_poses: bool = True
+    needs_ctf: bool = True
 
     suffix = ".cs"
 
@@ -91,7 +96,7 @@ class CryosparcTable:
             ParticleError: If there are no particles, or a passthrough file lacks some.
         """
         dataset = CsDataset.read(file.path, supplement.passthrough, NEEDED_FIELDS)
-        return cls(dataset, supplement.needs_poses)
+        return cls(dataset, supplement.needs_poses, supplement.needs_ctf)
 
     @property
     def path(self) -> Path:
@@ -125,7 +130,8 @@ class CryosparcTable:
         rotation, shift = unposed(dataset.n_rows)
         if self.needs_poses:
             rotation, shift = read_poses(dataset)
-        require_fields(dataset, (*CTF_FIELDS, *DEFOCUS_FIELDS), "CTF: {}")
+        if self.needs_ctf:
+            require_fields(dataset, (*CTF_FIELDS, *DEFOCUS_FIELDS), CTF_ADVICE)
         optics, optics_of_particle = _read_optics(dataset)
         stacks, stack_of_particle = dataset.texts("blob/path")
         columns = ParticleColumns(
@@ -218,14 +224,17 @@ def _image_index(dataset: CsDataset) -> Int[np.ndarray, " n"]:
 
 
 def _read_ctf(dataset: CsDataset) -> CtfParameters:
-    defocus_u, defocus_v, angle = (dataset.numbers(name) for name in DEFOCUS_FIELDS)
-    phase, b_factor, scale = (
-        dataset.numbers(name) if dataset.has(name) else np.full(dataset.n_rows, default)
-        for name, default in OPTIONAL_CTF.items()
+    defaults = dict.fromkeys(DEFOCUS_FIELDS, 0.0) | OPTIONAL_CTF
+    defocus_u, defocus_v, angle, phase, b_factor, scale = (
+        _numbers_or(dataset, name, default) for name, default in defaults.items()
     )
     with np.errstate(over="ignore"):  # what is beyond every microscope is refused later
         angle, phase = np.degrees(angle), np.degrees(phase)
     return CtfParameters(defocus_u, defocus_v, angle, phase, b_factor, scale)
+
+
+def _numbers_or(dataset: CsDataset, name: str, default: float) -> Float[np.ndarray, " n"]:
+    return dataset.numbers(name) if dataset.has(name) else np.full(dataset.n_rows, default)
 
 
 def _read_half_sets(dataset: CsDataset) -> Int[np.ndarray, " n"]:
@@ -253,8 +262,10 @@ def _read_micrographs(dataset: CsDataset) -> Names | None:
 def _read_optics(dataset: CsDataset) -> GroupsOfParticles:
     """Group the particles of equal optics and exposure group, in order of appearance."""
     columns: dict[str, Shaped[np.ndarray, "n k"]] = {
-        name: dataset.numbers(name)[:, None] for name in (*CTF_FIELDS, "blob/psize_A")
+        name: _numbers_or(dataset, name, default)[:, None]
+        for name, default in NO_CTF_FIELDS.items()
     }
+    columns["blob/psize_A"] = dataset.numbers("blob/psize_A")[:, None]
     columns["blob/shape"] = dataset.numbers("blob/shape", 2)
     for name, width in ABERRATION_FIELDS.items():
         has = dataset.has(name)

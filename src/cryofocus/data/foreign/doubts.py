@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 
 from cryofocus.data.optics import OpticsGroup
 from cryofocus.data.particle_table import ParticleColumns
+from cryofocus.maths.ctf import NO_CTF
 
 # Radians taken for degrees are at most this.
 LARGEST_RADIANS = float(np.pi)
@@ -37,7 +38,9 @@ PARTICLES_PER_GROUP = 10
 def doubts_of_table(columns: ParticleColumns) -> list[str]:
     """Say what is hardly meant of CTFs and optics groups."""
     used = [columns.optics[index] for index in np.unique(columns.optics_of_particle).tolist()]
-    return [*_of_ctf(columns), *_of_defocus(columns.ctf.defocus_u_angstrom), *_of_optics(used)] + (
+    shows = any(group.microscope != NO_CTF for group in used)
+    defocus = columns.ctf.defocus_u_angstrom[: len(columns.rotation) if shows else 0]
+    return [*_of_ctf(columns), *_of_defocus(defocus), *_of_optics(used)] + (
         [
             f"{len(used)} optics groups for {len(columns.rotation)} particles; noise is measured "
             "per group. Where the optics differ by rounding only, give them one value"
@@ -139,7 +142,10 @@ def _of_defocus(defocus: Float[np.ndarray, " n"]) -> Iterator[str]:
         FAR_DEFOCUS_ANGSTROM
     ):
         yield f"{is_over.sum()} of {n} defoci are negative, which means overfocus"
-    if zeros := int((size == 0).sum()):
+    zeros = int((size == 0).sum())
+    if n and zeros == n:
+        yield "all defoci are 0; if the images show no CTF, give --ctf none"
+    elif zeros:
         yield f"{zeros} of {n} defoci are 0; where they were not measured, remove these particles"
     ordered = np.sort(size[size > 0])
     if len(ordered) < MANY:
@@ -165,7 +171,7 @@ def _of_optics(optics: Sequence[OpticsGroup]) -> Iterator[str]:
         if cs > most or 0 < cs < least:
             hint = "; if it is in m, multiply it by 1,000" if cs < least else ""
             yield f"{name}: a spherical aberration of {cs:g} mm; most have 0.01 to 5{hint}"
-        if scope.amplitude_contrast > LARGEST_CONTRAST:
+        if scope.amplitude_contrast > LARGEST_CONTRAST and scope != NO_CTF:
             yield (
                 f"{name}: an amplitude contrast of {scope.amplitude_contrast:g}; most have 0.07 "
                 "to 0.2"

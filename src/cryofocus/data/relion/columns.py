@@ -146,7 +146,8 @@ def shift_units(document: StarDocument, block: StarBlock) -> Float[np.ndarray, "
     """Give Å per pixel of each particle, if that is the unit of a table's origins."""
     if not has_pixel_shifts(block):
         return None
-    groups, group = read_optics(document.read_table(block, numeric=OPTICS_LABELS))
+    table = document.read_table(block, numeric=OPTICS_LABELS)
+    groups, group = read_optics(table, needs_ctf=False)
     return np.array([g.pixel_size_angstrom for g in groups])[group]
 
 
@@ -170,17 +171,23 @@ def own_shifts(
     }
 
 
-def read_ctf(table: StarTable) -> CtfParameters:
+def read_ctf(table: StarTable, *, needed: bool = True) -> CtfParameters:
     """Give what the CTF needs of each particle.
+
+    Args:
+        table: The particles.
+        needed: Whether there have to be defoci; otherwise those that are missing are 0.
 
     Raises:
         ParticleError: If a defocus column is missing or a value is not finite.
     """
-    _require(table, DEFOCUS_LABELS, "CTF: {}. Estimate the CTF first")
-    columns = [table.finite(label) for label in DEFOCUS_LABELS]
-    columns += [
+    if needed:
+        advice = "Estimate the CTF first, give --ctf none if the images show none"
+        _require(table, DEFOCUS_LABELS, f"CTF: {{}}. {advice}")
+    defaults = dict.fromkeys(DEFOCUS_LABELS, 0.0) | OPTIONAL_CTF
+    columns = [
         table.finite(label) if table.has(label) else np.full(table.n_rows, default)
-        for label, default in OPTIONAL_CTF.items()
+        for label, default in defaults.items()
     ]
     return CtfParameters(*columns)
 

@@ -186,7 +186,8 @@ def _require_both_shifts(document: StarDocument, particles: StarBlock) -> None:
 
 
 def _pixel_sizes(document: StarDocument, particles: StarBlock) -> Float[np.ndarray, " row"]:
-    groups, group = read_optics(document.read_table(particles, numeric=OPTICS_LABELS))
+    table = document.read_table(particles, numeric=OPTICS_LABELS)
+    groups, group = read_optics(table, needs_ctf=False)
     return np.array([one.pixel_size_angstrom for one in groups])[group]
 
 

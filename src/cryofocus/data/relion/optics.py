@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from typing import NoReturn
 
 import numpy as np
@@ -16,7 +17,7 @@ from cryofocus.data.plausible import is_count
 from cryofocus.data.star.document import StarDocument, StarTable
 from cryofocus.data.star.scan import StarBlock
 from cryofocus.errors import FormatError, ParticleError
-from cryofocus.maths.ctf import IDENTITY, Microscope
+from cryofocus.maths.ctf import IDENTITY, NO_CTF, Microscope
 
 Matrix = tuple[tuple[float, float], tuple[float, float]]
 
@@ -50,7 +51,7 @@ def find_optics(document: StarDocument) -> StarBlock | None:
     return next((block for block in document.blocks if block.name.lower() == OPTICS), None)
 
 
-def read_optics(particles: StarTable) -> GroupsOfParticles:
+def read_optics(particles: StarTable, *, needs_ctf: bool = True) -> GroupsOfParticles:
     """Read the optics groups and to which each particle belongs.
 
     RELION 3.1 and later have a table of groups. Before, every particle carried its optics: equal
@@ -58,6 +59,8 @@ def read_optics(particles: StarTable) -> GroupsOfParticles:
 
     Args:
         particles: The particles, with their optics columns if they have any.
+        needs_ctf: Whether the microscope has to be there; otherwise what is missing is as for a
+            CTF of 1.
 
     Returns:
         groups: Optics groups.
@@ -69,7 +72,7 @@ def read_optics(particles: StarTable) -> GroupsOfParticles:
     document = particles.document
     block = find_optics(document)
     if block is None:
-        return _groups_by_particle(particles)
+        return _groups_by_particle(particles, needs_ctf=needs_ctf)
     texts = ("rlnOpticsGroupName", *ZERNIKE_LABELS)
     blocks = [one for one in document.blocks if one.name.lower() == OPTICS]
     if particles.block in blocks:
@@ -85,7 +88,8 @@ def read_optics(particles: StarTable) -> GroupsOfParticles:
             "under one header, with different numbers of the groups."
         )
     used = set(particles.numbers[NUMBER_LABEL]) if particles.has(NUMBER_LABEL) else None
-    groups = _groups_of_table(document.read_table(block, numeric=OPTICS_LABELS, text=texts), used)
+    table = document.read_table(block, numeric=OPTICS_LABELS, text=texts)
+    groups = _groups_of_table(table, used, needs_ctf=needs_ctf)
     if not particles.has(NUMBER_LABEL):
         if len(groups) > 1:
             raise ParticleError(
@@ -107,12 +111,14 @@ def read_optics(particles: StarTable) -> GroupsOfParticles:
     return groups, index
 
 
-def _groups_of_table(table: StarTable, used: set[float] | None) -> tuple[OpticsGroup, ...]:
+def _groups_of_table(
+    table: StarTable, used: set[float] | None, *, needs_ctf: bool
+) -> tuple[OpticsGroup, ...]:
     """Return the groups; one that no particle uses is left out where it makes no sense."""
     where = f"{table.path}, data_optics"
     if table.n_rows == 0:
         raise ParticleError(f"{where}: has no rows, expected one for each group. Add them.")
-    columns = _optics_columns(table)
+    columns = _optics_columns(table, needs_ctf=needs_ctf)
     numbers = columns.get(NUMBER_LABEL, np.arange(1.0, table.n_rows + 1))
     known, counts = np.unique(numbers, return_counts=True)
     if (counts > 1).any():
@@ -140,10 +146,10 @@ def _groups_of_table(table: StarTable, used: set[float] | None) -> tuple[OpticsG
     return tuple(groups)
 
 
-def _groups_by_particle(particles: StarTable) -> GroupsOfParticles:
+def _groups_by_particle(particles: StarTable, *, needs_ctf: bool) -> GroupsOfParticles:
     if particles.has(NUMBER_LABEL) and not any(map(particles.has, MICROSCOPE_LABELS)):
         _refuse_without_table(particles)
-    columns = _optics_columns(particles)
+    columns = _optics_columns(particles, needs_ctf=needs_ctf)
     # A group number without a table of groups says nothing: equal optics are one group.
     columns.pop(NUMBER_LABEL, None)
     unique, index = np.unique(
@@ -162,18 +168,22 @@ def _groups_by_particle(particles: StarTable) -> GroupsOfParticles:
     return groups, index.reshape(-1).astype(np.int32)
 
 
-def _optics_columns(table: StarTable) -> dict[str, Float[np.ndarray, " rows"]]:
+def _optics_columns(table: StarTable, *, needs_ctf: bool) -> dict[str, Float[np.ndarray, " rows"]]:
     """Take the numeric optics columns of a table, all finite."""
-    missing = [label for label in MICROSCOPE_LABELS if not table.has(label)]
+    missing = [label for label in MICROSCOPE_LABELS if needs_ctf and not table.has(label)]
+    advice = "Add the columns"
+    if missing:
+        advice += ", or give --ctf none if the images show no CTF"
     if not table.has(PIXEL_SIZE_LABEL) and not all(map(table.has, DETECTOR_LABELS)):
         missing.append(f"{PIXEL_SIZE_LABEL} (or {' and '.join(DETECTOR_LABELS)})")
     if missing:
         raise ParticleError(
             f"{table.path}: {table.block.title} has no CTF: {', '.join(missing)} missing. "
-            "Add the columns."
+            f"{advice}."
         )
     unused = DETECTOR_LABELS if table.has(PIXEL_SIZE_LABEL) else ()
-    return {
+    defaults = zip(MICROSCOPE_LABELS, astuple(NO_CTF), strict=False)
+    return {label: np.full(table.n_rows, value) for label, value in defaults} | {
         label: table.finite(label)
         for label in OPTICS_LABELS
         if table.has(label) and label not in unused

@@ -66,11 +66,13 @@ class RelionTable:
         document: The file.
         block: Its table of particles.
         needs_poses: Whether angles and origins are read.
+        needs_ctf: Whether columns of the CTF have to be there.
     """
 
     document: StarDocument
     block: StarBlock
     needs_poses: bool = True
+    needs_ctf: bool = True
 
     suffix = ".star"
 
@@ -81,7 +83,8 @@ class RelionTable:
         Raises:
             ParticleError: If there are none.
         """
-        return cls(file.star, find_particles(file.star), supplement.needs_poses)
+        block = find_particles(file.star)
+        return cls(file.star, block, supplement.needs_poses, supplement.needs_ctf)
 
     @property
     def path(self) -> Path:
@@ -98,7 +101,7 @@ class RelionTable:
         refuse_other_models(self.document)
         table = read_particle_table(self.document)
         refuse_contradictions(self.document, self.block)
-        optics, optics_of_particle = read_optics(table)
+        optics, optics_of_particle = read_optics(table, needs_ctf=self.needs_ctf)
         rotation, shift = unposed(table.n_rows)
         if self.needs_poses:
             pixel_sizes = np.array([group.pixel_size_angstrom for group in optics])
@@ -107,7 +110,7 @@ class RelionTable:
         columns = ParticleColumns(
             rotation=rotation,
             shift_angstrom=shift,
-            ctf=read_ctf(table),
+            ctf=read_ctf(table, needed=self.needs_ctf),
             half_set=read_half_sets(table),
             micrographs=read_micrographs(table),
             places=parse_image_names(table.texts[IMAGE_LABEL], table.path),
