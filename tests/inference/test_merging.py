@@ -13,11 +13,19 @@ from cryofocus.inference.cycles import CycleRecord, Outcome
 from cryofocus.inference.deviations.comparison import ResidualComparison
 from cryofocus.inference.deviations.em import EmState
 from cryofocus.inference.driver import Run, finish_run
-from cryofocus.inference.merging import OWN_NOISE, _Mixture, merge_classes, merge_runs
+from cryofocus.inference.merging import _Mixture, merge_classes, merge_runs
 from cryofocus.inference.settings import ClassifierSettings
 from planted import plant, prepare
 
 SETTINGS = ClassifierSettings(n_classes=5)
+# What copies may gain here; a class alone gains nothing.
+OWN_NOISE = 20.0
+
+
+def own_noise(first: tuple[int, ...], second: tuple[int, ...]) -> float:
+    """Say the same of all pairs of groups."""
+    assert not set(first) & set(second)
+    return OWN_NOISE
 
 
 def seen(maps: np.ndarray, labels: np.ndarray, variance: float = 1.0) -> ClassMoments:
@@ -34,7 +42,7 @@ def test_copies_merge_and_classes_stay() -> None:
     states = np.array([[1.5] * 8, [-1.5] * 8])
     maps = states[[0, 1, 1]] + 0.05 * rng.standard_normal((3, 8))
     labels = rng.integers(0, 3, 500)
-    groups = merge_classes(seen(maps, labels), np.full(3, 1 / 3))
+    groups = merge_classes(seen(maps, labels), np.full(3, 1 / 3), own_noise)
     assert sorted(groups) == [(0,), (1, 2)]
 
 
@@ -60,14 +68,14 @@ def test_a_class_that_gains_no_more_than_noise_gives_is_a_copy(
     """Merging may cost what a copy owes to the noise in its map, and no more."""
     moments, gain = gains(300, noise, 3)
     assert (-OWN_NOISE < gain < 0) is is_copy
-    assert ((1, 2) in merge_classes(moments, np.full(3, 1 / 3))) is is_copy
+    assert ((1, 2) in merge_classes(moments, np.full(3, 1 / 3), own_noise)) is is_copy
 
 
 def test_the_last_two_classes_owe_nothing() -> None:
     """Whether there are classes at all is asked elsewhere: a small gain keeps two apart."""
     moments, gain = gains(300, 6.0, 2)
     assert -OWN_NOISE < gain < 0
-    assert merge_classes(moments, np.full(2, 0.5)) == ((0,), (1,))
+    assert merge_classes(moments, np.full(2, 0.5), own_noise) == ((0,), (1,))
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 1, 0, 2]])
@@ -76,7 +84,7 @@ def test_numbering_does_not_matter(order: list[int]) -> None:
     rng = np.random.default_rng(3)
     maps = np.repeat([[1.0] * 8, [-1.0] * 8], 2, axis=0) + 0.05 * rng.standard_normal((4, 8))
     moments = seen(maps, rng.integers(0, 4, 400)).combined(np.eye(4)[order])
-    groups = merge_classes(moments, np.full(4, 0.25))
+    groups = merge_classes(moments, np.full(4, 0.25), own_noise)
     named = {frozenset(order[k] for k in group) for group in groups}
     assert named == {frozenset({0, 1}), frozenset({2, 3})}
 
@@ -84,7 +92,8 @@ def test_numbering_does_not_matter(order: list[int]) -> None:
 def test_noise_becomes_one_class() -> None:
     """Maps that explain nothing all merge."""
     maps = 0.02 * np.random.default_rng(4).standard_normal((3, 8))
-    assert merge_classes(seen(maps, np.zeros(300, int)), np.full(3, 1 / 3)) == ((0, 1, 2),)
+    moments = seen(maps, np.zeros(300, int))
+    assert merge_classes(moments, np.full(3, 1 / 3), own_noise) == ((0, 1, 2),)
 
 
 @pytest.fixture(scope="module")

@@ -165,6 +165,13 @@ class Divisible(Comparison[State], Protocol[State]):
         """Return what the particles say of a state's maps, whichever particles these are from."""
         ...
 
+    def own_noise(self, state: State, first: tuple[int, ...], second: tuple[int, ...]) -> float:
+        """Return what two groups of classes gain apart, at most, if only their noise differs.
+
+        In log-posterior, from the images that the state's maps were made from.
+        """
+        ...
+
     def begin_refining(self, state: State) -> State:
         """Return the state from which a run is made once more, with cycles that refine.
 

@@ -4,7 +4,8 @@ The classes of a run that asked for too many are one another's copies with diffe
 classes merge into their weighted mean. That explains less, costs less under the prior of maps,
 and frees a weight; all three follow from what is known of the run's end, without another cycle.
 Pairs merge, the best first, while the log-posterior rises, or falls by no more than a copy gains
-from noise: by the measure that also decides how many classes there are (`counting`).
+from the noise in its own map: by the measure that also decides how many classes there are
+(`counting`).
 
 The merged maps still hold the noise of all that went into them. So a run of which half the
 classes or fewer are left goes on with these, until posteriors settle again. Where more are left,
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from typing import Any, Generic
 
@@ -34,10 +36,10 @@ from cryofocus.inference.settings import ClassifierSettings
 
 Groups = tuple[tuple[int, ...], ...]
 
-# What a class that is a copy may gain by following the noise of the images its map was made from,
-# in log-posterior: up to 18 on humanoids of which ten classes were asked, and 30 at the least by
-# a state of its own. The last two are left to the half sets, which know no such gain.
-OWN_NOISE, FEWEST = 20.0, 2
+# What two groups of classes gain, at most, if their maps differ by nothing but noise.
+OwnNoise = Callable[[tuple[int, ...], tuple[int, ...]], float]
+# The last two are left to the half sets, which know no such gain.
+FEWEST = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +171,8 @@ def find_alike(comparison: Divisible[Any], one: FinishedRun[Any]) -> Groups:
     """Return which of the classes asked for belong together, by a run's last state."""
     state = one.run.state
     weights = estimate_class_weights(state.posteriors)
-    together = merge_classes(comparison.class_moments(state), weights)
+    own_noise = partial(comparison.own_noise, state)
+    together = merge_classes(comparison.class_moments(state), weights, own_noise)
     return tuple(tuple(k for g in members for k in one.groups[g]) for members in together)
 
 
@@ -204,13 +207,16 @@ class _Mixture:
 
 
 def merge_classes(
-    moments: ClassMoments, class_weights: Float64[np.ndarray, " n_classes"]
+    moments: ClassMoments,
+    class_weights: Float64[np.ndarray, " n_classes"],
+    own_noise: OwnNoise,
 ) -> Groups:
     """Return which classes, counted from 0, belong together.
 
     Args:
         moments: What all particles say of the maps a run ended with.
         class_weights: Its weights.
+        own_noise: Given two groups of classes, what both may gain by following noise.
     """
     n_classes = len(class_weights)
     mixture = _Mixture(
@@ -218,11 +224,14 @@ def merge_classes(
     )
     best = mixture.log_posterior(moments)
     while len(mixture.members) > 1:
-        pairs = combinations(range(len(mixture.members)), 2)
+        pairs = list(combinations(range(len(mixture.members)), 2))
         candidates = [mixture.merged(*pair) for pair in pairs]
         values = [candidate.log_posterior(moments) for candidate in candidates]
-        owed = OWN_NOISE if len(mixture.members) > FEWEST else 0.0
-        if max(values) < best - owed:
+        chosen = int(np.argmax(values))
+        first, second = (mixture.members[group] for group in pairs[chosen])
+        cost = best - values[chosen]
+        may_cost = cost > 0 and len(mixture.members) > FEWEST
+        if cost > (own_noise(first, second) if may_cost else 0.0):
             break
-        best, mixture = max(values), candidates[int(np.argmax(values))]
+        best, mixture = values[chosen], candidates[chosen]
     return tuple(tuple(sorted(group)) for group in mixture.members)

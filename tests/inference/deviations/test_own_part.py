@@ -7,7 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from cryofocus.inference.deviations import em
-from cryofocus.inference.deviations.own_part import measure_knowledge, observed_share, own_part
+from cryofocus.inference.deviations.deviation import DeviationPrior
+from cryofocus.inference.deviations.own_part import (
+    gain_from_noise,
+    measure_knowledge,
+    observed_share,
+    own_part,
+)
 from cryofocus.inference.deviations.prior import contrasts
 from planted import plant, prepare
 
@@ -84,3 +90,38 @@ def test_refined_cycles_keep_a_faint_class_and_say_what_is_right() -> None:
     right = (refined.posteriors.argmax(axis=1) == planted.labels).mean()
     assert right > 0.85
     assert abs(refined.posteriors.max(axis=1).mean() - right) < 0.05
+
+
+def test_heaps_made_at_random_gain_what_is_foretold() -> None:
+    """Of 20 divisions that mean nothing none gains more, nor is far more foretold than gained."""
+    planted = plant(noise_sd=64.0)
+    problem, _ = prepare(planted)
+    statistics, space = problem.statistics, problem.space
+    spectrum, apart = 100 * problem.spectrum.widened().spectrum, np.array([[1.0], [-1.0]])
+    prior = DeviationPrior(spectrum, problem.support, apart)
+    rng, gains, bound = np.random.default_rng(8), [], 0.0
+    for _ in range(20):
+        # As many particles of each state in either heap.
+        of_state = rng.permuted(np.tile([0, 1], (2, 75)), axis=1)
+        heaps = np.eye(2)[of_state.T.ravel()]
+        sums = statistics.sum_slices(heaps, heaps)
+        bound = gain_from_noise(space, sums, prior, heaps, ((0,), (1,)))
+        made = space.solve(sums, prior, **TIGHT).coefficients
+        told = statistics.class_log_likelihoods(space.to_grid(space.expand(made, prior)))
+        gains.append(float((heaps * told).sum()) - space.prior_cost(made))
+    assert np.max(gains) < bound < 2 * np.mean(gains)
+
+
+def test_less_is_owed_where_classes_are_not_known() -> None:
+    """Posteriors that hardly tell two classes apart follow little noise; a class alone, none."""
+    problem, _ = prepare(plant())
+    statistics, space = problem.statistics, problem.space
+    known = np.eye(2)[np.random.default_rng(9).integers(0, 2, len(statistics))]
+    owed = []
+    for sure in (1.0, 0.5, 0.1, 0.0):
+        posteriors = 0.5 + sure * (known - 0.5)
+        sums = statistics.sum_slices(posteriors, posteriors)
+        prior = em.init(problem, posteriors).prior
+        owed.append(gain_from_noise(space, sums, prior, posteriors, ((0,), (1,))))
+    assert owed[0] > owed[1] > owed[2] > owed[3]
+    assert owed[3] < 1e-3 * owed[0]

@@ -22,8 +22,9 @@ from cryofocus.inference.comparison import ClassMoments, RunPlan
 from cryofocus.inference.cycles import CycleRecord
 from cryofocus.inference.deviations import em
 from cryofocus.inference.deviations.deviation import DeviationPrior
-from cryofocus.inference.deviations.incremental import InsertedSums
+from cryofocus.inference.deviations.incremental import InsertedSums, insert
 from cryofocus.inference.deviations.mixture import fit_mixture
+from cryofocus.inference.deviations.own_part import gain_from_noise
 from cryofocus.inference.deviations.prior import SpectrumModel
 from cryofocus.inference.deviations.problem import FocusProblem, state_problem
 from cryofocus.inference.deviations.subspace import fit_subspace
@@ -90,6 +91,15 @@ class ResidualComparison:
         mixing = state.prior.mixing
         prior = mixing @ space.inner_products(state.coefficients) @ mixing.T
         return ClassMoments(*self.problem.statistics.latent_moments(grid), prior)
+
+    def own_noise(
+        self, state: em.EmState, first: tuple[int, ...], second: tuple[int, ...]
+    ) -> float:
+        """Return what two groups of classes gain apart, at most, if only their noise differs."""
+        sums = insert(self.problem.statistics, state.posteriors, state.inserted).sums
+        return gain_from_noise(
+            self.problem.space, sums, state.prior, state.posteriors, (first, second)
+        )
 
     @property
     def n_prior_cycles(self) -> int:

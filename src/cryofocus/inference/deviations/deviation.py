@@ -134,7 +134,11 @@ class DeviationSpace:
         )
 
     def field_variance(
-        self, sums: SliceSums, prior: DeviationPrior, observed: Float64[np.ndarray, " field"]
+        self,
+        sums: SliceSums,
+        prior: DeviationPrior,
+        observed: Float64[np.ndarray, " field"],
+        n_steps: int = PROBE_STEPS,
     ) -> Float64[np.ndarray, "field n_shells"]:
         """Posterior variance of xi, averaged over each shell, where part of the data is missing.
 
@@ -145,6 +149,7 @@ class DeviationSpace:
             sums: Summed kernels.
             prior: Spectrum, support and mixing.
             observed: Share of the information on each field that the data hold.
+            n_steps: After which solutions stop.
         """
         reduced = replace(prior, mixing=prior.mixing * np.sqrt(observed))
         generator = np.random.default_rng(len(observed))
@@ -154,7 +159,7 @@ class DeviationSpace:
             signs = generator.choice(np.array([-1, 1], np.float32), (len(observed), *[edge] * 3))
             probe = self._send(forward_3d(signs, threads=self._threads))
             solution = solve_by_conjugate_gradients(
-                self._system(sums, reduced, probe), tolerance=0, max_steps=PROBE_STEPS
+                self._system(sums, reduced, probe), tolerance=0, max_steps=n_steps
             ).coefficients
             found += self._shell_products(probe, solution)
             power += self._shell_products(probe, probe)
