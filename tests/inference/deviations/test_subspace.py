@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from cryofocus.inference.deviations.deviation import DeviationPrior
 from cryofocus.inference.deviations.subspace import Subspace, fit_subspace
-from cryofocus.inference.factors.moments import Moments
 from planted import KERNELS, plant, prepare
 from samples import correlation
 
 
 def fit(
-    n_dimensions: int = 1, seed: int = 0, begin: np.random.Generator | Moments | None = None
+    n_dimensions: int = 1, seed: int = 0, begin: np.random.Generator | Subspace | None = None
 ) -> Subspace:
     """Fit a subspace to the planted set, from random coordinates unless others are given."""
     problem, _ = prepare(plant())
@@ -80,7 +81,8 @@ def test_close_to_the_end_few_cycles_do() -> None:
     random = fit(2)
     blurred = np.stack([gaussian_filter(one, 0.6) for one in random.deviations])
     grid = problem.space.to_grid(blurred.astype(np.float32))
-    again = fit(2, begin=Moments(*problem.statistics.latent_moments(grid)))
+    moments = problem.statistics.latent_moments(grid)
+    again = fit(2, begin=replace(random, linear=moments[0], quadratic=moments[1]))
     assert again.n_cycles < random.n_cycles
     assert abs(correlation(again.deviations[-1], random.deviations[-1])) > 0.99
     np.testing.assert_allclose(again.information[-1], random.information[-1], rtol=0.02)

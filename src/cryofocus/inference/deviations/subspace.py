@@ -18,7 +18,6 @@ from jaxtyping import Float32, Float64
 from cryofocus.execution.monitor import Advance, uncounted
 from cryofocus.inference.deviations.deviation import Coefficients, DeviationPrior, DeviationSpace
 from cryofocus.inference.deviations.sharded_statistics import ShardedStatistics
-from cryofocus.inference.factors.moments import Moments
 from cryofocus.placement import beside, namespace
 
 # Out of random coordinates, information grows slowly before it settles.
@@ -58,7 +57,7 @@ def fit_subspace(
     statistics: ShardedStatistics,
     space: DeviationSpace,
     prior: DeviationPrior,
-    begin: np.random.Generator | Moments,
+    begin: np.random.Generator | Subspace,
     advance: Advance = uncounted,
 ) -> Subspace:
     """Find principal deviations, as many as the prior has.
@@ -70,12 +69,12 @@ def fit_subspace(
         statistics: Of the images.
         space: What deviations can be.
         prior: Of the deviations.
-        begin: Draws starting coordinates; or what the images tell of coordinates along other
-            deviations, which are close to those sought.
+        begin: Draws starting coordinates; or other deviations, close to those sought, and what
+            the images tell of coordinates along them.
         advance: Called after each cycle.
     """
     n_dimensions = len(prior.mixing)
-    if isinstance(begin, Moments):
+    if isinstance(begin, Subspace):
         _, mean, second, information = _standardise(begin.linear, begin.quadratic)
         n_plain, n_least = 0, MIN_CYCLES_ON
     else:

@@ -102,29 +102,26 @@ class _Search:
         self, rows: Int[np.ndarray, " m"], generator: np.random.Generator, advance: Advance
     ) -> Subspace:
         """Return the principal deviations of some of the particles, strongest first."""
-        begin: np.random.Generator | Moments = generator
-        if self.coarse is not None:
-            found = self._fit(self.coarse, rows, generator, advance)
-            begin = Moments(found.linear, found.quadratic)
-        return self._fit(self.problem, rows, begin, advance)
+        if self.coarse is None:
+            return self._fit(self.problem, rows, generator, advance)
+        found = self._fit(self.coarse, rows, generator, advance)
+        return self._fit(self.problem, rows, found, advance)
 
     def whole(self, deviations: Float32[np.ndarray, "q d d d"], advance: Advance) -> Subspace:
         """Return the principal deviations of all particles, which are close to those given."""
-        statistics = self.problem.statistics
-        moments = statistics.latent_moments(self.problem.space.to_grid(deviations))
-        return self._fit(self.problem, None, Moments(*moments), advance)
+        rows = np.arange(len(self.problem.statistics))
+        return self._fit(self.problem, rows, _moments(self.problem, deviations, rows), advance)
 
     def _fit(
         self,
         problem: FocusProblem,
-        rows: Int[np.ndarray, " m"] | None,
-        begin: np.random.Generator | Moments,
+        rows: Int[np.ndarray, " m"],
+        begin: np.random.Generator | Subspace,
         advance: Advance,
     ) -> Subspace:
         spectrum = problem.spectrum.widened().spectrum
         prior = DeviationPrior(spectrum, problem.support, np.eye(self.n_dimensions))
-        statistics = problem.statistics if rows is None else _take(problem.statistics, rows)
-        found = fit_subspace(statistics, problem.space, prior, begin, advance)
+        found = fit_subspace(_take(problem.statistics, rows), problem.space, prior, begin, advance)
         advance(MAX_CYCLES - found.n_cycles)
         return strongest_first(found)
 
