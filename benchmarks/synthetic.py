@@ -31,6 +31,7 @@ class FramedReader:
     reader: ImageReader
     inner_box: int
     box: int
+    numbers: np.ndarray
 
     @cached_property
     def noise(self) -> np.ndarray:
@@ -38,17 +39,21 @@ class FramedReader:
         rng = np.random.default_rng(0)
         return rng.standard_normal((self.box + PLACES,) * 2, np.float32)
 
+    def take(self, which: np.ndarray) -> FramedReader:
+        """Return a reader of some of the images, each with the noise it had."""
+        return replace(self, reader=self.reader.take(which), numbers=self.numbers[which])
+
     def expect(self, indices: np.ndarray) -> None:
         """Do nothing: images are there."""
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        """Return framed images; the same index always gets the same noise."""
+        """Return framed images; the same image always gets the same noise."""
         inner = self.reader.read(indices)
         if self.box == self.inner_box:
             return inner
         images = np.empty((len(indices), self.box, self.box), np.float32)
-        for image, index in zip(images, indices, strict=True):
-            y, x = divmod(int(index) % PLACES**2, PLACES)
+        for image, number in zip(images, self.numbers[indices], strict=True):
+            y, x = divmod(int(number) % PLACES**2, PLACES)
             image[:] = self.noise[y : y + self.box, x : x + self.box]
         start = self.box // 2 - self.inner_box // 2
         inside = slice(start, start + self.inner_box)
@@ -106,7 +111,7 @@ class SimulatedSet:
         particles = replace(
             repeated, box=box, optics=tuple(replace(group, box=box) for group in repeated.optics)
         )
-        reader = FramedReader(ImageReader(repeated), small.box, box)
+        reader = FramedReader(ImageReader(repeated), small.box, box, np.arange(n_particles))
         pixel = particles.pixel_size_angstrom
         x, y, z, radius = self.focus
         shift = (box // 2 - small.box // 2) * pixel

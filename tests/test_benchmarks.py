@@ -12,6 +12,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from cryofocus.data.images import ImageReader
+from cryofocus.data.particles import ParticleSet
 from cryofocus.workflows.machine.progress_monitor import ProgressMonitor
 
 Load = Callable[[str], ModuleType]
@@ -107,6 +109,17 @@ def test_rows_of_scaling_are_kept(load: Load, tmp_path: Path) -> None:
     assert "| 4 | 0.5 |" in scaling.table("classes", rows)
     scaling.draw({"classes": rows}, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 1000
+
+
+def test_framed_images_keep_their_noise(load: Load, tmp_path: Path) -> None:
+    """Of some of the particles, every image is framed as it was among all."""
+    synthetic = load("synthetic")
+    small = synthetic.SimulatedSet.make(tmp_path / "set", 6, 16, 26.2)
+    _, frames, _ = small.enlarge(10, 24)
+    which = np.array([1, 4, 8])
+    np.testing.assert_array_equal(frames.take(which).read(np.arange(3)), frames.read(which))
+    inner = ImageReader(ParticleSet.read(small.folder / "particles.star")).read(np.array([4]))
+    np.testing.assert_array_equal(frames.read(which)[1, 4:20, 4:20], inner[0])
 
 
 def test_stages_and_what_lies_between_add_up(load: Load) -> None:
