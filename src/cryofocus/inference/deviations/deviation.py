@@ -138,7 +138,9 @@ class DeviationSpace:
         sums: SliceSums,
         prior: DeviationPrior,
         observed: Float64[np.ndarray, " field"],
-        n_steps: int = PROBE_STEPS,
+        *,
+        tolerance: float = 0.0,
+        max_steps: int = PROBE_STEPS,
     ) -> Float64[np.ndarray, "field n_shells"]:
         """Posterior variance of xi, averaged over each shell, where part of the data is missing.
 
@@ -149,7 +151,8 @@ class DeviationSpace:
             sums: Summed kernels.
             prior: Spectrum, support and mixing.
             observed: Share of the information on each field that the data hold.
-            n_steps: After which solutions stop.
+            tolerance: Of the residual relative to the right-hand side.
+            max_steps: Bound on the steps.
         """
         reduced = replace(prior, mixing=prior.mixing * np.sqrt(observed))
         generator = np.random.default_rng(len(observed))
@@ -159,7 +162,7 @@ class DeviationSpace:
             signs = generator.choice(np.array([-1, 1], np.float32), (len(observed), *[edge] * 3))
             probe = self._send(forward_3d(signs, threads=self._threads))
             solution = solve_by_conjugate_gradients(
-                self._system(sums, reduced, probe), tolerance=0, max_steps=n_steps
+                self._system(sums, reduced, probe), tolerance=tolerance, max_steps=max_steps
             ).coefficients
             found += self._shell_products(probe, solution)
             power += self._shell_products(probe, probe)

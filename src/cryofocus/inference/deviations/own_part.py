@@ -25,8 +25,6 @@ from cryofocus.kernels.contract import SliceSums
 Uncertainty = Float64[np.ndarray, "field n_shells"]
 # What noise brings by chance is at most so many standard deviations more than on the average.
 SURE = 3.0
-# Enough for variances that are almost exact, of one field.
-EXACT_STEPS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +113,6 @@ def gain_from_noise(
     column /= np.sqrt(weights @ column**2)
     alone = replace(prior, mixing=column)
     observed = observed_share(posteriors, column)
-    variance = space.field_variance(sums, alone, observed, EXACT_STEPS)[0]
+    variance = space.field_variance(sums, alone, observed, tolerance=0.01, max_steps=32)[0]
     mean = 0.5 * float((1 - variance) @ space.shell_counts)
     return mean + SURE * float(np.sqrt(mean))
