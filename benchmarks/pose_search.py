@@ -29,7 +29,6 @@ from cryofocus.consensus.images import ParticleImages
 from cryofocus.consensus.noise.spectra import NoiseModel
 from cryofocus.consensus.preparation import open_images
 from cryofocus.data.half_sets import deal_half_sets
-from cryofocus.data.images import ImageReader
 from cryofocus.data.particles import ParticleSet
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.kernels.cpu import CpuKernels
@@ -161,7 +160,7 @@ def cost_by_box(images: ParticleImages, volume: np.ndarray) -> Iterator[str]:
     for box in (small.box, 3 * small.box // 2, 2 * small.box):
         optics = tuple(replace(group, box=box) for group in small.optics)
         particles = replace(small, box=box, optics=optics)
-        reader = FramedReader(ImageReader(small), small.box, box)
+        reader = FramedReader.around(small, box)
         framed = replace(images, particles=particles, reader=reader)
         search = lay_out_to_time(framed, fit_box_3d(volume, box))
         spent = 1000 * time_search(search, framed)

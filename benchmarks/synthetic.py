@@ -33,6 +33,11 @@ class FramedReader:
     box: int
     numbers: np.ndarray
 
+    @classmethod
+    def around(cls, particles: ParticleSet, box: int) -> FramedReader:
+        """Frame the images of some particles."""
+        return cls(ImageReader(particles), particles.box, box, np.arange(len(particles)))
+
     @cached_property
     def noise(self) -> np.ndarray:
         """A field of noise out of which frames are cut."""
@@ -111,7 +116,7 @@ class SimulatedSet:
         particles = replace(
             repeated, box=box, optics=tuple(replace(group, box=box) for group in repeated.optics)
         )
-        reader = FramedReader(ImageReader(repeated), small.box, box, np.arange(n_particles))
+        reader = FramedReader.around(repeated, box)
         pixel = particles.pixel_size_angstrom
         x, y, z, radius = self.focus
         shift = (box // 2 - small.box // 2) * pixel
