@@ -12,30 +12,9 @@ from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.classify.run import classify
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
-from stopping import stopping_progress
+from stopping import assert_same, stopping_progress
 
 Ask = Callable[..., ClassifyRequest]
-RESULTS = (
-    *(
-        "particles.star",
-        "posteriors.npy",
-        "agreement.npy",
-        "outliers.npy",
-        "classes.csv",
-        "convergence.csv",
-        "moves.csv",
-        "run_classes.csv",
-    ),
-    *("class001.mrc", "class002.mrc", "class001_half1.mrc", "consensus.mrc", "fsc.star"),
-)
-
-
-def assert_same(run: RunDirectory, reference: RunDirectory) -> None:
-    """Compare everything a run finds, bit for bit, and look for left-overs."""
-    for name in RESULTS:
-        assert (run.path / name).read_bytes() == (reference.path / name).read_bytes(), name
-    assert run.read_job().objective == reference.read_job().objective
-    assert {p.name for p in run.path.iterdir()} == {p.name for p in reference.path.iterdir()}
 
 
 @pytest.mark.parametrize(

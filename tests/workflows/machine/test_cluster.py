@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from cryofocus.data.mrc import read_header
-from cryofocus.errors import ClusterError, InputError, OutputError
+from cryofocus.errors import ClusterError, InputError, Interrupted, OutputError
 from cryofocus.extras import install_command
 from cryofocus.inference.factors import model
 from cryofocus.report.run.results import read_results
@@ -32,11 +32,12 @@ from cryofocus.workflows.run.job import Cluster, Worker
 from cryofocus.workflows.run.writing import require_free_space
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
 from make_request import MakeRequest
-from stopping import Accident
+from stopping import Accident, Accidents, assert_same
 
 distributed = pytest.importorskip("distributed")
 
 # Sums are added in another order, in single precision.
+QUICK = {"strategy": "subtract", "n_runs": 1}
 POSTERIOR_BOUND, MAP_BOUND = 1e-4, 1e-5
 
 
@@ -70,48 +71,77 @@ def kill_a_worker(address: str) -> None:
     os.kill(victim, signal.SIGKILL)
 
 
-@pytest.mark.parametrize(
-    "chosen",
-    [{"strategy": "subtract"}, {"background": "flexible", "n_classes": 5}],
-    ids=["subtract", "flexible, classes that merge"],
-)
+@pytest.fixture(scope="module")
+def there(
+    scheduler: str,
+    small_set: SimulatedSet,
+    ask: MakeRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> RunDirectory:
+    """A classification on two workers that nothing disturbed."""
+    request = ask(small_set, cluster=scheduler, settings=QUICK)
+    return classify(request, tmp_path_factory.mktemp("there") / "RUN")
+
+
 def test_same_result_on_two_workers(
-    chosen: dict[str, object],
+    scheduler: str, there: RunDirectory, small_set: SimulatedSet, ask: MakeRequest, tmp_path: Path
+) -> None:
+    """Two workers give the posteriors and maps of one process, within the bounds."""
+    here = classify(ask(small_set, settings=QUICK), tmp_path / "RUN")
+    require_same(there, here)
+    assert f"computing on 2 workers of {scheduler}, 2 threads each" in there.log.read_text()
+    worker = Worker(host="127.0.0.1", threads=1, memory_limit_gb=2.0)
+    assert there.read_job().cluster == Cluster(
+        kind="scheduler", n_workers=2, threads=2, workers=(worker, worker)
+    )
+    assert here.read_job().cluster is None
+
+
+def test_same_classes_merge_on_two_workers(
     scheduler: str,
     small_set: SimulatedSet,
     ask: MakeRequest,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Two workers give the posteriors and maps of one process, within the bounds."""
+    """So they do with a flexible background, and with more classes than there are."""
     monkeypatch.setattr(model, "MAX_CYCLES", 6)
-    settings = {"n_runs": 1, **chosen}
-    runs = [
+    settings = {"n_runs": 1, "background": "flexible", "n_classes": 5}
+    here, there = (
         classify(ask(small_set, cluster=cluster, settings=settings), tmp_path / name)
         for name, cluster in (("here", None), ("there", scheduler))
-    ]
-    require_same(runs[1], runs[0])
-    assert f"computing on 2 workers of {scheduler}, 2 threads each" in runs[1].log.read_text()
-    worker = Worker(host="127.0.0.1", threads=1, memory_limit_gb=2.0)
-    assert runs[1].read_job().cluster == Cluster(
-        kind="scheduler", n_workers=2, threads=2, workers=(worker, worker)
     )
-    here, there = (run.read_job() for run in runs)
-    assert here.cluster is None
-    assert there.n_effective_classes == here.n_effective_classes == 2
+    require_same(there, here)
+    counts = {run.read_job().n_effective_classes for run in (here, there)}
+    assert counts == {2}
 
 
-def test_a_worker_is_killed(
-    scheduler: str,
-    small_set: SimulatedSet,
-    ask: MakeRequest,
-    finished: RunDirectory,
-    tmp_path: Path,
+def test_a_worker_and_then_the_run_are_killed(
+    scheduler: str, there: RunDirectory, small_set: SimulatedSet, ask: MakeRequest, tmp_path: Path
 ) -> None:
-    """What a lost worker held is recomputed, and nothing changes in the result."""
-    accident = Accident("run 1 of 2", 3, lambda: kill_a_worker(scheduler))
-    run = classify(ask(small_set, cluster=scheduler), tmp_path / "RUN", progress=accident)
-    require_same(run, finished)
+    """What a lost worker held is recomputed, and nothing changes in the result, bit for bit.
+
+    What lies on disk at a moment is all that a killed process leaves: a copy of it is resumed.
+    """
+    request = ask(small_set, cluster=scheduler, settings=QUICK)
+    killed = tmp_path / "KILLED"
+
+    def kill() -> None:
+        shutil.copytree(tmp_path / "RUN", killed)
+        raise KeyboardInterrupt
+
+    accidents = Accidents(
+        Accident("run 1 of 1", 3, lambda: kill_a_worker(scheduler)),
+        Accident("run 1 of 1", 6, kill),
+    )
+    with pytest.raises(Interrupted):
+        classify(request, tmp_path / "RUN", progress=accidents)
+    with distributed.Client(scheduler, set_as_default=False) as client:
+        client.wait_for_workers(2)
+    assert not RunDirectory.open(killed).job.exists()
+    resumed = classify(request, killed, resume=True)
+    assert_same(resumed, there)
+    assert resumed.read_job().n_processes == 2
 
 
 def test_a_stack_disappears_and_the_run_is_resumed(
