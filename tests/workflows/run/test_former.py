@@ -1,4 +1,4 @@
-"""A run that is being replaced is there as it was until the new one can be resumed."""
+"""A run that is being replaced is there until the new one is finished."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cryofocus.errors import Interrupted, RegionError
+from cryofocus.errors import FormatError, Interrupted, OutputError, RegionError
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.files import FORMER_NAME
 from cryofocus.workflows.run.former import FormerRun
@@ -74,22 +74,51 @@ def test_a_kill_at_any_step_leaves_the_former_run(
     RunDirectory.require_usable(run.path, overwrite=True)
     after = contents(run.path)
     assert after.items() <= before.items()
-    assert before.keys() - after.keys() <= {"job.json"}
+    assert before.keys() - after.keys() <= {"checkpoint.npz"}
     assert not former.folder.exists()
 
 
-def test_what_the_new_run_kept_replaces_the_former(tmp_path: Path) -> None:
-    """Once there is a state to resume from, a failure leaves that, and no file of the former."""
+def begin_another(run: RunDirectory) -> None:
+    """Replace a run by one that fails once it can be resumed."""
+    with run.locked(), run.replacing(overwrite=True):
+        run.checkpoint.write_text("new")
+        raise RegionError("too late")
+
+
+def finish(run: RunDirectory) -> None:
+    """Resume a run to its end."""
+    with run.locked(), run.replacing(overwrite=False):
+        run.job.write_text("new")
+        run.checkpoint.unlink()
+
+
+def test_a_run_that_can_be_resumed_stands_beside_the_former(tmp_path: Path) -> None:
+    """That is deleted when the new one is finished, and told of until then."""
     run = make_run(tmp_path / "RUN")
+    before = contents(run.path)
+    for _ in range(2):  # the second one replaces an unfinished run, not the one it was to replace
+        with pytest.raises(RegionError):
+            begin_another(run)
+        kept = {name.removeprefix(f"{FORMER_NAME}/") for name in contents(run.path)}
+        assert kept == {*before}
+        assert run.checkpoint.read_text() == "new"
+        with pytest.raises(FormatError, match=r"kept in .*former until then; to have that back"):
+            RunDirectory.open(run.path).read_job()
+        with pytest.raises(OutputError, match=r"an unfinished run.*to have that back instead"):
+            RunDirectory.require_usable(run.path)
+    finish(run)
+    assert contents(run.path) == {"job.json": "new", "notes.txt": "mine"}
 
-    def fail() -> None:
-        with run.locked(), run.replacing(overwrite=True):
-            run.checkpoint.write_text("new")
-            raise RegionError("too late")
 
+def test_a_former_run_comes_back_without_the_new_ones_checkpoint(tmp_path: Path) -> None:
+    """As the message says that tells of it."""
+    run = make_run(tmp_path / "RUN")
+    before = contents(run.path)
     with pytest.raises(RegionError):
-        fail()
-    assert contents(run.path) == {"checkpoint.npz": "new", "notes.txt": "mine"}
+        begin_another(run)
+    run.checkpoint.unlink()
+    RunDirectory.open(run.path)
+    assert contents(run.path) == before
 
 
 @pytest.mark.parametrize("kept", ["nothing", "a state"])

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -160,8 +160,10 @@ class RunDirectory(run_files.RunFiles):
                         pass  # no process that is at it, or that would have been said
                 state = "an unfinished run"
                 ways = "Use --resume to finish it, --overwrite to replace it"
+            kept = FormerRun(self.path).say_kept()
             raise OutputError(
-                f"{self.path}: exists and holds {state}. {ways}, or choose another place with -o."
+                f"{self.path}: exists and holds {state}. {ways}, or choose another place with -o. "
+                f"{kept}".rstrip()
             )
 
     def is_ours(self) -> bool:
@@ -180,14 +182,16 @@ class RunDirectory(run_files.RunFiles):
                 former.settle()
 
     def replacing(self, *, overwrite: bool) -> AbstractContextManager[None]:
-        """Keep the run that is replaced, if any, until the block has a state to resume from.
+        """Keep the run that is replaced, if any, until the one that replaces it is finished.
 
-        Whatever ends the block before, the former run is there as it was.
+        Whatever ends the block before it has a state to resume from, the former run is there as
+        it was; after that it stays beside the unfinished one.
 
         Raises:
             OutputError: When files cannot be moved.
         """
-        return FormerRun(self.path).replaced() if overwrite else nullcontext()
+        former = FormerRun(self.path)
+        return former.replaced() if overwrite else former.finished()
 
     @contextmanager
     def forgotten_when_refused(self, *, is_new: bool) -> Iterator[None]:
@@ -231,7 +235,7 @@ class RunDirectory(run_files.RunFiles):
         if not self.job.is_file():
             raise FormatError(
                 f"{self.path}: this run is unfinished ({self.job.name} is missing). Finish it "
-                "with cryofocus classify --resume."
+                f"with cryofocus classify --resume. {FormerRun(self.path).say_kept()}".rstrip()
             )
         return JobRecord.read(self.job)
 

@@ -1,7 +1,8 @@
-"""A run that is being replaced, kept until the one that replaces it can be resumed."""
+"""A run that is being replaced, kept until the one that replaces it is finished."""
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from cryofocus.workflows.run.files import FORMER_NAME, LOCK_NAME, RunFiles, is_r
 _PROOFS = (RunFiles.checkpoint.name, RunFiles.job.name)
 _STAY = (LOCK_NAME, RunFiles.readme.name)
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class FormerRun:
@@ -23,8 +26,8 @@ class FormerRun:
 
     Whoever calls a method holds the directory's lock, so that a folder that is found was left by
     a process that was killed. Files are moved one by one, in such an order that a process killed
-    between any two of them leaves what `settle` brings to one of both ends: all of the former run
-    is back in its place, or a run that replaces it is there.
+    between any two of them leaves what `settle` brings to an end: all of the former run is back in
+    its place, or a run that replaces it is there. While that one is unfinished, both are there.
 
     Attributes:
         run: The run directory.
@@ -41,13 +44,15 @@ class FormerRun:
     def replaced(self) -> Iterator[None]:
         """Move the files of a run aside, and back if the block fails before it can be resumed.
 
-        Files that cryofocus did not write stay.
+        Files that cryofocus did not write stay. Of an unfinished run that was replacing another,
+        it is the other that is kept.
 
         Raises:
             Interrupted: As the block, saying that the former run is as it was where it is.
             OutputError: When files cannot be moved.
         """
         with explain_write_errors(self.run):
+            self.bring_back()
             self._move_aside()
         try:
             yield
@@ -60,9 +65,25 @@ class FormerRun:
             raise
         finally:
             self.settle()
+            self._tell()
+
+    @contextmanager
+    def finished(self) -> Iterator[None]:
+        """Delete the former run if the block finishes the one that replaces it.
+
+        Raises:
+            OutputError: When files cannot be deleted.
+        """
+        try:
+            yield
+        finally:
+            self.settle()
+            self._tell()
 
     def settle(self) -> None:
-        """Put a former run back, or delete it if a run that replaces it has come that far.
+        """Put a former run back, or delete it if the run that replaces it is finished.
+
+        While that can be resumed, both stay.
 
         Raises:
             OutputError: When files cannot be moved or deleted.
@@ -71,10 +92,36 @@ class FormerRun:
             return
         with explain_write_errors(self.run):
             if self._is_wanted():
-                files = sorted(self.folder.iterdir(), key=lambda file: file.name in _PROOFS)
+                # Of a run that is finished nobody needs the checkpoint: it comes last.
+                rank = [RunFiles.job.name, RunFiles.checkpoint.name]
+                files = sorted(
+                    self.folder.iterdir(),
+                    key=lambda file: rank.index(file.name) if file.name in rank else -1,
+                )
                 for file in files:
                     file.rename(self.run / file.name)
+            elif not (self.run / RunFiles.job.name).is_file():
+                return
             shutil.rmtree(self.folder)
+
+    def bring_back(self) -> None:
+        """Give up an unfinished run for the one that it was to replace, if there is one."""
+        if self.folder.is_dir():
+            (self.run / RunFiles.checkpoint.name).unlink(missing_ok=True)
+            self.settle()
+
+    def say_kept(self) -> str:
+        """Say where the former run is while both are there; nothing if it is not."""
+        if not self.folder.is_dir():
+            return ""
+        return (
+            f"The run that it replaces is kept in {self.folder} until then; to have that back "
+            f"instead, delete {self.run / RunFiles.checkpoint.name}."
+        )
+
+    def _tell(self) -> None:
+        if said := self.say_kept():
+            logger.info("%s: this run is unfinished. %s", self.run, said)
 
     def _is_wanted(self) -> bool:
         return not any((self.run / name).is_file() for name in _PROOFS)
