@@ -61,6 +61,30 @@ def test_what_may_end_early_has_a_bound(caplog: pytest.LogCaptureFixture) -> Non
     assert caplog.messages == ["run 1: 10 of 100, at most 1 min 30 s left", "run 1: done in 13 s"]
 
 
+def test_the_first_step_is_no_measure_of_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    """A start of a hundred seconds is not reckoned into the pace."""
+    now = 0.0
+    caplog.set_level(logging.INFO, LOGGER_NAME)
+    with LogProgress(10.0, clock=lambda: now).task("cycles", 21) as advance:
+        for seconds in (100.0, *[2.0] * 10):
+            now += seconds
+            advance()
+    assert caplog.messages[1:3] == ["cycles: 6 of 21, 30 s left", "cycles: 11 of 21, 20 s left"]
+
+
+def test_long_steps_are_not_silent(caplog: pytest.LogCaptureFixture) -> None:
+    """While a step goes on lines say so, with the last note; after the block there are none."""
+    caplog.set_level(logging.INFO, LOGGER_NAME)
+    with LogProgress(quiet_seconds=0.02).task("run 1", 9) as advance:
+        advance(2, note="mixture")
+        while len(caplog.records) < 2:
+            time.sleep(0.01)
+    n_lines = len(caplog.records)
+    assert re.fullmatch(r"run 1: 2 of 9, \d\.\d s so far  mixture", caplog.messages[0])
+    time.sleep(0.06)
+    assert len(caplog.records) == n_lines
+
+
 def test_a_note_alone_counts_no_step(caplog: pytest.LogCaptureFixture) -> None:
     """Before the first step of a stage, its lines say what it is doing."""
     ticks = iter(range(1000))

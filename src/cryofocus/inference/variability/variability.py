@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32, Int
 
 from cryofocus.consensus.ground import Ground
-from cryofocus.execution.monitor import Advance
+from cryofocus.execution.monitor import Monitor
 from cryofocus.inference.deviations.deviation import DeviationPrior
 from cryofocus.inference.deviations.problem import FocusProblem, state_problem
 from cryofocus.inference.deviations.sharded_statistics import ShardedStatistics, hold
@@ -68,13 +68,12 @@ def explore_region(
     """
     problem = state_problem(ground, edges=edges)
     half_sets = [np.flatnonzero(ground.half_set == number) for number in (1, 2)]
-    search = _Search(problem, problem.coarsened(ground.allocate), n_dimensions)
-    with ground.monitor.stage("subspaces", 5 * MAX_CYCLES, at_most=True) as advance:
-        own = [
-            search.half_set(rows, np.random.default_rng([seed, stream]), advance)
-            for stream, rows in enumerate(half_sets, 1)
-        ]
-        whole = search.whole(own[0].deviations, advance)
+    search = _Search(problem, problem.coarsened(ground.allocate), n_dimensions, ground.monitor)
+    own = [
+        search.half_set(rows, np.random.default_rng([seed, number]), f"half set {number}")
+        for number, rows in enumerate(half_sets, 1)
+    ]
+    whole = search.whole(own[0].deviations)
     halves = tuple(
         _moments(problem, other.deviations, rows)
         for rows, other in zip(half_sets, reversed(own), strict=True)
@@ -92,38 +91,41 @@ class _Search:
         coarse: The same on the shells that tell most, where a search begins; None where that
             would save nothing.
         n_dimensions: Deviations to find.
+        monitor: Shows how far it has come.
     """
 
     problem: FocusProblem
     coarse: FocusProblem | None
     n_dimensions: int
+    monitor: Monitor
 
     def half_set(
-        self, rows: Int[np.ndarray, " m"], generator: np.random.Generator, advance: Advance
+        self, rows: Int[np.ndarray, " m"], generator: np.random.Generator, name: str
     ) -> Subspace:
         """Return the principal deviations of some of the particles, strongest first."""
         if self.coarse is None:
-            return self._fit(self.problem, rows, generator, advance)
-        found = self._fit(self.coarse, rows, generator, advance)
-        return self._fit(self.problem, rows, found, advance)
+            return self._fit(self.problem, rows, generator, name)
+        found = self._fit(self.coarse, rows, generator, f"{name}, coarsely")
+        return self._fit(self.problem, rows, found, name)
 
-    def whole(self, deviations: Float32[np.ndarray, "q d d d"], advance: Advance) -> Subspace:
+    def whole(self, deviations: Float32[np.ndarray, "q d d d"]) -> Subspace:
         """Return the principal deviations of all particles, which are close to those given."""
         rows = np.arange(len(self.problem.statistics))
-        return self._fit(self.problem, rows, _moments(self.problem, deviations, rows), advance)
+        begin = _moments(self.problem, deviations, rows)
+        return self._fit(self.problem, rows, begin, "all particles")
 
     def _fit(
         self,
         problem: FocusProblem,
         rows: Int[np.ndarray, " m"],
         begin: np.random.Generator | Subspace,
-        advance: Advance,
+        name: str,
     ) -> Subspace:
         spectrum = problem.spectrum.widened().spectrum
         prior = DeviationPrior(spectrum, problem.support, np.eye(self.n_dimensions))
-        found = fit_subspace(_take(problem.statistics, rows), problem.space, prior, begin, advance)
-        advance(MAX_CYCLES - found.n_cycles)
-        return strongest_first(found)
+        own = _take(problem.statistics, rows)
+        with self.monitor.stage(f"variation, {name}", MAX_CYCLES, at_most=True) as advance:
+            return strongest_first(fit_subspace(own, problem.space, prior, begin, advance))
 
 
 def _moments(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from rich.console import Console
 from rich.progress import (
@@ -27,6 +28,8 @@ from cryofocus.execution.monitor import Advance, uncounted
 from cryofocus.formatting import format_seconds, visible
 
 LOG_INTERVAL_SECONDS = 10.0
+# Longest time without a line while steps take long.
+QUIET_SECONDS = 15.0
 # The first steps of a task tell little of the others: they load, compile and fill caches.
 LEAST_STEPS, LEAST_SHARE = 4, 0.05
 
@@ -52,7 +55,10 @@ class _TimeLeft(ProgressColumn):
     def render(self, task: Task) -> Text:
         """Show it in the bar's line."""
         at_most = bool(task.fields["at_most"])
-        return Text(say_left(task.elapsed or 0.0, task.completed, task.total, at_most=at_most))
+        pace: _Pace = task.fields["pace"]
+        seconds, done = pace.since(task.get_time(), round(task.completed))
+        n_steps = None if task.total is None else task.total - pace.first
+        return Text(say_left(seconds, done, n_steps, at_most=at_most))
 
 
 class Progress(ABC):
@@ -98,6 +104,57 @@ class SilentProgress(Progress):
         yield uncounted
 
 
+class _Pace:
+    """What the time left is reckoned by: steps after the first, which loads and compiles."""
+
+    def __init__(self) -> None:
+        self.first = 0
+        self._begun: float | None = None
+
+    def count(self, now: float, done: int) -> None:
+        """Take the time of the first step."""
+        if self._begun is None and done:
+            self._begun, self.first = now, done
+
+    def since(self, now: float, done: int) -> tuple[float, int]:
+        """Return the seconds since the first step, and the steps after it."""
+        return now - (now if self._begun is None else self._begun), done - self.first
+
+
+@contextmanager
+def _spoken_meanwhile(
+    say: Callable[[], None], spoken: threading.Event, quiet_seconds: float
+) -> Iterator[None]:
+    """Say something in a thread whenever nothing was said for so long, while a block works.
+
+    Args:
+        say: Says it.
+        spoken: Set by whoever says something else.
+        quiet_seconds: So long.
+    """
+    is_over = False
+
+    def watch() -> None:
+        # What cannot be said is said by whoever meets it at work.
+        with suppress(OSError, ValueError, MemoryError):
+            while True:
+                is_spoken = spoken.wait(quiet_seconds)
+                if is_over:
+                    return
+                spoken.clear()
+                if not is_spoken:
+                    say()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    with suppress(RuntimeError, MemoryError):  # no thread to be had: silence it is
+        watcher.start()
+    try:
+        yield
+    finally:
+        is_over = True
+        spoken.set()
+
+
 class TerminalProgress(Progress):
     """A live bar with steps, time so far and time left."""
 
@@ -117,9 +174,12 @@ class TerminalProgress(Progress):
             TextColumn("{task.fields[note]}", markup=False),
         )
         with RichProgress(*columns, console=self._console) as bars:
-            bar = bars.add_task(visible(name), total=n_steps, note="", at_most=at_most)
+            pace = _Pace()
+            fields = {"note": "", "at_most": at_most, "pace": pace}
+            bar = bars.add_task(visible(name), total=n_steps, **fields)
 
             def advance(steps: int = 1, note: str = "") -> None:
+                pace.count(bars.get_time(), round(bars.tasks[0].completed) + steps)
                 bars.update(bar, advance=steps, note=visible(note))
 
             yield advance
@@ -129,36 +189,49 @@ class TerminalProgress(Progress):
 class LogProgress(Progress):
     """Plain log lines: at most one in ``interval_seconds``, and one at the end.
 
+    A thread sees to it that long steps do not look as if nothing went on.
+
     Args:
         interval_seconds: Shortest time between two lines of one task.
         clock: Returns seconds; tests bring their own.
+        quiet_seconds: Longest time without one.
     """
 
     def __init__(
         self,
         interval_seconds: float = LOG_INTERVAL_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        quiet_seconds: float = QUIET_SECONDS,
     ) -> None:
         self._interval_seconds = interval_seconds
         self._clock = clock
+        self._quiet_seconds = quiet_seconds
 
     @contextmanager
     def task(self, name: str, n_steps: int, *, at_most: bool = False) -> Iterator[Advance]:
         """Log how far the block has come and how long the rest will take at this pace."""
         start = last_line = self._clock()
-        done = 0
+        done, pace, last_note, spoken = 0, _Pace(), "", threading.Event()
 
         def advance(steps: int = 1, note: str = "") -> None:
-            nonlocal done, last_line
-            done += steps
+            nonlocal done, last_line, last_note
+            done, last_note = done + steps, note or last_note
             now = self._clock()
+            pace.count(now, done)
             if now - last_line >= self._interval_seconds and done < n_steps:
                 last_line = now
-                left = say_left(now - start, done, n_steps, at_most=at_most)
+                spoken.set()
+                left = say_left(*pace.since(now, done), n_steps - pace.first, at_most=at_most)
                 note = note and f"  {note}"
                 logger.info("%s: %d of %d%s%s", name, done, n_steps, left and f", {left}", note)
 
-        yield advance
+        def say_working() -> None:
+            note = last_note and f"  {last_note}"
+            so_far = format_seconds(self._clock() - start)
+            logger.info("%s: %d of %d, %s so far%s", name, done, n_steps, so_far, note)
+
+        with _spoken_meanwhile(say_working, spoken, self._quiet_seconds):
+            yield advance
         count = f"{done} of {n_steps}, " if done >= n_steps else ""
         logger.info("%s: %sdone in %s", name, count, format_seconds(self._clock() - start))
 

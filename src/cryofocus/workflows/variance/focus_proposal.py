@@ -15,6 +15,7 @@ from cryofocus.arrays import Volume
 from cryofocus.consensus.ground import Ground
 from cryofocus.data.mask import FocusMask
 from cryofocus.errors import RegionError
+from cryofocus.formatting import format_angstrom
 from cryofocus.inference.variability.states import MAX_STATES, StatesEstimate, estimate_states
 from cryofocus.inference.variability.variability import Variability, explore_region
 from cryofocus.maps.variance_regions import (
@@ -57,7 +58,12 @@ def propose_focus(
     # What is smaller than a resolution element is the tip of something faint.
     seen = (one for one in regions if 2 * one.radius_angstrom >= RESOLUTION_VOXELS * voxel)
     spheres = ((region, mask) for region in seen if (mask := _draw_sphere(region, ground)))
-    for number, (region, mask) in enumerate(islice(spheres, settings.n_spheres), start=1):
+    chosen = list(islice(spheres, settings.n_spheres))
+    for number, (region, mask) in enumerate(chosen, start=1):
+        logger.info(
+            "region %d of %d that vary (radius %s): how many states it has",
+            *(number, len(chosen), format_angstrom(mask.radius_angstrom or 0.0)),
+        )
         inside = explore_region(replace(ground, mask=mask), REGION_DIMENSIONS, settings.seed)
         generator = np.random.default_rng([settings.seed, number])
         states = estimate_states(inside.halves, generator)
