@@ -45,6 +45,20 @@ def format_angstrom(length_angstrom: float, decimals: int = 1) -> str:
     return f"{length_angstrom:.{decimals}f} Å" if math.isfinite(length_angstrom) else "–"
 
 
+def format_resolution(
+    resolution_angstrom: float, box: int, pixel_size_angstrom: float, decimals: int = 1
+) -> str:
+    """Write a resolution, and say where it is not the data's limit but that of the pixels.
+
+    Examples:
+        >>> format_resolution(8.0, 96, 2.0), format_resolution(4.0, 96, 2.0)
+        ('8.0 Å', '4.0 Å (Nyquist)')
+    """
+    text = format_angstrom(resolution_angstrom, decimals)
+    shell = box * pixel_size_angstrom / resolution_angstrom
+    return f"{text} (Nyquist)" if round(shell, 3) >= box // 2 else text
+
+
 def format_seconds(seconds: float) -> str:
     """Write a duration, not negative: ``0.4 s``, ``38 s``, ``4 min 05 s``, ``2 h 10 min``."""
     if seconds < 10:

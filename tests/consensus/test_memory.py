@@ -68,6 +68,11 @@ def test_what_does_not_fit_is_refused_with_what_would() -> None:
     require_memory(images.cropped(n_shells), CpuKernels(1, 4.0))
 
 
-def test_small_grids_are_never_refused() -> None:
-    """A bound below what the program itself takes is no reason to refuse a small box."""
-    require_memory(images_of(48), CpuKernels(1, 1e-3))
+def test_less_than_the_program_takes_is_refused_with_what_would_do() -> None:
+    """Coarser maps are not advised where they would not help."""
+    images = images_of(48)
+    with pytest.raises(SettingError, match=r"0\.1 GB may be used, but the program itself") as e:
+        require_memory(images, CpuKernels(1, 0.1))
+    (enough,) = re.findall(r"--memory ([\d.]+)GB or more", str(e.value))
+    assert "--map-resolution" not in str(e.value)
+    require_memory(images, CpuKernels(1, float(enough)))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from cryofocus.cli.main import app
 from cryofocus.data.star.document import StarDocument
 from cryofocus.errors import CryofocusError, FormatError
+from cryofocus.report.run.results import read_results
+from cryofocus.report.run.tables import next_steps
 from cryofocus.workflows.classify.request import read_config
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.select import select
@@ -42,6 +47,21 @@ def test_a_minimum_is_of_the_sum_or_of_the_most_probable(
     limit = float(np.median(posteriors.max(axis=1)))
     certain = select(finished.path, None, tmp_path / "certain.star", min_posterior=limit)
     assert certain == int((posteriors.max(axis=1) >= limit - 1e-6).sum()) > sure
+
+
+def test_commands_of_the_page_run_anywhere(
+    tmp_path: Path, finished: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the page offers after a run can be pasted in any folder, one after the other."""
+    run = RunDirectory.open(Path(shutil.copytree(finished.path, tmp_path / "RUN")))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    commands = [shlex.split(command) for _, command in next_steps(read_results(run))]
+    after = [words[1:] for words in commands if words[1] in ("select", "reconstruct")]
+    assert len(after) == 2
+    for words in after:
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from cryofocus.data.formats import open_table
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import DensityMap, read_volume
 from cryofocus.errors import SettingError, in_words
-from cryofocus.formatting import format_angstrom, format_count, format_table
+from cryofocus.formatting import format_count, format_resolution, format_table
 from cryofocus.inference.settings import AUTO
 from cryofocus.report.figures.plotting import plotting
 from cryofocus.report.run.page import write_report
@@ -160,7 +160,9 @@ class Classification:
                 f"class {name}",
                 format_count(entry.n_particles),
                 _say_share(entry),
-                format_angstrom(entry.resolution_angstrom),
+                format_resolution(
+                    entry.resolution_angstrom, self.job.box, self.job.pixel_size_angstrom
+                ),
                 f"{entry.mean_posterior:.2f}",
             )
             for entry, name in zip(self.classes, name_classes(self.classes), strict=True)

@@ -83,7 +83,8 @@ def reconstruct(
     made = cryofocus.reconstruct(
         particles, output, settings, machine=machine, overwrite=overwrite, progress=show_progress()
     )
-    say(f"Map         {made.path}, {made.resolution_angstrom:.1f} Å (FSC 0.143)")
+    limit = ", the Nyquist limit" if made.is_nyquist else ""
+    say(f"Map         {made.path}, {made.resolution_angstrom:.1f} Å (FSC 0.143{limit})")
     was = "dark in the images, which were inverted" if made.is_inverted else "bright in the images"
     say(f"Contrast    protein is {was}; density is positive in the map (--invert)")
     say(f"Half maps   {made.halves[0]}, {made.halves[1].name}")

@@ -14,6 +14,8 @@ from cryofocus.maths.shells import shell_resolution_angstrom
 
 # The program itself with its libraries; and with what is left of a run when the report is drawn.
 PROGRAM_GB, DRAWING_GB = 0.27, 0.42
+# What allocators keep beside that.
+SLACK_GB = 0.1
 # Of every pixel of images that are prepared, and of every point of those that are worked on.
 PIXEL_BYTES, POINT_BYTES = 16, 60
 # Of every node of a padded grid: while sums become a map, and while a map becomes a grid; of every
@@ -24,8 +26,6 @@ ESTIMATE_BYTES = 12
 # Of every voxel on the grid of the files: the mask, and a map that is written, or read to be drawn
 # at no more than so many voxels, of which each takes the last of these.
 MASK_BYTES, WRITE_BYTES, READ_BYTES, DRAWN_BOX, DRAWN_BYTES = 4, 7, 11, 240, 25
-# Grids below this are not worth a refusal.
-ALWAYS_GB = 0.25
 # So many times finer than a band is looked for one that fits.
 STEPS = 50
 
@@ -116,6 +116,12 @@ def require_memory(images: ParticleImages, kernels: SliceKernels) -> None:
     needed, bound = _least_gb(images, kernels), kernels.host_gb
     particles = images.particles
     grid = (particles.box, particles.pixel_size_angstrom)
+    if not fits(images.cropped(1), kernels):
+        raise SettingError(
+            f"memory: {bound:.3g} GB may be used, but the program itself, the images it works on "
+            f"at a time and one map take {needed:.2f} GB, however few the particles. Allow "
+            f"--memory {_round_up(needed)}GB or more."
+        )
     n_shells = images.largest_band().n_shells
     while n_shells > 1 and not fits(images.cropped(n_shells), kernels):
         n_shells -= 1 + n_shells // STEPS
@@ -123,19 +129,23 @@ def require_memory(images: ParticleImages, kernels: SliceKernels) -> None:
     coarser = shell_resolution_angstrom(max(1, n_shells - LEAST_MARGIN - 1), *grid)
     raise SettingError(
         f"memory: maps to {shell_resolution_angstrom(particles.box // 2, *grid):.2f} Å take "
-        f"{needed:.1f} GB, even one half set at a time, but {bound:.3g} GB may be used. Allow "
-        f"--memory {math.ceil(needed)}GB or, with classify and reconstruct, make maps to "
+        f"{needed:.3g} GB, even one half set at a time, but {bound:.3g} GB may be used. Allow "
+        f"--memory {_round_up(needed)}GB or, with classify and reconstruct, make maps to "
         f"{math.ceil(10 * coarser) / 10:.1f} Å with --map-resolution."
     )
+
+
+def _round_up(gigabytes: float) -> str:
+    """Write a number of GB that is enough, whole from 1 on."""
+    return f"{math.ceil(gigabytes) if gigabytes > 1 else math.ceil(10 * gigabytes) / 10:g}"
 
 
 def fits(images: ParticleImages, kernels: SliceKernels) -> bool:
     """Return whether maps on the grid of some images fit into memory."""
     bound = kernels.host_gb
-    return bound is None or _least_gb(images, kernels) <= max(bound, ALWAYS_GB)
+    return bound is None or _least_gb(images, kernels) <= bound
 
 
 def _least_gb(images: ParticleImages, kernels: SliceKernels) -> float:
     """Return what it takes to make one map."""
-    needed = MapMemory.of(images, kernels, 1)
-    return needed.peak(0) if needed.grids > ALWAYS_GB else 0.0
+    return MapMemory.of(images, kernels, 1).peak(0) + SLACK_GB

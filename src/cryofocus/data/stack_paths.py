@@ -187,20 +187,39 @@ def note_image_folder(
         source: Table beside which the images lie; `table` itself if left out.
         datadir: Folder in which image stacks were looked up first.
     """
+    located = find_image_folder(table, source, datadir)
+    if located is not None and not _leads_to(table.first_stack(), output, located.stack):
+        logger.info(
+            "%s: its image names count from %s; start later commands there, or add --datadir %s",
+            *(output, located.folder, located.folder),
+        )
+
+
+@dataclass(frozen=True)
+class LocatedStack:
+    """The stack of a table's first image, and the folder that its name counts from."""
+
+    stack: Path
+    folder: Path
+
+
+def find_image_folder(
+    table: NamesImages, source: Path | None = None, datadir: Path | None = None
+) -> LocatedStack | None:
+    """Find the folder that a table's image names count from; see `note_image_folder`.
+
+    Returns:
+        None where the images are not there.
+    """
     try:
         name = table.first_stack()
         (found,) = locate_stacks([name], source or table.path, datadir)
     except InputError:
-        return  # nobody needs images that were not there before
-    if _leads_to(name, output, found):
-        return
+        return None  # nobody needs images that were not there before
     folder = found.parents[min(len(Path(name).parts), len(found.parts) - 1) - 1]
     if _file_at(folder / name) is None or Path(name).is_absolute():  # found by the end of its path
         folder = datadir or found.parent
-    logger.info(
-        "%s: its image names count from %s; start later commands there, or add --datadir %s",
-        *(output, folder, folder),
-    )
+    return LocatedStack(found, folder)
 
 
 def _leads_to(name: str, table: Path, stack: Path) -> bool:

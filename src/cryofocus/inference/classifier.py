@@ -34,6 +34,7 @@ from cryofocus.errors import SettingError
 from cryofocus.execution.contract import Executor
 from cryofocus.execution.monitor import Monitor, SilentMonitor
 from cryofocus.execution.serial import HERE
+from cryofocus.formatting import format_resolution
 from cryofocus.inference.comparison import Comparison, Divisible
 from cryofocus.inference.counting import Trial, count_classes, monitor_after
 from cryofocus.inference.driver import Run, prepare_comparison, run_all
@@ -343,10 +344,12 @@ def _log_plan(ground: Ground, settings: ClassifierSettings) -> None:
     )
     grid = (particles.box, particles.pixel_size_angstrom)
     logger.info(
-        "classification to %.1f Å (%d shells), maps to %.1f Å",
-        shell_resolution_angstrom(ground.n_shells, *grid),
+        "classification to %s (%d shells), maps to %s",
+        format_resolution(shell_resolution_angstrom(ground.n_shells, *grid), *grid),
         ground.n_shells,
-        shell_resolution_angstrom(consensus.images.largest_band().n_shells, *grid),
+        format_resolution(
+            shell_resolution_angstrom(consensus.images.largest_band().n_shells, *grid), *grid
+        ),
     )
     log_memory(ground, settings)
 

@@ -16,6 +16,7 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.data.table_source import InvertChoice, TableSource
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import SettingError
+from cryofocus.maths.shells import shell_resolution_angstrom
 from cryofocus.workflows.fsc_table import fsc_resolution_angstrom, write_fsc
 from cryofocus.workflows.machine.display import shown
 from cryofocus.workflows.machine.machine import Machine
@@ -55,6 +56,7 @@ class ReconstructedMap:
         fsc: Their Fourier shell correlation.
         resolution_angstrom: Where that falls below 0.143.
         is_inverted: Whether protein was dark in the images, whose sign was then changed.
+        is_nyquist: Whether that resolution is the limit of the pixels.
     """
 
     path: Path
@@ -62,6 +64,7 @@ class ReconstructedMap:
     fsc: Path
     resolution_angstrom: float
     is_inverted: bool = False
+    is_nyquist: bool = False
 
 
 @shown
@@ -123,6 +126,7 @@ def reconstruct(
     return ReconstructedMap(
         *(result.path, result.halves, result.fsc, resolution),
         is_inverted=consensus.images.treatment.sign < 0,
+        is_nyquist=resolution == shell_resolution_angstrom(table.box // 2, *grid),
     )
 
 

@@ -42,13 +42,19 @@ def select(
 
     Raises:
         FormatError: When the run is unfinished or damaged, or did not look for outliers.
-        SettingError: For an unknown class, a number out of bounds, when nothing is asked for, or
-            when nothing would be left.
+        SettingError: For an unknown class, a number out of bounds, when nothing is asked for, when
+            nothing would be left, or for classes of a run that found none.
         OutputError: When the output exists, or cannot be written.
     """
     directory, output = RunDirectory.open(Path(run)), Path(output)
     job = directory.read_job()
     _require_sense(classes, min_posterior, max_outlier)
+    if not job.classes_found and (classes is not None or min_posterior is not None):
+        raise SettingError(
+            f"{directory.path}: no classes were found in this run, so there are none to choose "
+            f"from: what it wrote as classes describes noise. Its verdict: {job.verdict} "
+            "(--max-outlier works all the same.)"
+        )
     numbers = range(1, job.n_classes + 1) if classes is None else classes
     chosen = _class_columns(numbers, job.n_classes)
     if classes is not None and min_posterior is not None and len(chosen) == job.n_classes:

@@ -24,6 +24,19 @@ def test_array_on_disk_behaves_like_any_other(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_lies_on_disk_is_told_when_it_has_doubled(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Many arrays do not make as many lines."""
+    caplog.set_level("INFO", "cryofocus")
+    store = StatisticsStore(tmp_path, memory_gb=1e-6)
+    for _ in range(9):
+        store.allocate((1000, 1000), np.float32)
+    assert [line.split(" of maps")[0] for line in caplog.messages] == [
+        *("4 MB", "8 MB", "16 MB", "32 MB")
+    ]
+
+
 def test_array_within_the_bound_lies_in_memory(tmp_path: Path) -> None:
     """Without need no disk is used."""
     array = StatisticsStore(tmp_path).allocate((50, 7), np.float32)

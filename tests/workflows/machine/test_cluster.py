@@ -169,9 +169,14 @@ def test_a_stack_disappears_and_the_run_is_resumed(
 
 
 def test_no_room_for_statistics_on_disk(
-    scheduler: str, small_set: SimulatedSet, ask: MakeRequest, tmp_path: Path
+    scheduler: str,
+    small_set: SimulatedSet,
+    ask: MakeRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A worker whose part of the statistics does not fit on the disk says so."""
+    monkeypatch.setattr("cryofocus.consensus.band_search.require_memory", lambda *_: None)
     with distributed.Client(scheduler, set_as_default=False) as client:
         client.run(_fill_the_disk)
     try:

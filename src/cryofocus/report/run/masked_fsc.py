@@ -11,7 +11,7 @@ from jaxtyping import Float
 from cryofocus.arrays import Volume
 from cryofocus.data.mrc import read_header
 from cryofocus.data.volume import read_volume
-from cryofocus.formatting import format_angstrom
+from cryofocus.formatting import format_resolution
 from cryofocus.maps.resolution import measure_fsc
 from cryofocus.maths.shells import FSC_LIMIT, crossing_shell
 from cryofocus.report.run.results import RunResults
@@ -78,5 +78,6 @@ def _measure(halves: list[Volume], mask: Volume, voxel_size_angstrom: float) -> 
     fsc = measure_fsc(first, second, mask).corrected
     extent = len(mask) * voxel_size_angstrom
     shell = crossing_shell(fsc, FSC_LIMIT)
-    text = format_angstrom(extent / shell) if shell > 1 else "–"
+    grid = (len(mask), voxel_size_angstrom)
+    text = format_resolution(extent / shell, *grid) if shell > 1 else "–"
     return MaskedCurve(np.arange(len(fsc)) / extent, fsc, text)

@@ -17,6 +17,7 @@ from cryofocus.formatting import (
 from cryofocus.report.drawing.style import class_colour
 from cryofocus.report.run.results import RunResults
 from cryofocus.report.run.words import say_resolution
+from cryofocus.workflows.classify.origin import locate_images
 from cryofocus.workflows.classify.tables import name_classes
 from cryofocus.workflows.run.files import RUN_FILES
 from cryofocus.workflows.run.job import CERTAIN_POSTERIOR, Cluster
@@ -226,7 +227,8 @@ def next_steps(results: RunResults) -> Pairs:
     folder = results.directory.path.resolve()
     largest = max(results.classes, key=lambda entry: entry.weight).class_number
     run = shlex.quote(str(folder))
-    selected = shlex.quote(str(folder / f"class{largest:03d}.star"))
+    kept = folder / f"class{largest:03d}{results.directory.particles.suffix}"
+    selected = shlex.quote(str(kept))
     steps = [
         ("Look at the maps", f"chimerax {shlex.quote(str(results.directory.view.resolve()))}")
     ]
@@ -236,6 +238,21 @@ def next_steps(results: RunResults) -> Pairs:
                 "Keep the certain particles of a class",
                 f"cryofocus select {run} --classes {largest} "
                 f"--min-posterior {CERTAIN_POSTERIOR:g} -o {selected}",
+            )
+        )
+        made = ("-o", str(kept.with_name(f"{kept.stem}_certain.mrc")))
+        steps.append(
+            (
+                "Make a map of these",
+                shlex.join(
+                    (
+                        "cryofocus",
+                        "reconstruct",
+                        str(kept),
+                        *locate_images(results.directory),
+                        *made,
+                    )
+                ),
             )
         )
     steps.append(("Make this page again", f"cryofocus report {run}"))

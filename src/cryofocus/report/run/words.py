@@ -9,6 +9,7 @@ from cryofocus.formatting import (
     format_angstrom,
     format_count,
     format_percent,
+    format_resolution,
     format_seconds,
 )
 from cryofocus.report.run.results import RunResults
@@ -112,7 +113,7 @@ def _figures_of_classes(results: RunResults) -> list[KeyFigure]:
             _tone(job, ABOUT_RUNS),
         ),
         KeyFigure(
-            format_angstrom(min(resolutions)) if resolutions else "–",
+            _resolution(job, min(resolutions)) if resolutions else "–",
             "best resolution of a class",
             "of the whole map, FSC 0.143" if resolutions else "half maps never reach FSC 0.143",
         ),
@@ -134,7 +135,11 @@ def has_resolution(job: JobRecord, entry: ClassSummary) -> bool:
 
 def say_resolution(job: JobRecord, entry: ClassSummary) -> str:
     """Write the resolution of a class, a dash where there is none."""
-    return format_angstrom(entry.resolution_angstrom) if has_resolution(job, entry) else "–"
+    return _resolution(job, entry.resolution_angstrom) if has_resolution(job, entry) else "–"
+
+
+def _resolution(job: JobRecord, resolution_angstrom: float) -> str:
+    return format_resolution(resolution_angstrom, job.box, job.pixel_size_angstrom)
 
 
 def _say_possible(job: JobRecord) -> str:

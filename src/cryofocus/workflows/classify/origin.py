@@ -9,6 +9,13 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from cryofocus.data.formats import open_table
+from cryofocus.data.stack_paths import find_image_folder
+from cryofocus.errors import InputError
+from cryofocus.workflows.run.directory import RunDirectory
+from cryofocus.workflows.run.reading import CLASSIFY_AGAIN
+from cryofocus.workflows.run.yaml_file import read_yaml
+
 ORIGIN = "origin"
 PATHS = (
     *("particles", "mask", "map", "solvent_mask", "scaffold", "references"),
@@ -88,6 +95,27 @@ def place_paths(values: Mapping[str, Any], config: Path) -> dict[str, Any]:
     if placed.get("datadir") is None and os.path.isdir(origin.started_in) and not stands_there:
         placed["datadir"] = str(origin.started_in)
     return placed
+
+
+def locate_images(run: RunDirectory) -> tuple[str, ...]:
+    """Return the options that find the images of a table made from a run, wherever one is.
+
+    Args:
+        run: Its config.yaml tells where the images were found.
+
+    Returns:
+        Words of a command line; none where the images are not there, or are found without.
+    """
+    try:
+        values = place_paths(read_yaml(run.config, CLASSIFY_AGAIN), run.config)
+        source, datadir = Path(str(values.get("particles"))), values.get("datadir")
+        folder = None if datadir is None else Path(datadir)
+        located = find_image_folder(open_table(run.particles), source, folder)
+    except InputError:
+        return ()
+    if located is None or located.folder in run.path.absolute().parents:
+        return ()
+    return ("--datadir", str(located.folder.absolute()))
 
 
 def _place(path: Path, noted: Origin, origin: Origin) -> Path:

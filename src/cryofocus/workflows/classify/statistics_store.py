@@ -39,7 +39,7 @@ class StatisticsStore:
         self._folder = folder.resolve()  # workers may stand elsewhere
         self._memory_gb = memory_gb
         self._allocated_gb = 0.0
-        self.on_disk_gb = 0.0
+        self.on_disk_gb = self._told_gb = 0.0
 
     @cached_property
     def _bound_gb(self) -> float:
@@ -60,13 +60,16 @@ class StatisticsStore:
             return np.empty(shape, dtype)
         mapped = self._map_file(shape, np.dtype(dtype), n_bytes)
         self.on_disk_gb += needed_gb
-        logger.info(
-            "%.3g GB of maps or statistics lie on disk in %s, because memory is bounded to %.3g "
-            "GB; what needs them takes longer",
-            needed_gb,
-            self._folder,
-            self._bound_gb,
-        )
+        # Once, and again when it has become twice as much.
+        if self.on_disk_gb >= 2 * self._told_gb:
+            self._told_gb = self.on_disk_gb
+            lying_gb = self.on_disk_gb
+            lying = f"{lying_gb:.1f} GB" if lying_gb > 1 else f"{1000 * lying_gb:.0f} MB"
+            logger.info(
+                "%s of maps or statistics lie on disk in %s, because memory is limited to %.3g "
+                "GB; what needs them takes longer",
+                *(lying, self._folder, self._bound_gb),
+            )
         return mapped
 
     def _map_file(self, shape: tuple[int, ...], dtype: np.dtype[np.generic], n: int) -> AnyArray:

@@ -16,6 +16,8 @@ from cryofocus.workflows.run.job import Hardware
 
 # Of the machine's memory, what a run may take if the user sets no bound.
 DEFAULT_SHARE = 0.75
+# What small sets take is not refused on a small machine that nobody set a limit for.
+LEAST_DEFAULT_GB = 1.0
 _CPU_TABLE, _CGROUP_OF_PROCESS = Path("/proc/cpuinfo"), Path("/proc/self/cgroup")
 _CGROUPS = Path("/sys/fs/cgroup")
 # Files of the group a process belongs to, in the second and in the first version.
@@ -43,7 +45,7 @@ def describe_hardware(device: str = "cpu") -> Hardware:
 
 def memory_bound_gb(asked_gb: float | None) -> float:
     """Return what a run may take: what was asked for, or most of what there is."""
-    return asked_gb or DEFAULT_SHARE * offered_memory_gb()
+    return asked_gb or max(DEFAULT_SHARE * offered_memory_gb(), LEAST_DEFAULT_GB)
 
 
 def offered_memory_gb(root: Path = Path("/")) -> float:

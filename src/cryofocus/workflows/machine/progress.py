@@ -175,8 +175,7 @@ class TerminalProgress(Progress):
         )
         with RichProgress(*columns, console=self._console) as bars:
             pace = _Pace()
-            fields = {"note": "", "at_most": at_most, "pace": pace}
-            bar = bars.add_task(visible(name), total=n_steps, **fields)
+            bar = bars.add_task(visible(name), total=n_steps, note="", at_most=at_most, pace=pace)
 
             def advance(steps: int = 1, note: str = "") -> None:
                 pace.count(bars.get_time(), round(bars.tasks[0].completed) + steps)

@@ -13,6 +13,7 @@ from cryofocus.consensus.images import ParticleImages
 from cryofocus.consensus.reach import Reach, cropped_with_margin
 from cryofocus.consensus.sampling import sample_map
 from cryofocus.consensus.subtraction import HalfMaps, filter_half_maps
+from cryofocus.formatting import format_resolution
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.logs import get_logger
 from cryofocus.maths.fourier import forward_3d
@@ -98,7 +99,8 @@ def _filtered(
     resolution = shell_resolution_angstrom(
         min(n_shells, particles.box // 2), particles.box, particles.pixel_size_angstrom
     )
-    logger.info("%s, weighted by their FSC, which ends at %.1f Å", origin, resolution)
+    ends = format_resolution(resolution, particles.box, particles.pixel_size_angstrom)
+    logger.info("%s, weighted by their FSC, which ends at %s", origin, ends)
     first, second = filter_half_maps(halves, fsc)
     images = cropped_with_margin(images, n_shells)
     box = images.particles.box
