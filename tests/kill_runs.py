@@ -5,9 +5,10 @@ tiny simulated set and sends KILL or TERM, either after a random time or at a ra
 file system; in a third of the trials the attempt to finish is killed as well. Right afterwards
 nothing under a final name may be less than whole, and the command, given again with --resume or
 --overwrite, has to give the same results bit for bit, with nothing left over. A trial is repeated
-by its seed and number: ``--seed S --first NUMBER 1``.
+by its seed and number: ``--seed S --first NUMBER 1``. What has been done is said on the way.
 
-``--disk-full`` lets the disk be full from one write on, for every write of a command, and
+``--disk-full`` lets the disk be full from one write on, for every write of a command, or from
+number ``--first`` on every so many (``--every``), and
 ``--memory`` bounds the address space from some moment on: one message, exit 2, and the command
 given again as above.
 """
@@ -38,6 +39,7 @@ RARE = {
 MEMORY_MB = (4, 20, 60)
 MOMENTS = 5
 NEVER = 10**9
+SAID_EVERY = 10
 # What was done, and what was wrong with it.
 Result = tuple[list[str], list[str]]
 # What may become of a command: it finished before the signal came, or the signal ended it; the
@@ -54,6 +56,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="number of the first trial")
     parser.add_argument("--only", nargs="*", metavar="COMMAND")
     parser.add_argument("--disk-full", action="store_true")
+    parser.add_argument("--every", type=int, default=1, help="of so many writes, one is tried")
     parser.add_argument("--memory", action="store_true")
     asked = parser.parse_args()
     with (
@@ -65,12 +68,17 @@ def main() -> int:
         bench.add_scheduler(scheduler)
         names = asked.only or list(bench.commands)
         if asked.disk_full:
-            results = [result for name in names for result in _fill_disk(bench, name)]
+            trials = (
+                result
+                for name in names
+                for result in _fill_disk(bench, name, max(1, asked.first), asked.every)
+            )
         elif asked.memory:
-            results = [result for name in names for result in _bound_memory(bench, name)]
+            trials = (result for name in names for result in _bound_memory(bench, name))
         else:
             numbers = range(asked.first, asked.first + asked.trials)
-            results = [_try(bench, names, asked.seed, number) for number in numbers]
+            trials = (_try(bench, names, asked.seed, number) for number in numbers)
+        results = list(_counted(trials))
     n_failed = sum(bool(faults) for _, faults in results)
     done = Counter(what for kinds, _ in results for what in kinds)
     for what, count in sorted(done.items()):
@@ -79,11 +87,22 @@ def main() -> int:
     return 1 if n_failed else 0
 
 
-def _fill_disk(bench: Bench, name: str) -> Iterator[Result]:
-    """Let the disk be full from every write of a command on."""
+def _counted(trials: Iterator[Result]) -> Iterator[Result]:
+    """Say now and then how many there were."""
+    n_failed = 0
+    for number, result in enumerate(trials, start=1):
+        n_failed += bool(result[1])
+        if number % SAID_EVERY == 0:
+            _say(f"{number} so far, {n_failed} failed")
+        yield result
+
+
+def _fill_disk(bench: Bench, name: str, first: int, every: int) -> Iterator[Result]:
+    """Let the disk be full from writes of a command on."""
     place = bench.place("counted")
     n_steps = bench.try_once(name, place, Fault("full", step=NEVER)).steps
-    for step in range(1, n_steps + 1):
+    _say(f"{name}: {n_steps} writes")
+    for step in range(first, n_steps + 1, every):
         yield _refuse(bench, name, Fault("full", step=step), f"disk full at write {step}")
 
 

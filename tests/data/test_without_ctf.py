@@ -75,7 +75,7 @@ def consensus_of(path: Path, supplement: Supplement | None = None) -> np.ndarray
 
 
 def test_every_way_to_say_it_gives_the_same_map(table: Path, beads: Beads) -> None:
-    """The option, a CTF of 1, and a table without any column of the CTF: bit for bit."""
+    """The option, a CTF of 1, and a table without any column of the CTF, to rounding."""
     density = consensus_of(table, SHOWN)
     assert correlation(density, beads.volume(BOX)) > 0.95
     ones = change(
