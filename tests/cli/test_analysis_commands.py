@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from cryofocus.cli.evaluate import hint_at_groups
 from cryofocus.cli.main import app
 from cryofocus.data.volume import read_volume
 from cryofocus.errors import FormatError
@@ -156,3 +157,18 @@ def test_merged_differences_above_those_of_another_run(analysed: Path) -> None:
         words = [mark.words for mark in sheet.marks if isinstance(mark, Text)]
         assert float(words[-1]) >= 0.95 * largest
     assert (analysed.parent / "pairs/merged.svg").stat().st_size > 5_000
+
+
+def test_many_true_states_are_to_be_grouped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The columns of the table beside the truth are named; few states need no word."""
+    (tmp_path / "states.csv").write_text("class,map,share,ef_g,trna\n1,a.mrc,0.5,0,1\n")
+    six = {"confusion": [[n, 9 - n, 0, 0, 0, 0] for n in range(6)]}
+    hint_at_groups(six, tmp_path / "truth.star")
+    said = capsys.readouterr().out
+    assert "6 states, many of which no region tells apart" in said
+    assert f"--group {tmp_path}/states.csv:ef_g (or trna)" in said
+    for few in ({"confusion": [[5, 1], [1, 5]]}, six | {"groups": ["0", "1"]}):
+        hint_at_groups(few, tmp_path / "truth.star")
+    assert capsys.readouterr().out == ""

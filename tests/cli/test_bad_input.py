@@ -170,7 +170,7 @@ BAD: dict[str, tuple[Callable[[Case], object], str]] = {
     "mask above 1": (
         lambda c: c.use_mask(ball(BOX, 2.0)),
         "{set}/mask.mrc: values from 0 to 2; expected a mask from 0 to 1. Threshold the map and "
-        "give it a soft edge.",
+        "give it a soft edge: cryofocus mask threshold MAP.mrc --sigma 3 -o MASK.mrc",
     ),
     "mask off the grid": (
         lambda c: c.use_mask(ball(20)),

@@ -55,7 +55,8 @@ def test_a_folder_is_no_table(tmp_path: Path) -> None:
         open_table(tmp_path)
     named = tmp_path / "run_data.star"
     assert str(caught.value) == f"{tmp_path}: is a folder. Give the particle table in it: {named}."
-    (tmp_path / "truth.star").write_text("")
+    for other in ("class001.star", "truth.star"):
+        (tmp_path / other).write_text("")
     with pytest.raises(InputError) as caught:
         open_table(tmp_path)
     assert str(caught.value).endswith(f"in it, such as {named}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import compress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,10 @@ import typer
 
 from cryofocus.cli.console import say, say_table
 from cryofocus.formatting import format_percent
+
+# So many times more true states than found classes are worth a word.
+MANY_STATES = 3
+NOBODY = "none"
 
 
 def evaluate(
@@ -53,6 +58,23 @@ def evaluate(
         say(json.dumps(result, indent=2))
     else:
         _say_scores(result)
+        hint_at_groups(result, truth)
+
+
+def hint_at_groups(result: dict[str, Any], truth: Path) -> None:
+    """Name --group where the truth tells many more states apart than the run."""
+    from cryofocus.workflows.state_groups import find_groupings
+
+    confusion = result["confusion"]
+    n_true, n_found = (sum(map(any, table)) for table in (confusion, zip(*confusion, strict=True)))
+    if "groups" in result or n_true < MANY_STATES * n_found:
+        return
+    example, *others = find_groupings(truth) or ("STATES.csv:COLUMN",)
+    more = f" (or {', '.join(one.rpartition(':')[2] for one in others)})" if others else ""
+    say(
+        f"\nThe truth has {n_true} states, many of which no region tells apart. Count those alike "
+        f"as one: --group {example}{more}"
+    )
 
 
 def _say_scores(result: dict[str, Any]) -> None:
@@ -79,7 +101,10 @@ def _say_scores(result: dict[str, Any]) -> None:
     names = result.get("groups", range(1, result["n_classes"] + 1))
     say("\nParticles by true class (rows) and the found class matched with it (columns)")
     rows = [[f"true {n}", *row] for n, row in zip(names, result["confusion"], strict=True)]
-    say_table(["", *_found_names(result)], rows)
+    columns = _found_names(result)
+    is_shown = [name != NOBODY for name in columns]
+    rows = [[first, *compress(counts, is_shown)] for first, *counts in rows]
+    say_table(["", *compress(columns, is_shown)], rows)
 
 
 def _found_names(result: dict[str, Any]) -> list[str]:
@@ -89,7 +114,7 @@ def _found_names(result: dict[str, Any]) -> list[str]:
         [number for number, true in enumerate(result["matching"], start=1) if true == column]
         for column in columns
     ]
-    return [f"class {', '.join(map(str, numbers))}" if numbers else "none" for numbers in found]
+    return [f"class {', '.join(map(str, numbers))}" if numbers else NOBODY for numbers in found]
 
 
 def _say_grouping(result: dict[str, Any]) -> None:

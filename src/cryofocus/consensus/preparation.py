@@ -17,6 +17,7 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.errors import ParticleError
 from cryofocus.execution.contract import Executor
 from cryofocus.execution.serial import HERE
+from cryofocus.formatting import format_percent
 
 logger = logging.getLogger(__name__)
 
@@ -70,13 +71,13 @@ def open_images(
     offset = float(np.median(np.abs(mean)) / np.median(deviation))
     normalise = spread > UNIFORM_DEVIATION or offset > UNIFORM_MEAN
     logger.info(
-        "background of %d images: deviation %.4g with relative spread %.3f, |mean|/deviation "
-        "%.3f; the images are %s",
+        "background of %d images: standard deviation %.4g, which differs by %s from image to "
+        "image; mean %s of that; %s",
         len(sample),
         float(deviation.mean()),
-        spread,
-        offset,
-        "normalised one by one" if normalise else "used as they are",
+        format_percent(spread, 1),
+        format_percent(offset, 1),
+        "so each image is normalised" if normalise else "normalised already, used as they are",
     )
     sign = -1 if invert == "yes" else 1
     usual = float(np.median(deviation))

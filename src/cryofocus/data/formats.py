@@ -18,6 +18,8 @@ from cryofocus.errors import FormatError, InputError, SettingError
 # Asked in this order whose a file is: the last takes what the others of its syntax leave. Of two
 # formats with one suffix, the last is meant where a new file names none.
 FORMATS = (CRYOSPARC, CISTEM, FREALIGN, CISTEM_STAR, RELION)
+# Of the tables in a folder of cryofocus or RELION, the one that is meant.
+USUAL_NAMES = ("particles", "run_data")
 
 
 def open_table(path: Path, supplement: Supplement | None = None) -> ParticleTable:
@@ -67,7 +69,10 @@ def table_suffixes() -> tuple[str, ...]:
 def _refuse_other_kinds(path: Path) -> None:
     """Say of what is often given instead what it is, and which file is meant."""
     if os.path.isdir(path):
-        tables = sorted(entry for entry in path.iterdir() if entry.suffix in table_suffixes())
+        tables = sorted(
+            (entry for entry in path.iterdir() if entry.suffix in table_suffixes()),
+            key=lambda entry: (entry.stem not in USUAL_NAMES, entry.name),
+        )
         first = tables[0] if tables else "run_data.star"
         named = f": {first}" if len(tables) == 1 else f", such as {first}"
         raise InputError(f"{path}: is a folder. Give the particle table in it{named}.")

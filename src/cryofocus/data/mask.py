@@ -53,7 +53,7 @@ class FocusMask:
             raise RegionError(
                 f"{self.name}: values from {np.nanmin(self.data):.7g} to "
                 f"{np.nanmax(self.data):.7g}; expected a mask from 0 to 1. Threshold the map and "
-                "give it a soft edge."
+                "give it a soft edge: cryofocus mask threshold MAP.mrc --sigma 3 -o MASK.mrc"
             )
         if self.data.max() < 0.5:
             raise RegionError(

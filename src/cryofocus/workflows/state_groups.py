@@ -19,6 +19,8 @@ from cryofocus.errors import InputError
 
 NUMBER_COLUMNS = ("class", "state")
 GROUP_COLUMN = "group"
+STATES = "states.csv"
+NOT_GROUPS = (*NUMBER_COLUMNS, "map", "share")
 EXAMPLE = "expected columns class (or state) and group"
 # Of a state that the table does not list.
 LEFT_OUT = -1
@@ -90,6 +92,20 @@ class StateGroups:
         group = self.of(np.arange(n_states))
         members = (group[:, None] == np.arange(len(self.names))).astype(np.float64)
         return np.asarray(posteriors @ members)
+
+
+def find_groupings(truth: Path | str) -> tuple[str, ...]:
+    """Return what the states beside a truth may be grouped by, as `StateGroups.read` takes it.
+
+    Args:
+        truth: The truth of a simulated set, beside which states.csv may lie.
+    """
+    table = Path(truth).with_name(STATES)
+    try:
+        columns = list(_read_rows(table)[0])
+    except InputError:
+        return ()
+    return tuple(f"{table}:{name}" for name in columns if name not in NOT_GROUPS)
 
 
 def _split(source: str) -> tuple[Path, str | None]:

@@ -146,7 +146,8 @@ class ResidualComparison:
         )
         subspace = fit_subspace(problem.statistics, problem.space, prior, generator, advance)
         logger.info(
-            "subspace after %d cycles, information per image %s",
+            "strongest differences found after %d cycles; signal-to-noise ratio of one image "
+            "along each: %s",
             subspace.n_cycles,
             ", ".join(f"{value:.3f}" for value in subspace.information[::-1]),
         )

@@ -133,7 +133,8 @@ def _log_plan(ground: Ground, plan: FocusPlan, n_columns: int) -> None:
             smallest,
         )
     logger.info(
-        "small box of %d voxels instead of %d; the statistics take %.2f GB",
+        "the region is compared in a small box of %d voxels instead of %d; the statistics kept of "
+        "the images take %.2f GB",
         plan.box.diameter,
         particles.box,
         plan.n_bytes(len(particles), n_columns) / 1e9,

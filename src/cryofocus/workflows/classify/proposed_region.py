@@ -90,7 +90,8 @@ def judge_region(proposed: ProposedRegion | None, mask: Path) -> Iterator[Findin
         f"The focus region cuts what differs: {format_percent(block.outside_share)} of the "
         "connected difference between class maps lies outside, most of it around "
         f"x, y, z = {x:.0f}, {y:.0f}, {z:.0f} Å (up to {block.significance:.0f} standard errors). "
-        "Particles are told apart by the rest alone, which costs accuracy and may hide states. "
+        "Particles are told apart by the rest alone, which costs accuracy and may hide states; "
+        "the ± of the classes' shares does not count what the cut hides. "
         "Classify again with "
         f"--mask {shlex.quote(str(mask))}, which holds all of it"
     )
