@@ -270,7 +270,8 @@ BAD: dict[str, tuple[Callable[[Case], object], str]] = {
     "no CTF": (
         lambda c: c.replace("_rlnDefocusU", "_rlnOther"),
         "{set}/particles.star: data_particles has no CTF: rlnDefocusU missing. Estimate the CTF "
-        "first, or give the file that holds these columns.",
+        "first, give --ctf none if the images show none, or give the file that holds these "
+        "columns.",
     ),
     "no table": (
         lambda c: c.table.unlink(),
