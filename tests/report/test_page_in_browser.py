@@ -68,6 +68,11 @@ CONTOUR = """(sign) => {
     return { radii: used.map((v) => Math.hypot(x[v] - 124, y[v] - 222, z[v] - 320)),
              shared: [...new Set(edges.values())], volume };
 }"""
+# Once charts have been drawn again, if the window made them so.
+HEIGHTS = """() => new Promise((done) => setTimeout(() => done(
+    [...document.querySelectorAll('.chart')].map((place) => place._fullLayout.height)), 250))"""
+CUT_LEGENDS = """[...document.querySelectorAll('.legend .scrollbar')]
+    .filter((bar) => Number(bar.getAttribute('height')) > 0).length"""
 CHARTS_ARE_DRAWN = "[...document.querySelectorAll('.chart')].every((place) => place.data)"
 SHOW_SCENES = """how => {
     for (const one of document.querySelectorAll('.scene')) one.style.display = how;
@@ -248,7 +253,8 @@ def test_hostile_texts_do_not_run(opened: tuple[Page, list[str]]) -> None:
 
 @pytest.mark.parametrize("kind", sorted(MAKERS))
 def test_pages_of_analyses(kind: str, tab: tuple[Page, list[str]], tmp_path: Path) -> None:
-    """Charts are drawn, nothing is wider than a narrow window, and axe-core finds nothing."""
+    """Charts are drawn, with whole legends, nothing is wider than a narrow window, and axe-core
+    finds nothing; a window that becomes higher does not draw charts anew."""
     page, faults = tab
     made = MAKERS[kind](tmp_path)
     page.set_viewport_size({"width": NARROW, "height": 640})
@@ -256,6 +262,10 @@ def test_pages_of_analyses(kind: str, tab: tuple[Page, list[str]], tmp_path: Pat
     wait_until(page, CHARTS_ARE_DRAWN)
     assert page.locator(".chart").count() == made.n_charts
     assert width_of(page) <= NARROW
+    assert page.evaluate(CUT_LEGENDS) == 0
+    heights = page.evaluate(HEIGHTS)
+    page.set_viewport_size({"width": NARROW, "height": 700})
+    assert page.evaluate(HEIGHTS) == heights
     assert list_complaints(page) == []
     assert page.locator("pre").all_inner_texts() == list(made.commands)
     assert faults == []

@@ -57,19 +57,21 @@ def test_nothing_from_outside_runs(tmp_path: Path) -> None:
 
 
 def test_each_pair_of_maps_is_shown_once() -> None:
-    """Of a difference and its reverse the first stays."""
+    """Of a difference and its reverse the one with the higher peak stays, in the place of the
+    first: what only the second map has more of is not overlooked."""
+    firsts = ((1, 2, 9.0), (1, 3, 9.0), (2, 3, 9.0))
     rows = [
         DifferenceRow(
             map=f"class{a:03d}_minus_class{b:03d}.mrc",
             resolution_angstrom=20.0,
             peak_density=1.0,
-            peak_significance=9.0,
+            peak_significance=peak,
             peak_x_angstrom=0.0,
             peak_y_angstrom=0.0,
             peak_z_angstrom=0.0,
             volume_cubic_angstrom=10.0,
         )
-        for a, b in ((1, 2), (1, 3), (2, 1), (2, 3), (3, 1), (3, 2))
+        for a, b, peak in (*firsts, (2, 1, 4.0), (3, 1, 26.0), (3, 2, None))
     ]
     kept = [row.map for row in each_pair_once(rows)]
-    assert kept == [rows[k].map for k in (0, 1, 3)]
+    assert kept == [rows[k].map for k in (0, 4, 2)]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cryofocus.formatting import format_percent
-from cryofocus.report.drawing.chart import TRACE_TYPES, Chart
+from cryofocus.report.drawing.chart import TRACE_TYPES, Chart, log_axis
 from cryofocus.report.drawing.style import CLASS_COLOURS
 from cryofocus.report.run import certainty, charts
 from cryofocus.report.run.masked_fsc import measure_in_focus
@@ -30,16 +30,15 @@ def results(build_shared_run: Build) -> RunResults:
 def test_fsc_shows_threshold_and_all_classes(results: RunResults) -> None:
     """Every class has its curve in its colour, of the whole map and of the focus, and the 0.143
     line is there; the axis runs to Nyquist and is labelled in Å."""
-    chart = charts.chart_fsc(results, measure_in_focus(results))
-    whole, inside = chart.traces[::2], chart.traces[1::2]
-    for traces in (whole, inside):
-        assert [trace["line"]["color"] for trace in traces] == list(CLASS_COLOURS[:3])
-    np.testing.assert_allclose(whole[1]["y"], results.fsc[1].fsc, atol=1e-4)
-    assert whole[1]["name"] == "class 2, whole map: 10.2 Å"
-    assert "in the focus" in inside[0]["name"]
-    assert chart.layout["shapes"][0]["y0"] == 0.143
-    assert chart.layout["xaxis"]["range"] == [0, 0.125]
-    assert chart.layout["xaxis"]["ticktext"][-1] == "8.0"
+    whole, inside = charts.chart_fsc(results, measure_in_focus(results))
+    for chart in (whole, inside):
+        assert [trace["line"]["color"] for trace in chart.traces] == list(CLASS_COLOURS[:3])
+        assert chart.layout["shapes"][0]["y0"] == 0.143
+        assert chart.layout["xaxis"]["range"] == [0, 0.125]
+        assert chart.layout["xaxis"]["ticktext"][-1] == "8.0"
+    np.testing.assert_allclose(whole.traces[1]["y"], results.fsc[1].fsc, atol=1e-4)
+    assert whole.traces[1]["name"] == "class 2: 10.2 Å"
+    assert whole.layout["yaxis"] == inside.layout["yaxis"]
 
 
 def test_focus_has_its_own_resolution(results: RunResults) -> None:
@@ -104,7 +103,8 @@ def test_populations_are_those_of_the_best_run(results: RunResults) -> None:
 
 
 def test_moves_end_where_hardly_any_particle_moves(results: RunResults) -> None:
-    """Columns follow the cycles until less than one in a hundred moves; all particles flow."""
+    """Columns follow the cycles until less than one in a hundred moves; all particles flow; where
+    none ever moves, there is nothing to show."""
     chart = charts.chart_moves(results)
     assert chart is not None
     link = chart.traces[0]["link"]
@@ -112,17 +112,43 @@ def test_moves_end_where_hardly_any_particle_moves(results: RunResults) -> None:
     from_start = [v for s, v in zip(link["source"], link["value"], strict=True) if s < 3]
     assert sum(from_start) == results.job.n_particles
     assert charts.chart_moves(replace(results, moves=())) is None
+    still = tuple(
+        row.model_copy(update={"to": tuple(99 * (k == row.from_class - 1) for k in range(3))})
+        for row in results.moves
+    )
+    assert charts.chart_moves(replace(results, moves=still)) is None
 
 
 def test_classes_of_other_runs_flow_into_the_reported_ones(results: RunResults) -> None:
-    """Each other run has its chart, which carries every particle once."""
+    """Each run that differs has its chart, which carries every particle once."""
     flows = charts.chart_run_classes(results)
     for run, chart in zip((2, 3), flows, strict=True):
         link = chart.traces[0]["link"]
         assert sum(link["value"]) == results.job.n_particles
         ends = zip(link["source"], link["target"], link["value"], strict=True)
         share = 100 * sum(n for a, b, n in ends if b - a == 3) / results.job.n_particles
-        assert chart.title.startswith(f"Run {run} and the reported classes: {share:.1f} % in")
+        assert chart.title.startswith(f"Run {run}: {share:.1f} % in the reported")
+    own = {n: {"reported": tuple(9 * (k == n - 1) for k in range(3))} for n in (1, 2, 3)}
+    same = [
+        row.model_copy(update=own[row.class_number] if row.run == 2 else {})
+        for row in results.run_classes
+    ]
+    left = charts.chart_run_classes(replace(results, run_classes=tuple(same)))
+    assert [chart.title for chart in left] == [flows[1].title]
+
+
+def test_legend_names_runs_that_look_alike_once(results: RunResults) -> None:
+    """The best run has its name, all others, drawn alike, have one together."""
+    traces = charts.chart_objective(results).traces
+    named = [trace["name"] for trace in traces if trace["showlegend"]]
+    assert named == ["run 1 (best)", "run 2, 3"]
+
+
+@pytest.mark.parametrize(("low", "step"), [(0.5, "D2"), (1e-5, 1), (1e-14, 3)])
+def test_labels_of_logarithms_do_not_touch(low: float, step: int | str) -> None:
+    """Digits between powers are written where there is less than one power, and never more than
+    a few powers."""
+    assert log_axis("change", [1.0, 0.0, low])["dtick"] == step
 
 
 def test_charts_need_few_kinds_of_traces_and_escape_texts(results: RunResults) -> None:
@@ -131,7 +157,7 @@ def test_charts_need_few_kinds_of_traces_and_escape_texts(results: RunResults) -
         *charts.chart_certainty(results),
         *charts.chart_agreement(results),
         *charts.chart_run_classes(results),
-        charts.chart_fsc(results, {}),
+        *charts.chart_fsc(results, {}),
         charts.chart_change(results),
     )
     assert {trace["type"] for chart in shown for trace in chart.traces} <= set(TRACE_TYPES)

@@ -91,7 +91,7 @@ def test_page_is_complete_and_self_contained(build_run: Build) -> None:
     ids = [value for tag, name, value in reader.attributes if tag == "section" and name == "id"]
     assert ids == SECTIONS
     images = [value for _, name, value in reader.attributes if name == "src"]
-    assert len(images) == 10
+    assert len(images) == 14
     assert all(re.match(r"data:image/(png|svg\+xml);base64,", image) for image in images)
     for _, name, value in reader.attributes:
         if name == "href":
@@ -180,7 +180,9 @@ def test_proposed_region_is_shown_with_the_focus(build_run: Build) -> None:
 
     def images(text: str) -> list[str]:
         slices = text.split('<section id="maps">')[1]
-        return re.findall(r'<img src="(data:image/[^"]+)"', slices.split("</section>")[0])
+        return re.findall(
+            r'<img src="(data:image/[^"]+)" alt="[^"]* slices', slices.split("</section>")[0]
+        )
 
     before, after = images(plain), images(path.read_text(encoding="utf-8"))
     assert len(before) == len(after) > 0
@@ -211,7 +213,7 @@ def test_poorest_run_still_has_a_page(build_run: Build) -> None:
     assert "This class has no map." in reader.text
     assert "RunAgreement between runs" not in reader.text
     images = [value for _, name, value in reader.attributes if name == "src"]
-    assert len(images) == 4
+    assert len(images) == 6
 
 
 def test_same_run_gives_the_same_page(build_run: Build) -> None:

@@ -92,15 +92,19 @@ def _legend(
 
 
 def each_pair_once(rows: Sequence[DifferenceRow]) -> list[DifferenceRow]:
-    """Leave out the difference of two maps where the other way round has come before."""
-    seen: set[frozenset[str]] = set()
-    kept = []
+    """Keep, of the two ways round that a pair of maps is subtracted, the one with more to show.
+
+    A difference map has the peaks of one sign; what the other map has more of is in the other way
+    round.
+    """
+    ways: dict[frozenset[str], list[DifferenceRow]] = {}
     for row in rows:
-        pair = frozenset(Path(row.map).stem.split("_minus_"))
-        if pair not in seen:
-            kept.append(row)
-        seen.add(pair)
-    return kept
+        ways.setdefault(frozenset(Path(row.map).stem.split("_minus_")), []).append(row)
+    return [max(pair, key=_peak) for pair in ways.values()]
+
+
+def _peak(row: DifferenceRow) -> float:
+    return row.peak_significance or 0.0
 
 
 def write_merged_picture(folder: Path, beside: Path | None = None) -> Path:
@@ -154,7 +158,7 @@ def read_differences(folder: Path) -> Analysis:
     note = (
         "The strongest difference along every line of sight, in standard errors: red, the first "
         "map has more, blue, the second. Outlined, the molecule, and dashed, the region in focus. "
-        "Each pair once; the other way round is in its file."
+        "Each pair once, the way round with the higher peak; the other is in its file."
     )
     merged_note = (
         "The largest difference along every line of sight; with --beside, those of another run "
@@ -177,7 +181,7 @@ def read_differences(folder: Path) -> Analysis:
 
 
 def _look_at(folder: Path, rows: Sequence[DifferenceRow]) -> tuple[str, str]:
-    highest = max(rows, key=lambda row: row.peak_significance or 0.0)
+    highest = max(rows, key=_peak)
     paths = [
         shlex.quote(str(final_name(folder.resolve()) / name)) for name in (highest.map, MERGED)
     ]
@@ -185,9 +189,9 @@ def _look_at(folder: Path, rows: Sequence[DifferenceRow]) -> tuple[str, str]:
 
 
 def _verdict(rows: Sequence[DifferenceRow]) -> str:
-    highest = max(rows, key=lambda row: row.peak_significance or 0.0)
+    highest = max(rows, key=_peak)
     return (
-        f"The strongest, {highest.peak_significance or 0.0:.0f} standard errors, is at "
+        f"The strongest, {_peak(highest):.0f} standard errors, is at "
         f"{_place(highest)} Å in {highest.map}."
     )
 
@@ -199,7 +203,7 @@ def _table(rows: Sequence[DifferenceRow]) -> Table:
         tuple(
             (
                 row.map,
-                f"{row.peak_significance or 0.0:.1f}",
+                f"{_peak(row):.1f}",
                 _place(row),
                 format_count(round(row.volume_cubic_angstrom)),
             )

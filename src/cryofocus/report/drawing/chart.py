@@ -113,6 +113,14 @@ def correlation_axis(traces: Iterable[Trace]) -> Layout:
     return axis("correlation", range=[float(np.clip(lowest - 0.03, LOWEST_SHOWN, -0.1)), 1.03])
 
 
+def log_axis(title: str, values: Iterable[float]) -> Layout:
+    """Describe a logarithmic axis on which labels do not touch, however far values spread."""
+    spread = np.log10([value for value in values if value > 0] or [1.0])
+    n_decades = float(np.ptp(spread))
+    step = "D2" if n_decades < 1 else math.ceil(n_decades / N_TICKS)
+    return axis(title, type="log", exponentformat="power", dtick=step)
+
+
 def level(value: float, **place: Any) -> Layout:
     """Describe a dashed line across the whole chart."""
     ends = {"x0": 0, "x1": 1, "xref": "paper", "y0": value, "y1": value}
@@ -214,7 +222,9 @@ def flow(columns: list[list[str]], counts: list[list[list[int]]], title: str) ->
         "valueformat": ",d",
         "valuesuffix": " particles",
     }
-    return Chart(title, "bands as wide as the number of particles that they carry", (trace,), {})
+    layout = {"margin": {"l": 14, "r": 14, "t": 40, "b": 14}}
+    text = "bands as wide as the number of particles that they carry"
+    return Chart(title, text, (trace,), layout)
 
 
 def _faded(colour: str) -> str:

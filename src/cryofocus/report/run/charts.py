@@ -20,6 +20,7 @@ from cryofocus.report.drawing.chart import (
     flow,
     level,
     line,
+    log_axis,
     resolution_axis,
 )
 from cryofocus.report.drawing.style import CLASS_COLOURS
@@ -63,7 +64,7 @@ def chart_change(results: RunResults) -> Chart:
         )
         for trace in results.traces
     ]
-    y = axis("mean change per cycle", type="log", dtick="D2", exponentformat="power")
+    y = log_axis("mean change per cycle", (value for trace in traces for value in trace["y"]))
     layout = {"xaxis": _cycles(results), "yaxis": y}
     return Chart("Posterior change", "by cycle, a line for each run", (*traces,), layout)
 
@@ -84,9 +85,14 @@ def chart_populations(results: RunResults) -> Chart:
 
 
 def _run_look(results: RunResults, run: int) -> dict[str, Any]:
-    is_best = run == results.job.best_run
+    """Let the best run stand out; the others look alike, so that one of them is named for all."""
+    best = results.job.best_run
+    is_best = run == best
+    others = [one.run for one in results.job.runs if one.run != best]
     return {
-        "name": f"run {run}{' (best)' if is_best else ''}",
+        "name": f"run {run} (best)" if is_best else f"run {', '.join(map(str, others))}",
+        "showlegend": is_best or run == others[0],
+        "legendgroup": "best" if is_best else "others",
         "mode": "lines+markers",
         "line": {
             "color": CLASS_COLOURS[0] if is_best else FAINT,
@@ -106,10 +112,10 @@ def chart_moves(results: RunResults) -> Chart | None:
     """Show how particles of the best run go from class to class, until hardly any do.
 
     Returns:
-        None where it was not recorded.
+        None where it was not recorded, or where no particle has moved.
     """
     tables = results.moves_of(results.job.best_run)
-    if not tables:
+    if all(table.sum() == np.trace(table) for _, table in tables):
         return None
     still = [
         (cycle, table)
@@ -118,33 +124,30 @@ def chart_moves(results: RunResults) -> Chart | None:
     ]
     end = min((cycle for cycle, _ in still), default=tables[-1][0])
     shown = [(cycle, table) for cycle, table in tables if cycle <= end][:MOST_COLUMNS]
-    names = [str(k + 1) for k in range(results.job.n_classes)]
+    names = [f"class {k + 1}" for k in range(results.job.n_classes)]
     title = f"Between classes, start to cycle {shown[-1][0]} of run "
     columns = [names] * (len(shown) + 1)
     return flow(columns, [table.tolist() for _, table in shown], title + str(results.job.best_run))
 
 
 def chart_run_classes(results: RunResults) -> tuple[Chart, ...]:
-    """Show where the classes of every other run are in the reported ones."""
+    """Show where the classes of every other run are in the reported ones, where they differ."""
     n_classes = results.job.n_classes
     charts = []
     others = [one.run for one in results.job.runs if one.run != results.job.best_run]
     for run in others[:MOST_FLOWS]:
         rows = [list(row.reported) for row in results.run_classes if row.run == run]
-        if not rows:
+        if np.sum(rows) == np.trace(rows or [[0]]):
             continue
-        names = [[f"{run}: {k + 1}" for k in range(n_classes)]]
-        names.append([f"{results.job.best_run}: {k + 1}" for k in range(n_classes)])
-        share = np.trace(rows) / max(np.sum(rows), 1)
-        refined = ", refined" if results.best_run.refining_cycles else ""
-        alike = f"{format_percent(share, 1)} in the same class"
-        charts.append(flow(names, [rows], f"Run {run} and the reported classes{refined}: {alike}"))
+        names = [f"class {k + 1}" for k in range(n_classes)]
+        share = format_percent(np.trace(rows) / max(np.sum(rows), 1), 1)
+        charts.append(flow([names, names], [rows], f"Run {run}: {share} in the reported class"))
     return tuple(charts)
 
 
-def chart_fsc(results: RunResults, masked: Mapping[int, MaskedCurve]) -> Chart:
-    """Show the Fourier shell correlation of every class, whole and inside the focus region."""
-    traces = []
+def chart_fsc(results: RunResults, masked: Mapping[int, MaskedCurve]) -> tuple[Chart, ...]:
+    """Show the Fourier shell correlation of every class: whole, then inside the focus region."""
+    whole, inside = [], []
     for curve, summary in zip(results.fsc, results.classes, strict=True):
         number = summary.class_number
         if not summary.weight:
@@ -152,25 +155,32 @@ def chart_fsc(results: RunResults, masked: Mapping[int, MaskedCurve]) -> Chart:
         trace = class_line(curve.spatial_frequency, curve.fsc, number)
         if not results.job.classes_found:
             trace["line"]["color"] = FAINT
-        trace["name"] += f", whole map: {say_resolution(results.job, summary)}"
-        traces.append(trace)
+        trace["name"] += f": {say_resolution(results.job, summary)}"
+        whole.append(trace)
         if number in masked:
             own = masked[number]
-            inside = class_line(own.frequency, own.fsc, number)
-            inside["line"] = {**inside["line"], "width": 1.2, "dash": "dot"}
-            inside["mode"] = "lines+markers"
-            inside["marker"] = {"size": 6, "symbol": "circle-open"}
-            inside["name"] += f", in the focus: {own.resolution_text}"
-            traces.append(inside)
-    nyquist = 0.5 / results.job.pixel_size_angstrom
-    layout = {
-        "xaxis": resolution_axis(nyquist),
-        "yaxis": correlation_axis(traces),
-        "shapes": [level(FSC_LIMIT)],
-        "height": 380,
-    }
+            trace = class_line(own.frequency, own.fsc, number)
+            trace["name"] += f": {own.resolution_text}"
+            inside.append(trace)
+    shown = [("Fourier shell correlation, whole map", whole), ("Inside the focus region", inside)]
     text = f"correlation by resolution in Å; dashed, {FSC_LIMIT}"
-    return Chart("Fourier shell correlation", text, (*traces,), layout)
+    nyquist = 0.5 / results.job.pixel_size_angstrom
+    return tuple(
+        Chart(
+            title,
+            text,
+            (*traces,),
+            {
+                "xaxis": resolution_axis(nyquist),
+                # One range for both, so that they can be compared.
+                "yaxis": correlation_axis([*whole, *inside]),
+                "shapes": [level(FSC_LIMIT)],
+                "height": 340,
+            },
+        )
+        for title, traces in shown
+        if traces
+    )
 
 
 def chart_trials(results: RunResults) -> Chart:

@@ -145,7 +145,7 @@ def show_resolution(results: RunResults) -> tuple[Section, ...]:
     if not results.fsc:
         return ()
     masked = measure_in_focus(results)
-    content = {"chart": charts.chart_fsc(results, masked), "is_masked": bool(masked)}
+    content = {"charts": charts.chart_fsc(results, masked), "is_masked": bool(masked)}
     content["has_classes"] = results.job.classes_found
     return (Section("fsc", "Resolution", "Resolution", content, chart_scripts()),)
 

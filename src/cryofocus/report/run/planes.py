@@ -26,14 +26,30 @@ DIFFERENCE_PERCENTILE = 99.5
 SCALE_BAR_FRACTION = 0.25
 GAP, MIDDLE_GAP, TITLE = 5.0, 16.0, 26.0
 EDGE = (PAGE_WIDTH - 4 * GAP - MIDDLE_GAP) / 6
+HALF_WIDTH = 3 * EDGE + 2 * GAP
+"""Of three panels: those of a map stand beside those of its difference, or above them."""
 
 
 @dataclass(frozen=True)
 class MapImages:
-    """Encoded rows of maps: the consensus, and each class that has a map."""
+    """Encoded pictures of three planes.
+
+    Attributes:
+        consensus: Of the map of all particles.
+        legend: Of the colours of differences; None without any.
+        classes: Of each class that has a map, and of its difference.
+    """
 
     consensus: str
-    classes: dict[int, str]
+    legend: str | None
+    classes: dict[int, tuple[str, str]]
+
+    @property
+    def n_bytes(self) -> int:
+        """Size in the page."""
+        return len(self.consensus) + sum(
+            len(one) for pair in self.classes.values() for one in pair
+        )
 
 
 @dataclass(frozen=True)
@@ -88,22 +104,26 @@ def draw_rows(maps: ShownMaps) -> MapImages:
     n_pixels = MAX_PIXELS
     while True:
         images = _draw_rows(maps, scale, n_pixels)
-        n_bytes = len(images.consensus) + sum(map(len, images.classes.values()))
-        if n_bytes <= IMAGE_BYTES_BUDGET or n_pixels <= MIN_PIXELS:
+        if images.n_bytes <= IMAGE_BYTES_BUDGET or n_pixels <= MIN_PIXELS:
             return images
-        fitting = 0.95 * n_pixels * (IMAGE_BYTES_BUDGET / n_bytes) ** 0.5
+        fitting = 0.95 * n_pixels * (IMAGE_BYTES_BUDGET / images.n_bytes) ** 0.5
         n_pixels = max(int(fitting), MIN_PIXELS)
 
 
 def _draw_rows(maps: ShownMaps, scale: MapScale, n_pixels: int) -> MapImages:
     classes = {}
     for number, shown in maps.classes.items():
-        sheet = Sheet(EDGE)
-        differences = maps.differences[number].planes
-        draw_row(sheet, (shown.planes, differences), scale, n_pixels=n_pixels)
-        _name_panels(sheet)
-        classes[number] = sheet.address()
-    return MapImages(draw_consensus_row(maps, scale, n_pixels).address(), classes)
+        density, difference = Sheet(EDGE, HALF_WIDTH), Sheet(EDGE, HALF_WIDTH)
+        draw_planes(density, shown.planes, _density_look(scale, n_pixels), scale)
+        changed = maps.differences[number].planes
+        draw_planes(difference, changed, _difference_look(scale, n_pixels), scale)
+        for column, name in enumerate(PLANE_NAMES):
+            x, y = _left(column) + 5, EDGE - 6
+            density.add(Text(name, x, y, colour="white"))
+            difference.add(Text(f"{name} difference", x, y))
+        classes[number] = (density.address(), difference.address())
+    legend_of_rows = draw_legend(scale).address() if maps.differences else None
+    return MapImages(draw_consensus(maps, scale, n_pixels).address(), legend_of_rows, classes)
 
 
 def choose_scale(maps: ShownMaps) -> MapScale:
@@ -135,10 +155,11 @@ def choose_scale(maps: ShownMaps) -> MapScale:
     )
 
 
-def draw_consensus_row(maps: ShownMaps, scale: MapScale, n_pixels: int) -> Sheet:
-    """Draw the consensus and, beside it, the legend of all rows."""
-    sheet = Sheet(EDGE + TITLE)
-    draw_row(sheet, (maps.consensus.planes, None), scale, top=TITLE, n_pixels=n_pixels)
+def draw_consensus(maps: ShownMaps, scale: MapScale, n_pixels: int) -> Sheet:
+    """Draw the consensus, with the names of the planes and a scale bar."""
+    sheet = Sheet(EDGE + TITLE, HALF_WIDTH)
+    look = _density_look(scale, n_pixels)
+    draw_planes(sheet, maps.consensus.planes, look, scale, top=TITLE)
     for column, (name, position) in enumerate(
         zip(PLANE_NAMES, scale.positions_angstrom, strict=True)
     ):
@@ -146,40 +167,60 @@ def draw_consensus_row(maps: ShownMaps, scale: MapScale, n_pixels: int) -> Sheet
         middle = _left(column) + EDGE / 2
         sheet.add(Text(f"{name},  {third} = {position:.0f} Å", middle, TITLE - 8, anchor="middle"))
     _add_scale_bar(sheet, scale)
-    if maps.differences:
-        _add_legend(sheet, scale, TITLE + 0.5 * EDGE)
     return sheet
 
 
-def draw_row(
+@dataclass(frozen=True)
+class Look:
+    """How planes are drawn.
+
+    Attributes:
+        colours: Name of the palette.
+        ends: Values of its first and its last colour.
+        ink: Colour of outlines.
+        n_pixels: Edge of the pictures.
+    """
+
+    colours: str
+    ends: tuple[float, float]
+    ink: str
+    n_pixels: int
+
+
+def _density_look(scale: MapScale, n_pixels: int = MAX_PIXELS) -> Look:
+    return Look(DENSITY_COLOURS, (scale.darkest, scale.brightest), MASK_COLOUR, n_pixels)
+
+
+def _difference_look(scale: MapScale, n_pixels: int = MAX_PIXELS) -> Look:
+    limit = scale.largest_difference
+    return Look(DIFFERENCE_COLOURS, (-limit, limit), INK, n_pixels)
+
+
+def draw_planes(
     sheet: Sheet,
-    planes: tuple[Planes, Planes | None],
+    planes: Planes,
+    look: Look,
     scale: MapScale,
     *,
+    first_column: int = 0,
     top: float = 0.0,
-    n_pixels: int = MAX_PIXELS,
 ) -> None:
-    """Draw three planes of a map, then of its difference to the consensus.
+    """Draw three planes side by side, with the outline of the region.
 
     Args:
         sheet: Where.
-        planes: Of the map, and of the difference if there is one.
-        scale: Colours and outlines.
+        planes: Of a map, or of its difference to the consensus.
+        look: Colours and pixels.
+        scale: Outlines.
+        first_column: Of the panels of the sheet.
         top: Of the row.
-        n_pixels: Edge of the pictures.
     """
-    limit = scale.largest_difference
-    looks = (
-        (DENSITY_COLOURS, (scale.darkest, scale.brightest), MASK_COLOUR),
-        (DIFFERENCE_COLOURS, (-limit, limit), INK),
-    )
-    for half, (shown, (colours, ends, ink)) in enumerate(zip(planes, looks, strict=True)):
-        for number, plane in enumerate(shown or ()):
-            panel = Panel(_left(3 * half + number), top, EDGE, len(plane))
-            sheet.add(panel.image(paint(plane, colours, ends, n_pixels)))
-            sheet.add(*panel.outline(scale.mask[number], 0.5, ink))
-            if scale.proposed is not None:
-                sheet.add(*panel.outline(scale.proposed[number], 0.5, ink, dashed=True))
+    for number, plane in enumerate(planes):
+        panel = Panel(_left(first_column + number), top, EDGE, len(plane))
+        sheet.add(panel.image(paint(plane, look.colours, look.ends, look.n_pixels)))
+        sheet.add(*panel.outline(scale.mask[number], 0.5, look.ink))
+        if scale.proposed is not None:
+            sheet.add(*panel.outline(scale.proposed[number], 0.5, look.ink, dashed=True))
 
 
 def draw_gallery(maps: ShownMaps) -> Sheet:
@@ -193,7 +234,10 @@ def draw_gallery(maps: ShownMaps) -> Sheet:
     sheet = Sheet(TITLE + len(rows) * (EDGE + GAP))
     for number, (name, planes, differences) in enumerate(rows):
         top = TITLE + number * (EDGE + GAP)
-        draw_row(sheet, (planes, differences), scale, top=top)
+        draw_planes(sheet, planes, _density_look(scale), scale, top=top)
+        if differences is not None:
+            look = _difference_look(scale)
+            draw_planes(sheet, differences, look, scale, first_column=3, top=top)
         sheet.add(Text(name, 6, top + 18, size=13, colour="white", bold=True))
     for column, name in enumerate(PLANE_NAMES):
         sheet.add(Text(name, _left(column) + EDGE / 2, TITLE - 8, size=13, anchor="middle"))
@@ -206,13 +250,6 @@ def draw_gallery(maps: ShownMaps) -> Sheet:
 def _left(column: int) -> float:
     """Return where a panel begins: two groups of three."""
     return column * (EDGE + GAP) + (MIDDLE_GAP - GAP) * (column > 2)
-
-
-def _name_panels(sheet: Sheet) -> None:
-    """Write into the lower left corners what the panels of a class show."""
-    for column, name in enumerate(PLANE_NAMES):
-        sheet.add(Text(name, _left(column) + 5, sheet.height - 6, colour="white"))
-        sheet.add(Text(f"{name} difference", _left(column + 3) + 5, sheet.height - 6))
 
 
 def _add_scale_bar(sheet: Sheet, scale: MapScale) -> None:
@@ -230,11 +267,13 @@ def round_length(length: float) -> float:
     return float(max(step for step in (1.0, 2.0, 5.0) if step * power <= length * 1.0001) * power)
 
 
-def _add_legend(sheet: Sheet, scale: MapScale, y: float) -> None:
-    """Explain colours where the consensus row has room."""
-    x, width = _left(4) - 0.25 * EDGE, 1.5 * EDGE
-    percent = scale.difference_percent
+def draw_legend(scale: MapScale) -> Sheet:
+    """Explain the colours of differences."""
+    sheet = Sheet(64.0, HALF_WIDTH)
+    width = 1.5 * EDGE
+    x, y, percent = (HALF_WIDTH - width) / 2, 26.0, scale.difference_percent
     ticks = ((0.0, f"−{percent:.2g} %"), (0.5, "0"), (1.0, f"+{percent:.2g} %"))
     words = "Class minus consensus, % of its strongest density"
     sheet.add(*legend(DIFFERENCE_COLOURS, (x, y, width), ticks, words))
     sheet.add(Text("less", x - 8, y + 9, anchor="end"), Text("more", x + width + 8, y + 9))
+    return sheet

@@ -10,10 +10,11 @@
     plot_bgcolor: "white", font: { family: "system-ui, sans-serif", size: 12, color: "#1f2933" },
     legend: {
       orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom", traceorder: "normal",
+      maxheight: 1,
     },
     hovermode: "closest",
   };
-  const CONFIG = { displaylogo: false, displayModeBar: false, responsive: true };
+  const CONFIG = { displaylogo: false, displayModeBar: false };
   const places = [...document.querySelectorAll(".chart")];
 
   // The legend stands below the axis, in as many rows as its words need.
@@ -21,7 +22,8 @@
     const named = data.filter((trace) => trace.showlegend !== false);
     if (layout.showlegend === false || named.length < 2) return 0;
     const longest = Math.max(...named.map((trace) => trace.name.length));
-    const perRow = Math.max(Math.floor((place.clientWidth - 20) / (48 + 6.5 * longest)), 1);
+    const { l, r } = LAYOUT.margin;
+    const perRow = Math.max(Math.floor((place.clientWidth - l - r) / (48 + 6.5 * longest)), 1);
     return 8 + 19 * Math.ceil(named.length / perRow);
   }
 
@@ -29,7 +31,11 @@
   const FEW_ROWS = 46;
   function room(data, layout, place) {
     const legend = legendHeight(data, layout, place);
-    return { height: layout.height + Math.max(legend - FEW_ROWS, 0), b: 50 + legend };
+    const { b } = { ...LAYOUT.margin, ...layout.margin };
+    return {
+      width: place.clientWidth, height: layout.height + Math.max(legend - FEW_ROWS, 0),
+      "margin.b": b + legend,
+    };
   }
 
   const fits = new Map();
@@ -39,16 +45,16 @@
     const up = { ...AXIS, ...layout.yaxis, title: { standoff: 10, ...layout.yaxis?.title } };
     const title = { ...layout.title, x: 0.01, xanchor: "left", font: { size: 14 } };
     const merged = { ...LAYOUT, ...layout, title };
-    const { height, b } = room(data, merged, place);
+    const { width, height, "margin.b": bottom } = room(data, merged, place);
     await Plotly.newPlot(place, data, {
-      ...merged, height, margin: { ...LAYOUT.margin, b },
+      ...merged, width, height, margin: { ...LAYOUT.margin, ...layout.margin, b: bottom },
       xaxis: { ...AXIS, ...layout.xaxis }, yaxis: up,
     }, CONFIG);
-    // Where the window becomes narrower, the legend needs more rows.
+    // In another width a legend needs other rows. A window that only becomes higher, as on a
+    // phone whenever its bars hide, changes nothing.
     fits.set(place, () => {
-      const now = room(data, merged, place);
-      if (now.height !== place._fullLayout.height || now.b !== place._fullLayout.margin.b) {
-        Plotly.relayout(place, { height: now.height, "margin.b": now.b });
+      if (place.clientWidth && place.clientWidth !== place._fullLayout.width) {
+        Plotly.relayout(place, room(data, merged, place));
       }
     });
   }
