@@ -6,6 +6,7 @@ Class k has coordinates x_k with a standard normal prior; particle i's log-likel
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,14 +89,7 @@ class MixtureMoments:
 
     def cycle(self, mixture: Mixture, n_cycles: int) -> Mixture:
         """Run EM for so many cycles, or until it gains nothing."""
-        for _ in range(n_cycles):
-            weights = estimate_class_weights(mixture.posteriors)
-            better = self._e_step(self._m_step(mixture.posteriors), weights)
-            gain = better.log_posterior - mixture.log_posterior
-            mixture = better
-            if gain < TOLERANCE * len(self._linear):
-                break
-        return mixture
+        return self._climb(mixture, n_cycles, self._m_step)
 
     def cycle_weights(
         self,
@@ -104,9 +98,20 @@ class MixtureMoments:
         n_cycles: int,
     ) -> Mixture:
         """Run EM for so many cycles, or until it gains nothing, with classes that stay."""
-        mixture = self._e_step(centres, weights)
+        return self._climb(self._e_step(centres, weights), n_cycles, lambda _: centres)
+
+    def _climb(
+        self,
+        mixture: Mixture,
+        n_cycles: int,
+        place: Callable[
+            [Float64[np.ndarray, "particle n_classes"]], Float64[np.ndarray, "n_classes q"]
+        ],
+    ) -> Mixture:
+        """Run EM with classes placed by their posteriors."""
         for _ in range(n_cycles):
-            better = self._e_step(centres, estimate_class_weights(mixture.posteriors))
+            weights = estimate_class_weights(mixture.posteriors)
+            better = self._e_step(place(mixture.posteriors), weights)
             gain = better.log_posterior - mixture.log_posterior
             mixture = better
             if gain < TOLERANCE * len(self._linear):
