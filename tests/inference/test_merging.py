@@ -176,15 +176,42 @@ def test_a_few_copies_stay(
     assert same.alike_at_the_end == ((0, 1), (2, 3))
 
 
-def test_classes_of_noise_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing tells any classes apart there is nothing to go on with."""
+def test_where_all_are_copies_fewer_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing tells any classes apart, two are tried last; those asked for count to them."""
     planted = plant(200)
     comparison = ResidualComparison(prepare(planted)[0], RunPlan(3, "random", 1))
     state = comparison.step(comparison.start(0))[0]
     run = Run(state, (CycleRecord(0.0, 0.0, (0.4, 0.3, 0.3)),) * 2)
-    everything = ((0, 1, 2),)
-    monkeypatch.setattr("cryofocus.inference.merging.merge_classes", lambda *_: everything)
-    (same,) = merge_runs(comparison, SETTINGS, [run], SilentMonitor())
+    monkeypatch.setattr(
+        "cryofocus.inference.merging.merge_classes",
+        lambda _, weights, __: (tuple(range(len(weights))),),
+    )
+    (again,) = merge_runs(comparison, SETTINGS, [run], SilentMonitor())
+    assert again.groups == ((0, 2), (1,))
+    assert again.alike == ((0, 2, 1),)
+    assert again.posteriors.shape == (200, 3)
+    assert again.history[:2] == run.history
+    kept = SETTINGS.model_copy(update={"keep_all_classes": True})
+    (same,) = merge_runs(comparison, kept, [run], SilentMonitor())
     assert same.run is run
-    assert same.alike == everything
     assert same.alike_at_the_end == ((0, 1), (0, 2))
+
+
+def test_classes_that_died_among_copies_are_found_with_fewer() -> None:
+    """Of sixteen classes nothing is left where two are; started with fewer, the two are found."""
+    planted = plant(600, noise_sd=48.0)
+    comparison = ResidualComparison(prepare(planted)[0], RunPlan(16, "subspace", 1))
+    settings = ClassifierSettings(n_classes=16)
+    run = finish_run(comparison, settings, Run(comparison.start(0)), lambda *_, **__: None)
+    assert largest_gap(run.state.posteriors) < 0.02
+    (found,) = merge_runs(comparison, settings, [run], SilentMonitor())
+    assert len(found.alike) == 2
+    assert sorted(k for group in found.groups for k in group) == list(range(16))
+    first = found.posteriors[:, found.alike[0][0]] > 0.5
+    right = (first == (planted.labels == 0)).mean()
+    assert max(right, 1 - right) > 0.8
+
+
+def largest_gap(posteriors: np.ndarray) -> float:
+    """Return how far particles' posteriors differ from the mean over particles."""
+    return float(np.abs(posteriors - posteriors.mean(axis=0)).max())

@@ -9,12 +9,15 @@ from the noise in its own map: by the measure that also decides how many classes
 
 The merged maps still hold the noise of all that went into them. So a run of which half the
 classes or fewer are left goes on with these, until posteriors settle again. Where more are left,
-the images may only be too poor for all states there are; these runs stay as they are.
+the images may only be too poor for all states there are; these runs stay as they are. Where one
+is left, there may have been too many: the prior is learnt of all classes together, and what tells
+two states apart is little among copies, and dies. Such a run starts again with half as many.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
@@ -23,7 +26,7 @@ from typing import Any, Generic
 import numpy as np
 from jaxtyping import Float64
 
-from cryofocus.execution.monitor import Monitor
+from cryofocus.execution.monitor import Advance, Monitor, noting
 from cryofocus.inference.comparison import ClassMoments, Comparison, Divisible, State
 from cryofocus.inference.cycles import CycleRecord, Moves, Outcome
 from cryofocus.inference.driver import Run, finish_run
@@ -132,13 +135,14 @@ def merge_runs(
             if one.outcome.is_converged:
                 finished[number] = replace(one, alike=find_alike(comparison, one))
             advance()
-    n_cycles = comparison.n_prior_cycles + settings.max_cycles
+    if settings.keep_all_classes:
+        return finished
     for number, one in enumerate(finished):
-        is_few = 1 < len(one.alike) <= len(one.groups) // 2
-        if is_few and not settings.keep_all_classes:
-            stage = f"run {number + 1}, merged"
-            with monitor.stage(stage, n_cycles, at_most=True) as advance:
-                finished[number] = _go_on(comparison, settings, one, advance)
+        rerun = _Rerun(comparison, settings, monitor, number)
+        if 1 < len(one.alike) <= len(one.groups) // 2:
+            finished[number] = rerun.go_on(one)
+        elif len(one.alike) == 1 and not comparison.plan.references:
+            finished[number] = rerun.start_again(one)
     return finished
 
 
@@ -148,23 +152,60 @@ def _finished(run: Run[Any], settings: ClassifierSettings) -> FinishedRun[Any]:
     return FinishedRun(run, run.outcome(settings), alone, alone)
 
 
-def _go_on(
-    comparison: Divisible[Any],
-    settings: ClassifierSettings,
-    one: FinishedRun[Any],
-    advance: Callable[..., None],
-) -> FinishedRun[Any]:
-    """Go on with merged classes, and merge again what images then do not tell apart."""
-    before = one.history
-    while 1 < len(one.alike) < len(one.groups):
-        merged = [one.posteriors[:, list(group)].sum(axis=1) for group in one.alike]
-        few = comparison.with_classes(len(merged))
-        run = finish_run(few, settings, Run(few.begin(np.stack(merged, axis=1))), advance)
-        one = FinishedRun(run, run.outcome(settings), one.alike, one.alike, before)
-        before = one.history
-        if one.outcome.is_converged:
-            one = replace(one, alike=find_alike(few, one))
-    return one
+@dataclass(frozen=True)
+class _Rerun:
+    """What a run needs to go on, or start again, with fewer classes."""
+
+    comparison: Divisible[Any]
+    settings: ClassifierSettings
+    monitor: Monitor
+    number: int
+
+    def go_on(self, one: FinishedRun[Any]) -> FinishedRun[Any]:
+        """Go on with merged classes, and merge again what images then do not tell apart."""
+        with self._stage("merged") as advance:
+            while 1 < len(one.alike) < len(one.groups):
+                merged = [one.posteriors[:, list(group)].sum(axis=1) for group in one.alike]
+                few = self.comparison.with_classes(len(merged))
+                start = few.begin(np.stack(merged, axis=1))
+                one = self._finish(few, start, one, one.alike, advance)
+        return one
+
+    def start_again(self, one: FinishedRun[Any]) -> FinishedRun[Any]:
+        """Start with half as many classes, and half of these, until some differ or two are left.
+
+        A class that is not there any more counts to one that is.
+        """
+        n_asked, again = sum(map(len, one.groups)), one
+        while len(again.alike) == 1 and len(again.groups) > FEWEST:
+            n_classes = max(FEWEST, len(again.groups) // 2)
+            few = self.comparison.with_classes(n_classes)
+            groups = tuple(tuple(range(k, n_asked, n_classes)) for k in range(n_classes))
+            with self._stage(f"{n_classes} classes") as advance:
+                start = few.start(self.number, noting(advance))
+                again = self._finish(few, start, again, groups, advance)
+        if not again.outcome.is_converged:
+            return one
+        is_few = 1 < len(again.alike) <= len(again.groups) // 2
+        return self.go_on(again) if is_few else again
+
+    def _finish(
+        self,
+        few: Divisible[Any],
+        start: Any,
+        one: FinishedRun[Any],
+        groups: Groups,
+        advance: Advance,
+    ) -> FinishedRun[Any]:
+        """Finish a run that follows another, and merge what images do not tell apart."""
+        run = finish_run(few, self.settings, Run(start), advance)
+        again = FinishedRun(run, run.outcome(self.settings), groups, groups, one.history)
+        is_over = again.outcome.is_converged
+        return replace(again, alike=find_alike(few, again)) if is_over else again
+
+    def _stage(self, name: str) -> AbstractContextManager[Advance]:
+        n_cycles = self.comparison.n_prior_cycles + self.settings.max_cycles
+        return self.monitor.stage(f"run {self.number + 1}, {name}", n_cycles, at_most=True)
 
 
 def find_alike(comparison: Divisible[Any], one: FinishedRun[Any]) -> Groups:

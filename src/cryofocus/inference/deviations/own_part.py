@@ -24,7 +24,7 @@ from cryofocus.kernels.contract import SliceSums
 
 Uncertainty = Float64[np.ndarray, "field n_shells"]
 # What noise brings by chance is at most so many standard deviations more than on the average.
-SURE = 3.0
+SURE = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +113,6 @@ def gain_from_noise(
     column /= np.sqrt(weights @ column**2)
     alone = replace(prior, mixing=column)
     observed = observed_share(posteriors, column)
-    variance = space.field_variance(sums, alone, observed, tolerance=0.01, max_steps=32)[0]
+    variance = space.field_variance(sums, alone, observed, tolerance=0.001, max_steps=64)[0]
     mean = 0.5 * float((1 - variance) @ space.shell_counts)
     return mean + SURE * float(np.sqrt(mean))
