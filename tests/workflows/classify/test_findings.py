@@ -118,6 +118,13 @@ def test_guessing_is_called_so(result: ClassificationResult, inputs: Inputs) -> 
     figures = judged(flat, inputs)[FindingCode.NO_CLASSES].figures
     assert figures["mean_highest_posterior"] < figures["threshold"]
     assert not judged(flat, inputs, Severity.NOTE)
+    # That something varies is not denied where half sets confirm it.
+    texts = [
+        judged(replace(flat, held_out=held_out), inputs)[FindingCode.NO_CLASSES].text
+        for held_out in (None, HeldOut((9.0, 9.0)))
+    ]
+    assert "no detectable difference: it" in texts[0]
+    assert texts[1].startswith("Something varies within this region, as half sets confirm (p-")
 
 
 def test_half_sets_overrule_posteriors(result: ClassificationResult, inputs: Inputs) -> None:

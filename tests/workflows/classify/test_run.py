@@ -107,11 +107,13 @@ def test_config_repeats_the_run(
 ) -> None:
     """The run's config.yaml gives the same result again, also when statistics lie on disk."""
     monkeypatch.chdir(tmp_path)
-    request = read_config(finished.config, {"memory_gb": 0.05})
+    for user in ("run", "statistics_store"):
+        monkeypatch.setattr(f"cryofocus.workflows.classify.{user}.peak_memory_gb", lambda: 3.0)
+    request = read_config(finished.config, {"memory_gb": 2.0})
     again = classify(request, Path("AGAIN"))
     assert "statistics lie on disk" in again.log.read_text()
     job = again.read_job()
-    assert "more than the 0.05 GB allowed" in job.findings[-1].text
+    assert "more than the 2.00 GB allowed" in job.findings[-1].text
     assert job.findings[-1].text in again.log.read_text()
     assert not {finding.text for finding in job.findings} & set(job.warnings)
     same = ("particles.star", "posteriors.npy", "class001.mrc", "convergence.csv", "fsc.star")

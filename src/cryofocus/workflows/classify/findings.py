@@ -12,7 +12,7 @@ from cryofocus.consensus.outliers.scores import OUTLYING, count_outliers
 from cryofocus.data.labels import OUTLIER_LABEL
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
-from cryofocus.formatting import format_angstrom, format_count, format_percent
+from cryofocus.formatting import format_angstrom, format_percent
 from cryofocus.inference.held_out import SIGNIFICANT
 from cryofocus.inference.result import ClassificationResult
 from cryofocus.maths.copies import EMPTY_WEIGHT, EffectiveClasses
@@ -21,9 +21,9 @@ from cryofocus.workflows.classify.collapse import judge_collapse
 from cryofocus.workflows.classify.related_classes import RELATED, find_related_classes
 from cryofocus.workflows.classify.verdict import (
     NOTABLE_OUTLIERS,
-    format_p_value,
     has_settled,
     say_chance,
+    say_nothing_found,
 )
 from cryofocus.workflows.run.job import CERTAIN_POSTERIOR, Finding, FindingCode, Severity
 
@@ -140,11 +140,8 @@ def _judge_posteriors(result: ClassificationResult) -> Iterator[Finding]:
     if not result.classes_found:
         yield _warn(
             FindingCode.NO_CLASSES,
-            "Within this region the particles show no detectable difference"
-            f"{_say_chance(result)}. Check the poses and the place and size of the focus "
-            "region (in Å, not voxels; view.cxc shows it). Otherwise the region does not vary, "
-            f"or {format_count(len(result.posteriors))} particles are too few to show it: small "
-            "regions and noisy images need more.",
+            f"{say_nothing_found(result)} Check the poses and the place and size of the focus "
+            "region (in Å, not voxels; view.cxc shows it).",
             mean_highest_posterior=highest,
             threshold=result.guessing_posterior,
             **({} if result.held_out is None else {"p_value": result.held_out.p_value}),
@@ -196,12 +193,6 @@ def _judge_claim(result: ClassificationResult) -> Iterator[Finding]:
         )
         return
     yield _note(FindingCode.EXPECTED_ACCURACY, f"{text}.", **figures, threshold=LARGEST_CLAIM)
-
-
-def _say_chance(result: ClassificationResult) -> str:
-    if result.held_out is None:
-        return ""
-    return f" (p-value of no classes {format_p_value(result.held_out.p_value)})"
 
 
 def _judge_runs(result: ClassificationResult) -> Iterator[Finding]:

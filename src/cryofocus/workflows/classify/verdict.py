@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cryofocus.consensus.outliers.scores import count_outliers
-from cryofocus.formatting import format_percent
+from cryofocus.formatting import format_count, format_percent
 from cryofocus.inference.held_out import SIGNIFICANT
 from cryofocus.inference.result import ClassificationResult
 from cryofocus.workflows.classify.collapse import has_collapsed, largest_weight
@@ -102,3 +102,22 @@ def format_p_value(p_value: float) -> str:
 def say_chance(p_value: float) -> str:
     """Say in words how improbable something is."""
     return f"a chance {'of at most ' if p_value >= SMALLEST_TOLD else ''}{format_p_value(p_value)}"
+
+
+def say_nothing_found(result: ClassificationResult) -> str:
+    """Say whether nothing varies, or something that does not sort the particles."""
+    held_out = result.held_out
+    chance = (
+        "" if held_out is None else f" (p-value of no classes {format_p_value(held_out.p_value)})"
+    )
+    if held_out is not None and held_out.p_value <= SIGNIFICANT:
+        return (
+            f"Something varies within this region, as half sets confirm{chance}, but single "
+            "images do not tell which particle is in which class: ask for fewer classes "
+            "(--classes auto tries), or focus on all of what moves (cryofocus variance shows it)."
+        )
+    return (
+        f"Within this region the particles show no detectable difference{chance}: it does not "
+        f"vary, or {format_count(len(result.posteriors))} particles are too few to show it; small "
+        "regions and noisy images need more."
+    )
