@@ -44,7 +44,8 @@ def test_the_page_of_a_run(build_run: Callable[..., RunDirectory]) -> None:
     page = write_report(directory.path).read_text(encoding="utf-8")
     pictures = re.findall(r'<img src="data:image/png;base64,[^"]{500,}" alt="(\w+)', page)
     assert sorted(pictures) == ["Surface"] * 3 + ["Where"] * 3
-    assert page.count('src="data:image/svg+xml') == 4
+    # Of the consensus and of every class, differences apart, and their colours.
+    assert page.count('src="data:image/svg+xml') == 2 + 2 * 3
     assert not can_plot()
     with pytest.raises(InputError, match=r"^plot_classes: needs matplotlib.*pip install .*plots"):
         open_run(directory.path).plot_classes()

@@ -86,7 +86,9 @@ class Command(TyperCommand):
     def _refuse_unknown_options(
         self, args: Sequence[str], params: Sequence[Any], ctx: Any
     ) -> None:
-        """Tell of all options that there are not at once."""
+        """Tell of all options that there are not at once, unless others are taken as well."""
+        if ctx.allow_extra_args:
+            return
         known = {name for p in params for name in (*p.opts, *p.secondary_opts)}
         known |= set(ctx.help_option_names)
         given = dict.fromkeys(hints.given_options(args))
