@@ -85,11 +85,14 @@ class Region:
         kind: Of the set.
         name: A sphere of dataset.yaml, or masks with `+` between them.
         n_states: True number.
+        blocks: Of an assembly, those whose presence the states are; with `+` between them.
+            Otherwise what the set says of the focus.
     """
 
     kind: str
     name: str
     n_states: int
+    blocks: str = ""
 
     def mask(self, data: Path, particles: ParticleSet) -> FocusMask:
         """Make the mask on the particles' grid."""
@@ -111,7 +114,7 @@ class Region:
         """Read the true state of each particle, from 0; -1 for junk."""
         if self.kind != "assembly":
             return _read_truth(data / "truth.star", "rlnClassNumber") - 1
-        if "+" in self.name:
+        if self.blocks:
             states = self._joint_states(data)
         else:
             states = _read_truth(data / "truth_focused.star", "rlnClassNumber") - 1
@@ -121,7 +124,9 @@ class Region:
     def _joint_states(self, data: Path) -> np.ndarray:
         """Number the combinations of the regions that vary."""
         with (data / "states.csv").open() as file:
-            joint = ["".join(row[k] for k in self.name.split("+")) for row in csv.DictReader(file)]
+            joint = [
+                "".join(row[k] for k in self.blocks.split("+")) for row in csv.DictReader(file)
+            ]
         of_state = np.unique(joint, return_inverse=True)[1]
         return of_state[_read_truth(data / "truth.star", "rlnClassNumber") - 1]
 
@@ -132,8 +137,10 @@ COUNTED = (
     Region("humanoid2", "focus_sphere", 4),
     Region("assembly", "control_sphere", 1),
     Region("assembly", "focus_sphere", 2),
-    Region("assembly", "l1_stalk+trna", 4),
+    Region("assembly", "l1_stalk+trna", 4, "l1_stalk+trna"),
 )
+# A sphere of 30 Å as in the publication, which cuts a block: classes differ by a part of it.
+CUTTING = Region("assembly", "cutting_sphere", 2, "ef_g")
 CONSTANT_REGIONS = (
     Region("humanoid1", "control_sphere", 1),
     Region("humanoid2", "control_sphere", 1),
@@ -187,7 +194,7 @@ def _count(plan: Plan, region: Region, seed: int) -> Row:
 def many(plan: Plan) -> Iterator[Row]:
     """Ask for ten classes, and for as many as there are."""
     for seed in plan.seeds:
-        for region in COUNTED:
+        for region in (*COUNTED, CUTTING):
             if region.n_states > 1:
                 yield _kept(plan, "many", region, seed, lambda r=region, s=seed: _many(plan, r, s))
 

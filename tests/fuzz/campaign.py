@@ -8,9 +8,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from random import Random
 from unittest.mock import patch
@@ -108,10 +110,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start, counts = time.monotonic(), Counter[str]()
     last = asked.first + asked.n_files
     shares = [range(at, min(at + N_AT_ONCE, last)) for at in range(asked.first, last, N_AT_ONCE)]
-    with ProcessPoolExecutor(asked.processes) as pool:
-        for share, findings in zip(
-            shares, pool.map(find, shares, [asked.seed] * len(shares)), strict=True
-        ):
+    with ExitStack() as stack:
+        each: Callable[..., Iterator[list[Finding]]] = map
+        if asked.processes > 1:
+            each = stack.enter_context(ProcessPoolExecutor(asked.processes)).map
+        for share, findings in zip(shares, each(find, shares, repeat(asked.seed)), strict=True):
             for finding in findings:
                 counts[finding.fault.kind] += 1
                 _keep(finding, asked.keep)
