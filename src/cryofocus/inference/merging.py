@@ -141,7 +141,7 @@ def merge_runs(
         rerun = _Rerun(comparison, settings, monitor, number)
         if 1 < len(one.alike) <= len(one.groups) // 2:
             finished[number] = rerun.go_on(one)
-        elif len(one.alike) == 1 and not comparison.plan.references:
+        elif len(one.alike) == 1 and len(one.groups) > FEWEST and not comparison.plan.references:
             finished[number] = rerun.start_again(one)
     return finished
 
@@ -174,20 +174,28 @@ class _Rerun:
     def start_again(self, one: FinishedRun[Any]) -> FinishedRun[Any]:
         """Start with half as many classes, and half of these, until some differ or two are left.
 
-        A class that is not there any more counts to one that is.
+        Where then half of them or fewer differ, the better is taken of these, merged, and of a
+        start with as many.
         """
-        n_asked, again = sum(map(len, one.groups)), one
+        again = self._start(len(one.groups) // 2, one)
         while len(again.alike) == 1 and len(again.groups) > FEWEST:
-            n_classes = max(FEWEST, len(again.groups) // 2)
-            few = self.comparison.with_classes(n_classes)
-            groups = tuple(tuple(range(k, n_asked, n_classes)) for k in range(n_classes))
-            with self._stage(f"{n_classes} classes") as advance:
-                start = few.start(self.number, noting(advance))
-                again = self._finish(few, start, again, groups, advance)
+            again = self._start(len(again.groups) // 2, again)
         if not again.outcome.is_converged:
             return one
-        is_few = 1 < len(again.alike) <= len(again.groups) // 2
-        return self.go_on(again) if is_few else again
+        if not 1 < len(again.alike) <= len(again.groups) // 2:
+            return again
+        merged, fresh = self.go_on(again), self._start(len(again.alike), again)
+        is_better = fresh.run.history[-1].objective > merged.run.history[-1].objective
+        return fresh if fresh.outcome.is_converged and is_better else merged
+
+    def _start(self, n_classes: int, one: FinishedRun[Any]) -> FinishedRun[Any]:
+        """Start with fewer classes; one that is not there any more counts to one that is."""
+        n_classes, n_asked = max(FEWEST, n_classes), sum(map(len, one.groups))
+        few = self.comparison.with_classes(n_classes)
+        groups = tuple(tuple(range(k, n_asked, n_classes)) for k in range(n_classes))
+        with self._stage(f"{n_classes} classes") as advance:
+            start = few.start(self.number, noting(advance))
+            return self._finish(few, start, one, groups, advance)
 
     def _finish(
         self,
