@@ -152,6 +152,17 @@ def test_resolution_of_the_box_is_none(build_run: Build) -> None:
     assert words.key_figures(changed)[2].value == "10.2 Å"
 
 
+def test_the_limit_of_the_pixels_is_no_part_of_the_figure(build_run: Build) -> None:
+    """A resolution that ends at Nyquist says so below the figure, which has little room."""
+    results = read_results(build_run())
+    job = results.job
+    finest = 2 * job.pixel_size_angstrom
+    sharp = [one.model_copy(update={"resolution_angstrom": finest}) for one in results.classes]
+    figure = words.key_figures(replace(results, classes=tuple(sharp)))[2]
+    assert figure.value == f"{finest:.1f} Å"
+    assert "(Nyquist)" in figure.remark
+
+
 def test_single_run_has_no_agreement(build_run: Build) -> None:
     """The agreement of one run is a dash, and the run is not called the best."""
     results = read_results(build_run(n_runs=1))

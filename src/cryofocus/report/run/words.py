@@ -112,12 +112,17 @@ def _figures_of_classes(results: RunResults) -> list[KeyFigure]:
             else f"{len(job.runs)} random starts, mean over pairs",
             _tone(job, ABOUT_RUNS),
         ),
-        KeyFigure(
-            _resolution(job, min(resolutions)) if resolutions else "–",
-            "best resolution of a class",
-            "of the whole map, FSC 0.143" if resolutions else "half maps never reach FSC 0.143",
-        ),
+        _say_resolution(job, min(resolutions, default=None)),
     ]
+
+
+def _say_resolution(job: JobRecord, finest_angstrom: float | None) -> KeyFigure:
+    name = "best resolution of a class"
+    if finest_angstrom is None:
+        return KeyFigure("–", name, "half maps never reach FSC 0.143")
+    value, at_limit, _ = _resolution(job, finest_angstrom).partition(" (Nyquist)")
+    limit = ": the pixels' limit (Nyquist)" if at_limit else ""
+    return KeyFigure(value, name, f"of the whole map, FSC 0.143{limit}")
 
 
 def _figures_of_none(job: JobRecord) -> list[KeyFigure]:
