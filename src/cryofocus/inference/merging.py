@@ -186,7 +186,8 @@ class _Rerun:
             return again
         merged, fresh = self.go_on(again), self._start(len(again.alike), again)
         is_better = fresh.run.history[-1].objective > merged.run.history[-1].objective
-        return fresh if fresh.outcome.is_converged and is_better else merged
+        has_as_many = fresh.outcome.is_converged and len(fresh.alike) >= len(merged.alike)
+        return fresh if is_better and has_as_many else merged
 
     def _start(self, n_classes: int, one: FinishedRun[Any]) -> FinishedRun[Any]:
         """Start with fewer classes; one that is not there any more counts to one that is."""
