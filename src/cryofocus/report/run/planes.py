@@ -16,7 +16,7 @@ from cryofocus.report.run import tables
 from cryofocus.report.run.results import RunResults
 from cryofocus.report.run.shown_maps import ShownMaps
 
-IMAGE_BYTES_BUDGET = 4_500_000
+IMAGE_BYTES_BUDGET = 3_500_000
 MAX_PIXELS, MIN_PIXELS = 380, 110
 """Of the edge of a panel."""
 PLANE_NAMES = ("xy", "xz", "zy")
