@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -54,6 +54,8 @@ class RunState(Protocol):
 
 
 State = TypeVar("State", bound=RunState)
+# What two groups of classes gain, at most, if their maps differ by nothing but noise.
+OwnNoise = Callable[[tuple[int, ...], tuple[int, ...]], float]
 
 
 @runtime_checkable
@@ -165,8 +167,8 @@ class Divisible(Comparison[State], Protocol[State]):
         """Return what the particles say of a state's maps, whichever particles these are from."""
         ...
 
-    def own_noise(self, state: State, first: tuple[int, ...], second: tuple[int, ...]) -> float:
-        """Return what two groups of classes gain apart, at most, if only their noise differs.
+    def own_noise(self, state: State) -> OwnNoise:
+        """Return what tells the gain of groups of classes that only noise tells apart.
 
         In log-posterior, from the images that the state's maps were made from.
         """

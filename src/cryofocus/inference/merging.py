@@ -16,10 +16,9 @@ two states apart is little among copies, and dies. Such a run starts again with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import combinations
 from typing import Any, Generic
 
@@ -27,7 +26,13 @@ import numpy as np
 from jaxtyping import Float64
 
 from cryofocus.execution.monitor import Advance, Monitor, noting
-from cryofocus.inference.comparison import ClassMoments, Comparison, Divisible, State
+from cryofocus.inference.comparison import (
+    ClassMoments,
+    Comparison,
+    Divisible,
+    OwnNoise,
+    State,
+)
 from cryofocus.inference.cycles import CycleRecord, Moves, Outcome
 from cryofocus.inference.driver import Run, finish_run
 from cryofocus.inference.posterior import (
@@ -39,8 +44,6 @@ from cryofocus.inference.settings import ClassifierSettings
 
 Groups = tuple[tuple[int, ...], ...]
 
-# What two groups of classes gain, at most, if their maps differ by nothing but noise.
-OwnNoise = Callable[[tuple[int, ...], tuple[int, ...]], float]
 # The last two are left to the half sets, which know no such gain.
 FEWEST = 2
 
@@ -221,8 +224,8 @@ def find_alike(comparison: Divisible[Any], one: FinishedRun[Any]) -> Groups:
     """Return which of the classes asked for belong together, by a run's last state."""
     state = one.run.state
     weights = estimate_class_weights(state.posteriors)
-    own_noise = partial(comparison.own_noise, state)
-    together = merge_classes(comparison.class_moments(state), weights, own_noise)
+    moments, own_noise = comparison.class_moments(state), comparison.own_noise(state)
+    together = merge_classes(moments, weights, own_noise)
     return tuple(tuple(k for g in members for k in one.groups[g]) for members in together)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int
@@ -18,7 +19,7 @@ from cryofocus.consensus.background import Background
 from cryofocus.consensus.ground import Ground
 from cryofocus.consensus.match import ImageMatch, choose_bands
 from cryofocus.execution.monitor import Advance, uncounted
-from cryofocus.inference.comparison import ClassMoments, RunPlan
+from cryofocus.inference.comparison import ClassMoments, OwnNoise, RunPlan
 from cryofocus.inference.cycles import CycleRecord
 from cryofocus.inference.deviations import em
 from cryofocus.inference.deviations.deviation import DeviationPrior
@@ -92,14 +93,19 @@ class ResidualComparison:
         prior = mixing @ space.inner_products(state.coefficients) @ mixing.T
         return ClassMoments(*self.problem.statistics.latent_moments(grid), prior)
 
-    def own_noise(
-        self, state: em.EmState, first: tuple[int, ...], second: tuple[int, ...]
-    ) -> float:
-        """Return what two groups of classes gain apart, at most, if only their noise differs."""
-        sums = insert(self.problem.statistics, state.posteriors, state.inserted).sums
-        return gain_from_noise(
-            self.problem.space, sums, state.prior, state.posteriors, (first, second)
-        )
+    def own_noise(self, state: em.EmState) -> OwnNoise:
+        """Return what tells the gain of groups of classes that only noise tells apart."""
+        problem = self.problem
+
+        @cache
+        def summed() -> SliceSums:
+            return insert(problem.statistics, state.posteriors, state.inserted).sums
+
+        def gain(first: tuple[int, ...], second: tuple[int, ...]) -> float:
+            known = summed(), state.prior, state.posteriors
+            return gain_from_noise(problem.space, *known, (first, second))
+
+        return gain
 
     @property
     def n_prior_cycles(self) -> int:
