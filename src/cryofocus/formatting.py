@@ -55,8 +55,13 @@ def format_resolution(
         ('8.0 Å', '4.0 Å (Nyquist)')
     """
     text = format_angstrom(resolution_angstrom, decimals)
-    shell = box * pixel_size_angstrom / resolution_angstrom
-    return f"{text} (Nyquist)" if round(shell, 3) >= box // 2 else text
+    at_limit = is_nyquist(resolution_angstrom, box, pixel_size_angstrom)
+    return f"{text} (Nyquist)" if at_limit else text
+
+
+def is_nyquist(resolution_angstrom: float, box: int, pixel_size_angstrom: float) -> bool:
+    """Tell whether a resolution is not the data's limit but that of the pixels."""
+    return round(box * pixel_size_angstrom / resolution_angstrom, 3) >= box // 2
 
 
 def format_seconds(seconds: float) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cryofocus.inference.comparison import ClassMoments
-from cryofocus.inference.share_errors import estimate_share_errors
+from cryofocus.inference.share_errors import estimate_share_errors, widen_for_copies
 
 # Two parts: the second is there in the last class alone.
 CENTRES = np.array([[-1.0, 0.0], [1.0, 0.0], [1.0, 1.0]])
@@ -83,3 +83,18 @@ def test_one_class_holds_all() -> None:
     """Nothing is uncertain about the share of everything."""
     alone = ClassMoments(np.zeros((5, 1)), np.ones((5, 1, 1)), np.eye(1))
     assert estimate_share_errors(alone, np.ones(1)) == 0
+
+
+def test_symmetry_copies_in_one_class_count_once() -> None:
+    """The error of a share is that of the particles if their copies never differ."""
+    generator = np.random.default_rng(4)
+    of_particle = generator.dirichlet((1, 2), 1000)
+    every = np.arange(1000)
+    alike, parents = np.repeat(of_particle, 2, axis=0), np.repeat(every, 2)
+    np.testing.assert_allclose(widen_for_copies(alike, parents), np.sqrt(2))
+    np.testing.assert_allclose(widen_for_copies(of_particle, every), 1)
+    apart = generator.dirichlet((1, 2), 2000)
+    np.testing.assert_allclose(widen_for_copies(apart, parents), 1, atol=0.05)
+    # Where exactly one copy of each is in the class, the share is known; nothing is taken off.
+    opposed = np.where(np.arange(2000)[:, None] % 2, [0.0, 1.0], [1.0, 0.0])
+    np.testing.assert_allclose(widen_for_copies(opposed, parents), 1)

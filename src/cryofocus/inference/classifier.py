@@ -48,7 +48,7 @@ from cryofocus.inference.region_content import require_density
 from cryofocus.inference.result import ClassificationResult, RunResult
 from cryofocus.inference.runs import RunComparison, compare_runs
 from cryofocus.inference.settings import AUTO, ClassifierSettings
-from cryofocus.inference.share_errors import estimate_share_errors
+from cryofocus.inference.share_errors import estimate_share_errors, widen_for_copies
 from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.maths.copies import find_effective_classes
@@ -322,7 +322,9 @@ def _judge(
         generator = np.random.default_rng([settings.seed, 0xEA])
         accuracy = expected_accuracy(*told, effective, generator)
         advance()
-        errors = best.spread(estimate_share_errors(*told))[order]
+        parents = ground.consensus.images.particles.parent_of_particle
+        widened = estimate_share_errors(*told) * widen_for_copies(state.posteriors, parents)
+        errors = best.spread(widened)[order]
         advance()
     return _Judged(same, held_out, accuracy, errors)
 
@@ -344,7 +346,7 @@ def _log_plan(ground: Ground, settings: ClassifierSettings) -> None:
     )
     grid = (particles.box, particles.pixel_size_angstrom)
     logger.info(
-        "classification to %s (%d shells), maps to %s",
+        "classification to %s, %d shells; maps to %s",
         format_resolution(shell_resolution_angstrom(ground.n_shells, *grid), *grid),
         ground.n_shells,
         format_resolution(

@@ -11,7 +11,7 @@ too many images seem to have it. How far shares move when maps are let go is the
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int
 
 from cryofocus.inference.comparison import ClassMoments
 from cryofocus.inference.deviations.mixture import Mixture, MixtureMoments
@@ -46,6 +46,26 @@ def estimate_share_errors(
     # Nothing between 0 and 1 varies more about such a mean.
     most = np.sqrt(class_weights * (1 - class_weights))
     return np.asarray(np.minimum(np.hypot(by_chance, moved), most))
+
+
+def widen_for_copies(
+    posteriors: Float64[np.ndarray, "image n_classes"],
+    parent_of_particle: Int[np.ndarray, " image"],
+) -> Float64[np.ndarray, " n_classes"]:
+    """Return by what errors grow because copies of a particle tend to be in the same class.
+
+    Args:
+        posteriors: Of the classes.
+        parent_of_particle: Equal numbers: symmetry copies of one particle.
+
+    Returns:
+        1 where copies are as independent as particles; up to the root of their number.
+    """
+    _, parents = np.unique(parent_of_particle, return_inverse=True)
+    off = (posteriors - posteriors.mean(axis=0)).T
+    alone = (off**2).sum(axis=1)
+    together = np.array([(np.bincount(parents, one) ** 2).sum() for one in off])
+    return np.asarray(np.sqrt(np.maximum(together, alone) / np.maximum(alone, 1e-12)))
 
 
 def _standard_errors(

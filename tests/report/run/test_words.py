@@ -122,6 +122,22 @@ def test_verdict_does_not_repeat_the_headline(build_run: Build) -> None:
     assert words.verdict(job) == job.verdict
     job = job.model_copy(update={"verdict": "No classes were found: all is noise."})
     assert words.verdict(job) == "All is noise."
+    found = "Found 2 classes in this region: 51 % and 49 % of the particles; one run: no more."
+    job = job.model_copy(update={"verdict": found})
+    assert words.verdict(job) == "51 % and 49 % of the particles; one run: no more."
+
+
+def test_copies_are_not_called_particles(build_run: Build) -> None:
+    """An expanded table has more rows than there are particles; both numbers are told."""
+    results = read_results(build_run())
+    job = results.job.model_copy(update={"n_parents": 300})
+    expanded = replace(results, job=job)
+    assert (words.key_figures(expanded)[3].value, words.key_figures(expanded)[3].name) == (
+        "600",
+        "copies of 300 particles",
+    )
+    assert dict(tables.facts(expanded))["Particles"].startswith("600 copies of 300 particles, box")
+    assert dict(tables.facts(results))["Particles"].startswith("600, box")
 
 
 def test_accuracy_counts_copies_once(build_run: Build) -> None:

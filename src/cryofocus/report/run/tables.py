@@ -16,14 +16,14 @@ from cryofocus.formatting import (
 )
 from cryofocus.report.drawing.style import class_colour
 from cryofocus.report.run.results import RunResults
-from cryofocus.report.run.words import say_resolution
+from cryofocus.report.run.words import say_copies, say_resolution
 from cryofocus.workflows.classify.origin import locate_images
 from cryofocus.workflows.classify.tables import name_classes
 from cryofocus.workflows.run.files import RUN_FILES
 from cryofocus.workflows.run.job import CERTAIN_POSTERIOR, Cluster
 
 CLUSTER_KINDS = {
-    "local": "worker processes",
+    "local": "processes",
     "scheduler": "of a Dask scheduler",
     "slurm": "SLURM jobs",
 }
@@ -154,7 +154,7 @@ def facts(results: RunResults) -> Pairs:
         ("Region in focus", _say_focus(results)),
         (
             "Particles",
-            f"{format_count(job.n_particles)}, box {job.box} px, "
+            f"{format_count(job.n_particles)} {say_copies(job)}".rstrip() + f", box {job.box} px, "
             f"{job.pixel_size_angstrom:.4g} Å/px",
         ),
         ("Contrast", f"protein {contrast} in the images ({job.contrast.how})"),
@@ -184,8 +184,9 @@ def _cluster_facts(cluster: Cluster | None) -> Pairs:
     machines = f"{len(hosts)} machines" if len(hosts) > 1 else "one machine"
     limits = [one.memory_limit_gb for one in cluster.workers if one.memory_limit_gb is not None]
     memory = f" and {min(limits):.3g} GB" if limits else ""
+    threads = "1 thread" if cluster.threads == 1 else f"{cluster.threads} threads"
     workers = f"{cluster.n_workers} workers ({CLUSTER_KINDS[cluster.kind]}) on {machines}"
-    return [("Cluster", f"{workers}, each with {cluster.threads} threads{memory}")]
+    return [("Cluster", f"{workers}, each with {threads}{memory}")]
 
 
 def _say_focus(results: RunResults) -> str:

@@ -11,6 +11,7 @@ from cryofocus.formatting import (
     format_percent,
     format_resolution,
     format_seconds,
+    is_nyquist,
 )
 from cryofocus.report.run.results import RunResults
 from cryofocus.workflows.classify.tables import ClassSummary
@@ -58,9 +59,10 @@ def headline(job: JobRecord) -> str:
 
 def verdict(job: JobRecord) -> str:
     """Give the run's verdict without what the headline says already."""
-    start = f"{headline(job)}: "
-    text = job.verdict.removeprefix(start)
-    return text if text == job.verdict else text[:1].upper() + text[1:]
+    # Both begin with the number of classes, or with that there are none.
+    start, _, rest = job.verdict.partition(": ")
+    is_said = start.startswith("Found ") or start == headline(job)
+    return rest[:1].upper() + rest[1:] if rest and is_said else job.verdict
 
 
 def find_other_regions(finding: Finding) -> int:
@@ -81,7 +83,7 @@ def key_figures(results: RunResults) -> list[KeyFigure]:
         *found,
         KeyFigure(
             format_count(job.n_particles),
-            "particles",
+            say_copies(job) or "particles",
             f"box {job.box} px, {job.pixel_size_angstrom:.4g} Å/px",
         ),
         KeyFigure(
@@ -120,9 +122,9 @@ def _say_resolution(job: JobRecord, finest_angstrom: float | None) -> KeyFigure:
     name = "best resolution of a class"
     if finest_angstrom is None:
         return KeyFigure("–", name, "half maps never reach FSC 0.143")
-    value, at_limit, _ = _resolution(job, finest_angstrom).partition(" (Nyquist)")
+    at_limit = is_nyquist(finest_angstrom, job.box, job.pixel_size_angstrom)
     limit = ": the pixels' limit (Nyquist)" if at_limit else ""
-    return KeyFigure(value, name, f"of the whole map, FSC 0.143{limit}")
+    return KeyFigure(format_angstrom(finest_angstrom), name, f"of the whole map, FSC 0.143{limit}")
 
 
 def _figures_of_none(job: JobRecord) -> list[KeyFigure]:
@@ -130,6 +132,13 @@ def _figures_of_none(job: JobRecord) -> list[KeyFigure]:
         return []
     value = f"p = {job.p_value_no_classes:.2g}"
     return [KeyFigure(value, "no sign that anything varies", "from half sets held apart")]
+
+
+def say_copies(job: JobRecord) -> str:
+    """Say what the rows of an expanded table are copies of; nothing where they are particles."""
+    if job.n_parents is None:
+        return ""
+    return f"copies of {format_count(job.n_parents)} particles"
 
 
 def has_resolution(job: JobRecord, entry: ClassSummary) -> bool:
@@ -140,11 +149,9 @@ def has_resolution(job: JobRecord, entry: ClassSummary) -> bool:
 
 def say_resolution(job: JobRecord, entry: ClassSummary) -> str:
     """Write the resolution of a class, a dash where there is none."""
-    return _resolution(job, entry.resolution_angstrom) if has_resolution(job, entry) else "–"
-
-
-def _resolution(job: JobRecord, resolution_angstrom: float) -> str:
-    return format_resolution(resolution_angstrom, job.box, job.pixel_size_angstrom)
+    if not has_resolution(job, entry):
+        return "–"
+    return format_resolution(entry.resolution_angstrom, job.box, job.pixel_size_angstrom)
 
 
 def _say_possible(job: JobRecord) -> str:

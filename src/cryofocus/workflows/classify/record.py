@@ -54,7 +54,7 @@ def compose_record(
 
     Its objective by cycle is that of the best run.
     """
-    clock = circumstances.clock.whole()
+    clock, expansion = circumstances.clock.whole(), inputs.particles.expansion
     best = result.runs[result.comparison.best]
     trace = tuple(record.objective for record in best.history)
     said = {finding.text for finding in judgement.findings}
@@ -86,6 +86,7 @@ def compose_record(
         classes_found=result.classes_found,
         n_effective_classes=len(result.effective_classes) if result.classes_found else 1,
         n_outliers=None if result.outlier is None else count_outliers(result.outlier),
+        n_parents=None if expansion is None else expansion.n_parents,
         p_value_no_classes=result.p_value_no_classes,
         expected_accuracy=result.expected_accuracy,
         trials=tuple(

@@ -188,8 +188,9 @@ class JobRecord(Record):
     ``expected_accuracy`` is the fraction of particles that can be in their true class if classes
     are as found; None where the runs did not settle or the strategy cannot say. ``trials`` are
     the numbers of classes that ``--classes auto`` tried. ``n_outliers`` counts particles whose
-    image hardly shows the consensus. ``held_out`` holds whatever was measured on particles kept
-    apart, by name.
+    image hardly shows the consensus. ``n_parents`` counts the particles of a set that was expanded
+    by symmetry, whose copies ``n_particles`` counts; None in other sets. ``held_out`` holds
+    whatever was measured on particles kept apart, by name.
     """
 
     remedy = CLASSIFY_AGAIN
@@ -215,6 +216,7 @@ class JobRecord(Record):
     classes_found: bool
     n_effective_classes: int | None = None
     n_outliers: int | None = None
+    n_parents: int | None = None
     p_value_no_classes: float | None = None
     expected_accuracy: float | None = None
     trials: tuple[NumberTried, ...] = ()
