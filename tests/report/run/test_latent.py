@@ -60,6 +60,9 @@ def test_axes_that_see_the_classes_are_chosen() -> None:
     assert pair.layout["xaxis"]["title"]["text"] == "axis 3"
     assert pair.layout["yaxis"]["title"]["text"] == "axis 2"
     assert along.title == "Classes along axis 3"
+    latent[:, 1] -= classes
+    pair, _ = chart_classes(latent, classes)
+    assert pair.layout["yaxis"]["title"]["text"] == "axis 1"  # the strongest of the others
 
 
 def test_every_particle_has_its_class_colour() -> None:

@@ -23,7 +23,7 @@ from cryofocus.report.drawing.chart import (
     log_axis,
     resolution_axis,
 )
-from cryofocus.report.drawing.style import CLASS_COLOURS
+from cryofocus.report.drawing.style import CLASS_COLOURS, INK
 from cryofocus.report.run import certainty
 from cryofocus.report.run.masked_fsc import MaskedCurve
 from cryofocus.report.run.results import RunResults
@@ -246,6 +246,7 @@ def chart_agreement(results: RunResults) -> tuple[Chart, Chart]:
             ["" if share is None else format_percent(share, 1) for share in row] for row in table
         ],
         "texttemplate": "%{text}",
+        "textfont": {"color": INK},
         "showscale": False,
     }
     layout = {

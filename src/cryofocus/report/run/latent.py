@@ -23,9 +23,9 @@ SYMBOLS = ("circle", "square", "diamond", "cross", "x", "triangle-up", "star", "
 SEEN = 0.05
 NOTE = (
     "Coordinates of the particles along the axes of variation that cryofocus variance found, by "
-    "most probable class; of all axes, those along which the classes differ most. Separate clouds "
-    "are states. A single cloud does not speak against classes: these coordinates are of one "
-    "image each, and coarser than what the classes were compared by."
+    "most probable class; of all axes, those along which the classes differ most, or the "
+    "strongest. Separate clouds are states. A single cloud does not speak against classes: these "
+    "coordinates are of one image each, and coarser than what the classes were compared by."
 )
 
 
@@ -80,13 +80,15 @@ def chart_classes(
 ) -> tuple[Chart, ...]:
     """Show the particles on two axes and, beside it, each class along the first of them.
 
-    These are the axes along which the classes differ most.
+    These are the axes along which the classes differ most; if only along one, then the strongest.
 
     Args:
         latent: Coordinates.
         class_index: Most probable class of each particle, from 0.
     """
-    chosen_axes = np.argsort(-shares_between(latent, class_index), kind="stable")[:2]
+    shares = shares_between(latent, class_index)
+    # Axes that do not see the classes stay in their order: the first vary more than noise.
+    chosen_axes = np.argsort(-np.where(shares < SEEN, 0, shares), kind="stable")[:2]
     names = [f"axis {k + 1}" for k in chosen_axes]
     latent = latent[:, chosen_axes]
     classes = range(int(class_index.max()) + 1)

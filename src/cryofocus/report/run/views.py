@@ -125,7 +125,8 @@ def draw_views(views: ViewCounts) -> Sheet:
     # One class is all particles again.
     shown = views.counts[:MAX_CLASSES] if len(views.counts) > 1 else views.counts[:0]
     n_rows = -(-(len(shown) + 1) // PANELS_A_ROW)
-    sheet = Sheet(n_rows * (PANEL_WIDTH / 2 + TITLE) + LEGEND)
+    width = PAGE_WIDTH if len(shown) else PANEL_WIDTH
+    sheet = Sheet(n_rows * (PANEL_WIDTH / 2 + TITLE) + LEGEND, width)
     often = total / total.mean()
     end = float(often.max())
     _add_panel(sheet, 0, "All particles", _paint(views, often, COUNT_COLOURS, (0.0, end)))
