@@ -23,7 +23,7 @@ from cryofocus.data.table_source import TableSource
 from cryofocus.errors import OutputError, ParticleError, SettingError
 from cryofocus.option import Option
 from cryofocus.workflows.machine.display import shown
-from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.run.new_names import require_new_maps, require_new_table
 from cryofocus.workflows.run.stack_watch import StackWatch
 
@@ -101,7 +101,8 @@ def convert(
             source, datadir=settings.datadir, supplement=settings.supplement
         )
         stacks = StackWatch.begin(particles)
-        _gather(particles, settings.write_stack, progress or SilentProgress())
+        assert progress is not None  # shown gives one
+        _gather(particles, settings.write_stack, progress)
         stacks.warn()
         columns = _point_to(settings.write_stack, columns, particles)
     lost = target.write(output, columns, classes)

@@ -21,7 +21,7 @@ from cryofocus.errors import ParticleError, SettingError
 from cryofocus.execution.monitor import Advance
 from cryofocus.maths.symmetry import OperatorSet
 from cryofocus.workflows.machine.display import shown
-from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.run.new_names import require_format_of, require_new_table
 
 logger = logging.getLogger(__name__)
@@ -119,7 +119,8 @@ def expand(
     micrographs = columns.micrographs
     micrograph = micrographs.of_particle if micrographs else columns.places.stack_of_particle
     half_set, origin = deal_half_sets(columns.half_set, micrograph, np.arange(table.n_rows), seed)
-    with (progress or SilentProgress()).task("expanding", table.n_rows) as advance:
+    assert progress is not None  # shown gives one
+    with progress.task("expanding", table.n_rows) as advance:
         marked.write(output, _copy_rows(columns, operators, half_set, advance))
     logger.info("%s", origin)
     note_image_folder(output, table)

@@ -20,7 +20,7 @@ from cryofocus.maths.shells import shell_resolution_angstrom
 from cryofocus.workflows.fsc_table import fsc_resolution_angstrom, write_fsc
 from cryofocus.workflows.machine.display import shown
 from cryofocus.workflows.machine.machine import Machine
-from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.machine.resources import use_process
 from cryofocus.workflows.run.new_names import require_new_maps
 from cryofocus.workflows.run.stack_watch import StackWatch
@@ -107,7 +107,8 @@ def reconstruct(
     half_set, origin = assign_half_sets(table, settings.seed)
     logger.info("%s", origin)
     images = open_images(table, settings.invert, threads=resources.threads)
-    with (progress or SilentProgress()).task("reconstruction", len(table)) as advance:
+    assert progress is not None  # shown gives one
+    with progress.task("reconstruction", len(table)) as advance:
         consensus = estimate_consensus(
             images,
             half_set,

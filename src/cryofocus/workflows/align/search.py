@@ -29,7 +29,7 @@ from cryofocus.workflows.align.search_inputs import (
 )
 from cryofocus.workflows.machine.display import shown
 from cryofocus.workflows.machine.machine import Machine
-from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.machine.resources import use_process
 from cryofocus.workflows.run.checkpoint import Arrays, Checkpoint, fingerprint_run
 from cryofocus.workflows.run.new_names import require_new_table
@@ -102,7 +102,7 @@ def align_search(  # noqa: PLR0913  # three paths, what to do with them and by w
         Interrupted: When the user stops it; `existing="resume"` continues.
     """
     settings, output = settings or AlignSearchSettings(), Path(output)
-    progress = progress or SilentProgress()
+    assert progress is not None  # shown gives one
     kept_in = output.with_name(f".{output.name}.search.npz")
     # A search that was stopped may have begun by replacing a table, or have written its own.
     may_replace = existing == "overwrite" or (existing == "resume" and kept_in.exists())

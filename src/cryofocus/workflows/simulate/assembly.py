@@ -32,7 +32,7 @@ from cryofocus.simulate.assembly.states import (
 from cryofocus.simulate.image_formation import Camera
 from cryofocus.simulate.phantom import Sphere
 from cryofocus.workflows.machine.display import shown
-from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.run.new_directory import new_directory
 from cryofocus.workflows.run.writing import require_free_space, write_array, write_text
 from cryofocus.workflows.simulate.assembly_tables import present, state_map, write_assembly_tables
@@ -103,13 +103,14 @@ def simulate_assembly(
         OutputError: If the directory exists and `overwrite` is not set or it holds no simulated
             set, or if it cannot be written.
     """
+    assert progress is not None  # shown gives one
     settings = settings or AssemblySettings()
     KIND.require_usable(Path(output), overwrite=overwrite)
     region, sphere = _focus(settings)
     _require_room(settings, sphere)
     with (
         new_directory(Path(output), KIND, overwrite=overwrite) as folder,
-        (progress or SilentProgress()).task("particles", settings.particles) as advance,
+        progress.task("particles", settings.particles) as advance,
     ):
         _require_disk(folder, settings)
         imaging = prepare(settings)

@@ -30,7 +30,7 @@ from cryofocus.simulate.projection import density_map
 from cryofocus.simulate.settings import HumanoidSettings
 from cryofocus.simulate.states import part_amplitudes, state_name
 from cryofocus.workflows.machine.display import shown
-from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.run.new_directory import DirectoryKind, new_directory
 from cryofocus.workflows.run.writing import require_free_space, write_array, write_text
 from cryofocus.workflows.simulate.images import write_images
@@ -87,13 +87,14 @@ def simulate_humanoid(
         OutputError: If the directory exists and `overwrite` is not set or it holds no simulated
             set, or if it cannot be written.
     """
+    assert progress is not None  # shown gives one
     settings = settings or HumanoidSettings()
     phantom = phantom or humanoid(settings.geometry)
     _require_room(phantom, settings)
     specimens, camera = settings.draw_specimens(), settings.camera()
     with (
         new_directory(Path(output), KIND, overwrite=overwrite) as folder,
-        (progress or SilentProgress()).task("particles", len(specimens)) as advance,
+        progress.task("particles", len(specimens)) as advance,
     ):
         _require_disk(folder, settings)
         phantom, noise = _scaled_to_unit_noise(phantom, specimens, camera, settings)

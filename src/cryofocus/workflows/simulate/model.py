@@ -28,7 +28,7 @@ from cryofocus.simulate.image_formation import (
 from cryofocus.simulate.model_states import ModelSettings, StateProjector, state_posteriors
 from cryofocus.simulate.oracle import part_statistics
 from cryofocus.workflows.machine.display import shown
-from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.run.new_directory import new_directory
 from cryofocus.workflows.run.writing import require_free_space, write_array, write_text
 from cryofocus.workflows.simulate.humanoid import DESCRIPTION, KIND
@@ -79,7 +79,7 @@ def simulate_models(
     KIND.require_usable(Path(output), overwrite=overwrite)
     states, views = settings.draw_states(len(paths)), settings.draw_views()
     grid = _common_grid(paths, settings)
-    progress = progress or SilentProgress()
+    assert progress is not None  # shown gives one
     with new_directory(Path(output), KIND, overwrite=overwrite) as folder:
         voxels = settings.particles * settings.box**2 + len(paths) * settings.box**3
         require_free_space(folder, 4 * voxels)
