@@ -130,7 +130,7 @@ def test_stages_and_what_lies_between_add_up(load: Load) -> None:
         advance(2)
     for name in ("run 1 of 2", "run 2 of 2"):
         with monitor.stage(name, 5, at_most=True) as advance:
-            for note in ("subspace, cycle 1", "mixture, the best starts"):
+            for note in ("strongest differences, cycle 1", "classes among them, the best starts"):
                 advance(0, note)
             advance(1, "learning the prior")
             advance()

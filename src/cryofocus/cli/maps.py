@@ -163,8 +163,8 @@ def fit(
         settings = settings.model_copy(update={"search": "local"})
     made = cryofocus.fit(moving, target, output, mask=mask, settings=settings, overwrite=overwrite)
     transform = made.fit.transform
-    axis = ", ".join(f"{value:.3f}" for value in transform.axis)
-    shift = ", ".join(f"{value:.2f}" for value in transform.shift_angstrom)
+    axis = ", ".join(f"{round(value, 3) + 0.0:.3f}" for value in transform.axis)
+    shift = ", ".join(f"{round(value, 2) + 0.0:.2f}" for value in transform.shift_angstrom)
     say(f"Rotation      {transform.angle_degrees:.2f}° about {axis} through the box centre")
     say(f"Shift         {shift} Å along x, y, z, after the rotation")
     before = made.fit.correlation_before

@@ -82,7 +82,7 @@ def find_region(
         # Marks the directory as ours before the result in it has its name.
         RunDirectory.create(output, overwrite=overwrite, resume=not overwrite)
 
-    logger.info("looking for the region that varies most, in which classes are looked for then")
+    logger.info("looking for the region that varies most, to look for classes in it")
     try:
         with clock.stage(SEARCH):
             found = variance(

@@ -91,8 +91,8 @@ def test_a_note_alone_counts_no_step(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, LOGGER_NAME)
     with LogProgress(2.0, clock=lambda: float(next(ticks))).task("run 1", 9) as advance:
         for cycle in range(3):
-            noting(advance)(note=f"subspace, cycle {cycle}")
-    assert caplog.messages[0] == "run 1: 0 of 9  subspace, cycle 1"
+            noting(advance)(note=f"strongest differences, cycle {cycle}")
+    assert caplog.messages[0] == "run 1: 0 of 9  strongest differences, cycle 1"
 
 
 def test_terminal_shows_steps_and_note() -> None:

@@ -52,12 +52,12 @@ def fit_mixture(
     starts = []
     for number in range(1, N_STARTS + 1):
         starts.append(packed.cycle(packed.scatter(n_classes, generator), N_SHORT_CYCLES))
-        advance(note=f"mixture, start {number}")
+        advance(note=f"classes among them, start {number}")
     starts.sort(key=lambda mixture: -mixture.log_posterior)
     finalists = []
     for start in starts[:N_FINALISTS]:
         finalists.append(packed.cycle(start, MAX_CYCLES))
-        advance(note="mixture, the best starts")
+        advance(note="classes among them, the best starts")
     return max(finalists, key=lambda mixture: mixture.log_posterior)
 
 

@@ -133,8 +133,8 @@ def _log_plan(ground: Ground, plan: FocusPlan, n_columns: int) -> None:
             smallest,
         )
     logger.info(
-        "the region is compared in a small box of %d voxels instead of %d; the statistics kept of "
-        "the images take %.2f GB",
+        "the region is compared in a box of %d of the %d voxels; the statistics kept of the "
+        "images take %.2f GB",
         plan.box.diameter,
         particles.box,
         plan.n_bytes(len(particles), n_columns) / 1e9,

@@ -97,7 +97,7 @@ def fit_subspace(
         coefficients = namespace(coefficients).tensordot(rotation, coefficients, axes=1)
         change = np.abs(new_information - information) / np.maximum(new_information, NEGLIGIBLE)
         information = new_information
-        advance(note=f"subspace, cycle {cycle}")
+        advance(note=f"strongest differences, cycle {cycle}")
         if cycle >= n_least and change.max() < TOLERANCE:
             break
     return Subspace(

@@ -45,7 +45,7 @@ from cryofocus.workflows.align.groups import GroupFinder
 from cryofocus.workflows.align.search_inputs import FEWEST_SHELLS, require_symmetry
 from cryofocus.workflows.machine.display import shown
 from cryofocus.workflows.machine.machine import Machine
-from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.machine.resources import use_process
 from cryofocus.workflows.run.new_names import require_format_of, require_new_table
 from cryofocus.workflows.run.stack_watch import StackWatch
@@ -195,7 +195,9 @@ def align_refine(
     if settings.n_iterations and settings.groups > 1:
         # Groups are found, and compared.
         n_passes += 2 * GROUP_ROUNDS
-    with (progress or SilentProgress()).task("poses", n_passes * len(inputs.particles)) as advance:
+    n_steps = n_passes * len(inputs.particles)
+    assert progress is not None  # shown gives one
+    with progress.task("poses", n_steps, at_most=True) as advance:
         refined = _refine(inputs, settings, resources.kernels, advance)
     inputs.particles.write(output, _columns(refined))
     note_image_folder(output, inputs.particles.source, datadir=settings.datadir)

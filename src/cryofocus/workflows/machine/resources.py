@@ -90,7 +90,7 @@ def open_machine(machine: Machine | None = None) -> Iterator[Resources]:
         if memory_gb is None and limits:
             memory_gb = STATISTICS_SHARE * min(limits)
         kernels = choose_kernels(machine, threads, memory_gb)
-        place = f"{place}, {threads} threads each"
+        place = f"{place}, {threads} thread{'' if threads == 1 else 's'} each"
         yield Resources(machine, kernels, threads, memory_gb, executor, place, cluster)
 
 
