@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -238,3 +239,11 @@ def test_every_line_of_a_header_is_missed(tmp_path: Path) -> None:
             )
             told = lost if lost.endswith(("_", "particles")) else "lacks a label"
             assert told in message
+
+
+def test_rows_of_blanks_take_no_longer_than_others(tmp_path: Path) -> None:
+    """What a row lacks is looked for in a time that grows as the row does."""
+    began = time.process_time()
+    wide = particles(replace("000001@", "000001@" + 60_000 * " "))
+    assert "values, expected" in message_of(tmp_path / "x.star", wide(SOUND))
+    assert time.process_time() - began < 1.0
