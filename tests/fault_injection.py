@@ -216,7 +216,9 @@ def _serve(folder: str) -> None:
     import cryofocus.api.classification
     import cryofocus.report.run.page
     from cryofocus.cli.main import main
+    from cryofocus.cli.signals import PASSING
 
+    PASSING.add(__name__)  # what is sent at a step is sent by the code that does the step
     if find_spec("distributed"):
         import cryofocus.execution.private
     del cryofocus

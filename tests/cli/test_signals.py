@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
+import sys
+import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,48 @@ from cryofocus.errors import Interrupted
 from stopping import Accident
 
 Invoke = Callable[..., Any]
+
+
+LIBRARY = """
+import os, signal, threading, warnings
+
+class Name:
+    def __set_name__(self, owner, name):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+class Closed:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+def name_members():
+    try:
+        type("Named", (), {"member": Name()})
+    except Exception:
+        warnings.warn("Unable to import Named.")
+
+def finalize():
+    Closed()
+
+def work():
+    os.kill(os.getpid(), signal.SIGTERM)
+    while True:
+        pass
+"""
+
+
+@pytest.fixture(autouse=True)
+def sent_from_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signals that tests send to themselves come in code of ours."""
+    monkeypatch.setattr(signals, "PASSING", {*signals.PASSING, __name__.partition(".")[0]})
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Code that signals come in and that does not pass on what is raised in it."""
+    (tmp_path / "some_library.py").write_text(LIBRARY)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("some_library")
+    del sys.modules["some_library"]
 
 
 @pytest.fixture(autouse=True)
@@ -143,3 +189,65 @@ def test_a_signal_that_a_library_made_an_error_of_is_one() -> None:
         with pytest.raises(ValueError, match="no schema"):
             schema()
         raise Interrupted
+
+
+def wait(seconds: float = 20.0) -> None:
+    """Do something of ours."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+@pytest.mark.parametrize("way", ["name_members", "finalize"])
+def test_a_signal_in_a_library_is_raised_after_it(library: Any, way: str) -> None:
+    """Where an exception would be swallowed or printed, none is raised; it is soon after."""
+    with signals_stop(), warnings.catch_warnings(), pytest.raises(Stopped):  # noqa: PT012
+        warnings.simplefilter("error")
+        getattr(library, way)()
+        wait()
+
+
+def test_a_signal_does_not_wait_for_a_library_for_long(library: Any) -> None:
+    """Work that a library does for hours ends as well."""
+    began = time.monotonic()
+    with signals_stop(), pytest.raises(Stopped):
+        library.work()
+    assert time.monotonic() - began > signals.PATIENCE_SECONDS
+
+
+def test_an_import_is_given_more_time(
+    library: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Importing goes to its end, unless that takes too long."""
+    (tmp_path / "slow_library.py").write_text(
+        "import time, some_library\n"
+        "some_library.name_members()\n"
+        "end = time.monotonic() + 0.5\n"
+        "while time.monotonic() < end: pass\n"
+    )
+    monkeypatch.setattr(signals, "PATIENCE_SECONDS", 0.1)
+    with signals_stop(), pytest.raises(Stopped):  # noqa: PT012
+        importlib.import_module("slow_library")
+        wait()
+    assert sys.modules.pop("slow_library")
+
+
+def test_a_signal_that_was_swallowed_is_raised_again() -> None:
+    """What nobody acts on comes again; while somebody does, it does not."""
+    n_times = 0
+    with signals_stop(), pytest.raises(Stopped):  # noqa: PT012
+        try:
+            send(signal.SIGTERM)()
+        except Stopped:
+            wait(0.3)
+            n_times += 1
+        wait()
+    assert n_times == 1
+
+
+def test_ctrl_c_twice_does_not_wait(library: Any) -> None:
+    """Whoever presses it again wants out at once."""
+    with signals_stop() as stop:
+        stop(signal.SIGINT, sys._getframe().f_back)
+        with pytest.raises(Stopped, match="SIGINT"):
+            stop(signal.SIGINT, sys._getframe().f_back)

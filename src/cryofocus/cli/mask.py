@@ -59,6 +59,7 @@ def place(
         server.serve()
     except KeyboardInterrupt:
         say("Stopped.")
+        raise typer.Exit from None  # the end that was asked for
 
 
 def sphere(

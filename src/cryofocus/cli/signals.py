@@ -1,18 +1,32 @@
-"""Signals that ask a program to end, such as a batch system's, end a command as Ctrl-C does."""
+"""Signals that ask a program to end, such as a batch system's, end a command as Ctrl-C does.
+
+They raise an exception wherever the program happens to be, and not every place passes it on: what
+is raised while Python names the members of a class comes out as another error, what is raised in a
+finalizer or in a callback of weak references is printed and forgotten, and importing a library
+does all of these. So a signal that comes in code of a library waits for code of ours, if not for
+long, and is raised again if something has swallowed it.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-ENDING = (signal.SIGTERM, signal.SIGHUP)
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Batch systems send the same signal to a job and to each of its processes; one is enough.
 ONCE_SECONDS = 10.0
+# How often a signal that waits is looked after, and how long it waits at most; where a library is
+# being imported, longer.
+LOOK_SECONDS, PATIENCE_SECONDS, IMPORT_SECONDS = 0.05, 1.0, 10.0
+# Packages in which it is raised at once: our own, and those in which the program only waits.
+PASSING = {__name__.partition(".")[0], "threading", "selectors"}
+IMPORTING = "importlib"
 INTERRUPTED_STATUS = 128 + signal.SIGINT
 
 
@@ -39,32 +53,51 @@ def signals_stop() -> Iterator[Stop]:
     # Only the main thread can be told of signals.
     before = {number: signal.getsignal(number) for number in ENDING if is_main}
     taken = {number: old for number, old in before.items() if old is not signal.SIG_IGN}
+    if taken:
+        taken[signal.SIGALRM] = signal.getsignal(signal.SIGALRM)
     for number in taken:
         signal.signal(number, stop)
     try:
         yield stop
     finally:
+        if taken:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         for number, old in taken.items():
             signal.signal(number, old)
 
 
 class Stop:
-    """Raises for the first of several signals that come together."""
+    """Raises for the first of several signals that come together, and for every Ctrl-C."""
 
     def __init__(self) -> None:
-        self._quiet_until = -float("inf")
+        self._quiet_until = self._since = -float("inf")
         self._asked: Stopped | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Raise for a signal, as its handler."""
+        """Raise for a signal, as its handler, here or at a better place."""
         now = time.monotonic()
-        if now < self._quiet_until:
+        if number == signal.SIGALRM:
+            self._look_after(frame, now)
+            return
+        if now < self._quiet_until and number != signal.SIGINT:
             return
         self._quiet_until = now + ONCE_SECONDS
         if number == signal.SIGHUP:
             _leave_terminal()
-        self._asked = Stopped(number)
-        raise self._asked
+        is_repeated = number == signal.SIGINT and self._asked is not None
+        self._asked, self._since = Stopped(number), now
+        signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS, LOOK_SECONDS)
+        if is_repeated or _passes_on(frame):
+            raise self._asked
+
+    def _look_after(self, frame: FrameType | None, now: float) -> None:
+        """Raise what has been asked if that was not possible so far, or came to nothing."""
+        if self._asked is None or self._asked in _causes(sys.exc_info()[1]):
+            return
+        patience = IMPORT_SECONDS if _is_importing(frame) else PATIENCE_SECONDS
+        if _passes_on(frame) or now > self._since + patience:
+            self._since = now
+            raise self._asked
 
     @contextmanager
     def insisted(self, *but: type[Exception]) -> Iterator[None]:
@@ -79,6 +112,28 @@ class Stop:
             if self._asked is None or isinstance(error, but):
                 raise
             raise self._asked from error
+
+
+def _passes_on(frame: FrameType | None) -> bool:
+    """Whether what is raised in a frame is known to come out of it."""
+    return frame is None or _package(frame) in PASSING
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None and _package(frame) != IMPORTING:
+        frame = frame.f_back
+    return frame is not None
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Give an error and those it was raised because of."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _leave_terminal() -> None:
@@ -97,9 +152,5 @@ def exit_status(stop: BaseException) -> int:
     Args:
         stop: What ended the command; the signal may stand behind it.
     """
-    behind: BaseException | None = stop
-    while behind is not None:
-        if isinstance(behind, Stopped):
-            return behind.status
-        behind = behind.__cause__ or behind.__context__
-    return INTERRUPTED_STATUS
+    found = (one.status for one in _causes(stop) if isinstance(one, Stopped))
+    return next(found, INTERRUPTED_STATUS)
