@@ -154,6 +154,13 @@ def test_accuracy_counts_copies_once(build_run: Build) -> None:
     merged = replace(results, classes=copies, job=job)
     assert merged.mean_accuracy > apart
     assert merged.own_classes == [1, 3]
+    first, other = tables.merged_rows(merged)
+    assert (first.name, other.name) == ("Class 1 + 2", "Class 3")
+    percents = [float(row.percent) for row in (first, other)]
+    assert sum(percents) == pytest.approx(100, abs=0.11)
+    assert (first.error, other.error) == ("–", tables.class_rows(merged)[2].error)
+    counts = [int(row.n_particles.replace(",", "")) for row in (first, other)]
+    assert sum(counts) == merged.job.n_particles
     assert words.key_figures(merged)[0].remark == (
         "estimated from the probabilities; from maps and noise 96 %; guessing 50 %"
     )

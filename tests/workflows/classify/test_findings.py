@@ -205,7 +205,11 @@ def test_twins_are_named(result: ClassificationResult, inputs: Inputs) -> None:
     assert "--classes 1,3" in finding.text
     assert finding.figures == {"n_effective_classes": 2, "n_copies": 1, "n_merged": 0}
     assert describe_result(twins).startswith("Found 2 classes")
-    assert "(3 were asked for: 1 is a copy of another)" in describe_result(twins)
+    assert "(3 were asked for: 1 is a copy of another; mean highest" in describe_result(twins)
+    # Which of two copies a particle is in is no doubt about its class.
+    certain = judged(twins, inputs, Severity.NOTE)[FindingCode.CERTAIN_POSTERIORS]
+    plain = judged(result, inputs, Severity.NOTE)[FindingCode.CERTAIN_POSTERIORS]
+    assert certain.text == plain.text
 
 
 def test_merged_classes_need_nothing_more(result: ClassificationResult, inputs: Inputs) -> None:

@@ -160,10 +160,7 @@ def read_differences(folder: Path) -> Analysis:
         "map has more, blue, the second. Outlined, the molecule, and dashed, the region in focus. "
         "Each pair once, the way round with the higher peak; the other is in its file."
     )
-    merged_note = (
-        "The largest difference along every line of sight; with --beside, those of another run "
-        "below, on the same scale."
-    )
+    merged_note = "The largest difference along every line of sight, all on one scale."
     shown = [
         (PICTURE, "Significance of every difference", note),
         (MERGED_PICTURE, "All differences merged", merged_note),
@@ -171,7 +168,9 @@ def read_differences(folder: Path) -> Analysis:
     return Analysis(
         folder=folder,
         title="Differences of class maps",
-        headline=f"{n_sure} of {len(rows)} pairs of maps differ significantly somewhere",
+        headline=f"{n_sure} of {len(rows)} pairs of maps differ significantly somewhere"
+        if len(rows) > 1
+        else f"The maps {'differ' if n_sure else 'do not differ'} significantly",
         verdict=_verdict(rows),
         pictures=present_pictures(folder, shown),
         table=_table(rows),

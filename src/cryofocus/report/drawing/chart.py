@@ -117,8 +117,18 @@ def log_axis(title: str, values: Iterable[float]) -> Layout:
     """Describe a logarithmic axis on which labels do not touch, however far values spread."""
     spread = np.log10([value for value in values if value > 0] or [1.0])
     n_decades = float(np.ptp(spread))
-    step = "D2" if n_decades < 1 else math.ceil(n_decades / N_TICKS)
-    return axis(title, type="log", exponentformat="power", dtick=step)
+    if n_decades >= 1:
+        step = math.ceil(n_decades / N_TICKS)
+        return axis(title, type="log", exponentformat="power", dtick=step)
+    # Between decades plotly writes digits alone, of numbers that nobody can then read.
+    first, last = math.floor(spread.min()), math.ceil(spread.max())
+    ticks = [(digit, power) for power in range(first, last + 1) for digit in (1, 2, 5)]
+    return axis(
+        title,
+        type="log",
+        tickvals=[digit * 10.0**power for digit, power in ticks],
+        ticktext=[f"{digit}×10<sup>{power}</sup>" for digit, power in ticks],
+    )
 
 
 def level(value: float, **place: Any) -> Layout:

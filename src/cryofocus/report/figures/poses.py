@@ -9,12 +9,13 @@ import numpy as np
 from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from cryofocus.report.drawing.style import CLASS_COLOURS, LINE_STYLES
 from cryofocus.report.figures.style import PAGE_WIDTH_INCHES, write_figures
 
 FIGURE_HEIGHT_INCHES = 3.6
-N_BINS = 60
+FEWEST_BINS, MOST_BINS = 10, 60
 # Both panels show all but this share of the particles; a few that went astray would hide the rest.
 LEFT_OUT = 0.01
 
@@ -56,7 +57,7 @@ def _draw_turns(panel: Axes, turn_degrees: Float64[np.ndarray, "particle 3"]) ->
         values = turn_degrees[:, axis]
         panel.hist(
             values,
-            bins=N_BINS,
+            bins=_count_bins(values),
             range=(-reach, reach),
             histtype="step",
             linewidth=1.6,
@@ -74,9 +75,15 @@ def _draw_shifts(
     reach = _reach(move_angstrom)
     x, y = move_angstrom.T
     limits = [(-reach, reach)] * 2
-    *_, image = panel.hist2d(x, y, bins=N_BINS, range=limits, cmap="Blues", cmin=1)
+    bins = _count_bins(x)
+    *_, image = panel.hist2d(x, y, bins=bins, range=limits, cmap="Blues", cmin=1, vmin=0)
     panel.set(title="Shifts", xlabel="x (Å)", ylabel="y (Å)", aspect="equal")
-    figure.colorbar(image, ax=panel, label="particles")
+    figure.colorbar(image, ax=panel, label="particles", ticks=MaxNLocator(integer=True))
+
+
+def _count_bins(values: Float64[np.ndarray, " particle"]) -> int:
+    """Return how many bins so many particles fill, along one axis."""
+    return int(np.clip(np.sqrt(len(values)), FEWEST_BINS, MOST_BINS))
 
 
 def _reach(values: Float64[np.ndarray, "particle axis"]) -> float:

@@ -109,7 +109,8 @@ def show_first(results: RunResults, maps: ShownMaps, sight: Sight) -> Section:
     content = {
         "pictures": pictures,
         "consensus": None if pictures else draw_consensus(sight),
-        "classes": tables.class_rows(results),
+        "classes": tables.merged_rows(results),
+        "unit": words.unit(results.job),
         "view": name_view(sight.turn),
     }
     return Section("first", "What was found", "Found", content)
@@ -128,7 +129,11 @@ def list_classes(results: RunResults) -> tuple[Section, ...]:
     """List the classes with their populations and how sure these are, if there are classes."""
     if not results.job.classes_found:
         return ()
-    content = {"classes": tables.class_rows(results), "certain_posterior": CERTAIN_POSTERIOR}
+    content = {
+        "classes": tables.class_rows(results),
+        "certain_posterior": CERTAIN_POSTERIOR,
+        "unit": words.unit(results.job),
+    }
     return (Section("classes", "Classes", "Classes", content),)
 
 

@@ -72,19 +72,23 @@ class RunResults:
         return np.asarray(self.posteriors.argmax(axis=1))
 
     @property
-    def own_classes(self) -> list[int]:
-        """Numbers of the classes that are neither empty nor copies of a larger one.
+    def class_groups(self) -> list[list[ClassSummary]]:
+        """Classes that are not empty, the largest of each group first, with those it equals.
 
         None where no classes were found.
         """
         if not self.job.classes_found:
             return []
-        filled = sorted((c for c in self.classes if c.weight), key=lambda c: -c.weight)
-        leaders: dict[int, int] = {}
-        for entry in filled:
+        groups: dict[int, list[ClassSummary]] = {}
+        for entry in sorted((c for c in self.classes if c.weight), key=lambda c: -c.weight):
             # Runs of older versions do not say which classes are copies.
-            leaders.setdefault(entry.effective_class or -entry.class_number, entry.class_number)
-        return sorted(leaders.values())
+            groups.setdefault(entry.effective_class or -entry.class_number, []).append(entry)
+        return sorted(groups.values(), key=lambda group: group[0].class_number)
+
+    @property
+    def own_classes(self) -> list[int]:
+        """Numbers of the classes that are neither empty nor copies of a larger one."""
+        return [first.class_number for first, *_ in self.class_groups]
 
     @property
     def mean_accuracy(self) -> float:

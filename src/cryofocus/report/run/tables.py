@@ -52,6 +52,19 @@ class ClassRow:
 
 
 @dataclass(frozen=True)
+class MergedRow:
+    """A class with its copies, as the first screen shows it."""
+
+    number: int
+    name: str
+    colour: str
+    n_particles: str
+    percent: str
+    error: str
+    bar_percent: float
+
+
+@dataclass(frozen=True)
 class RunRow:
     """One of the independent runs."""
 
@@ -99,6 +112,31 @@ def class_rows(results: RunResults) -> list[ClassRow]:
                 effective=format_count(_effective_size(weights)),
                 certain=format_count(int(np.count_nonzero(certain & own))),
                 map_name=results.directory.class_map(entry.class_number).name,
+            )
+        )
+    return rows
+
+
+def merged_rows(results: RunResults) -> list[MergedRow]:
+    """Build the captions of the first screen, one for each class that is no copy of another."""
+    rows: list[MergedRow] = []
+    groups = results.class_groups
+    largest = max((sum(entry.weight for entry in group) for group in groups), default=1.0)
+    for first, *copies in groups:
+        weight = first.weight + sum(entry.weight for entry in copies)
+        with_copies = "".join(f" + {entry.class_number}" for entry in copies)
+        error = "–" if copies or first.share_error is None else f"{100 * first.share_error:.1f}"
+        rows.append(
+            MergedRow(
+                number=first.class_number,
+                name=f"Class {first.class_number}{with_copies}",
+                colour=class_colour(first.class_number),
+                n_particles=format_count(
+                    first.n_particles + sum(entry.n_particles for entry in copies)
+                ),
+                percent=f"{100 * weight:.1f}",
+                error=error,
+                bar_percent=100 * weight / max(largest, 1e-9),
             )
         )
     return rows

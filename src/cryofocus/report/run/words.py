@@ -134,6 +134,11 @@ def _figures_of_none(job: JobRecord) -> list[KeyFigure]:
     return [KeyFigure(value, "no sign that anything varies", "from half sets held apart")]
 
 
+def unit(job: JobRecord) -> str:
+    """Name what is counted."""
+    return "particles" if job.n_parents is None else "copies"
+
+
 def say_copies(job: JobRecord) -> str:
     """Say what the rows of an expanded table are copies of; nothing where they are particles."""
     if job.n_parents is None:

@@ -134,7 +134,9 @@ def _judge_existence(result: ClassificationResult) -> Iterator[Finding]:
 
 
 def _judge_posteriors(result: ClassificationResult) -> Iterator[Finding]:
-    highest = result.mean_highest_posterior
+    # Between copies of a class nobody can choose, and nobody need.
+    merged = result.effective_classes.merge(result.posteriors).max(axis=1)
+    highest = float(merged.mean())
     if not result.classes_found and not has_settled(result):
         return
     if not result.classes_found:
@@ -148,7 +150,7 @@ def _judge_posteriors(result: ClassificationResult) -> Iterator[Finding]:
         )
         return
     yield from _judge_claim(result)
-    certain = float((result.posteriors.max(axis=1) >= CERTAIN_POSTERIOR).mean())
+    certain = float((merged >= CERTAIN_POSTERIOR).mean())
     text = (
         f"If the probabilities are right, {format_percent(highest)} of the particles are in their "
         f"true class; {format_percent(certain)} have a probability of {CERTAIN_POSTERIOR:g} or "

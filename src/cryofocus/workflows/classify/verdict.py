@@ -72,7 +72,7 @@ def _describe_classes(result: ClassificationResult, bound: str, place: str) -> s
     copies = "1 is a copy of another" if n_copies == 1 else f"{n_copies} are copies of others"
     empty = "1 holds no particles" if n_empty == 1 else f"{n_empty} hold no particles"
     parts = ", ".join([copies] * bool(n_copies) + [empty] * bool(n_empty))
-    fewer = f" ({len(weights)} were asked for: {parts})" if parts else ""
+    fewer = f"{len(weights)} were asked for: {parts}; " if parts else ""
     agreement = result.comparison.mean_agreement
     runs = (
         "a single run cannot say how reproducible this is"
@@ -85,7 +85,7 @@ def _describe_classes(result: ClassificationResult, bound: str, place: str) -> s
     return (
         f"Found {bound}{len(effective)} classes{place}: {', '.join(shares)} and {last} of the "
         f"particles{junk if junk_share >= NOTABLE_OUTLIERS else ''}"
-        f"{fewer} (mean highest probability {highest:.2f}); {runs}."
+        f" ({fewer}mean highest probability {highest:.2f}); {runs}."
     )
 
 
