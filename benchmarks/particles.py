@@ -11,11 +11,13 @@ from __future__ import annotations
 import argparse
 import json
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+from matplotlib.figure import Figure
 from synthetic import describe_here
 
 from cryofocus import HumanoidSettings, simulate_humanoid
@@ -28,7 +30,7 @@ from cryofocus.inference.settings import ClassifierSettings
 from cryofocus.kernels.select import select_kernels
 from cryofocus.maths.statistics import measure_agreement, posterior_kappa
 from cryofocus.report.drawing import style
-from cryofocus.report.figures.style import new_figure
+from cryofocus.report.figures.style import new_figure, write_figures
 
 SCENARIO, N_CLASSES = 2, 4
 SNRS = (0.025, 0.010, 0.006)
@@ -55,7 +57,8 @@ def main() -> None:
         rows += [measure(arguments, data, snr, number) for number in NUMBERS if number <= most]
     if arguments.output:
         arguments.output.write_text(table(rows), encoding="utf-8")
-        draw(rows, arguments.output.with_suffix(".png"))
+        picture = arguments.output.with_suffix(".png")
+        write_figures(picture.parent, {picture.name: partial(draw, rows)})
 
 
 def measure(arguments: argparse.Namespace, data: Path, snr: float, number: int) -> Row:
@@ -128,7 +131,7 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def draw(rows: list[Row], path: Path) -> None:
+def draw(rows: list[Row]) -> Figure:
     """Draw kappa and the oracle's for each SNR."""
     figure = new_figure(3.4, gap=0.0)
     panel = figure.add_subplot()
@@ -142,8 +145,8 @@ def draw(rows: list[Row], path: Path) -> None:
     numbers = sorted({row["particles"] for row in rows})
     panel.set_xticks(numbers, [f"{number:,}" for number in numbers])
     panel.minorticks_off()
-    figure.legend(loc="outside right upper", title="dashed: oracle")
-    figure.savefig(path)
+    figure.legend(loc="outside right upper", title="dashed: best possible")
+    return figure
 
 
 if __name__ == "__main__":

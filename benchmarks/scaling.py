@@ -27,6 +27,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from matplotlib.ticker import LogLocator
 from numpy.typing import DTypeLike
 from stage_watch import BEFORE_A_RUN, StageWatch
 from synthetic import SimulatedSet, describe_here
@@ -228,6 +229,8 @@ def draw(measured: dict[str, list[Row]], path: Path) -> None:
             )
             for axes in (above, below):
                 axes.set(xscale="log", yscale="log")
+                axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axes.yaxis.set_major_formatter("{x:g}")
                 axes.minorticks_off()
                 axes.set_xticks(values, [f"{value:,g}" for value in values], fontsize=7)
             below.set_xlabel(AXES[dependence])

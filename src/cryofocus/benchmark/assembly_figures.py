@@ -21,6 +21,14 @@ LIMIT_NAMES = {
     "oracle_focused": "outside known",
     "oracle": "all states known",
 }
+PART_NAMES = {
+    "focus": "L1 stalk",
+    "ef_g": "EF-G",
+    "trna": "tRNA",
+    "cut": "EF-G, cut",
+    "flexible": "EF-G, cut,\nflexible",
+    "ten": "L1 stalk,\nten asked for",
+}
 
 
 def write_assembly_figures(output: Path, answers: Mapping[Part, Sequence[Row]]) -> list[Path]:
@@ -74,7 +82,8 @@ def draw_kappas(parts: Mapping[Part, Sequence[Row]]) -> Figure:
         rows = parts[part]
         spread = np.linspace(-0.1, 0.1, len(rows)) if len(rows) > 1 else np.zeros(1)
         kappas = [row["kappa"] for row in rows]
-        panel.plot(place + spread, kappas, "o", color=style.class_colour(1))
+        label = "found, a dot per set" if place == 0 else "_"
+        panel.plot(place + spread, kappas, "o", color=style.class_colour(1), label=label)
         for number, limit in enumerate(LIMITS):
             panel.hlines(
                 float(np.median([row[limit] for row in rows])),
@@ -83,7 +92,7 @@ def draw_kappas(parts: Mapping[Part, Sequence[Row]]) -> Figure:
                 color=style.class_colour(2 + number),
                 label=LIMIT_NAMES[limit] if place == 0 else "_",
             )
-    panel.set_xticks(range(len(names)), names)
+    panel.set_xticks(range(len(names)), [PART_NAMES.get(part, part) for part in names])
     panel.set(ylabel="kappa", ylim=(0, 1))
-    figure.legend(loc="outside right upper", title="oracle")
+    figure.legend(loc="outside right upper", title="lines: oracles")
     return figure

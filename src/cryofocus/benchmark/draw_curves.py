@@ -25,6 +25,7 @@ KAPPA_LIMITS = (-0.06, 1.03)
 REGION_TITLES = {"focus": "Scenario", "leg": "Leg (control), scenario"}
 SWEPT_NAMES = {"radius": "radius of the sphere (Å)", "edge": "soft edge of the sphere (Å)"}
 LEGEND_COLUMNS = 5
+DEFAULT = next(iter(STRATEGIES))
 OTHER_RUNS: dict[str, Any] = {"linewidth": 0.8, "alpha": 0.35}
 # So many particles tell a fraction to 0.05; fewer in a bin only scatter.
 LEAST_PARTICLES = 100
@@ -114,8 +115,13 @@ def _draw_strategies(panel: Axes, placed: Placed) -> None:
         own = [(x, result.kappa) for x, result in placed if result.cell.strategy == strategy]
         if own:
             look = strategy_look(strategy)
-            _draw_medians(panel, own, label=strategy, **look)
+            _draw_medians(panel, own, label=_name(strategy), **look)
             _draw_ranges(panel, own, color=look["color"])
+
+
+def _name(strategy: str) -> str:
+    """Name a strategy, and say which is our own."""
+    return f"{strategy}, the default" if strategy == DEFAULT else strategy
 
 
 def _draw_published(
@@ -173,16 +179,19 @@ def draw_convergence(results: Sequence[CellResult]) -> Figure:
     for row, snr in zip(axes, snrs, strict=True):
         for panel, scenario in zip(row, scenarios, strict=True):
             own = [r for r in results if (r.cell.snr, r.cell.scenario) == (snr, scenario)]
+            panel.set_visible(bool(own))
             _draw_cycles(panel, own)
             panel.set_title(f"Scenario {scenario}, SNR {snr:.3f}")
         row[0].set_ylabel("kappa")
     axes[0][0].set(xscale="log", ylim=KAPPA_LIMITS)
-    for panel in axes[-1]:
+    for column in axes.T:
+        panel = next(one for one in reversed(column) if one.get_visible())
+        panel.tick_params(labelbottom=True)
         panel.set_xlabel("cycle")
         panel.set_xticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
         panel.minorticks_off()
     present = [s for s in STRATEGIES if any(r.cell.strategy == s for r in results)]
-    handles = [Line2D([], [], color=strategy_look(s)["color"], label=s) for s in present]
+    handles = [Line2D([], [], color=strategy_look(s)["color"], label=_name(s)) for s in present]
     handles.append(Line2D([], [], color=style.INK, linestyle="--", label="best possible"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
@@ -222,7 +231,7 @@ def draw_reliability(results: Sequence[CellResult]) -> Figure:
             place = (strategy, scenario)
             own = [r for r in results if (r.cell.strategy, r.cell.scenario) == place]
             _draw_posteriors(panel, own, snrs)
-            panel.set(title=f"{strategy}, scenario {scenario}")
+            panel.set(title=f"{_name(strategy)}, scenario {scenario}")
         row[0].set_ylabel("fraction correct")
     for panel in axes[-1]:
         panel.set_xlabel("highest posterior")
