@@ -42,9 +42,11 @@ def test_files_are_listed_one_by_one_and_linked(tmp_path: Path) -> None:
 
 
 def test_commands_can_be_copied_whole(tmp_path: Path) -> None:
-    """A command stands alone in an element that one click selects."""
+    """A command stands alone in an element that one click selects, and its words do not break."""
     text = write_page(analysis(tmp_path)).read_text(encoding="utf-8")
-    assert re.findall(r"<pre>(.*?)</pre>", text) == [COMMAND.replace("'", "&#39;")]
+    (shown,) = re.findall(r"<pre>(.*?)</pre>", text)
+    assert re.sub("</?span>", "", shown) == COMMAND.replace("'", "&#39;")
+    assert re.findall("<span>(.*?)</span>", shown) == COMMAND.replace("'", "&#39;").split(" ")
     assert re.search(r"pre \{[^}]*user-select: all", text)
 
 

@@ -59,12 +59,19 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["breakable"] = _let_break
+    made.filters["whole_words"] = _keep_words
     return made
 
 
 def _let_break(name: str) -> Markup:
     """Let the name of a file break between its words, and nowhere else."""
     return Markup(BETWEEN_WORDS.sub("<wbr>", str(escape(visible(name)))))
+
+
+def _keep_words(command: str) -> Markup:
+    """Let a command break between its words alone: an option keeps its hyphens."""
+    words = (f"<span>{escape(word)}</span>" for word in visible(command).split(" "))
+    return Markup(" ".join(words))
 
 
 def _finish(value: Any) -> Any:

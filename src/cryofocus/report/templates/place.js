@@ -175,6 +175,16 @@
       + `${edge} -o ${mask}\ncryofocus classify ${particles} --mask ${mask} --classes 2 -o run`;
   }
 
+  // A command breaks between its words alone: an option keeps its hyphens.
+  function setCommand(name, text) {
+    find(name).replaceChildren(...text.split(/([ \n])/).map((part, i) => {
+      if (i % 2) return part;
+      const word = document.createElement("span");
+      word.textContent = part;
+      return word;
+    }));
+  }
+
   function show() {
     for (const canvas of planes) paintPlane(canvas);
     for (const box of document.querySelectorAll("[data-centre], [data-radius]")) {
@@ -182,9 +192,9 @@
       if (document.activeElement !== box) box.value = round(own);
       box.disabled = isSphere() && box.dataset.radius > 0;
     }
-    find("command").textContent = command();
-    find("chimerax").textContent =
-      `shape ellipsoid radius ${radius.map(round).join(",")} center ${centre.map(round).join(",")}`;
+    const [size, place] = [radius, centre].map((numbers) => numbers.map(round).join(","));
+    setCommand("command", command());
+    setCommand("chimerax", `shape ellipsoid radius ${size} center ${place}`);
     find("level-name").textContent = `${Number(level.value).toFixed(1)} σ`;
     if (variance) find("variance-name").textContent = `${find("variance").value} %`;
     if (find("write")) find("write").disabled = isOutside();
