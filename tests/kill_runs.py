@@ -145,7 +145,7 @@ def _try(bench: Bench, names: list[str], seed: int, number: int) -> Result:
         fault, what = _draw_fault(bench, name, generator)
         if attempt_number > 0 and bench.is_done(name, place):
             break
-        again = bench.commands[name].again if attempt_number > 0 else ""
+        again = bench.again(name, place) if attempt_number > 0 else ""
         how = again or ("--overwrite" if any(place.iterdir()) else "")
         attempt = bench.try_once(name, place, fault, how)
         done.append(f"{name}: {what}, {'finished' if attempt.status == 0 else 'ended by it'}")

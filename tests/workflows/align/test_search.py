@@ -141,7 +141,7 @@ def test_resume_gives_the_same(
     job[2].write_text("a table that the search was to replace")
     align_search(*job, existing="resume")
     assert job[2].read_text() == searched.read_text()
-    with pytest.raises(OutputError, match="exists"):
+    with pytest.raises(OutputError, match="exists, and no unfinished search lies beside it"):
         align_search(*job, existing="resume")
     assert [path.name for path in tmp_path.iterdir()] == ["found.star"]
 

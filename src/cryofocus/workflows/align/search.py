@@ -18,7 +18,7 @@ from cryofocus.data.labels import (
     pose_columns,
 )
 from cryofocus.data.stack_paths import note_image_folder
-from cryofocus.errors import Interrupted
+from cryofocus.errors import Interrupted, OutputError
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.poses.calibration import Calibration, calibrate, choose_sample, n_searches
 from cryofocus.poses.search import FoundPoses, PoseSearch
@@ -104,6 +104,11 @@ def align_search(  # noqa: PLR0913  # three paths, what to do with them and by w
     settings, output = settings or AlignSearchSettings(), Path(output)
     assert progress is not None  # shown gives one
     kept_in = output.with_name(f".{output.name}.search.npz")
+    if existing == "resume" and output.exists() and not kept_in.exists():
+        raise OutputError(
+            f"{output}: exists, and no unfinished search lies beside it, so that nothing is left "
+            "to resume. Replace it with --overwrite, or choose another name with -o."
+        )
     # A search that was stopped may have begun by replacing a table, or have written its own.
     may_replace = existing == "overwrite" or (existing == "resume" and kept_in.exists())
     require_new_table(output, Path(particles), overwrite=may_replace)
