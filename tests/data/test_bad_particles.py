@@ -136,7 +136,7 @@ def test_particles_without_group_among_several(edit: Callable[..., Path]) -> Non
     )
 
 
-@pytest.mark.parametrize("vector", ["[1,x]", "[1,,2]"])
+@pytest.mark.parametrize("vector", ["[1,x]", "[1,,2]", "[1_0]"])
 def test_damaged_zernike_vector(edit: Callable[..., Path], vector: str) -> None:
     """A vector of aberrations that is none is named."""
     path = edit(("opticsGroup1", vector), ("_rlnOpticsGroupName", "_rlnOddZernike"))

@@ -167,6 +167,10 @@ CASES: dict[str, tuple[str, bytes, Callable[[Path], object], str]] = {
         *("x.pdb.gz", gzip.compress(pdb().encode())[:-20], AtomicModel.read),
         "x.pdb.gz: cannot be unpacked",
     ),
+    "a number only to Python": (
+        *("x.cmm", MARKERS.replace('x="8"', 'x="1_0"').encode(), read_markers),
+        "x is 1_0",
+    ),
     "markers in UTF-16": ("x.cmm", MARKERS.encode("utf-16"), read_markers, "no text in UTF-8"),
     "markers with entities in UTF-16": (
         *("x.cmm", f'<!DOCTYPE m [<!ENTITY a "b">]>{MARKERS}'.encode("utf-16"), read_markers),

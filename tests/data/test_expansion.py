@@ -97,9 +97,7 @@ def test_half_sets_that_split_copies_are_united(
     path = expanded(("30.0 1 1 9 2", "30.0 1 2 9 2"))
     particles = ParticleSet.read(path)
     np.testing.assert_array_equal(particles.half_set, [1, 2, 1, 2])
-    assert (
-        "rlnRandomSubset puts copies of the same image into both half sets (1 of 2" in caplog.text
-    )
+    assert "copies of the same image are in both half sets (1 of 2" in caplog.text
     with pytest.raises(ValueError, match="in different half sets"):
         replace(particles, half_set=np.array([1, 2, 2, 2], np.int8))
 

@@ -48,6 +48,7 @@ def test_sphere_follows_the_origin_of_the_map() -> None:
         ((16.0, 16.0, 16.0, -3.0), "the radius is -3 Å"),
         ((16.0, 16.0, 28.0, 6.0), r"extends 4\.0 Å outside the box, which spans 0 to 30\.0"),
         ((-200.0, 16.0, 16.0, 6.0), r"extends 206\.0 Å outside the box"),
+        ((1e308, 16.0, 16.0, 6.0), r"extends 1e\+308 Å outside the box"),
         ((float("nan"), 16.0, 16.0, 6.0), r"not all of these are numbers"),
         ((15.0, 15.0, 15.0, 0.5), "falls between the voxels of 2 Å"),
     ],

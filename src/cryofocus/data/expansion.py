@@ -219,10 +219,9 @@ def _unite(
     n_split = len(np.unique(expansion.parent_of_particle[united != half_set]))
     if n_split:
         logger.warning(
-            "%s: rlnRandomSubset puts copies of the same image into both half sets (%d of %d "
-            "images), so that no FSC between them can be trusted; every copy was given the half "
-            "set of its image's first row. The poses may be biased the same way: assign half sets "
-            "before expanding.",
+            "%s: copies of the same image are in both half sets (%d of %d images), so that no FSC "
+            "between them can be trusted; every copy was given the half set of its image's first "
+            "row. The poses may be biased the same way: assign half sets before expanding.",
             *(name, n_split, expansion.n_parents),
         )
     return united

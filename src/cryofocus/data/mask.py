@@ -20,6 +20,8 @@ Sphere = tuple[float, float, float, float]
 NOTHING = 1e-3
 # Values this far outside of 0 to 1 are there by rounding, as in files of 16 bits.
 ROUNDING = 1e-3
+# Lengths beyond are mistakes, and are written with an exponent.
+FAR_ANGSTROM = 1e6
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,9 +120,10 @@ class FocusMask:
         outside = max((low - centre + radius).max(), (centre - high + radius).max())
         # A sphere may touch the outer faces of the outermost voxels.
         if outside > voxel_size_angstrom / 2:
+            far = f"{outside:.1f}" if outside < FAR_ANGSTROM else f"{outside:.3g}"
             ranges = ", ".join(f"{a:g} to {b:.1f}" for a, b in zip(low, high, strict=True))
             raise RegionError(
-                f"focus sphere {shown}: extends {outside:.1f} Å outside the box, which spans "
+                f"focus sphere {shown}: extends {far} Å outside the box, which spans "
                 f"{ranges} Å along x, y, z. Coordinates are Å in the map's frame, as ChimeraX "
                 "shows them; if the map has a non-zero origin, give it with --map. "
                 f"{_say_fitting(sphere_angstrom, box, voxel_size_angstrom, low)}".rstrip()

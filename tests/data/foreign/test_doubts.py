@@ -108,7 +108,12 @@ def test_a_spherical_aberration_in_micrometres_is_refused(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("label", "meant"), [("rlnPhaseshift", "rlnPhaseShift"), ("rlnCtfBfactors", "rlnCtfBfactor")]
+    ("label", "meant"),
+    [
+        ("rlnPhaseshift", "rlnPhaseShift"),
+        ("rlnCtfBfactors", "rlnCtfBfactor"),
+        ("rlndefocusu", "rlnDefocusU"),  # which is there as well
+    ],
 )
 def test_names_that_are_nearly_known_are_said(tmp_path: Path, label: str, meant: str) -> None:
     """A column that would count under its right name."""

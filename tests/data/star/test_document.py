@@ -378,10 +378,11 @@ def test_a_column_that_stands_twice_is_refused_with_both_places(tmp_path: Path) 
         document.texts(document.block("a"), ["y"])
 
 
-def test_text_in_16_bits_is_told_for_what_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_text_in_16_bits_is_told_for_what_it_is(tmp_path: Path, encoding: str) -> None:
     """Editors that save UTF-16 leave no table to be found; the message says why."""
     path = tmp_path / "a.star"
-    path.write_text("data_a\n_x 1\n", encoding="utf-16")
+    path.write_text("data_a\n_x 1\n", encoding=encoding)
     with pytest.raises(FormatError, match="encoded as UTF-16"):
         StarDocument.read(path)
 

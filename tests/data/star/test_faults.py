@@ -97,6 +97,14 @@ SPOILED: dict[str, tuple[Change, str]] = {
         replace("_rlnImageName #1", "_rlnImageName#1"),
         ", line 29: the label '_rlnImageName' and # run together. Put a space before #.",
     ),
+    "no-break spaces in a label": (
+        lambda text: text.replace("_rlnImageName #1", "_rlnImageName\u00a0#1"),
+        ", line 29: spaces that separate nothing (U+00A0). Replace them by plain ones.",
+    ),
+    "a number only to Python": (
+        replace("15000", "15_000"),
+        "rlnDefocusU is '15_000', expected a number.",
+    ),
     "other case": (replace("_rlnImageName", "_rlnimagename"), "(is rlnimagename misspelt?)"),
     "no rln": (replace("_rlnImageName", "_ImageName"), "(is ImageName misspelt?)"),
     "no labels": (

@@ -238,20 +238,35 @@ def _read_cells(
                 "(Frealign 9). Check that this is a Frealign parameter file."
             )
         if len(words) != width:
+            told = f" It is {show(lines[number].strip())}." if len(words) == 1 else ""
             raise FormatError(
                 f"{path}, line {number + 1}: {len(words)} columns, expected {width} as in the "
-                "first row. The file may be cut short."
+                f"first row.{told} The file may be cut short."
             )
         try:
-            rows.append([float(word) for word in words])
+            rows.append([_number(word) for word in words])
         except ValueError as error:
-            glued = next((word for word in words if GLUED.search(word)), "")
-            hint = f" (columns run together in {show(glued)}: part them)" if glued else ""
             raise FormatError(
-                f"{path}, line {number + 1}: {cut(str(error))}; expected numbers only{hint}. "
-                "Correct the file."
+                f"{path}, line {number + 1}: {cut(str(error))}; expected numbers only"
+                f"{_explain_number(words)}. Correct the file."
             ) from error
     return np.array(rows, np.float64).reshape(len(rows), width)
+
+
+def _number(word: str) -> float:
+    """Read a number as other programs do, which 1_0 is none for."""
+    if "_" in word:
+        raise ValueError(f"could not convert string to float: {word!r}")
+    return float(word)
+
+
+def _explain_number(words: Sequence[str]) -> str:
+    glued = next((word for word in words if GLUED.search(word)), "")
+    if glued:
+        return f" (columns run together in {show(glued)}: part them)"
+    if any(word.strip("*") == "" for word in words):
+        return " (stars stand for a number that was too wide for its column)"
+    return ""
 
 
 def _require_named_width(path: Path, comments: Sequence[str], width: int) -> None:

@@ -230,6 +230,11 @@ def _field_parts(path: Path, field: Any) -> tuple[str, str, tuple[int, ...]]:
     if not isinstance(field, tuple | list) or len(field) not in (2, 3):
         _damaged(path, "its header does not describe a table")
     name, kind = field[0], field[1]
+    if name == "" and str(kind).startswith("|V"):
+        raise FormatError(
+            f"{path}: its rows have gaps, as NumPy writes them of some fields of a table, "
+            "rows[['uid', 'blob/path']]. Save numpy.lib.recfunctions.repack_fields(rows) instead."
+        )
     shape = field[2] if len(field) == 3 else ()
     is_shape = (
         isinstance(shape, tuple | list)

@@ -82,6 +82,8 @@ def _note_misspelt(document: StarDocument) -> tuple[str, ...]:
     listed = {name for use in COLUMN_USES for name in use.columns}
     there = {label for block in document.blocks for label in block.labels}
     pairs = [(name, find_misspelt(name, there - listed)) for name in sorted(known - there)]
+    in_lower_case = {label.lower(): label for label in there - listed}
+    pairs += [(name, in_lower_case.get(name.lower())) for name in sorted(known & there)]
     return tuple(
         f"column {found} is not known and counts for nothing; if {name} is meant, correct its name"
         for name, found in pairs

@@ -282,6 +282,8 @@ def _parse_vector(text: str, label: str, where: str) -> tuple[float, ...]:
     try:
         if text.strip().startswith("[") != text.strip().endswith("]"):
             raise ValueError("a vector that is cut short")
+        if "_" in inner:
+            raise ValueError("a number only to Python")
         vector = tuple(float(part) for part in inner.split(",")) if inner else ()
     except ValueError as error:
         raise FormatError(

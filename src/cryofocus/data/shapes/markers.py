@@ -101,7 +101,7 @@ _EXPECTED = (
 
 def _number(attributes: Mapping[str, str], name: str) -> float:
     value = float(attributes[name])
-    if not abs(value) < float("inf"):
+    if not abs(value) < float("inf") or "_" in attributes[name]:
         raise ValueError(f"{name} is {attributes[name]}")
     return value
 

@@ -7,6 +7,7 @@ unknown blocks and columns, comments, spacing, line ends.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from cryofocus.errors import FormatError, InputError, ParticleError
 CHUNK = 20_000
 Column = Sequence[Any] | np.ndarray
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+UTF16_START = re.compile(rb"(?:[\t-~]\0){4}|(?:\0[\t-~]){4}")  # without a mark
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +61,7 @@ class StarDocument:
             raise InputError(say_unreadable(path, error)) from error
         blocks = scan_blocks(lines)
         if not blocks:
-            if lines and lines[0].startswith(UTF16_MARKS):
+            if lines and (lines[0].startswith(UTF16_MARKS) or UTF16_START.match(lines[0])):
                 raise FormatError(
                     f"{path}: its text is encoded as UTF-16; expected UTF-8 or ASCII. Save it "
                     "again as plain text."
@@ -112,6 +114,9 @@ class StarDocument:
             for label, values in numbers.items():
                 column = columns[label]
                 try:
+                    # Python reads 17_551 as a number, other programs as 17 or not at all.
+                    if b"_" in b" ".join(column):
+                        raise ValueError
                     values[start : start + len(column)] = list(map(float, column))
                 except ValueError:
                     self._complain_about_number(block, label, start, column)
@@ -279,13 +284,19 @@ class StarDocument:
         self, block: StarBlock, label: str, start: int, column: Sequence[bytes]
     ) -> None:
         for offset, cell in enumerate(column):
-            try:
-                float(cell)
-            except ValueError as error:
+            if not _is_number(cell):
                 raise FormatError(
                     f"{self.row_place(block, start + offset)}: {label} is {show(decode(cell))}, "
                     f"expected a number.{explain_number(cell)}"
-                ) from error
+                )
+
+
+def _is_number(cell: bytes) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return b"_" not in cell
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ BARE_BLOCK = re.compile(rb"data[ \t]+(\w+)", re.IGNORECASE)
 BARE_LOOP = re.compile(rb"_?loop_?:?", re.IGNORECASE)
 MARKED = re.compile(rb"([^\w\s#'\"]+)\s*((?:data_|loop_|_rln|_cisTEM)\S*)", re.IGNORECASE)
 IMAGE = re.compile(rb"\d+@.+|'.+\.mrcs?'")
-NO_BREAK = (b"\xc2\xa0", b"\xa0")
+NO_BREAK, SPACES = (b"\xc2\xa0", b"\xa0"), "spaces that separate nothing (U+00A0)"
 DECIMAL_COMMA = re.compile(rb"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
 # Of values, which are shown when a row has no more.
 FEW = 2
@@ -116,6 +116,8 @@ def _explain_mark(text: bytes) -> str:
         return (
             f"the label {decode(match[1])} lacks its underscore. Write {decode(b'_' + match[1])}."
         )
+    if text.startswith(b"_") and any(mark in text for mark in NO_BREAK):
+        return f"{SPACES}. Replace them by plain ones."
     if match := GLUED_LABEL.fullmatch(text):
         return f"the label {show(decode(match[1]))} and # run together. Put a space before #."
     if match := MARKED.fullmatch(text.split(b" #")[0].rstrip()):
@@ -177,7 +179,7 @@ def _explain_label(text: bytes) -> str:
 
 def _explain_separators(text: bytes, n_expected: int) -> str:
     if any(mark in text for mark in NO_BREAK):
-        return "It has spaces that separate nothing (U+00A0). Replace them by plain ones."
+        return f"It has {SPACES}. Replace them by plain ones."
     for mark, name in SEPARATORS.items():
         if text.count(mark) + 1 == n_expected:
             return f"Its values are separated by {name}; expected spaces or tabs. Replace them."
