@@ -175,6 +175,12 @@ COLUMN_USES = (
     ),
     ColumnUse(RELION, ("rlnMtfFileName",), "ignored", "the detector's falloff is not undone"),
     ColumnUse(
+        RELION,
+        ("rlnReconstructImageName",),
+        "ignored",
+        "images of RELION's last reconstruction; those of `rlnImageName` are read",
+    ),
+    ColumnUse(
         CRYOSPARC,
         ("alignments3D/pose", "alignments3D/shift", "alignments3D/psize_A"),
         "obeyed",
