@@ -114,6 +114,13 @@ def test_help_has_groups_and_switches(cryofocus: Invoke) -> None:
     assert "bool" not in cryofocus("report", "--help").stdout
 
 
+@pytest.mark.parametrize(("kind", "said"), [("number", "number"), ("integer", "whole number")])
+def test_a_value_that_is_no_number_is_told_how_to_write_it(kind: str, said: str) -> None:
+    """90% is a probability of 0.9, and 60A a length of 60."""
+    message = f"Input should be a valid {kind}, unable to parse string as a {kind}"
+    assert explain_choice(message) == f"expected a {said}, without a unit or a percent sign"
+
+
 def test_what_cannot_be_guessed_is_left() -> None:
     """A value far from every choice gets no guess; a help without example no example."""
     assert explain_choice("'zzz' is not one of 'cpu', 'cuda'.") == (

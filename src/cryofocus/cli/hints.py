@@ -94,6 +94,7 @@ VALUES: Mapping[str, str] = {
 }
 EXAMPLE = re.compile(r"`(cryofocus [^`]+)`")
 BOUND = re.compile(r"Input should be (greater|less) than or equal to (\S+)")
+NO_NUMBER = re.compile(r"Input should be a valid (number|integer), unable to parse")
 EXTRA = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)")
 NUMBERS = re.compile(r"[-+.\d\s]+")
 # Options that a map may be meant for, in order.
@@ -182,6 +183,9 @@ def explain_choice(message: str) -> str:
     message = message.removeprefix("Value error, ")
     if match := BOUND.fullmatch(message):
         return f"expected {match[2]} or {'more' if match[1] == 'greater' else 'less'}"
+    if match := NO_NUMBER.match(message):
+        whole = "whole number" if match[1] == "integer" else "number"
+        return f"expected a {whole}, without a unit or a percent sign"
     if match := CHOICES.search(message):
         typed, choices = match[1].lower(), re.findall(r"'([^']*)'", match[2])
         meant = VALUES.get(typed)
