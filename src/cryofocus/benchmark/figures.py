@@ -30,7 +30,7 @@ from cryofocus.report.run.planes import DENSITY_PERCENTILES, DIFFERENCE_COLOURS
 
 Row = tuple[CellResult, ClassSlices]
 
-DOTS_PER_INCH = 200
+DOTS_PER_INCH, SLICES_PER_INCH = 200, 120
 MARGIN_FRACTION = 0.05
 DENSE_FRACTION = 0.2
 TITLE_INCHES = 0.4
@@ -79,7 +79,9 @@ def write_figures(
         for name, draw in figures.items():
             figure = draw()
             paths.append(folder / f"{name}.png")
-            write_png(paths[-1], figure, DOTS_PER_INCH)
+            # Slices are many pictures; they stay small without fewer colours.
+            fine = SLICES_PER_INCH if name == "class_slices" else DOTS_PER_INCH
+            write_png(paths[-1], figure, fine)
     return paths
 
 
