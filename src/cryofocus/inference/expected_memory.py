@@ -42,10 +42,10 @@ def expected_memory_gb(ground: Ground, settings: ClassifierSettings) -> float:
     needed = MapMemory.of(images, kernels, settings.most_classes)
     kept = statistics_bytes(ground, settings) / 1e9
     if settings.asks_half_sets:
-        # Of both half sets, copied to find classes in each alone.
+        # Of one half set at a time, copied to find classes in it alone.
         a_particle = max(1, int(1e9 * kept / len(images)))
-        copied = 2 * most_particles(a_particle, kernels.host_gb)
-        kept *= 1 + min(1.0, copied / len(images))
+        copied = most_particles(a_particle, kernels.host_gb)
+        kept *= 1 + min(0.5, copied / len(images))
     most = needed.peak(n_maps, kept)
     if kernels.host_gb is not None:
         most = min(most, max(kernels.host_gb, needed.peak(0)))

@@ -10,7 +10,6 @@ from the consensus as the classes' mean does, by as much as suits the images bes
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,16 +72,21 @@ def compare_half_sets(
     halves = [_thin(np.flatnonzero(half_set == half), most) for half in (1, 2)]
     if min(map(len, halves)) < 2 * n_classes:
         return None
-    parts = [comparison.take(rows) for rows in halves]
     n_cycles = 2 * (comparison.n_prior_cycles + settings.max_cycles)
     with monitor.stage("half sets apart", n_cycles, at_most=True) as advance:
-        runs = []
-        for part in parts:
-            start = Run(part.start(0, noting(advance)))
-            runs.append(finish_run(part, settings, start, advance))
+
+        def find_classes(rows: Int[np.ndarray, " m"]) -> Run[Any]:
+            part = comparison.take(rows)
+            return finish_run(part, settings, Run(part.start(0, noting(advance))), advance)
+
+        # Copied for each question anew, so that one copy is held at a time.
+        runs = [find_classes(rows) for rows in halves]
     if not all(run.outcome(settings).is_converged for run in runs):
         return None
-    first, second = _ratios(parts, runs)
+    first, second = (
+        _log_ratio(comparison.take(rows), run)
+        for rows, run in zip(halves, reversed(runs), strict=True)
+    )
     return HeldOut((first, second))
 
 
@@ -97,10 +101,10 @@ def _thin(rows: Int[np.ndarray, " n"], most: int) -> Int[np.ndarray, " m"]:
     return rows[:: -(-len(rows) // most) or 1]
 
 
-def _ratios(parts: list[Any], runs: list[Run[Any]]) -> Iterator[float]:
-    for part, run in zip(parts, reversed(runs), strict=True):
-        weights = estimate_class_weights(run.state.posteriors)
-        yield log_likelihood_ratio(part.class_moments(run.state), weights)
+def _log_ratio(part: Divisible[Any], run: Run[Any]) -> float:
+    """Return what particles say of classes that were found without them."""
+    weights = estimate_class_weights(run.state.posteriors)
+    return log_likelihood_ratio(part.class_moments(run.state), weights)
 
 
 def log_likelihood_ratio(

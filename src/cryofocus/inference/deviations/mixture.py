@@ -49,16 +49,21 @@ def fit_mixture(
     There are `N_STARTS` and `N_FINALISTS` steps.
     """
     packed = MixtureMoments(subspace.linear, subspace.quadratic)
-    starts = []
+    finalists: list[Mixture] = []
     for number in range(1, N_STARTS + 1):
-        starts.append(packed.cycle(packed.scatter(n_classes, generator), N_SHORT_CYCLES))
+        finalists.append(packed.cycle(packed.scatter(n_classes, generator), N_SHORT_CYCLES))
+        # The others are let go at once: each holds as much as the posteriors of a run.
+        finalists = sorted(finalists, key=_rank)[:N_FINALISTS]
         advance(note=f"classes among them, start {number}")
-    starts.sort(key=lambda mixture: -mixture.log_posterior)
-    finalists = []
-    for start in starts[:N_FINALISTS]:
-        finalists.append(packed.cycle(start, MAX_CYCLES))
+    for place, start in enumerate(finalists):
+        finalists[place] = packed.cycle(start, MAX_CYCLES)
         advance(note="classes among them, the best starts")
-    return max(finalists, key=lambda mixture: mixture.log_posterior)
+    return min(finalists, key=_rank)
+
+
+def _rank(mixture: Mixture) -> float:
+    """Order mixtures, the most probable first."""
+    return -mixture.log_posterior
 
 
 class MixtureMoments:
