@@ -196,7 +196,8 @@ def test_empty_class_is_named(result: ClassificationResult, inputs: Inputs) -> N
 def test_twins_are_named(result: ClassificationResult, inputs: Inputs) -> None:
     """Two classes with the same map are a pair, two different ones are not."""
     assert find_identical_classes(result, inputs.mask.data, [0, 1]) == []
-    third = with_posteriors(result, [*(result.posteriors.T / 2), result.posteriors[:, 0] / 2])
+    first, second = result.posteriors.T
+    third = with_posteriors(result, [first / 2, second, first / 2])
     twins = replace(third, maps=(*result.maps, result.maps[0]))
     (pair,) = find_identical_classes(twins, inputs.mask.data, [0, 1, 2])
     assert (pair.first, pair.second) == (0, 2)

@@ -38,9 +38,9 @@ Coefficients = Complex64[Array, "field edge edge half"]
 Deviations = Float32[np.ndarray, "component d d d"]
 Mixing = Float64[np.ndarray, "component field"]
 
-# Random signs that measure variances: few, since a shell averages over many coefficients. Few
-# steps, and always as many: rounding grows with them, and might choose if the residual decided.
-N_PROBES, PROBE_STEPS = 2, 8
+# Random signs that measure variances: few, since a shell averages over many coefficients. They are
+# solved in few steps, always as many, or so far that rounding, which grows on the way, is gone.
+N_PROBES, ROUGH_STEPS, PROBE_STEPS, PROBE_TOLERANCE = 2, 8, 100, 1e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,20 +139,18 @@ class DeviationSpace:
         prior: DeviationPrior,
         observed: Float64[np.ndarray, " field"],
         *,
-        tolerance: float = 0.0,
-        max_steps: int = PROBE_STEPS,
+        roughly: bool = False,
     ) -> Float64[np.ndarray, "field n_shells"]:
         """Posterior variance of xi, averaged over each shell, where part of the data is missing.
 
-        The diagonal of an inverse, from solutions for random signs (Hutchinson 1990). They stop
-        early, and so bound it from below: maps are held back rather than let go.
+        The diagonal of an inverse, from solutions for random signs (Hutchinson 1990). Rough ones
+        bound it from below: maps are held back rather than let go.
 
         Args:
             sums: Summed kernels.
             prior: Spectrum, support and mixing.
             observed: Share of the information on each field that the data hold.
-            tolerance: Of the residual relative to the right-hand side.
-            max_steps: Bound on the steps.
+            roughly: Whether a few steps are enough.
         """
         reduced = replace(prior, mixing=prior.mixing * np.sqrt(observed))
         generator = np.random.default_rng(len(observed))
@@ -162,7 +160,9 @@ class DeviationSpace:
             signs = generator.choice(np.array([-1, 1], np.float32), (len(observed), *[edge] * 3))
             probe = self._send(forward_3d(signs, threads=self._threads))
             solution = solve_by_conjugate_gradients(
-                self._system(sums, reduced, probe), tolerance=tolerance, max_steps=max_steps
+                self._system(sums, reduced, probe),
+                tolerance=0.0 if roughly else PROBE_TOLERANCE,
+                max_steps=ROUGH_STEPS if roughly else PROBE_STEPS,
             ).coefficients
             found += self._shell_products(probe, solution)
             power += self._shell_products(probe, probe)

@@ -162,13 +162,14 @@ def _learn_prior(problem: FocusProblem, state: EmState) -> EmState:
     mixing = contrasts(estimate_class_weights(state.posteriors))
     state = replace(state, mixing=mixing)
     inserted, coefficients = _m_step(problem, state)
+    has_support = state.n_prior_cycles >= SUPPORT_AFTER[-1]
     if state.uncertainty is None:
         variance = problem.space.shell_variance(inserted.sums, state.prior)
-        pace = SETTLING_PACE if state.n_prior_cycles >= SUPPORT_AFTER[-1] else 1.0
+        pace = SETTLING_PACE if has_support else 1.0
     else:
         power = problem.statistics.kernel_power
         seen = (state.prior, state.posteriors, power)
-        known = measure_knowledge(problem.space, inserted.sums, *seen)
+        known = measure_knowledge(problem.space, inserted.sums, *seen, roughly=not has_support)
         variance, pace = known.variance, SETTLING_PACE
         state = replace(state, uncertainty=known.uncertainty)
     expected = _e_step(problem, state, coefficients)

@@ -55,6 +55,8 @@ def measure_knowledge(
     prior: DeviationPrior,
     posteriors: Float64[np.ndarray, "particle n_classes"],
     kernel_power: Float32[np.ndarray, "particle shell"],
+    *,
+    roughly: bool = False,
 ) -> Knowledge:
     """Return what images with these posteriors determine.
 
@@ -64,9 +66,11 @@ def measure_knowledge(
         prior: Under which the maps were made.
         posteriors: With which images were inserted.
         kernel_power: Of each image, in the shells of the space at least.
+        roughly: Whether the variance may be too small; what is determined then is too much, many
+            times where it is a small part.
     """
     observed = observed_share(posteriors, prior.mixing)
-    variance = space.field_variance(sums, prior, observed)
+    variance = space.field_variance(sums, prior, observed, roughly=roughly)
     determined = (1 - variance) * space.shell_counts
     inserted = (posteriors @ prior.mixing**2).T @ kernel_power[:, : space.n_shells]
     traces = determined / np.maximum(observed, np.finfo(np.float32).tiny)[:, None]
@@ -113,6 +117,6 @@ def gain_from_noise(
     column /= np.sqrt(weights @ column**2)
     alone = replace(prior, mixing=column)
     observed = observed_share(posteriors, column)
-    variance = space.field_variance(sums, alone, observed, tolerance=0.001, max_steps=64)[0]
+    variance = space.field_variance(sums, alone, observed)[0]
     mean = 0.5 * float((1 - variance) @ space.shell_counts)
     return mean + SURE * float(np.sqrt(mean))
