@@ -23,7 +23,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
         *("report/drawing/section", "report/run/analyses"),
     ),
     "cli/test_commands": (
-        *("cli/benchmark", "cli/classify", "cli/console", "cli/convert", "cli/doctor"),
+        *("cli/benchmark", "cli/classify", "cli/console", "cli/convert"),
         *(
             "cli/evaluate",
             "cli/failures",
@@ -32,8 +32,8 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
             "cli/particles",
         ),
         *("cli/report", "cli/simulate", "cli/symmetry", "version"),
-        *("workflows/machine/kernel_check", "workflows/self_check"),
     ),
+    "cli/test_doctor": ("workflows/machine/kernel_check", "workflows/self_check"),
     "cli/test_map_commands": ("cli/fsc", "cli/maps", "cli/mask"),
     "cli/test_settings_options": ("cli/command", "option", "settings"),
     "cli/test_relion_external": ("report/figures/logfile", "workflows/relion_job"),

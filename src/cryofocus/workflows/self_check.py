@@ -102,6 +102,7 @@ def _classify_tiny_set(threads: int) -> float:
         x, y, z, radius = (float(number) for number in made.focus_sphere.split(","))
         request = ClassifyRequest(
             particles=made.directory / "particles.star",
+            datadir=made.directory,  # or images of that name where the user is would be found, too
             focus=(x, y, z, radius),
             machine=Machine(threads=threads),
             settings=ClassifierSettings(n_classes=2, n_runs=1),

@@ -96,7 +96,7 @@ def test_junk_is_counted_when_it_is_notable(result: ClassificationResult, inputs
     score = np.where(np.arange(n) < n // 20, 5.0, 1.0)
     finding = judged(replace(result, outlier=score), inputs, Severity.ADVICE)[FindingCode.OUTLIERS]
     assert finding.text.startswith(f"{n // 20} particles (5.0 %) look like junk")
-    assert "cryofocus select --max-outlier 4" in finding.text
+    assert "cryofocus select RUN --max-outlier 4 -o clean.star" in finding.text
     assert finding.figures["n_outliers"] == n // 20
     sound = result.posteriors[n // 20 :].mean(axis=0)
     assert f"without them these are {100 * sound[0]:.1f} % and {100 * sound[1]:.1f} %. Leave" in (

@@ -64,13 +64,19 @@ def judge_poses(accuracy: PoseAccuracy) -> Iterator[Finding]:
     """Say when images suffer from errors of their poses more than from noise."""
     angle, shift = accuracy.angle_sd_degrees, accuracy.shift_sd_angstrom
     if accuracy.is_limiting:
+        errors, most = (
+            f"{degrees:.1f}° and {format_angstrom(length)}"
+            for degrees, length in (
+                (angle, shift),
+                (accuracy.most_angle_degrees, accuracy.most_shift_angstrom),
+            )
+        )
         yield _warn(
             FindingCode.POSES_OFF,
-            f"The poses seem to be off by {angle:.1f}° and {format_angstrom(shift)}, at most "
-            f"{accuracy.most_angle_degrees:.1f}° and "
-            f"{format_angstrom(accuracy.most_shift_angstrom)} (standard deviation of each "
-            "rotation and shift), which costs accuracy. Let them follow with --refine-poses 4, or "
-            "refine them beforehand (cryofocus align refine).",
+            f"The poses seem to be off by {errors}{'' if most == errors else f', at most {most}'} "
+            "(standard deviation of each rotation and shift), which costs accuracy. Let them "
+            "follow in four rounds with --refine-poses 4, or refine them beforehand (cryofocus "
+            "align refine).",
             angle_sd_degrees=angle,
             shift_sd_angstrom=shift,
             excess=accuracy.excess,
@@ -166,8 +172,8 @@ def _judge_posteriors(result: ClassificationResult) -> Iterator[Finding]:
     yield find(
         FindingCode.UNCERTAIN_POSTERIORS,
         f"{text} Do not take single assignments as facts: use the posteriors as weights, or keep "
-        "the certain particles (cryofocus select RUN --min-posterior "
-        f"{CERTAIN_POSTERIOR:g}).",
+        f"the certain particles (cryofocus select RUN --min-posterior {CERTAIN_POSTERIOR:g} "
+        "-o certain.star).",
         **figures,
         threshold=threshold,
     )
@@ -286,8 +292,8 @@ def _judge_outliers(result: ClassificationResult) -> Iterator[Finding]:
             f"{n_outliers:,} particles ({format_percent(share, 1)}) look like junk: their images "
             "do not show the consensus as the others do, and their classes mean nothing. They are "
             "noise, broken or other particles, or have a wrong pose or CTF."
-            f"{_say_shares_without_junk(result)} Leave them out "
-            f"(cryofocus select --max-outlier {OUTLYING:g}; {OUTLIER_LABEL} in the table) and "
+            f"{_say_shares_without_junk(result)} Leave them out (cryofocus select RUN "
+            f"--max-outlier {OUTLYING:g} -o clean.star; {OUTLIER_LABEL} in the table) and "
             "classify the rest again.",
             n_outliers=n_outliers,
             share=share,
