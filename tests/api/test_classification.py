@@ -18,6 +18,7 @@ from cryofocus.data.volume import read_volume
 from cryofocus.errors import FormatError, Interrupted, SettingError
 from cryofocus.simulate.phantom import humanoid
 from cryofocus.workflows.machine.progress import SilentProgress
+from cryofocus.workflows.run.job import Finding, FindingCode, Severity
 
 SETTINGS = HumanoidSettings(
     particles=160, snr=0.5, first_snr=20.0, box=24, pixel_size_angstrom=17.5, seed=3
@@ -71,6 +72,19 @@ def test_the_page_is_a_stage_that_is_shown(run: Classification, display: Names) 
     """It takes seconds, after the maps have been written."""
     assert display.names[-2:] == ["writing", "report"]
     assert run.directory.report.is_file()
+
+
+def test_a_warning_is_said_once(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the log says to Python in its own words is no second warning beside the finding."""
+    text = "Repeat with --refine-poses 4."
+    warning = Finding(code=FindingCode.POSES_OFF, severity=Severity.WARNING, text=text)
+    monkeypatch.setattr("cryofocus.workflows.classify.run.judge_poses", lambda _: [warning])
+    run = cryofocus.classify(table, tmp_path / "run", focus=SPHERE, classes=2, runs=1)
+    assert "Repeat with refine_poses=4." in run.directory.log.read_text(encoding="utf-8")
+    assert warning in run.job.findings
+    assert run.job.warnings == ()
 
 
 def test_arrays_have_a_row_per_particle(run: Classification) -> None:

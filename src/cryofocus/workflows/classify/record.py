@@ -9,6 +9,7 @@ import numpy as np
 from cryofocus.consensus.consensus import Consensus
 from cryofocus.consensus.outliers.scores import count_outliers
 from cryofocus.data.mask import FocusMask
+from cryofocus.errors import in_words
 from cryofocus.inference.result import ClassificationResult
 from cryofocus.version import __version__
 from cryofocus.workflows.classify.findings import Judgement
@@ -57,7 +58,7 @@ def compose_record(
     clock, expansion = circumstances.clock.whole(), inputs.particles.expansion
     best = result.runs[result.comparison.best]
     trace = tuple(record.objective for record in best.history)
-    said = {finding.text for finding in judgement.findings}
+    said = {in_words(finding.text) for finding in judgement.findings}  # as the log has them
     return JobRecord(
         version=__version__,
         command=circumstances.command,
@@ -99,7 +100,6 @@ def compose_record(
         ),
         verdict=judgement.verdict,
         findings=judgement.findings,
-        # The log has the texts of findings, too.
         warnings=tuple(text for text in circumstances.warnings if text not in said),
         contrast=_contrast(request.settings.invert, result.consensus),
         poses=_poses(last),
