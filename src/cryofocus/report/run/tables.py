@@ -33,26 +33,7 @@ Pairs = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
-class ClassRow:
-    """One class as the populations table and the map captions show it."""
-
-    number: int
-    name: str
-    colour: str
-    n_particles: str
-    percent: str
-    error: str
-    bar_percent: float
-    error_percent: float
-    resolution: str
-    mean_posterior: str
-    certain: str
-    effective: str
-    map_name: str
-
-
-@dataclass(frozen=True)
-class MergedRow:
+class ShareRow:
     """A class with its copies, as the first screen shows it."""
 
     number: int
@@ -62,6 +43,18 @@ class MergedRow:
     percent: str
     error: str
     bar_percent: float
+
+
+@dataclass(frozen=True)
+class ClassRow(ShareRow):
+    """One class as the populations table and the map captions show it."""
+
+    error_percent: float
+    resolution: str
+    mean_posterior: str
+    certain: str
+    effective: str
+    map_name: str
 
 
 @dataclass(frozen=True)
@@ -117,9 +110,9 @@ def class_rows(results: RunResults) -> list[ClassRow]:
     return rows
 
 
-def merged_rows(results: RunResults) -> list[MergedRow]:
+def merged_rows(results: RunResults) -> list[ShareRow]:
     """Build the captions of the first screen, one for each class that is no copy of another."""
-    rows: list[MergedRow] = []
+    rows: list[ShareRow] = []
     groups = results.class_groups
     largest = max((sum(entry.weight for entry in group) for group in groups), default=1.0)
     for first, *copies in groups:
@@ -127,7 +120,7 @@ def merged_rows(results: RunResults) -> list[MergedRow]:
         with_copies = "".join(f" + {entry.class_number}" for entry in copies)
         error = "–" if copies or first.share_error is None else f"{100 * first.share_error:.1f}"
         rows.append(
-            MergedRow(
+            ShareRow(
                 number=first.class_number,
                 name=f"Class {first.class_number}{with_copies}",
                 colour=class_colour(first.class_number),
