@@ -19,6 +19,7 @@ from cryofocus.errors import Interrupted, RegionError
 from cryofocus.workflows import found_region, wider_region
 from cryofocus.workflows.classify.groundwork import Groundwork
 from cryofocus.workflows.classify.request import ClassifyRequest, read_config
+from cryofocus.workflows.run.claims import names_claimed
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import Finding, FindingCode, JobRecord, Severity
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
@@ -180,7 +181,8 @@ def _contents(run: RunDirectory) -> dict[str, bytes]:
 
 def test_a_region_that_holds_all_is_the_last(play: Classify) -> None:
     """The wider region is classified once; its findings tell of the one before, and are kept."""
-    run, one = play(volumes=(50, 60))
+    with names_claimed():  # as every command does
+        run, one = play(volumes=(50, 60))
     config = read_config(run.config)
     assert config.focus is None
     assert config.mask == run.regions / "1" / "proposed_region.mrc"

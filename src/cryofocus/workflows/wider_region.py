@@ -193,7 +193,8 @@ def _forget(run: RunDirectory, number: int) -> None:
     if not run.regions.is_dir():
         return
     with explain_write_errors(run.regions):
-        for folder in run.regions.iterdir():
+        # Beside them lie the locks of names that this command has claimed.
+        for folder in filter(Path.is_dir, run.regions.iterdir()):
             if not (folder.name.isdecimal() and int(folder.name) < number):
                 shutil.rmtree(folder)
         if not any(run.regions.iterdir()):
