@@ -10,7 +10,7 @@ import pytest
 
 from cryofocus.execution.serial import Serial
 from cryofocus.inference.comparison import RunPlan
-from cryofocus.inference.deviations import em
+from cryofocus.inference.deviations import em, sharded_statistics
 from cryofocus.inference.deviations.comparison import ResidualComparison
 from cryofocus.inference.deviations.deviation import DeviationPrior
 from cryofocus.inference.deviations.focus import CoarsePart, FocusStatistics
@@ -180,3 +180,23 @@ def test_a_checkpoint_of_an_early_cycle_continues_bit_for_bit(
     for name in ("posteriors", "coefficients", "support"):
         np.testing.assert_array_equal(getattr(again, name), getattr(going, name))
     np.testing.assert_array_equal(again.spectrum.spectrum, going.spectrum.spectrum)
+
+
+def test_early_statistics_are_let_go_when_they_have_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the last early cycle, and once particles are copied, pages of files are given back."""
+    problem, coarse = both()
+    given_back: list[np.ndarray] = []
+    monkeypatch.setattr(sharded_statistics, "let_go", given_back.append)
+    comparison = ResidualComparison(problem, RunPlan(2, "subspace", 1), coarse=coarse)
+    state = comparison.begin(np.random.default_rng(2).dirichlet([5.0, 5.0], len(plant().labels)))
+    while state.is_early:
+        assert not given_back
+        state, _ = comparison.step(state)
+    statistics = coarse.statistics.whole()
+    expected = [statistics.data, statistics.compared, statistics.precision]
+    assert [id(one) for one in given_back] == [id(one) for one in expected]
+    given_back.clear()
+    coarse.statistics.take(np.arange(7))
+    assert [id(one) for one in given_back] == [id(one) for one in expected]

@@ -164,7 +164,10 @@ class ResidualComparison:
         if self.coarse is None or not state.is_early:
             return em.step(self.problem, state)
         after, record = em.step(self.coarse, state)
-        return after if after.is_early else em.carry_over(self.problem, after), record
+        if after.is_early:
+            return after, record
+        self.coarse.statistics.let_go()
+        return em.carry_over(self.problem, after), record
 
     def finish(self, state: em.EmState) -> em.EmState:
         """Return a state without its sums, which may be large."""

@@ -22,6 +22,7 @@ from cryofocus.consensus.ground import Allocate
 from cryofocus.consensus.image_model import ImageModel
 from cryofocus.consensus.images import ParticleImages
 from cryofocus.consensus.match import ImageMatch, join_matches
+from cryofocus.data.mapped import let_go
 from cryofocus.execution.contract import Count, Executor, Sharded
 from cryofocus.execution.serial import HERE
 from cryofocus.inference.deviations.focus import (
@@ -106,6 +107,10 @@ class ShardedStatistics:
         nothing = [None] * len(self.shards.ranges)
         shards = self.executor.build(_coarsen, self.shards, (part, allocate), nothing)
         return replace(self, box=part.box, band=part.band, shards=shards)
+
+    def let_go(self) -> None:
+        """Give back the pages of arrays that lie in files, until they are needed again."""
+        self.executor.map(_let_go, self.shards, None, [None] * len(self.shards.ranges))
 
     def class_log_likelihoods(self, grid: Grid) -> Float64[np.ndarray, "particle n_classes"]:
         """Return ln p(image | class) up to a constant of the image.
@@ -240,8 +245,10 @@ def _scale(
 def _take(
     statistics: FocusStatistics, common: None, part: Int[np.ndarray, " m"]
 ) -> FocusStatistics:
-    del common
-    return statistics.take(part)
+    taken = statistics.take(part)
+    # What was copied is not needed twice at a time.
+    _let_go(statistics, common, None)
+    return taken
 
 
 def _coarsen(
@@ -249,6 +256,12 @@ def _coarsen(
 ) -> FocusStatistics:
     del part
     return statistics.coarsened(*common)
+
+
+def _let_go(statistics: FocusStatistics, common: None, part: None) -> None:
+    del common, part
+    for array in (statistics.data, statistics.compared, statistics.precision):
+        let_go(array)
 
 
 def _compare(
