@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cryofocus.formatting import format_percent
-from cryofocus.report.drawing.chart import TRACE_TYPES, Chart, log_axis
+from cryofocus.report.drawing.chart import TRACE_TYPES, Chart, flow, log_axis
 from cryofocus.report.drawing.style import CLASS_COLOURS
 from cryofocus.report.run import certainty, charts
 from cryofocus.report.run.masked_fsc import measure_in_focus
@@ -135,6 +135,26 @@ def test_classes_of_other_runs_flow_into_the_reported_ones(results: RunResults) 
     ]
     left = charts.chart_run_classes(replace(results, run_classes=tuple(same)))
     assert [chart.title for chart in left] == [flows[1].title]
+
+
+def test_classes_without_particles_have_no_place_in_a_flow() -> None:
+    """Plotly leaves out what carries nothing, and then takes the places of others for it."""
+    names = ["class 1", "class 2", "class 3"]
+    counts = [[[5, 0, 1], [0, 0, 0], [0, 0, 4]], [[5, 0, 0], [0, 0, 0], [0, 0, 5]]]
+    trace = flow([names] * 3, counts, "Moves").traces[0]
+    node, link = trace["node"], trace["link"]
+    assert node["label"] == ["class 1", "class 3"] * 3
+    assert [round(x, 1) for x in node["x"]] == [0, 0, 0.5, 0.5, 1, 1]
+    assert len(node["y"]) == len(node["color"]) == 6
+    ends = [
+        (node["label"][a], node["label"][b], n)
+        for a, b, n in zip(link["source"], link["target"], link["value"], strict=True)
+    ]
+    assert ends[:3] == [
+        ("class 1", "class 1", 5),
+        ("class 1", "class 3", 1),
+        ("class 3", "class 3", 4),
+    ]
 
 
 def test_legend_names_runs_that_look_alike_once(results: RunResults) -> None:

@@ -202,21 +202,22 @@ def flow(columns: list[list[str]], counts: list[list[list[int]]], title: str) ->
         counts: Between columns, particles by class on the left and on the right.
         title: Of the chart.
     """
-    first = [sum(map(len, columns[:n])) for n in range(len(columns))]
     last = max(len(columns) - 1, 1)
-    places = [(n, k) for n, names in enumerate(columns) for k in range(len(names))]
-    links = [
-        (first[n] + a, first[n + 1] + b, count, a)
+    bands = [
+        ((n, a), (n + 1, b), count)
         for n, table in enumerate(counts)
         for a, row in enumerate(table)
         for b, count in enumerate(row)
         if count
     ]
+    # A class without particles is none: plotly leaves it out, but gives its place to another.
+    places = sorted({place for start, end, _ in bands for place in (start, end)})
+    number = {place: i for i, place in enumerate(places)}
     trace = {
         "type": "sankey",
         "arrangement": "snap",
         "node": {
-            "label": [name for names in columns for name in names],
+            "label": [columns[n][k] for n, k in places],
             "color": [class_colour(k + 1) for _, k in places],
             "x": [0.001 + 0.998 * n / last for n, _ in places],
             "y": [(k + 0.5) / len(columns[n]) for n, k in places],
@@ -224,10 +225,10 @@ def flow(columns: list[list[str]], counts: list[list[list[int]]], title: str) ->
             "thickness": 12,
         },
         "link": {
-            "source": [one[0] for one in links],
-            "target": [one[1] for one in links],
-            "value": [one[2] for one in links],
-            "color": [_faded(class_colour(one[3] + 1)) for one in links],
+            "source": [number[start] for start, _, _ in bands],
+            "target": [number[end] for _, end, _ in bands],
+            "value": [count for _, _, count in bands],
+            "color": [_faded(class_colour(start[1] + 1)) for start, _, _ in bands],
         },
         "valueformat": ",d",
         "valuesuffix": " particles",

@@ -222,7 +222,9 @@ def chart_certainty(results: RunResults) -> tuple[Chart, ...]:
     charts.append(Chart("Kept by --min-posterior", text, (*lines,), layout))
     if (found := certainty.calibrate(results)) is not None:
         ideal = line([0, 1], [0, 1], "as claimed", line={"color": FAINT, "dash": "dash"})
-        seen = line(*found, "seen", mode="lines+markers", line={"color": CLASS_COLOURS[0]})
+        # Whole points also where they lie on the end of an axis.
+        look = {"mode": "lines+markers", "line": {"color": CLASS_COLOURS[0]}, "cliponaxis": False}
+        seen = line(*found, "seen", **look)
         y = axis("of the other runs agree", range=[0, 1.04], **PERCENT)
         text = "share of other runs that agree, by probability; dashed, as claimed"
         charts.append(

@@ -184,6 +184,7 @@ def compare_runs(results: RunResults) -> Section:
         "convergence": shown,
         "is_refined": found and results.best_run.refining_cycles > 0,
         "moves": charts.chart_moves(results) if found else None,
+        "most_columns": charts.MOST_COLUMNS,
         "run_flows": charts.chart_run_classes(results) if is_compared else (),
     }
     return Section("runs", "Independent runs", "Runs", content, chart_scripts())
