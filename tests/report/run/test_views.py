@@ -45,6 +45,14 @@ def test_classes_of_views_are_found_out() -> None:
     assert len({(one.x, one.y) for one in pictures}) == len(pictures)
 
 
+def test_few_particles_have_no_empty_pictures_of_classes() -> None:
+    """Where no view holds enough particles to compare classes, only all are drawn."""
+    views = count_views(random_directions()[:150], np.full((150, 2), 0.5))
+    assert not views.has_classes
+    pictures = [mark for mark in draw_views(views).marks if isinstance(mark, Image)]
+    assert len(pictures) == 1 + 1  # all, and a legend
+
+
 def test_longitude_and_latitude_are_those_of_rot_and_tilt() -> None:
     """A direction with rot 80 and tilt 30 degrees falls into their bin."""
     rot, tilt = np.radians(80), np.radians(30)

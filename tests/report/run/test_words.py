@@ -239,10 +239,15 @@ def test_effective_sizes_are_no_more_than_the_particles(build_run: Build) -> Non
 
 
 def test_other_runs_are_measured_from_the_best(build_run: Build) -> None:
-    """The objective of other runs appears as their distance to the best."""
-    rows = tables.run_rows(read_results(build_run()))
-    assert [row.objective for row in rows] == ["-5,040.0", "-40.0", "-80.0"]
+    """The objective of other runs appears as their distance to the best, 0.0 if there is none."""
+    results = read_results(build_run())
+    rows = tables.run_rows(results)
+    assert [row.objective for row in rows] == ["−5,040.0", "−40.0", "−80.0"]
     assert [row.is_best for row in rows] == [True, False, False]
+    best, second, third = results.job.runs
+    near = second.model_copy(update={"objective": best.objective - 0.01})
+    job = results.job.model_copy(update={"runs": (best, near, third)})
+    assert tables.run_rows(replace(results, job=job))[1].objective == "0.0"
 
 
 def test_commands_are_quoted_for_the_shell(build_run: Build) -> None:

@@ -79,7 +79,7 @@ def test_sound_result_has_no_warnings(result: ClassificationResult, inputs: Inpu
         FindingCode.EXPECTED_ACCURACY,
     }
     assert notes[FindingCode.HALF_SETS_AGREE].text.endswith(
-        "a chance below 1e-06 if nothing varied."
+        "a chance below 0.000001 if nothing varied."
     )
     assert notes[FindingCode.RUNS_AGREE].figures == {"agreement": 1.0, "threshold": 0.95}
     assert describe_result(result).startswith("Found 2 classes: ")
@@ -133,7 +133,7 @@ def test_half_sets_overrule_posteriors(result: ClassificationResult, inputs: Inp
     assert alone.p_value_no_classes == pytest.approx(1.0)
     assert not alone.classes_found
     assert "do not explain the images of the other" in describe_result(alone)
-    assert "(p-value of no classes 1)" in judged(alone, inputs)[FindingCode.NO_CLASSES].text
+    assert "(p-value 1)" in judged(alone, inputs)[FindingCode.NO_CLASSES].text
     assert replace(result, held_out=HeldOut((9.0, 9.0))).classes_found
     assert replace(result, held_out=None).classes_found
 
@@ -232,6 +232,9 @@ def test_merged_classes_need_nothing_more(result: ClassificationResult, inputs: 
     )
     rows = class_rows(inputs.particles, merged)
     assert name_classes(rows) == ["1", "2", "3 (counts as 1)", "4 (empty)"]
+    pairs = replace(merged, same_images=((0, 2), (1, 3)))
+    text = judged(pairs, inputs)[FindingCode.IDENTICAL_CLASSES].text
+    assert text.startswith("Classes 1 and 3; classes 2 and 4: the same")
 
 
 def test_maps_that_cannot_be_told_apart_make_copies(

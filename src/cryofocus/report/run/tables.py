@@ -149,9 +149,9 @@ def run_rows(results: RunResults) -> list[RunRow]:
             number=run.run,
             is_best=run.run == job.best_run,
             cycles=run.cycles,
-            objective=f"{run.objective:,.1f}"
+            objective=f"{run.objective:,.1f}".replace("-", "−")
             if run.run == job.best_run
-            else f"{round(run.objective - best, 1) + 0.0:+,.1f}",
+            else _say_distance(run.objective - best),
             agreement="–"
             if run.agreement_with_best is None or run.run == job.best_run
             else format_percent(run.agreement_with_best, 1),
@@ -159,6 +159,12 @@ def run_rows(results: RunResults) -> list[RunRow]:
         )
         for run in job.runs
     ]
+
+
+def _say_distance(objective: float) -> str:
+    """Write how far an objective is from another; no sign where both are shown alike."""
+    distance = round(objective, 1)
+    return f"{distance:+,.1f}".replace("-", "−") if distance else "0.0"
 
 
 def stage_rows(results: RunResults) -> list[StageRow]:

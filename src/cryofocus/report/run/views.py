@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.stats import chi2_contingency
 
 from cryofocus.data.formats import open_table
@@ -45,6 +45,16 @@ class ViewCounts:
     latitude: Float[np.ndarray, " latitude_edges"]
     dependence: float
 
+    @property
+    def is_enough(self) -> Bool[np.ndarray, "n_latitudes n_longitudes"]:
+        """Tell which bins hold enough particles for a class's share of them."""
+        return np.asarray(self.counts.sum(axis=0) >= PARTICLES_A_BIN)
+
+    @property
+    def has_classes(self) -> bool:
+        """Tell whether there are classes to compare, and particles enough for it."""
+        return len(self.counts) > 1 and bool(self.is_enough.any())
+
 
 def show_views(results: RunResults) -> tuple[Section, ...]:
     """Show the orientation distribution of each class, if the particle table can be read."""
@@ -60,7 +70,8 @@ def show_views(results: RunResults) -> tuple[Section, ...]:
         "dependence": f"{views.dependence:.2f}",
         "is_strong": views.dependence > STRONG_DEPENDENCE,
         "left_out": max(posteriors.shape[1] - MAX_CLASSES, 0),
-        "has_classes": posteriors.shape[1] > 1,
+        "has_classes": views.has_classes,
+        "is_too_few": posteriors.shape[1] > 1 and not views.has_classes,
     }
     return (Section("views", "Viewing directions", "Views", content),)
 
@@ -123,7 +134,7 @@ def draw_views(views: ViewCounts) -> Sheet:
     """Draw all particles, and then how much more or less of each class a view holds."""
     total = views.counts.sum(axis=0)
     # One class is all particles again.
-    shown = views.counts[:MAX_CLASSES] if len(views.counts) > 1 else views.counts[:0]
+    shown = views.counts[:MAX_CLASSES] if views.has_classes else views.counts[:0]
     n_rows = -(-(len(shown) + 1) // PANELS_A_ROW)
     width = PAGE_WIDTH if len(shown) else PANEL_WIDTH
     sheet = Sheet(n_rows * (PANEL_WIDTH / 2 + TITLE) + LEGEND, width)
@@ -137,7 +148,7 @@ def draw_views(views: ViewCounts) -> Sheet:
         return sheet
     expected = total / total.sum() * shown.sum(axis=(1, 2))[:, None, None]
     ratio = np.log2(np.maximum(shown, 1e-9) / np.maximum(expected, 1e-9))
-    ratio[:, total < PARTICLES_A_BIN] = np.nan
+    ratio[:, ~views.is_enough] = np.nan
     limit = float(np.log2(LARGEST_RATIO))
     for number, values in enumerate(ratio, start=1):
         raster = _paint(views, values, RATIO_COLOURS, (-limit, limit))

@@ -337,7 +337,7 @@ def _judge_classes(
 
 
 def _judge_copies(effective: EffectiveClasses, merged: tuple[int, ...]) -> Finding:
-    n_left, names = len(effective), "; ".join(map(_name_classes, effective.copies))
+    n_left, names = len(effective), "; ".join(map(_name_classes, effective.copies)).capitalize()
     left = f"So {n_left} different classes are left."
     apart = [tuple(k for k in group if k not in merged) for group in effective.copies]
     apart = [group for group in apart if len(group) > 1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from cryofocus.consensus.outliers.scores import count_outliers
 from cryofocus.formatting import format_count, format_percent
 from cryofocus.inference.held_out import SIGNIFICANT
@@ -46,7 +48,7 @@ def describe_result(
     if result.held_out is not None and result.held_out.p_value > SIGNIFICANT:
         return (
             "No classes were found: classes of one half set do not explain the images of the "
-            "other better than a single structure does (p-value of no classes "
+            "other better than a single structure does (p-value "
             f"{format_p_value(result.held_out.p_value)}), so differences between these maps are "
             "noise."
         )
@@ -96,7 +98,8 @@ def has_settled(result: ClassificationResult) -> bool:
 
 def format_p_value(p_value: float) -> str:
     """Write a p-value with two digits, or as below the smallest that is told."""
-    return f"below {SMALLEST_TOLD:g}" if p_value < SMALLEST_TOLD else f"{p_value:.2g}"
+    shown = np.format_float_positional(max(p_value, SMALLEST_TOLD), 2, fractional=False, trim="-")
+    return f"below {shown}" if p_value < SMALLEST_TOLD else shown
 
 
 def say_chance(p_value: float) -> str:
@@ -107,9 +110,7 @@ def say_chance(p_value: float) -> str:
 def say_nothing_found(result: ClassificationResult) -> str:
     """Say whether nothing varies, or something that does not sort the particles."""
     held_out = result.held_out
-    chance = (
-        "" if held_out is None else f" (p-value of no classes {format_p_value(held_out.p_value)})"
-    )
+    chance = "" if held_out is None else f" (p-value {format_p_value(held_out.p_value)})"
     if held_out is not None and held_out.p_value <= SIGNIFICANT:
         return (
             f"Something varies within this region, as half sets confirm{chance}, but single "
