@@ -9,6 +9,7 @@ import pytest
 from cryofocus.formatting import (
     format_angstrom,
     format_count,
+    format_number,
     format_percent,
     format_seconds,
     visible,
@@ -58,3 +59,10 @@ def test_numbers_read_well() -> None:
 def test_durations_read_well(seconds: float, text: str) -> None:
     """Durations carry the units people use at that length."""
     assert format_seconds(seconds) == text
+
+
+def test_nothing_has_no_sign() -> None:
+    """A negative number has a minus, what rounds to nothing none."""
+    assert format_number(-0.567) == "−0.57"
+    assert format_number(-0.004) == "0.00"
+    assert format_number(1.0) == "1.00"

@@ -76,6 +76,12 @@ def format_seconds(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def format_number(value: float, decimals: int = 2) -> str:
+    """Write a number with a minus, and nothing as 0."""
+    # Adding 0 makes 0 of the -0 that a small negative number is rounded to.
+    return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
+
+
 def format_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Set a small table as lines of text, columns aligned to the right except the first."""
     cells = [list(header), *([str(cell) for cell in row] for row in rows)]

@@ -50,6 +50,14 @@ def test_commands_can_be_copied_whole(tmp_path: Path) -> None:
     assert re.search(r"pre \{[^}]*user-select: all", text)
 
 
+def test_warnings_are_sentences_and_keep_options_whole(tmp_path: Path) -> None:
+    """A warning begins with a capital, and an option in it does not break at its hyphens."""
+    warned = replace(analysis(tmp_path), warnings=("one run. Give another --max-resolution <5>",))
+    text = write_page(warned).read_text(encoding="utf-8")
+    option = '<span class="whole">--max-resolution</span>'
+    assert f"<li>One run. Give another {option} &lt;5&gt;</li>" in text
+
+
 def test_nothing_from_outside_runs(tmp_path: Path) -> None:
     """Markup stays text, and no script may run."""
     hostile = replace(analysis(tmp_path), headline="<script>alert(1)</script>")

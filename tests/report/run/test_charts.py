@@ -137,6 +137,16 @@ def test_classes_of_other_runs_flow_into_the_reported_ones(results: RunResults) 
     assert [chart.title for chart in left] == [flows[1].title]
 
 
+def test_classes_without_particles_are_no_share_of_any(results: RunResults) -> None:
+    """Of a class that holds no particle no threshold keeps all, and it has no bars."""
+    posteriors = np.zeros_like(results.posteriors)
+    posteriors[:, [0, 2]] = (0.8, 0.2)
+    posteriors[::2, [0, 2]] = (0.2, 0.8)
+    bars, kept, *_ = charts.chart_certainty(replace(results, posteriors=posteriors))
+    for chart in (bars, kept):
+        assert [trace["name"] for trace in chart.traces] == ["class 1", "class 3"]
+
+
 def test_classes_without_particles_have_no_place_in_a_flow() -> None:
     """Plotly leaves out what carries nothing, and then takes the places of others for it."""
     names = ["class 1", "class 2", "class 3"]

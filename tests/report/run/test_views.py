@@ -9,7 +9,7 @@ import pytest
 
 from cryofocus.data.star.document import write_star
 from cryofocus.maths.rotations import random_rotations
-from cryofocus.report.drawing.sheet import Image
+from cryofocus.report.drawing.sheet import Image, Text
 from cryofocus.report.run.results import read_results
 from cryofocus.report.run.views import count_views, draw_views, read_directions, show_views
 from cryofocus.workflows.run.directory import RunDirectory
@@ -51,6 +51,14 @@ def test_few_particles_have_no_empty_pictures_of_classes() -> None:
     assert not views.has_classes
     pictures = [mark for mark in draw_views(views).marks if isinstance(mark, Image)]
     assert len(pictures) == 1 + 1  # all, and a legend
+
+
+def test_classes_without_particles_are_seen_from_nowhere() -> None:
+    """A class that gave its particles to another has no map of views; the others keep names."""
+    posteriors = np.insert(np.random.default_rng(4).dirichlet((1, 2), N), 1, 0.0, axis=1)
+    sheet = draw_views(count_views(random_directions(), posteriors))
+    titles = [mark.words for mark in sheet.marks if isinstance(mark, Text)]
+    assert [title for title in titles if title.startswith("Class")] == ["Class 1", "Class 3"]
 
 
 def test_longitude_and_latitude_are_those_of_rot_and_tilt() -> None:

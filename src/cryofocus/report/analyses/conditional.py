@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations
 
-from cryofocus.formatting import format_count
+from cryofocus.formatting import format_count, format_number
 from cryofocus.workflows.covary.record import UNDETERMINED, ConditionalLevel
 
 
@@ -55,4 +55,4 @@ def _share(value: float | None, low: float | None, high: float | None) -> str:
 def _correlation(value: float | None, low: float | None, high: float | None) -> str:
     if value is None or low is None or high is None:
         return UNDETERMINED
-    return f"{value:.2f}  ({low:.2f} to {high:.2f})"
+    return f"{format_number(value)}  ({format_number(low)} to {format_number(high)})"

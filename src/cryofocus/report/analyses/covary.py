@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryofocus.covariance.classes import FEWEST_STATES
 from cryofocus.data.atomic import final_name
-from cryofocus.formatting import format_angstrom, format_count
+from cryofocus.formatting import format_angstrom, format_count, format_number
 from cryofocus.report.analyses.conditional import describe_answer
 from cryofocus.report.analyses.covary_charts import chart_masses, chart_matrices, chart_units
 from cryofocus.report.analyses.joint_states import draw_path, joint_rows
@@ -90,7 +90,7 @@ def headline(record: CovaryRecord) -> str:
 def verdict(record: CovaryRecord) -> str:
     """Name the pairs, and the regions of which nothing can be said."""
     together = [
-        f"{record.regions[i]} and {record.regions[j]} ({value:+.2f})"
+        f"{record.regions[i]} and {record.regions[j]} ({value:+.2f})".replace("-", "−")
         for i, j, value in coupled_pairs(record)
     ]
     sentences = [f"{'; '.join(together)}."] if together else []
@@ -207,7 +207,7 @@ def _say_varies(*, varies: bool) -> str:
 
 
 def _number(value: float | None) -> str:
-    return files.UNDETERMINED if value is None else f"{value:.2f}"
+    return files.UNDETERMINED if value is None else format_number(value)
 
 
 def _plus_minus(value: float | None, error: float | None) -> str:
@@ -218,7 +218,7 @@ def _interval(level: ClassLevel | ParticleLevel, i: int, j: int) -> str:
     value, low, high = level.correlation[i][j], level.low[i][j], level.high[i][j]
     if value is None or low is None or high is None:
         return _number(value)
-    return f"{value:.2f}  ({low:.2f} to {high:.2f})"
+    return f"{format_number(value)}  ({format_number(low)} to {format_number(high)})"
 
 
 def _p_value(value: float | None) -> str:

@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 from cryofocus.formatting import visible
 
 BETWEEN_WORDS = re.compile(r"(?<=[_/])(?=\w)")
+OPTION = re.compile(r"--[a-z][a-z-]*")
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,19 @@ def environment() -> Environment:
     )
     made.filters["breakable"] = _let_break
     made.filters["whole_words"] = _keep_words
+    made.filters["sentence"] = _set_sentence
     return made
 
 
 def _let_break(name: str) -> Markup:
     """Let the name of a file break between its words, and nowhere else."""
     return Markup(BETWEEN_WORDS.sub("<wbr>", str(escape(visible(name)))))
+
+
+def _set_sentence(text: str) -> Markup:
+    """Begin with a capital, and keep the hyphens of options."""
+    shown = str(escape(visible(text[:1].upper() + text[1:])))
+    return Markup(OPTION.sub(r'<span class="whole">\g<0></span>', shown))
 
 
 def _keep_words(command: str) -> Markup:

@@ -207,7 +207,9 @@ def chart_certainty(results: RunResults) -> tuple[Chart, ...]:
     """Show the highest posteriors, what a threshold would keep, and whether other runs agree."""
     edges, shares = certainty.count_posteriors(results)
     middles = (edges[1:] + edges[:-1]) / 2
-    bars = [class_bars(middles, row, number) for number, row in enumerate(shares, start=1)]
+    # A copy that gave its particles away, or an empty class, has none to show.
+    filled = (np.unique(results.class_index) + 1).tolist()
+    bars = [class_bars(middles, shares[number - 1], number) for number in filled]
     x = axis("highest posterior of a particle", range=[edges[0], 1.0])
     y = axis("of all particles", **PERCENT)
     mean = float(results.max_posterior.mean())
@@ -216,7 +218,7 @@ def chart_certainty(results: RunResults) -> tuple[Chart, ...]:
     title = f"Highest posterior (mean {mean:.2f})"
     charts = [Chart(title, "share of particles by probability", (*bars,), stacked)]
     threshold, kept = certainty.kept_fractions(results)
-    lines = [class_line(threshold, row, number) for number, row in enumerate(kept, start=1)]
+    lines = [class_line(threshold, kept[number - 1], number) for number in filled]
     layout = {"xaxis": axis("threshold"), "yaxis": axis("of the class", **PERCENT)}
     text = "share of each class by threshold"
     charts.append(Chart("Kept by --min-posterior", text, (*lines,), layout))

@@ -87,8 +87,10 @@ class MapScale:
 
 def show_planes(results: RunResults, maps: ShownMaps) -> Section:
     """Show the planes of all maps."""
+    filled = {entry.class_number for entry in results.classes if entry.weight}
+    rows = tables.class_rows(results) if results.job.classes_found else []
     content = {
-        "classes": tables.class_rows(results) if results.job.classes_found else [],
+        "classes": [row for row in rows if row.number in filled],
         "maps": draw_rows(maps),
         "is_cut": maps.proposed is not None,
     }

@@ -51,9 +51,14 @@ class ViewCounts:
         return np.asarray(self.counts.sum(axis=0) >= PARTICLES_A_BIN)
 
     @property
+    def filled(self) -> list[int]:
+        """List the classes that hold particles, counted from 0."""
+        return [k for k, counts in enumerate(self.counts) if counts.any()]
+
+    @property
     def has_classes(self) -> bool:
         """Tell whether there are classes to compare, and particles enough for it."""
-        return len(self.counts) > 1 and bool(self.is_enough.any())
+        return len(self.filled) > 1 and bool(self.is_enough.any())
 
 
 def show_views(results: RunResults) -> tuple[Section, ...]:
@@ -69,7 +74,7 @@ def show_views(results: RunResults) -> tuple[Section, ...]:
         "figure": draw_views(views).address(),
         "dependence": f"{views.dependence:.2f}",
         "is_strong": views.dependence > STRONG_DEPENDENCE,
-        "left_out": max(posteriors.shape[1] - MAX_CLASSES, 0),
+        "left_out": max(len(views.filled) - MAX_CLASSES, 0),
         "has_classes": views.has_classes,
         "is_too_few": posteriors.shape[1] > 1 and not views.has_classes,
     }
@@ -133,8 +138,9 @@ def _dependence(counts: Float[np.ndarray, "n_classes n_latitudes n_longitudes"])
 def draw_views(views: ViewCounts) -> Sheet:
     """Draw all particles, and then how much more or less of each class a view holds."""
     total = views.counts.sum(axis=0)
-    # One class is all particles again.
-    shown = views.counts[:MAX_CLASSES] if views.has_classes else views.counts[:0]
+    # One class is all particles again; one without particles is seen from nowhere.
+    numbers = views.filled[:MAX_CLASSES] if views.has_classes else []
+    shown = views.counts[numbers]
     n_rows = -(-(len(shown) + 1) // PANELS_A_ROW)
     width = PAGE_WIDTH if len(shown) else PANEL_WIDTH
     sheet = Sheet(n_rows * (PANEL_WIDTH / 2 + TITLE) + LEGEND, width)
@@ -150,9 +156,9 @@ def draw_views(views: ViewCounts) -> Sheet:
     ratio = np.log2(np.maximum(shown, 1e-9) / np.maximum(expected, 1e-9))
     ratio[:, ~views.is_enough] = np.nan
     limit = float(np.log2(LARGEST_RATIO))
-    for number, values in enumerate(ratio, start=1):
+    for place, (k, values) in enumerate(zip(numbers, ratio, strict=True), start=1):
         raster = _paint(views, values, RATIO_COLOURS, (-limit, limit))
-        _add_panel(sheet, number, f"Class {number}", raster)
+        _add_panel(sheet, place, f"Class {k + 1}", raster)
     ticks = [(0.0, "half"), (0.5, "as all"), (1.0, "double")]
     x = PANEL_WIDTH + GAP + 0.1 * PANEL_WIDTH
     sheet.add(*legend(RATIO_COLOURS, (x, y, bar), ticks, "of the class"))
