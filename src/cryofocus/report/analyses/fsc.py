@@ -21,7 +21,7 @@ BY_DIRECTION = (
 )
 FILES = (
     (fsc.CURVES, "Fourier shell correlations, named as in RELION's postprocess.star"),
-    (fsc.XML, "the corrected curve as the EMDB wants it"),
+    (fsc.XML, "the curve as the EMDB wants it, corrected if there is a mask"),
     (DIRECTIONS, "resolution by direction"),
     (CONES, "how the curves of all directions spread"),
     (fsc.LOCAL, "local resolution"),

@@ -11,7 +11,7 @@ from scipy.ndimage import map_coordinates
 
 from cryofocus.arrays import Volume
 from cryofocus.formatting import format_angstrom, format_count, format_percent
-from cryofocus.report.analyses.latent_charts import chart_latent
+from cryofocus.report.analyses.latent_charts import MOST_AXES, chart_latent
 from cryofocus.report.analyses.page import (
     Analysis,
     ChartRow,
@@ -83,12 +83,17 @@ def read_variance(folder: Path) -> Analysis:
         headline=_headline(summary.axes),
         verdict=_verdict(summary, peaks),
         pictures=present_pictures(folder, PICTURES),
-        charts=(ChartRow(latent, LATENT_NOTE),) if latent else (),
+        charts=(ChartRow(latent, _which_axes(summary.axes) + LATENT_NOTE),) if latent else (),
         table=_table(regions) if regions else None,
         files=list_files(folder, FILES),
         warnings=summary.warnings,
         commands=tuple((f"Classify in region {row.region}", row.command) for row in regions),
     )
+
+
+def _which_axes(n_axes: int) -> str:
+    """Say which axes have a chart, if not all have one."""
+    return f"The first {MOST_AXES} of {n_axes} axes. " if n_axes > MOST_AXES else ""
 
 
 def _headline(n_axes: int) -> str:
