@@ -180,6 +180,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
         *("data/abilities", "data/relion/copies", "workflows/collapse"),
         "workflows/run/new_names",
     ),
+    "workflows/test_found_region": ("inference/variability/kept",),
     "workflows/test_fsc": (
         "workflows/fsc_xml",
         *("data/grid_map", "report/figures/fsc", "workflows/fsc_table"),

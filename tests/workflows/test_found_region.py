@@ -6,6 +6,7 @@ The sphere that the search proposes is made too small on purpose, so that it cut
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,12 @@ from cryofocus.consensus.ground import Ground
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import read_volume
-from cryofocus.errors import OutputError, RegionError, SettingError
+from cryofocus.errors import Interrupted, OutputError, RegionError, SettingError
+from cryofocus.execution.monitor import Advance
 from cryofocus.maps.variance_regions import VariableRegion
 from cryofocus.workflows import found_region
 from cryofocus.workflows.classify.request import ClassifyRequest
+from cryofocus.workflows.found_region import find_region
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import JobRecord
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
@@ -30,6 +33,7 @@ from cryofocus.workflows.variance import focus_proposal
 from cryofocus.workflows.variance.inputs import VarianceSettings
 from cryofocus.workflows.variance.result import RegionRow, VarianceResult
 from cryofocus.workflows.variance.run import variance
+from stopping import Accident
 
 WORDS: dict[str, Any] = {"focus": "auto", "classes": 2, "runs": 1, "threads": 1}
 
@@ -123,6 +127,83 @@ def test_resumed_in_the_same_region(
     assert again.job == before
     with pytest.raises(OutputError, match="holds a finished run"):
         cryofocus.classify(table, run.path, **WORDS)
+
+
+class Stages(Accident):
+    """Notes every stage, and presses Ctrl-C in one of them."""
+
+    def __init__(self, stage: str = "") -> None:
+        super().__init__(stage, 1, self._press)
+        self.names: list[str] = []
+
+    def task(
+        self, name: str, n_steps: int, *, at_most: bool = False
+    ) -> AbstractContextManager[Advance]:
+        """Note it."""
+        self.names.append(name)
+        return super().task(name, n_steps, at_most=at_most)
+
+    def _press(self) -> None:
+        raise KeyboardInterrupt
+
+    @property
+    def searched(self) -> list[str]:
+        """Where something that varies was searched for."""
+        return [name.removeprefix("variation, ") for name in self.names if "variation" in name]
+
+
+Search = Callable[..., Stages]
+
+
+@pytest.fixture
+def search(clear_set: SimulatedSet, tmp_path: Path) -> Search:
+    """Give a function that searches, and tells in what stages."""
+    table = clear_set.directory / "particles.star"
+
+    def find(stop: str = "", **words: Any) -> Stages:
+        seed = words.pop("seed", 1)
+        request = ClassifyRequest(
+            particles=table, focus="auto", threads=1, settings={"n_classes": 2, "seed": seed}
+        )
+        stages, words = Stages(stop), {"overwrite": False, "resume": False} | words
+        output = tmp_path / "RUN"
+        find_region(request, output, progress=stages, finish=lambda _: None, **words)
+        return stages
+
+    return find
+
+
+def test_an_interrupted_search_goes_on(
+    run: cryofocus.Classification, search: Search, tmp_path: Path
+) -> None:
+    """It ends in the same region, and what was found is not searched for again."""
+    with pytest.raises(Interrupted, match="with --resume to finish it"):
+        search("variation, half set 2")
+    with pytest.raises(OutputError, match="an unfinished run"):
+        search()
+    with pytest.raises(SettingError, match="seed was 1, now 2"):
+        search(seed=2, resume=True)
+    after = search(resume=True)
+    assert after.searched == [
+        *("half set 2", "all particles"),
+        *("half set 1", "half set 2", "all particles"),  # of the region
+    ]
+    for name in ("regions.csv", "latent.npy", "regions.mrc"):
+        found, whole = (folder / "variance" / name for folder in (tmp_path / "RUN", run.path))
+        assert found.read_bytes() == whole.read_bytes(), name
+    # Killed before the classification had written its configuration.
+    assert not search(resume=True).searched
+
+
+def test_an_interrupted_search_for_a_run_that_is_replaced(search: Search, tmp_path: Path) -> None:
+    """The former run is as it was; the search goes on, unless something else is asked for."""
+    before = RunDirectory.create(tmp_path / "RUN")
+    (before.path / "job.json").write_text("of before")
+    with pytest.raises(Interrupted, match="again with --overwrite, goes on"):
+        search("variation, half set 2", overwrite=True)
+    assert (before.path / "job.json").read_text() == "of before"
+    assert search(overwrite=True).searched[0] == "half set 2"
+    assert search(overwrite=True, seed=2).searched[0] == "half set 1"
 
 
 def test_nothing_varies(simulate: Callable[..., SimulatedSet], tmp_path: Path) -> None:

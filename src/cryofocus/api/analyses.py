@@ -39,6 +39,7 @@ from cryofocus.workflows.fsc import fsc as _fsc
 from cryofocus.workflows.machine.display import showing
 from cryofocus.workflows.machine.machine import Machine
 from cryofocus.workflows.machine.progress import Progress
+from cryofocus.workflows.machine.progress_monitor import ProgressMonitor
 from cryofocus.workflows.subtract.inputs import SubtractSettings
 from cryofocus.workflows.subtract.run import subtract as _subtract
 from cryofocus.workflows.variance.inputs import VarianceSettings
@@ -268,7 +269,7 @@ def variance(
             settings,
             machine=machine,
             overwrite=overwrite,
-            progress=shown,
+            monitor=ProgressMonitor(shown),
             finish=reporting(finish_variance, shown),
         )
     return with_figures(VarianceResult, made)

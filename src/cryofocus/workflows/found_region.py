@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryofocus.data.table_source import TableSource
-from cryofocus.errors import RegionError
+from cryofocus.errors import FormatError, Interrupted, RegionError, SettingError
 from cryofocus.formatting import format_angstrom, format_count, format_percent
 from cryofocus.workflows.classify.groundwork import Groundwork, ReadParticles
 from cryofocus.workflows.classify.inputs import read_inputs
+from cryofocus.workflows.classify.monitor import RunMonitor
 from cryofocus.workflows.classify.proposed_region import format_sphere
-from cryofocus.workflows.classify.request import ClassifyRequest, read_config
+from cryofocus.workflows.classify.request import OF_FILES, ClassifyRequest, read_config
 from cryofocus.workflows.machine.hardware import StageClock
-from cryofocus.workflows.machine.progress import Progress
+from cryofocus.workflows.machine.progress import Progress, SilentProgress
+from cryofocus.workflows.run.checkpoint import Checkpoint, Fingerprint, fingerprint_run
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import Finding, FindingCode, Severity
+from cryofocus.workflows.run.stack_watch import StackWatch
 from cryofocus.workflows.variance.inputs import PARTICLES_PER_AXIS, VarianceSettings
 from cryofocus.workflows.variance.result import REGIONS, RegionRow, VarianceResult
 from cryofocus.workflows.variance.run import variance
@@ -47,8 +51,9 @@ def find_region(
 ) -> FoundRegion:
     """Put the region that varies most in place of `auto`.
 
-    The variance stays in the run directory, which from then on holds an unfinished run. A run
-    that is resumed keeps its region.
+    The variance stays in the run directory, and until then what the search has found so far. A
+    run that is resumed keeps its region, and goes on with a search that was interrupted; so does
+    one that overwrites, if that search was the same.
 
     Args:
         request: With `auto` for its focus.
@@ -62,6 +67,7 @@ def find_region(
         RegionError: When nothing varies; nothing is left behind then.
         InputError: As `classify`.
         OutputError: As `classify`.
+        Interrupted: On Ctrl-C, after what the search has found was saved.
     """
     RunDirectory.require_usable(output, overwrite=overwrite, resume=resume)
     run, clock = RunDirectory(output), StageClock()
@@ -75,35 +81,78 @@ def find_region(
             placed = request.model_copy(update=said)
             return FoundRegion(placed, Groundwork(_findings(run), clock, table))
 
-    def keep(found: VarianceResult) -> None:
+    asked = _ask(request, n_particles)
+    state = Checkpoint(run.search, _fingerprint(request, asked, table))
+    monitor = RunMonitor(state, progress or SilentProgress(), clock)
+    _begin(monitor, state, may_differ=overwrite)
+
+    def complete(found: VarianceResult) -> None:
         if not found.proposals:
+            state.remove()
             raise RegionError(_say_nothing_varies(request.particles, found, n_particles))
         finish(found)
-        # Marks the directory as ours before the result in it has its name.
-        RunDirectory.create(output, overwrite=overwrite, resume=not overwrite)
+        monitor.flush()
 
+    is_new = not overwrite and not run.config.is_file()
+    RunDirectory.create(output, overwrite=overwrite, resume=resume)
     logger.info("looking for the region that varies most, to look for classes in it")
-    try:
-        with clock.stage(SEARCH):
-            found = variance(
-                table.particles,
-                run.variance,
-                _ask(request, n_particles),
-                machine=request.machine.here,
-                overwrite=overwrite or resume,
-                progress=progress,
-                finish=keep,
-            )
-    except RegionError:
-        if output.is_dir() and not any(output.iterdir()):
-            output.rmdir()
-        raise
+    with (
+        run.forgotten_when_refused(is_new=is_new),
+        _stopped(run, overwrite=overwrite),
+        monitor.keeping(output),
+    ):
+        found = variance(
+            table.particles,
+            run.variance,
+            asked,
+            machine=request.machine.here,
+            overwrite=overwrite or resume,
+            monitor=monitor,
+            finish=complete,
+        )
+    clock = clock.gathered(SEARCH)
     sphere = {"focus": found.proposals[0].sphere, "map": request.solvent_mask}
     findings = _findings(run)
     logger.info("%s", findings[0].text)
     return FoundRegion(
         request.model_copy(update=sphere), Groundwork(findings, clock, table.renewed(request))
     )
+
+
+def _fingerprint(
+    request: ClassifyRequest, asked: VarianceSettings, table: ReadParticles
+) -> Fingerprint:
+    """Collect what must be the same when a search is resumed."""
+    settings = asked.model_dump(mode="json", exclude=OF_FILES)
+    solvent = () if request.solvent_mask is None else (request.solvent_mask,)
+    files = (request.particles, *solvent, *request.passthrough)
+    return fingerprint_run(settings, files, StackWatch.begin(table.particles).states)
+
+
+def _begin(monitor: RunMonitor, state: Checkpoint, *, may_differ: bool) -> None:
+    """Look at what an interrupted search has left; forget what is of another, if it may be."""
+    try:
+        monitor.begin()
+    except (SettingError, FormatError):
+        if not may_differ:
+            raise
+        state.remove()
+    if state.path.is_file():
+        logger.info("%s: going on with the search that was stopped", state.path.parent)
+
+
+@contextmanager
+def _stopped(run: RunDirectory, *, overwrite: bool) -> Iterator[None]:
+    """Say how to go on where the run that is to be replaced is still there."""
+    try:
+        yield
+    except Interrupted as interruption:
+        if not overwrite:
+            raise
+        raise Interrupted(
+            f"{run.path}: stopped while its region was looked for; what was there is as it was. "
+            "The same command, again with --overwrite, goes on."
+        ) from interruption
 
 
 def _ask(request: ClassifyRequest, n_particles: int) -> VarianceSettings:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -252,7 +253,7 @@ def test_maps_that_end_before_nyquist(
     settings = VarianceSettings(n_dimensions=2, n_spheres=1, max_resolution_angstrom=75.0)
     boxes = []
 
-    def note(ground: Ground, *others: int) -> Variability:
+    def note(ground: Ground, *others: Any) -> Variability:
         boxes.append(ground.consensus.images.particles.box)
         return explore_region(ground, *others)
 

@@ -6,18 +6,20 @@ subspace is the result (docs/derivations/variability.md).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float32, Int
 
 from cryofocus.consensus.ground import Ground
-from cryofocus.execution.monitor import Monitor
+from cryofocus.execution.monitor import Arrays, Monitor, SilentMonitor
 from cryofocus.inference.deviations.deviation import DeviationPrior
 from cryofocus.inference.deviations.problem import FocusProblem, state_problem
 from cryofocus.inference.deviations.sharded_statistics import ShardedStatistics, hold
 from cryofocus.inference.deviations.subspace import MAX_CYCLES, Subspace, fit_subspace
 from cryofocus.inference.factors.moments import Moments
+from cryofocus.inference.variability.kept import Kept
 from cryofocus.inference.variability.latent import (
     count_real_axes,
     localise,
@@ -56,7 +58,11 @@ class Variability:
 
 
 def explore_region(
-    ground: Ground, n_dimensions: int, seed: int, edges: tuple[int, ...] = ()
+    ground: Ground,
+    n_dimensions: int,
+    seed: int,
+    edges: tuple[int, ...] = (),
+    kept: Kept | None = None,
 ) -> Variability:
     """Find the principal deviations of a region and count those that are real.
 
@@ -65,17 +71,25 @@ def explore_region(
         n_dimensions: Axes to look for.
         seed: Of the random starts.
         edges: Of the bands in which images are matched with the consensus; see `state_problem`.
+        kept: Stages that are finished, and where others are kept; none if left out.
     """
+    kept = kept or Kept(SilentMonitor())
     problem = state_problem(ground, edges=edges)
     half_sets = [np.flatnonzero(ground.half_set == number) for number in (1, 2)]
     search = _Search(problem, problem.coarsened(ground.allocate), n_dimensions, ground.monitor)
+
+    def half_set(number: int) -> Arrays:
+        generator, rows = np.random.default_rng([seed, number]), half_sets[number - 1]
+        found = search.half_set(rows, generator, f"half set {number}")
+        return {"deviations": found.deviations}
+
     own = [
-        search.half_set(rows, np.random.default_rng([seed, number]), f"half set {number}")
-        for number, rows in enumerate(half_sets, 1)
+        kept.stage(f"half set {number}", partial(half_set, number))["deviations"]
+        for number in (1, 2)
     ]
-    whole = search.whole(own[0].deviations)
+    whole = _unpack(kept.stage("all particles", lambda: _pack(search.whole(own[0]))))
     halves = tuple(
-        _moments(problem, other.deviations, rows)
+        _moments(problem, other, rows)
         for rows, other in zip(half_sets, reversed(own), strict=True)
     )
     n_axes = count_real_axes([Moments(half.linear, half.quadratic) for half in halves])
@@ -138,6 +152,14 @@ def _moments(
     linear, quadratic = _take(problem.statistics, rows).latent_moments(grid)
     information = np.diagonal(quadratic.mean(axis=0)).copy()
     return Subspace(deviations, linear, quadratic, information, 0)
+
+
+def _pack(subspace: Subspace) -> Arrays:
+    return {one.name: np.asarray(getattr(subspace, one.name)) for one in fields(Subspace)}
+
+
+def _unpack(arrays: Arrays) -> Subspace:
+    return Subspace(**{**arrays, "n_cycles": int(arrays["n_cycles"])})
 
 
 def _take(statistics: ShardedStatistics, rows: Int[np.ndarray, " m"]) -> ShardedStatistics:

@@ -109,7 +109,7 @@ def classify(  # noqa: PLR0913  # as of the command, and what it found before
         ):
             if directory.job.is_file():
                 request.require_same(directory.config)
-                checkpoint.remove()
+                directory.remove_states()
                 finished = directory.read_job()
                 clock.follow(finished.seconds, finished.n_processes)
                 logger.info("%s: this run is finished already; nothing was done", directory.path)
@@ -138,7 +138,7 @@ def classify(  # noqa: PLR0913  # as of the command, and what it found before
             record = compose_record(request, inputs, result, last, judgement, circumstances)
             logger.info("%s", record.verdict, extra=LOG_ONLY)
             directory.write_job(record)
-            checkpoint.remove()
+            directory.remove_states()
     return directory
 
 

@@ -15,7 +15,7 @@ A workflow uses it like this, after all input has been validated::
         ...
         write_array(directory.posteriors, posteriors)
         directory.write_job(record)                         # last: marks the run as finished
-        checkpoint.remove()
+        directory.remove_states()
 """
 
 from __future__ import annotations
@@ -224,6 +224,16 @@ class RunDirectory(run_files.RunFiles):
     def write_job(self, record: JobRecord) -> None:
         """Write job.json; its presence says that the run is finished, so write it last."""
         record.write(self.job)
+
+    def remove_states(self) -> None:
+        """Delete what an unfinished run is resumed from, once it has finished.
+
+        Raises:
+            OutputError: No permission.
+        """
+        with explain_write_errors(self.path):
+            self.checkpoint.unlink(missing_ok=True)
+            self.search.unlink(missing_ok=True)
 
     def read_job(self) -> JobRecord:
         """Read job.json back, checked against the schema.

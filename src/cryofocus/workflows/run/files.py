@@ -83,6 +83,9 @@ class RunFiles:
     checkpoint = RunFile(
         "checkpoint.npz", "state of an unfinished run; --resume continues from it"
     )
+    search = RunFile(
+        "search.npz", "state of an unfinished search for the region; --resume continues from it"
+    )
     readme = RunFile("README.txt", "this list")
 
 

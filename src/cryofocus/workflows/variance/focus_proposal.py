@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import shlex
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import astuple, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from cryofocus.consensus.ground import Ground
 from cryofocus.data.mask import FocusMask
 from cryofocus.errors import RegionError
 from cryofocus.formatting import format_angstrom
+from cryofocus.inference.variability.kept import Kept
 from cryofocus.inference.variability.states import MAX_STATES, StatesEstimate, estimate_states
 from cryofocus.inference.variability.variability import Variability, explore_region
 from cryofocus.maps.variance_regions import (
@@ -38,7 +40,7 @@ RESOLUTION_VOXELS = 4
 
 
 def propose_focus(
-    ground: Ground, found: Variability, table: Path, settings: VarianceSettings
+    ground: Ground, found: Variability, table: Path, settings: VarianceSettings, kept: Kept
 ) -> Iterator[ProposedFocus]:
     """Yield spheres around what varies, the one that holds most variance first.
 
@@ -47,6 +49,7 @@ def propose_focus(
         found: What varies in the particle.
         table: Particle table, for the commands.
         settings: How many to propose, and what counts.
+        kept: Regions that are finished, and where others are kept.
     """
     if found.n_axes == 0:
         return
@@ -64,21 +67,30 @@ def propose_focus(
             "region %d of %d that vary (radius %s): how many states it has",
             *(number, len(chosen), format_angstrom(mask.radius_angstrom or 0.0)),
         )
-        inside = explore_region(replace(ground, mask=mask), REGION_DIMENSIONS, settings.seed)
-        generator = np.random.default_rng([settings.seed, number])
-        states = estimate_states(inside.halves, generator)
+        counted = kept.stage(
+            f"region {number}", partial(_count, replace(ground, mask=mask), settings.seed, number)
+        )
+        n_axes, best, lowest, highest, continuous = counted["axes_and_states"].tolist()
+        states = StatesEstimate(best, lowest, highest, is_continuous=bool(continuous))
         yield ProposedFocus(
             voxels=region.voxels,
             mask=mask,
             centre_angstrom=region.centre_angstrom,
             variance_share=region.share,
-            n_axes=inside.n_axes,
+            n_axes=n_axes,
             states=states.best,
             states_lowest=states.lowest,
             states_highest=states.highest,
             states_text=describe_states(states),
             command=_command(table, mask, states, number, settings),
         )
+
+
+def _count(ground: Ground, seed: int, number: int) -> dict[str, np.ndarray]:
+    """Count the real axes and the states of a region."""
+    inside = explore_region(ground, REGION_DIMENSIONS, seed)
+    states = estimate_states(inside.halves, np.random.default_rng([seed, number]))
+    return {"axes_and_states": np.array([inside.n_axes, *astuple(states)])}
 
 
 def describe_states(states: StatesEstimate) -> str:

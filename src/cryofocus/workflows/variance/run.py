@@ -17,15 +17,15 @@ from cryofocus.consensus.resolution import choose_shells
 from cryofocus.consensus.sampling import sample_map
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
+from cryofocus.execution.monitor import Monitor, SilentMonitor
 from cryofocus.inference.deviations.problem import state_problem
+from cryofocus.inference.variability.kept import Kept
 from cryofocus.inference.variability.latent import locate_particles
 from cryofocus.inference.variability.resampling import BootstrapVariance, bootstrap_variance
 from cryofocus.inference.variability.variability import Variability, explore_region
 from cryofocus.logs import get_logger
 from cryofocus.maths.shells import shell_resolution_angstrom
 from cryofocus.workflows.machine.machine import Machine
-from cryofocus.workflows.machine.progress import Progress, SilentProgress
-from cryofocus.workflows.machine.progress_monitor import ProgressMonitor
 from cryofocus.workflows.machine.resources import Resources, use_process
 from cryofocus.workflows.run.log import log_findings
 from cryofocus.workflows.run.new_directory import DirectoryKind, leave, new_directory
@@ -61,7 +61,7 @@ def variance(  # noqa: PLR0913  # as of the command, and what completes it
     *,
     machine: Machine | None = None,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    monitor: Monitor | None = None,
     finish: Callable[[VarianceResult], object] = leave,
 ) -> VarianceResult:
     """Do what `cryofocus.variance` says, but for its figures and page, which `finish` makes."""
@@ -71,13 +71,15 @@ def variance(  # noqa: PLR0913  # as of the command, and what completes it
     inputs = read_variance_inputs(particles, settings)
     settings, table = inputs.settings, inputs.particles.source.path
     stacks = StackWatch.begin(inputs.particles)
-    ground = _prepare(inputs, resources, progress or SilentProgress())
+    monitor = monitor or SilentMonitor()
+    kept = Kept(monitor)
+    ground = _prepare(inputs, resources, monitor)
     edges = choose_bands(ground.consensus, ground.n_shells)
-    found = explore_region(ground, settings.n_dimensions, settings.seed, edges)
+    found = explore_region(ground, settings.n_dimensions, settings.seed, edges, kept)
     checked = (ground.consensus, found.problem.statistics.match, ground.half_set)
     findings = [*judge_table(*checked, ground.kernels, ground.monitor)]
     log_findings(findings)
-    proposals = tuple(propose_focus(ground, found, table, settings))
+    proposals = tuple(propose_focus(ground, found, table, settings, kept))
     bootstrap = _bootstrap(ground, found, settings)
     result = _compose(output, ground, found, bootstrap, proposals, settings)
     result = replace(result, warnings=tuple(finding.text for finding in findings))
@@ -94,13 +96,12 @@ def variance(  # noqa: PLR0913  # as of the command, and what completes it
     return result
 
 
-def _prepare(inputs: VarianceInputs, resources: Resources, progress: Progress) -> Ground:
+def _prepare(inputs: VarianceInputs, resources: Resources, monitor: Monitor) -> Ground:
     """Reconstruct the consensus and choose the resolution at which differences are looked for."""
     table, settings = inputs.particles, inputs.settings
     half_set, origin = assign_half_sets(table, settings.seed)
     logger.info("%s", origin)
     images = open_images(table, settings.invert, threads=resources.threads)
-    monitor = ProgressMonitor(progress)
     with monitor.stage("consensus", len(table)) as advance:
         consensus = estimate_consensus(
             images,
