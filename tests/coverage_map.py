@@ -18,7 +18,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "cli/test_align_search": ("cli/align",),
     "cli/test_bad_input": ("errors",),
     "cli/test_analysis_commands": (
-        *("api/analyses", "cli/covary", "cli/variance"),
+        *("api/analyses", "cli/covary", "cli/variance", "workflows/machine/progress_monitor"),
         *("report/analyses/variance", "report/analyses/differences"),
         *("report/drawing/section", "report/run/analyses"),
     ),
@@ -190,7 +190,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "workflows/test_placed_masks": ("data/shapes/markers",),
     "workflows/classify/test_empty_region": ("inference/region_content",),
     "workflows/variance/test_run": (
-        *("inference/variability/variability", "workflows/machine/progress_monitor"),
+        "inference/variability/variability",
         *("workflows/variance/focus_proposal", "workflows/variance/inputs", "workflows/run/poses"),
         *(
             "workflows/variance/maps",

@@ -121,6 +121,7 @@ def test_summary_says_what_was_found_and_where(run: Classification) -> None:
     """The summary has the verdict, a line for each class and the files for further processing."""
     text = run.summary()
     assert run.job.verdict in text
+    assert "(p-value below 0.000001)" in text
     for number, entry in enumerate(run.classes, start=1):
         assert f"class {number}  {entry.n_particles:>9}" in text
     for file in ("report.html", "class001.mrc", "view.cxc", "particles.star"):

@@ -36,6 +36,9 @@ from cryofocus.workflows.wider_region import classify_where_it_varies
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# What the run says of its classes and its region, beside the verdict.
+SUMMARISED = (FindingCode.HALF_SETS_AGREE, FindingCode.REGION_FOUND, FindingCode.REGION_CUTS)
+
 
 @dataclass(frozen=True)
 class Classification:
@@ -142,8 +145,7 @@ class Classification:
         """Say what was found, how sure it is and where to look."""
         job, files = self.job, self.directory
         maps = f"Class maps  {files.class_map(1)} ..."
-        of_region = (FindingCode.REGION_FOUND, FindingCode.REGION_CUTS)
-        region = (one.text for one in self.findings if one.code in of_region)
+        told = (one.text for one in self.findings if one.code in SUMMARISED)
         places = (
             f"Report      {files.report}",
             maps if job.classes_found else f"Consensus   {files.consensus}",
@@ -151,7 +153,7 @@ class Classification:
             f"Particles   {files.particles}",
         )
         table = [self._table_of_classes(), ""] if job.classes_found else []
-        return "\n".join([*table, in_words(job.verdict), *region, "", *places])
+        return "\n".join([*table, in_words(job.verdict), *told, "", *places])
 
     def _table_of_classes(self) -> str:
         header = ("", "particles", "weight", "map resolution", "mean posterior")

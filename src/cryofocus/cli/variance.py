@@ -51,6 +51,7 @@ def variance(
 
 def _say_result(result: VarianceResult) -> None:
     from cryofocus.workflows.variance.maps import bootstrap_order
+    from cryofocus.workflows.variance.result import ORDER
 
     say(result.say_axes())
     ranks = bootstrap_order(result.peaks)
@@ -73,7 +74,7 @@ def _say_result(result: VarianceResult) -> None:
     ]
     say("")
     say_table(["region", "sphere X,Y,Z,R (Å)", "of variance", "states"], rows)
-    say("\nNext:")
+    say(f"\n{ORDER}\n\nNext:")
     for proposal in result.proposals:
         say(f"  {proposal.command}")
     say("")

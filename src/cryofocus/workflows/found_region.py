@@ -185,8 +185,9 @@ def _tell(row: RegionRow, n_regions: int) -> Finding:
         severity=Severity.NOTE,
         text=(
             f"The region was found in these particles: the sphere {format_sphere(sphere)} holds "
-            f"{format_percent(row.variance_share)} of the variance that both half sets confirm "
-            f"(states: {row.states_text})" + (f"; {more}, {listed}." if others else ".")
+            f"{format_percent(row.variance_share)} of the variance that both half sets confirm"
+            f"{', more than any other' if others else ''} (states: {row.states_text})"
+            + (f"; {more}, {listed}." if others else ".")
         ),
         figures={"variance_share": row.variance_share, "n_regions": float(n_regions)},
     )

@@ -78,9 +78,7 @@ def test_sound_result_has_no_warnings(result: ClassificationResult, inputs: Inpu
         FindingCode.HALF_SETS_AGREE,
         FindingCode.EXPECTED_ACCURACY,
     }
-    assert notes[FindingCode.HALF_SETS_AGREE].text.endswith(
-        "a chance below 0.000001 if nothing varied."
-    )
+    assert notes[FindingCode.HALF_SETS_AGREE].text.endswith("(p-value below 0.000001).")
     assert notes[FindingCode.RUNS_AGREE].figures == {"agreement": 1.0, "threshold": 0.95}
     assert describe_result(result).startswith("Found 2 classes: ")
     focused = describe_result(result, is_focused=True)

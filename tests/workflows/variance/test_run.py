@@ -22,6 +22,7 @@ from cryofocus.data.grid_map import GridMap
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.errors import FormatError, OutputError, ParticleError, RegionError, SettingError
+from cryofocus.inference.variability.states import StatesEstimate
 from cryofocus.inference.variability.variability import Variability, explore_region
 from cryofocus.maths.filters import lowpass
 from cryofocus.report.place.page import PlaceSettings, place_mask
@@ -31,11 +32,12 @@ from cryofocus.workflows.make_mask import VarianceMaskSettings, make_variance_ma
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import Finding, FindingCode, Severity
 from cryofocus.workflows.simulate.humanoid import SimulatedSet, simulate_humanoid
+from cryofocus.workflows.variance import focus_proposal
 from cryofocus.workflows.variance import run as variance_run
 from cryofocus.workflows.variance.inputs import VarianceSettings, read_variance_inputs
 from cryofocus.workflows.variance.maps import bootstrap_order
 from cryofocus.workflows.variance.regions import Parting, read_region
-from cryofocus.workflows.variance.result import VarianceResult
+from cryofocus.workflows.variance.result import ORDER, VarianceResult
 from cryofocus.workflows.variance.run import variance
 
 PIXEL = 17.5
@@ -184,6 +186,31 @@ def test_a_region_that_was_not_proposed(found: VarianceResult) -> None:
     grid = GridMap.read(found.folder / "variance.mrc")
     with pytest.raises(RegionError, match=r"regions proposed, expected at least 9.*--spheres"):
         read_region(grid, 9)
+
+
+@pytest.mark.parametrize(
+    ("states", "text", "asked"),
+    [
+        (StatesEstimate(3, 2, 4, is_continuous=False), "3 (2 to 4)", "3"),
+        (StatesEstimate(1, 1, 1, is_continuous=False), "1", "auto"),
+        (StatesEstimate(5, 5, 5, is_continuous=True), "continuous", "auto"),
+    ],
+)
+def test_the_command_asks_for_what_is_said(
+    found: VarianceResult, states: StatesEstimate, text: str, asked: str
+) -> None:
+    """Where no states are told apart, the command does not ask for any number of classes."""
+    mask, settings = found.proposals[0].mask, VarianceSettings()
+    command = focus_proposal._command(Path("particles.star"), mask, states, 1, settings)
+    assert focus_proposal.describe_states(states) == text
+    assert f" --classes {asked} " in command
+
+
+def test_why_a_region_is_the_first(found: VarianceResult) -> None:
+    """The order is said wherever regions are listed."""
+    shares = [proposal.variance_share for proposal in found.proposals]
+    assert shares == sorted(shares, reverse=True)
+    assert ORDER in found.summary()
 
 
 def test_axis_maps_are_the_states(found: VarianceResult) -> None:

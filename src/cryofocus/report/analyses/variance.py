@@ -81,7 +81,7 @@ def read_variance(folder: Path) -> Analysis:
         folder=folder,
         title="Where particles differ",
         headline=_headline(summary.axes),
-        verdict=_verdict(summary, peaks),
+        verdict=_verdict(summary, peaks) + (f" {found.ORDER}" if regions else ""),
         pictures=present_pictures(folder, PICTURES),
         charts=(ChartRow(latent, _which_axes(summary.axes) + LATENT_NOTE),) if latent else (),
         table=_table(regions) if regions else None,

@@ -17,7 +17,7 @@ MAX_LEGEND_ENTRIES = 10
 
 
 def draw_certainty(results: RunResults) -> Figure:
-    """Draw the highest posteriors, what a threshold would keep, and whether other runs agree.
+    """Draw the highest posteriors, what a threshold would keep, and whether other runs confirm it.
 
     Two charts side by side; three if there are runs to compare with.
     """
@@ -54,5 +54,5 @@ def _draw_calibration(
     panel.plot([0, 1], [0, 1], color=style.MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
     panel.plot(posterior, agreeing, marker="o", markersize=4)
     panel.set(title="Confirmed by other runs", xlabel="highest posterior of a particle")
-    panel.set(ylabel="of the other runs agree", xlim=(chance, 1.01), ylim=(0, 1.04))
+    panel.set(ylabel="of the other runs confirm it", xlim=(chance, 1.01), ylim=(0, 1.04))
     panel.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))

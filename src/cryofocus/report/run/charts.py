@@ -204,7 +204,7 @@ def chart_trials(results: RunResults) -> Chart:
 
 
 def chart_certainty(results: RunResults) -> tuple[Chart, ...]:
-    """Show the highest posteriors, what a threshold would keep, and whether other runs agree."""
+    """Show the highest posteriors, what a threshold would keep, and whether runs confirm it."""
     edges, shares = certainty.count_posteriors(results)
     middles = (edges[1:] + edges[:-1]) / 2
     # A copy that gave its particles away, or an empty class, has none to show.
@@ -227,8 +227,8 @@ def chart_certainty(results: RunResults) -> tuple[Chart, ...]:
         # Whole points also where they lie on the end of an axis.
         look = {"mode": "lines+markers", "line": {"color": CLASS_COLOURS[0]}, "cliponaxis": False}
         seen = line(*found, "seen", **look)
-        y = axis("of the other runs agree", range=[0, 1.04], **PERCENT)
-        text = "share of other runs that agree, by probability; dashed, as claimed"
+        y = axis("of the other runs confirm it", range=[0, 1.04], **PERCENT)
+        text = "share of other runs that confirm the class, by probability; dashed, as claimed"
         charts.append(
             Chart("Confirmed by other runs", text, (ideal, seen), {"xaxis": x, "yaxis": y})
         )
@@ -236,7 +236,7 @@ def chart_certainty(results: RunResults) -> tuple[Chart, ...]:
 
 
 def chart_agreement(results: RunResults) -> tuple[Chart, Chart]:
-    """Show how far each pair of runs agrees, and how many runs agree on each particle."""
+    """Show how far each pair of runs agrees, and how many confirm the class of each particle."""
     runs = [str(run.run) for run in results.job.runs]
     table: list[list[float | None]] = [[None] * len(runs) for _ in runs]
     for pair in results.job.agreement.per_pair:
@@ -268,11 +268,11 @@ def chart_agreement(results: RunResults) -> tuple[Chart, Chart]:
         "texttemplate": "%{text}",
         "marker": {"color": CLASS_COLOURS[0]},
     }
-    words = axis(f"runs out of {len(runs)} with the reported class", dtick=1)
+    words = axis(f"runs out of {len(runs)} that confirm the reported class", dtick=1)
     return (
-        Chart("Particles in the same class of two runs", "a matrix", (matrix,), layout),
+        Chart("Agreement between two runs", "a matrix", (matrix,), layout),
         Chart(
-            "Runs agreeing per particle",
+            "Reported class confirmed",
             "share of particles",
             (bars,),
             {"xaxis": words, "yaxis": axis("of all particles", **PERCENT)},

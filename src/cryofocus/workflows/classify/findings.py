@@ -21,8 +21,8 @@ from cryofocus.workflows.classify.collapse import judge_collapse
 from cryofocus.workflows.classify.related_classes import RELATED, find_related_classes
 from cryofocus.workflows.classify.verdict import (
     NOTABLE_OUTLIERS,
+    format_p_value,
     has_settled,
-    say_chance,
     say_nothing_found,
 )
 from cryofocus.workflows.run.job import CERTAIN_POSTERIOR, Finding, FindingCode, Severity
@@ -133,7 +133,7 @@ def _judge_existence(result: ClassificationResult) -> Iterator[Finding]:
         yield _note(
             FindingCode.HALF_SETS_AGREE,
             "Classes found in one half set explain the images of the other better than a single "
-            f"structure does: {say_chance(result.held_out.p_value)} if nothing varied.",
+            f"structure does (p-value {format_p_value(result.held_out.p_value)}).",
             p_value=result.held_out.p_value,
             threshold=SIGNIFICANT,
         )

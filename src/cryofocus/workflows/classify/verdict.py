@@ -102,11 +102,6 @@ def format_p_value(p_value: float) -> str:
     return f"below {shown}" if p_value < SMALLEST_TOLD else shown
 
 
-def say_chance(p_value: float) -> str:
-    """Say in words how improbable something is."""
-    return f"a chance {'of at most ' if p_value >= SMALLEST_TOLD else ''}{format_p_value(p_value)}"
-
-
 def say_nothing_found(result: ClassificationResult) -> str:
     """Say whether nothing varies, or something that does not sort the particles."""
     held_out = result.held_out

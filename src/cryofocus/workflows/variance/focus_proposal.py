@@ -17,6 +17,7 @@ from cryofocus.consensus.ground import Ground
 from cryofocus.data.mask import FocusMask
 from cryofocus.errors import RegionError
 from cryofocus.formatting import format_angstrom
+from cryofocus.inference.settings import AUTO
 from cryofocus.inference.variability.kept import Kept
 from cryofocus.inference.variability.states import MAX_STATES, StatesEstimate, estimate_states
 from cryofocus.inference.variability.variability import Variability, explore_region
@@ -152,7 +153,9 @@ def _command(
     assert mask.radius_angstrom is not None
     sphere = ",".join(f"{value:.1f}" for value in (*mask.centre_angstrom, mask.radius_angstrom))
     words = ["cryofocus", "classify", str(table), f"--focus={sphere}"]
-    words += ["--classes", str(max(states.best, 2)), *_options(settings)]
+    # Finer detail may tell apart what the search does not.
+    is_counted = states.best > 1 and not states.is_continuous
+    words += ["--classes", str(states.best) if is_counted else AUTO, *_options(settings)]
     return shlex.join([*words, "-o", f"region_{number}"])
 
 

@@ -21,6 +21,7 @@ LATENT, LATENT_VARIANCE = "latent.npy", "latent_variance.npy"
 # Maps along an axis stand where these percentages of the particles lie below.
 SERIES_PERCENTILES = (5, 25, 50, 75, 95)
 SPHERE = ("x_angstrom", "y_angstrom", "z_angstrom", "radius_angstrom")
+ORDER = "Regions are numbered by their share of the variance, the largest first."
 MEASURE_AGAIN = "Measure it again with cryofocus variance."
 
 
@@ -148,6 +149,8 @@ class VarianceResult:
                 f"{100 * proposal.variance_share:.0f} % of the variance, "
                 f"states: {proposal.states_text}"
             )
+        if self.proposals:
+            lines.append(ORDER)
         return "\n".join(lines)
 
     @property
@@ -168,7 +171,8 @@ class RegionRow(Row):
         states: Most probable number of states, with the lowest and highest not ruled out.
         states_text: The same in words.
         mask: Its file.
-        command: What classifies it.
+        command: What classifies it, in so many classes; it leaves their number to `auto` where one
+            state or continuous motion explains the region best.
     """
 
     remedy = MEASURE_AGAIN
