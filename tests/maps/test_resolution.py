@@ -11,7 +11,7 @@ from cryofocus.maps.resolution import measure_fsc, randomise_phases
 from cryofocus.maths.filters import filter_shells
 from cryofocus.maths.fourier import forward_3d, inverse_3d
 from cryofocus.maths.masks import sphere_mask
-from cryofocus.maths.shells import crossing_shell
+from cryofocus.maths.shells import crossing_shell, is_resolved
 
 
 def fsc_by_definition(first: np.ndarray, second: np.ndarray) -> list[float]:
@@ -111,3 +111,20 @@ def test_crossing_is_linear_between_shells(
 ) -> None:
     """The crossing lies between the last shell above and the first below, or at Nyquist."""
     assert crossing_shell(np.array(curve, float), threshold) == pytest.approx(shell)
+
+
+@pytest.mark.parametrize("radius", [None, 9.0])
+def test_noise_is_not_resolved(radius: float | None) -> None:
+    """Half maps that share nothing have no resolution, masked or not; those that do have one."""
+    box, generator = 32, np.random.default_rng(5)
+    mask = None if radius is None else sphere_mask(box, 1.0, (0, 0, 0), radius, 4.0)
+    smooth = np.exp(-((np.arange(box // 2 + 1) / 5.0) ** 2))
+    signal = 8 * filter_shells(generator.normal(size=(box,) * 3).astype(np.float32), smooth)
+    found = {False: 0, True: 0}
+    for _ in range(20):
+        halves = generator.normal(size=(2, *(box,) * 3)).astype(np.float32)
+        for has_signal in found:
+            first, second = halves + has_signal * signal
+            found[has_signal] += is_resolved(measure_fsc(first, second, mask).corrected)
+    assert found[True] == 20
+    assert found[False] <= 1

@@ -99,13 +99,15 @@ def test_no_resolution_where_the_curve_does_not_cross(
     write_volume(first, one, VOXEL, ORIGIN)
     for name, density, words in (
         ("alike", one + np.float32(0.5) * other, "the curve stays above it to the last shell"),
-        ("unlike", np.float32(0.5) * other - one, "half maps do not agree at any resolution"),
+        ("unlike", np.float32(0.5) * other - one, "half maps agree no better than noise"),
+        ("noise", other, "half maps agree no better than noise, nothing is resolved"),
     ):
         path = tmp_path / f"{name}.mrc"
         write_volume(path, density, VOXEL, ORIGIN)
         result = fsc(first, path, tmp_path / name)
         assert not result.crosses(0.143)
         assert words in result.say_resolution(0.143)
+        assert words in result.summary()
         assert StoredCurves.read(result.folder).say_resolution(0.143) == result.say_resolution(
             0.143
         )

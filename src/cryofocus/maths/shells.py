@@ -13,6 +13,10 @@ from cryofocus.maths.grids import n_shells, shell_planes_3d
 # Where the Fourier shell correlation of two half maps ends their resolution (Rosenthal &
 # Henderson 2003).
 FSC_LIMIT, FSC_HALF = 0.143, 0.5
+# Shells correlate when they do so by this many standard errors together.
+SURE = 3.0
+MEDIAN_OF_SQUARES = 0.455
+"""Of a standard normal variable."""
 
 
 def shell_mean_3d(
@@ -89,6 +93,22 @@ def crossing_shell(fsc: Float[np.ndarray, " n"], threshold: float) -> float:
     if above <= threshold:
         return float(shell)
     return shell - 1 + (above - threshold) / (above - below)
+
+
+def is_resolved(fsc: Float[np.ndarray, " n"]) -> bool:
+    """Tell whether the FSC is above noise before it falls below 0.143 to stay.
+
+    Half maps of noise correlate by chance in their first shells, which have few coefficients:
+    some 2 pi s^2 in shell s, of which a mask leaves fewer independent. How many fewer, the outer
+    half of the shells shows, by how much they fluctuate around zero.
+    """
+    shell, middle = first_shell_below(fsc, FSC_LIMIT), len(fsc) // 2
+    weight = 2 * np.pi * np.arange(len(fsc), dtype=np.float64) ** 2
+    outside = float(np.median(weight[middle:] * fsc[middle:] ** 2)) / MEDIAN_OF_SQUARES
+    variance = max(outside, 1.0) if shell < middle else 1.0
+    inside = slice(1, shell)
+    error = np.sqrt(variance * weight[inside].sum())
+    return shell > 1 and bool((weight[inside] * fsc[inside]).sum() > SURE * error)
 
 
 def shell_resolution_angstrom(shell: float, box: int, voxel_size_angstrom: float) -> float:

@@ -36,6 +36,7 @@ from cryofocus.maths.shells import (
     FSC_LIMIT,
     crossing_shell,
     first_shell_below,
+    is_resolved,
     shell_resolution_angstrom,
 )
 from cryofocus.settings import Settings
@@ -108,7 +109,7 @@ class FscResult:
         voxel_size_angstrom: Å per voxel of the maps.
         curves: Fourier shell correlations.
         resolution_angstrom: Resolution at 0.143, mask corrected; that of the last shell where the
-            curve does not fall so far (see `crosses`).
+            curve does not fall so far, the edge of the box where it is noise (see `crosses`).
         resolution_half_angstrom: Resolution at 0.5, mask corrected.
         directional: None unless asked for.
         anisotropy: None unless asked for.
@@ -143,7 +144,7 @@ class FscResult:
                 f"{self.resolution_half_angstrom:.2f} Å at 0.5{masked}"
             ]
         else:
-            levels = (FSC_LIMIT, FSC_HALF)
+            levels = (FSC_LIMIT, FSC_HALF) if is_resolved(self.curves.corrected) else (FSC_LIMIT,)
             lines = [f"Resolution    {self.say_resolution(level)}{masked}" for level in levels]
         if self.anisotropy is not None:
             best, worst = self.anisotropy.best_angstrom, self.anisotropy.worst_angstrom
@@ -160,14 +161,16 @@ class FscResult:
 
 
 def _crosses(curve: Float[np.ndarray, " n"], level: float) -> bool:
-    return 1 < first_shell_below(curve, level) < len(curve)
+    return is_resolved(curve) and 1 < first_shell_below(curve, level) < len(curve)
 
 
 def _say_crossing(curve: Float[np.ndarray, " n"], extent_angstrom: float, level: float) -> str:
     if _crosses(curve, level):
         return f"{extent_angstrom / crossing_shell(curve, level):.2f} Å at FSC {level:g}"
+    if not is_resolved(curve):
+        return f"none at FSC {level:g}: half maps agree no better than noise, nothing is resolved"
     if first_shell_below(curve, level) <= 1:
-        return f"none at FSC {level:g}: half maps do not agree at any resolution"
+        return f"none at FSC {level:g}: the curve is below it from the first shell on"
     return (
         f"none at FSC {level:g}: the curve stays above it to the last shell "
         f"({extent_angstrom / (len(curve) - 1):.2f} Å). The pixel limits the map, or the half "
@@ -210,7 +213,9 @@ def fsc(  # noqa: PLR0913  # as of the command, and what completes it
         grid.box,
         grid.voxel_size_angstrom,
         curves,
-        maps.resolution(crossing_shell(curves.corrected, FSC_LIMIT)),
+        maps.resolution(
+            crossing_shell(curves.corrected, FSC_LIMIT) if is_resolved(curves.corrected) else 1.0
+        ),
         maps.resolution(crossing_shell(curves.corrected, FSC_HALF)),
     )
     with new_directory(output, KIND, overwrite=overwrite) as folder:

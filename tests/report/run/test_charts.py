@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cryofocus.data.volume import read_volume, write_volume
 from cryofocus.formatting import format_percent
 from cryofocus.report.drawing.chart import TRACE_TYPES, Chart, flow, log_axis
 from cryofocus.report.drawing.style import CLASS_COLOURS
@@ -49,6 +50,20 @@ def test_focus_has_its_own_resolution(results: RunResults) -> None:
         assert curve.fsc[2] > 0.7
         assert abs(curve.fsc[-3:].mean()) < 0.3
         assert curve.frequency[-1] == pytest.approx(0.125)
+        assert curve.resolution_text.endswith(" Å")
+
+
+def test_a_region_of_noise_has_no_resolution(build_run: Build) -> None:
+    """Half maps that share nothing inside the region are said to resolve nothing of it."""
+    directory, generator = build_run(), np.random.default_rng(2)
+    for half in (1, 2):
+        path = directory.half_map(1, half)
+        density = read_volume(path)
+        noise = generator.normal(size=density.data.shape).astype(np.float32)
+        write_volume(path, noise, density.voxel_size_angstrom)
+    curves = measure_in_focus(read_results(directory))
+    assert curves[1].resolution_text == "nothing resolved"
+    assert curves[2].resolution_text.endswith(" Å")
 
 
 def test_certainty_counts_every_particle(results: RunResults) -> None:

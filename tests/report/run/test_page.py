@@ -125,6 +125,7 @@ def test_page_says_what_was_found(build_run: Build) -> None:
         "2 classes found in this region",
         "2 classes that differ inside the focus; three random starts agree.",
         "96.8 % agreement between runs",
+        "Agreement of runs with each other, and with the reported classes",
         "class001.mrc",
         "sphere at (36.0, 84.0, 64.0) Å, radius 22.0 Å",
         "Held out: log-likelihood gain per particle 0.42",
@@ -211,7 +212,7 @@ def test_poorest_run_still_has_a_page(build_run: Build) -> None:
     directory = build_run(n_runs=1, left_out=left_out)
     reader = read_page(write_report(directory.path))
     assert "This class has no map." in reader.text
-    assert "RunAgreement between runs" not in reader.text
+    assert "Agreement of runs" not in reader.text
     images = [value for _, name, value in reader.attributes if name == "src"]
     assert len(images) == 6
 

@@ -13,7 +13,7 @@ from cryofocus.data.mrc import read_header
 from cryofocus.data.volume import read_volume
 from cryofocus.formatting import format_resolution
 from cryofocus.maps.resolution import measure_fsc
-from cryofocus.maths.shells import FSC_LIMIT, crossing_shell
+from cryofocus.maths.shells import FSC_LIMIT, crossing_shell, is_resolved
 from cryofocus.report.run.results import RunResults
 
 EDGE = 0.01
@@ -29,7 +29,7 @@ class MaskedCurve:
     Attributes:
         frequency: 1/Å.
         fsc: Correlation.
-        resolution_text: Where it falls below 0.143; a dash where nothing of the region is seen.
+        resolution_text: Where it falls below 0.143; that nothing is resolved where it is noise.
     """
 
     frequency: Float[np.ndarray, " m"]
@@ -77,7 +77,8 @@ def _measure(halves: list[Volume], mask: Volume, voxel_size_angstrom: float) -> 
     first, second = halves
     fsc = measure_fsc(first, second, mask).corrected
     extent = len(mask) * voxel_size_angstrom
-    shell = crossing_shell(fsc, FSC_LIMIT)
     grid = (len(mask), voxel_size_angstrom)
-    text = format_resolution(extent / shell, *grid) if shell > 1 else "–"
+    text = "nothing resolved"
+    if is_resolved(fsc):
+        text = format_resolution(extent / crossing_shell(fsc, FSC_LIMIT), *grid)
     return MaskedCurve(np.arange(len(fsc)) / extent, fsc, text)
