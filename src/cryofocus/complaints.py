@@ -12,6 +12,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cryofocus.synonyms import find_synonym
+
 # What the validator says of types, for people.
 IN_WORDS = {
     "path_type": "the name of a file",
@@ -69,7 +71,10 @@ def first_fault(error: ValidationError) -> str:
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """Say what an unknown name may have been meant to be."""
-    alike = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
+    names = list(known)
+    if (synonym := find_synonym(name, names)) is not None:
+        return synonym
+    alike = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
     return f"did you mean {alike[0]}?" if alike else "check its spelling"
 
 

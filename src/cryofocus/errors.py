@@ -7,6 +7,7 @@ CryofocusError                 one clear message; the command line prints it and
 │   ├── ParticleError          the particle table lacks or contradicts something
 │   ├── RegionError            focus sphere or mask unusable
 │   └── SettingError           an option or setting is out of range or contradicts another
+│       └── CallError          a Python function has no such argument; also a TypeError
 ├── OutputError                the result cannot be written (directory exists, disk full)
 └── ClusterError               a cluster cannot be reached, or lost what it was doing
 Interrupted                    stopped by the user or a signal; the run can be resumed (exit 130)
@@ -74,12 +75,16 @@ def _as_argument(match: re.Match[str]) -> str:
     return f"{name}={given}"
 
 
-class CryofocusError(Exception):
-    """Base of every deliberate error; its text is meant for the user."""
+class _Worded(Exception):
+    """What is told to whoever asked, in their words."""
 
     def __str__(self) -> str:
         """Say it in the words of whoever asked."""
         return in_words(super().__str__())
+
+
+class CryofocusError(_Worded):
+    """Base of every deliberate error; its text is meant for the user."""
 
 
 class DeviceError(CryofocusError):
@@ -106,6 +111,10 @@ class SettingError(InputError):
     """An option is out of range or contradicts another."""
 
 
+class CallError(SettingError, TypeError):
+    """A function was called with arguments that it does not have, or without some it needs."""
+
+
 class OutputError(CryofocusError):
     """A result cannot be written."""
 
@@ -114,5 +123,5 @@ class ClusterError(CryofocusError):
     """A cluster cannot be reached, does not fit, or lost what it was doing."""
 
 
-class Interrupted(Exception):
+class Interrupted(_Worded):
     """The user stopped the run; what is on disk can be resumed."""

@@ -17,6 +17,7 @@ from cryofocus.errors import (
 from cryofocus.errors import (
     OPTION,
     CryofocusError,
+    Interrupted,
     SettingError,
     name_arguments,
     on_the_command_line,
@@ -53,6 +54,7 @@ def test_only_python_hears_arguments() -> None:
 
     error = SettingError("seed: found -1. Give --seed 1.")
     assert str(error) == "seed: found -1. Give seed=1."
+    assert str(Interrupted("stopped; go on with --resume")) == "stopped; go on with resume=True"
     with on_the_command_line():
         assert str(error) == "seed: found -1. Give --seed 1."
 

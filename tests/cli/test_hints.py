@@ -38,6 +38,11 @@ TURNS = (
         "2 3 4.5: numbers on their own. Join those of --focus by commas: X,Y,Z,R.",
     ),
     ("classify", "For example: cryofocus classify run_data.star --focus 142,118,97,30"),
+    (
+        "classify particles.mrcs",
+        "particles.mrcs: images or a map alone, without poses. Give the particle table that names "
+        "the images and has their poses. Missing option '-o' / '--output'. For example",
+    ),
     ("classify t.star --focus 1,2,3,4", "Missing option '-o' / '--output'. For example"),
     ("subtract t.star --mask m.mrc -o s", f"{MEANT} --keep? "),
     ("subtract t.star --out s", f"{MEANT} --output? "),

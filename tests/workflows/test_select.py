@@ -49,6 +49,26 @@ def test_a_minimum_is_of_the_sum_or_of_the_most_probable(
     assert certain == int((posteriors.max(axis=1) >= limit - 1e-6).sum()) > sure
 
 
+def test_junk_that_is_kept_is_counted(
+    tmp_path: Path, finished: RunDirectory, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a limit junk stays in its class; how much, and how to leave it out, is said."""
+    run = RunDirectory.open(Path(shutil.copytree(finished.path, tmp_path / "RUN")))
+    labels = np.load(run.posteriors).argmax(axis=1)
+    of_second = np.flatnonzero(labels == 1)
+    outliers = np.zeros(len(labels), np.float32)
+    outliers[[*of_second[:3], np.flatnonzero(labels == 0)[0]]] = 7.0
+    np.save(run.outliers, outliers)
+    with caplog.at_level("INFO", "cryofocus"):
+        assert select(run.path, [2], tmp_path / "all.star") == len(of_second)
+    said = f"3 of the {len(of_second)} chosen look like junk and are kept; --max-outlier 4 leaves"
+    assert said in caplog.text
+    caplog.clear()
+    clean = select(run.path, [2], tmp_path / "clean.star", max_outlier=4.0)
+    assert clean == len(of_second) - 3
+    assert "junk" not in caplog.text
+
+
 def test_commands_of_the_page_run_anywhere(
     tmp_path: Path, finished: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

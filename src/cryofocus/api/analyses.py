@@ -14,6 +14,7 @@ from cryofocus.api.results import (
     VarianceResult,
     with_figures,
 )
+from cryofocus.calls import checked
 from cryofocus.report.analyses.covary import write_covary_report
 from cryofocus.report.analyses.differences import (
     read_differences,
@@ -49,6 +50,7 @@ from cryofocus.workflows.variance.run import variance as _variance
 Made = TypeVar("Made")
 
 
+@checked
 def covary(  # noqa: PLR0913  # three paths, what to do with them and by what means
     sources: Sequence[Path | str] | Path | str,
     regions: Mapping[str, Path | str] | Sequence[str] | Path | str,
@@ -99,6 +101,7 @@ def covary(  # noqa: PLR0913  # three paths, what to do with them and by what me
     return with_figures(CovaryResult, made)
 
 
+@checked
 def diffmap_run(  # noqa: PLR0913  # two directories, what to do with them and how to show it
     run: Path | str,
     output: Path | str,
@@ -147,6 +150,7 @@ def diffmap_run(  # noqa: PLR0913  # two directories, what to do with them and h
     return with_figures(RunDifferences, made, run=Path(run))
 
 
+@checked
 def fsc(
     first: Path | str,
     second: Path | str,
@@ -193,6 +197,7 @@ def fsc(
     return with_figures(FscResult, made)
 
 
+@checked
 def subtract(  # noqa: PLR0913  # three paths, what to do with them and by what means
     particles: Path | str,
     keep: Path | str,
@@ -237,6 +242,7 @@ def subtract(  # noqa: PLR0913  # three paths, what to do with them and by what 
     return with_figures(SubtractedSet, made)
 
 
+@checked
 def variance(
     particles: Path | str,
     output: Path | str,

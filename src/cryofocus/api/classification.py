@@ -13,6 +13,7 @@ from jaxtyping import Float32, Int
 
 from cryofocus.api.analyses import finish_variance, reporting
 from cryofocus.api.wording import name_words
+from cryofocus.calls import checked
 from cryofocus.data.formats import open_table
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import DensityMap, read_volume
@@ -218,6 +219,7 @@ def open_run(path: Path | str) -> Classification:
     return run
 
 
+@checked
 def classify(
     particles: ClassifyRequest | Path | str | None,
     output: Path | str,

@@ -69,7 +69,7 @@ class Command(TyperCommand):
         try:
             return super().parse_args(ctx, tidy_arguments(args, repeated, joined))
         except hints.UsageError as error:
-            raise self._explained(error, params) from error
+            raise self._explained(error, params, args) from error
 
     @staticmethod
     def _refuse_options_as_values(args: Sequence[str], params: Sequence[Any], ctx: Any) -> None:
@@ -96,10 +96,12 @@ class Command(TyperCommand):
         if unknown:
             raise hints.UsageError(hints.explain_unknown(unknown, params, self._others(ctx)), ctx)
 
-    def _explained(self, error: Any, params: Sequence[Any]) -> Any:
+    def _explained(self, error: Any, params: Sequence[Any], args: Sequence[str]) -> Any:
         """Say what is meant, where a command line is not right."""
         if hasattr(error, "param_type"):
-            text = hints.explain_missing(error.format_message(), self.help or "")
+            takes_table = any(param.name == "particles" for param in params)
+            first = args[0] if args and takes_table else ""
+            text = hints.explain_missing(error.format_message(), self.help or "", first)
             return hints.UsageError(text, error.ctx)
         error.message = hints.explain_extra(hints.explain_choice(error.message), params)
         return error

@@ -9,85 +9,8 @@ from typing import Any
 
 import typer
 
-# What other programs call it, or one would; the first that a command has is meant.
-MEANT: Mapping[str, tuple[str, ...]] = {
-    "k": ("--classes",),
-    "n-classes": ("--classes",),
-    "nr-classes": ("--classes",),
-    "num-classes": ("--classes",),
-    "out": ("--output",),
-    "o": ("--output",),
-    "outdir": ("--output",),
-    "sphere": ("--focus",),
-    "radius": ("--focus",),
-    "center": ("--focus",),
-    "centre": ("--focus",),
-    "mask": ("--mask", "--keep", "--regions", "--focus"),
-    "region": ("--region", "--regions", "--focus", "--mask"),
-    "regions": ("--regions", "--region"),
-    "ref": ("--reference", "--references", "--map"),
-    "reference": ("--reference", "--references", "--map"),
-    "gpu": ("--device",),
-    "cuda": ("--device",),
-    "j": ("--threads",),
-    "cpu": ("--threads",),
-    "cpus": ("--threads",),
-    "cores": ("--threads",),
-    "workers": ("--cluster", "--threads"),
-    "mem": ("--memory",),
-    "ram": ("--memory",),
-    "iter": ("--cycles", "--iterations"),
-    "iterations": ("--cycles",),
-    "epochs": ("--cycles",),
-    "resolution": ("--max-resolution", "--map-resolution"),
-    "highres": ("--max-resolution",),
-    "ini-high": ("--max-resolution",),
-    "lowpass": ("--lowpass", "--max-resolution"),
-    "sym": ("--symmetry",),
-    "angpix": ("--pixel-size",),
-    "apix": ("--pixel-size",),
-    "project-dir": ("--datadir",),
-    "images": ("--datadir", "--stack"),
-    "contrast": ("--invert",),
-    "force": ("--overwrite",),
-    "continue": ("--resume",),
-    "restart": ("--resume",),
-    "solvent": ("--solvent-mask",),
-    "random-seed": ("--seed",),
-    "model": ("--model", "--classes"),
-}
-# Options of other programs for what needs none here.
-NOT_NEEDED: Mapping[str, str] = {
-    **dict.fromkeys(
-        ("i", "input", "particles", "star"), "The particle table is given without an option."
-    ),
-    **dict.fromkeys(
-        ("tau2-fudge", "tau-fudge", "t", "lambda"),
-        "How far classes may differ is learnt from the images; nothing has to be set.",
-    ),
-    **dict.fromkeys(
-        ("particle-diameter", "mask-diameter", "zero-mask", "flatten-solvent"),
-        "Images are not masked: what lies around the particle is judged as noise.",
-    ),
-    **dict.fromkeys(
-        ("ctf", "ctf-intact-first-peak", "norm", "scale", "normalize"),
-        "CTF, background and intensity are always taken into account.",
-    ),
-    **dict.fromkeys(
-        ("skip-align", "no-align"), "Poses stay fixed unless --refine-poses is given."
-    ),
-    **dict.fromkeys(
-        ("oversampling", "healpix-order", "offset-range", "offset-step", "sigma-ang", "perturb"),
-        "Poses stay fixed; cryofocus align refine and classify --refine-poses move them.",
-    ),
-    **dict.fromkeys(
-        (
-            *("pool", "pad", "preread-images", "scratch-dir", "no-parallel-disc-io"),
-            *("dont-combine-weights-via-disc", "firstiter-cc"),
-        ),
-        "Nothing has to be set for that.",
-    ),
-}
+from cryofocus.synonyms import MEANT, NOT_NEEDED
+
 VALUES: Mapping[str, str] = {
     **{"gpu": "cuda", "nvidia": "cuda", "gpu:0": "cuda"},
     **{"true": "yes", "false": "no", "dark": "yes", "bright": "no"},
@@ -99,6 +22,7 @@ EXTRA = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)")
 NUMBERS = re.compile(r"[-+.\d\s]+")
 # Options that a map may be meant for, in order.
 OF_MAPS = ("--mask", "--keep", "--map", "--reference", "--references", "--solvent-mask")
+STACKS = (".mrcs", ".mrc", ".map")
 NEGATIVE = re.compile(r"-[\d.]")
 CHOICES = re.compile(r"'([^']*)' is not one of (.+)\.?$")
 
@@ -208,9 +132,20 @@ def explain_extra(message: str, params: Sequence[Any]) -> str:
     return f"{match[1]}: a map, given without its option. Did you mean {listed}?"
 
 
-def explain_missing(message: str, help_text: str) -> str:
-    """Add to what is missing an example of the command."""
+def explain_missing(message: str, help_text: str, first: str = "") -> str:
+    """Add to what is missing an example of the command.
+
+    Args:
+        message: What is missing.
+        help_text: Of the command.
+        first: What stands in the place of its particle table, if it takes one.
+    """
     example = find_example(help_text)
+    if first.lower().endswith(STACKS):
+        message = (
+            f"{first}: images or a map alone, without poses. Give the particle table that "
+            f"names the images and has their poses. {message}"
+        )
     return f"{message.rstrip('.')}. For example: {example}" if example else message
 
 

@@ -38,7 +38,8 @@ def select(
         float | None,
         typer.Option(
             help="Leave out particles whose image is farther than this from showing the consensus "
-            "as the others do, in standard deviations (cryofocusOutlier); 4 leaves out junk.",
+            "as the others do, in standard deviations (cryofocusOutlier); 4 leaves out junk. "
+            "Default: junk is kept, in every class.",
         ),
     ] = None,
     overwrite: Overwrite = False,

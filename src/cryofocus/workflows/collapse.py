@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
+from cryofocus.calls import checked
 from cryofocus.data.expansion import Expansion
 from cryofocus.data.formats import open_table
 from cryofocus.data.labels import OPERATOR_CLASSES_LABEL
@@ -34,6 +35,7 @@ class CollapsedTable:
     lists_classes: bool
 
 
+@checked
 def collapse(
     expanded: Path | str, output: Path | str, *, overwrite: bool = False
 ) -> CollapsedTable:

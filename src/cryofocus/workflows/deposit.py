@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryofocus.calls import checked
 from cryofocus.data.grid_map import GridMap
 from cryofocus.errors import SettingError
 from cryofocus.formatting import format_angstrom, format_count
@@ -51,6 +52,7 @@ class Deposition:
         )
 
 
+@checked
 def deposit(  # a class, the maps beside it, and where to
     run: Path | str,
     class_number: int,

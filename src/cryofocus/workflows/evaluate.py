@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from cryofocus.calls import checked
 from cryofocus.data.formats import open_table
 from cryofocus.data.labels import CLASS_LABEL
 from cryofocus.data.particle_table import ClassifiedRows
@@ -44,6 +45,7 @@ class _Scored:
     is_by_majority: bool = False
 
 
+@checked
 def evaluate(
     classified: Path | str,
     truth: Path | str,

@@ -7,16 +7,23 @@ from pathlib import Path
 
 import numpy as np
 
+from cryofocus.calls import checked
+from cryofocus.consensus.outliers.scores import OUTLYING, count_outliers
 from cryofocus.data.formats import open_table
 from cryofocus.errors import SettingError
+from cryofocus.formatting import format_count
+from cryofocus.logs import get_logger
 from cryofocus.workflows.classify.request import note_images_of_run
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.new_names import require_format_of, require_new_table
 
+logger = get_logger(__name__)
 
+
+@checked
 def select(
     run: Path | str,
-    classes: Sequence[int] | None,
+    classes: int | Sequence[int] | None,
     output: Path | str,
     *,
     min_posterior: float | None = None,
@@ -34,7 +41,8 @@ def select(
             posterior of its most probable one; None keeps those whose most probable class is
             chosen.
         max_outlier: Leave out particles whose image is farther from showing the consensus, in
-            standard deviations (`cryofocusOutlier`); None keeps them.
+            standard deviations (`cryofocusOutlier`); None keeps them, and logs how many look like
+            junk.
         overwrite: Replace an existing file.
 
     Returns:
@@ -48,6 +56,7 @@ def select(
     """
     directory, output = RunDirectory.open(Path(run)), Path(output)
     job = directory.read_job()
+    classes = [classes] if isinstance(classes, int) else classes
     _require_sense(classes, min_posterior, max_outlier)
     if not job.classes_found and (classes is not None or min_posterior is not None):
         raise SettingError(
@@ -81,6 +90,15 @@ def select(
         )
     if max_outlier is not None:
         is_kept &= directory.read_outliers(table.n_rows) <= max_outlier
+    elif directory.outliers.is_file():
+        outlier = directory.read_outliers(table.n_rows).astype(np.float64)
+        n_junk = count_outliers(outlier[is_kept])
+        if n_junk:
+            logger.info(
+                "%s of the %s chosen look like junk and are kept; "
+                "--max-outlier %g leaves them out",
+                *(format_count(n_junk), format_count(int(is_kept.sum())), OUTLYING),
+            )
     rows = np.flatnonzero(is_kept)
     if len(rows) == 0:
         raise SettingError(

@@ -23,7 +23,7 @@ from cryofocus.workflows.run.job import FindingCode
 from cryofocus.workflows.simulate.humanoid import SimulatedSet
 
 Ask = Callable[..., ClassifyRequest]
-MADE_LATER = {"report.html", "view.cxc", "region.cmm", "checkpoint.npz"}
+MADE_LATER = {"report.html", "view.cxc", "region.cmm", "checkpoint.npz", "search.npz"}
 # Poses stay as they are, and the region cuts nothing.
 NOT_ASKED_FOR = {"poses.npz", "proposed_region.mrc", "variance", "regions"}
 ADDED = (

@@ -55,6 +55,27 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, step: int, act: Callable[[], obje
     return False
 
 
+@pytest.mark.parametrize("by_search", [False, True])
+def test_what_a_search_made_goes_with_its_run(tmp_path: Path, *, by_search: bool) -> None:
+    """A new run with a place of its own takes it away, or leaves it where it is refused.
+
+    One that has searched itself has put its own there already.
+    """
+    run = make_run(tmp_path / "RUN")
+    for name in ("variance/variance.json", "regions/1/job.json", "motion/variance.json"):
+        (run.path / name).parent.mkdir(parents=True)
+        (run.path / name).write_text("former")
+    before = contents(run.path)
+    with pytest.raises(RegionError), run.replacing(overwrite=True, by_search=by_search):
+        raise RegionError("refused")
+    assert contents(run.path) == before
+    with run.replacing(overwrite=True, by_search=by_search):
+        assert run.variance.is_dir() == by_search
+        run.job.write_text("new")
+    assert run.variance.is_dir() == run.regions.is_dir() == by_search
+    assert (run.path / "motion").is_dir()
+
+
 @pytest.mark.parametrize("step", range(len(FILES)))
 def test_a_kill_at_any_step_leaves_the_former_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int

@@ -10,7 +10,7 @@ from cryofocus.data.file_state import FileState, describe_changes, read_states
 from cryofocus.data.particles import ParticleSet
 from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.machine.hardware import StageClock
-from cryofocus.workflows.run.job import Finding
+from cryofocus.workflows.run.job import Finding, FindingCode
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +56,11 @@ class Groundwork:
     findings: tuple[Finding, ...] = ()
     clock: StageClock = field(default_factory=StageClock)
     table: ReadParticles | None = None
+
+    @property
+    def was_searched(self) -> bool:
+        """Whether the region was found in the particles themselves."""
+        return any(one.code is FindingCode.REGION_FOUND for one in self.findings)
 
     def read(self, request: ClassifyRequest) -> ReadParticles:
         """Return the particles, read again only if they have changed.

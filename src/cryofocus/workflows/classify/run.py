@@ -104,7 +104,7 @@ def classify(  # noqa: PLR0913  # as of the command, and what it found before
         with (
             directory.forgotten_when_refused(is_new=is_new),
             directory.locked(),
-            directory.replacing(overwrite=overwrite),
+            directory.replacing(overwrite=overwrite, by_search=groundwork.was_searched),
             record_log(directory.log) as warnings,
         ):
             if directory.job.is_file():

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
+from cryofocus.calls import checked
 from cryofocus.formatting import visible
 from cryofocus.logs import LOGGER_NAME, LineLog
 from cryofocus.workflows.machine.notebook_progress import choose_notebook_progress
@@ -25,6 +26,7 @@ def shown(function: Callable[Taken, Made]) -> Callable[Taken, Made]:
         function: It takes one as `progress`, by that name only.
     """
 
+    @checked
     @wraps(function)
     def call(*args: Taken.args, **given: Taken.kwargs) -> Made:
         options: dict[str, Any] = given

@@ -181,17 +181,23 @@ class RunDirectory(run_files.RunFiles):
             with hold_lock(self.lock_file):
                 former.settle()
 
-    def replacing(self, *, overwrite: bool) -> AbstractContextManager[None]:
+    def replacing(
+        self, *, overwrite: bool, by_search: bool = False
+    ) -> AbstractContextManager[None]:
         """Keep the run that is replaced, if any, until the one that replaces it is finished.
 
         Whatever ends the block before it has a state to resume from, the former run is there as
         it was; after that it stays beside the unfinished one.
 
+        Args:
+            overwrite: Whether one is replaced.
+            by_search: Whether the new run has searched for its region: its folders lie there.
+
         Raises:
             OutputError: When files cannot be moved.
         """
         former = FormerRun(self.path)
-        return former.replaced() if overwrite else former.finished()
+        return former.replaced(by_search=by_search) if overwrite else former.finished()
 
     @contextmanager
     def forgotten_when_refused(self, *, is_new: bool) -> Iterator[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ from cryofocus.workflows.run.files import FORMER_NAME, LOCK_NAME, RunFiles, is_r
 # Either of them makes a directory a run that can be used or resumed.
 _PROOFS = (RunFiles.checkpoint.name, RunFiles.job.name)
 _STAY = (LOCK_NAME, RunFiles.readme.name)
+# Folders that the search for a region makes.
+OF_SEARCH = (RunFiles.variance.name, RunFiles.regions.name)
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +43,14 @@ class FormerRun:
         return self.run / FORMER_NAME
 
     @contextmanager
-    def replaced(self) -> Iterator[None]:
+    def replaced(self, *, by_search: bool = False) -> Iterator[None]:
         """Move the files of a run aside, and back if the block fails before it can be resumed.
 
         Files that cryofocus did not write stay. Of an unfinished run that was replacing another,
         it is the other that is kept.
+
+        Args:
+            by_search: Whether the new run has searched for its region: its folders lie there.
 
         Raises:
             Interrupted: As the block, saying that the former run is as it was where it is.
@@ -53,7 +58,7 @@ class FormerRun:
         """
         with explain_write_errors(self.run):
             self.bring_back()
-            self._move_aside()
+            self._move_aside(() if by_search else OF_SEARCH)
         try:
             yield
         except Interrupted as interruption:
@@ -126,12 +131,13 @@ class FormerRun:
     def _is_wanted(self) -> bool:
         return not any((self.run / name).is_file() for name in _PROOFS)
 
-    def _move_aside(self) -> None:
+    def _move_aside(self, folders: Sequence[str] = ()) -> None:
         self.folder.mkdir()
         files = [
             file
             for file in sorted(self.run.iterdir())
-            if is_run_file(file.name) and file.name not in _STAY and not file.is_dir()
+            if is_run_file(file.name) and file.name not in _STAY
+            if not file.is_dir() or file.name in folders
         ]
         for file in sorted(files, key=lambda file: file.name not in _PROOFS):
             file.rename(self.folder / file.name)
