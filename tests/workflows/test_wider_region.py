@@ -19,6 +19,7 @@ from cryofocus.errors import Interrupted, RegionError
 from cryofocus.workflows import found_region, wider_region
 from cryofocus.workflows.classify.groundwork import Groundwork
 from cryofocus.workflows.classify.request import ClassifyRequest, read_config
+from cryofocus.workflows.classify.run import _by_search
 from cryofocus.workflows.run.claims import names_claimed
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.job import Finding, FindingCode, JobRecord, Severity
@@ -96,7 +97,8 @@ class Play:
         if run.job.is_file() and words["resume"]:
             return run
         number = 1 if request.mask is None else 1 + int(request.mask.parent.name)
-        with run.replacing(overwrite=words["overwrite"]):
+        by_search = words["groundwork"].was_searched
+        with run.replacing(overwrite=words["overwrite"], by_search=by_search):
             self.step()
             run.config.write_text(request.to_yaml())
             if number == self.refused:
@@ -195,6 +197,15 @@ def test_a_region_that_holds_all_is_the_last(play: Classify) -> None:
     assert "cuts what differs (10 % of it lies outside; 2 classes there)" in told.text
     assert str(config.mask) in told.text
     assert one.seconds[1] >= one.seconds[0] > 0
+
+
+def test_a_mask_that_a_search_left_stays_for_a_run_that_needs_it(
+    play: Classify, small_set: SimulatedSet, ask: MakeRequest
+) -> None:
+    """A run repeated from its own configuration reads it; one with a sphere leaves nothing."""
+    run, _ = play(volumes=(50, 60))
+    assert _by_search(read_config(run.config), run, Groundwork())
+    assert not _by_search(ask(small_set), run, Groundwork())
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def find_region(
         if before.mask is not None or isinstance(before.focus, tuple):
             said = {name: getattr(before, name) for name in ("focus", "mask", "map")}
             placed = request.model_copy(update=said)
-            return FoundRegion(placed, Groundwork(_findings(run), clock, table))
+            return FoundRegion(placed, Groundwork(_findings(run), clock, table, was_searched=True))
 
     asked = _ask(request, n_particles)
     state = Checkpoint(run.search, _fingerprint(request, asked, table))
@@ -115,7 +115,8 @@ def find_region(
     findings = _findings(run)
     logger.info("%s", findings[0].text)
     return FoundRegion(
-        request.model_copy(update=sphere), Groundwork(findings, clock, table.renewed(request))
+        request.model_copy(update=sphere),
+        Groundwork(findings, clock, table.renewed(request), was_searched=True),
     )
 
 

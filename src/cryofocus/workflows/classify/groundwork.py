@@ -10,7 +10,7 @@ from cryofocus.data.file_state import FileState, describe_changes, read_states
 from cryofocus.data.particles import ParticleSet
 from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.machine.hardware import StageClock
-from cryofocus.workflows.run.job import Finding, FindingCode
+from cryofocus.workflows.run.job import Finding
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,16 +51,13 @@ class Groundwork:
         findings: About its region.
         clock: What it took.
         table: The particles, if they were read.
+        was_searched: Whether the region was found in the particles themselves.
     """
 
     findings: tuple[Finding, ...] = ()
     clock: StageClock = field(default_factory=StageClock)
     table: ReadParticles | None = None
-
-    @property
-    def was_searched(self) -> bool:
-        """Whether the region was found in the particles themselves."""
-        return any(one.code is FindingCode.REGION_FOUND for one in self.findings)
+    was_searched: bool = False
 
     def read(self, request: ClassifyRequest) -> ReadParticles:
         """Return the particles, read again only if they have changed.

@@ -104,7 +104,9 @@ def classify(  # noqa: PLR0913  # as of the command, and what it found before
         with (
             directory.forgotten_when_refused(is_new=is_new),
             directory.locked(),
-            directory.replacing(overwrite=overwrite, by_search=groundwork.was_searched),
+            directory.replacing(
+                overwrite=overwrite, by_search=_by_search(request, directory, groundwork)
+            ),
             record_log(directory.log) as warnings,
         ):
             if directory.job.is_file():
@@ -140,6 +142,13 @@ def classify(  # noqa: PLR0913  # as of the command, and what it found before
             directory.write_job(record)
             directory.remove_states()
     return directory
+
+
+def _by_search(request: ClassifyRequest, run: RunDirectory, groundwork: Groundwork) -> bool:
+    """Tell whether what a search for the region left in the run directory is needed."""
+    folder = run.regions.absolute()
+    masks = (path for path in request.input_files if folder in path.absolute().parents)
+    return groundwork.was_searched or any(masks)
 
 
 def _fit_and_write(
