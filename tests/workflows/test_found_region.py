@@ -20,7 +20,7 @@ from cryofocus.consensus.ground import Ground
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import read_volume
-from cryofocus.errors import Interrupted, OutputError, RegionError, SettingError
+from cryofocus.errors import Interrupted, OutputError, ParticleError, RegionError, SettingError
 from cryofocus.execution.monitor import Advance
 from cryofocus.maps.variance_regions import VariableRegion
 from cryofocus.workflows import found_region
@@ -222,6 +222,16 @@ def test_nothing_varies(simulate: Callable[..., SimulatedSet], tmp_path: Path) -
         cryofocus.classify(nothing, before.path, overwrite=True, **WORDS)
     assert (before.path / "run.log").read_text() == "of before"
     assert not (before.path / "variance").exists()
+
+
+def test_too_few_particles_leave_nothing(
+    simulate: Callable[..., SimulatedSet], tmp_path: Path
+) -> None:
+    """What the search refuses itself leaves the name free."""
+    few = simulate(particles=12, snr=4.0, box=20, pixel_size_angstrom=21.0).directory
+    with pytest.raises(ParticleError, match="12 particles, too few"):
+        cryofocus.classify(few / "particles.star", tmp_path / "NEW", **WORDS)
+    assert not (tmp_path / "NEW").exists()
 
 
 def test_few_particles_have_few_axes(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryofocus.data.table_source import TableSource
-from cryofocus.errors import FormatError, Interrupted, RegionError, SettingError
+from cryofocus.errors import FormatError, InputError, Interrupted, RegionError, SettingError
 from cryofocus.formatting import format_angstrom, format_count, format_percent
 from cryofocus.workflows.classify.groundwork import Groundwork, ReadParticles
 from cryofocus.workflows.classify.inputs import read_inputs
@@ -87,17 +87,17 @@ def find_region(
     _begin(monitor, state, may_differ=overwrite)
 
     def complete(found: VarianceResult) -> None:
+        monitor.flush()
         if not found.proposals:
             state.remove()
             raise RegionError(_say_nothing_varies(request.particles, found, n_particles))
         finish(found)
-        monitor.flush()
 
     is_new = not overwrite and not run.config.is_file()
     RunDirectory.create(output, overwrite=overwrite, resume=resume)
     logger.info("looking for the region that varies most, to look for classes in it")
     with (
-        run.forgotten_when_refused(is_new=is_new),
+        run.forgotten_when_refused(is_new=is_new, refusals=(InputError,)),
         _stopped(run, overwrite=overwrite),
         monitor.keeping(output),
     ):

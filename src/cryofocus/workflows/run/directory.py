@@ -32,7 +32,7 @@ from jaxtyping import Float32
 from cryofocus.complaints import say_neighbour
 from cryofocus.data.atomic import explain_write_errors, is_temporary, sweep
 from cryofocus.data.formats import table_suffixes
-from cryofocus.errors import FormatError, OutputError, RegionError, SettingError
+from cryofocus.errors import FormatError, InputError, OutputError, RegionError, SettingError
 from cryofocus.workflows.run import files as run_files
 from cryofocus.workflows.run.claims import is_claim
 from cryofocus.workflows.run.former import FormerRun
@@ -200,15 +200,21 @@ class RunDirectory(run_files.RunFiles):
         return former.replaced(by_search=by_search) if overwrite else former.finished()
 
     @contextmanager
-    def forgotten_when_refused(self, *, is_new: bool) -> Iterator[None]:
-        """Remove a new directory again when region or settings are refused before a cycle is kept.
+    def forgotten_when_refused(
+        self, *, is_new: bool, refusals: tuple[type[InputError], ...] = (RegionError, SettingError)
+    ) -> Iterator[None]:
+        """Remove a new directory again when what was asked is refused before anything is kept.
 
         There is nothing to resume then, and the corrected command is free to use the name.
+
+        Args:
+            is_new: Whether the directory is new.
+            refusals: Of what: by default of region and settings.
         """
         try:
             yield
-        except (RegionError, SettingError):
-            if is_new and not self.checkpoint.is_file():
+        except refusals:
+            if is_new and not (self.checkpoint.is_file() or self.search.is_file()):
                 for file in self.path.iterdir():
                     if run_files.is_run_file(file.name) and not file.is_dir():
                         file.unlink()
