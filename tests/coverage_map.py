@@ -78,7 +78,8 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "inference/mask2d/test_region_likelihood": ("inference/mask2d/white_images",),
     "inference/mask2d/test_strategy": ("inference/mask2d/comparison",),
     "inference/test_classifier": (
-        *("consensus/ground", "consensus/resolution", "execution/monitor", "inference/settings"),
+        *("consensus/ground", "consensus/resolution", "execution/monitor"),
+        *("inference/judgement", "inference/settings"),
     ),
     "inference/test_other_device": ("placement",),
     "inference/test_strategies": (

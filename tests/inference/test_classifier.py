@@ -21,6 +21,7 @@ from cryofocus.execution.monitor import Advance
 from cryofocus.inference.classifier import FocusedClassifier
 from cryofocus.inference.result import ClassificationResult
 from cryofocus.inference.settings import ClassifierSettings
+from cryofocus.maths.statistics import posterior_kappa
 from planted import BOX, KERNELS, plant
 from samples import PIXEL_SIZE, ArrayReader, correlation, make_particles, wrap_images
 
@@ -64,10 +65,10 @@ def classify() -> ClassificationResult:
     return fit(KeepingMonitor())
 
 
-def fit(monitor: KeepingMonitor) -> ClassificationResult:
+def fit(monitor: KeepingMonitor, settings: ClassifierSettings = SETTINGS) -> ClassificationResult:
     """Classify the planted set."""
     planted = plant()
-    classifier = FocusedClassifier(SETTINGS, KERNELS)
+    classifier = FocusedClassifier(settings, KERNELS)
     reader = ArrayReader(planted.images)
     return classifier.fit(planted.particles, reader, planted.mask, monitor=monitor)
 
@@ -133,6 +134,17 @@ def test_result_is_consistent() -> None:
     assert "seed 3" in result.half_set_origin
     assert result.classes_found
     assert result.log_evidence.shape == (n,)
+
+
+def test_posteriors_allow_for_the_spread_of_images() -> None:
+    """The best run's are calibrated; images of the planted set scatter as noise does."""
+    result = classify()
+    assert result.spread == pytest.approx(1, abs=0.3)  # few images
+    kappa = posterior_kappa(result.posteriors, plant().labels)
+    ended_with = fit(KeepingMonitor(), SETTINGS.model_copy(update={"asks_half_sets": False}))
+    assert ended_with.spread is None
+    assert kappa == pytest.approx(posterior_kappa(ended_with.posteriors, plant().labels), abs=0.02)
+    assert 0 < np.abs(result.posteriors - ended_with.posteriors).max() < 0.2
 
 
 def test_class_maps_show_the_planted_difference() -> None:

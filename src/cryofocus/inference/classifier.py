@@ -35,36 +35,22 @@ from cryofocus.execution.contract import Executor
 from cryofocus.execution.monitor import Monitor, SilentMonitor
 from cryofocus.execution.serial import HERE
 from cryofocus.formatting import format_resolution
-from cryofocus.inference.comparison import Comparison, Divisible
+from cryofocus.inference.comparison import Divisible
 from cryofocus.inference.counting import Trial, count_classes, monitor_after
 from cryofocus.inference.driver import Run, prepare_comparison, run_all
-from cryofocus.inference.expected_accuracy import expected_accuracy
 from cryofocus.inference.expected_memory import log_memory
-from cryofocus.inference.held_out import HeldOut, compare_half_sets
-from cryofocus.inference.merging import FinishedRun, merge_runs, pair_up
-from cryofocus.inference.posterior import estimate_class_weights
+from cryofocus.inference.judgement import Judged, judge_run
+from cryofocus.inference.merging import FinishedRun, merge_runs
 from cryofocus.inference.refining import refine_run
 from cryofocus.inference.region_content import require_density
 from cryofocus.inference.result import ClassificationResult, RunResult
 from cryofocus.inference.runs import RunComparison, compare_runs
 from cryofocus.inference.settings import AUTO, ClassifierSettings
-from cryofocus.inference.share_errors import estimate_share_errors, widen_for_copies
 from cryofocus.inference.strategies import STRATEGIES
 from cryofocus.kernels.contract import SliceKernels
-from cryofocus.maths.copies import find_effective_classes
 from cryofocus.maths.shells import shell_resolution_angstrom
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class _Judged:
-    """What was found out about the best run's classes, in the order of the result."""
-
-    same_images: tuple[tuple[int, int], ...] = ()
-    held_out: HeldOut | None = None
-    expected_accuracy: float | None = None
-    share_errors: Float64[np.ndarray, " n_classes"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +66,7 @@ class _Found:
     log_evidence: Float64[np.ndarray, " particle"]
     match: ImageMatch | None
     trials: tuple[Trial, ...]
-    judged: _Judged
+    judged: Judged
 
 
 class FocusedClassifier:
@@ -225,9 +211,12 @@ class FocusedClassifier:
         scores = [run.history[-1].objective for run in runs]
         compared = compare_runs([run.posteriors for run in runs], scores)
         runs[compared.best] = refine_run(comparison, settings, runs[compared.best], monitor)
+        best = runs[compared.best]
+        judged = judge_run(comparison, best, settings, ground)
+        runs[compared.best] = replace(best, calibrated=judged.posteriors)
         ordered = _order_runs(runs, compared, settings, is_ordered=bool(self._references))
         (agreement, results, log_evidence), order = ordered
-        judged = _judge(comparison, (runs[agreement.best], order), settings, ground)
+        judged = judged.reordered(order)
         return _Found(
             comparison.scale, agreement, results, log_evidence, comparison.match, trials, judged
         )
@@ -264,6 +253,7 @@ class FocusedClassifier:
             held_out=found.judged.held_out,
             expected_accuracy=found.judged.expected_accuracy,
             share_errors=found.judged.share_errors,
+            spread=found.judged.spread,
         )
 
     def _reconstruct(
@@ -287,46 +277,6 @@ class FocusedClassifier:
             for k, estimate in zip(filled, keep_each(made, ground.allocate), strict=True):
                 maps[k] = estimate
         return tuple(maps)
-
-
-def _judge(
-    comparison: Comparison[Any],
-    ordered: tuple[FinishedRun[Any], Int[np.ndarray, " n_classes"]],
-    settings: ClassifierSettings,
-    ground: Ground,
-) -> _Judged:
-    """Ask which classes are the same, whether there are any, and how many particles can be right.
-
-    Nothing is said where the strategy cannot, or before a run has settled.
-
-    Args:
-        comparison: Of all particles.
-        ordered: The best run, and which of its classes each class of the result is.
-        settings: Of the runs.
-        ground: Half sets and monitor.
-    """
-    best, order = ordered
-    has_settled = best.outcome.is_converged
-    if not (settings.asks_half_sets and has_settled and isinstance(comparison, Divisible)):
-        return _Judged()
-    place = np.argsort(order)
-    same = tuple((int(place[a]), int(place[b])) for a, b in pair_up(best.alike))
-    state = best.run.state
-    effective = find_effective_classes(state.posteriors, best.alike_at_the_end)
-    few = comparison.with_classes(max(2, len(effective)))
-    held_out = compare_half_sets(
-        few, settings, ground.half_set, ground.monitor, ground.kernels.host_gb
-    )
-    with ground.monitor.stage("classes judged", 2) as advance:
-        told = comparison.class_moments(state), estimate_class_weights(state.posteriors)
-        generator = np.random.default_rng([settings.seed, 0xEA])
-        accuracy = expected_accuracy(*told, effective, generator)
-        advance()
-        parents = ground.consensus.images.particles.parent_of_particle
-        widened = estimate_share_errors(*told) * widen_for_copies(state.posteriors, parents)
-        errors = best.spread(widened)[order]
-        advance()
-    return _Judged(same, held_out, accuracy, errors)
 
 
 def _outliers(ground: Ground, match: ImageMatch | None) -> Float64[np.ndarray, " particle"] | None:

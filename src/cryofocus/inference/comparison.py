@@ -167,6 +167,13 @@ class Divisible(Comparison[State], Protocol[State]):
         """Return what the particles say of a state's maps, whichever particles these are from."""
         ...
 
+    def own_moments(self, state: State) -> ClassMoments:
+        """Return the same of the particles that the maps are from.
+
+        Where cycles refine, without what each of them put into the maps itself.
+        """
+        ...
+
     def own_noise(self, state: State) -> OwnNoise:
         """Return what tells the gain of groups of classes that only noise tells apart.
 

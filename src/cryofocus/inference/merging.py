@@ -62,6 +62,8 @@ class FinishedRun(Generic[State]):
         alike: The classes asked for, in groups that the images do not tell apart.
         before: Cycles with all classes, where some have merged since.
         n_refining_cycles: Cycles that refined the run, which its history does not tell.
+        calibrated: Posteriors of the last state's classes that allow for the spread of images;
+            None where that is not known.
     """
 
     run: Run[State]
@@ -70,11 +72,13 @@ class FinishedRun(Generic[State]):
     alike: Groups
     before: tuple[CycleRecord, ...] = ()
     n_refining_cycles: int = 0
+    calibrated: Float64[np.ndarray, "particle n_left"] | None = None
 
     @property
     def posteriors(self) -> Float64[np.ndarray, "particle n_classes"]:
         """Posteriors of the classes asked for."""
-        return self.spread(self.run.state.posteriors)
+        ended_with = self.run.state.posteriors
+        return self.spread(ended_with if self.calibrated is None else self.calibrated)
 
     @property
     def history(self) -> tuple[CycleRecord, ...]:

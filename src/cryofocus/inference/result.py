@@ -65,6 +65,8 @@ class ClassificationResult:
             are as found; None where the strategy cannot say.
         share_errors: `(n_classes,)` standard error of each class's share; None where the strategy
             cannot say.
+        spread: Variance of images about their class along the differences of the classes, relative
+            to that of noise; posteriors allow for it. None where there are no classes.
         outlier: `(particle,)` how far each image is from showing the consensus as the others do,
             in standard deviations; None where the strategy does not measure it.
         match: What that was judged by.
@@ -88,6 +90,7 @@ class ClassificationResult:
     held_out: HeldOut | None = None
     expected_accuracy: float | None = None
     share_errors: Float64[np.ndarray, " n_classes"] | None = None
+    spread: float | None = None
 
     @property
     def labels(self) -> Int64[np.ndarray, " particle"]:

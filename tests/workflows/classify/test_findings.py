@@ -136,15 +136,18 @@ def test_half_sets_overrule_posteriors(result: ClassificationResult, inputs: Inp
     assert replace(result, held_out=None).classes_found
 
 
-def test_posteriors_that_claim_more_than_images_allow_are_doubted(
+def test_images_that_vary_more_than_noise_are_told(
     result: ClassificationResult, inputs: Inputs
 ) -> None:
-    """A claim above what such images allow is advice, and says both figures."""
-    bold = replace(result, expected_accuracy=result.mean_highest_posterior - 0.1)
-    finding = judged(bold, inputs, Severity.ADVICE)[FindingCode.OVERCONFIDENT]
-    assert finding.figures["mean_highest_posterior"] == pytest.approx(
-        finding.figures["expected_accuracy"] + 0.1
-    )
+    """A spread far above that of noise is advice; what images allow is said in any case."""
+    wide = replace(result, expected_accuracy=0.8, spread=1.64)
+    finding = judged(wide, inputs, Severity.ADVICE)[FindingCode.OVERCONFIDENT]
+    assert "1.6 times as much as noise" in finding.text
+    for spread in (1.1, None):
+        quiet = replace(wide, spread=spread)
+        assert FindingCode.OVERCONFIDENT not in judged(quiet, inputs, Severity.ADVICE)
+        note = judged(quiet, inputs, Severity.NOTE)[FindingCode.EXPECTED_ACCURACY]
+        assert note.figures["expected_accuracy"] == 0.8
     unknown = replace(result, expected_accuracy=None)
     assert FindingCode.EXPECTED_ACCURACY not in judged(unknown, inputs, Severity.NOTE)
 

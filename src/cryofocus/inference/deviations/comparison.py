@@ -25,7 +25,7 @@ from cryofocus.inference.deviations import em
 from cryofocus.inference.deviations.deviation import DeviationPrior
 from cryofocus.inference.deviations.incremental import InsertedSums, insert
 from cryofocus.inference.deviations.mixture import fit_mixture
-from cryofocus.inference.deviations.own_part import gain_from_noise
+from cryofocus.inference.deviations.own_part import gain_from_noise, own_part
 from cryofocus.inference.deviations.prior import SpectrumModel
 from cryofocus.inference.deviations.problem import FocusProblem, state_problem
 from cryofocus.inference.deviations.subspace import fit_subspace
@@ -92,6 +92,15 @@ class ResidualComparison:
         mixing = state.prior.mixing
         prior = mixing @ space.inner_products(state.coefficients) @ mixing.T
         return ClassMoments(*self.problem.statistics.latent_moments(grid), prior)
+
+    def own_moments(self, state: em.EmState) -> ClassMoments:
+        """Return the same of the particles that the maps are from, without their own part."""
+        moments = self.class_moments(state)
+        if state.uncertainty is None:
+            return moments
+        power = self.problem.statistics.kernel_power
+        own = own_part(state.uncertainty, state.mixing, state.posteriors, power)
+        return replace(moments, linear=moments.linear - own)
 
     def own_noise(self, state: em.EmState) -> OwnNoise:
         """Return what tells the gain of groups of classes that only noise tells apart."""

@@ -31,8 +31,8 @@ from cryofocus.workflows.run.job import CERTAIN_POSTERIOR, Finding, FindingCode,
 CLOSE_AGREEMENT, POOR_AGREEMENT = 0.95, 0.8
 # Mean highest posteriors below these mean that some, or most particles are uncertain.
 CLEAR_POSTERIOR, POOR_POSTERIOR = 0.9, 0.7
-# Posteriors may claim so much more than images of these classes allow.
-LARGEST_CLAIM = 0.05
+# Images may vary about their classes by so much more than noise before it is said.
+LARGEST_SPREAD = 1.3
 WEAK_SKEWNESS = 0.5
 SMALL_HALF_SET = 0.25
 
@@ -180,27 +180,29 @@ def _judge_posteriors(result: ClassificationResult) -> Iterator[Finding]:
 
 
 def _judge_claim(result: ClassificationResult) -> Iterator[Finding]:
-    """Compare what posteriors claim with what such images allow."""
-    possible = result.expected_accuracy
+    """Say what such images allow, and whether they differ from the classes by more than noise."""
+    possible, spread = result.expected_accuracy, result.spread
     if possible is None:
         return
     claimed = float(result.effective_classes.merge(result.posteriors).max(axis=1).mean())
+    figures = {"expected_accuracy": possible, "mean_highest_posterior": claimed}
     text = (
         f"With such images {format_percent(possible)} of the particles can be put into their true "
-        "class, if the classes are as found"
+        "class, if the classes are as found."
     )
-    figures = {"expected_accuracy": possible, "mean_highest_posterior": claimed}
-    if claimed > possible + LARGEST_CLAIM:
+    yield _note(FindingCode.EXPECTED_ACCURACY, text, **figures)
+    if spread is not None and spread > LARGEST_SPREAD:
         yield _advise(
             FindingCode.OVERCONFIDENT,
-            f"{text}, but the posteriors claim {format_percent(claimed)}: something varies that "
-            "the classes do not describe, such as density that moves or outliers. Take posteriors "
-            "with a grain of salt, and try --background flexible.",
-            **figures,
-            threshold=LARGEST_CLAIM,
+            f"Images differ from their classes {spread:.1f} times as much as noise makes them: "
+            "more varies in this region than the classes describe, such as a second part that "
+            "comes and goes, density that moves, or poses that are off. The probabilities allow "
+            "for that as far as it can be seen, but what the classes show may not be what you "
+            "look for: compare them in the report, ask for more classes, or choose a region that "
+            "holds one thing.",
+            spread=spread,
+            threshold=LARGEST_SPREAD,
         )
-        return
-    yield _note(FindingCode.EXPECTED_ACCURACY, f"{text}.", **figures, threshold=LARGEST_CLAIM)
 
 
 def _judge_runs(result: ClassificationResult) -> Iterator[Finding]:
