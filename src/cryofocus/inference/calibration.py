@@ -26,6 +26,8 @@ MOST_IMAGES = 20_000
 EXPECTED = np.array([0.1, 0.3])
 # Of an image's largest, what the information on a difference has to be to count.
 LEAST_SHARE = 1e-3
+# Far below what moves a posterior by 1e-5: ranges of particles make the same numbers.
+TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +59,8 @@ def calibrate(
     about_mean = _take_from_mean(moments, class_weights)
     every = -(-len(moments.linear) // MOST_IMAGES)
     few = _Sample(about_mean.linear[::every], about_mean.quadratic[::every], class_weights)
-    logs = minimize(few.cost, np.zeros(2), method="Nelder-Mead", options={"xatol": 1e-3}).x
+    tolerances = {"xatol": TOLERANCE, "fatol": TOLERANCE}
+    logs = minimize(few.cost, np.zeros(2), method="Nelder-Mead", options=tolerances).x
     gain, spread = np.exp(logs).tolist()
     told = ClassMoments(
         gain / spread * about_mean.linear,
