@@ -59,8 +59,7 @@ def calibrate(
     about_mean = _take_from_mean(moments, class_weights)
     every = -(-len(moments.linear) // MOST_IMAGES)
     few = _Sample(about_mean.linear[::every], about_mean.quadratic[::every], class_weights)
-    tolerances = {"xatol": TOLERANCE, "fatol": TOLERANCE}
-    logs = minimize(few.cost, np.zeros(2), method="Nelder-Mead", options=tolerances).x
+    logs = minimize(few.cost, np.zeros(2), method="Nelder-Mead", tol=TOLERANCE).x
     gain, spread = np.exp(logs).tolist()
     told = ClassMoments(
         gain / spread * about_mean.linear,
