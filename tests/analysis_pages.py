@@ -11,7 +11,7 @@ import numpy as np
 from cryofocus.api.analyses import fsc
 from cryofocus.data.volume import write_volume
 from cryofocus.report.analyses.covary import write_covary_report
-from cryofocus.report.analyses.differences import PICTURE, read_differences
+from cryofocus.report.analyses.differences import PICTURES, read_differences
 from cryofocus.report.analyses.page import REPORT, write_page
 from cryofocus.report.analyses.variance import read_variance
 from cryofocus.report.drawing.sheet import Sheet
@@ -90,7 +90,7 @@ def make_differences(folder: Path) -> Made:
         volume_cubic_angstrom=10.0,
     )
     DifferenceRow.write(folder / TABLE, [row])
-    Sheet(200.0).write(folder / PICTURE)
+    Sheet(200.0).write(folder / PICTURES.replace("*", ""))
     command = f"chimerax {folder}/class001_minus_class002.mrc {folder}/merged.mrc"
     return Made(write_page(read_differences(folder)), 0, (command,))
 

@@ -18,7 +18,7 @@ from cryofocus.calls import checked
 from cryofocus.report.analyses.covary import write_covary_report
 from cryofocus.report.analyses.differences import (
     read_differences,
-    write_difference_picture,
+    write_difference_pictures,
     write_merged_picture,
 )
 from cryofocus.report.analyses.fsc import read_resolution
@@ -133,7 +133,7 @@ def diffmap_run(  # noqa: PLR0913  # two directories, what to do with them and h
     other = None if beside is None else merged_beside(run, beside)
 
     def finish(folder: Path) -> None:
-        write_difference_picture(folder, Path(run))
+        write_difference_pictures(folder, Path(run))
         write_merged_picture(folder, other)
         write_page(read_differences(folder))
 

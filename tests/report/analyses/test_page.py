@@ -6,9 +6,13 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from cryofocus.report.analyses import differences
 from cryofocus.report.analyses.differences import each_pair_once
 from cryofocus.report.analyses.page import Analysis, Table, list_files, write_page
-from cryofocus.workflows.diffmap import DifferenceRow
+from cryofocus.report.drawing.sheet import Sheet
+from cryofocus.workflows.diffmap import TABLE, DifferenceRow
 
 COMMAND = "cryofocus classify 'my particles.star' --focus=1.0,2.0,3.0,4.0 --classes 2 -o region_1"
 
@@ -85,3 +89,25 @@ def test_each_pair_of_maps_is_shown_once() -> None:
     ]
     kept = [row.map for row in each_pair_once(rows)]
     assert kept == [rows[k].map for k in (0, 4, 2)]
+
+
+def test_many_pairs_fill_several_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture holds no more pairs than can be read on paper; together they show each once, and
+    what to see is said once."""
+    pairs = [f"class{a:03d}_minus_class{b:03d}.mrc" for a in range(1, 5) for b in range(1, a)]
+    zero = dict.fromkeys(("peak_x_angstrom", "peak_y_angstrom", "peak_z_angstrom"), 0.0)
+    rest = {"resolution_angstrom": 20.0, "peak_density": 1.0, "volume_cubic_angstrom": 9.0}
+    rows = [DifferenceRow(map=name, peak_significance=9.0, **zero, **rest) for name in pairs]
+    DifferenceRow.write(tmp_path / TABLE, rows)
+    drawn: list[int] = []
+
+    def draw(folder: Path, run: Path, rows: slice) -> Sheet:
+        del folder, run
+        drawn.extend(range(len(pairs))[rows])
+        return Sheet(100.0)
+
+    monkeypatch.setattr(differences, "draw_differences", draw)
+    differences.write_difference_pictures(tmp_path, tmp_path)
+    assert drawn == [0, 1, 2, 3, 4, 5]
+    pictures = differences.read_differences(tmp_path).pictures
+    assert [bool(picture.note) for picture in pictures] == [False, True]

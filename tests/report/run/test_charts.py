@@ -69,7 +69,7 @@ def test_a_region_of_noise_has_no_resolution(build_run: Build) -> None:
 def test_certainty_counts_every_particle(results: RunResults) -> None:
     """The stacked bars add up to all particles, in colours and in hatches."""
     bars = charts.chart_certainty(results)[0].traces
-    assert sum(sum(trace["y"]) for trace in bars) == pytest.approx(1.0, abs=1e-3)
+    assert sum(sum(trace["y"]) for trace in bars) == pytest.approx(100.0, abs=0.1)
     assert len({trace["marker"]["pattern"]["shape"] for trace in bars}) == 3
 
 
@@ -83,10 +83,10 @@ def test_kept_fraction_is_that_of_select(results: RunResults) -> None:
 def test_agreement_bars_add_up(results: RunResults) -> None:
     """The bars over numbers of agreeing runs add up to all particles; each pair is written."""
     matrix, bars = (chart.traces[0] for chart in charts.chart_agreement(results))
-    assert sum(bars["y"]) == pytest.approx(1.0)
+    assert sum(bars["y"]) == pytest.approx(100.0)
     assert matrix["z"][0] == [None, pytest.approx(0.96), pytest.approx(0.95)]
     assert matrix["text"][0] == ["", "96.0 %", "95.0 %"]
-    assert bars["text"] == [format_percent(share, 1) for share in bars["y"]]
+    assert bars["text"] == [format_percent(share / 100, 1) for share in bars["y"]]
     for trace in (matrix, bars):
         assert trace["texttemplate"] == "%{text}"
 
@@ -113,7 +113,7 @@ def test_objectives_that_are_the_same_look_the_same(results: RunResults) -> None
 def test_populations_are_those_of_the_best_run(results: RunResults) -> None:
     """One line per class, whose shares add up to one in every cycle, apart without colour."""
     lines = charts.chart_populations(results).traces
-    np.testing.assert_allclose(np.sum([trace["y"] for trace in lines], axis=0), 1.0, atol=1e-4)
+    np.testing.assert_allclose(np.sum([trace["y"] for trace in lines], axis=0), 100, atol=1e-2)
     assert len({trace["line"]["dash"] for trace in lines}) == 3
 
 
@@ -160,6 +160,27 @@ def test_classes_without_particles_are_no_share_of_any(results: RunResults) -> N
     bars, kept, *_ = charts.chart_certainty(replace(results, posteriors=posteriors))
     for chart in (bars, kept):
         assert [trace["name"] for trace in chart.traces] == ["class 1", "class 3"]
+
+
+def test_chance_is_that_of_the_classes_left(results: RunResults) -> None:
+    """Of three classes, one merged into another, a guess is right for a half, not a third."""
+    posteriors = np.zeros_like(results.posteriors)
+    posteriors[:, [0, 2]] = (0.8, 0.2)
+    merged = replace(results, posteriors=posteriors)
+    assert (results.n_filled, merged.n_filled) == (3, 2)
+    for run, chance in ((results, 1 / 3), (merged, 1 / 2)):
+        bars, kept, *_ = charts.chart_certainty(run)
+        assert bars.layout["xaxis"]["range"][0] == pytest.approx(chance)
+        assert kept.traces[0]["x"][0] == pytest.approx(chance, abs=1e-4)
+        for chart in (bars, kept):
+            assert chart.layout["yaxis"]["ticksuffix"] == " %"
+
+
+def test_maps_that_are_no_classes_are_not_called_so(build_run: Build) -> None:
+    """Where there are no classes, the legend of the resolution names none."""
+    results = read_results(build_run(classes_found=False))
+    whole, *_ = charts.chart_fsc(results, {})
+    assert [trace["name"].partition(":")[0] for trace in whole.traces][:2] == ["map 1", "map 2"]
 
 
 def test_classes_without_particles_have_no_place_in_a_flow() -> None:

@@ -161,6 +161,7 @@ def test_no_classes_is_the_headline(build_run: Build) -> None:
     assert "No classes were found" in text[:200]
     assert "Class 2 repeats class 1; use fewer." in text
     assert "cryofocus select" not in text.split("Files, and what to do next")[1]
+    assert "where the search ended. The maps differ by noise" in text
     figures = text.replace("Opacity of maps 100 %", "")
     assert not {"100 %", "50.0 %"} & set(re.findall(r"[\d.]+ %", figures))
     colours = re.findall(r"background: (#\w{6})", directory.report.read_text(encoding="utf-8"))

@@ -128,6 +128,9 @@ def test_a_region_is_one_thing(found: VarianceResult, tmp_path: Path, number: in
     start = re.search(r'"start": (\[[^]]*\])', page.assets[""].content.decode())
     assert start is not None
     np.testing.assert_allclose(json.loads(start[1]), sphere, atol=1e-3)
+    classes = re.search(r'"classes": "(\w+)"', page.assets[""].content.decode())
+    assert classes is not None
+    assert f"--classes {classes[1]} " in found.proposals[number - 1].command
     places = np.argwhere(voxels)[:, ::-1] * PIXEL
     assert (np.linalg.norm(places - sphere[:3], axis=1) <= sphere[3] + PIXEL).all()
 

@@ -20,8 +20,10 @@ from cryofocus.report.drawing.style import INK, PAGE_WIDTH
 from cryofocus.workflows.diffmap import MERGED, TABLE, DifferenceRow, significance_path
 from cryofocus.workflows.run.directory import RunDirectory
 
-PICTURE, MERGED_PICTURE = "differences.svg", "merged.svg"
+PICTURES, MERGED_PICTURE = "differences*.svg", "merged.svg"
 N_PIXELS, GAP, TITLE, LEGEND, MOST_ROWS = 300, 9.0, 24.0, 54.0, 8
+ROWS_OF_A_PICTURE = 3
+"""So many fill a printed page, on which the words of more could not be read."""
 EDGE = (PAGE_WIDTH - 2 * GAP) / 3
 # Along z, y and x; colours end at this many standard errors.
 VIEWS = ((0, "xy, along z"), (1, "xz, along y"), (2, "yz, along x"))
@@ -29,14 +31,16 @@ END_OF_SCALE = 15.0
 FILES = (
     (TABLE, "the highest peak of every difference, its place and the significant volume"),
     (MERGED, "voxelwise maximum over all differences"),
-    (PICTURE, "by how many standard errors maps differ, from three sides"),
+    (PICTURES, "by how many standard errors maps differ, from three sides"),
     (MERGED_PICTURE, "the merged map from three sides"),
     ("*_minus_*.mrc", "difference maps, and by how many standard errors each voxel differs"),
 )
 
 
-def write_difference_picture(folder: Path, run: Path) -> Path:
+def write_difference_pictures(folder: Path, run: Path) -> None:
     """Draw by how many standard errors the maps of a run differ, from three sides.
+
+    The pictures are differences.svg and, where there are many pairs, differences_2.svg and so on.
 
     Args:
         folder: Directory of difference maps.
@@ -46,13 +50,19 @@ def write_difference_picture(folder: Path, run: Path) -> Path:
         FormatError: When a map is missing or damaged.
         OutputError: Disk full, no permission.
     """
-    draw_differences(folder, run).write(folder / PICTURE)
-    return folder / PICTURE
+    for number, first in enumerate(range(0, len(_shown(folder)), ROWS_OF_A_PICTURE), start=1):
+        rows = slice(first, first + ROWS_OF_A_PICTURE)
+        name = PICTURES.replace("*", "" if number == 1 else f"_{number}")
+        draw_differences(folder, run, rows).write(folder / name)
 
 
-def draw_differences(folder: Path, run: Path) -> Sheet:
+def _shown(folder: Path) -> list[str]:
+    return [row.map for row in each_pair_once(DifferenceRow.read(folder / TABLE))][:MOST_ROWS]
+
+
+def draw_differences(folder: Path, run: Path, rows: slice = slice(None)) -> Sheet:
     """Draw the strongest difference along every line of sight, a row a pair of maps."""
-    names = [row.map for row in each_pair_once(DifferenceRow.read(folder / TABLE))][:MOST_ROWS]
+    names = _shown(folder)[rows]
     directory = RunDirectory.open(run)
     consensus = read_volume(directory.consensus).data
     mask = read_volume(directory.focus_mask).data
@@ -161,8 +171,10 @@ def read_differences(folder: Path) -> Analysis:
         "Each pair once, the way round with the higher peak; the other is in its file."
     )
     merged_note = "The largest difference along every line of sight, all on one scale."
+    *others, last = sorted(path.name for path in folder.glob(PICTURES)) or [""]
     shown = [
-        (PICTURE, "Significance of every difference", note),
+        *((name, "Significance of every difference", "") for name in others),
+        (last, "Significance of every difference", note),
         (MERGED_PICTURE, "All differences merged", merged_note),
     ]
     return Analysis(

@@ -36,7 +36,7 @@ from cryofocus.version import __version__
 from cryofocus.workflows.make_mask import SOFT_EDGE_ANGSTROM
 from cryofocus.workflows.placed_masks import make_ellipsoid_mask
 from cryofocus.workflows.run.new_names import require_new_maps
-from cryofocus.workflows.variance.regions import NumberedRegion, read_region
+from cryofocus.workflows.variance.regions import CLASSES, NumberedRegion, read_region
 
 MAX_SLICE_BOX = 128
 DENSITY_PERCENTILES = (2.0, 99.9)
@@ -170,12 +170,12 @@ def _describe(
             [o + (grid.box - 1) * grid.voxel_size_angstrom for o in grid.origin_angstrom],
         ],
         "start": _start(grid) if region is None else region.sphere_angstrom,
-        "words": _words(grid, settings),
+        "words": _words(grid, settings, CLASSES if region is None else region.classes),
         "sigmas": [*SURFACE_SIGMAS, FIRST_SIGMAS],
     }
 
 
-def _words(grid: GridMap, settings: PlaceSettings) -> Mapping[str, str]:
+def _words(grid: GridMap, settings: PlaceSettings, classes: str) -> Mapping[str, str]:
     """Give the parts of the commands, quoted for a shell."""
     is_moved = any(abs(o) > 1e-3 for o in grid.origin_angstrom)
     return {
@@ -183,6 +183,7 @@ def _words(grid: GridMap, settings: PlaceSettings) -> Mapping[str, str]:
         "map": shlex.quote(str(grid.path)),
         "frame": f" --map {shlex.quote(str(grid.path))}" if is_moved else "",
         "mask": shlex.quote(str(settings.output or "mask.mrc")),
+        "classes": shlex.quote(classes),
         "edge": ""
         if settings.soft_edge_angstrom == SOFT_EDGE_ANGSTROM
         else f" --soft-edge {settings.soft_edge_angstrom:g}",

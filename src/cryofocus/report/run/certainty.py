@@ -24,7 +24,7 @@ def count_posteriors(
         Edges of the bins, from chance to 1, and shares of all particles.
     """
     n_classes = results.job.n_classes
-    edges = np.linspace(1.0 / n_classes, 1.0, N_BINS + 1)
+    edges = np.linspace(1.0 / results.n_filled, 1.0, N_BINS + 1)
     highest, classes = results.max_posterior, results.class_index
     counts = [np.histogram(highest[classes == k], edges)[0] for k in range(n_classes)]
     return edges, np.stack(counts) / results.job.n_particles
@@ -37,7 +37,7 @@ def kept_fractions(results: RunResults) -> tuple[Points, Float[np.ndarray, "n_cl
         Thresholds, and the shares.
     """
     n_classes = results.job.n_classes
-    threshold = np.linspace(1.0 / n_classes, 1.0, N_THRESHOLDS)
+    threshold = np.linspace(1.0 / results.n_filled, 1.0, N_THRESHOLDS)
     highest, classes = results.max_posterior, results.class_index
     kept = []
     for k in range(n_classes):
@@ -55,11 +55,11 @@ def calibrate(results: RunResults) -> tuple[Points, Points] | None:
     """
     if results.agreement is None:
         return None
-    n_runs, n_classes = len(results.job.runs), results.job.n_classes
+    n_runs = len(results.job.runs)
     # The reported run is one of those that agree with it.
     borne_out = (results.agreement * n_runs - 1) / (n_runs - 1)
     highest = results.max_posterior
-    edges = np.linspace(1.0 / n_classes, 1.0, N_CALIBRATION_BINS + 1)
+    edges = np.linspace(1.0 / results.n_filled, 1.0, N_CALIBRATION_BINS + 1)
     bins = np.clip(np.digitize(highest, edges) - 1, 0, N_CALIBRATION_BINS - 1)
     counts = np.bincount(bins, minlength=N_CALIBRATION_BINS)
     enough = counts >= MIN_CALIBRATION_PARTICLES

@@ -34,7 +34,8 @@ SMALLEST_SPAN = 1e-3
 MOST_COLUMNS, MOST_FLOWS = 8, 6
 STILL = 0.01
 """A cycle that moves fewer of the particles is not drawn any more."""
-PERCENT = {"tickformat": ".0%", "hoverformat": ".1%"}
+PERCENT = {"tickformat": "~g", "hoverformat": ".1f", "ticksuffix": " %"}
+"""For values of 0 to 100; of shares plotly writes 50%, without a space."""
 
 
 def chart_objective(results: RunResults) -> Chart:
@@ -73,7 +74,7 @@ def chart_populations(results: RunResults) -> Chart:
     """Show the share of every class by cycle, in the best run."""
     trace = next(one for one in results.traces if one.run == results.job.best_run)
     traces = [
-        class_line(trace.cycle.tolist(), shares, number)
+        class_line(trace.cycle.tolist(), 100 * shares, number)
         for number, shares in enumerate(trace.weight.T, start=1)
     ]
     layout = {
@@ -155,6 +156,7 @@ def chart_fsc(results: RunResults, masked: Mapping[int, MaskedCurve]) -> tuple[C
         trace = class_line(curve.spatial_frequency, curve.fsc, number)
         if not results.job.classes_found:
             trace["line"]["color"] = FAINT
+            trace["name"] = f"map {number}"
         trace["name"] += f": {say_resolution(results.job, summary)}"
         whole.append(trace)
         if number in masked:
@@ -209,7 +211,7 @@ def chart_certainty(results: RunResults) -> tuple[Chart, ...]:
     middles = (edges[1:] + edges[:-1]) / 2
     # A copy that gave its particles away, or an empty class, has none to show.
     filled = (np.unique(results.class_index) + 1).tolist()
-    bars = [class_bars(middles, shares[number - 1], number) for number in filled]
+    bars = [class_bars(middles, 100 * shares[number - 1], number) for number in filled]
     x = axis("highest posterior of a particle", range=[edges[0], 1.0])
     y = axis("of all particles", **PERCENT)
     mean = float(results.max_posterior.mean())
@@ -218,16 +220,16 @@ def chart_certainty(results: RunResults) -> tuple[Chart, ...]:
     title = f"Highest posterior (mean {mean:.2f})"
     charts = [Chart(title, "share of particles by probability", (*bars,), stacked)]
     threshold, kept = certainty.kept_fractions(results)
-    lines = [class_line(threshold, kept[number - 1], number) for number in filled]
+    lines = [class_line(threshold, 100 * kept[number - 1], number) for number in filled]
     layout = {"xaxis": axis("threshold"), "yaxis": axis("of the class", **PERCENT)}
     text = "share of each class by threshold"
     charts.append(Chart("Kept by --min-posterior", text, (*lines,), layout))
     if (found := certainty.calibrate(results)) is not None:
-        ideal = line([0, 1], [0, 1], "as claimed", line={"color": FAINT, "dash": "dash"})
+        ideal = line([0, 1], [0, 100], "as claimed", line={"color": FAINT, "dash": "dash"})
         # Whole points also where they lie on the end of an axis.
         look = {"mode": "lines+markers", "line": {"color": CLASS_COLOURS[0]}, "cliponaxis": False}
-        seen = line(*found, "seen", **look)
-        y = axis("of the other runs confirm it", range=[0, 1.04], **PERCENT)
+        seen = line(found[0], 100 * found[1], "seen", **look)
+        y = axis("of the other runs", range=[0, 104], **PERCENT)
         text = "share of other runs that confirm the class, by probability; dashed, as claimed"
         charts.append(
             Chart("Confirmed by other runs", text, (ideal, seen), {"xaxis": x, "yaxis": y})
@@ -263,12 +265,12 @@ def chart_agreement(results: RunResults) -> tuple[Chart, Chart]:
     bars = {
         "type": "bar",
         "x": [*range(1, len(runs) + 1)],
-        "y": shares.tolist(),
+        "y": (100 * shares).tolist(),
         "text": [format_percent(share, 1) for share in shares.tolist()],
         "texttemplate": "%{text}",
         "marker": {"color": CLASS_COLOURS[0]},
     }
-    words = axis(f"runs out of {len(runs)} that confirm the reported class", dtick=1)
+    words = axis(f"runs out of {len(runs)} that confirm it", dtick=1)
     return (
         Chart("Agreement between two runs", "a matrix", (matrix,), layout),
         Chart(

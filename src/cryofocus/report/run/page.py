@@ -163,7 +163,7 @@ def show_certainty(results: RunResults) -> tuple[Section, ...]:
         "charts": charts.chart_certainty(results),
         "is_compared": results.agreement is not None,
         "size": f"{results.class_ess:.2f}",
-        "n_classes": results.job.n_classes,
+        "n_classes": results.n_filled,
     }
     title = "How certain is each particle?"
     return (Section("certainty", title, "Certainty", content, chart_scripts()),)

@@ -91,6 +91,11 @@ class RunResults:
         return [first.class_number for first, *_ in self.class_groups]
 
     @property
+    def n_filled(self) -> int:
+        """Number of classes in which a particle can be; those merged into others hold none."""
+        return max(int(np.count_nonzero(self.posteriors.any(axis=0))), 1)
+
+    @property
     def mean_accuracy(self) -> float:
         """Fraction of particles in their true class, if probabilities are right; copies are one.
 

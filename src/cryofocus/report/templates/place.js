@@ -165,14 +165,15 @@
     centre[axis] + radius[axis] > data.bounds[1][axis] + data.mapVoxel / 2);
 
   function command() {
-    const { particles, map, frame, mask, edge } = data.words;
+    const { particles, map, frame, mask, edge, classes } = data.words;
     const numbers = centre.map(round).join(",");
     if (isSphere()) {
       return `cryofocus classify ${particles} --focus=${numbers},${round(radius[0])}`
-        + `${edge}${frame} --classes 2 -o run`;
+        + `${edge}${frame} --classes ${classes} -o run`;
     }
     return `cryofocus mask ellipsoid ${numbers},${radius.map(round).join(",")} --like ${map}`
-      + `${edge} -o ${mask}\ncryofocus classify ${particles} --mask ${mask} --classes 2 -o run`;
+      + `${edge} -o ${mask}\ncryofocus classify ${particles} --mask ${mask} `
+      + `--classes ${classes} -o run`;
   }
 
   // A command breaks between its words alone: an option keeps its hyphens.

@@ -8,6 +8,7 @@ a region by number reads them there.
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ from cryofocus.workflows.variance.result import (
 logger = logging.getLogger(__name__)
 
 FRACTION, SIGMA = 0.1, 5.0
+CLASSES = "2"
+"""Where nobody has counted the states of a region."""
 Sphere = tuple[float, float, float, float]
 
 
@@ -58,12 +61,14 @@ class NumberedRegion:
         voxels: `(box, box, box)`, which voxels of the map it has.
         sphere_angstrom: x, y, z, radius in the map's frame.
         share: Of the variance of the whole map.
+        classes: In how many `variance` would classify it, as `classify --classes` takes it.
     """
 
     number: int
     voxels: Bool[np.ndarray, "box box box"]
     sphere_angstrom: Sphere
     share: float
+    classes: str = CLASSES
 
 
 def number_voxels(
@@ -132,7 +137,9 @@ def _proposed(grid: GridMap, number: int, folder: Path) -> NumberedRegion:
             f"{folder / REGIONS}. {RegionRow.remedy}"
         )
     x, y, z, radius = (float(getattr(row, name)) for name in SPHERE)
-    return NumberedRegion(number, voxels, (x, y, z, radius), row.variance_share)
+    words = shlex.split(row.command)
+    classes = words[words.index("--classes") + 1] if "--classes" in words else CLASSES
+    return NumberedRegion(number, voxels, (x, y, z, radius), row.variance_share, classes)
 
 
 def _parted(grid: GridMap, number: int, parting: Parting) -> NumberedRegion:
