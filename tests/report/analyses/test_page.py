@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from analysis_pages import make_covary
 from cryofocus.report.analyses import differences
+from cryofocus.report.analyses.covary import verdict
 from cryofocus.report.analyses.differences import each_pair_once
 from cryofocus.report.analyses.page import Analysis, Table, list_files, write_page
 from cryofocus.report.drawing.sheet import Sheet
+from cryofocus.workflows.covary import record as covary_record
 from cryofocus.workflows.diffmap import TABLE, DifferenceRow
 
 COMMAND = "cryofocus classify 'my particles.star' --focus=1.0,2.0,3.0,4.0 --classes 2 -o region_1"
@@ -111,3 +114,20 @@ def test_many_pairs_fill_several_pictures(tmp_path: Path, monkeypatch: pytest.Mo
     assert drawn == [0, 1, 2, 3, 4, 5]
     pictures = differences.read_differences(tmp_path).pictures
     assert [bool(picture.note) for picture in pictures] == [False, True]
+
+
+def test_names_of_regions_keep_their_hyphens(tmp_path: Path) -> None:
+    """Only the correlation of a pair is written with a minus."""
+    make_covary(tmp_path)
+    record = covary_record.CovaryRecord.read(tmp_path / covary_record.RECORD)
+    assert record.particle_level is not None
+    three = len(record.regions)
+    level = record.particle_level.model_copy(
+        update={
+            "correlation": ((-0.5,) * three,) * three,
+            "p_values": ((0.0001,) * three,) * three,
+        }
+    )
+    names = ("EF-G", *record.regions[1:])
+    told = verdict(record.model_copy(update={"regions": names, "particle_level": level}))
+    assert f"EF-G and {names[1]} (−0.50)" in told

@@ -90,7 +90,8 @@ def headline(record: CovaryRecord) -> str:
 def verdict(record: CovaryRecord) -> str:
     """Name the pairs, and the regions of which nothing can be said."""
     together = [
-        f"{record.regions[i]} and {record.regions[j]} ({value:+.2f})".replace("-", "−")
+        f"{record.regions[i]} and {record.regions[j]} "
+        f"({'+' if value > 0 else ''}{format_number(value)})"
         for i, j, value in coupled_pairs(record)
     ]
     sentences = [f"{'; '.join(together)}."] if together else []
