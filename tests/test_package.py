@@ -54,6 +54,13 @@ def test_import_loads_nothing_else() -> None:
     assert re.fullmatch(r"False \d+\.\d+\.\d+\n", output)
 
 
+def test_a_run_and_its_page_do_without_statistics_tables() -> None:
+    """scipy.stats takes longer to load than all of it that is needed takes to compute."""
+    modules = "cryofocus.workflows.classify.run, cryofocus.report.run.page"
+    code = f"import sys, {modules}; print('scipy.stats' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
+
+
 def test_public_names_come_from_where_they_live() -> None:
     """Every public name loads, and is the very object of the module that defines it."""
     names = set(cryofocus.__all__) - {"__version__"}

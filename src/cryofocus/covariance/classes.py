@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int
-from scipy import stats
 from scipy.optimize import linear_sum_assignment
+from scipy.special import fdtrc
 
 from cryofocus.covariance.normal import correlation_matrix
 from cryofocus.covariance.regions import RunMasses
@@ -170,7 +170,7 @@ def variation_p_values(
     safe = np.maximum(variance, np.finfo(float).tiny)
     centre = (mean / safe).sum(axis=0) / (1 / safe).sum(axis=0)
     ratio = ((mean - centre) ** 2 / safe).sum(axis=0) / (n_states - 1)
-    return np.asarray(stats.f.sf(ratio, n_states - 1, n_states))
+    return np.asarray(fdtrc(n_states - 1, n_states, ratio))
 
 
 def _correlation(masses: Float64[np.ndarray, "point region"]) -> Matrix:

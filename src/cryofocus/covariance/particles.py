@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float64
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from cryofocus.arrays import AnyArray
 from cryofocus.covariance.normal import (
@@ -194,7 +194,7 @@ def _wald_p_values(fit: NormalFit, drawn: Draws, inflation: float) -> Matrix:
     spread = _spread(fit)
     of_model = (MODEL_ERROR * np.outer(spread, spread)) ** 2
     error = np.sqrt(np.maximum(inflation * drawn.var(axis=0) + of_model, np.finfo(float).tiny))
-    return np.asarray(2 * norm.sf(np.abs(fit.covariance) / error))
+    return np.asarray(2 * ndtr(-np.abs(fit.covariance) / error))
 
 
 def _spread(fit: NormalFit) -> Float64[np.ndarray, " region"]:

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
 from scipy.ndimage import gaussian_filter, label
 from scipy.spatial import ConvexHull, QhullError
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from cryofocus.arrays import Volume
 from cryofocus.maps.difference import NOISE_WINDOW_RESOLUTIONS, Halves
@@ -137,7 +137,7 @@ def _coarse_box(box: int, voxel_size_angstrom: float, scale_angstrom: float) -> 
 def _least_significance(edge: int, smoothing: float, n_classes: int) -> float:
     """Return the deviation that noise hardly reaches anywhere, in standard errors."""
     n_elements = edge**3 / (4 * math.pi * smoothing**2) ** 1.5
-    return float(norm.isf(CHANCE / (2 * n_classes * n_elements)))
+    return -float(ndtri(CHANCE / (2 * n_classes * n_elements)))
 
 
 def _deviations(

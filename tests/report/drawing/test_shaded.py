@@ -29,6 +29,20 @@ def test_ball_is_seen_on_its_near_side(direction: tuple[float, float, float]) ->
     np.testing.assert_allclose(np.linalg.norm(away, axis=0), 9.0, atol=0.5)
 
 
+@pytest.mark.parametrize("place", [(0.0, 0.0, 0.0), (9.0, -11.0, 14.0)], ids=["middle", "corner"])
+def test_empty_space_around_changes_nothing(place: tuple[float, float, float]) -> None:
+    """A picture of a body amid noise below the level is that of the noise filling the cube."""
+    noise = np.random.default_rng(1).uniform(-0.3, 0.3, (BOX,) * 3).astype(np.float32)
+    body = sphere_mask(BOX, 1.0, place, 3.0, 2.0) + noise
+    # Far corners that count as surface make every line of sight be sampled from end to end.
+    filled = body.copy()
+    filled[:: BOX - 1, :: BOX - 1, :: BOX - 1] = 2.0
+    turn = shaded.turn_towards(np.array((1.0, 2.0, -3.0)))
+    some, everywhere = (shaded.trace_surface(cube, 0.6, turn, 48) for cube in (body, filled))
+    assert some.is_hit.any()
+    np.testing.assert_allclose(some.place[:, some.is_hit], everywhere.place[:, some.is_hit])
+
+
 def test_picture_has_x_to_the_right_and_y_up_seen_along_z() -> None:
     """A ball at larger x and y appears to the right and above."""
     ball = sphere_mask(BOX, 1.0, (8.0, 5.0, 0.0), 4.0, 1.0)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int
-from scipy.stats import chi2
+from scipy.special import chdtr
 
 from cryofocus.consensus.match import ImageMatch
-from cryofocus.consensus.outliers.views import Views, level_views
+from cryofocus.consensus.outliers.views import Views, chi_square_quantile, level_views
 
 # An image beyond so many standard deviations is hardly one of the particle.
 OUTLYING = 4.0
@@ -163,7 +163,7 @@ def _square_distances(
     values = centres.subtract(values)
     n_values = values.shape[1]
     # Without the tails, variances of normal values are smaller by this.
-    shrunk = float(chi2.cdf(chi2.ppf(KEPT, n_values), n_values + 2)) / KEPT
+    shrunk = float(chdtr(n_values + 2, chi_square_quantile(KEPT, n_values))) / KEPT
     spread = (np.median(np.abs(values), axis=0) / 0.6745) ** 2 - np.median(variances, axis=0)
     covariance = np.diag(np.maximum(spread, 0))
     centre, square = np.zeros(n_values), np.zeros(len(values))
@@ -181,11 +181,11 @@ def _scale(
     square: Float64[np.ndarray, " particle"], n_values: int
 ) -> tuple[Float64[np.ndarray, " particle"], Bool[np.ndarray, " particle"]]:
     """Scale squared distances so that the median of the near ones is right; say which they are."""
-    cut, kept = float(chi2.ppf(KEPT, n_values)), np.ones(len(square), bool)
-    median, tiny = float(chi2.ppf(0.5, n_values)), float(np.finfo(np.float64).tiny)
+    cut, kept = chi_square_quantile(KEPT, n_values), np.ones(len(square), bool)
+    median, tiny = chi_square_quantile(0.5, n_values), float(np.finfo(np.float64).tiny)
     for _ in range(SCALE_STEPS):
         square = square * (median / max(float(np.median(square[kept])), tiny))
-        kept, median = square <= cut, float(chi2.ppf(KEPT / 2, n_values))
+        kept, median = square <= cut, chi_square_quantile(KEPT / 2, n_values)
     return square, kept
 
 

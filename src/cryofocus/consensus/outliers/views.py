@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int
 from scipy.spatial import KDTree
-from scipy.stats import chi2
+from scipy.special import gammaincinv, gammaln
 
 from cryofocus.maths.sampling import hemisphere_directions
 
@@ -37,10 +37,18 @@ class _Normal:
     @classmethod
     def of(cls, n_values: int) -> _Normal:
         """Return those of so many values."""
-        return cls(*(float(chi2.ppf(share, n_values)) for share in (KEPT, 0.5, KEPT / 2)))
+        return cls(*(chi_square_quantile(share, n_values) for share in (KEPT, 0.5, KEPT / 2)))
 
 
 Views = Float64[np.ndarray, "particle 3"]
+
+
+def chi_square_quantile(share: float, n_values: int) -> float:
+    """Return what squared distances of so many normal values stay below with this probability.
+
+    scipy.stats has it too, but takes longer to load than small sets to be judged.
+    """
+    return 2 * float(gammaincinv(n_values / 2, share))
 
 
 def level_views(
@@ -87,8 +95,10 @@ def _without_chance(
     logarithm: Float64[np.ndarray, " direction"], n_near: int, n_values: int
 ) -> Float64[np.ndarray, " direction"]:
     """Draw scales towards that of the whole set as far as they differ by chance alone."""
-    middle = float(chi2.ppf(0.5, n_values))
-    by_chance = 1 / (4 * n_near * (middle * float(chi2.pdf(middle, n_values))) ** 2)
+    middle, half = chi_square_quantile(0.5, n_values), n_values / 2
+    # That of the logarithm of a median; x times the density of squared distances at it.
+    weight = float(np.exp(half * np.log(middle / 2) - middle / 2 - gammaln(half)))
+    by_chance = 1 / (4 * n_near * weight**2)
     found = max(float(np.mean(logarithm**2)), float(np.finfo(np.float64).tiny))
     return np.asarray(logarithm * max(0.0, 1 - by_chance / found))
 

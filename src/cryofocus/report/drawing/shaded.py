@@ -6,6 +6,7 @@ light it returns.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,7 +117,7 @@ def trace_surface(density: Cube, level: float, turn: Turn, n_pixels: int) -> Rel
         turn: From where.
         n_pixels: Edge of the picture, which shows as much as the cube's edge.
     """
-    stack, (matrix, offset, n_steps) = _look_through(density, turn, n_pixels)
+    stack, (matrix, offset, n_steps) = _look_through(density, level, turn, n_pixels)
     above = stack > level
     is_hit = np.asarray(above.any(axis=2))
     first = np.where(is_hit, above.argmax(axis=2), n_steps // 2)
@@ -137,16 +138,19 @@ def trace_surface(density: Cube, level: float, turn: Turn, n_pixels: int) -> Rel
 
 def project_region(mask: Cube, turn: Turn, n_pixels: int) -> Picture:
     """Give the highest value of a mask along each line of sight, for its outline."""
-    return np.asarray(_look_through(mask, turn, n_pixels)[0].max(axis=2))
+    return np.asarray(_look_through(mask, 0.0, turn, n_pixels)[0].max(axis=2))
 
 
 def _look_through(
-    values: Cube, turn: Turn, n_pixels: int
+    values: Cube, level: float, turn: Turn, n_pixels: int
 ) -> tuple[
     Float[np.ndarray, "rows columns steps"],
     tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, " 3"], int],
 ]:
-    """Sample a cube on lines of sight, and say how pixel and step become a voxel z, y, x."""
+    """Sample a cube on lines of sight, and say how pixel and step become a voxel z, y, x.
+
+    Only where values may exceed a level; elsewhere stands the lowest.
+    """
     edge = len(values)
     # Corners of the cube stick out of the picture; what they hold is seen all the same.
     n_steps = int(np.ceil(STEPS_PER_VOXEL * edge * 1.3))
@@ -156,9 +160,25 @@ def _look_through(
     middle = np.array([(n_pixels - 1) / 2, (n_pixels - 1) / 2, (n_steps - 1) / 2])
     offset = (edge - 1) / 2 - matrix @ middle
     shape = (n_pixels, n_pixels, n_steps)
-    lowest = float(min(values.min(), 0.0))
     # Far corners of lines leave the cube; nothing is there.
-    stack = affine_transform(
-        values, matrix, offset, output_shape=shape, order=1, mode="constant", cval=lowest
-    )
+    lowest = float(min(values.min(), 0.0))
+    stack = np.full(shape, lowest, values.dtype)
+    above = np.argwhere(values > level)
+    if len(above):
+        # Two voxels around, which samples between voxels reach.
+        ends = np.stack([above.min(axis=0) - 2, above.max(axis=0) + 2], axis=1)
+        corners = np.array(list(itertools.product(*ends)))
+        sampled = (corners - offset) @ np.linalg.inv(matrix).T
+        low = np.clip(np.floor(sampled.min(axis=0)).astype(int), 0, shape)
+        high = np.clip(np.ceil(sampled.max(axis=0)).astype(int) + 1, low, shape)
+        block = tuple(map(slice, low, high))
+        stack[block] = affine_transform(
+            values,
+            matrix,
+            offset + matrix @ low,
+            output_shape=tuple(high - low),
+            order=1,
+            mode="constant",
+            cval=lowest,
+        )
     return stack, (matrix, offset, n_steps)

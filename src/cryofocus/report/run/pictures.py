@@ -124,7 +124,11 @@ def _encode(colours: Colours, sight: Sight) -> str:
     drawn = (1 - share) * colours + share * to_rgb(INK)
     shown = drawn[low_row:high_row, low_column:high_column][::-1]
     # Pixels between pixels, so that edges are seen as lines, not as stairs.
-    fine = np.clip(zoom(shown, (FINER, FINER, 1), order=3, mode="nearest", grid_mode=True), 0, 1)
+    # Each colour by itself: a spline through all three costs four times as much.
+    finer = [
+        zoom(c, FINER, order=3, mode="nearest", grid_mode=True) for c in np.moveaxis(shown, -1, 0)
+    ]
+    fine = np.clip(np.stack(finer, axis=-1), 0, 1)
     return data_address("image/png", Raster(np.rint(255 * fine).astype(np.uint8)).png())
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.stats import chi2_contingency
 
 from cryofocus.data.formats import open_table
 from cryofocus.errors import CryofocusError
@@ -130,7 +129,9 @@ def _dependence(counts: Float[np.ndarray, "n_classes n_latitudes n_longitudes"])
     if min(rows, columns) < 2:
         return 0.0
     n = table.sum()
-    phi2 = max(chi2_contingency(table)[0] / n - (rows - 1) * (columns - 1) / (n - 1), 0.0)
+    expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / n
+    square = float(((table - expected) ** 2 / expected).sum())
+    phi2 = max(square / n - (rows - 1) * (columns - 1) / (n - 1), 0.0)
     fewest = min(rows - (rows - 1) ** 2 / (n - 1) - 1, columns - (columns - 1) ** 2 / (n - 1) - 1)
     return float(np.sqrt(phi2 / max(fewest, 1e-9)))
 
