@@ -17,6 +17,7 @@ from cryofocus.maths.masks import sphere_mask
 from cryofocus.report.figures.fsc import write_fsc_figures
 from cryofocus.workflows.fsc import FscSettings, StoredCurves, class_numbers, fsc
 from cryofocus.workflows.fsc_directions import CONES, ConeRow
+from cryofocus.workflows.fsc_table import fsc_resolution_angstrom
 
 BOX, VOXEL, ORIGIN = 24, 3.0, (-36.0, 0.0, 9.0)
 
@@ -196,3 +197,14 @@ def test_maps_of_two_classes_are_no_half_maps(
     assert class_numbers(Path("class001_half1.mrc"), Path("class001_half2.mrc")) is None
     assert class_numbers(Path("a/class001.mrc"), Path("b/class002.mrc")) is None
     assert class_numbers(Path("half1.mrc"), Path("class002.mrc")) is None
+
+
+def test_runs_say_the_same_resolution(tmp_path: Path, maps: dict[str, Path]) -> None:
+    """What `classify` and `reconstruct` say of half maps is what `fsc` says, between two shells;
+    half maps of noise have none."""
+    measured = fsc(maps["half1"], maps["half2"], tmp_path / "out")
+    curve, resolution = measured.curves.unmasked, measured.resolution_angstrom
+    assert BOX * VOXEL / resolution % 1 > 0.01
+    assert fsc_resolution_angstrom(curve, BOX, VOXEL) == pytest.approx(resolution, rel=1e-6)
+    noise = np.random.default_rng(7).normal(0, 0.02, len(curve))
+    assert fsc_resolution_angstrom(noise, BOX, VOXEL) == BOX * VOXEL

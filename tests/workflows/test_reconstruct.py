@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,15 @@ def test_map_is_the_consensus_of_the_run(
     fsc = document.numbers(document.block("fsc"), ["rlnFourierShellCorrelation"])
     assert fsc["rlnFourierShellCorrelation"][1] > 0.9
     assert made.resolution_angstrom >= 2 * 17.5
+    assert made.is_resolved
+
+
+def test_noise_is_not_resolved(simulate: Callable[..., SimulatedSet], tmp_path: Path) -> None:
+    """Half maps of images without a particle resolve nothing finer than the box."""
+    noise = simulate(noise_only=True, particles=60)
+    made = reconstruct(noise.directory / "particles.star", tmp_path / "map.mrc")
+    assert not made.is_resolved
+    assert made.resolution_angstrom == pytest.approx(24 * 17.5)
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,14 @@ from cryofocus.data.formats import open_table
 from cryofocus.data.particles import ParticleSet
 from cryofocus.data.volume import DensityMap, read_volume
 from cryofocus.errors import SettingError, in_words
-from cryofocus.formatting import format_count, format_resolution, format_table
+from cryofocus.formatting import format_count, format_table
 from cryofocus.inference.settings import AUTO
 from cryofocus.report.figures.plotting import plotting
 from cryofocus.report.run.page import write_report
 from cryofocus.report.run.planes import draw_gallery
 from cryofocus.report.run.results import RunResults, read_results
 from cryofocus.report.run.shown_maps import read_maps
+from cryofocus.report.run.words import say_resolution
 from cryofocus.workflows.classify.request import ClassifyRequest, read_config
 from cryofocus.workflows.classify.run import classify as run_classification
 from cryofocus.workflows.classify.tables import ClassSummary, name_classes
@@ -163,9 +164,7 @@ class Classification:
                 f"class {name}",
                 format_count(entry.n_particles),
                 _say_share(entry),
-                format_resolution(
-                    entry.resolution_angstrom, self.job.box, self.job.pixel_size_angstrom
-                ),
+                say_resolution(self.job, entry),
                 f"{entry.mean_posterior:.2f}",
             )
             for entry, name in zip(self.classes, name_classes(self.classes), strict=True)

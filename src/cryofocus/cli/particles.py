@@ -10,6 +10,7 @@ import typer
 import cryofocus
 from cryofocus.cli.console import say, show_progress
 from cryofocus.cli.options import IN_PROCESS, NewMap, Overwrite, ParticleTable, RunFolder
+from cryofocus.formatting import format_angstrom
 from cryofocus.option import Option
 
 
@@ -85,7 +86,8 @@ def reconstruct(
         particles, output, settings, machine=machine, overwrite=overwrite, progress=show_progress()
     )
     limit = ", the Nyquist limit" if made.is_nyquist else ""
-    say(f"Map         {made.path}, {made.resolution_angstrom:.1f} Å (FSC 0.143{limit})")
+    ends = format_angstrom(made.resolution_angstrom) if made.is_resolved else "nothing resolved"
+    say(f"Map         {made.path}, {ends} (FSC 0.143{limit})")
     was = "dark in the images, which were inverted" if made.is_inverted else "bright in the images"
     say(f"Contrast    protein is {was}; density is positive in the map (--invert)")
     say(f"Half maps   {made.halves[0]}, {made.halves[1].name}")

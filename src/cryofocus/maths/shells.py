@@ -73,7 +73,8 @@ def first_shell_below(fsc: Float[np.ndarray, " n"], threshold: float) -> int:
     """Return the first shell (from 1) where the FSC falls below a threshold and stays there.
 
     "Stays" means for that shell and the next, so that a single noisy shell does not decide;
-    the number of shells if it never falls.
+    the number of shells if it never falls. Bands and filters end here, for they hold whole
+    shells; the resolution that is told is that of `resolved_shell`.
     """
     below = np.asarray(fsc) < threshold
     below[0] = False
@@ -109,6 +110,14 @@ def is_resolved(fsc: Float[np.ndarray, " n"]) -> bool:
     inside = slice(1, shell)
     error = np.sqrt(variance * weight[inside].sum())
     return shell > 1 and bool((weight[inside] * fsc[inside]).sum() > SURE * error)
+
+
+def resolved_shell(fsc: Float[np.ndarray, " n"]) -> float:
+    """Return the shell, rarely a whole one, to which half maps resolve: every resolution told.
+
+    Where their FSC falls below 0.143; the first shell where they agree no better than noise.
+    """
+    return crossing_shell(fsc, FSC_LIMIT) if is_resolved(fsc) else 1.0
 
 
 def shell_resolution_angstrom(shell: float, box: int, voxel_size_angstrom: float) -> float:

@@ -10,7 +10,7 @@ from cryofocus.data.grid_map import GridMap
 from cryofocus.errors import SettingError
 from cryofocus.formatting import format_angstrom, format_count
 from cryofocus.maps.resolution import measure_fsc
-from cryofocus.maths.shells import FSC_LIMIT, crossing_shell, first_shell_below, is_resolved
+from cryofocus.maths.shells import FSC_LIMIT, first_shell_below, is_resolved, resolved_shell
 from cryofocus.workflows.fsc_xml import write_fsc_xml
 from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.new_directory import DirectoryKind, new_directory
@@ -98,7 +98,7 @@ def deposit(  # a class, the maps beside it, and where to
     curve = measure_fsc(halves[0].data, halves[1].data, region).corrected
     extent = own.box * own.voxel_size_angstrom
     crosses = is_resolved(curve) and first_shell_below(curve, FSC_LIMIT) < len(curve)
-    resolution = extent / crossing_shell(curve, FSC_LIMIT) if crosses else None
+    resolution = extent / resolved_shell(curve) if crosses else None
     made = Deposition(output, class_number, n_particles, resolution)
     what = "unmasked" if region is None else "masked, corrected for the mask"
     with new_directory(output, KIND, overwrite=overwrite) as folder:

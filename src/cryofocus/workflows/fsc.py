@@ -37,6 +37,7 @@ from cryofocus.maths.shells import (
     crossing_shell,
     first_shell_below,
     is_resolved,
+    resolved_shell,
     shell_resolution_angstrom,
 )
 from cryofocus.settings import Settings
@@ -213,9 +214,7 @@ def fsc(  # noqa: PLR0913  # as of the command, and what completes it
         grid.box,
         grid.voxel_size_angstrom,
         curves,
-        maps.resolution(
-            crossing_shell(curves.corrected, FSC_LIMIT) if is_resolved(curves.corrected) else 1.0
-        ),
+        maps.resolution(resolved_shell(curves.corrected)),
         maps.resolution(crossing_shell(curves.corrected, FSC_HALF)),
     )
     with new_directory(output, KIND, overwrite=overwrite) as folder:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from cryofocus.data.star.document import StarDocument, write_star
 from cryofocus.errors import FormatError
-from cryofocus.maths.shells import FSC_LIMIT, first_shell_below, shell_resolution_angstrom
+from cryofocus.maths.shells import resolved_shell, shell_resolution_angstrom
 
 FREQUENCY, RESOLUTION = "rlnResolution", "rlnAngstromResolution"
 CORRELATION = "rlnFourierShellCorrelation"
@@ -65,9 +65,8 @@ def read_fsc(path: Path, names: Sequence[str]) -> tuple[FscCurve, ...]:
 def fsc_resolution_angstrom(
     fsc: Float[np.ndarray, " n_shells"], box: int, pixel_size_angstrom: float
 ) -> float:
-    """Return where a curve falls below 0.143, at best Nyquist."""
-    shell = min(first_shell_below(fsc, FSC_LIMIT), box // 2)
-    return shell_resolution_angstrom(shell, box, pixel_size_angstrom)
+    """Return where a curve falls below 0.143, as `fsc` says it; of noise, the edge of the box."""
+    return shell_resolution_angstrom(resolved_shell(fsc), box, pixel_size_angstrom)
 
 
 def shell_columns(n_shells: int, box: int, pixel_size_angstrom: float) -> dict[str, np.ndarray]:

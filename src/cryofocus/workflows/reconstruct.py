@@ -16,7 +16,7 @@ from cryofocus.data.particles import ParticleSet
 from cryofocus.data.table_source import InvertChoice, TableSource
 from cryofocus.data.volume import write_volume
 from cryofocus.errors import SettingError
-from cryofocus.maths.shells import shell_resolution_angstrom
+from cryofocus.maths.shells import is_resolved, shell_resolution_angstrom
 from cryofocus.workflows.fsc_table import fsc_resolution_angstrom, write_fsc
 from cryofocus.workflows.machine.display import shown
 from cryofocus.workflows.machine.machine import Machine
@@ -54,9 +54,10 @@ class ReconstructedMap:
         path: The map; density is positive in it.
         halves: Both half maps.
         fsc: Their Fourier shell correlation.
-        resolution_angstrom: Where that falls below 0.143.
+        resolution_angstrom: Where that falls below 0.143; the edge of the box where it is noise.
         is_inverted: Whether protein was dark in the images, whose sign was then changed.
         is_nyquist: Whether that resolution is the limit of the pixels.
+        is_resolved: Whether the half maps agree better than those of noise.
     """
 
     path: Path
@@ -65,6 +66,7 @@ class ReconstructedMap:
     resolution_angstrom: float
     is_inverted: bool = False
     is_nyquist: bool = False
+    is_resolved: bool = True
 
 
 @shown
@@ -128,6 +130,7 @@ def reconstruct(
         *(result.path, result.halves, result.fsc, resolution),
         is_inverted=consensus.images.treatment.sign < 0,
         is_nyquist=resolution == shell_resolution_angstrom(table.box // 2, *grid),
+        is_resolved=is_resolved(fsc),
     )
 
 

@@ -13,7 +13,7 @@ from cryofocus.data.mrc import read_header
 from cryofocus.data.volume import read_volume
 from cryofocus.formatting import format_resolution
 from cryofocus.maps.resolution import measure_fsc
-from cryofocus.maths.shells import FSC_LIMIT, crossing_shell, is_resolved
+from cryofocus.maths.shells import is_resolved, resolved_shell
 from cryofocus.report.run.results import RunResults
 
 EDGE = 0.01
@@ -80,5 +80,5 @@ def _measure(halves: list[Volume], mask: Volume, voxel_size_angstrom: float) -> 
     grid = (len(mask), voxel_size_angstrom)
     text = "nothing resolved"
     if is_resolved(fsc):
-        text = format_resolution(extent / crossing_shell(fsc, FSC_LIMIT), *grid)
+        text = format_resolution(extent / resolved_shell(fsc), *grid)
     return MaskedCurve(np.arange(len(fsc)) / extent, fsc, text)
