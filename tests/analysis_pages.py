@@ -34,7 +34,7 @@ class Made:
 
 
 def make_fsc(folder: Path) -> Made:
-    """Half maps of a ball, measured within a mask and by direction."""
+    """Half maps of a ball, measured within a mask, by direction and from place to place."""
     generator = np.random.default_rng(1)
     grid = np.indices((BOX,) * 3) - BOX // 2
     ball = np.clip(6 - np.sqrt((grid**2).sum(axis=0)), 0, 1).astype(np.float32)
@@ -43,7 +43,8 @@ def make_fsc(folder: Path) -> Made:
         noise = generator.normal(0, 0.4, ball.shape).astype(np.float32)
         write_volume(path, ball + noise, VOXEL)
     write_volume(paths[2], ball, VOXEL)
-    made = fsc(*paths[:2], folder / "fsc", FscSettings(mask=paths[2], directional=True))
+    settings = FscSettings(mask=paths[2], directional=True, local=True)
+    made = fsc(*paths[:2], folder / "fsc", settings)
     return Made(made.folder / REPORT, 3)
 
 

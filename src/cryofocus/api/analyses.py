@@ -22,6 +22,7 @@ from cryofocus.report.analyses.differences import (
     write_merged_picture,
 )
 from cryofocus.report.analyses.fsc import read_resolution
+from cryofocus.report.analyses.local_resolution import write_local_picture
 from cryofocus.report.analyses.page import write_page
 from cryofocus.report.analyses.subtraction import write_power_page
 from cryofocus.report.analyses.variance import read_variance, write_variance_picture
@@ -166,7 +167,7 @@ def fsc(
         first: Half map, unfiltered and unmasked.
         second: The other half map, on the same grid.
         output: Directory to write: fsc.star, and as asked for directional.csv,
-            local_resolution.mrc and locally_filtered.mrc.
+            local_resolution.mrc (and .svg) and locally_filtered.mrc.
         settings: Defaults if left out.
         overwrite: Replace an earlier result.
         progress: Display; by default bars or lines, as `classify` chooses them.
@@ -182,6 +183,8 @@ def fsc(
             from cryofocus.report.figures.fsc import write_fsc_figures
 
             write_fsc_figures(made)
+        if made.local_range_angstrom is not None:
+            write_local_picture(made.folder, None if settings is None else settings.mask)
         write_page(read_resolution(made.folder))
 
     with showing(progress) as shown:

@@ -1,4 +1,4 @@
-"""The page of `fsc`: the curves, and the resolution by direction."""
+"""The page of `fsc`: the curves, and the resolution by direction and from place to place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from cryofocus.report.analyses.fsc_charts import (
     chart_curves,
     chart_directions,
 )
-from cryofocus.report.analyses.page import Analysis, ChartRow, list_files
+from cryofocus.report.analyses.local_resolution import PICTURE
+from cryofocus.report.analyses.page import Analysis, ChartRow, list_files, present_pictures
 from cryofocus.workflows import fsc
 from cryofocus.workflows.fsc import StoredCurves
 from cryofocus.workflows.fsc_directions import CONES, DIRECTIONS, ConeRow, DirectionRow
@@ -19,12 +20,18 @@ BY_DIRECTION = (
     "By direction: the half sphere with z in the middle, dark where resolution is poor. Within "
     "cones: the correlation about every direction."
 )
+FROM_PLACE_TO_PLACE = (
+    "From place to place: the local resolution on planes through the middle of the mask, or of "
+    "the molecule without one, and nothing outside of it. Light where it is good. The line is the "
+    "outline of the molecule."
+)
 FILES = (
     (fsc.CURVES, "Fourier shell correlations, named as in RELION's postprocess.star"),
     (fsc.XML, "the curve as the EMDB wants it, corrected if there is a mask"),
     (DIRECTIONS, "resolution by direction"),
     (CONES, "how the curves of all directions spread"),
     (fsc.LOCAL, "local resolution"),
+    (PICTURE, "the local resolution on three planes"),
     (fsc.FILTERED, "the map at the resolution that each part has"),
     ("*.png", "the charts as pictures"),
 )
@@ -45,6 +52,8 @@ def read_resolution(folder: Path) -> Analysis:
             chart_cones(ConeRow.read(folder / CONES)),
         )
         rows.append(ChartRow(charts, BY_DIRECTION))
+    shown = [(PICTURE, "Local resolution on three planes", FROM_PLACE_TO_PLACE)]
+    rows += [ChartRow(picture=one) for one in present_pictures(folder, shown)]
     masked = stored.curves.masked is not None
     verdict = "corrected for the mask" if masked else "without a mask"
     return Analysis(

@@ -43,10 +43,11 @@ class Table:
 
 @dataclass(frozen=True)
 class ChartRow:
-    """Charts beside each other, and what to see in them."""
+    """Charts beside each other, and what to see in them; or a picture."""
 
-    charts: tuple[Chart, ...]
+    charts: tuple[Chart, ...] = ()
     note: str = ""
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True)
