@@ -41,6 +41,26 @@ TURNS: dict[str, tuple[Callable[..., Any], str]] = {
         lambda: cryofocus.reconstruct("t.star", "m.mrc", symmetry="C2"),
         r"settings=ReconstructSettings\(symmetry=...\)",
     ),
+    "the name of a group for its operators": (
+        lambda: cryofocus.expand("t.star", "C2", "o.star"),
+        r"expand: operators: found 'C2' \(str\), expected OperatorSet. OperatorSet.point_group",
+    ),
+    "several runs for one": (
+        lambda: cryofocus.select(["RUN"], 1, "o.star"),
+        r"select: run: found \['RUN'\] \(list\), expected a path",
+    ),
+    "values for settings": (
+        lambda: cryofocus.variance("t.star", "D", {"n_dimensions": 3}),
+        r"variance: settings: found .* \(dict\), expected VarianceSettings",
+    ),
+    "a file for its voxels": (
+        lambda: cryofocus.write_volume("m.mrc", "other.mrc", 1.0),
+        r"write_volume: data: found 'other.mrc' \(str\), expected a numpy array",
+    ),
+    "nothing for a run": (
+        lambda: cryofocus.open_run(None),
+        r"open_run: path: found None \(NoneType\), expected a path",
+    ),
     "a slip": (
         lambda: cryofocus.select("RUN", 1, "o.star", max_outliers=4),
         "select: max_outliers: unknown, did you mean max_outlier?",
@@ -53,6 +73,13 @@ def test_the_right_argument_is_named(call: Callable[..., Any], said: str) -> Non
     """None of them gets as far as looking for the files."""
     with pytest.raises(CryofocusError, match=said):
         call()
+
+
+def test_files_of_settings_are_found_by_their_names() -> None:
+    """A text does for a path here, too."""
+    for read in (cryofocus.read_config, cryofocus.read_slurm_settings):
+        with pytest.raises(CryofocusError, match=r"nowhere\.yaml"):
+            read("nowhere.yaml")
 
 
 def test_errors_of_calls_are_those_of_python_too() -> None:

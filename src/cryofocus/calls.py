@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from functools import wraps
+import os
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, wraps
+from pathlib import Path
+from types import NoneType, UnionType
 from typing import ParamSpec, TypeVar, get_args, get_type_hints
+
+import numpy as np
 
 from cryofocus.complaints import suggest
 from cryofocus.errors import CallError
@@ -14,20 +19,28 @@ from cryofocus.settings import Settings
 Taken = ParamSpec("Taken")
 Made = TypeVar("Made")
 
+OURS = __name__.partition(".")[0]
+HOW_TO_GET = {
+    "OperatorSet": 'OperatorSet.point_group("C2") makes one',
+    "ParticleSet": "ParticleSet.read(table) gives one",
+}
+
 
 def checked(function: Callable[Taken, Made]) -> Callable[Taken, Made]:
-    """Let a function say which argument is meant where it is called with one it does not have."""
+    """Let a function say which argument is meant, and of what kind, where it is another."""
     signature = inspect.signature(function)
 
     @wraps(function)
     def call(*args: Taken.args, **given: Taken.kwargs) -> Made:
         try:
-            signature.bind(*args, **given)
+            bound = signature.bind(*args, **given)
         except TypeError as error:
             told = list(_explain_unknown(function, signature, list(given)))
             # Python's own words name what is missing, or say that there are too many.
             said = "; ".join(told) or f"{error}; it takes {', '.join(signature.parameters)}"
             raise CallError(f"{function.__name__}: {said}") from None
+        if told := list(_explain_kinds(function, bound.arguments)):
+            raise CallError(f"{function.__name__}: {'; '.join(told)}")
         return function(*args, **given)
 
     return call
@@ -44,6 +57,47 @@ def _explain_unknown(
         if word not in signature.parameters:
             meant = _find_place(word, inside) or suggest(word, signature.parameters)
             yield f"{word}: unknown, {meant}"
+
+
+def _explain_kinds(function: Callable[..., object], given: Mapping[str, object]) -> Iterator[str]:
+    """Say which arguments are neither a path, nor an array, nor of the class that is asked for."""
+    for name, kinds in _told_kinds(function).items():
+        if name in given and not isinstance(given[name], tuple(kinds.values())):
+            found = f"found {given[name]!r:.60} ({type(given[name]).__name__})"
+            wanted = " or ".join(word for word in kinds if word not in ("", "a text"))
+            how = "".join(f". {HOW_TO_GET[word]}" for word in kinds if word in HOW_TO_GET)
+            yield f"{name}: {found}, expected {wanted}{how}"
+
+
+@cache
+def _told_kinds(function: Callable[..., object]) -> dict[str, dict[str, type]]:
+    """Give what the arguments may be of which that can be told, in words."""
+    told = {}
+    for name, hint in get_type_hints(function).items():
+        kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+        words = {word: kind for one in kinds for word, kind in _name_kind(one)}
+        # Numbers, texts and choices have messages of their own.
+        if name != "return" and words.keys() - {"", "a text"} and len(words) == len(kinds):
+            told[name] = words
+    return told
+
+
+def _name_kind(kind: object) -> Iterator[tuple[str, type]]:
+    """Name a kind that can be told, and what its values are instances of."""
+    if kind is Path:
+        yield "a path", os.PathLike
+    elif kind is str:
+        yield "a text", str
+    elif kind is NoneType:
+        yield "", NoneType
+    elif getattr(kind, "array_type", None) is np.ndarray:
+        yield "a numpy array", np.ndarray
+    elif (
+        isinstance(kind, type)
+        and kind.__module__.startswith(OURS)
+        and not getattr(kind, "_is_protocol", False)
+    ):
+        yield kind.__name__, kind
 
 
 def _find_settings(function: Callable[..., object]) -> Iterator[tuple[str, type[Settings]]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Float32
 
+from cryofocus.calls import checked
 from cryofocus.data.mrc import MrcExtent, Triple, read_header, write_sections
 from cryofocus.errors import FormatError, RegionError
 
@@ -30,6 +31,7 @@ class DensityMap:
     origin_angstrom: Triple
 
 
+@checked
 def read_volume(path: Path | str) -> DensityMap:
     """Read a map.
 
@@ -139,6 +141,7 @@ def require_grid(
         )
 
 
+@checked
 def write_volume(
     path: Path | str,
     data: Float[np.ndarray, "nz ny nx"],

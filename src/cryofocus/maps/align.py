@@ -21,6 +21,7 @@ from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
 from cryofocus.arrays import Volume
+from cryofocus.calls import checked
 from cryofocus.maps.rigid import RigidTransform
 from cryofocus.maths.filters import expand_shells, lowpass
 from cryofocus.maths.fourier import forward_3d, inverse_3d, next_fast_len, resize_volume
@@ -77,6 +78,7 @@ class FittedTransform:
     correlation_before: float | None
 
 
+@checked
 def fit_rigid(
     volume: Volume,
     target: Volume,

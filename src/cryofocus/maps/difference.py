@@ -13,6 +13,7 @@ from jaxtyping import Float64
 from scipy.ndimage import gaussian_filter
 
 from cryofocus.arrays import Volume
+from cryofocus.calls import checked
 from cryofocus.maths.filters import expand_shells, lowpass_curve
 from cryofocus.maths.fourier import forward_3d, inverse_3d
 from cryofocus.maths.grids import n_shells
@@ -63,6 +64,7 @@ class DifferencePeak:
     volume_cubic_angstrom: float
 
 
+@checked
 def subtract_map(
     first: Volume,
     second: Volume,
@@ -171,6 +173,7 @@ def merge_maxima(maps: Iterable[Volume], *, absolute: bool = False) -> Volume:
     return merged
 
 
+@checked
 def find_peak(
     difference: Difference,
     voxel_size_angstrom: float,

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int
 from scipy.ndimage import distance_transform_edt, label
 
 from cryofocus.arrays import Volume
+from cryofocus.calls import checked
 from cryofocus.maps.regions import TOUCHING
 from cryofocus.maths.masks import Vector
 
@@ -59,6 +60,7 @@ def variance_level(variance: Volume, fraction: float, sigma: float) -> float:
     return max(fraction * float(variance.max()), middle + sigma * noise)
 
 
+@checked
 def find_regions(
     variance: Volume,
     level: float,

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from pydantic import Field
 
 from cryofocus.arrays import Volume
+from cryofocus.calls import checked
 from cryofocus.data.grid_map import GridMap
 from cryofocus.errors import InputError, SettingError
 from cryofocus.formatting import format_table
@@ -135,6 +136,7 @@ class RunDifferences:
         return f"{format_table(header, rows)}\n\nTable    {self.table}\nMerged   {self.merged}"
 
 
+@checked
 def diffmap(
     first: Path | str,
     second: Path | str,

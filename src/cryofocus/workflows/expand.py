@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int8
 
+from cryofocus.calls import checked
 from cryofocus.data.abilities import CopiedRows, CopiesInTable
 from cryofocus.data.formats import open_table
 from cryofocus.data.half_sets import deal_half_sets
@@ -47,6 +48,7 @@ class ExpandedTable:
     half_sets: str
 
 
+@checked
 def choose_operators(
     symmetry: str | None = None,
     helical: tuple[float, float, int] | None = None,

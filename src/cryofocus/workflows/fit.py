@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cryofocus.arrays import Volume
+from cryofocus.calls import checked
 from cryofocus.data.grid_map import GridMap
 from cryofocus.errors import InputError
 from cryofocus.maps.align import FitSettings, FittedTransform, fit_rigid
@@ -24,6 +25,7 @@ class FittedMap:
     fit: FittedTransform
 
 
+@checked
 def fit(
     path: Path | str,
     target: Path | str,

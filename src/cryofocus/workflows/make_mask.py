@@ -13,6 +13,7 @@ from jaxtyping import Float64
 from pydantic import Field, model_validator
 
 from cryofocus.arrays import Volume
+from cryofocus.calls import checked
 from cryofocus.data.grid_map import GridMap
 from cryofocus.data.mask import FocusMask
 from cryofocus.data.shapes.models import AtomicModel, Range
@@ -141,6 +142,7 @@ class MadeMask:
     content: RegionContent
 
 
+@checked
 def make_sphere_mask(
     sphere_angstrom: tuple[float, float, float, float],
     like: Path | str,
@@ -167,6 +169,7 @@ def make_sphere_mask(
     return write_mask(Path(output), grid, sphere_mask(sphere_angstrom, grid, soft_edge_angstrom))
 
 
+@checked
 def make_threshold_mask(
     path: Path | str,
     output: Path | str,
@@ -206,6 +209,7 @@ def make_threshold_mask(
     return write_mask(Path(output), grid, mask)
 
 
+@checked
 def make_model_mask(
     model: Path | str,
     like: Path | str,
@@ -244,6 +248,7 @@ def make_model_mask(
     return write_mask(Path(output), grid, mask)
 
 
+@checked
 def make_variance_mask(
     path: Path | str,
     output: Path | str,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cryofocus.calls import checked
 from cryofocus.data.grid_map import GridMap
 from cryofocus.data.shapes.markers import Ellipsoid, read_markers
 from cryofocus.errors import RegionError
@@ -14,6 +15,7 @@ from cryofocus.workflows.make_mask import SOFT_EDGE_ANGSTROM, MadeMask, sphere_m
 from cryofocus.workflows.run.new_names import require_new_maps
 
 
+@checked
 def make_ellipsoid_mask(
     ellipsoid: Ellipsoid,
     like: Path | str,
@@ -59,6 +61,7 @@ def make_ellipsoid_mask(
     return write_mask(Path(output), grid, mask)
 
 
+@checked
 def make_marker_mask(
     markers: Path | str,
     like: Path | str,

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from pydantic import Field
 
 from cryofocus.arrays import Volume
+from cryofocus.calls import checked
 from cryofocus.data.grid_map import GridMap
 from cryofocus.data.shapes.markers import Ellipsoid
 from cryofocus.errors import InputError, SettingError
@@ -71,6 +72,7 @@ class PlaceSettings(Settings):
     overwrite: bool = False
 
 
+@checked
 def place_mask(
     map_file: Path | str, settings: PlaceSettings | None = None, *, port: int = 0
 ) -> LocalServer:

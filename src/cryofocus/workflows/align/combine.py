@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
+from cryofocus.calls import checked
 from cryofocus.data.formats import open_table
 from cryofocus.data.labels import pose_columns
 from cryofocus.data.particle_table import ParticleColumns
@@ -27,6 +28,7 @@ class CombinedTable:
     n_of_class: tuple[int, ...]
 
 
+@checked
 def align_combine(
     run: Path | str,
     output: Path | str,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryofocus.calls import checked
 from cryofocus.data.formats import open_table
 from cryofocus.data.labels import pose_columns
 from cryofocus.data.stack_paths import note_image_folder
@@ -22,6 +23,7 @@ class MovedTable:
     transform: RigidTransform
 
 
+@checked
 def align_move(
     particles: Path | str,
     by: Path | str,

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, WrapValidator, model_validator
 
+from cryofocus.calls import checked
 from cryofocus.data.file_state import FileState
 from cryofocus.data.formats import open_table
 from cryofocus.data.stack_paths import note_image_folder
@@ -262,7 +263,8 @@ class ClassifyRequest(TableSource):
 KNOWN = ClassifyRequest.model_fields.keys() - {"machine"} | Machine.model_fields.keys()
 
 
-def read_config(path: Path, changes: Mapping[str, Any] | None = None) -> ClassifyRequest:
+@checked
+def read_config(path: Path | str, changes: Mapping[str, Any] | None = None) -> ClassifyRequest:
     """Read config.yaml of an earlier run, with some values replaced.
 
     Args:
@@ -275,6 +277,7 @@ def read_config(path: Path, changes: Mapping[str, Any] | None = None) -> Classif
         FormatError: When the file cannot be read or is not YAML with names and values.
         SettingError: As `ClassifyRequest`.
     """
+    path = Path(path)
     values = read_yaml(path, "Give the config.yaml of a run.")
     if not (
         isinstance(values, dict)

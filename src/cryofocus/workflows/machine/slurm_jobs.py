@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from cryofocus.calls import checked
 from cryofocus.errors import ClusterError, FormatError, SettingError
 from cryofocus.extras import install_command
 from cryofocus.settings import Settings
@@ -182,13 +183,15 @@ class SlurmSettings(Settings):
             yield Path(name)
 
 
-def read_slurm_settings(path: Path) -> SlurmSettings:
+@checked
+def read_slurm_settings(path: Path | str) -> SlurmSettings:
     """Read and check a SLURM file.
 
     Raises:
         FormatError: When it cannot be read, is no YAML, or names or values are not those of
             `SlurmSettings`.
     """
+    path = Path(path)
     values = read_yaml(path, "Correct it.")
     known = ", ".join(SlurmSettings.model_fields)
     if not isinstance(values, dict):

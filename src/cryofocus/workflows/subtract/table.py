@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cryofocus.calls import checked
 from cryofocus.consensus.subparticles import SubParticles
 from cryofocus.data.abilities import SubtractedInTable
 from cryofocus.data.formats import open_table
@@ -59,6 +60,7 @@ def moved_columns(particles: ParticleSet, cut: SubParticles | None) -> dict[str,
     return moved
 
 
+@checked
 def revert(particles: Path | str, output: Path | str, *, overwrite: bool = False) -> int:
     """Write the table of a subtracted set with its intact particles in place of its images.
 
