@@ -254,6 +254,7 @@ class FocusedClassifier:
             expected_accuracy=found.judged.expected_accuracy,
             share_errors=found.judged.share_errors,
             spread=found.judged.spread,
+            gain=found.judged.gain,
         )
 
     def _reconstruct(

@@ -33,6 +33,7 @@ class Judged:
         expected_accuracy: Fraction of particles that can be put into their true class.
         share_errors: `(n_classes,)` standard errors of the classes' shares.
         spread: Variance of images about their class, relative to that of noise.
+        gain: Distance of images from the mean of the classes, relative to that of the maps.
         posteriors: Of the last state's classes, with the spread taken into account; None where
             there are no classes.
     """
@@ -42,6 +43,7 @@ class Judged:
     expected_accuracy: float | None = None
     share_errors: Float64[np.ndarray, " n_classes"] | None = None
     spread: float | None = None
+    gain: float | None = None
     posteriors: Float64[np.ndarray, "particle n_left"] | None = None
 
     def reordered(self, order: Int[np.ndarray, " n_classes"]) -> Judged:
@@ -81,15 +83,15 @@ def judge_run(
     )
     with ground.monitor.stage("classes judged", 3) as advance:
         moments, weights = comparison.own_moments(state), estimate_class_weights(state.posteriors)
-        spread = posteriors = None
+        spread = gain = posteriors = None
         if held_out is not None and held_out.p_value <= SIGNIFICANT:
             calibrated = calibrate(moments, weights)
-            moments, spread = calibrated.moments, calibrated.spread
+            moments, spread, gain = calibrated.moments, calibrated.spread, calibrated.gain
             posteriors = calibrated.posteriors
             logger.info(
                 "images scatter %.2f times as much about their classes as noise does, and lie "
                 "%.2f times as far from the mean as the maps say: probabilities allow for that",
-                *(spread, calibrated.gain),
+                *(spread, gain),
             )
         advance()
         generator = np.random.default_rng([settings.seed, 0xEA])
@@ -100,4 +102,4 @@ def judge_run(
         widened *= widen_for_copies(state.posteriors, parents)
         errors = best.spread(widened)
         advance()
-    return Judged(pair_up(best.alike), held_out, accuracy, errors, spread, posteriors)
+    return Judged(pair_up(best.alike), held_out, accuracy, errors, spread, gain, posteriors)

@@ -67,6 +67,8 @@ class ClassificationResult:
             cannot say.
         spread: Variance of images about their class along the differences of the classes, relative
             to that of noise; posteriors allow for it. None where there are no classes.
+        gain: Distance of images from the mean of the classes, relative to that of the maps;
+            likewise.
         outlier: `(particle,)` how far each image is from showing the consensus as the others do,
             in standard deviations; None where the strategy does not measure it.
         match: What that was judged by.
@@ -91,6 +93,7 @@ class ClassificationResult:
     expected_accuracy: float | None = None
     share_errors: Float64[np.ndarray, " n_classes"] | None = None
     spread: float | None = None
+    gain: float | None = None
 
     @property
     def labels(self) -> Int64[np.ndarray, " particle"]:

@@ -90,6 +90,8 @@ def compose_record(
         n_parents=None if expansion is None else expansion.n_parents,
         p_value_no_classes=result.p_value_no_classes,
         expected_accuracy=result.expected_accuracy,
+        scatter_over_noise=result.spread,
+        distance_over_maps=result.gain,
         trials=tuple(
             NumberTried(
                 n_classes=trial.n_classes,

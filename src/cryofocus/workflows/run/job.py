@@ -186,7 +186,10 @@ class JobRecord(Record):
     ones not at all; 1 where nothing was found, None in runs of older versions.
     ``p_value_no_classes`` bounds the probability of such a result where nothing varies,
     ``expected_accuracy`` is the fraction of particles that can be in their true class if classes
-    are as found; None where the runs did not settle or the strategy cannot say. ``trials`` are
+    are as found; None where the runs did not settle or the strategy cannot say.
+    ``scatter_over_noise`` is the variance of images about their class relative to that of noise,
+    ``distance_over_maps`` how far they lie from the mean of the classes relative to the maps;
+    posteriors allow for both; None where there are no classes. ``trials`` are
     the numbers of classes that ``--classes auto`` tried. ``n_outliers`` counts particles whose
     image hardly shows the consensus. ``n_parents`` counts the particles of a set that was expanded
     by symmetry, whose copies ``n_particles`` counts; None in other sets. ``held_out`` holds
@@ -219,6 +222,8 @@ class JobRecord(Record):
     n_parents: int | None = None
     p_value_no_classes: float | None = None
     expected_accuracy: float | None = None
+    scatter_over_noise: float | None = None
+    distance_over_maps: float | None = None
     trials: tuple[NumberTried, ...] = ()
     verdict: str
     findings: tuple[Finding, ...] = ()
