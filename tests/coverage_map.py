@@ -120,7 +120,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "report/test_napari_reader": ("api/napari_reader",),
     "report/analyses/test_charts": (
         *("report/analyses/covary_charts", "report/analyses/fsc_charts", "report/analyses/fsc"),
-        "report/analyses/latent_charts",
+        *("report/analyses/latent_charts", "report/analyses/local_resolution"),
     ),
     "report/drawing/test_surfaces": ("report/run/shown_maps", "report/run/surface_section"),
     "report/run/test_page": ("report/run/pictures", "report/run/planes"),
@@ -147,6 +147,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
     "workflows/align/test_move": ("workflows/fit_record",),
     "workflows/classify/test_findings": (
         *("inference/result", "workflows/classify/collapse", "workflows/classify/verdict"),
+        "workflows/classify/counted",
     ),
     "workflows/classify/test_request": ("data/table_source",),
     "workflows/classify/test_run": (

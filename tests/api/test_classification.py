@@ -122,6 +122,9 @@ def test_summary_says_what_was_found_and_where(run: Classification) -> None:
     text = run.summary()
     assert run.job.verdict in text
     assert "(p-value below 0.000001)" in text
+    assert run.job.scatter_over_noise == pytest.approx(1, abs=0.5)
+    assert run.job.distance_over_maps == pytest.approx(1, abs=0.3)
+    assert f"scatter {run.job.scatter_over_noise:.2f} times as much about their classes" in text
     for number, entry in enumerate(run.classes, start=1):
         assert f"class {number}  {entry.n_particles:>9}" in text
     for file in ("report.html", "class001.mrc", "view.cxc", "particles.star"):

@@ -25,7 +25,7 @@ from cryofocus.report.run.page import write_report
 from cryofocus.report.run.planes import draw_gallery
 from cryofocus.report.run.results import RunResults, read_results
 from cryofocus.report.run.shown_maps import read_maps
-from cryofocus.report.run.words import say_resolution
+from cryofocus.report.run.words import say_calibration, say_resolution, unit
 from cryofocus.workflows.classify.request import ClassifyRequest, read_config
 from cryofocus.workflows.classify.run import classify as run_classification
 from cryofocus.workflows.classify.tables import ClassSummary, name_classes
@@ -155,10 +155,11 @@ class Classification:
             f"Particles   {files.particles}",
         )
         table = [self._table_of_classes(), ""] if job.classes_found else []
-        return "\n".join([*table, in_words(job.verdict), *told, "", *places])
+        allowed = [text] if (text := say_calibration(job)) else []
+        return "\n".join([*table, in_words(job.verdict), *told, *allowed, "", *places])
 
     def _table_of_classes(self) -> str:
-        header = ("", "particles", "weight", "map resolution", "mean posterior")
+        header = ("", unit(self.job), "weight", "map resolution", "mean posterior")
         rows = [
             (
                 f"class {name}",
@@ -204,6 +205,7 @@ def _say_share(entry: ClassSummary) -> str:
     return f"{100 * entry.weight:.1f}{error} %"
 
 
+@checked
 def open_run(path: Path | str) -> Classification:
     """Open the run directory of a finished classification.
 

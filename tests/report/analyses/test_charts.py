@@ -107,6 +107,7 @@ def test_matrices_masses_and_units(tmp_path: Path) -> None:
     assert len({trace["marker"]["symbol"] for trace in traces}) == 2
     (units,) = chart_units(record.unit_level)
     assert units.traces[0]["z"][0] == pytest.approx([0.15, -0.15])
+    assert units.traces[0]["text"][0] == ["0.15", "−0.15"]
 
 
 def test_large_matrices_hold_no_values() -> None:

@@ -135,6 +135,48 @@ def test_page_says_what_was_found(build_run: Build) -> None:
         assert words in text
 
 
+def test_the_page_of_an_expanded_set_counts_copies(build_run: Build) -> None:
+    """Where copies are counted they are called so, in texts, tables and charts alike."""
+    directory = build_run()
+    plain, job = write_report(directory.path).read_text("utf-8"), directory.read_job()
+    directory.write_job(job.model_copy(update={"n_parents": 300}))
+    expanded = write_report(directory.path).read_text("utf-8")
+    counted = (
+        "of {} in their true class",
+        "Share of all {}",
+        "the number of {} counts each",
+        "Keep the certain {} of a class",
+        '"of all {}"',
+        "bands as wide as the number of {}",
+    )
+    for words in counted:
+        assert words.format("particles") in plain, words
+        assert words.format("particles") not in expanded, words
+        assert words.format("copies") in expanded, words
+    assert "How certain is each copy?" in expanded
+
+
+def test_no_line_ends_before_a_unit(build_run: Build) -> None:
+    """A number stays with its unit, and the p-value in one piece; commands are left alone."""
+    directory = build_run()
+    job = directory.read_job()
+    verdict = "2 classes: 51 % of 20.4 Å (p-value below 0.01)"
+    directory.write_job(job.model_copy(update={"verdict": verdict, "command": "map 5 s"}))
+    text = write_report(directory.path).read_text("utf-8")
+    assert "51\u00a0% of 20.4\u00a0Å (p\u2011value below 0.01)" in text
+    assert "<span>5</span> <span>s</span>" in text
+
+
+def test_page_says_what_probabilities_allow_for(build_run: Build) -> None:
+    """How images lie about their classes is told where probabilities are explained."""
+    directory = build_run()
+    assert "Probabilities allow for" not in write_report(directory.path).read_text("utf-8")
+    lie = {"scatter_over_noise": 1.254, "distance_over_maps": 0.971}
+    directory.write_job(directory.read_job().model_copy(update=lie))
+    text = read_page(write_report(directory.path)).text
+    assert "scatter 1.25 times as much about their classes as noise does, and lie 0.97" in text
+
+
 def test_page_says_which_workers_there_were(build_run: Build) -> None:
     """A run that was spread names kind, number and size of its workers, one that was not none."""
     directory = build_run()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from cryofocus.consensus.reconstruct import MapEstimate
+from cryofocus.data.expansion import Expansion
 from cryofocus.data.images import ImageReader
 from cryofocus.inference.classifier import FocusedClassifier
 from cryofocus.inference.counting import Trial
@@ -134,6 +135,21 @@ def test_half_sets_overrule_posteriors(result: ClassificationResult, inputs: Inp
     assert "(p-value 1)" in judged(alone, inputs)[FindingCode.NO_CLASSES].text
     assert replace(result, held_out=HeldOut((9.0, 9.0))).classes_found
     assert replace(result, held_out=None).classes_found
+
+
+def test_copies_of_an_expanded_set_are_not_called_particles(
+    result: ClassificationResult, inputs: Inputs
+) -> None:
+    """What is counted of a set that was expanded by symmetry are copies."""
+    parent, operator = np.divmod(np.arange(len(inputs.particles)), 2)
+    particles = replace(inputs.particles, expansion=Expansion(parent, operator))
+    images = replace(result.consensus.images, particles=particles)
+    expanded = replace(result, consensus=replace(result.consensus, images=images))
+    for found, unit in ((result, "particles"), (expanded, "copies")):
+        assert f" of the {unit} (mean highest" in describe_result(found)
+        notes = judged(found, inputs, Severity.NOTE)
+        assert f"of the {unit} are in" in notes[FindingCode.CERTAIN_POSTERIORS].text
+        assert f"of the {unit} to the same" in notes[FindingCode.RUNS_AGREE].text
 
 
 def test_images_that_vary_more_than_noise_are_told(

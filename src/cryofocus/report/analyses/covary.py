@@ -179,7 +179,7 @@ def _unit_row(entry: UnitLevel) -> tuple[str, Cells, str]:
         shift = f", {entry.shift_angstrom:.0f} Å" if entry.shift_angstrom > 1 else ""
         relation = f"{entry.angle_degrees:.0f}° apart{shift} ({relation}, ...)"
     coupling = _plus_minus(entry.coupling, entry.coupling_error)
-    sure = (f"{entry.information_bits:.3f}", _p_value(entry.adjusted_p_value))
+    sure = (format_number(entry.information_bits, 3), _p_value(entry.adjusted_p_value))
     return relation, (format_count(entry.n_pairs), coupling, *sure), entry.run
 
 
@@ -197,7 +197,9 @@ def _facts(record: CovaryRecord) -> list[tuple[str, str]]:
         facts.append(("Classes", f"{classes.n_points}, matched to {classes.n_states} states"))
         facts.append(("Masses", f"as fractions of those in {classes.unit}"))
     if (particles := record.particle_level) is not None:
-        facts.append(("Particles", format_count(particles.n_particles)))
+        # Of a set that was expanded, every unit of a particle is one.
+        counted = "Copies" if record.unit_level else "Particles"
+        facts.append((counted, format_count(particles.n_particles)))
         facts.append(("Detail used", f"to {format_angstrom(particles.resolution_angstrom)}"))
         facts.append(("Permutations", format_count(particles.n_permutations)))
     return [*facts, ("Software", f"cryofocus {record.version}")]

@@ -77,7 +77,11 @@ def draw_differences(folder: Path, run: Path, rows: slice = slice(None)) -> Shee
             sheet.add(panel.image(paint(strongest(volume, axis), "RdBu_r", ends, N_PIXELS)))
             for shown, level, dashed in outlines:
                 sheet.add(*panel.outline(shown.max(axis=axis), level, INK, dashed=dashed))
-    ticks = [(0.0, f"−{END_OF_SCALE:.0f}"), (0.5, "0"), (1.0, f"+{END_OF_SCALE:.0f}")]
+    ticks = [
+        (0.0, f"−{END_OF_SCALE:.0f}: second map has more"),
+        (0.5, "0"),
+        (1.0, f"+{END_OF_SCALE:.0f}: first map has more"),
+    ]
     sheet.add(*_legend(sheet, "RdBu_r", ticks, "difference / standard error"))
     return sheet
 
@@ -166,9 +170,10 @@ def read_differences(folder: Path) -> Analysis:
     rows = each_pair_once(DifferenceRow.read(folder / TABLE))
     n_sure = sum(row.volume_cubic_angstrom > 0 for row in rows)
     note = (
-        "The strongest difference along every line of sight, in standard errors: red, the first "
-        "map has more, blue, the second. Outlined, the molecule, and dashed, the region in focus. "
-        "Each pair once, the way round with the higher peak; the other is in its file."
+        "The strongest difference along every line of sight, in standard errors: to the right of "
+        "the scale (red) the first map has more, to the left (blue) the second. Outlined, the "
+        "molecule, and dashed, the region in focus. Each pair once, the way round with the higher "
+        "peak; the other is in its file."
     )
     merged_note = "The largest difference along every line of sight, all on one scale."
     *others, last = sorted(path.name for path in folder.glob(PICTURES)) or [""]

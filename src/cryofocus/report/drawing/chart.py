@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from markupsafe import Markup
 
+from cryofocus.formatting import format_number
 from cryofocus.report.drawing.section import plotly_script, viewer_script
 from cryofocus.report.drawing.style import class_colour
 
@@ -167,17 +168,19 @@ def matrix(
         up: What the rows are.
     """
     is_written = len(names) <= MOST_WRITTEN
+    finite = [[_finite(value) for value in row] for row in values.tolist()]
+    written = [["" if value is None else format_number(value) for value in row] for row in finite]
     trace = {
         "type": "heatmap",
         "x": list(names),
         "y": list(names),
-        "z": [[_finite(value) for value in row] for row in values.tolist()],
+        "z": finite,
         "zmin": -end,
         "zmax": end,
         "colorscale": BLUE_TO_RED,
         "colorbar": {"thickness": 10, "outlinewidth": 0},
         "hoverongaps": False,
-        **({"texttemplate": "%{z:.2f}"} if is_written else {}),
+        **({"text": written, "texttemplate": "%{text}"} if is_written else {}),
     }
     unknown = [
         {"x": names[k], "y": names[i], "text": "?", "showarrow": False}
@@ -194,13 +197,16 @@ def matrix(
     return Chart(title, "a matrix; values stand in its fields", (trace,), layout)
 
 
-def flow(columns: list[list[str]], counts: list[list[list[int]]], title: str) -> Chart:
+def flow(
+    columns: list[list[str]], counts: list[list[list[int]]], title: str, unit: str = "particles"
+) -> Chart:
     """Draw how many particles go from each class of a column to each of the next.
 
     Args:
         columns: Names of the classes in each column; the class of a place is the same in all.
         counts: Between columns, particles by class on the left and on the right.
         title: Of the chart.
+        unit: What is counted.
     """
     last = max(len(columns) - 1, 1)
     bands = [
@@ -231,10 +237,10 @@ def flow(columns: list[list[str]], counts: list[list[list[int]]], title: str) ->
             "color": [_faded(class_colour(start[1] + 1)) for start, _, _ in bands],
         },
         "valueformat": ",d",
-        "valuesuffix": " particles",
+        "valuesuffix": f" {unit}",
     }
     layout = {"margin": {"l": 14, "r": 14, "t": 40, "b": 14}}
-    text = "bands as wide as the number of particles that they carry"
+    text = f"bands as wide as the number of {unit} that they carry"
     return Chart(title, text, (trace,), layout)
 
 

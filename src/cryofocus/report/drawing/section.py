@@ -18,6 +18,8 @@ from cryofocus.formatting import visible
 
 BETWEEN_WORDS = re.compile(r"(?<=[_/])(?=\w)")
 OPTION = re.compile(r"--[a-z][a-z-]*")
+BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:Å[²³]?|%|GB|s|min|h)(?![\w/]))")
+UNBROKEN_SPACE, UNBROKEN_HYPHEN = "\u00a0", "\u2011"
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def environment() -> Environment:
     )
     made.filters["breakable"] = _let_break
     made.filters["whole_words"] = _keep_words
+    made.filters["options"] = _keep_options
     made.filters["sentence"] = _set_sentence
     return made
 
@@ -70,10 +73,15 @@ def _let_break(name: str) -> Markup:
     return Markup(BETWEEN_WORDS.sub("<wbr>", str(escape(visible(name)))))
 
 
+def _keep_options(text: str) -> Markup:
+    """Let no line end within an option."""
+    shown = str(escape(_finish(text)))
+    return Markup(OPTION.sub(r'<span class="whole">\g<0></span>', shown))
+
+
 def _set_sentence(text: str) -> Markup:
     """Begin with a capital, and keep the hyphens of options."""
-    shown = str(escape(visible(text[:1].upper() + text[1:])))
-    return Markup(OPTION.sub(r'<span class="whole">\g<0></span>', shown))
+    return _keep_options(text[:1].upper() + text[1:])
 
 
 def _keep_words(command: str) -> Markup:
@@ -83,8 +91,15 @@ def _keep_words(command: str) -> Markup:
 
 
 def _finish(value: Any) -> Any:
-    """Write out control characters in texts from outside; what is set already stays."""
-    return visible(value) if type(value) is str else value
+    """Write out control characters in texts from outside; what is set already stays.
+
+    No line ends between a number and its unit, or within "p-value".
+    """
+    if type(value) is not str:
+        return value
+    return BEFORE_UNIT.sub(UNBROKEN_SPACE, visible(value)).replace(
+        "p-value", f"p{UNBROKEN_HYPHEN}value"
+    )
 
 
 def set_section(engine: Environment, section: Section) -> SetSection:

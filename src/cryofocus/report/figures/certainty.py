@@ -11,9 +11,11 @@ from cryofocus.report.drawing import style
 from cryofocus.report.figures.style import new_figure
 from cryofocus.report.run import certainty
 from cryofocus.report.run.results import RunResults
+from cryofocus.report.run.words import unit
 
 CHART_HEIGHT_INCHES = 3.3
 MAX_LEGEND_ENTRIES = 10
+PROBABILITY = "probability of its class"
 
 
 def draw_certainty(results: RunResults) -> Figure:
@@ -33,10 +35,13 @@ def draw_certainty(results: RunResults) -> Figure:
         right.plot(threshold, part, linestyle=style.line_style(number), **look)
         below = below + counts
     left.axvline(float(results.max_posterior.mean()), color=style.INK, lw=1.2, ls=(0, (4, 3)))
-    left.set(title="Highest posterior", xlabel="highest posterior of a particle")
-    left.set_ylabel("of all particles")
+    left.set(title="How probable the class is", xlabel=PROBABILITY)
+    left.set_ylabel(f"of all {unit(results.job)}")
     right.set(
-        title="Kept by --min-posterior", xlabel="threshold", ylabel="of the class", ylim=(0, 1.02)
+        title="What --min-posterior keeps",
+        xlabel="lowest probability kept",
+        ylabel="of the class",
+        ylim=(0, 1.02),
     )
     for panel in (left, right):
         panel.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
@@ -53,6 +58,6 @@ def _draw_calibration(
 ) -> None:
     panel.plot([0, 1], [0, 1], color=style.MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
     panel.plot(posterior, agreeing, marker="o", markersize=4)
-    panel.set(title="Confirmed by other runs", xlabel="highest posterior of a particle")
-    panel.set(ylabel="of the other runs confirm it", xlim=(chance, 1.01), ylim=(0, 1.04))
+    panel.set(title="Confirmed by other runs", xlabel=PROBABILITY)
+    panel.set(ylabel="of the other runs agree", xlim=(chance, 1.01), ylim=(0, 1.04))
     panel.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))

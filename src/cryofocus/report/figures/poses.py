@@ -66,7 +66,9 @@ def _draw_turns(panel: Axes, turn_degrees: Float64[np.ndarray, "particle 3"]) ->
             label=f"about {name}: standard deviation {values.std():.2f}°",
         )
     panel.set(title="Turns about the map's axes", xlabel="degrees", ylabel="particles")
-    panel.legend(frameon=False)
+    # Room for the legend above the curves.
+    panel.margins(y=0.45)
+    panel.legend(frameon=False, loc="upper left")
 
 
 def _draw_shifts(

@@ -27,7 +27,7 @@ from cryofocus.report.drawing.style import CLASS_COLOURS, INK
 from cryofocus.report.run import certainty
 from cryofocus.report.run.masked_fsc import MaskedCurve
 from cryofocus.report.run.results import RunResults
-from cryofocus.report.run.words import say_resolution
+from cryofocus.report.run.words import one, say_resolution, unit
 
 SMALLEST_SPAN = 1e-3
 """Objectives per particle closer together than this are drawn as the same."""
@@ -51,7 +51,7 @@ def chart_objective(results: RunResults) -> Chart:
     if high - low < SMALLEST_SPAN:
         details["range"] = [low - SMALLEST_SPAN, high + SMALLEST_SPAN]
     name = f"{results.job.objective_name.capitalize()}, from the best run’s end"
-    layout = {"xaxis": _cycles(results), "yaxis": axis("per particle", **details)}
+    layout = {"xaxis": _cycles(results), "yaxis": axis(f"per {one(results.job)}", **details)}
     return Chart(name, "by cycle, a line for each run", (*traces,), layout)
 
 
@@ -79,7 +79,7 @@ def chart_populations(results: RunResults) -> Chart:
     ]
     layout = {
         "xaxis": _cycles(results),
-        "yaxis": axis("of all particles", rangemode="tozero", **PERCENT),
+        "yaxis": axis(f"of all {unit(results.job)}", rangemode="tozero", **PERCENT),
     }
     title = f"Populations in run {trace.run}"
     return Chart(title, "share of each class by cycle", (*traces,), layout)
@@ -126,9 +126,10 @@ def chart_moves(results: RunResults) -> Chart | None:
     end = min((cycle for cycle, _ in still), default=tables[-1][0])
     shown = [(cycle, table) for cycle, table in tables if cycle <= end][:MOST_COLUMNS]
     names = [f"class {k + 1}" for k in range(results.job.n_classes)]
-    title = f"Between classes, start to cycle {shown[-1][0]} of run "
+    title = f"Between classes, start to cycle {shown[-1][0]} of run {results.job.best_run}"
     columns = [names] * (len(shown) + 1)
-    return flow(columns, [table.tolist() for _, table in shown], title + str(results.job.best_run))
+    tables_shown = [table.tolist() for _, table in shown]
+    return flow(columns, tables_shown, title, unit(results.job))
 
 
 def chart_run_classes(results: RunResults) -> tuple[Chart, ...]:
@@ -142,7 +143,8 @@ def chart_run_classes(results: RunResults) -> tuple[Chart, ...]:
             continue
         names = [f"class {k + 1}" for k in range(n_classes)]
         share = format_percent(np.trace(rows) / max(np.sum(rows), 1), 1)
-        charts.append(flow([names, names], [rows], f"Run {run}: {share} in the reported class"))
+        title = f"Run {run}: {share} in the reported class"
+        charts.append(flow([names, names], [rows], title, unit(results.job)))
     return tuple(charts)
 
 
@@ -212,18 +214,21 @@ def chart_certainty(results: RunResults) -> tuple[Chart, ...]:
     # A copy that gave its particles away, or an empty class, has none to show.
     filled = (np.unique(results.class_index) + 1).tolist()
     bars = [class_bars(middles, 100 * shares[number - 1], number) for number in filled]
-    x = axis("highest posterior of a particle", range=[edges[0], 1.0])
-    y = axis("of all particles", **PERCENT)
+    x = axis("probability of its class", range=[edges[0], 1.0])
+    y = axis(f"of all {unit(results.job)}", **PERCENT)
     mean = float(results.max_posterior.mean())
     mark = level(0, x0=mean, x1=mean, xref="x", y0=0, y1=1, yref="paper")
     stacked = {"xaxis": x, "yaxis": y, "barmode": "stack", "bargap": 0, "shapes": [mark]}
-    title = f"Highest posterior (mean {mean:.2f})"
-    charts = [Chart(title, "share of particles by probability", (*bars,), stacked)]
+    title = f"How probable the class is (mean {mean:.2f})"
+    charts = [Chart(title, f"share of {unit(results.job)} by probability", (*bars,), stacked)]
     threshold, kept = certainty.kept_fractions(results)
     lines = [class_line(threshold, 100 * kept[number - 1], number) for number in filled]
-    layout = {"xaxis": axis("threshold"), "yaxis": axis("of the class", **PERCENT)}
+    layout = {
+        "xaxis": axis("lowest probability kept"),
+        "yaxis": axis("of the class", **PERCENT),
+    }
     text = "share of each class by threshold"
-    charts.append(Chart("Kept by --min-posterior", text, (*lines,), layout))
+    charts.append(Chart("What --min-posterior keeps", text, (*lines,), layout))
     if (found := certainty.calibrate(results)) is not None:
         ideal = line([0, 1], [0, 100], "as claimed", line={"color": FAINT, "dash": "dash"})
         # Whole points also where they lie on the end of an axis.
@@ -275,8 +280,8 @@ def chart_agreement(results: RunResults) -> tuple[Chart, Chart]:
         Chart("Agreement between two runs", "a matrix", (matrix,), layout),
         Chart(
             "Reported class confirmed",
-            "share of particles",
+            f"share of {unit(results.job)}",
             (bars,),
-            {"xaxis": words, "yaxis": axis("of all particles", **PERCENT)},
+            {"xaxis": words, "yaxis": axis(f"of all {unit(results.job)}", **PERCENT)},
         ),
     )

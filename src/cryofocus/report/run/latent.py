@@ -10,6 +10,7 @@ from cryofocus.report.drawing.chart import Chart, axis, chart_scripts, class_lin
 from cryofocus.report.drawing.section import Section
 from cryofocus.report.drawing.style import class_colour
 from cryofocus.report.run.results import RunResults
+from cryofocus.report.run.words import unit
 from cryofocus.workflows.run.reading import explain_damage, map_array
 from cryofocus.workflows.variance.result import LATENT, MEASURE_AGAIN
 
@@ -22,7 +23,7 @@ SYMBOLS = ("circle", "square", "diamond", "cross", "x", "triangle-up", "star", "
 # Axes see the classes from this share of the coordinates' spread between classes on.
 SEEN = 0.05
 NOTE = (
-    "Coordinates of the particles along the axes of variation that cryofocus variance found, by "
+    "Coordinates of the {} along the axes of variation that cryofocus variance found, by "
     "most probable class; of all axes, those along which the classes differ most, or the "
     "strongest. Separate clouds are states. A single cloud does not speak against classes: these "
     "coordinates are of one image each, and coarser than what the classes were compared by."
@@ -41,7 +42,9 @@ def show_latent(results: RunResults) -> tuple[Section, ...]:
     shares = shares_between(latent, results.class_index)
     if not results.job.classes_found or shares.max() < SEEN:
         return ()  # they are about something else
-    content = {"row": ChartRow(chart_classes(latent, results.class_index), NOTE)}
+    counted = unit(results.job)
+    row = ChartRow(chart_classes(latent, results.class_index, counted), NOTE.format(counted))
+    content = {"row": row}
     title = "Classes in the latent space"
     return (Section("latent", title, "Latent space", content, chart_scripts()),)
 
@@ -76,7 +79,7 @@ def shares_between(
 
 
 def chart_classes(
-    latent: Float32[np.ndarray, "n q"], class_index: np.ndarray
+    latent: Float32[np.ndarray, "n q"], class_index: np.ndarray, counted: str = "particles"
 ) -> tuple[Chart, ...]:
     """Show the particles on two axes and, beside it, each class along the first of them.
 
@@ -85,6 +88,7 @@ def chart_classes(
     Args:
         latent: Coordinates.
         class_index: Most probable class of each particle, from 0.
+        counted: What the rows are.
     """
     shares = shares_between(latent, class_index)
     # Axes that do not see the classes stay in their order: the first vary more than noise.
@@ -99,8 +103,8 @@ def chart_classes(
         class_line(middles, np.histogram(latent[class_index == k, 0], edges)[0], k + 1)
         for k in classes
     ]
-    layout = {"xaxis": axis(names[0]), "yaxis": axis("particles"), "height": HEIGHT}
-    text = "number of particles by coordinate, a line for each class"
+    layout = {"xaxis": axis(names[0]), "yaxis": axis(counted), "height": HEIGHT}
+    text = f"number of {counted} by coordinate, a line for each class"
     along = Chart(f"Classes along {names[0]}", text, (*curves,), layout)
     if latent.shape[1] < 2:
         return (along,)
@@ -116,5 +120,5 @@ def chart_classes(
         look = {"size": 4, "opacity": 0.6, "color": class_colour(k + 1), "symbol": SYMBOLS[k % 8]}
         clouds.append(marks(latent[own, 0], latent[own, 1], f"class {k + 1}", marker=look))
     layout = {"xaxis": axis(names[0], **ranges[0]), "yaxis": axis(names[1], **ranges[1])}
-    text = f"particles by {names[0]} and {names[1]}, in colours and shapes by class"
-    return Chart("Particles", text, (*clouds,), layout | {"height": HEIGHT}), along
+    text = f"{counted} by {names[0]} and {names[1]}, in colours and shapes by class"
+    return Chart(counted.capitalize(), text, (*clouds,), layout | {"height": HEIGHT}), along

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from cryofocus.calls import checked
 from cryofocus.report.drawing.chart import chart_scripts
 from cryofocus.report.drawing.section import (
     Section,
@@ -35,6 +36,7 @@ from cryofocus.workflows.run.job import CERTAIN_POSTERIOR
 from cryofocus.workflows.run.writing import write_text
 
 
+@checked
 def write_report(run_directory: Path | str) -> Path:
     """Write report.html, view.cxc and region.cmm of a finished run.
 
@@ -164,8 +166,11 @@ def show_certainty(results: RunResults) -> tuple[Section, ...]:
         "is_compared": results.agreement is not None,
         "size": f"{results.class_ess:.2f}",
         "n_classes": results.n_filled,
+        "unit": words.unit(results.job),
+        "one": words.one(results.job),
+        "calibration": words.say_calibration(results.job),
     }
-    title = "How certain is each particle?"
+    title = f"How certain is each {words.one(results.job)}?"
     return (Section("certainty", title, "Certainty", content, chart_scripts()),)
 
 
@@ -182,6 +187,7 @@ def compare_runs(results: RunResults) -> Section:
         "objective_name": results.job.objective_name,
         "agreement": charts.chart_agreement(results) if is_compared else (),
         "convergence": shown,
+        "unit": words.unit(results.job),
         "is_refined": found and results.best_run.refining_cycles > 0,
         "moves": charts.chart_moves(results) if found else None,
         "most_columns": charts.MOST_COLUMNS,

@@ -16,7 +16,7 @@ from cryofocus.formatting import (
 )
 from cryofocus.report.drawing.style import class_colour
 from cryofocus.report.run.results import RunResults
-from cryofocus.report.run.words import say_copies, say_resolution
+from cryofocus.report.run.words import say_copies, say_resolution, unit
 from cryofocus.workflows.classify.origin import locate_images
 from cryofocus.workflows.classify.tables import name_classes
 from cryofocus.workflows.run.files import RUN_FILES
@@ -273,7 +273,7 @@ def next_steps(results: RunResults) -> Pairs:
     if results.job.classes_found:
         steps.append(
             (
-                "Keep the certain particles of a class",
+                f"Keep the certain {unit(results.job)} of a class",
                 f"cryofocus select {run} --classes {largest} "
                 f"--min-posterior {CERTAIN_POSTERIOR:g} -o {selected}",
             )

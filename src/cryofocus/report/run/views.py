@@ -14,6 +14,7 @@ from cryofocus.report.drawing.section import Section
 from cryofocus.report.drawing.sheet import Image, Line, Sheet, Text, legend
 from cryofocus.report.drawing.style import PAGE_WIDTH, RULE
 from cryofocus.report.run.results import RunResults
+from cryofocus.report.run.words import unit
 
 PANELS_A_ROW = 4
 GAP, TITLE, LEGEND = 16.0, 26.0, 60.0
@@ -70,8 +71,9 @@ def show_views(results: RunResults) -> tuple[Section, ...]:
         posteriors = posteriors.sum(axis=1, keepdims=True)
     views = count_views(directions, posteriors)
     content = {
-        "figure": draw_views(views).address(),
+        "figure": draw_views(views, unit(results.job)).address(),
         "dependence": f"{views.dependence:.2f}",
+        "unit": unit(results.job),
         "is_strong": views.dependence > STRONG_DEPENDENCE,
         "left_out": max(len(views.filled) - MAX_CLASSES, 0),
         "has_classes": views.has_classes,
@@ -136,7 +138,7 @@ def _dependence(counts: Float[np.ndarray, "n_classes n_latitudes n_longitudes"])
     return float(np.sqrt(phi2 / max(fewest, 1e-9)))
 
 
-def draw_views(views: ViewCounts) -> Sheet:
+def draw_views(views: ViewCounts, counted: str = "particles") -> Sheet:
     """Draw all particles, and then how much more or less of each class a view holds."""
     total = views.counts.sum(axis=0)
     # One class is all particles again; one without particles is seen from nowhere.
@@ -147,7 +149,7 @@ def draw_views(views: ViewCounts) -> Sheet:
     sheet = Sheet(n_rows * (PANEL_WIDTH / 2 + TITLE) + LEGEND, width)
     often = total / total.mean()
     end = float(often.max())
-    _add_panel(sheet, 0, "All particles", _paint(views, often, COUNT_COLOURS, (0.0, end)))
+    _add_panel(sheet, 0, f"All {counted}", _paint(views, often, COUNT_COLOURS, (0.0, end)))
     bar, y = 0.8 * PANEL_WIDTH, sheet.height - 30
     ticks = [(0.0, "0"), (1.0, f"{end:.1f}")]
     sheet.add(*legend(COUNT_COLOURS, (0.1 * PANEL_WIDTH, y, bar), ticks, "times the mean"))

@@ -102,7 +102,7 @@ def _figures_of_classes(results: RunResults) -> list[KeyFigure]:
     return [
         KeyFigure(
             _share(results.mean_accuracy),
-            "of particles in their true class",
+            f"of {unit(job)} in their true class",
             _say_possible(job),
             _tone(job, ABOUT_POSTERIORS),
         ),
@@ -139,6 +139,11 @@ def unit(job: JobRecord) -> str:
     return "particles" if job.n_parents is None else "copies"
 
 
+def one(job: JobRecord) -> str:
+    """Name one of what is counted."""
+    return "particle" if job.n_parents is None else "copy"
+
+
 def say_copies(job: JobRecord) -> str:
     """Say what the rows of an expanded table are copies of; nothing where they are particles."""
     if job.n_parents is None:
@@ -167,6 +172,17 @@ def _say_possible(job: JobRecord) -> str:
         return f"estimated from the probabilities; {chance}"
     possible = _share(job.expected_accuracy)
     return f"estimated from the probabilities; from maps and noise {possible}; {chance}"
+
+
+def say_calibration(job: JobRecord) -> str:
+    """Say what probabilities allow for; nothing where that was not estimated."""
+    if job.scatter_over_noise is None or job.distance_over_maps is None:
+        return ""
+    return (
+        f"Probabilities allow for images that scatter {job.scatter_over_noise:.2f} times as much "
+        f"about their classes as noise does, and lie {job.distance_over_maps:.2f} times as far "
+        "from the mean as the maps say."
+    )
 
 
 def _share(fraction: float) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from cryofocus.formatting import format_percent
 from cryofocus.inference.cycles import Outcome
 from cryofocus.inference.result import ClassificationResult, RunResult
+from cryofocus.workflows.classify.counted import counted
 from cryofocus.workflows.run.job import Finding, FindingCode, Severity
 
 # Where no classes are found, a run with more than this in one class did not divide anything.
@@ -38,9 +39,9 @@ def judge_collapse(result: ClassificationResult) -> Iterator[Finding]:
             yield Finding(
                 code=FindingCode.COLLAPSED,
                 severity=Severity.WARNING,
-                text=f"Run {number} collapsed: {format_percent(weight, 1)} of the particles ended "
-                "in one class. It divided nothing, so its posteriors and its agreement with other "
-                "runs say nothing of the region. Check that the region varies, ask for fewer "
-                "classes, or try another --seed.",
+                text=f"Run {number} collapsed: {format_percent(weight, 1)} of the "
+                f"{counted(result)} ended in one class. It divided nothing, so its posteriors and "
+                "its agreement with other runs say nothing of the region. Check that the region "
+                "varies, ask for fewer classes, or try another --seed.",
                 figures={"run": number, "weight": weight, "threshold": COLLAPSED_WEIGHT},
             )

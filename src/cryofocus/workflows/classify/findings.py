@@ -18,6 +18,7 @@ from cryofocus.inference.result import ClassificationResult
 from cryofocus.maths.copies import EMPTY_WEIGHT, EffectiveClasses
 from cryofocus.poses.accuracy import NOTICEABLE, PoseAccuracy
 from cryofocus.workflows.classify.collapse import judge_collapse
+from cryofocus.workflows.classify.counted import counted
 from cryofocus.workflows.classify.related_classes import RELATED, find_related_classes
 from cryofocus.workflows.classify.verdict import (
     NOTABLE_OUTLIERS,
@@ -157,8 +158,9 @@ def _judge_posteriors(result: ClassificationResult) -> Iterator[Finding]:
         return
     yield from _judge_claim(result)
     certain = float((merged >= CERTAIN_POSTERIOR).mean())
+    unit = counted(result)
     text = (
-        f"If the probabilities are right, {format_percent(highest)} of the particles are in their "
+        f"If the probabilities are right, {format_percent(highest)} of the {unit} are in their "
         f"true class; {format_percent(certain)} have a probability of {CERTAIN_POSTERIOR:g} or "
         "more."
     )
@@ -172,7 +174,7 @@ def _judge_posteriors(result: ClassificationResult) -> Iterator[Finding]:
     yield find(
         FindingCode.UNCERTAIN_POSTERIORS,
         f"{text} Do not take single assignments as facts: use the posteriors as weights, or keep "
-        f"the certain particles (cryofocus select RUN --min-posterior {CERTAIN_POSTERIOR:g} "
+        f"the certain {unit} (cryofocus select RUN --min-posterior {CERTAIN_POSTERIOR:g} "
         "-o certain.star).",
         **figures,
         threshold=threshold,
@@ -187,8 +189,8 @@ def _judge_claim(result: ClassificationResult) -> Iterator[Finding]:
     claimed = float(result.effective_classes.merge(result.posteriors).max(axis=1).mean())
     figures = {"expected_accuracy": possible, "mean_highest_posterior": claimed}
     text = (
-        f"With such images {format_percent(possible)} of the particles can be put into their true "
-        "class, if the classes are as found."
+        f"With such images {format_percent(possible)} of the {counted(result)} can be put into "
+        "their true class, if the classes are as found."
     )
     yield _note(FindingCode.EXPECTED_ACCURACY, text, **figures)
     if spread is not None and spread > LARGEST_SPREAD:
@@ -222,17 +224,17 @@ def _judge_runs(result: ClassificationResult) -> Iterator[Finding]:
             "classes. Repeat with --runs 3.",
         )
     elif result.classes_found:
-        yield _judge_agreement(agreement)
+        yield _judge_agreement(agreement, counted(result))
 
 
-def _judge_agreement(agreement: float) -> Finding:
-    share = f"{format_percent(agreement, 1)} of the particles to the same class"
+def _judge_agreement(agreement: float, unit: str) -> Finding:
+    share = f"{format_percent(agreement, 1)} of the {unit} to the same class"
     if agreement < POOR_AGREEMENT:
         return _warn(
             FindingCode.RUNS_DISAGREE,
             f"The runs assign only {share}: different random starts lead to different classes, "
             "and this division is one of several that fit about equally well. Raise --runs, ask "
-            "for fewer classes, or trust only particles on which the runs agree (agreement.npy).",
+            f"for fewer classes, or trust only {unit} on which the runs agree (agreement.npy).",
             agreement=agreement,
             threshold=POOR_AGREEMENT,
         )
@@ -240,7 +242,7 @@ def _judge_agreement(agreement: float) -> Finding:
         return _advise(
             FindingCode.RUNS_DISAGREE,
             "Independent random starts led to largely the same classes: the runs assign "
-            f"{share}. Trust most the particles on which they agree (agreement.npy).",
+            f"{share}. Trust most the {unit} on which they agree (agreement.npy).",
             agreement=agreement,
             threshold=CLOSE_AGREEMENT,
         )
@@ -275,8 +277,8 @@ def _judge_images(
     if smaller < SMALL_HALF_SET:
         yield _warn(
             FindingCode.UNEVEN_HALF_SETS,
-            f"One half set holds only {format_percent(smaller)} of the particles: the FSC is "
-            "unreliable. Remove rlnRandomSubset from the table to have new half sets made.",
+            f"One half set holds only {format_percent(smaller)} of the {counted(result)}: the FSC "
+            "is unreliable. Remove rlnRandomSubset from the table to have new half sets made.",
             smaller_fraction=smaller,
             threshold=SMALL_HALF_SET,
         )
@@ -291,9 +293,9 @@ def _judge_outliers(result: ClassificationResult) -> Iterator[Finding]:
     if share >= NOTABLE_OUTLIERS:
         yield _advise(
             FindingCode.OUTLIERS,
-            f"{n_outliers:,} particles ({format_percent(share, 1)}) look like junk: their images "
-            "do not show the consensus as the others do, and their classes mean nothing. They are "
-            "noise, broken or other particles, or have a wrong pose or CTF."
+            f"{n_outliers:,} {counted(result)} ({format_percent(share, 1)}) look like junk: their "
+            "images do not show the consensus as the others do, and their classes mean nothing. "
+            "They are noise, broken or other particles, or have a wrong pose or CTF."
             f"{_say_shares_without_junk(result)} Leave them out (cryofocus select RUN "
             f"--max-outlier {OUTLYING:g} -o clean.star; {OUTLIER_LABEL} in the table) and "
             "classify the rest again.",
@@ -324,8 +326,8 @@ def _judge_classes(
         yield _warn(
             FindingCode.EMPTY_CLASS,
             f"{_name_classes(effective.empty)} {verb} empty ({format_percent(share, 2)} of the "
-            "particles): the data show fewer classes than were asked for. Ignore what is empty, "
-            "or ask for fewer classes.",
+            f"{counted(result)}): the data show fewer classes than were asked for. Ignore what is "
+            "empty, or ask for fewer classes.",
             n_empty=len(effective.empty),
             weight=share,
             threshold=EMPTY_WEIGHT,
@@ -334,11 +336,11 @@ def _judge_classes(
         return
     filled = sorted(k for group in effective.groups for k in group)
     if effective.copies:
-        yield _judge_copies(effective, result.merged_classes)
+        yield _judge_copies(effective, result.merged_classes, counted(result))
     yield from _judge_symmetry(result, particles, mask, filled)
 
 
-def _judge_copies(effective: EffectiveClasses, merged: tuple[int, ...]) -> Finding:
+def _judge_copies(effective: EffectiveClasses, merged: tuple[int, ...], unit: str) -> Finding:
     n_left, names = len(effective), "; ".join(map(_name_classes, effective.copies)).capitalize()
     left = f"So {n_left} different classes are left."
     apart = [tuple(k for k in group if k not in merged) for group in effective.copies]
@@ -346,13 +348,13 @@ def _judge_copies(effective: EffectiveClasses, merged: tuple[int, ...]) -> Findi
     if apart:
         first = ",".join(str(k + 1) for k in apart[0])
         text = (
-            f"{names}: copies of one another, by their maps or their particles, or because the "
+            f"{names}: copies of one another, by their maps or their {unit}, or because the "
             f"images do not tell them apart; they count as one. {left} Merge them (cryofocus "
             f"select --classes {first}), or ask for {n_left}."
         )
     else:
         text = (
-            f"{names}: the same, because the images do not tell them apart. Their particles are "
+            f"{names}: the same, because the images do not tell them apart. Their {unit} are "
             f"all in the first of them, whose map the others share. {left} Nothing needs to be "
             f"done; --classes {n_left} gives the same in less time."
         )

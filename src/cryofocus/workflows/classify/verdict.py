@@ -9,6 +9,7 @@ from cryofocus.formatting import format_count, format_percent
 from cryofocus.inference.held_out import SIGNIFICANT
 from cryofocus.inference.result import ClassificationResult
 from cryofocus.workflows.classify.collapse import has_collapsed, largest_weight
+from cryofocus.workflows.classify.counted import counted
 
 # Of normal images, one in ten thousand is called an outlier.
 NOTABLE_OUTLIERS = 0.01
@@ -60,7 +61,7 @@ def describe_result(
         "No classes were found: posteriors are barely better than chance (mean highest "
         f"probability {highest:.2f}; calling every particle the largest class would give "
         f"{weights.max():.2f}), so differences between these maps are noise, or so small that "
-        "particles cannot be told apart."
+        f"{counted(result)} cannot be told apart."
     )
 
 
@@ -72,7 +73,8 @@ def _describe_classes(result: ClassificationResult, bound: str, place: str) -> s
     n_copies = sum(len(group) - 1 for group in effective.copies)
     n_empty = len(effective.empty)
     copies = "1 is a copy of another" if n_copies == 1 else f"{n_copies} are copies of others"
-    empty = "1 holds no particles" if n_empty == 1 else f"{n_empty} hold no particles"
+    unit = counted(result)
+    empty = f"1 holds no {unit}" if n_empty == 1 else f"{n_empty} hold no {unit}"
     parts = ", ".join([copies] * bool(n_copies) + [empty] * bool(n_empty))
     fewer = f"{len(weights)} were asked for: {parts}; " if parts else ""
     agreement = result.comparison.mean_agreement
@@ -86,7 +88,7 @@ def _describe_classes(result: ClassificationResult, bound: str, place: str) -> s
     junk = f", {format_percent(junk_share, 1)} of which look like junk"
     return (
         f"Found {bound}{len(effective)} classes{place}: {', '.join(shares)} and {last} of the "
-        f"particles{junk if junk_share >= NOTABLE_OUTLIERS else ''}"
+        f"{unit}{junk if junk_share >= NOTABLE_OUTLIERS else ''}"
         f" ({fewer}mean highest probability {highest:.2f}); {runs}."
     )
 
@@ -104,7 +106,7 @@ def format_p_value(p_value: float) -> str:
 
 def say_nothing_found(result: ClassificationResult) -> str:
     """Say whether nothing varies, or something that does not sort the particles."""
-    held_out = result.held_out
+    held_out, unit = result.held_out, counted(result)
     chance = "" if held_out is None else f" (p-value {format_p_value(held_out.p_value)})"
     if held_out is not None and held_out.p_value <= SIGNIFICANT:
         return (
@@ -113,7 +115,7 @@ def say_nothing_found(result: ClassificationResult) -> str:
             "(--classes auto tries), or focus on all of what moves (cryofocus variance shows it)."
         )
     return (
-        f"Within this region the particles show no detectable difference{chance}: it does not "
-        f"vary, or {format_count(len(result.posteriors))} particles are too few to show it; small "
+        f"Within this region the {unit} show no detectable difference{chance}: it does not "
+        f"vary, or {format_count(len(result.posteriors))} {unit} are too few to show it; small "
         "regions and noisy images need more."
     )
