@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from analysis_pages import make_covary
+from analysis_pages import NAMES, make_covary
 from cryofocus.report.analyses import differences
-from cryofocus.report.analyses.covary import verdict
+from cryofocus.report.analyses.covary import headline, verdict
 from cryofocus.report.analyses.differences import each_pair_once
 from cryofocus.report.analyses.page import Analysis, Table, list_files, write_page
 from cryofocus.report.drawing.sheet import Sheet
-from cryofocus.workflows.covary import record as covary_record
+from cryofocus.workflows.covary.coupling import warn_of_surroundings
+from cryofocus.workflows.covary.record import RECORD, CovaryRecord
 from cryofocus.workflows.diffmap import TABLE, DifferenceRow
 
 COMMAND = "cryofocus classify 'my particles.star' --focus=1.0,2.0,3.0,4.0 --classes 2 -o region_1"
@@ -116,18 +117,39 @@ def test_many_pairs_fill_several_pictures(tmp_path: Path, monkeypatch: pytest.Mo
     assert [bool(picture.note) for picture in pictures] == [False, True]
 
 
-def test_names_of_regions_keep_their_hyphens(tmp_path: Path) -> None:
-    """Only the correlation of a pair is written with a minus."""
-    make_covary(tmp_path)
-    record = covary_record.CovaryRecord.read(tmp_path / covary_record.RECORD)
+def correlated(folder: Path, value: float, names: tuple[str, ...] = NAMES) -> CovaryRecord:
+    """A record of three regions, of which the first two vary together surely."""
+    make_covary(folder)
+    record = CovaryRecord.read(folder / RECORD)
     assert record.particle_level is not None
-    three = len(record.regions)
     level = record.particle_level.model_copy(
         update={
-            "correlation": ((-0.5,) * three,) * three,
-            "p_values": ((0.0001,) * three,) * three,
+            "correlation": ((1.0, value, 0.0), (value, 1.0, 0.0), (0.0, 0.0, 1.0)),
+            "p_values": ((0.0, 0.0001, 0.5), (0.0001, 0.0, 0.5), (0.5, 0.5, 0.0)),
         }
     )
-    names = ("EF-G", *record.regions[1:])
-    told = verdict(record.model_copy(update={"regions": names, "particle_level": level}))
-    assert f"EF-G and {names[1]} (−0.50)" in told
+    return record.model_copy(update={"regions": names, "particle_level": level})
+
+
+def test_names_of_regions_keep_their_hyphens(tmp_path: Path) -> None:
+    """Only the correlation of a pair is written with a minus."""
+    told = verdict(correlated(tmp_path, -0.5, ("EF-G", *NAMES[1:])))
+    assert f"EF-G and {NAMES[1]} (−0.50)" in told
+
+
+def test_a_weak_negative_pair_is_said_with_its_caveat(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A neighbour's dark surroundings alone make -0.2, though no -0.4 and no 0.2."""
+    record = correlated(tmp_path, -0.2)
+    assert headline(record) == "Regions vary together weakly, if at all"
+    assert "Weak and negative" in verdict(record)
+    warn_of_surroundings(record)
+    assert f"{NAMES[0]} and {NAMES[1]} (−0.20): weak, negative" in caplog.text
+    caplog.clear()
+    for value in (-0.4, 0.2):
+        record = correlated(tmp_path, value)
+        assert headline(record) == "1 pair of regions varies together"
+        assert "Weak" not in verdict(record)
+        warn_of_surroundings(record)
+    assert not caplog.messages

@@ -22,7 +22,7 @@ from cryofocus.inference.factors import model
 from cryofocus.inference.factors.problem import FactorProblem, state_factor_problem
 from cryofocus.report.analyses.covary import write_covary_report
 from cryofocus.report.drawing.section import plotly_script
-from cryofocus.workflows.covary import particle_level
+from cryofocus.workflows.covary import coupling, particle_level
 from cryofocus.workflows.covary.inputs import CovarySettings, name_masks, read_conditions
 from cryofocus.workflows.covary.run import CovaryResult, covary
 from cryofocus.workflows.run.directory import RunDirectory
@@ -101,7 +101,8 @@ def test_maps_that_end_before_nyquist(
 ) -> None:
     """Where the consensus is made on a coarser grid, the coupling is the same.
 
-    All images have been matched with it, so that what they say of their table is said.
+    All images have been matched with it, so that what they say of their table is said, as is what
+    makes a pair doubtful.
     """
     boxes = []
 
@@ -111,6 +112,7 @@ def test_maps_that_end_before_nyquist(
 
     monkeypatch.setattr(particle_level, "state_factor_problem", note)
     monkeypatch.setattr(particle_level, "judge_table", matched)
+    monkeypatch.setattr(coupling, "is_doubtful", lambda _: True)
     monkeypatch.setattr(particle_level, "Reach", lambda **_: Reach(60.0))
     settings = CovarySettings(max_resolution_angstrom=60.0)
     made = covary(
@@ -120,6 +122,7 @@ def test_maps_that_end_before_nyquist(
     assert level is not None
     assert boxes[0] < 32
     assert "matched 500" in made.record.warnings
+    assert any("near_hand and near_foot" in warning for warning in made.record.warnings)
     assert (level.correlation[0][1] or 0) > 0.8
     assert abs(level.correlation[0][2] or 0) < 0.2
 

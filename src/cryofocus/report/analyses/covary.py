@@ -15,6 +15,7 @@ from cryofocus.report.analyses.page import ChartRow, list_files
 from cryofocus.report.drawing.chart import chart_scripts
 from cryofocus.report.drawing.section import environment, script_policy
 from cryofocus.workflows.covary import record as files
+from cryofocus.workflows.covary.coupling import Pair, coupled_pairs, is_doubtful, name_pairs
 from cryofocus.workflows.covary.record import (
     ClassLevel,
     CovaryRecord,
@@ -23,8 +24,6 @@ from cryofocus.workflows.covary.record import (
     UnitLevel,
 )
 from cryofocus.workflows.run.writing import write_text
-
-SIGNIFICANT_P = 0.01
 
 Cells = tuple[str, ...]
 
@@ -52,7 +51,7 @@ def render_page(record: CovaryRecord, folder: Path) -> str:
     return page.render(
         record=record,
         version=record.version,
-        is_none=not coupled_pairs(record),
+        is_none=not _sort_pairs(record)[0],
         scripts=scripts,
         script_policy=script_policy(scripts),
         title=place.name,
@@ -78,23 +77,29 @@ def render_page(record: CovaryRecord, folder: Path) -> str:
 
 
 def headline(record: CovaryRecord) -> str:
-    """Say in a line how many pairs of regions vary together."""
-    together = coupled_pairs(record)
-    if not together:
-        return "No regions were found to vary together"
-    return f"{len(together)} pair{'s' if len(together) > 1 else ''} of regions var" + (
-        "y together" if len(together) > 1 else "ies together"
-    )
+    """Say in a line how many pairs of regions vary together, and how many may only seem to."""
+    together, doubtful = _sort_pairs(record)
+    if together:
+        are_several = len(together) > 1
+        return (
+            f"{len(together)} pair{'s' if are_several else ''} of regions "
+            f"var{'y' if are_several else 'ies'} together"
+            + (f", {len(doubtful)} more perhaps" if doubtful else "")
+        )
+    if doubtful:
+        return "Regions vary together weakly, if at all"
+    return "No regions were found to vary together"
 
 
 def verdict(record: CovaryRecord) -> str:
     """Name the pairs, and the regions of which nothing can be said."""
-    together = [
-        f"{record.regions[i]} and {record.regions[j]} "
-        f"({'+' if value > 0 else ''}{format_number(value)})"
-        for i, j, value in coupled_pairs(record)
-    ]
-    sentences = [f"{'; '.join(together)}."] if together else []
+    together, doubtful = _sort_pairs(record)
+    sentences = [f"{name_pairs(record, together)}."] if together else []
+    if doubtful:
+        sentences.append(
+            "Weak and negative, as the dark surroundings of a neighbour alone make it: "
+            f"{name_pairs(record, doubtful)}."
+        )
     constant = [
         name for name, varies in zip(record.regions, _varies(record), strict=True) if not varies
     ]
@@ -114,6 +119,13 @@ def verdict(record: CovaryRecord) -> str:
     return " ".join(sentences) or "All regions vary independently."
 
 
+def _sort_pairs(record: CovaryRecord) -> tuple[list[Pair], list[Pair]]:
+    """Return the pairs that vary together, and those that dark surroundings could explain."""
+    pairs = coupled_pairs(record)
+    doubtful = [pair for pair in pairs if is_doubtful(pair)]
+    return [pair for pair in pairs if pair not in doubtful], doubtful
+
+
 def _joint(record: CovaryRecord) -> JointLevel | None:
     return None if record.particle_level is None else record.particle_level.joint
 
@@ -122,21 +134,6 @@ def _steps(joint: JointLevel | None) -> list[str]:
     """Say in words what the picture of the path shows."""
     path = () if joint is None else joint.path
     return [f"{later} occurs only with {earlier}" for earlier, later in path]
-
-
-def coupled_pairs(record: CovaryRecord) -> list[tuple[int, int, float]]:
-    """List pairs whose correlation is sure: over particles by p-value, else by the interval."""
-    found = []
-    for i, j in combinations(range(len(record.regions)), 2):
-        if (level := record.particle_level) is not None:
-            value, p_value = level.correlation[i][j], level.p_values[i][j]
-            is_sure = p_value is not None and p_value < SIGNIFICANT_P
-        elif (classes := record.class_level) is not None:
-            value, low, high = classes.correlation[i][j], classes.low[i][j], classes.high[i][j]
-            is_sure = low is not None and high is not None and low * high > 0
-        if value is not None and is_sure:
-            found.append((i, j, value))
-    return found
 
 
 def region_rows(record: CovaryRecord) -> list[tuple[str, Cells, Cells, str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cryofocus.version import __version__
 from cryofocus.workflows.covary import record as files
+from cryofocus.workflows.covary.coupling import warn_of_surroundings
 from cryofocus.workflows.covary.inputs import CovarySettings, name_masks, read_covary_inputs
 from cryofocus.workflows.covary.levels import compare_classes, compare_units
 from cryofocus.workflows.covary.particle_level import compare_particles
@@ -82,8 +83,9 @@ def covary(  # noqa: PLR0913  # three paths, what to do with them and by what me
             class_level=None if classes is None else describe_classes(classes, inputs.runs),
             particle_level=None if particles is None else describe_particles(particles),
             unit_level=tuple(units),
-            warnings=tuple(warnings),
         )
+        warn_of_surroundings(record)
+        record = record.model_copy(update={"warnings": tuple(warnings)})
         write_tables(folder, record, particles)
         record.write(folder / files.RECORD)
         write_text(folder / files.README, files.readme_text())
