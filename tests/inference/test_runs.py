@@ -53,6 +53,18 @@ def test_agreement_counts_the_runs_that_concur() -> None:
     assert comparison.pairs[1] == (0, 2, 0.95)
 
 
+def test_a_run_that_went_on_is_compared_anew() -> None:
+    """Of particles that the best run moved when it went on, the others no longer confirm any."""
+    hard = np.eye(2)[np.arange(20) % 2]
+    comparison = compare_runs([hard, hard, hard], [2.0, 1.0, 0.0])
+    later = hard.copy()
+    later[:3] = 1 - later[:3]
+    matched = comparison.matched([later, hard, hard])
+    expected = np.where(np.arange(20) < 3, 1 / 3, 1.0)
+    np.testing.assert_allclose(matched.agreement, expected, rtol=1e-6)
+    assert matched.pairs == comparison.pairs
+
+
 def test_moves_count_every_particle_and_follow_the_classes() -> None:
     """Moves are those of the most probable classes, are renumbered with the classes, and stay the
     same in a checkpoint; other numbers of classes have none."""

@@ -17,7 +17,8 @@ class RunComparison:
         best: Index of the best run.
         orders: For each run, which of its classes is the best run's class 0, 1, ...
         agreement: `(particle,)` fraction of the runs that put a particle in the best run's class.
-        pairs: (first, second, fraction of particles in the same class) for each pair of runs.
+        pairs: (first, second, fraction of particles in the same class) for each pair of runs, as
+            they ended by themselves.
     """
 
     best: int
@@ -33,9 +34,9 @@ class RunComparison:
     def matched(
         self, posteriors: list[Float64[np.ndarray, "particle n_classes"]]
     ) -> RunComparison:
-        """Return the comparison with classes matched anew, after a run has gone on."""
-        orders = tuple(match_classes_softly(posteriors[self.best], run) for run in posteriors)
-        return replace(self, orders=orders)
+        """Return the comparison with all matched anew, after a run has gone on."""
+        orders, agreement = _match_to(self.best, posteriors)
+        return replace(self, orders=orders, agreement=agreement)
 
 
 def compare_runs(
@@ -47,17 +48,24 @@ def compare_runs(
     products of posteriors).
     """
     best = int(np.argmax(scores))
-    orders = tuple(match_classes_softly(posteriors[best], run) for run in posteriors)
-    labels = np.stack(
-        [run[:, order].argmax(axis=1) for run, order in zip(posteriors, orders, strict=True)]
-    )
-    agreement = (labels == labels[best]).mean(axis=0).astype(np.float32)
+    orders, agreement = _match_to(best, posteriors)
     pairs = tuple(
         (i, j, _matched_fraction(posteriors[i], posteriors[j]))
         for i in range(len(posteriors))
         for j in range(i + 1, len(posteriors))
     )
     return RunComparison(best, orders, agreement, pairs)
+
+
+def _match_to(
+    best: int, posteriors: list[Float64[np.ndarray, "particle n_classes"]]
+) -> tuple[tuple[Int[np.ndarray, " n_classes"], ...], Float32[np.ndarray, " particle"]]:
+    """Return each run's classes in the best run's order, and the share of runs in its class."""
+    orders = tuple(match_classes_softly(posteriors[best], run) for run in posteriors)
+    labels = np.stack(
+        [run[:, order].argmax(axis=1) for run, order in zip(posteriors, orders, strict=True)]
+    )
+    return orders, (labels == labels[best]).mean(axis=0).astype(np.float32)
 
 
 def match_classes_softly(

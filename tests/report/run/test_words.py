@@ -162,7 +162,8 @@ def test_accuracy_counts_copies_once(build_run: Build) -> None:
     counts = [int(row.n_particles.replace(",", "")) for row in (first, other)]
     assert sum(counts) == merged.job.n_particles
     assert words.key_figures(merged)[0].remark == (
-        "estimated from the probabilities; from maps and noise 96 %; guessing 50 %"
+        "estimated from the probabilities; from maps and noise 96 %; "
+        f"calling all the largest class {max(percents):.0f} %"
     )
 
 

@@ -41,7 +41,7 @@ from cryofocus.placement import Array, beside, fetch, namespace
 
 # How much longer the padded small box may be than the particle's box. Points of a particle grow
 # with its square, while grids and the solver compare with a whole box padded twofold.
-LARGEST_STRETCH = 1.2
+LARGEST_STRETCH = 1.3
 
 
 @dataclass(frozen=True)

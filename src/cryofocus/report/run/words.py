@@ -103,7 +103,7 @@ def _figures_of_classes(results: RunResults) -> list[KeyFigure]:
         KeyFigure(
             _share(results.mean_accuracy),
             f"of {unit(job)} in their true class",
-            _say_possible(job),
+            _say_possible(results),
             _tone(job, ABOUT_POSTERIORS),
         ),
         KeyFigure(
@@ -164,10 +164,11 @@ def say_resolution(job: JobRecord, entry: ClassSummary) -> str:
     return format_resolution(entry.resolution_angstrom, job.box, job.pixel_size_angstrom)
 
 
-def _say_possible(job: JobRecord) -> str:
-    """Say where the estimate comes from, the other there is, and what guessing would give."""
-    n_classes = job.n_effective_classes or job.n_classes
-    chance = f"guessing {_share(1.0 / n_classes)}"
+def _say_possible(results: RunResults) -> str:
+    """Say where the estimate comes from, the other there is, and what needs no images."""
+    job = results.job
+    largest = max(sum(entry.weight for entry in group) for group in results.class_groups)
+    chance = f"calling all the largest class {_share(largest)}"
     if job.expected_accuracy is None:
         return f"estimated from the probabilities; {chance}"
     possible = _share(job.expected_accuracy)
