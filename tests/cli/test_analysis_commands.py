@@ -19,6 +19,7 @@ from cryofocus.report.drawing.section import environment, plotly_script, set_sec
 from cryofocus.report.drawing.sheet import Image, Text
 from cryofocus.report.run.analyses import find_analyses, show_analyses
 from cryofocus.report.run.results import read_results
+from cryofocus.workflows import evaluate as workflow
 from cryofocus.workflows.run.directory import RunDirectory
 
 Invoke = Callable[..., Any]
@@ -172,3 +173,19 @@ def test_many_true_states_are_to_be_grouped(
     for few in ({"confusion": [[5, 1], [1, 5]]}, six | {"groups": ["0", "1"]}):
         hint_at_groups(few, tmp_path / "truth.star")
     assert capsys.readouterr().out == ""
+
+
+def test_evaluate_says_that_it_counts_copies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an expanded set, so many copies of so many particles; else particles."""
+    scores = {"kappa": 1.0, "fraction_correct": 1.0, "particles": 8, "n_classes": 2, "mates": 4}
+    scores |= {"confusion": [[4, 0], [0, 4]], "matching": [1, 2]}
+    for more, said in (({"copies_of": 4}, "copies of 4 particles"), ({}, "particles")):
+        result = scores | more
+        monkeypatch.setattr(workflow, "evaluate", lambda *_, result=result, **__: result)
+        shown = run("evaluate", tmp_path / "particles.star", tmp_path / "truth.star")
+        assert f"of 8 {said} assigned" in shown
+        unit = said.split()[0]
+        assert f"4 {unit} scored" in shown
+        assert f"{unit.capitalize()} by true class" in shown

@@ -150,6 +150,7 @@ def test_an_expanded_set_may_repeat_names(tmp_path: Path, truth: Path) -> None:
     )
     result = evaluate(path, truth)
     assert (result["kappa"], result["particles"], result["mates"]) == (1.0, 2 * N, N)
+    assert result["copies_of"] == N
     unposed = write_classified(
         path, np.concatenate([TRUE, MATE]), names=NAMES * 2, cryofocusOperator=operator
     )

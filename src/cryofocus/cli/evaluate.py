@@ -79,8 +79,10 @@ def hint_at_groups(result: dict[str, Any], truth: Path) -> None:
 
 def _say_scores(result: dict[str, Any]) -> None:
     say(f"kappa {result['kappa']:.3f}{_beside_oracle(result)}")
+    unit = "copies" if "copies_of" in result else "particles"
+    counted = f"copies of {result['copies_of']:,} particles" if unit == "copies" else unit
     say(
-        f"{format_percent(result['fraction_correct'], 1)} of {result['particles']:,} particles "
+        f"{format_percent(result['fraction_correct'], 1)} of {result['particles']:,} {counted} "
         f"assigned to the correct class ({result['n_classes']} classes)"
     )
     if calibration := result.get("calibration"):
@@ -95,11 +97,13 @@ def _say_scores(result: dict[str, Any]) -> None:
             "(medians)"
         )
     if result["mates"]:
-        say(f"{result['mates']:,} particles scored by their other subunit")
+        say(f"{result['mates']:,} {unit} scored by their other subunit")
     if "groups" in result:
-        _say_grouping(result)
+        _say_grouping(result, unit)
     names = result.get("groups", range(1, result["n_classes"] + 1))
-    say("\nParticles by true class (rows) and the found class matched with it (columns)")
+    say(
+        f"\n{unit.capitalize()} by true class (rows) and the found class matched with it (columns)"
+    )
     rows = [[f"true {n}", *row] for n, row in zip(names, result["confusion"], strict=True)]
     columns = _found_names(result)
     is_shown = [name != NOBODY for name in columns]
@@ -117,9 +121,9 @@ def _found_names(result: dict[str, Any]) -> list[str]:
     return [f"class {', '.join(map(str, numbers))}" if numbers else NOBODY for numbers in found]
 
 
-def _say_grouping(result: dict[str, Any]) -> None:
+def _say_grouping(result: dict[str, Any], unit: str) -> None:
     """Say what counts as a class and what does not count."""
-    say(f"{result['n_left_out']:,} particles left out: junk, or in a state that is in no group")
+    say(f"{result['n_left_out']:,} {unit} left out: junk, or in a state that is in no group")
     if result["assigned_by"] == "majority":
         assigned = ", ".join(
             f"{number} to {result['groups'][group - 1]}"

@@ -75,12 +75,13 @@ def evaluate(
         As `evaluate --json` prints it: `kappa`, `accuracy`, `cohen_kappa`, `fraction_correct`,
             `youden_j`, `sensitivity`, `specificity` (means over the classes, each with a list
             `..._by_class`), `confusion`, `matching` (true class number of each found one),
-            `particles`, `n_classes`, `mates` (particles scored by their other subunit); with
-            posteriors in the table `calibration`; with poses in both tables `pose_errors`: medians
-            of `angle_degrees` and `shift_angstrom` up to the two-fold axis; with an oracle
-            `oracle_kappa` and `oracle_mean_posterior`; with groups, which then stand for the true
-            classes, `groups` (their names), `n_left_out` and `assigned_by` ("matching" or
-            "majority", which has no `calibration`).
+            `particles`, `n_classes`, `mates` (particles scored by their other subunit); of an
+            expanded set, whose copies `particles` and `mates` count, `copies_of` (number of
+            particles); with posteriors in the table `calibration`; with poses in both tables
+            `pose_errors`: medians of `angle_degrees` and `shift_angstrom` up to the two-fold axis;
+            with an oracle `oracle_kappa` and `oracle_mean_posterior`; with groups, which then
+            stand for the true classes, `groups` (their names), `n_left_out` and `assigned_by`
+            ("matching" or "majority", which has no `calibration`).
 
     Raises:
         InputError: If a file cannot be read or lacks what is needed, or the particles do not
@@ -101,6 +102,8 @@ def evaluate(
         is_junk = np.zeros(len(row), bool) if true.is_junk is None else true.is_junk[row]
         scored = _score_groups(found, groups, np.where(is_junk, LEFT_OUT, groups.of(true_class)))
     result = _describe(scored) | {"mates": int(mates[scored.counted].sum())}
+    if (n_particles := len(np.unique(row[scored.counted]))) < result["particles"]:
+        result["copies_of"] = n_particles
     if groups is not None:
         result |= _describe_groups(groups, scored)
     if found.max_posterior is not None and not scored.is_by_majority:

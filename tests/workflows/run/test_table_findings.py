@@ -12,6 +12,7 @@ from cryofocus.consensus.misfits.roundness import Roundness
 from cryofocus.data.particles import ParticleSet
 from cryofocus.workflows.run.job import FindingCode, Severity
 from cryofocus.workflows.run.table_findings import (
+    judge_blanks,
     judge_contrasts,
     judge_misfits,
     judge_views,
@@ -137,3 +138,20 @@ def test_inverted_images_are_counted_and_placed() -> None:
     (text,) = found(contrast)
     assert text.startswith("7 images show the particle with inverted contrast")
     assert "(optics groups: 2)" in text
+
+
+def test_images_without_variance_are_named_by_their_rows() -> None:
+    """Of nothing, what is left beside the consensus is the consensus; noise alone is something."""
+    n_coefficients, quadratic = np.full((9, 2), 100.0), np.full((9, 2), 40.0)
+    power = n_coefficients + quadratic
+    noise = ImageMatch(n_coefficients, np.zeros((9, 2)), quadratic, power, *[quadratic] * 3)
+    assert list(judge_blanks(noise)) == []
+    power = np.where(np.arange(9)[:, None] < 7, quadratic, power)
+    blank = ImageMatch(n_coefficients, np.zeros((9, 2)), quadratic, power, *[quadratic] * 3)
+    (finding,) = judge_blanks(blank)
+    assert finding.code is FindingCode.IMAGES_BLANK
+    assert finding.text.startswith(
+        "7 images have no variance (rows 1, 2, 3, 4, 5 and 2 more of the table)"
+    )
+    uncounted = ImageMatch(*[np.zeros((9, 2))] * 7)
+    assert list(judge_blanks(uncounted)) == []

@@ -144,6 +144,7 @@ class FindingCode(StrEnum):
     POSES_OF_OTHERS = "poses_of_others"
     VIEWS_ALIKE = "views_alike"
     CONTRASTS_MIXED = "contrasts_mixed"
+    IMAGES_BLANK = "images_blank"
     MEMORY_EXCEEDED = "memory_exceeded"
     IMAGES_CHANGED = "images_changed"
 

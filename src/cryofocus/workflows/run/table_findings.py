@@ -25,6 +25,8 @@ MOST_NAMES = 5
 # An image shows the consensus with the contrast of its negative by so many standard errors; of
 # images of nothing, three in 100,000 do. So many of the particles, and no fewer, are a finding.
 SURE, NOTABLE, FEWEST = 4.0, 0.001, 5
+# An image has about the power of its noise; one of equal pixels has what rounding leaves.
+BLANK_POWER = 1e-4
 WHOSE_POSES = (
     "Poses are off by far, or images and poses do not belong together: rows or image numbers in "
     "another order, the stack of another table, angles of another program's convention, CTFs that "
@@ -50,6 +52,7 @@ def judge_table(
     if check.roundness is not None:
         yield from judge_views(check.roundness)
     yield from judge_contrasts(check.match, check.particles)
+    yield from judge_blanks(match)
 
 
 def judge_misfits(misfits: Sequence[Misfit], particles: ParticleSet) -> Iterator[Finding]:
@@ -162,6 +165,33 @@ def judge_contrasts(match: ImageMatch, particles: ParticleSet) -> Iterator[Findi
             "images of two programs may differ in their sign."
         ),
         figures={"n_images": n_inverted, "share": n_inverted / len(match), "threshold": NOTABLE},
+    )
+
+
+def judge_blanks(match: ImageMatch) -> Iterator[Finding]:
+    """Say which images hold nothing, noise included, by their rows in the table."""
+    # |Y|^2 from what was measured of Y and of its difference from the consensus.
+    power = (match.power + 2 * match.linear - match.quadratic).sum(axis=1)
+    n_coefficients = match.n_coefficients.sum(axis=1)
+    rows = np.flatnonzero((n_coefficients > 0) & (power < BLANK_POWER * n_coefficients)) + 1
+    if not len(rows):
+        return
+    named = ", ".join(map(str, rows[:MOST_NAMES].tolist()))
+    more = f" and {len(rows) - MOST_NAMES:,} more" if len(rows) > MOST_NAMES else ""
+    s, have, their = ("s", "have", "their") if len(rows) > 1 else ("", "has", "its")
+    yield Finding(
+        code=FindingCode.IMAGES_BLANK,
+        severity=Severity.WARNING,
+        text=(
+            f"{len(rows):,} image{s} {have} no variance (row{s} {named}{more} of the table): all "
+            f"pixels are alike and tell nothing, and {their} class is chance. Remove the row{s} "
+            "from the table; such images come from a micrograph's rim or from a damaged stack."
+        ),
+        figures={
+            "n_images": len(rows),
+            "share": len(rows) / len(match),
+            "first_row": int(rows[0]),
+        },
     )
 
 
