@@ -159,6 +159,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
             "report/analyses/covary",
             "report/analyses/conditional",
             "report/analyses/joint_states",
+            "workflows/covary/coupling",
             "workflows/covary/inputs",
             "workflows/covary/levels",
         ),
