@@ -159,6 +159,18 @@ def test_report_is_written_when_it_is_missing(run: Classification) -> None:
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
+def test_a_finished_run_keeps_its_page_when_resumed(run: Classification, table: Path) -> None:
+    """Where nothing is done, the page is not made again either; without one it is."""
+    page = run.report
+    written = page.stat().st_mtime_ns
+    same: dict[str, Any] = {"focus": SPHERE, "classes": 2, "runs": 2, "threads": 2}
+    cryofocus.classify(table, run.path, resume=True, **same)
+    assert page.stat().st_mtime_ns == written
+    page.unlink()
+    cryofocus.classify(table, run.path, resume=True, **same)
+    assert page.is_file()
+
+
 def test_open_run_gives_the_same(run: Classification) -> None:
     """A run opened anew equals what `classify` returned, and its text is short."""
     opened = cryofocus.open_run(str(run.path))

@@ -267,8 +267,14 @@ def classify(
             command=command,
             progress=shown,
         )
-        reporting(write_report, shown)(output)
+        if not (resume and _is_reported(RunDirectory(Path(output)))):
+            reporting(write_report, shown)(output)
     return open_run(output)
+
+
+def _is_reported(run: RunDirectory) -> bool:
+    """Whether the page was written after the result: a finished run was resumed."""
+    return run.report.is_file() and run.report.stat().st_mtime_ns >= run.job.stat().st_mtime_ns
 
 
 def _compose_request(
