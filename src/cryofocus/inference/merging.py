@@ -44,7 +44,8 @@ from cryofocus.inference.settings import ClassifierSettings
 
 Groups = tuple[tuple[int, ...], ...]
 
-# The last two are left to the half sets, which know no such gain.
+# Whether there are two classes or none is for the half sets to say: maps made from one of them
+# cannot gain from the noise of the other.
 FEWEST = 2
 
 
@@ -197,7 +198,7 @@ class _Rerun:
         return fresh if is_better and has_as_many else merged
 
     def _start(self, n_classes: int, one: FinishedRun[Any]) -> FinishedRun[Any]:
-        """Start with fewer classes; one that is not there any more counts to one that is."""
+        """Start with fewer classes; of those asked for, each stands for every n-th one."""
         n_classes, n_asked = max(FEWEST, n_classes), sum(map(len, one.groups))
         few = self.comparison.with_classes(n_classes)
         groups = tuple(tuple(range(k, n_asked, n_classes)) for k in range(n_classes))
