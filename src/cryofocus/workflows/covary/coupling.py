@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from itertools import combinations
 
 from cryofocus.formatting import format_number
+from cryofocus.logs import get_logger
 from cryofocus.workflows.covary.record import CovaryRecord
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 SIGNIFICANT_P = 0.01
 # A part that appears darkens its surroundings, and with them the masses of regions nearby. On the
