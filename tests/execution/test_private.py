@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,16 @@ HELLO = b"GET /info/main/workers.html HTTP/1.0\r\n\r\n"
 
 def listening() -> set[tuple[str, int]]:
     """Address and port of every socket on which this process and its children listen."""
-    family = [psutil.Process(), *psutil.Process().children(recursive=True)]
-    return {
-        (connection.laddr.ip, connection.laddr.port)
-        for process in family
-        for connection in process.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    }
+    found = set()
+    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        # A child of an earlier test may end meanwhile; it listens to nothing.
+        with suppress(psutil.NoSuchProcess):
+            found |= {
+                (connection.laddr.ip, connection.laddr.port)
+                for connection in process.net_connections("inet")
+                if connection.status == psutil.CONN_LISTEN
+            }
+    return found
 
 
 @pytest.fixture(scope="module")
