@@ -184,7 +184,7 @@ TESTED_IN: dict[str, tuple[str, ...]] = {
         "workflows/run/new_names",
     ),
     "workflows/test_found_region": ("inference/variability/kept",),
-    "test_calls": ("synonyms",),
+    "test_calls": ("kinds", "synonyms"),
     "workflows/test_fsc": (
         "workflows/fsc_xml",
         *("data/grid_map", "report/figures/fsc", "workflows/fsc_table"),

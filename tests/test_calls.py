@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
+from jaxtyping import Float
 
 import cryofocus
+from cryofocus.calls import _told_kinds, require_kinds
 from cryofocus.errors import CallError, CryofocusError
 
 SPHERE = {"focus": (1, 2, 3, 4)}
@@ -61,6 +66,40 @@ TURNS: dict[str, tuple[Callable[..., Any], str]] = {
         lambda: cryofocus.open_run(None),
         r"open_run: path: found None \(NoneType\), expected a path",
     ),
+    "one map for several": (
+        lambda: cryofocus.merge("a.mrc", "m.mrc"),
+        r"merge: maps: found 'a.mrc' \(str\), expected a list, each entry a path",
+    ),
+    "voxels without a size": (
+        lambda: cryofocus.join_regions((), np.zeros((2, 8, 8, 8)), "2 A", 5.0),
+        r"join_regions: voxel_size_angstrom: found '2 A' \(str\), expected a number",
+    ),
+    "two of three coordinates": (
+        lambda: cryofocus.sphere_mask(8, 1.0, (0, 0), 3, 0),
+        r"sphere_mask: centre_angstrom: found \(0, 0\) \(tuple\), expected \(number, number, nu",
+    ),
+    "labels of other particles": (
+        lambda: cryofocus.measure_agreement(np.zeros(4, int), np.zeros(3, int), 2),
+        r"measure_agreement: truth: found an array of int64, shape \(3,\), expected a numpy array "
+        r"of whole numbers, shape \(n,\) with n = 4",
+    ),
+    "one noise for all values": (
+        lambda: cryofocus.fit_normal(np.zeros((4, 2)), np.eye(2)),
+        r"fit_normal: noise: found .*, expected a numpy array of numbers, shape \(n, r, r\) with "
+        "n = 4 and r = 2",
+    ),
+    "a file for the table in it": (
+        lambda: cryofocus.ParticleSet.from_table("t.star"),
+        r"from_table: table: found 't.star' \(str\), expected ParticleTable. ParticleSet.read",
+    ),
+    "a word for yes": (
+        lambda: cryofocus.select("RUN", 1, "o.star", overwrite="no"),
+        r"select: overwrite: found 'no' \(str\), expected True or False",
+    ),
+    "a choice there is not": (
+        lambda: cryofocus.diffmap_run("RUN", "D", against="all"),
+        r"diffmap_run: against: found 'all' \(str\), expected 'consensus' or 'pairs'",
+    ),
     "a slip": (
         lambda: cryofocus.select("RUN", 1, "o.star", max_outliers=4),
         "select: max_outliers: unknown, did you mean max_outlier?",
@@ -73,6 +112,37 @@ def test_the_right_argument_is_named(call: Callable[..., Any], said: str) -> Non
     """None of them gets as far as looking for the files."""
     with pytest.raises(CryofocusError, match=said):
         call()
+
+
+def test_every_public_function_says_what_it_takes() -> None:
+    """What is not told has a message of its own: options, regions, values of a configuration."""
+    functions = [getattr(cryofocus, name) for name in cryofocus.__all__]
+    untold = [
+        f"{function.__name__}.{name}"
+        for function in functions
+        if inspect.isfunction(function)
+        for name in inspect.signature(function).parameters
+        if name not in _told_kinds(function.__wrapped__)
+    ]
+    assert untold == ["classify.options", "covary.regions", "read_config.changes"]
+
+
+@dataclass
+class Turned:
+    """Made of an array; what the package holds is checked by the test run first."""
+
+    rotation: Float[np.ndarray, "3 3"]
+
+    def __post_init__(self) -> None:
+        """Refuse what is none."""
+        require_kinds(self)
+
+
+def test_objects_say_what_they_are_made_of() -> None:
+    """A matrix in the plane turns no volume."""
+    with pytest.raises(CallError, match=r"Turned: rotation: .*shape \(2, 2\), .*shape \(3, 3\)"):
+        Turned(np.eye(2))
+    Turned(np.eye(3))
 
 
 def test_files_of_settings_are_found_by_their_names() -> None:

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import inspect
-import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, wraps
-from pathlib import Path
-from types import NoneType, UnionType
 from typing import ParamSpec, TypeVar, get_args, get_type_hints
-
-import numpy as np
 
 from cryofocus.complaints import suggest
 from cryofocus.errors import CallError
+from cryofocus.kinds import Kind, name_kinds, say_value
 from cryofocus.settings import Settings
 
 Taken = ParamSpec("Taken")
 Made = TypeVar("Made")
 
-OURS = __name__.partition(".")[0]
+WORD = re.compile(r"\w+")
 HOW_TO_GET = {
     "OperatorSet": 'OperatorSet.point_group("C2") makes one',
     "ParticleSet": "ParticleSet.read(table) gives one",
+    "ParticleTable": "ParticleSet.read(path) reads a file",
 }
 
 
@@ -38,12 +36,16 @@ def checked(function: Callable[Taken, Made]) -> Callable[Taken, Made]:
             told = list(_explain_unknown(function, signature, list(given)))
             # Python's own words name what is missing, or say that there are too many.
             said = "; ".join(told) or f"{error}; it takes {', '.join(signature.parameters)}"
-            raise CallError(f"{function.__name__}: {said}") from None
-        if told := list(_explain_kinds(function, bound.arguments)):
-            raise CallError(f"{function.__name__}: {'; '.join(told)}")
+            raise CallError(f"{function.__qualname__}: {said}") from None
+        _require_kinds(function, bound.arguments)
         return function(*args, **given)
 
     return call
+
+
+def require_kinds(made: object) -> None:
+    """Let an object of ours say which of what it was made of is of another kind."""
+    _require_kinds(type(made), vars(made))
 
 
 def _explain_unknown(
@@ -59,45 +61,29 @@ def _explain_unknown(
             yield f"{word}: unknown, {meant}"
 
 
+def _require_kinds(function: Callable[..., object], given: Mapping[str, object]) -> None:
+    if told := list(_explain_kinds(function, given)):
+        name = function.__qualname__.removesuffix(".__init__")
+        raise CallError(f"{name}: {'; '.join(told)}")
+
+
 def _explain_kinds(function: Callable[..., object], given: Mapping[str, object]) -> Iterator[str]:
-    """Say which arguments are neither a path, nor an array, nor of the class that is asked for."""
+    """Say which arguments are of another kind than the one that is asked for."""
+    sizes: dict[str, int] = {}
     for name, kinds in _told_kinds(function).items():
-        if name in given and not isinstance(given[name], tuple(kinds.values())):
-            found = f"found {given[name]!r:.60} ({type(given[name]).__name__})"
-            wanted = " or ".join(word for word in kinds if word not in ("", "a text"))
-            how = "".join(f". {HOW_TO_GET[word]}" for word in kinds if word in HOW_TO_GET)
-            yield f"{name}: {found}, expected {wanted}{how}"
+        if name in given and not any(kind.fits(given[name], sizes) for kind in kinds):
+            wanted = " or ".join(dict.fromkeys(kind.words for kind in kinds if kind.words))
+            how = "".join(f". {HOW_TO_GET[k.words]}" for k in kinds if k.words in HOW_TO_GET)
+            sized = [f"{word} = {n}" for word, n in sizes.items() if word in WORD.findall(wanted)]
+            known = f" with {' and '.join(sized)}" if sized else ""
+            yield f"{name}: found {say_value(given[name])}, expected {wanted}{known}{how}"
 
 
 @cache
-def _told_kinds(function: Callable[..., object]) -> dict[str, dict[str, type]]:
-    """Give what the arguments may be of which that can be told, in words."""
-    told = {}
-    for name, hint in get_type_hints(function).items():
-        kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-        words = {word: kind for one in kinds for word, kind in _name_kind(one)}
-        # Numbers, texts and choices have messages of their own.
-        if name != "return" and words.keys() - {"", "a text"} and len(words) == len(kinds):
-            told[name] = words
-    return told
-
-
-def _name_kind(kind: object) -> Iterator[tuple[str, type]]:
-    """Name a kind that can be told, and what its values are instances of."""
-    if kind is Path:
-        yield "a path", os.PathLike
-    elif kind is str:
-        yield "a text", str
-    elif kind is NoneType:
-        yield "", NoneType
-    elif getattr(kind, "array_type", None) is np.ndarray:
-        yield "a numpy array", np.ndarray
-    elif (
-        isinstance(kind, type)
-        and kind.__module__.startswith(OURS)
-        and not getattr(kind, "_is_protocol", False)
-    ):
-        yield kind.__name__, kind
+def _told_kinds(function: Callable[..., object]) -> dict[str, tuple[Kind, ...]]:
+    """Give what the arguments may be of which that can be told."""
+    told = {name: name_kinds(hint) for name, hint in get_type_hints(function).items()}
+    return {name: kinds for name, kinds in told.items() if kinds and name != "return"}
 
 
 def _find_settings(function: Callable[..., object]) -> Iterator[tuple[str, type[Settings]]]:

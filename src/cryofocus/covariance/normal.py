@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from cryofocus.calls import checked
 from cryofocus.maths.population import fit_normal_population
 
 # Where the start of a variance would not be positive, this part of the noise is taken.
@@ -46,6 +47,7 @@ def correlation_matrix(covariance: Float64[np.ndarray, "r r"]) -> Float64[np.nda
     return np.asarray(np.clip(correlation, -1.0, 1.0))
 
 
+@checked
 def fit_normal(
     values: Float64[np.ndarray, "n r"],
     noise: Float64[np.ndarray, "n r r"],

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Float32
 
+from cryofocus.calls import checked, require_kinds
 from cryofocus.data.volume import read_volume_on_grid, require_grid
 from cryofocus.errors import RegionError
 from cryofocus.maths.masks import sphere_mask
@@ -49,6 +50,7 @@ class FocusMask:
 
     def __post_init__(self) -> None:
         """Check that the mask is a mask, but for rounding, which is clipped."""
+        require_kinds(self)
         if self.data.min() > -ROUNDING and self.data.max() < 1 + ROUNDING:
             object.__setattr__(self, "data", np.clip(self.data, 0, 1))
         if not np.isfinite(self.data).all() or self.data.min() < 0 or self.data.max() > 1:
@@ -83,6 +85,7 @@ class FocusMask:
         return f"{self.name} {','.join(f'{value:g}' for value in self.sphere)}"
 
     @classmethod
+    @checked
     def from_sphere(
         cls,
         sphere_angstrom: Sphere,
@@ -147,6 +150,7 @@ class FocusMask:
         )
 
     @classmethod
+    @checked
     def whole(
         cls, box: int, voxel_size_angstrom: float, *, soft_edge_angstrom: float
     ) -> FocusMask:
@@ -156,6 +160,7 @@ class FocusMask:
         return cls(data, voxel_size_angstrom)
 
     @classmethod
+    @checked
     def from_file(cls, path: Path | str, box: int, voxel_size_angstrom: float) -> FocusMask:
         """Read a mask that lies on the particles' grid.
 

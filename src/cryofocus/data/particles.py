@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
+from cryofocus.calls import checked
 from cryofocus.data.expansion import Expansion, find_copies
 from cryofocus.data.foreign.doubts import doubts_of_views
 from cryofocus.data.formats import open_table
@@ -100,6 +101,7 @@ class ParticleSet:
             raise ValueError("copies of one particle are in different half sets")
 
     @classmethod
+    @checked
     def read(
         cls,
         path: Path | str,
@@ -125,6 +127,7 @@ class ParticleSet:
         return cls.from_table(table, datadir=datadir, supplement=supplement)
 
     @classmethod
+    @checked
     def from_table(
         cls,
         table: ParticleTable,

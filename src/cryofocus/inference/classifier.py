@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64, Int, Int8
 
+from cryofocus.calls import checked
 from cryofocus.consensus.consensus import Consensus, estimate_consensus
 from cryofocus.consensus.ground import Allocate, Ground
 from cryofocus.consensus.match import ImageMatch
@@ -85,6 +86,7 @@ class FocusedClassifier:
         SettingError: When there are not as many references as classes.
     """
 
+    @checked
     def __init__(
         self,
         settings: ClassifierSettings,
@@ -108,6 +110,7 @@ class FocusedClassifier:
         self._solvent = solvent
         self._references = tuple(references)
 
+    @checked
     def fit(
         self,
         particles: ParticleSet,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from cryofocus.calls import checked
 from cryofocus.errors import DeviceError, SettingError
 from cryofocus.kernels.contract import SliceKernels
 from cryofocus.kernels.cpu import CpuKernels
@@ -15,6 +16,7 @@ DEVICES = ("cpu", "cuda", "reference")
 MOST_THREADS = 1024
 
 
+@checked
 def select_kernels(
     device: str,
     threads: int | None = None,

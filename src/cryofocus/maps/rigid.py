@@ -10,6 +10,7 @@ from scipy.ndimage import affine_transform
 from scipy.spatial.transform import Rotation
 
 from cryofocus.arrays import Volume
+from cryofocus.calls import require_kinds
 from cryofocus.maths.fourier import resize_volume
 from cryofocus.maths.rotations import geodesic_degrees
 
@@ -35,6 +36,7 @@ class RigidTransform:
     shift_angstrom: Float64[np.ndarray, " 3"]
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         product = self.rotation @ self.rotation.T
         if not np.allclose(product, np.eye(3), atol=TOLERANCE) or np.linalg.det(self.rotation) < 0:
             raise ValueError(f"{self.rotation.tolist()} is no rotation matrix")

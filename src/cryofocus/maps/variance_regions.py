@@ -81,6 +81,7 @@ def find_regions(
     return _describe(variance, labels, voxel_size_angstrom)
 
 
+@checked
 def join_regions(
     regions: Sequence[VariableRegion],
     deviations: Float32[np.ndarray, "axis box box box"],

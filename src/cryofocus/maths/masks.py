@@ -6,10 +6,13 @@ import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import affine_transform, find_objects
 
+from cryofocus.calls import checked
+
 Vector = tuple[float, float, float]
 BoxBounds = tuple[slice, slice, slice]
 
 
+@checked
 def sphere_mask(
     box: int,
     voxel_size_angstrom: float,

@@ -16,6 +16,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 
+from cryofocus.calls import checked
+
 
 @dataclass(frozen=True)
 class Agreement:
@@ -123,6 +125,7 @@ def posterior_kappa(posteriors: Float[np.ndarray, "n k"], truth: Int[np.ndarray,
     return 1.0 - fraction_wrong * n_classes / (n_classes - 1)
 
 
+@checked
 def measure_agreement(
     found: Int[np.ndarray, " n"], truth: Int[np.ndarray, " n"], n_classes: int
 ) -> Agreement:

@@ -38,6 +38,7 @@ from jaxtyping import Float, Float64, Int
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from cryofocus.calls import checked, require_kinds
 from cryofocus.errors import SettingError
 from cryofocus.maths.rotations import geodesic_degrees
 
@@ -83,6 +84,7 @@ class OperatorSet:
     is_group: bool = False
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         rotation, translation = self.rotation, self.translation_angstrom
         if np.abs(rotation @ np.swapaxes(rotation, 1, 2) - np.eye(3)).max() > EXACT:
             raise ValueError(f"{self.name}: a matrix is not orthogonal")
@@ -100,6 +102,7 @@ class OperatorSet:
                 raise ValueError(f"{self.name}: not closed under multiplication")
 
     @classmethod
+    @checked
     def point_group(cls, name: str) -> OperatorSet:
         """Make the operators of a point group.
 
@@ -127,6 +130,7 @@ class OperatorSet:
         return cls(wanted, turns, np.zeros((len(turns), 3)), is_group=True)
 
     @classmethod
+    @checked
     def helix(cls, twist_degrees: float, rise_angstrom: float, n: int) -> OperatorSet:
         """Make n operators of a helix along z, those nearest to the identity: 0, 1, -1, 2, ...
 

@@ -177,6 +177,7 @@ def diffmap(
     return write_difference(output, grid, difference, settings.threshold, where)
 
 
+@checked
 def merge(
     maps: Sequence[Path | str],
     output: Path | str,
@@ -197,7 +198,7 @@ def merge(
             another grid.
         OutputError: When the output exists or cannot be written.
     """
-    if not maps:
+    if len(maps) == 0:
         raise SettingError("merge: found no map, expected at least one. Name difference maps.")
     for path in map(Path, maps):
         if path.stem.endswith(SIGNIFICANCE_SUFFIX):

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from cryofocus.calls import require_kinds
 from cryofocus.complaints import cut, say_unreadable
 from cryofocus.data.mask import Point
 from cryofocus.errors import FormatError, InputError, RegionError
@@ -122,6 +123,7 @@ class Ellipsoid:
     radii_angstrom: Point
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         numbers = (*self.centre_angstrom, *self.radii_angstrom)
         if not np.isfinite(numbers).all() or min(self.radii_angstrom) <= 0:
             raise RegionError(

@@ -72,10 +72,10 @@ class LocalServer:
         self.token = secrets.token_urlsafe(TOKEN_BYTES)
         try:
             self._server = _Server((ADDRESS, port), _handler_for(self))
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             raise OutputError(
-                f"port {port}: cannot be used ({error.strerror}). Choose another with --port, or "
-                "leave it out."
+                f"port {port}: cannot be used ({getattr(error, 'strerror', error)}). Choose "
+                "another with --port, or leave it out."
             ) from error
         self._server.daemon_threads = True
 

@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
+from cryofocus.calls import checked
 from cryofocus.complaints import say_neighbour
 from cryofocus.data.atomic import explain_write_errors, is_temporary, sweep
 from cryofocus.data.formats import table_suffixes
@@ -56,7 +57,10 @@ class RunDirectory(run_files.RunFiles):
     path: Path
 
     @classmethod
-    def create(cls, path: Path, *, overwrite: bool = False, resume: bool = False) -> RunDirectory:
+    @checked
+    def create(
+        cls, path: Path | str, *, overwrite: bool = False, resume: bool = False
+    ) -> RunDirectory:
         """Make a new run directory, or take an existing one for resuming or replacing.
 
         Call it after all input has been validated. The files of a run that is there stay until
@@ -76,6 +80,7 @@ class RunDirectory(run_files.RunFiles):
                 made.
             SettingError: When both options were given.
         """
+        path = Path(path)
         cls.require_usable(path, overwrite=overwrite, resume=resume)
         if resume and not path.exists():
             # Scripts may always say it; but whoever misspelt a name should know at once.
@@ -92,11 +97,15 @@ class RunDirectory(run_files.RunFiles):
         return directory
 
     @classmethod
-    def require_usable(cls, path: Path, *, overwrite: bool = False, resume: bool = False) -> None:
+    @checked
+    def require_usable(
+        cls, path: Path | str, *, overwrite: bool = False, resume: bool = False
+    ) -> None:
         """Raise what `create` would, before input is read.
 
         A former run that a killed process had moved aside is put back; nothing else is touched.
         """
+        path = Path(path)
         if overwrite and resume:
             raise SettingError(
                 f"{path}: --overwrite and --resume exclude each other. Use --resume to finish the "
@@ -107,7 +116,8 @@ class RunDirectory(run_files.RunFiles):
             cls(path)._refuse_unusable(overwrite=overwrite, resume=resume)
 
     @classmethod
-    def open(cls, path: Path) -> RunDirectory:
+    @checked
+    def open(cls, path: Path | str) -> RunDirectory:
         """Take an existing run directory for reading.
 
         Nothing on disk is changed, but that a run which a killed process was replacing is put
@@ -116,6 +126,7 @@ class RunDirectory(run_files.RunFiles):
         Raises:
             FormatError: When there is no such directory or it is not a run of cryofocus.
         """
+        path = Path(path)
         directory = cls(path)
         if path.is_file():
             where = path.parent
