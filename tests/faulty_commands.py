@@ -27,7 +27,7 @@ PARTICLES, BOX, PIXEL = 60, 24, 17.5
 # What differs from run to run: times, memory, and what was said on the way.
 VOLATILE_KEYS = {
     *("seconds", "peak_memory_gb", "started", "command", "warnings", "machine", "date"),
-    *("cluster", "memory_gb", "n_processes", "origin"),
+    *("cluster", "memory_gb", "n_processes", "cycles_before", "origin"),
 }
 SAID = (".log", "command.txt")
 PAGES = ".html"

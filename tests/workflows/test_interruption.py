@@ -37,7 +37,11 @@ def test_stopped_run_resumes_to_the_same_result(
     assert RunDirectory.open(run).checkpoint.exists() == (stage != "consensus")
     resumed = classify(ask(small_set), run, resume=True)
     assert_same(resumed, finished)
-    assert resumed.read_job().n_processes == 1 + (stage != "consensus")
+    job = resumed.read_job()
+    assert job.n_processes == 1 + (stage != "consensus")
+    assert (job.cycles_before > 0) == (stage in ("run 2 of 2", "writing"))
+    said = f"resumed: {job.cycles_before} cycles are done; the run has taken "
+    assert (said in resumed.log.read_text()) == (stage != "consensus")
 
 
 def test_resuming_with_other_settings_is_refused(

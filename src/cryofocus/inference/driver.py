@@ -162,6 +162,11 @@ def unpack_runs(comparison: Comparison[State], arrays: Mapping[str, AnyArray]) -
         ) from error
 
 
+def count_cycles(arrays: Mapping[str, AnyArray]) -> int:
+    """Count the cycles that the packed runs have done, but for those that learn the prior."""
+    return sum(len(a) for name, a in arrays.items() if name.endswith(f"{HISTORY}objective"))
+
+
 def _named(arrays: Mapping[str, AnyArray], prefix: str) -> dict[str, AnyArray]:
     """Return the arrays whose names begin so, without that."""
     return {

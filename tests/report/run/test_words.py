@@ -127,6 +127,25 @@ def test_verdict_does_not_repeat_the_headline(build_run: Build) -> None:
     assert words.verdict(job) == "51 % and 49 % of the particles; one run: no more."
 
 
+@pytest.mark.parametrize(
+    ("n_processes", "cycles", "said"),
+    [
+        (1, 0, "in total"),
+        (2, 0, "in total, resumed once"),
+        (3, 17, "in total, resumed twice after 17 cycles"),
+        (5, 17, "in total, resumed 4 times after 17 cycles"),
+    ],
+)
+def test_time_says_that_a_run_was_resumed(
+    build_run: Build, n_processes: int, cycles: int, said: str
+) -> None:
+    """The time is that of all processes, so the page says what was there before the last."""
+    results = read_results(build_run())
+    update = {"n_processes": n_processes, "cycles_before": cycles}
+    resumed = replace(results, job=results.job.model_copy(update=update))
+    assert words.key_figures(resumed)[-1].name == said
+
+
 def test_copies_are_not_called_particles(build_run: Build) -> None:
     """An expanded table has more rows than there are particles; both numbers are told."""
     results = read_results(build_run())

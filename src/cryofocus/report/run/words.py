@@ -88,10 +88,16 @@ def key_figures(results: RunResults) -> list[KeyFigure]:
         ),
         KeyFigure(
             format_seconds(sum(job.seconds.values())),
-            "in total" if job.n_processes == 1 else f"in total, over {job.n_processes} processes",
+            _say_total(job),
             f"peak memory {max(job.peak_memory_gb.values(), default=0.0):.1f} GB",
         ),
     ]
+
+
+def _say_total(job: JobRecord) -> str:
+    times = {1: "once", 2: "twice"}.get(n := job.n_processes - 1, f"{n} times")
+    done = f" after {job.cycles_before} cycles" if job.cycles_before else ""
+    return f"in total, resumed {times}{done}" if n else "in total"
 
 
 def _figures_of_classes(results: RunResults) -> list[KeyFigure]:

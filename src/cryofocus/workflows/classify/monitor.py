@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,9 +13,13 @@ import numpy as np
 
 from cryofocus.errors import CryofocusError, Interrupted
 from cryofocus.execution.monitor import Advance, Arrays
+from cryofocus.formatting import format_seconds
+from cryofocus.inference.driver import count_cycles
 from cryofocus.workflows.machine.hardware import StageClock
 from cryofocus.workflows.machine.progress import Progress
 from cryofocus.workflows.run.checkpoint import Checkpoint
+
+logger = logging.getLogger(__name__)
 
 # Checkpoints may take at most this part of the time; a cycle of a small set is done sooner than
 # its state is on disk.
@@ -34,6 +39,9 @@ class RunMonitor:
         progress: Display.
         timer: Takes time and memory of the stages.
         clock: Returns seconds; tests bring their own.
+
+    Attributes:
+        cycles_before: What an unfinished run had done before it was resumed.
     """
 
     def __init__(
@@ -49,6 +57,7 @@ class RunMonitor:
         self._clock = clock
         self._unsaved: Arrays | None = None
         self._next_save = 0.0
+        self.cycles_before = 0
 
     @contextmanager
     def stage(self, name: str, n_steps: int, *, at_most: bool = False) -> Iterator[Advance]:
@@ -101,7 +110,7 @@ class RunMonitor:
         self._unsaved = None
 
     def begin(self) -> None:
-        """Look at the state of an unfinished run, and count in what it has taken so far.
+        """Look at the state of an unfinished run, and count in what it has done and taken so far.
 
         Raises:
             SettingError: When settings or input files have changed.
@@ -111,6 +120,11 @@ class RunMonitor:
         if kept is not None and TIMES in kept:
             seconds, n_processes = json.loads(np.asarray(kept[TIMES]).tobytes())
             self._timer.follow(seconds, n_processes)
+            self.cycles_before = count_cycles(kept)
+            logger.info(
+                "resumed: %d cycles are done; the run has taken %s so far",
+                *(self.cycles_before, format_seconds(sum(seconds.values()))),
+            )
 
     def load(self) -> Arrays | None:
         """Return the state of an unfinished run, None for a new one.

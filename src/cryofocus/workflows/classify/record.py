@@ -41,6 +41,7 @@ class Circumstances:
     hardware: Hardware
     warnings: tuple[str, ...]
     cluster: Cluster | None = None
+    cycles_before: int = 0
 
 
 def compose_record(
@@ -69,6 +70,7 @@ def compose_record(
         seconds=clock.seconds,
         peak_memory_gb=clock.peak_memory_gb,
         n_processes=clock.n_processes,
+        cycles_before=circumstances.cycles_before,
         n_particles=len(inputs.particles),
         n_classes=len(result.maps),
         box=inputs.particles.box,

@@ -136,6 +136,7 @@ def classify(  # noqa: PLR0913  # as of the command, and what it found before
                 describe_hardware(resources.machine.device),
                 tuple(warnings),
                 resources.cluster,
+                monitor.cycles_before,
             )
             record = compose_record(request, inputs, result, last, judgement, circumstances)
             logger.info("%s", record.verdict, extra=LOG_ONLY)

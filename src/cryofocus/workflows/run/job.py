@@ -177,24 +177,24 @@ class Finding(RecordPart):
 class JobRecord(Record):
     """All of job.json.
 
-    Seconds and peak memory (GB) are by stage, seconds over all ``n_processes``: one more than the
-    run was resumed; ``cycles`` and ``objective`` (one value a
-    cycle) are of the best run; ``best_run`` is its number in ``runs``. ``verdict`` is one sentence
-    for people; ``findings`` are the run's judgements on its result, ``warnings`` sentences that
-    end in advice, logged on the way. ``cluster`` is None where one
-    process did the work (on ``machine``, which otherwise directed it), ``poses`` if they were
-    kept. ``n_effective_classes`` counts classes that are copies of one another once, and empty
-    ones not at all; 1 where nothing was found, None in runs of older versions.
+    Seconds and peak memory (GB) are by stage, seconds over all ``n_processes``: one more than
+    the run was resumed, the last time after ``cycles_before``; ``cycles`` and ``objective``
+    (one value a cycle) are of the best run; ``best_run`` is its number in ``runs``.
+    ``verdict`` is one sentence for people; ``findings`` are the run's judgements on its
+    result, ``warnings`` sentences that end in advice, logged on the way. ``cluster`` is None
+    where one process did the work (on ``machine``, which otherwise directed it), ``poses`` if
+    they were kept. ``n_effective_classes`` counts classes that are copies of one another once,
+    and empty ones not at all; 1 where nothing was found, None in runs of older versions.
     ``p_value_no_classes`` bounds the probability of such a result where nothing varies,
-    ``expected_accuracy`` is the fraction of particles that can be in their true class if classes
-    are as found; None where the runs did not settle or the strategy cannot say.
-    ``scatter_over_noise`` is the variance of images about their class relative to that of noise,
-    ``distance_over_maps`` how far they lie from the mean of the classes relative to the maps;
-    posteriors allow for both; None where there are no classes. ``trials`` are
-    the numbers of classes that ``--classes auto`` tried. ``n_outliers`` counts particles whose
-    image hardly shows the consensus. ``n_parents`` counts the particles of a set that was expanded
-    by symmetry, whose copies ``n_particles`` counts; None in other sets. ``held_out`` holds
-    whatever was measured on particles kept apart, by name.
+    ``expected_accuracy`` is the fraction of particles that can be in their true class if
+    classes are as found; None where the runs did not settle or the strategy cannot say.
+    ``scatter_over_noise`` is the variance of images about their class relative to that of
+    noise, ``distance_over_maps`` how far they lie from the mean of the classes relative to the
+    maps; posteriors allow for both; None where there are no classes. ``trials`` are the
+    numbers of classes that ``--classes auto`` tried. ``n_outliers`` counts particles whose
+    image hardly shows the consensus. ``n_parents`` counts the particles of a set that was
+    expanded by symmetry, whose copies ``n_particles`` counts; None in other sets. ``held_out``
+    holds whatever was measured on particles kept apart, by name.
     """
 
     remedy = CLASSIFY_AGAIN
@@ -208,6 +208,7 @@ class JobRecord(Record):
     seconds: dict[str, float]
     peak_memory_gb: dict[str, float]
     n_processes: int = 1
+    cycles_before: int = 0
     n_particles: int
     n_classes: int
     box: int
