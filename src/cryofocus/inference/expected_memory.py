@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 WHOLE_BYTES = 12
 # Of the points of the band, what early cycles take once more, about.
 COARSE_POINTS = 0.4
+# Of each particle and class, what a cycle holds: posteriors, likelihoods and weights, about.
+CYCLE_BYTES = 90
 
 
 def log_memory(ground: Ground, settings: ClassifierSettings) -> None:
@@ -46,10 +48,16 @@ def expected_memory_gb(ground: Ground, settings: ClassifierSettings) -> float:
         a_particle = max(1, int(1e9 * kept / len(images)))
         copied = most_particles(a_particle, kernels.host_gb)
         kept *= 1 + min(0.5, copied / len(images))
+    kept += cycle_gb(len(images), settings)
     most = needed.peak(n_maps, kept)
     if kernels.host_gb is not None:
         most = min(most, max(kernels.host_gb, needed.peak(0)))
     return max(most, ground.consensus.made_gb)
+
+
+def cycle_gb(n_particles: int, settings: ClassifierSettings) -> float:
+    """Return what cycles hold besides the statistics."""
+    return CYCLE_BYTES * n_particles * settings.most_classes / 1e9
 
 
 def statistics_bytes(ground: Ground, settings: ClassifierSettings) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from cryofocus.consensus.match import ImageMatch
+from cryofocus.consensus.outliers import scores
 from cryofocus.consensus.outliers.scores import OUTLYING, count_outliers, outlier_scores
 from cryofocus.inference.classifier import FocusedClassifier
 from cryofocus.inference.settings import ClassifierSettings
@@ -53,6 +55,18 @@ def test_good_images_score_like_normal_values() -> None:
     assert (score > OUTLYING).mean() < 3e-4
     # The larger of |x| and another.
     assert 0.8 < np.median(score) < 1.2
+
+
+def test_a_sample_of_a_large_set_sets_the_same_standard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All images are judged, by mean and covariance of some of them."""
+    is_noise = np.arange(20000) % 5 == 0
+    match = draw(np.where(is_noise, 0, np.random.default_rng(0).normal(1, 0.1, 20000)))
+    by_all = score_of(match)
+    monkeypatch.setattr(scores, "MOST_SAMPLED", 4000)
+    by_some = score_of(match)
+    assert 0 < np.quantile(np.abs(by_some - by_all), 0.99) < 0.3
+    assert (by_some[is_noise] > OUTLYING).mean() > 0.97
+    assert (by_some[~is_noise] > OUTLYING).sum() <= 1
 
 
 def test_noise_is_found_though_a_fifth_of_the_set_is_noise() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from cryofocus.errors import OutputError
 from cryofocus.workflows.classify.statistics_store import StatisticsStore
+from cryofocus.workflows.machine.hardware import peak_memory_gb
 
 
 def test_array_on_disk_behaves_like_any_other(tmp_path: Path) -> None:
@@ -42,6 +43,13 @@ def test_array_within_the_bound_lies_in_memory(tmp_path: Path) -> None:
     array = StatisticsStore(tmp_path).allocate((50, 7), np.float32)
     assert array.base is None
     assert (array.shape, array.dtype) == ((50, 7), np.float32)
+
+
+def test_what_is_needed_later_is_left(tmp_path: Path) -> None:
+    """An array that fits now but leaves too little for the cycles lies on disk."""
+    shape, bound_gb = (1000, 1000), peak_memory_gb() + 1
+    assert StatisticsStore(tmp_path, bound_gb, 0.5).allocate(shape, np.float32).base is None
+    assert StatisticsStore(tmp_path, bound_gb, 1.0).allocate(shape, np.float32).base is not None
 
 
 def test_full_disk_is_reported_before_the_work(

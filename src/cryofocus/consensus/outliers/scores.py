@@ -23,6 +23,8 @@ LEAST_INTENSITY = 0.5
 # Of normal images, so many stay when mean and covariance are estimated.
 KEPT = 0.95
 MAX_STEPS, SCALE_STEPS, TOLERANCE = 30, 8, 1e-4
+# More images than these do not make mean and covariance noticeably better.
+MOST_SAMPLED = 50_000
 # Variance of what nothing is known of.
 UNKNOWN = 1e6
 # Contrasts are no better than single precision lets sums be.
@@ -68,11 +70,7 @@ def _scores(
     excess = centres.subtract(whole[0])[:, 0]
     square = level_views(_square_distances(*whole, centres), excess, views, 1)
     score = np.asarray(np.sqrt(square))
-    bands = _intensities(match.linear, match.quadratic)
-    contrast = _contrasts(match)
-    values, variances = (
-        np.concatenate(both, axis=1) for both in zip(bands, contrast, strict=True)
-    )
+    values, variances = _banded_values(match)
     is_known = np.median(variances, axis=0) < UNKNOWN
     values, variances = values[:, is_known], variances[:, is_known]
     n_values = values.shape[1]
@@ -81,6 +79,16 @@ def _scores(
     square = _square_distances(values, variances, centres)
     square = level_views(square, excess, views, n_values)
     return np.asarray(np.maximum(score, _as_normal(square, n_values)))
+
+
+def _banded_values(match: ImageMatch) -> tuple[Values, Values]:
+    """Return intensities and contrasts of all bands, and their variances."""
+    bands = _intensities(match.linear, match.quadratic)
+    contrast = _contrasts(match)
+    values, variances = (
+        np.concatenate(both, axis=1) for both in zip(bands, contrast, strict=True)
+    )
+    return values, variances
 
 
 def count_outliers(score: Float64[np.ndarray, " particle"]) -> int:
@@ -161,20 +169,33 @@ def _square_distances(
     and each image's own variances.
     """
     values = centres.subtract(values)
+    sample = slice(None)
+    if len(values) > MOST_SAMPLED:
+        drawn = np.random.default_rng(0).choice(len(values), MOST_SAMPLED, replace=False)
+        sample = np.sort(drawn)
+    centre, covariance = _most_images(values[sample], variances[sample])
+    values -= centre
+    return _scale(_lengths(values, covariance, variances), values.shape[1])[0]
+
+
+def _most_images(
+    values: Values, variances: Values
+) -> tuple[Float64[np.ndarray, " value"], Float64[np.ndarray, "value value"]]:
+    """Return mean and covariance of the images' differences, without those that are far off."""
     n_values = values.shape[1]
     # Without the tails, variances of normal values are smaller by this.
     shrunk = float(chdtr(n_values + 2, chi_square_quantile(KEPT, n_values))) / KEPT
     spread = (np.median(np.abs(values), axis=0) / 0.6745) ** 2 - np.median(variances, axis=0)
     covariance = np.diag(np.maximum(spread, 0))
-    centre, square = np.zeros(n_values), np.zeros(len(values))
+    centre = np.zeros(n_values)
     for _ in range(MAX_STEPS):
-        square, kept = _scale(_lengths(values - centre, covariance, variances), n_values)
+        _, kept = _scale(_lengths(values - centre, covariance, variances), n_values)
         before = covariance
         centre = _weighted_mean(values[kept], variances[kept])
         covariance = _difference_covariance(values[kept] - centre, variances[kept], shrunk)
         if np.abs(covariance - before).max() <= TOLERANCE * np.abs(before).max():
             break
-    return square
+    return centre, covariance
 
 
 def _scale(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryofocus.consensus.ground import Allocate
+from cryofocus.inference.expected_memory import cycle_gb
 from cryofocus.inference.result import ClassificationResult
 from cryofocus.inference.settings import AUTO
 from cryofocus.maths.copies import filled_classes
@@ -164,7 +165,8 @@ def _fit_and_write(
     stores: list[StatisticsStore] = []
 
     def allocate() -> Allocate:
-        stores.append(StatisticsStore(directory.path, resources.memory_gb))
+        needed_later_gb = cycle_gb(len(inputs.particles), request.settings)
+        stores.append(StatisticsStore(directory.path, resources.memory_gb, needed_later_gb))
         return stores[-1].allocate
 
     rounds = ClassificationRounds(

@@ -29,15 +29,18 @@ class StatisticsStore:
     Args:
         folder: Existing folder for the files.
         memory_gb: Bound for the whole process; None takes most of the machine's memory.
+        needed_later_gb: What must be left of it for what is allocated elsewhere, later.
 
     Attributes:
         on_disk_gb: What lies on disk; while it is read it shows as memory of the process, which
             the system takes back when it needs it.
     """
 
-    def __init__(self, folder: Path, memory_gb: float | None = None) -> None:
+    def __init__(
+        self, folder: Path, memory_gb: float | None = None, needed_later_gb: float = 0.0
+    ) -> None:
         self._folder = folder.resolve()  # workers may stand elsewhere
-        self._memory_gb = memory_gb
+        self._memory_gb, self._needed_later_gb = memory_gb, needed_later_gb
         self._allocated_gb = 0.0
         self.on_disk_gb = self._told_gb = 0.0
 
@@ -54,7 +57,8 @@ class StatisticsStore:
         """
         n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
         needed_gb = n_bytes / 1e9
-        if peak_memory_gb() + self._allocated_gb + needed_gb <= self._bound_gb or n_bytes == 0:
+        taken_gb = peak_memory_gb() + self._allocated_gb + self._needed_later_gb
+        if taken_gb + needed_gb <= self._bound_gb or n_bytes == 0:
             # Empty pages are not resident yet, so the peak does not show them.
             self._allocated_gb += needed_gb
             return np.empty(shape, dtype)
