@@ -22,10 +22,10 @@ SETTINGS = ClassifierSettings(n_classes=5)
 OWN_NOISE = 20.0
 
 
-def own_noise(first: tuple[int, ...], second: tuple[int, ...]) -> float:
+def own_noise(first: tuple[int, ...], second: tuple[int, ...], gain: float) -> bool:
     """Say the same of all pairs of groups."""
     assert not set(first) & set(second)
-    return OWN_NOISE
+    return gain <= OWN_NOISE
 
 
 def seen(maps: np.ndarray, labels: np.ndarray, variance: float = 1.0) -> ClassMoments:

@@ -54,8 +54,8 @@ class RunState(Protocol):
 
 
 State = TypeVar("State", bound=RunState)
-# What two groups of classes gain, at most, if their maps differ by nothing but noise.
-OwnNoise = Callable[[tuple[int, ...], tuple[int, ...]], float]
+# Whether two groups of classes may gain so much though their maps differ by nothing but noise.
+OwnNoise = Callable[[tuple[int, ...], tuple[int, ...], float], bool]
 
 
 @runtime_checkable
@@ -175,9 +175,9 @@ class Divisible(Comparison[State], Protocol[State]):
         ...
 
     def own_noise(self, state: State) -> OwnNoise:
-        """Return what tells the gain of groups of classes that only noise tells apart.
+        """Return what tells whether groups of classes may be apart by noise alone.
 
-        In log-posterior, from the images that the state's maps were made from.
+        By what they gain in log-posterior from the images that the state's maps were made from.
         """
         ...
 

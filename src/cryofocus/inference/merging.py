@@ -274,7 +274,8 @@ def merge_classes(
     Args:
         moments: What all particles say of the maps a run ended with.
         class_weights: Its weights.
-        own_noise: Given two groups of classes, what both may gain by following noise.
+        own_noise: Given two groups of classes and what their difference gains, whether following
+            noise may gain as much.
     """
     n_classes = len(class_weights)
     mixture = _Mixture(
@@ -288,8 +289,8 @@ def merge_classes(
         chosen = int(np.argmax(values))
         first, second = (mixture.members[group] for group in pairs[chosen])
         cost = best - values[chosen]
-        may_cost = cost > 0 and len(mixture.members) > FEWEST
-        if cost > (own_noise(first, second) if may_cost else 0.0):
+        may_cost = len(mixture.members) > FEWEST
+        if cost > 0 and not (may_cost and own_noise(first, second, cost)):
             break
         best, mixture = values[chosen], candidates[chosen]
     return tuple(tuple(sorted(group)) for group in mixture.members)

@@ -169,7 +169,7 @@ def _square_distances(
     and each image's own variances.
     """
     values = centres.subtract(values)
-    sample = slice(None)
+    sample: slice | Int[np.ndarray, " sampled"] = slice(None)
     if len(values) > MOST_SAMPLED:
         drawn = np.random.default_rng(0).choice(len(values), MOST_SAMPLED, replace=False)
         sample = np.sort(drawn)

@@ -103,18 +103,22 @@ class ResidualComparison:
         return replace(moments, linear=moments.linear - own)
 
     def own_noise(self, state: em.EmState) -> OwnNoise:
-        """Return what tells the gain of groups of classes that only noise tells apart."""
+        """Return what tells whether groups of classes may be apart by noise alone."""
         problem = self.problem
 
         @cache
         def summed() -> SliceSums:
             return insert(problem.statistics, state.posteriors, state.inserted).sums
 
-        def gain(first: tuple[int, ...], second: tuple[int, ...]) -> float:
+        def may_gain(first: tuple[int, ...], second: tuple[int, ...], gain: float) -> bool:
             known = summed(), state.prior, state.posteriors
-            return gain_from_noise(problem.space, *known, (first, second))
+            # Most states gain more than even the bound, which costs little.
+            return all(
+                gain <= gain_from_noise(problem.space, *known, (first, second), roughly=roughly)
+                for roughly in (True, False)
+            )
 
-        return gain
+        return may_gain
 
     @property
     def n_prior_cycles(self) -> int:

@@ -95,6 +95,8 @@ def gain_from_noise(
     prior: DeviationPrior,
     posteriors: Float64[np.ndarray, "particle n_classes"],
     apart: tuple[tuple[int, ...], tuple[int, ...]],
+    *,
+    roughly: bool = False,
 ) -> float:
     """Return what a difference of two groups of classes gains, at most, where it is but noise.
 
@@ -108,6 +110,7 @@ def gain_from_noise(
         prior: Under which the maps were made.
         posteriors: With which images were inserted.
         apart: The classes of either group.
+        roughly: Whether it may be too much.
     """
     weights = estimate_class_weights(posteriors)
     column = np.zeros((len(weights), 1))
@@ -117,6 +120,6 @@ def gain_from_noise(
     column /= np.sqrt(weights @ column**2)
     alone = replace(prior, mixing=column)
     observed = observed_share(posteriors, column)
-    variance = space.field_variance(sums, alone, observed)[0]
+    variance = space.field_variance(sums, alone, observed, roughly=roughly)[0]
     mean = 0.5 * float((1 - variance) @ space.shell_counts)
     return mean + SURE * float(np.sqrt(mean))
