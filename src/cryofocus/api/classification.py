@@ -25,7 +25,12 @@ from cryofocus.report.run.page import write_report
 from cryofocus.report.run.planes import draw_gallery
 from cryofocus.report.run.results import RunResults, read_results
 from cryofocus.report.run.shown_maps import read_maps
-from cryofocus.report.run.words import say_calibration, say_resolution, unit
+from cryofocus.report.run.words import (
+    say_calibration,
+    say_mean_posterior,
+    say_resolution,
+    unit,
+)
 from cryofocus.workflows.classify.request import ClassifyRequest, read_config
 from cryofocus.workflows.classify.run import classify as run_classification
 from cryofocus.workflows.classify.tables import ClassSummary, name_classes
@@ -166,7 +171,7 @@ class Classification:
                 format_count(entry.n_particles),
                 _say_share(entry),
                 say_resolution(self.job, entry),
-                f"{entry.mean_posterior:.2f}",
+                say_mean_posterior(entry),
             )
             for entry, name in zip(self.classes, name_classes(self.classes), strict=True)
         ]

@@ -23,8 +23,8 @@ from cryofocus.workflows.covary.record import RECORD, CovaryRecord
 
 
 def test_curves_and_directions(tmp_path: Path) -> None:
-    """Every curve is there; points mark where the corrected one crosses; directions fill a disc,
-    and their spread encloses their mean."""
+    """Every curve is there; points mark where the corrected one crosses, which the legend
+    says in Å; directions fill a disc, and their spread encloses their mean."""
     folder = make_fsc(tmp_path).page.parent
     first, second, third = read_resolution(folder).charts
     (curves,), (disc, cones) = first.charts, second.charts
@@ -33,7 +33,9 @@ def test_curves_and_directions(tmp_path: Path) -> None:
     names = [trace["name"] for trace in curves.traces]
     assert names[:4] == ["unmasked", "masked", "phases random", "corrected for the mask"]
     for mark in curves.traces[4:]:
-        assert mark["text"] == [f"{1 / mark['x'][0]:.2f} Å"]
+        assert mark["name"] == f"{1 / mark['x'][0]:.2f} Å at {mark['y'][0]:g}"
+        assert mark["mode"] == "markers"
+    assert len({mark["marker"]["symbol"] for mark in curves.traces[4:]}) == len(curves.traces[4:])
     (points,) = disc.traces
     assert len(points["x"]) == 500
     assert np.hypot(points["x"], points["y"]).max() <= EDGE * 1.001
@@ -108,6 +110,8 @@ def test_matrices_masses_and_units(tmp_path: Path) -> None:
     (units,) = chart_units(record.unit_level)
     assert units.traces[0]["z"][0] == pytest.approx([0.15, -0.15])
     assert units.traces[0]["text"][0] == ["0.15", "−0.15"]
+    # A line of a narrow window, which does not break titles.
+    assert len(units.title) < 40
 
 
 def test_large_matrices_hold_no_values() -> None:

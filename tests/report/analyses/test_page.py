@@ -6,14 +6,15 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from analysis_pages import NAMES, make_covary
 from cryofocus.report.analyses import differences
-from cryofocus.report.analyses.covary import headline, verdict
+from cryofocus.report.analyses.covary import headline, pair_rows, verdict
 from cryofocus.report.analyses.differences import each_pair_once
 from cryofocus.report.analyses.page import Analysis, Table, list_files, write_page
-from cryofocus.report.drawing.sheet import Sheet
+from cryofocus.report.drawing.sheet import Panel, Sheet, Text
 from cryofocus.workflows.covary.coupling import warn_of_surroundings
 from cryofocus.workflows.covary.record import RECORD, CovaryRecord
 from cryofocus.workflows.diffmap import TABLE, DifferenceRow
@@ -53,9 +54,18 @@ def test_commands_can_be_copied_whole(tmp_path: Path) -> None:
     """A command stands alone in an element that one click selects, and its words do not break."""
     text = write_page(analysis(tmp_path)).read_text(encoding="utf-8")
     (shown,) = re.findall(r"<pre>(.*?)</pre>", text)
-    assert re.sub("</?span>", "", shown) == COMMAND.replace("'", "&#39;")
-    assert re.findall("<span>(.*?)</span>", shown) == COMMAND.replace("'", "&#39;").split(" ")
+    whole = shown.replace("<wbr>", "")
+    assert re.sub("</?span>", "", whole) == COMMAND.replace("'", "&#39;")
+    assert re.findall("<span>(.*?)</span>", whole) == COMMAND.replace("'", "&#39;").split(" ")
     assert re.search(r"pre \{[^}]*user-select: all", text)
+
+
+def test_long_paths_break_between_their_names(tmp_path: Path) -> None:
+    """A path wider than its line breaks after a slash or between words, not within one."""
+    looked = replace(analysis(tmp_path), commands=(("Look", "chimerax /data/class_1.mrc --flip"),))
+    text = write_page(looked).read_text(encoding="utf-8")
+    path = "<span>/<wbr>data/<wbr>class_<wbr>1.mrc</span>"
+    assert f"<span>chimerax</span> {path} <span>--flip</span>" in text
 
 
 def test_warnings_are_sentences_and_keep_options_whole(tmp_path: Path) -> None:
@@ -117,6 +127,19 @@ def test_many_pairs_fill_several_pictures(tmp_path: Path, monkeypatch: pytest.Mo
     assert [bool(picture.note) for picture in pictures] == [False, True]
 
 
+def test_differences_have_signs_for_those_who_see_no_colours() -> None:
+    """The strongest of either sign are marked where they are, what is weak beside them is not."""
+    values = np.zeros((20, 20), np.float32)
+    values[5, 4], values[12, 15], values[18, 2] = 30.0, -8.0, 6.0
+    panel = Panel(0.0, 0.0, 200.0, 20)
+    marks = [mark for mark in differences.sign_peaks(panel, values) if isinstance(mark, Text)]
+    assert [mark.words for mark in marks] == ["+", "−"]
+    for mark, place in zip(marks, ((4, 5), (15, 12)), strict=True):
+        x, y = panel.place(*place)
+        assert (mark.x, mark.y) == pytest.approx((x, y), abs=6)
+    assert not list(differences.sign_peaks(panel, values / 10))
+
+
 def correlated(folder: Path, value: float, names: tuple[str, ...] = NAMES) -> CovaryRecord:
     """A record of three regions, of which the first two vary together surely."""
     make_covary(folder)
@@ -135,6 +158,12 @@ def test_names_of_regions_keep_their_hyphens(tmp_path: Path) -> None:
     """Only the correlation of a pair is written with a minus."""
     told = verdict(correlated(tmp_path, -0.5, ("EF-G", *NAMES[1:])))
     assert f"EF-G and {NAMES[1]} (−0.50)" in told
+
+
+def test_no_line_begins_with_the_dash_of_a_pair(tmp_path: Path) -> None:
+    """The dash between two names stays with the first of them."""
+    (names, _), *_ = pair_rows(correlated(tmp_path, 0.5))
+    assert names == f"{NAMES[0]}\u00a0– {NAMES[1]}"
 
 
 def test_a_weak_negative_pair_is_said_with_its_caveat(

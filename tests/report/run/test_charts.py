@@ -127,6 +127,12 @@ def test_moves_end_where_hardly_any_particle_moves(results: RunResults) -> None:
     from_start = [v for s, v in zip(link["source"], link["value"], strict=True) if s < 3]
     assert sum(from_start) == results.job.n_particles
     assert charts.chart_moves(replace(results, moves=())) is None
+    merged = [
+        row.model_copy(update={"to": (0, 0, 0)}) if row.cycle > 2 and row.from_class == 3 else row
+        for row in results.moves
+    ]
+    before = charts.moves_before_merging(replace(results, moves=tuple(merged)))
+    assert [cycle for cycle, _ in before] == [1, 2]
     still = tuple(
         row.model_copy(update={"to": tuple(99 * (k == row.from_class - 1) for k in range(3))})
         for row in results.moves
@@ -181,6 +187,15 @@ def test_maps_that_are_no_classes_are_not_called_so(build_run: Build) -> None:
     results = read_results(build_run(classes_found=False))
     whole, *_ = charts.chart_fsc(results, {})
     assert [trace["name"].partition(":")[0] for trace in whole.traces][:2] == ["map 1", "map 2"]
+
+
+def test_legend_says_no_resolution_where_there_is_none(results: RunResults) -> None:
+    """A class whose half maps never agree is named alone, without a dash for its resolution."""
+    first, *rest = results.classes
+    noise = first.model_copy(update={"resolution_angstrom": np.inf})
+    whole, *_ = charts.chart_fsc(replace(results, classes=(noise, *rest)), {})
+    assert whole.traces[0]["name"] == "class 1"
+    assert whole.traces[1]["name"].startswith("class 2: ")
 
 
 def test_classes_without_particles_have_no_place_in_a_flow() -> None:

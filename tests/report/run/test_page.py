@@ -156,14 +156,26 @@ def test_the_page_of_an_expanded_set_counts_copies(build_run: Build) -> None:
     assert "How certain is each copy?" in expanded
 
 
+def test_page_says_when_it_began_and_how_dense_protein_is(build_run: Build) -> None:
+    """Times are written for people, and what holds brackets stands in none."""
+    directory = build_run()
+    job = directory.read_job()
+    contrast = job.contrast.model_copy(update={"how": "found (skewness 9.66)"})
+    update = {"started": "2026-12-01T01:20:31+00:00", "contrast": contrast}
+    directory.write_job(job.model_copy(update=update))
+    text = read_page(write_report(directory.path)).text
+    assert "2026-12-01 01:20:31 UTC" in text
+    assert "in the images; found (skewness 9.66)" in text
+
+
 def test_no_line_ends_before_a_unit(build_run: Build) -> None:
     """A number stays with its unit, and the p-value in one piece; commands are left alone."""
     directory = build_run()
     job = directory.read_job()
-    verdict = "2 classes: 51 % of 20.4 Å (p-value below 0.01)"
+    verdict = "2 classes: 51 % of 20.4 Å (p-value below 0.01) at 1.3 Å/px"
     directory.write_job(job.model_copy(update={"verdict": verdict, "command": "map 5 s"}))
     text = write_report(directory.path).read_text("utf-8")
-    assert "51\u00a0% of 20.4\u00a0Å (p\u2011value below 0.01)" in text
+    assert "51\u00a0% of 20.4\u00a0Å (p\u2011value below 0.01) at 1.3\u00a0Å/px" in text
     assert "<span>5</span> <span>s</span>" in text
 
 

@@ -186,6 +186,15 @@ def test_accuracy_counts_copies_once(build_run: Build) -> None:
     )
 
 
+def test_a_class_without_particles_is_not_unsure_of_them(build_run: Build) -> None:
+    """Nothing is said of how sure the particles of an empty class are."""
+    results = read_results(build_run())
+    none = {"n_particles": 0, "mean_posterior": 0.0}
+    merged = (results.classes[0], results.classes[1].model_copy(update=none))
+    full, empty = tables.class_rows(replace(results, classes=merged))
+    assert (full.mean_posterior[:2], empty.mean_posterior) == ("0.", "–")
+
+
 def test_resolution_of_the_box_is_none(build_run: Build) -> None:
     """Half maps that agree on the first shells alone have no resolution."""
     results = read_results(build_run())

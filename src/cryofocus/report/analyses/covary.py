@@ -26,6 +26,9 @@ from cryofocus.workflows.covary.record import (
 from cryofocus.workflows.run.writing import write_text
 
 Cells = tuple[str, ...]
+EXCESS = (
+    "Share of the pairs whose units have these two classes, less the share expected by chance."
+)
 
 
 def write_covary_report(folder: Path | str) -> Path:
@@ -68,7 +71,7 @@ def render_page(record: CovaryRecord, folder: Path) -> str:
         units=[_unit_row(entry) for entry in record.unit_level],
         matrices=ChartRow(chart_matrices(record)),
         masses=None if classes is None else ChartRow((chart_masses(record.regions, classes),)),
-        excesses=ChartRow(chart_units(record.unit_level)),
+        excesses=ChartRow(chart_units(record.unit_level), EXCESS),
         path=path,
         steps="; ".join(_steps(joint)),
         facts=_facts(record),
@@ -165,7 +168,7 @@ def pair_rows(record: CovaryRecord) -> list[tuple[str, Cells]]:
             varies = level.correlation[i][j] is not None
             p_value = _p_value(level.p_values[i][j]) if varies else "–"
             cells += [_interval(level, i, j), p_value, _number(level.null[i][j])]
-        rows.append((f"{record.regions[i]} – {record.regions[j]}", tuple(cells)))
+        rows.append((f"{record.regions[i]}\u00a0– {record.regions[j]}", tuple(cells)))
     return rows
 
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64
 
-from cryofocus.formatting import format_number
 from cryofocus.report.drawing.chart import FAINT, Chart, axis, level, marks, matrix
 from cryofocus.report.drawing.style import class_colour
 from cryofocus.workflows.covary.record import ClassLevel, CovaryRecord, Matrix, UnitLevel
@@ -59,8 +58,8 @@ def chart_units(levels: Sequence[UnitLevel]) -> tuple[Chart, ...]:
     charts = []
     for found in levels[:MOST_UNITS]:
         excess = as_array(found.joint) - as_array(found.expected)
-        apart = "" if found.angle_degrees is None else f"{found.angle_degrees:.0f}° apart, "
-        title = f"Observed − expected, {apart}coupling {format_number(found.coupling)}"
+        apart = "" if found.angle_degrees is None else f", {found.angle_degrees:.0f}° apart"
+        title = f"Units {found.units[0][0]} and {found.units[0][1]}{apart}"
         names = [str(k + 1) for k in range(len(excess))]
         words = {"across": "class of one unit", "up": "of the other"}
         charts.append(matrix(title, names, excess, STRONG_EXCESS, **words))

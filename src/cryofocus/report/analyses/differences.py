@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
+from scipy.ndimage import label, maximum_position
 
 from cryofocus.data.atomic import final_name
 from cryofocus.data.volume import read_volume
@@ -28,6 +29,8 @@ EDGE = (PAGE_WIDTH - 2 * GAP) / 3
 # Along z, y and x; colours end at this many standard errors.
 VIEWS = ((0, "xy, along z"), (1, "xz, along y"), (2, "yz, along x"))
 END_OF_SCALE = 15.0
+# No sign stands on differences of fewer; colours of so many are dark.
+SIGNED_FROM, DARK_FROM, MOST_SIGNS = 5.0, 10.0, 4
 FILES = (
     (TABLE, "the highest peak of every difference, its place and the significant volume"),
     (MERGED, "voxelwise maximum over all differences"),
@@ -77,6 +80,7 @@ def draw_differences(folder: Path, run: Path, rows: slice = slice(None)) -> Shee
             sheet.add(panel.image(paint(strongest(volume, axis), "RdBu_r", ends, N_PIXELS)))
             for shown, level, dashed in outlines:
                 sheet.add(*panel.outline(shown.max(axis=axis), level, INK, dashed=dashed))
+            sheet.add(*sign_peaks(panel, strongest(volume, axis)))
     ticks = [
         (0.0, f"−{END_OF_SCALE:.0f}: second map has more"),
         (0.5, "0"),
@@ -84,6 +88,19 @@ def draw_differences(folder: Path, run: Path, rows: slice = slice(None)) -> Shee
     ]
     sheet.add(*_legend(sheet, "RdBu_r", ticks, "difference / standard error"))
     return sheet
+
+
+def sign_peaks(panel: Panel, values: Float32[np.ndarray, "rows columns"]) -> Iterator[Mark]:
+    """Mark the strongest differences with their signs, for those who do not see the colours."""
+    lowest = max(SIGNED_FROM, min(float(np.abs(values).max()), END_OF_SCALE) / 2)
+    for sign, text in ((1, "+"), (-1, "−")):
+        found, n = label(sign * values > lowest)
+        peaks = np.array(maximum_position(sign * values, found, range(1, n + 1))).reshape(-1, 2)
+        highest = sorted(peaks.tolist(), key=lambda peak: -sign * values[*peak])
+        for row, column in highest[:MOST_SIGNS]:
+            x, y = panel.place(column, row)
+            ink = "white" if abs(values[row, column]) > DARK_FROM else INK
+            yield Text(text, x, y + 5, 16, ink, anchor="middle", bold=True)
 
 
 def _new_sheet(n_rows: int) -> Sheet:
@@ -171,7 +188,7 @@ def read_differences(folder: Path) -> Analysis:
     n_sure = sum(row.volume_cubic_angstrom > 0 for row in rows)
     note = (
         "The strongest difference along every line of sight, in standard errors: to the right of "
-        "the scale (red) the first map has more, to the left (blue) the second. Outlined, the "
+        "the scale (+) the first map has more, to the left (−) the second. Outlined, the "
         "molecule, and dashed, the region in focus. Each pair once, the way round with the higher "
         "peak; the other is in its file."
     )

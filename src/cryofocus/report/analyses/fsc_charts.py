@@ -25,8 +25,6 @@ from cryofocus.workflows.fsc import StoredCurves
 from cryofocus.workflows.fsc_directions import ConeRow, DirectionRow
 
 HEIGHT = 400
-LABEL_LEFT_FROM = 0.75
-"""Beyond this part of the axis a label stands on the left of its point."""
 SCALE_ENDS = 2.0
 """Colours end at this multiple of the median resolution."""
 EDGE = np.sqrt(2)
@@ -48,16 +46,13 @@ def chart_curves(stored: StoredCurves) -> Chart:
     name = "unmasked" if curves.masked is None else "corrected for the mask"
     look = {"color": CLASS_COLOURS[0], "width": 2.5}
     traces.append(line(x, curves.corrected, name, line=look))
-    for limit in (FSC_LIMIT, FSC_HALF):
+    for limit, symbol in ((FSC_LIMIT, "circle"), (FSC_HALF, "diamond")):
         if (crossing := stored.crossing_angstrom(limit)) is not None:
-            side = "left" if 1 / crossing > LABEL_LEFT_FROM * x[-1] else "right"
-            told = {"text": [f"{crossing:.2f} Å"], "textposition": f"top {side}"}
-            look = {
-                "mode": "markers+text",
-                "marker": {"color": INK, "size": 8},
-                "showlegend": False,
-            }
-            traces.append(marks([1 / crossing], [limit], f"at {limit:g}", **look, **told))
+            # Words beside a point would lie on the other curves.
+            look = {"color": INK, "size": 9, "symbol": symbol}
+            traces.append(
+                marks([1 / crossing], [limit], f"{crossing:.2f} Å at {limit:g}", marker=look)
+            )
     layout = _axes(x, traces) | {"shapes": [level(FSC_LIMIT), level(FSC_HALF)]}
     text = f"correlation by resolution in Å; dashed, {FSC_LIMIT} and {FSC_HALF}"
     return Chart("Fourier shell correlation of the half maps", text, (*traces,), layout)
@@ -87,15 +82,15 @@ def chart_directions(rows: Sequence[DirectionRow]) -> Chart:
         "hoverinfo": "text",
     }
     trace = marks(stretch * vectors[:, 0], stretch * vectors[:, 1], "", marker=look, **told)
-    bare = {"visible": False, "range": [-1.6, 1.6]}
+    bare = {"visible": False, "range": [-1.75, 1.75]}
     rim = {"type": "circle", "x0": -EDGE, "x1": EDGE, "y0": -EDGE, "y1": EDGE}
-    names = (("z", 0.0, 0.0), ("x", EDGE + 0.1, 0.0), ("y", 0.0, EDGE + 0.1))
+    names = (("z", 0.0, 0.0), ("x", EDGE + 0.2, 0.0), ("y", 0.0, EDGE + 0.2))
     layout = {
         "xaxis": axis("", **bare),
         "yaxis": axis("", scaleanchor="x", **bare),
         "shapes": [rim | {"line": {"color": FAINT, "width": 1}}],
         "annotations": [
-            {"x": x, "y": y, "text": text, "showarrow": False, "bgcolor": "rgba(255,255,255,0.7)"}
+            {"x": x, "y": y, "text": f"<b>{text}</b>", "showarrow": False, "bgcolor": "white"}
             for text, x, y in names
         ],
         "showlegend": False,

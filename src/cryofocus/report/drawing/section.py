@@ -18,7 +18,7 @@ from cryofocus.formatting import visible
 
 BETWEEN_WORDS = re.compile(r"(?<=[_/])(?=\w)")
 OPTION = re.compile(r"--[a-z][a-z-]*")
-BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:Å[²³]?|%|GB|s|min|h)(?![\w/]))")
+BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:Å(?:[²³]|/px)?|%|GB|s|min|h)(?![\w/]))")
 UNBROKEN_SPACE, UNBROKEN_HYPHEN = "\u00a0", "\u2011"
 
 
@@ -85,8 +85,8 @@ def _set_sentence(text: str) -> Markup:
 
 
 def _keep_words(command: str) -> Markup:
-    """Let a command break between its words alone: an option keeps its hyphens."""
-    words = (f"<span>{escape(word)}</span>" for word in visible(command).split(" "))
+    """Let a command break between its words, and long paths between theirs."""
+    words = (f"<span>{_let_break(word)}</span>" for word in visible(command).split(" "))
     return Markup(" ".join(words))
 
 

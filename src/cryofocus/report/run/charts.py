@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from cryofocus.formatting import format_percent
 from cryofocus.maths.shells import FSC_LIMIT
@@ -27,7 +29,7 @@ from cryofocus.report.drawing.style import CLASS_COLOURS, INK
 from cryofocus.report.run import certainty
 from cryofocus.report.run.masked_fsc import MaskedCurve
 from cryofocus.report.run.results import RunResults
-from cryofocus.report.run.words import one, say_resolution, unit
+from cryofocus.report.run.words import has_resolution, one, say_resolution, unit
 
 SMALLEST_SPAN = 1e-3
 """Objectives per particle closer together than this are drawn as the same."""
@@ -115,7 +117,7 @@ def chart_moves(results: RunResults) -> Chart | None:
     Returns:
         None where it was not recorded, or where no particle has moved.
     """
-    tables = results.moves_of(results.job.best_run)
+    tables = moves_before_merging(results)
     if all(table.sum() == np.trace(table) for _, table in tables):
         return None
     still = [
@@ -130,6 +132,15 @@ def chart_moves(results: RunResults) -> Chart | None:
     columns = [names] * (len(shown) + 1)
     tables_shown = [table.tolist() for _, table in shown]
     return flow(columns, tables_shown, title, unit(results.job))
+
+
+def moves_before_merging(results: RunResults) -> list[tuple[int, Int[np.ndarray, "k k"]]]:
+    """Give the moves of the best run, until classes give all particles away between two cycles."""
+    tables = results.moves_of(results.job.best_run)
+    for n, ((_, earlier), (_, later)) in enumerate(pairwise(tables), start=1):
+        if (earlier.sum(axis=0)[later.sum(axis=1) == 0] > 0).any():
+            return tables[:n]
+    return tables
 
 
 def chart_run_classes(results: RunResults) -> tuple[Chart, ...]:
@@ -159,7 +170,8 @@ def chart_fsc(results: RunResults, masked: Mapping[int, MaskedCurve]) -> tuple[C
         if not results.job.classes_found:
             trace["line"]["color"] = FAINT
             trace["name"] = f"map {number}"
-        trace["name"] += f": {say_resolution(results.job, summary)}"
+        if has_resolution(results.job, summary):
+            trace["name"] += f": {say_resolution(results.job, summary)}"
         whole.append(trace)
         if number in masked:
             own = masked[number]

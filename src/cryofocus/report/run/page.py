@@ -191,6 +191,8 @@ def compare_runs(results: RunResults) -> Section:
         "is_refined": found and results.best_run.refining_cycles > 0,
         "moves": charts.chart_moves(results) if found else None,
         "most_columns": charts.MOST_COLUMNS,
+        "is_merged": len(charts.moves_before_merging(results))
+        < len(results.moves_of(results.job.best_run)),
         "run_flows": charts.chart_run_classes(results) if is_compared else (),
     }
     return Section("runs", "Independent runs", "Runs", content, chart_scripts())

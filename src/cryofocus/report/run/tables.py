@@ -16,7 +16,7 @@ from cryofocus.formatting import (
 )
 from cryofocus.report.drawing.style import class_colour
 from cryofocus.report.run.results import RunResults
-from cryofocus.report.run.words import say_copies, say_resolution, unit
+from cryofocus.report.run.words import say_copies, say_mean_posterior, say_resolution, unit
 from cryofocus.workflows.classify.origin import locate_images
 from cryofocus.workflows.classify.tables import name_classes
 from cryofocus.workflows.run.files import RUN_FILES
@@ -101,7 +101,7 @@ def class_rows(results: RunResults) -> list[ClassRow]:
                 bar_percent=100 * entry.weight / full,
                 error_percent=100 * (entry.share_error or 0.0) / full,
                 resolution=say_resolution(results.job, entry),
-                mean_posterior=f"{entry.mean_posterior:.2f}",
+                mean_posterior=say_mean_posterior(entry),
                 effective=format_count(_effective_size(weights)),
                 certain=format_count(int(np.count_nonzero(certain & own))),
                 map_name=results.directory.class_map(entry.class_number).name,
@@ -194,9 +194,9 @@ def facts(results: RunResults) -> Pairs:
             f"{format_count(job.n_particles)} {say_copies(job)}".rstrip() + f", box {job.box} px, "
             f"{job.pixel_size_angstrom:.4g} Å/px",
         ),
-        ("Contrast", f"protein {contrast} in the images ({job.contrast.how})"),
+        ("Contrast", f"protein {contrast} in the images; {job.contrast.how}"),
         ("Seed", str(job.seed)),
-        ("Started", job.started),
+        ("Started", job.started.replace("T", " ").replace("+00:00", " UTC")),
         *(
             (f"Held out: {name}", f"{value:.6g}" if isinstance(value, float) else str(value))
             for name, value in job.held_out.items()

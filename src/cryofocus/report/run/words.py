@@ -170,6 +170,11 @@ def say_resolution(job: JobRecord, entry: ClassSummary) -> str:
     return format_resolution(entry.resolution_angstrom, job.box, job.pixel_size_angstrom)
 
 
+def say_mean_posterior(entry: ClassSummary) -> str:
+    """Write how sure the particles of a class are, a dash where it has none."""
+    return f"{entry.mean_posterior:.2f}" if entry.n_particles else "–"
+
+
 def _say_possible(results: RunResults) -> str:
     """Say where the estimate comes from, the other there is, and what needs no images."""
     job = results.job
