@@ -240,8 +240,9 @@ def test_pixel_size_of_stack_and_optics_disagree(edit: Callable[..., Path]) -> N
 def test_stack_with_too_few_images(edit: Callable[..., Path]) -> None:
     """An image beyond the end of its stack is an error when the table is read."""
     path = edit(("000002@", "000005@"))
-    expected = f"{path.parent}/stack.mrcs: holds 4 images, but the table asks for image 5. "
-    assert message_of(path, ParticleError) == expected + (
+    line = 1 + path.read_text("utf-8").partition("000005@")[0].count("\n")
+    assert message_of(path, ParticleError) == (
+        f"{path.parent}/stack.mrcs: holds 4 images, but line {line} of {path} asks for image 5. "
         "Give the stack that belongs to the table."
     )
 

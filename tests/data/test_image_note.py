@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cryofocus.data.formats import open_table
-from cryofocus.data.stack_paths import note_image_folder
+from cryofocus.data.stack_paths import locate_stacks, note_image_folder
 from cryofocus.data.star.document import write_star
 
 
@@ -47,6 +47,31 @@ def test_the_folder_is_named(
         f"{project.parent}/elsewhere/q.star: its image names count from {said}; start later "
         f"commands there, or add --datadir {said}"
     ]
+
+
+def test_folders_are_named_without_turns(
+    project: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table above the working directory lies in a folder that is named without "..", but for a
+    link that leads elsewhere."""
+    write(project / "set" / "p.star", "images/a.mrcs")
+    monkeypatch.chdir(project / "set" / "images")
+    caplog.set_level(logging.INFO, "cryofocus")
+    note_image_folder(project.parent / "elsewhere" / "q.star", open_table(Path("../p.star")))
+    assert f"count from {project / 'set'};" in caplog.text
+    (project / "link").symlink_to(project.parent / "elsewhere")
+    (project.parent / "b.mrcs").write_bytes(b"")
+    (found,) = locate_stacks(["b.mrcs"], project / "link" / ".." / "p.star", None)
+    assert found.samefile(project.parent / "b.mrcs")
+
+
+def test_every_stack_is_looked_up_in_datadir_first(project: Path) -> None:
+    """A stack of the same name in the working directory is not taken, however datadir is given."""
+    for folder in (project, project / "set" / "images"):
+        (folder / "b.mrcs").write_bytes(b"")
+    names, datadir = ["a.mrcs", "b.mrcs"], Path("set/images")
+    found = locate_stacks(names, project / "set" / "p.star", datadir)
+    assert found == tuple(project / datadir / name for name in names)
 
 
 def test_nothing_is_said_without_need(project: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -156,7 +156,7 @@ class ParticleSet:
             columns.places.stacks, table.path, Path(datadir) if datadir else None
         )
         columns = replace(columns, places=join_same_files(columns.places, paths))
-        columns, common = check_stacks(columns, paths, supplement.pixel_size_of)
+        columns, common = check_stacks(columns, paths, table, supplement.pixel_size_of)
         for note in columns.notes:
             logger.info("%s: %s", table.path, note)
         _warn_of_far_shifts(columns, table.path)

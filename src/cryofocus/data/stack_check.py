@@ -11,7 +11,7 @@ from jaxtyping import Int
 
 from cryofocus.data.mrc import UNSET_PIXEL_SIZES, MrcHeader, read_header
 from cryofocus.data.optics import OpticsGroup
-from cryofocus.data.particle_table import ParticleColumns, PixelSizeOf
+from cryofocus.data.particle_table import ParticleColumns, ParticleTable, PixelSizeOf
 from cryofocus.data.resampling import plan_resampling
 from cryofocus.data.stack_paths import ImagePlaces
 from cryofocus.data.subtracted_stacks import require_intact
@@ -21,13 +21,17 @@ PIXEL_SIZE_TOLERANCE = 0.01
 
 
 def check_stacks(
-    columns: ParticleColumns, paths: Sequence[Path], pixel_size_of: PixelSizeOf | None = None
+    columns: ParticleColumns,
+    paths: Sequence[Path],
+    table: ParticleTable,
+    pixel_size_of: PixelSizeOf | None = None,
 ) -> tuple[ParticleColumns, OpticsGroup]:
     """Check the header of every stack that a particle uses.
 
     Args:
         columns: Of the particles.
         paths: Files of the stacks.
+        table: Where the particles stand.
         pixel_size_of: Whose pixel size holds where table and stack disagree.
 
     Returns:
@@ -51,15 +55,14 @@ def check_stacks(
     columns = replace(columns, notes=(*columns.notes, *_note_signs(list(headers.values()))))
     columns = fill_boxes(columns, headers.__getitem__)
     optics, group_of_particle = columns.optics, columns.optics_of_particle
-    n_needed = np.zeros(len(paths), np.int64)
-    np.maximum.at(n_needed, places.stack_of_particle, places.slice_of_particle + 1)
     pairs = np.stack([places.stack_of_particle, group_of_particle], axis=1)
     sizes: dict[int, MrcHeader] = {}
     for stack, index in np.unique(pairs, axis=0).tolist():
         header = headers[stack]
-        _check_stack(header, optics[index], int(n_needed[stack]))
+        _check_stack(header, optics[index])
         if not _agrees(header.voxel_size_angstrom[0], optics[index].pixel_size_angstrom):
             _settle(header, optics[index], sizes.setdefault(index, header), pixel_size_of)
+    _require_images(places, headers, table)
     if sizes:
         columns = _with_settled_sizes(columns, sizes, pixel_size_of)
         optics = columns.optics
@@ -149,8 +152,8 @@ def fill_boxes(columns: ParticleColumns, header_of: Callable[[int], MrcHeader]) 
     return replace(columns, optics=tuple(optics), optics_of_particle=groups)
 
 
-def _check_stack(header: MrcHeader, group: OpticsGroup, n_needed: int) -> None:
-    n_images, rows, columns = header.shape
+def _check_stack(header: MrcHeader, group: OpticsGroup) -> None:
+    _, rows, columns = header.shape
     if rows != columns:
         raise ParticleError(
             f"{header.path}: images of {columns} x {rows} pixels; expected square images. Extract "
@@ -174,10 +177,22 @@ def _check_stack(header: MrcHeader, group: OpticsGroup, n_needed: int) -> None:
             f"{group.number} has a box of {group.box}. Correct the box in the table, or "
             "give the stack that belongs to the table."
         )
-    if n_needed > n_images:
+
+
+def _require_images(
+    places: ImagePlaces, headers: Mapping[int, MrcHeader], table: ParticleTable
+) -> None:
+    """Refuse images beyond the end of their stacks."""
+    n_images = np.zeros(len(places.stacks), np.int64)
+    n_images[list(headers)] = [header.shape[0] for header in headers.values()]
+    beyond = np.flatnonzero(places.slice_of_particle >= n_images[places.stack_of_particle])
+    if beyond.size:
+        row = int(beyond[0])
+        header = headers[int(places.stack_of_particle[row])]
         raise ParticleError(
-            f"{header.path}: holds {n_images} images, but the table asks for image {n_needed}. "
-            "Give the stack that belongs to the table."
+            f"{header.path}: holds {header.shape[0]} images, but {table.row_name(row)} of "
+            f"{table.path} asks for image {places.slice_of_particle[row] + 1}. Give the stack "
+            "that belongs to the table."
         )
 
 

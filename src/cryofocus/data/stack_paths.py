@@ -111,6 +111,8 @@ def locate_stacks(stacks: Sequence[str], table: Path, datadir: Path | None) -> t
     """
     if datadir is not None and not os.path.isdir(datadir):
         raise InputError(f"--datadir {datadir}: no such folder. Give the folder of the stacks.")
+    if datadir is not None:
+        datadir = _straight(datadir.absolute())
     if "" in stacks:
         raise ParticleError(
             f"{table}: the name of an image stack is empty, so its images cannot be found. "
@@ -125,9 +127,7 @@ def locate_stacks(stacks: Sequence[str], table: Path, datadir: Path | None) -> t
         # An end that two stacks share would find the wrong one without a word.
         if datadir is not None:
             tails = (tail for tail in _tails(stack) if n_alike[tail] == 1)
-            places += [
-                place for tail in tails if (place := datadir.absolute() / tail) not in places
-            ]
+            places += [place for tail in tails if (place := datadir / tail) not in places]
         # A file of that very name is no rival of a map that is called almost so.
         exact = next(filter(os.path.isfile, places), None) if datadir is None else None
         path = exact or next(filter(None, map(_file_at, places)), None)
@@ -231,13 +231,19 @@ def _leads_to(name: str, table: Path, stack: Path) -> bool:
 
 
 def _search_folders(table: Path, datadir: Path | None) -> list[Path]:
-    home = table.absolute().parent
+    home = _straight(table.absolute().parent)
     wanted = [Path.cwd(), home, *home.parents]
     if table.is_symlink():
         wanted.append(table.resolve().parent)
     if datadir is not None:
-        wanted.insert(0, datadir.absolute())
+        wanted.insert(0, datadir)
     return list(dict.fromkeys(wanted))
+
+
+def _straight(folder: Path) -> Path:
+    """Write a folder without "..", unless a link on the way makes that another one."""
+    short = Path(os.path.normpath(folder))
+    return short if short.is_dir() and folder.is_dir() and short.samefile(folder) else folder
 
 
 def _places(stack: str, folders: Sequence[Path]) -> list[Path]:

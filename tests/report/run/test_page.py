@@ -179,6 +179,14 @@ def test_no_line_ends_before_a_unit(build_run: Build) -> None:
     assert "<span>5</span> <span>s</span>" in text
 
 
+def test_settings_can_be_copied_as_they_were_given(build_run: Build) -> None:
+    """The space in the name of a file stays the one it is, though a unit may seem to follow."""
+    directory = build_run()
+    directory.config.write_text("mask: run 5 s/m_1.mrc\n", encoding="utf-8")
+    text = write_report(directory.path).read_text("utf-8")
+    assert "<code>run 5 s/<wbr>m_<wbr>1.mrc</code>" in text
+
+
 def test_page_says_what_probabilities_allow_for(build_run: Build) -> None:
     """How images lie about their classes is told where probabilities are explained."""
     directory = build_run()
