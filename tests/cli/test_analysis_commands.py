@@ -180,7 +180,7 @@ def test_evaluate_says_that_it_counts_copies(
 ) -> None:
     """Of an expanded set, so many copies of so many particles; else particles."""
     scores = {"kappa": 1.0, "fraction_correct": 1.0, "particles": 8, "n_classes": 2, "mates": 4}
-    scores |= {"confusion": [[4, 0], [0, 4]], "matching": [1, 2]}
+    scores |= {"confusion": [[4, 0], [0, 4]], "matching": [1, 2], "cohen_kappa": 1.0}
     for more, said in (({"copies_of": 4}, "copies of 4 particles"), ({}, "particles")):
         result = scores | more
         monkeypatch.setattr(workflow, "evaluate", lambda *_, result=result, **__: result)
@@ -189,3 +189,19 @@ def test_evaluate_says_that_it_counts_copies(
         unit = said.split()[0]
         assert f"4 {unit} scored" in shown
         assert f"{unit.capitalize()} by true class" in shown
+
+
+def test_evaluate_does_not_praise_what_found_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nearly all are in one class, so many right ones may be none of the others."""
+    scores = {"kappa": 0.94, "cohen_kappa": 0.0, "fraction_correct": 0.97, "particles": 100}
+    scores |= {"confusion": [[97, 0], [3, 0]], "matching": [1, 2], "n_classes": 2, "mates": 0}
+    scores["classes_found"] = False
+    monkeypatch.setattr(workflow, "evaluate", lambda *_, **__: scores)
+    shown = run("evaluate", tmp_path / "particles.star", tmp_path / "truth.star")
+    assert shown.startswith("This run found no classes")
+    assert "Cohen's kappa 0.000: its chance" in shown
+    scores |= {"cohen_kappa": 0.93, "classes_found": True}
+    shown = run("evaluate", tmp_path / "particles.star", tmp_path / "truth.star")
+    assert shown.startswith("kappa 0.940\n97.0")

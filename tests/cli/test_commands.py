@@ -27,6 +27,7 @@ from cryofocus.cli.console import show_log
 from cryofocus.cli.failures import UnexpectedErrors
 from cryofocus.errors import Interrupted
 from cryofocus.report.drawing.section import environment
+from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.machine.progress import TerminalProgress
 from cryofocus.workflows.run.log import record_log
 
@@ -192,6 +193,7 @@ def test_evaluate(run: Path, pristine_set: Path, cryofocus: Invoke) -> None:
     assert f"kappa {scores['kappa']:.3f}, best possible {scores['oracle_kappa']:.3f}" in shown
     of_true = [1 + scores["matching"].index(number) for number in (1, 2)]
     assert "  ".join(f"class {number}" for number in of_true) in shown
+    assert scores["classes_found"] == RunDirectory(run).read_job().classes_found
 
 
 def test_evaluate_by_groups(

@@ -85,6 +85,17 @@ def test_rows_are_matched_by_name(tmp_path: Path, truth: Path) -> None:
     assert json.loads(json.dumps(result, allow_nan=False)) == result
 
 
+def test_one_stack_may_be_called_by_several_paths(tmp_path: Path, truth: Path) -> None:
+    """Names that lead to the same file are the same, if the file is there."""
+    (tmp_path / "run").mkdir()
+    names = [name.replace("@", f"@../{tmp_path.name}/") for name in NAMES]
+    found = write_classified(tmp_path / "run/found.star", TRUE, names=names)
+    with pytest.raises(ParticleError, match=rf"first: 000001@../{tmp_path.name}/particles.mrcs"):
+        evaluate(found, truth)
+    (tmp_path / "particles.mrcs").touch()
+    assert evaluate(found, truth)["kappa"] == 1
+
+
 def test_a_mate_pose_is_scored_by_the_other_unit(tmp_path: Path, truth: Path) -> None:
     """Poses turned by the two-fold axis, with an error of a few degrees, show the far unit."""
     turned = np.arange(N) % 3 == 0

@@ -161,6 +161,18 @@ def join_same_files(places: ImagePlaces, paths: Sequence[Path]) -> ImagePlaces:
     return replace(places, stack_of_particle=np.array(index, np.int32)[places.stack_of_particle])
 
 
+def name_by_file(names: Sequence[str], table: Path) -> list[str]:
+    """Name images by the files they are in, however a table calls these.
+
+    Raises:
+        ParticleError: If a name makes no sense, or a stack is not found.
+    """
+    places = parse_image_names(names, table)
+    files = map(os.path.realpath, locate_stacks(places.stacks, table, None))
+    located = replace(places, stacks=tuple(files))
+    return [located.name(row) for row in range(len(names))]
+
+
 @runtime_checkable
 class NamesImages(Protocol):
     """A table that names the stacks of its images."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from cryofocus.data.formats import open_table
 from cryofocus.data.labels import CLASS_LABEL
 from cryofocus.data.particle_table import ClassifiedRows
 from cryofocus.data.relion.rows import read_truth
+from cryofocus.data.stack_paths import name_by_file
 from cryofocus.errors import InputError, ParticleError
 from cryofocus.maths.rotations import geodesic_degrees
 from cryofocus.maths.statistics import (
@@ -24,6 +26,7 @@ from cryofocus.maths.statistics import (
     posterior_kappa,
 )
 from cryofocus.maths.symmetry import OperatorSet, pose_errors
+from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.reading import DAMAGE, map_array
 from cryofocus.workflows.state_groups import LEFT_OUT, StateGroups
 
@@ -55,7 +58,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score a classification.
 
-    Particles are matched by `rlnImageName`, in any order. A particle whose given pose is nearer
+    Particles are matched by `rlnImageName`, in any order, or by the file it leads to. A particle whose given pose is nearer
     to the two-fold mate of its true pose shows its other unit in the focus region, so it is
     scored against `cryofocusClassMate`. Likewise the two copies of a particle that was expanded by
     C2: each is scored by the unit it brings into focus, as its pose says or, in a table without
@@ -81,7 +84,8 @@ def evaluate(
             `pose_errors`: medians of `angle_degrees` and `shift_angstrom` up to the two-fold axis;
             with an oracle `oracle_kappa` and `oracle_mean_posterior`; with groups, which then
             stand for the true classes, `groups` (their names), `n_left_out` and `assigned_by`
-            ("matching" or "majority", which has no `calibration`).
+            ("matching" or "majority", which has no `calibration`); of a run directory's table
+            `classes_found`.
 
     Raises:
         InputError: If a file cannot be read or lacks what is needed, or the particles do not
@@ -102,6 +106,9 @@ def evaluate(
         is_junk = np.zeros(len(row), bool) if true.is_junk is None else true.is_junk[row]
         scored = _score_groups(found, groups, np.where(is_junk, LEFT_OUT, groups.of(true_class)))
     result = _describe(scored) | {"mates": int(mates[scored.counted].sum())}
+    run = RunDirectory(found.path.parent)
+    if run.job.is_file() and run.particles == found.path:
+        result["classes_found"] = run.read_job().classes_found
     if (n_particles := len(np.unique(row[scored.counted]))) < result["particles"]:
         result["copies_of"] = n_particles
     if groups is not None:
@@ -177,20 +184,24 @@ def _require_order(found: ClassifiedRows, true: ClassifiedRows) -> None:
 
 def _match_rows(found: ClassifiedRows, true: ClassifiedRows) -> Int[np.ndarray, " n"]:
     """Row of the truth that belongs to each classified row."""
-    true_names = true.names
+    names, true_names = found.names, true.names
+    if not set(names) <= set(true_names):
+        # The tables may call the same stack by another path.
+        with suppress(ParticleError):
+            names, true_names = (name_by_file(one.names, one.path) for one in (found, true))
     row_of = {name: row for row, name in enumerate(true_names)}
     if len(row_of) != len(true_names):
         raise ParticleError(
             f"{true.path}: rlnImageName occurs twice; a truth lists a particle once"
         )
-    unknown = [name for name in found.names if name not in row_of]
+    unknown = [row for row, name in enumerate(names) if name not in row_of]
     if unknown:
         raise ParticleError(
-            f"{found.path}: {len(unknown)} of {len(found.names)} particles are not in {true.path} "
-            f"(first: {unknown[0]}, where the truth starts with {true_names[0]}); give the "
-            "truth.star of the same set, and leave image names unchanged"
+            f"{found.path}: {len(unknown)} of {len(names)} particles are not in {true.path} "
+            f"(first: {found.names[unknown[0]]}, where the truth starts with {true.names[0]}); "
+            "give the truth.star of the same set, and leave image names unchanged"
         )
-    return np.array([row_of[name] for name in found.names], dtype=np.int64)
+    return np.array([row_of[name] for name in names], dtype=np.int64)
 
 
 def _shows_mate(
