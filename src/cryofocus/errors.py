@@ -32,8 +32,8 @@ CHOICE = re.compile(
 )
 # `-o` by itself
 OUTPUT = re.compile(r"(?<![\w-])-o\b")
-# Commands to type stay as they are typed.
-COMMAND = re.compile(r"(cryofocus [a-z]+ [^.;]*)")
+# Commands to type stay as they are typed, up to the end of the sentence.
+COMMAND = re.compile(r"(cryofocus [a-z]+ (?:[^.;]|\.(?=[\w/.]))*)")
 SWITCHES = {"overwrite", "resume", "local", "recenter", "float16"}
 _options_are_meant: ContextVar[bool] = ContextVar("options_are_meant", default=False)
 

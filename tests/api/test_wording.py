@@ -35,6 +35,10 @@ COMMAND = "Run cryofocus align search x --symmetry C2. Add "
         ("or a mask file with --mask.", "or a mask file with mask."),
         ("Give a lower --max-resolution 8, or", "Give a lower max_resolution=8, or"),
         (COMMAND + "--map.", COMMAND + "map."),
+        (
+            "(cryofocus select ../RUN --min-posterior 0.9 -o a.star). Or -o.",
+            "(cryofocus select ../RUN --min-posterior 0.9 -o a.star). Or output.",
+        ),
         ("Or compute with --device cpu.", 'Or compute with device="cpu".'),
         ("Or --focus auto; --focus for one.", 'Or focus="auto"; focus for one.'),
         (

@@ -27,8 +27,8 @@ from cryofocus.cli.console import show_log
 from cryofocus.cli.failures import UnexpectedErrors
 from cryofocus.errors import Interrupted
 from cryofocus.report.drawing.section import environment
-from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.machine.progress import TerminalProgress
+from cryofocus.workflows.run.directory import RunDirectory
 from cryofocus.workflows.run.log import record_log
 
 Invoke = Callable[..., Any]

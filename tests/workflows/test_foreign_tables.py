@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 
 from cryofocus.data.formats import open_table
+from cryofocus.data.star.document import StarDocument
 from cryofocus.errors import ParticleError, SettingError
 from cryofocus.maths.symmetry import OperatorSet
+from cryofocus.report.run.page import write_report
+from cryofocus.report.run.results import read_results
 from cryofocus.workflows.classify.request import ClassifyRequest
 from cryofocus.workflows.classify.run import classify
 from cryofocus.workflows.collapse import collapse
-from cryofocus.workflows.convert import convert
+from cryofocus.workflows.convert import ConvertSettings, convert
 from cryofocus.workflows.evaluate import evaluate
 from cryofocus.workflows.expand import expand
 from cryofocus.workflows.run.directory import RunDirectory
@@ -143,3 +146,36 @@ def test_cistem_gets_one_table_a_class(
     assert all(is_run_file(name) for name in names)
     for name in files:
         assert len(open_table(run.path / name).columns().rotation) == 240
+
+
+def test_particles_that_do_not_count_enter_nothing(
+    tmp_path: Path, small_set: SimulatedSet, ask: Callable[..., ClassifyRequest]
+) -> None:
+    """Sizes, shares and certainty are those of active particles; the others keep their rows."""
+    table = tmp_path / "particles.star"
+    settings = ConvertSettings(to="cistem-star", datadir=small_set.directory)
+    convert(small_set.directory / "particles.star", table, settings)
+    document = StarDocument.read(table)
+    inactive = np.arange(240) % 4 == 0
+    activity = {"cisTEMImageActivity": np.where(inactive, -1, 1)}
+    document.write(table, document.blocks[0], activity)
+    asked = ask(small_set, particles=table, datadir=small_set.directory)
+    directory = classify(asked, tmp_path / "RUN")
+    job, results = directory.read_job(), read_results(directory)
+    assert (job.n_particles, job.n_counted) == (240, 180)
+    np.testing.assert_array_equal(results.posteriors.any(axis=1), ~inactive)
+    sizes = np.bincount(results.posteriors[~inactive].argmax(axis=1), minlength=2)
+    assert [entry.n_particles for entry in results.classes] == sizes.tolist()
+    shares = results.posteriors[~inactive].mean(axis=0)
+    np.testing.assert_allclose([entry.weight for entry in results.classes], shares, rtol=1e-5)
+    highest = results.posteriors[~inactive].max(axis=1).mean()
+    assert results.mean_accuracy == pytest.approx(highest, rel=1e-5)
+    assert f"of the 180 particles that count (mean highest probability {highest:.2f})" in (
+        job.verdict
+    )
+    assert sum(sum(row.reported) for row in results.run_classes if row.run == 1) == 180
+    write_report(directory.path)
+    assert "of which 180 count" in directory.report.read_text(encoding="utf-8")
+    chosen = [select(directory.path, k, tmp_path / f"{k}.star") for k in (1, 2)]
+    assert chosen == sizes.tolist()
+    assert len(StarDocument.read(directory.particles).blocks[0].row_lines) == 240

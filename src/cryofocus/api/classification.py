@@ -90,13 +90,13 @@ class Classification:
 
     @property
     def posteriors(self) -> Float32[np.ndarray, "particle n_classes"]:
-        """Probability of each class for each particle."""
+        """Probability of each class for each particle; 0 for particles that do not count."""
         return self._results.posteriors
 
     @property
     def labels(self) -> Int[np.ndarray, " particle"]:
         """Most probable class of each particle, counted from 0."""
-        return self._results.class_index
+        return np.asarray(self._results.posteriors.argmax(axis=1))
 
     @property
     def agreement(self) -> Float32[np.ndarray, " particle"] | None:

@@ -82,14 +82,14 @@ def hint_at_groups(result: dict[str, Any], truth: Path) -> None:
 def _say_scores(result: dict[str, Any]) -> None:
     if result.get("classes_found") is False:
         say(
-            "This run found no classes: what it wrote as classes describes noise, so these figures "
-            "say nothing of classes."
+            "This run found no classes: what it wrote as classes describes noise, so these "
+            "figures say nothing of classes."
         )
     say(f"kappa {result['kappa']:.3f}{_beside_oracle(result)}")
     if abs(result["kappa"] - result["cohen_kappa"]) >= NOTABLE_CHANCE:
         say(
-            f"Cohen's kappa {result['cohen_kappa']:.3f}: its chance follows from the shares of the "
-            f"classes, which are uneven; that of kappa is 1 in {result['n_classes']}"
+            f"Cohen's kappa {result['cohen_kappa']:.3f}: its chance follows from the shares of "
+            f"the classes, which are uneven; that of kappa is 1 in {result['n_classes']}"
         )
     unit = "copies" if "copies_of" in result else "particles"
     counted = f"copies of {result['copies_of']:,} particles" if unit == "copies" else unit

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Bool, Float, Float32, Int
 
 from cryofocus.calls import checked
 from cryofocus.data.expansion import Expansion, find_copies
@@ -274,6 +274,11 @@ class ParticleSet:
         if self.table is None:
             raise ValueError("these particles were not read from a file; there is none to edit")
         return self.table
+
+    @property
+    def counted(self) -> Bool[np.ndarray, " n"]:
+        """Which particles count at all."""
+        return np.ones(len(self), bool) if self.weight is None else self.weight > 0
 
     @property
     def parent_of_particle(self) -> Int[np.ndarray, " n"]:

@@ -212,7 +212,8 @@ class FocusedClassifier:
         made = run_all(comparison, settings, monitor, starts, done)
         runs = merge_runs(comparison, settings, made, monitor)
         scores = [run.history[-1].objective for run in runs]
-        compared = compare_runs([run.posteriors for run in runs], scores)
+        rows = ground.consensus.images.particles.counted
+        compared = compare_runs([run.posteriors[rows] for run in runs], scores)
         runs[compared.best] = refine_run(comparison, settings, runs[compared.best], monitor)
         best = runs[compared.best]
         judged = judge_run(comparison, best, settings, ground)

@@ -34,15 +34,19 @@ def expected_accuracy(
         effective: Classes that count as one.
         generator: Of the draws.
     """
-    n = len(moments.quadratic)
-    root = _square_roots(moments.quadratic)
-    own = 0.5 * np.einsum("nkk->nk", moments.quadratic)
+    counted = moments.quadratic.any(axis=(1, 2))  # the others say nothing, so nothing of them
+    quadratic = moments.quadratic if counted.all() else moments.quadratic[counted]
+    n = len(quadratic)
+    if n == 0:
+        return float(effective.merge(class_weights[None]).max())
+    root = _square_roots(quadratic)
+    own = 0.5 * np.einsum("nkk->nk", quadratic)
     n_draws = max(1, -(-LEAST_DRAWN // n))
     total = 0.0
     for _ in range(n_draws):
         truth = generator.choice(len(class_weights), size=n, p=class_weights)
         noise = np.einsum("nkj,nj->nk", root, generator.standard_normal(own.shape))
-        drawn = moments.quadratic[np.arange(n), truth] - own + noise
+        drawn = quadratic[np.arange(n), truth] - own + noise
         posteriors, _ = class_posteriors(drawn, class_weights)
         total += float(effective.merge(posteriors).max(axis=1).mean())
     return total / n_draws

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float64, Int8, Int64
+from jaxtyping import Bool, Float64, Int8, Int64
 
 from cryofocus.consensus.consensus import Consensus
 from cryofocus.consensus.match import ImageMatch
@@ -101,20 +101,31 @@ class ClassificationResult:
         return np.asarray(self.posteriors.argmax(axis=1), np.int64)
 
     @property
+    def counted(self) -> Bool[np.ndarray, " particle"]:
+        """Which particles count; nothing else is said of the others than their posteriors."""
+        return self.consensus.images.particles.counted
+
+    @cached_property
+    def counted_posteriors(self) -> Float64[np.ndarray, "counted n_classes"]:
+        """Posteriors of the particles that count."""
+        counted = self.counted
+        return self.posteriors if counted.all() else self.posteriors[counted]
+
+    @property
     def class_weights(self) -> Float64[np.ndarray, " n_classes"]:
         """Fraction of the particles in each class, summed over posteriors."""
-        return np.asarray(self.posteriors.mean(axis=0))
+        return np.asarray(self.counted_posteriors.mean(axis=0))
 
     @property
     def mean_highest_posterior(self) -> float:
         """Posterior of each particle's most probable class, averaged over the particles."""
-        return float(self.posteriors.max(axis=1).mean())
+        return float(self.counted_posteriors.max(axis=1).mean())
 
     @cached_property
     def effective_classes(self) -> EffectiveClasses:
         """Classes that are copies of one another, by images, posteriors or maps; empty ones."""
         same = (*self.same_maps, *self.same_images)
-        return find_effective_classes(self.posteriors, same)
+        return find_effective_classes(self.counted_posteriors, same)
 
     @property
     def merged_classes(self) -> tuple[int, ...]:
@@ -125,7 +136,7 @@ class ClassificationResult:
     @property
     def guessing_posterior(self) -> float:
         """Mean highest posterior up to which nothing was found: chance, and a little more."""
-        merged = self.effective_classes.merge(self.posteriors)
+        merged = self.effective_classes.merge(self.counted_posteriors)
         chance = max(merged.mean(axis=0).max(), 1 / merged.shape[1])
         return float(chance + BETTER_THAN_CHANCE)
 
@@ -144,5 +155,5 @@ class ClassificationResult:
         """
         if self.held_out is not None and self.held_out.p_value > SIGNIFICANT:
             return False
-        merged = self.effective_classes.merge(self.posteriors)
+        merged = self.effective_classes.merge(self.counted_posteriors)
         return float(merged.max(axis=1).mean()) > self.guessing_posterior

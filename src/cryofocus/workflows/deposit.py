@@ -86,7 +86,8 @@ def deposit(  # a class, the maps beside it, and where to
             f"class: found {class_number}, expected 1 to {job.n_classes}, the classes of "
             f"{directory.path}. Give --class one of them."
         )
-    labels = directory.read_posteriors(job.n_particles).argmax(axis=1) + 1
+    posteriors = directory.read_posteriors(job.n_particles)
+    labels = posteriors[posteriors.any(axis=1)].argmax(axis=1) + 1
     n_particles = int((labels == class_number).sum())
     if not n_particles:
         raise SettingError(f"class: {class_number} of {directory.path} is empty. Give another.")

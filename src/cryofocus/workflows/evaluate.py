@@ -58,11 +58,11 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score a classification.
 
-    Particles are matched by `rlnImageName`, in any order, or by the file it leads to. A particle whose given pose is nearer
-    to the two-fold mate of its true pose shows its other unit in the focus region, so it is
-    scored against `cryofocusClassMate`. Likewise the two copies of a particle that was expanded by
-    C2: each is scored by the unit it brings into focus, as its pose says or, in a table without
-    poses, as `cryofocusOperator` does.
+    Particles are matched by `rlnImageName`, in any order, or by the file it leads to. A particle
+    whose given pose is nearer to the two-fold mate of its true pose shows its other unit in the
+    focus region, so it is scored against `cryofocusClassMate`. Likewise the two copies of a
+    particle that was expanded by C2: each is scored by the unit it brings into focus, as its pose
+    says or, in a table without poses, as `cryofocusOperator` does.
 
     Args:
         classified: Table with the class of each particle, such as a run directory's: RELION STAR

@@ -79,6 +79,8 @@ def select(
     largest = posteriors.max(axis=1) if classes is None else columns.sum(axis=1)
     if min_posterior is None:
         is_kept = np.isin(posteriors.argmax(axis=1), chosen)
+        if classes is not None:
+            is_kept &= posteriors.any(axis=1)  # what does not count is in no class
     else:
         # Probabilities were rounded to float32 when they were written.
         is_kept = largest >= min_posterior - 1e-6

@@ -21,13 +21,13 @@ def count_posteriors(
     """Count the particles of each class by their highest posterior.
 
     Returns:
-        Edges of the bins, from chance to 1, and shares of all particles.
+        Edges of the bins, from chance to 1, and shares of the particles that count.
     """
     n_classes = results.job.n_classes
     edges = np.linspace(1.0 / results.n_filled, 1.0, N_BINS + 1)
     highest, classes = results.max_posterior, results.class_index
     counts = [np.histogram(highest[classes == k], edges)[0] for k in range(n_classes)]
-    return edges, np.stack(counts) / results.job.n_particles
+    return edges, np.stack(counts) / max(len(highest), 1)
 
 
 def kept_fractions(results: RunResults) -> tuple[Points, Float[np.ndarray, "n_classes m"]]:
@@ -57,7 +57,7 @@ def calibrate(results: RunResults) -> tuple[Points, Points] | None:
         return None
     n_runs = len(results.job.runs)
     # The reported run is one of those that agree with it.
-    borne_out = (results.agreement * n_runs - 1) / (n_runs - 1)
+    borne_out = (results.agreement[results.counted] * n_runs - 1) / (n_runs - 1)
     highest = results.max_posterior
     edges = np.linspace(1.0 / results.n_filled, 1.0, N_CALIBRATION_BINS + 1)
     bins = np.clip(np.digitize(highest, edges) - 1, 0, N_CALIBRATION_BINS - 1)

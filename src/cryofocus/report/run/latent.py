@@ -39,6 +39,7 @@ def show_latent(results: RunResults) -> tuple[Section, ...]:
     latent = read_latent(results)
     if latent is None:
         return ()
+    latent = latent[results.counted]
     shares = shares_between(latent, results.class_index)
     if not results.job.classes_found or shares.max() < SEEN:
         return ()  # they are about something else

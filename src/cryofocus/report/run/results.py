@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Bool, Float, Float32, Int
 
 from cryofocus.errors import FormatError
 from cryofocus.workflows.classify.tables import (
@@ -61,15 +62,25 @@ class RunResults:
         cycles = groupby(own, key=lambda row: row.cycle)
         return [(cycle, np.array([row.to for row in rows])) for cycle, rows in cycles]
 
-    @property
-    def max_posterior(self) -> Float32[np.ndarray, " n"]:
-        """Highest posterior of each particle."""
-        return np.asarray(self.posteriors.max(axis=1))
+    @cached_property
+    def counted(self) -> Bool[np.ndarray, " n"]:
+        """Which particles count; the others have no posteriors."""
+        return np.asarray(self.posteriors.any(axis=1))
+
+    @cached_property
+    def counted_posteriors(self) -> Float32[np.ndarray, "counted n_classes"]:
+        """Posteriors of the particles that count."""
+        return self.posteriors if self.counted.all() else self.posteriors[self.counted]
 
     @property
-    def class_index(self) -> Int[np.ndarray, " n"]:
-        """Most probable class of each particle, counted from 0."""
-        return np.asarray(self.posteriors.argmax(axis=1))
+    def max_posterior(self) -> Float32[np.ndarray, " counted"]:
+        """Highest posterior of each particle that counts."""
+        return np.asarray(self.counted_posteriors.max(axis=1))
+
+    @property
+    def class_index(self) -> Int[np.ndarray, " counted"]:
+        """Most probable class of each particle that counts, counted from 0."""
+        return np.asarray(self.counted_posteriors.argmax(axis=1))
 
     @property
     def class_groups(self) -> list[list[ClassSummary]]:
@@ -102,13 +113,13 @@ class RunResults:
         That is the mean highest posterior.
         """
         group = np.array([c.effective_class or -c.class_number for c in self.classes])
-        merged = [self.posteriors[:, group == g].sum(axis=1) for g in dict.fromkeys(group)]
+        merged = [self.counted_posteriors[:, group == g].sum(axis=1) for g in dict.fromkeys(group)]
         return float(np.max(merged, axis=0).mean())
 
     @property
     def class_ess(self) -> float:
         """Number of classes a particle has effectively, 1 / sum of squares, averaged."""
-        return float((1 / np.maximum((self.posteriors**2).sum(axis=1), 1e-12)).mean())
+        return float((1 / np.maximum((self.counted_posteriors**2).sum(axis=1), 1e-12)).mean())
 
     @property
     def best_run(self) -> RunSummary:

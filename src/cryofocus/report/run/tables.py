@@ -89,7 +89,7 @@ def class_rows(results: RunResults) -> list[ClassRow]:
     rows: list[ClassRow] = []
     for entry, name in zip(results.classes, name_classes(results.classes), strict=True):
         own = results.class_index == entry.class_number - 1
-        weights = results.posteriors[:, entry.class_number - 1]
+        weights = results.counted_posteriors[:, entry.class_number - 1]
         rows.append(
             ClassRow(
                 number=entry.class_number,

@@ -151,7 +151,9 @@ def one(job: JobRecord) -> str:
 
 
 def say_copies(job: JobRecord) -> str:
-    """Say what the rows of an expanded table are copies of; nothing where they are particles."""
+    """Say what the rows of an expanded table are copies of, or how many rows count."""
+    if job.n_counted is not None:
+        return f"of which {format_count(job.n_counted)} count"
     if job.n_parents is None:
         return ""
     return f"copies of {format_count(job.n_parents)} particles"

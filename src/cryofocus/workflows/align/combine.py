@@ -59,7 +59,8 @@ def align_combine(
     require_new_table(output, directory.particles, overwrite=overwrite)
     require_format_of(table, output)
     columns = table.columns()
-    labels = directory.read_posteriors(table.n_rows).argmax(axis=1)
+    posteriors = directory.read_posteriors(table.n_rows)
+    labels = posteriors.argmax(axis=1)
     if tables:
         paths = [Path(path) for path in tables]
         poses = _poses_of_tables(paths, columns, labels, job.n_classes)
@@ -67,7 +68,7 @@ def align_combine(
         poses = _poses_of_run(directory, labels, job.n_classes)
     table.write(output, pose_columns(*poses), None)
     note_images_of_run(Path(run), output)
-    counts = np.bincount(labels, minlength=job.n_classes)
+    counts = np.bincount(labels[posteriors.any(axis=1)], minlength=job.n_classes)
     return CombinedTable(output, tuple(counts.tolist()))
 
 

@@ -23,19 +23,19 @@ def has_collapsed(result: ClassificationResult, run: RunResult) -> bool:
     """
     if run.outcome is Outcome.COLLAPSED:
         return True
-    return not result.classes_found and largest_weight(run) > COLLAPSED_WEIGHT
+    return not result.classes_found and largest_weight(result, run) > COLLAPSED_WEIGHT
 
 
-def largest_weight(run: RunResult) -> float:
+def largest_weight(result: ClassificationResult, run: RunResult) -> float:
     """Return the fraction of the particles in the largest class."""
-    return float(np.max(run.posteriors.mean(axis=0)))
+    return float(np.max(run.posteriors[result.counted].mean(axis=0)))
 
 
 def judge_collapse(result: ClassificationResult) -> Iterator[Finding]:
     """Name every run that collapsed."""
     for number, run in enumerate(result.runs, start=1):
         if has_collapsed(result, run):
-            weight = largest_weight(run)
+            weight = largest_weight(result, run)
             yield Finding(
                 code=FindingCode.COLLAPSED,
                 severity=Severity.WARNING,

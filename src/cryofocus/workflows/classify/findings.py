@@ -142,7 +142,7 @@ def _judge_existence(result: ClassificationResult) -> Iterator[Finding]:
 
 def _judge_posteriors(result: ClassificationResult) -> Iterator[Finding]:
     # Between copies of a class nobody can choose, and nobody need.
-    merged = result.effective_classes.merge(result.posteriors).max(axis=1)
+    merged = result.effective_classes.merge(result.counted_posteriors).max(axis=1)
     highest = float(merged.mean())
     if not result.classes_found and not has_settled(result):
         return
@@ -186,7 +186,7 @@ def _judge_claim(result: ClassificationResult) -> Iterator[Finding]:
     possible, spread = result.expected_accuracy, result.spread
     if possible is None:
         return
-    claimed = float(result.effective_classes.merge(result.posteriors).max(axis=1).mean())
+    claimed = float(result.effective_classes.merge(result.counted_posteriors).max(axis=1).mean())
     figures = {"expected_accuracy": possible, "mean_highest_posterior": claimed}
     text = (
         f"With such images {format_percent(possible)} of the {counted(result)} can be put into "
@@ -289,7 +289,7 @@ def _judge_outliers(result: ClassificationResult) -> Iterator[Finding]:
     if result.outlier is None:
         return
     n_outliers = count_outliers(result.outlier)
-    share = n_outliers / len(result.outlier)
+    share = n_outliers / len(result.counted_posteriors)
     if share >= NOTABLE_OUTLIERS:
         yield _advise(
             FindingCode.OUTLIERS,
@@ -309,8 +309,8 @@ def _say_shares_without_junk(result: ClassificationResult) -> str:
     """Say what junk, which is counted in the shares of the classes, makes of them."""
     if not result.classes_found or result.outlier is None or min(result.outlier) > OUTLYING:
         return ""
-    merged = result.effective_classes.merge(result.posteriors)
-    sound = result.outlier <= OUTLYING
+    merged = result.effective_classes.merge(result.counted_posteriors)
+    sound = result.outlier[result.counted] <= OUTLYING
     *shares, last = (format_percent(one, 1) for one in merged[sound].mean(axis=0))
     told = f"{', '.join(shares)} and {last}"
     return f" The classes' shares count them; without them these are {told}."

@@ -62,7 +62,8 @@ def write_results(
     Raises:
         OutputError: Disk full, no permission.
     """
-    write_array(directory.posteriors, result.posteriors.astype(np.float32))
+    told = np.where(result.counted[:, None], result.posteriors, 0)
+    write_array(directory.posteriors, told.astype(np.float32))
     write_array(directory.agreement, result.comparison.agreement)
     if result.outlier is not None:
         write_array(directory.outliers, result.outlier.astype(np.float32))
@@ -145,12 +146,13 @@ def particle_columns(result: ClassificationResult) -> dict[str, np.ndarray]:
 
 def class_rows(particles: ParticleSet, result: ClassificationResult) -> list[ClassSummary]:
     """Return the rows of classes.csv."""
-    labels, highest = result.labels, result.posteriors.max(axis=1)
+    posteriors, counted = result.counted_posteriors, result.counted
+    labels, highest = posteriors.argmax(axis=1), posteriors.max(axis=1)
     effective = result.effective_classes
-    n_classes = result.posteriors.shape[1]
+    n_classes = posteriors.shape[1]
     counts = np.bincount(labels, minlength=n_classes)
     sums = np.bincount(labels, weights=highest, minlength=n_classes)
-    by_run = np.stack([run.posteriors.mean(axis=0) for run in result.runs])
+    by_run = np.stack([run.posteriors[counted].mean(axis=0) for run in result.runs])
     grid = (particles.box, particles.pixel_size_angstrom)
     is_single = len(by_run) == 1
     spread = [None] * n_classes if is_single else by_run.std(axis=0, ddof=1).tolist()
@@ -209,9 +211,10 @@ def move_rows(result: ClassificationResult) -> list[MoveRow]:
 
 def run_class_rows(result: ClassificationResult) -> list[RunClassRow]:
     """Return the rows of run_classes.csv."""
-    best = result.runs[result.comparison.best].posteriors
+    posteriors = [run.posteriors[result.counted] for run in result.runs]
+    best = posteriors[result.comparison.best]
     return [
         RunClassRow(run=run, class_number=number, reported=counts)
-        for run, outcome in enumerate(result.runs, start=1)
-        for number, counts in enumerate(count_moves(outcome.posteriors, best), start=1)
+        for run, ended_with in enumerate(posteriors, start=1)
+        for number, counts in enumerate(count_moves(ended_with, best), start=1)
     ]

@@ -72,6 +72,7 @@ def compose_record(
         n_processes=clock.n_processes,
         cycles_before=circumstances.cycles_before,
         n_particles=len(inputs.particles),
+        n_counted=None if result.counted.all() else int(result.counted.sum()),
         n_classes=len(result.maps),
         box=inputs.particles.box,
         pixel_size_angstrom=inputs.particles.pixel_size_angstrom,
@@ -91,7 +92,7 @@ def compose_record(
         n_outliers=None if result.outlier is None else count_outliers(result.outlier),
         n_parents=None if expansion is None else expansion.n_parents,
         p_value_no_classes=result.p_value_no_classes,
-        expected_accuracy=result.expected_accuracy,
+        expected_accuracy=result.expected_accuracy if result.classes_found else None,
         scatter_over_noise=result.spread,
         distance_over_maps=result.gain,
         trials=tuple(

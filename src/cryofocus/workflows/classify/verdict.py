@@ -55,7 +55,7 @@ def describe_result(
         )
     best = result.runs[result.comparison.best]
     if has_collapsed(result, best):
-        share = format_percent(largest_weight(best))
+        share = format_percent(largest_weight(result, best))
         return f"No classes were found: the best run collapsed, {share} are in one class."
     return (
         "No classes were found: posteriors are barely better than chance (mean highest "
@@ -67,13 +67,14 @@ def describe_result(
 
 def _describe_classes(result: ClassificationResult, bound: str, place: str) -> str:
     weights, effective = result.class_weights, result.effective_classes
-    merged = effective.merge(result.posteriors)
+    merged = effective.merge(result.counted_posteriors)
     *shares, last = map(format_percent, merged.mean(axis=0))
     highest = float(merged.max(axis=1).mean())
     n_copies = sum(len(group) - 1 for group in effective.copies)
     n_empty = len(effective.empty)
     copies = "1 is a copy of another" if n_copies == 1 else f"{n_copies} are copies of others"
     unit = counted(result)
+    of_them = unit if result.counted.all() else f"{format_count(len(merged))} {unit} that count"
     empty = f"1 holds no {unit}" if n_empty == 1 else f"{n_empty} hold no {unit}"
     parts = ", ".join([copies] * bool(n_copies) + [empty] * bool(n_empty))
     fewer = f"{len(weights)} were asked for: {parts}; " if parts else ""
@@ -84,11 +85,11 @@ def _describe_classes(result: ClassificationResult, bound: str, place: str) -> s
         else f"{len(result.runs)} independent runs agree on {format_percent(agreement, 1)} of them"
     )
     outlier = result.outlier
-    junk_share = 0.0 if outlier is None else count_outliers(outlier) / len(outlier)
+    junk_share = 0.0 if outlier is None else count_outliers(outlier) / len(merged)
     junk = f", {format_percent(junk_share, 1)} of which look like junk"
     return (
         f"Found {bound}{len(effective)} classes{place}: {', '.join(shares)} and {last} of the "
-        f"{unit}{junk if junk_share >= NOTABLE_OUTLIERS else ''}"
+        f"{of_them}{junk if junk_share >= NOTABLE_OUTLIERS else ''}"
         f" ({fewer}mean highest probability {highest:.2f}); {runs}."
     )
 
@@ -116,6 +117,6 @@ def say_nothing_found(result: ClassificationResult) -> str:
         )
     return (
         f"Within this region the {unit} show no detectable difference{chance}: it does not "
-        f"vary, or {format_count(len(result.posteriors))} {unit} are too few to show it; small "
-        "regions and noisy images need more."
+        f"vary, or {format_count(len(result.counted_posteriors))} {unit} are too few to show it; "
+        "small regions and noisy images need more."
     )

@@ -44,7 +44,8 @@ class RunFiles:
         "particles.*", "your particle table, in its own format, with class and probability added"
     )
     posteriors = RunFile(
-        "posteriors.npy", "probabilities of the classes, float32 (particle, class)"
+        "posteriors.npy",
+        "probabilities of the classes, float32 (particle, class); 0 in rows that do not count",
     )
     poses = RunFile("poses.npz", "poses that moved; cryofocus align combine makes a table of them")
     agreement = RunFile(

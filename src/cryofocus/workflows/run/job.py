@@ -185,9 +185,12 @@ class JobRecord(Record):
     where one process did the work (on ``machine``, which otherwise directed it), ``poses`` if
     they were kept. ``n_effective_classes`` counts classes that are copies of one another once,
     and empty ones not at all; 1 where nothing was found, None in runs of older versions.
+    ``n_counted`` of the ``n_particles`` count, of which alone everything is said; None where
+    all do.
     ``p_value_no_classes`` bounds the probability of such a result where nothing varies,
     ``expected_accuracy`` is the fraction of particles that can be in their true class if
-    classes are as found; None where the runs did not settle or the strategy cannot say.
+    classes are as found; None where the runs did not settle or the strategy cannot say, and
+    ``expected_accuracy`` where no classes were found.
     ``scatter_over_noise`` is the variance of images about their class relative to that of
     noise, ``distance_over_maps`` how far they lie from the mean of the classes relative to the
     maps; posteriors allow for both; None where there are no classes. ``trials`` are the
@@ -210,6 +213,7 @@ class JobRecord(Record):
     n_processes: int = 1
     cycles_before: int = 0
     n_particles: int
+    n_counted: int | None = None
     n_classes: int
     box: int
     pixel_size_angstrom: float
