@@ -100,6 +100,22 @@ TURNS: dict[str, tuple[Callable[..., Any], str]] = {
         lambda: cryofocus.diffmap_run("RUN", "D", against="all"),
         r"diffmap_run: against: found 'all' \(str\), expected 'consensus' or 'pairs'",
     ),
+    "a voxel of no size": (
+        lambda: cryofocus.fit_rigid(np.zeros((8, 8, 8)), np.zeros((8, 8, 8)), float("nan")),
+        r"fit_rigid: voxel_size_angstrom: found nan \(float\), expected a number above 0",
+    ),
+    "a voxel of less than none": (
+        lambda: cryofocus.write_volume("m.mrc", np.zeros((8, 8, 8)), -1.0),
+        r"write_volume: voxel_size_angstrom: found -1.0 \(float\), expected a number above 0",
+    ),
+    "a box of less than none": (
+        lambda: cryofocus.sphere_mask(-8, 1.0, (0, 0, 0), 3, 0),
+        r"sphere_mask: box: found -8 \(int\), expected a whole number above 0",
+    ),
+    "a whole box of less than none": (
+        lambda: cryofocus.FocusMask.whole(-8, 1.0, soft_edge_angstrom=1),
+        r"whole: box: found -8 \(int\), expected a whole number above 0",
+    ),
     "a slip": (
         lambda: cryofocus.select("RUN", 1, "o.star", max_outliers=4),
         "select: max_outliers: unknown, did you mean max_outlier?",

@@ -10,13 +10,15 @@ from typing import ParamSpec, TypeVar, get_args, get_type_hints
 
 from cryofocus.complaints import suggest
 from cryofocus.errors import CallError
-from cryofocus.kinds import Kind, name_kinds, say_value
+from cryofocus.kinds import Kind, above_zero, name_kinds, say_value
 from cryofocus.settings import Settings
 
 Taken = ParamSpec("Taken")
 Made = TypeVar("Made")
 
 WORD = re.compile(r"\w+")
+# Sizes of grids are above zero.
+SIZES = {"box", "voxel_size_angstrom", "pixel_size_angstrom"}
 HOW_TO_GET = {
     "OperatorSet": 'OperatorSet.point_group("C2") makes one',
     "ParticleSet": "ParticleSet.read(table) gives one",
@@ -83,6 +85,7 @@ def _explain_kinds(function: Callable[..., object], given: Mapping[str, object])
 def _told_kinds(function: Callable[..., object]) -> dict[str, tuple[Kind, ...]]:
     """Give what the arguments may be of which that can be told."""
     told = {name: name_kinds(hint) for name, hint in get_type_hints(function).items()}
+    told |= {name: tuple(map(above_zero, told[name])) for name in SIZES & told.keys()}
     return {name: kinds for name, kinds in told.items() if kinds and name != "return"}
 
 

@@ -27,7 +27,7 @@ from contextvars import ContextVar
 OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9]*(?:-[a-z0-9]+)*)(?: (?=[A-Z0-9])([\w.,|-]*\w))?")
 # `--device cpu`: options whose values are words, or may be
 CHOICE = re.compile(
-    r"(?<![\w-])--(device|start|prior|background|pixel-size-of|(?:focus|classes)(?= auto\b))"
+    r"(?<![\w-])--(device|start|prior|background|ctf|pixel-size-of|(?:focus|classes)(?= auto\b))"
     r" ([a-z]+)\b"
 )
 # `-o` by itself

@@ -38,6 +38,17 @@ def name_kinds(hint: object) -> tuple[Kind, ...]:
     return tuple(told) if len(told) == len(kinds) else ()
 
 
+def above_zero(kind: Kind) -> Kind:
+    """Return the kind whose numbers are above zero and finite; others stay as they are."""
+    if kind not in (PLAIN[int], PLAIN[float]):
+        return kind
+
+    def fits(value: object, sizes: Sizes) -> bool:
+        return kind.fits(value, sizes) and isinstance(value, Real) and 0 < float(value) < np.inf
+
+    return Kind(f"{kind.words} above 0", fits)
+
+
 def say_value(value: object) -> str:
     """Say what was found: an array by its shape, anything else as it is written."""
     if isinstance(value, np.ndarray) and value.size > 1:

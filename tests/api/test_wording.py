@@ -40,6 +40,7 @@ COMMAND = "Run cryofocus align search x --symmetry C2. Add "
             "(cryofocus select ../RUN --min-posterior 0.9 -o a.star). Or output.",
         ),
         ("Or compute with --device cpu.", 'Or compute with device="cpu".'),
+        ("or give --ctf none if", 'or give ctf="none" if'),
         ("Or --focus auto; --focus for one.", 'Or focus="auto"; focus for one.'),
         (
             "Choose another with -o, or --overwrite.",

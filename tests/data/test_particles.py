@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -156,6 +158,28 @@ def test_particles_prove_their_mathematics(particle_file: Path) -> None:
         replace(particles, rotation=-particles.rotation)
     with pytest.raises(ValueError, match="none to edit"):
         replace(particles, table=None).write("x.star", {})
+
+
+def test_particles_say_what_they_are_made_of(particle_file: Path) -> None:
+    """A column of another length or kind costs one error; here, the test run is the first to see.
+
+    So another process asks.
+    """
+    code = f"""
+from dataclasses import replace
+from cryofocus import ParticleSet
+particles = ParticleSet.read({str(particle_file)!r})
+for other in ({{"shift_angstrom": particles.shift_angstrom[1:]}}, {{"box": "64"}}, {{"box": 0}}):
+    try:
+        replace(particles, **other)
+    except TypeError as error:
+        print(error)
+"""
+    asked = [sys.executable, "-c", code]
+    said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert re.match(r"ParticleSet: shift_angstrom: .*shape \(n, 2\) with n = 4", said[0])
+    assert said[1] == "ParticleSet: box: found '64' (str), expected a whole number above 0"
+    assert said[2] == "ParticleSet: box: found 0 (int), expected a whole number above 0"
 
 
 def test_choosing_particles(particle_file: Path) -> None:

@@ -76,7 +76,8 @@ def model(
 
     Writes particles.star and particles.mrcs, the truth, the maps of all states (their headers
     keep the frame of the models), and the posteriors of the best possible classifier
-    (oracle.npy). Example:
+    (oracle.npy). The molecule turns about the middle of all models, or --centre: a symmetric one
+    that carries something on one side needs a point on its axis there. Example:
 
     `cryofocus simulate model open.cif closed.cif --shares 1,2 --snr 0.05 -o set`
     """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
-from cryofocus.calls import checked
+from cryofocus.calls import checked, require_kinds
 from cryofocus.data.expansion import Expansion, find_copies
 from cryofocus.data.foreign.doubts import doubts_of_views
 from cryofocus.data.formats import open_table
@@ -84,6 +84,7 @@ class ParticleSet:
     weight: Float32[np.ndarray, " n"] | None = None
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         lengths = {
             field.name: len(getattr(self, field.name))
             for field in fields(self)
@@ -114,7 +115,8 @@ class ParticleSet:
         Args:
             path: The file.
             datadir: Folder in which image stacks are looked up first.
-            supplement: What the file leaves to the user to say.
+            supplement: What the file leaves to the user to say, such as
+                `Supplement(ctf_shown="none")` for a table without a CTF.
 
         Raises:
             InputError: If the file or `datadir` cannot be read.

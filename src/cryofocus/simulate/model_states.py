@@ -28,11 +28,18 @@ class ModelSettings(AcquisitionSettings):
 
     Attributes:
         shares: How often each state occurs, one number per model. Default: equally often.
+        centre_angstrom: X,Y,Z in the frame of the models, in Å, of what is put into the centre of
+            the box, such as a point on the axis of a symmetric molecule. Default: the middle of
+            the box that encloses the atoms of all models.
     """
 
     shares: Annotated[
         tuple[float, ...], Option(metavar="A,B,...", expected="numbers such as 1,2,0.5")
     ] = ()
+    centre_angstrom: Annotated[
+        tuple[float, float, float] | None,
+        Option(metavar="X,Y,Z", expected="three numbers in Å, such as 180,180,142"),
+    ] = None
 
     @model_validator(mode="after")
     def _shares_above_zero(self) -> ModelSettings:

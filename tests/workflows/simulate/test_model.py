@@ -87,6 +87,18 @@ def test_the_description_has_every_parameter(made: SimulatedModels, models: list
     assert described["snr"] == 0.2
 
 
+def test_a_point_of_the_models_may_be_the_centre(tmp_path: Path, models: list[Path]) -> None:
+    """The rod, not the middle of rod and bumps, which is off its axis, is at the box centre."""
+    settings = SETTINGS.model_copy(update={"centre_angstrom": (100.0, 0.0, 0.0), "particles": 2})
+    made = simulate_models(models, tmp_path / "set", settings)
+    up = read_volume(made.directory / "maps/state1.mrc")
+    np.testing.assert_allclose(up.origin_angstrom, (100 - 48.0, -48.0, -48.0), atol=1e-3)
+    assert np.unravel_index(up.data[:8].sum(axis=0).argmax(), (24, 24)) == (12, 12)
+    far = settings.model_copy(update={"centre_angstrom": (180.0, 0.0, 0.0)})
+    with pytest.raises(CryofocusError, match=r"its atoms reach .* Å"):
+        simulate_models(models, tmp_path / "other", far)
+
+
 def test_bad_input(tmp_path: Path, models: list[Path]) -> None:
     """One model, a small box and a taken name are refused, and nothing is written."""
     with pytest.raises(

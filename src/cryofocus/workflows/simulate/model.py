@@ -58,8 +58,9 @@ def simulate_models(
     """Simulate particles of several states, each an atomic model in a common frame.
 
     Args:
-        models: PDB or mmCIF files, one per state; the middle of all atoms is put into the box
-            centre, and the maps' headers keep the models' frame.
+        models: PDB or mmCIF files, one per state; the middle of the box that encloses all atoms,
+            or `centre_angstrom` of the settings, is put into the centre of the images' box, and
+            the maps' headers keep the models' frame.
         output: Directory to create, with particles.star, particles.mrcs, truth.star
             (rlnClassNumber is the number of the model), maps/, oracle.npy and dataset.yaml. It
             appears under its name only when it is complete.
@@ -132,7 +133,9 @@ def _require_states(paths: Sequence[Path]) -> None:
 
 
 def _common_grid(paths: Sequence[Path], settings: ModelSettings) -> DensityGrid:
-    """Put the middle of all models into the box centre."""
+    """Put the middle of all models, or the point that was given, into the box centre."""
+    if settings.centre_angstrom is not None:
+        return DensityGrid(settings.box, settings.pixel_size_angstrom, settings.centre_angstrom)
     bounds = np.stack([model_bounds(path) for path in paths])
     x, y, z = ((bounds[:, 0].min(axis=0) + bounds[:, 1].max(axis=0)) / 2).tolist()
     return DensityGrid(settings.box, settings.pixel_size_angstrom, (x, y, z))
