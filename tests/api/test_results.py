@@ -66,6 +66,7 @@ def test_variance_is_drawn(tmp_path: Path) -> None:
         latent_variance=np.full((100, 2), 0.1),
         proposals=(),
     )
+    assert len(repr(found)) < 400 + len(str(tmp_path))  # without what maps and coordinates hold
     assert len(found.plot_variance().axes[0].get_images()) == 3
     assert len(found.plot_latent().axes) == 3
     with pytest.raises(CryofocusError, match="none that vary"):

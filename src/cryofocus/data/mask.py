@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,7 @@ class FocusMask:
         RegionError: When values leave [0, 1] or none reaches 0.5.
     """
 
-    data: Float32[np.ndarray, "box box box"]
+    data: Float32[np.ndarray, "box box box"] = field(repr=False)
     voxel_size_angstrom: float
     origin_angstrom: Point = (0.0, 0.0, 0.0)
     centre_angstrom: Point | None = None

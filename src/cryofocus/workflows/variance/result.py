@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +69,7 @@ class ProposedFocus:
         command: What classifies it.
     """
 
-    voxels: Bool[np.ndarray, "fine fine fine"]
+    voxels: Bool[np.ndarray, "fine fine fine"] = field(repr=False)
     mask: FocusMask
     centre_angstrom: Vector
     variance_share: float
@@ -112,16 +112,16 @@ class VarianceResult:
 
     folder: Path
     resolution_angstrom: float
-    consensus: Volume
+    consensus: Volume = field(repr=False)
     pixel_size_angstrom: float
-    variance: Float32[np.ndarray, "fine fine fine"]
-    bootstrap: Float32[np.ndarray, "fine fine fine"] | None
+    variance: Float32[np.ndarray, "fine fine fine"] = field(repr=False)
+    bootstrap: Float32[np.ndarray, "fine fine fine"] | None = field(repr=False)
     peaks: tuple[VariancePeak, ...]
     axis_shares: Float64[np.ndarray, " axis"]
     information: Float64[np.ndarray, " q"]
     half_set_correlation: float
-    latent: Float64[np.ndarray, "particle q"]
-    latent_variance: Float64[np.ndarray, "particle q"]
+    latent: Float64[np.ndarray, "particle q"] = field(repr=False)
+    latent_variance: Float64[np.ndarray, "particle q"] = field(repr=False)
     proposals: tuple[ProposedFocus, ...]
     warnings: tuple[str, ...] = ()
 
