@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from analysis_pages import NAMES, make_covary
+from cryofocus.covariance.particles import SMALLEST_SPREAD
 from cryofocus.report.analyses import differences
-from cryofocus.report.analyses.covary import headline, pair_rows, verdict
+from cryofocus.report.analyses.covary import headline, pair_rows, region_rows, render_page, verdict
 from cryofocus.report.analyses.differences import each_pair_once
 from cryofocus.report.analyses.page import Analysis, Table, list_files, write_page
 from cryofocus.report.drawing.sheet import Panel, Sheet, Text
@@ -164,6 +165,19 @@ def test_no_line_begins_with_the_dash_of_a_pair(tmp_path: Path) -> None:
     """The dash between two names stays with the first of them."""
     (names, _), *_ = pair_rows(correlated(tmp_path, 0.5))
     assert names == f"{NAMES[0]}\u00a0– {NAMES[1]}"
+
+
+def test_small_spreads_are_undetermined_for_a_reason(tmp_path: Path) -> None:
+    """The error of a spread is not written as none; the page says which spread is too small."""
+    record = correlated(tmp_path, 0.5)
+    assert record.particle_level is not None
+    spread = {"spread": (0.4, 0.3, 0.0623), "spread_error": (0.01, 0.0051, 0.0022)}
+    level = record.particle_level.model_copy(update=spread)
+    record = record.model_copy(update={"particle_level": level})
+    said = [of_particles[0] for _, _, of_particles, _ in region_rows(record)]
+    assert said == ["0.40 ± 0.01", "0.30 ± 0.01", "0.062 ± 0.002"]
+    assert "hardly varies" in verdict(record)
+    assert f"spread is above {SMALLEST_SPREAD:.2f}" in render_page(record, tmp_path)
 
 
 def test_a_weak_negative_pair_is_said_with_its_caveat(

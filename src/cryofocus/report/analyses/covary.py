@@ -6,6 +6,7 @@ from itertools import combinations, compress
 from pathlib import Path
 
 from cryofocus.covariance.classes import FEWEST_STATES
+from cryofocus.covariance.particles import SMALLEST_SPREAD
 from cryofocus.data.atomic import final_name
 from cryofocus.formatting import format_angstrom, format_count, format_number
 from cryofocus.report.analyses.conditional import describe_answer
@@ -26,6 +27,8 @@ from cryofocus.workflows.covary.record import (
 from cryofocus.workflows.run.writing import write_text
 
 Cells = tuple[str, ...]
+# Of errors; a smaller one would be written as none.
+SMALLEST_OF_TWO_DECIMALS = 0.005
 EXCESS = (
     "Share of the pairs whose units have these two classes, less the share expected by chance."
 )
@@ -62,6 +65,7 @@ def render_page(record: CovaryRecord, folder: Path) -> str:
         headline=headline(record),
         verdict=verdict(record),
         regions=region_rows(record),
+        smallest_spread=format_number(SMALLEST_SPREAD),
         pairs=pair_rows(record),
         answers=[
             describe_answer(found)
@@ -108,7 +112,7 @@ def verdict(record: CovaryRecord) -> str:
     ]
     if constant:
         sentences.append(
-            "Undetermined, because what they hold does not vary beyond its error: "
+            "Undetermined, because what they hold hardly varies: "
             f"{', '.join(constant)}. A part that moves inside its region holds as much as before: "
             "give each of its places a region."
         )
@@ -214,7 +218,10 @@ def _number(value: float | None) -> str:
 
 
 def _plus_minus(value: float | None, error: float | None) -> str:
-    return _number(value) + ("" if error is None else f" ± {error:.2f}")
+    if value is None or error is None:
+        return _number(value)
+    decimals = 2 if error >= SMALLEST_OF_TWO_DECIMALS else 3
+    return f"{format_number(value, decimals)} ± {error:.{decimals}f}"
 
 
 def _interval(level: ClassLevel | ParticleLevel, i: int, j: int) -> str:
