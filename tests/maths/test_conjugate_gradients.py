@@ -51,3 +51,12 @@ def test_fewer_steps_go_part_of_the_way(steps: int) -> None:
         return float(off @ matrix @ off)
 
     assert distance(steps) < distance(steps - 1)
+
+
+def test_a_matrix_that_is_not_positive_is_solved_as_far_as_it_is() -> None:
+    """A direction along which nothing is least is not followed."""
+    matrix = np.diag([3.0, 2.0, -1.0])
+    system = LinearSystem(lambda x: matrix @ x, np.ones(3), 1.0, lambda a, b: float(a @ b))
+    found = solve_by_conjugate_gradients(system, tolerance=0, max_steps=9)
+    assert found.n_steps == 1
+    np.testing.assert_allclose(found.coefficients, 3 / 4)

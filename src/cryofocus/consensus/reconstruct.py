@@ -11,6 +11,7 @@ from jaxtyping import Complex64, Float, Float32, Float64, Int8
 
 from cryofocus.consensus.images import PADDING, ParticleImages
 from cryofocus.consensus.insertion import accumulate_maps
+from cryofocus.consensus.lowest_shells import add_to_rows, correct_lowest_shells
 from cryofocus.consensus.noise.spectra import NoiseModel
 from cryofocus.consensus.sampling import sample_fsc, sample_map
 from cryofocus.data.mapped import let_go
@@ -295,16 +296,21 @@ def _solve(
 ) -> Float32[np.ndarray, "box box box"]:
     """Return the map of data over precision, a value for each shell added to the latter.
 
-    Some rows at a time, because these grids are large; corners take the last shell's value. Sums
-    that are used up are overwritten, and little memory is taken beside theirs.
+    The lowest shells are corrected. Some rows at a time, because these grids are large; corners
+    take the last shell's value. Sums that are used up are overwritten, and little memory is taken
+    beside theirs.
     """
     edge = len(sums[0].data)
     curve = regularisation.astype(np.float32)
+    correction = correct_lowest_shells(sums, curve, box)
 
     def divide(rows: slice) -> Complex64[np.ndarray, "e row h"]:
         shells = np.minimum(shell_block_3d(edge, rows), len(curve) - 1)
         below = sum(one.precision[:, rows, :, 0] for one in sums) + curve[shells]
-        return np.asarray(sum(one.data[:, rows, :, 0] for one in sums) / below, np.complex64)
+        data = sum(one.data[:, rows, :, 0] for one in sums)
+        divided = np.asarray(data / below, np.complex64)
+        add_to_rows(divided, rows, correction)
+        return divided
 
     n = max(1, BLOCK_VALUES // (edge * (edge // 2 + 1)))
     starts = (slice(start, min(start + n, edge)) for start in range(0, edge, n))

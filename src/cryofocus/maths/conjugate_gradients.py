@@ -39,6 +39,8 @@ def solve_by_conjugate_gradients(
 ) -> Solution[Any]:
     """Solve a system until its residual is small, or for so many steps.
 
+    A matrix that is not quite positive is solved as far as it is.
+
     Args:
         system: What is to be solved.
         start: Where to start; nothing by default.
@@ -56,7 +58,10 @@ def solve_by_conjugate_gradients(
         if power <= limit:
             return Solution(x, step)
         image = system.operate(direction)
-        length = power / dot(direction, image)
+        curvature = dot(direction, image)
+        if curvature <= 0:
+            return Solution(x, step)
+        length = power / curvature
         x = x + length * direction
         residual = residual - length * image
         scaled = preconditioner * residual

@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 import scipy.fft
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Complex, Float, Inexact, Int
 
 from cryofocus.placement import Array, Send, device, is_on_host, namespace, stay
 
@@ -256,9 +256,9 @@ def resize_half_2d(
 
 
 def resize_half_3d(
-    half: Complex[np.ndarray, "*batch old_box old_box old_half"], box: int, new_box: int
-) -> Complex[np.ndarray, "*batch new_box new_box new_half"]:
-    """Crop or zero-pad half transforms of volumes; see `resize_half_2d`."""
+    half: Inexact[np.ndarray, "*batch old_box old_box old_half"], box: int, new_box: int
+) -> Inexact[np.ndarray, "*batch new_box new_box new_half"]:
+    """Crop or zero-pad half transforms of volumes, or weights of them; see `resize_half_2d`."""
     old, new, columns = _shared_coefficients(box, new_box)
     result = np.zeros((*half.shape[:-3], new_box, new_box, new_box // 2 + 1), dtype=half.dtype)
     target = (..., new[:, None, None], new[None, :, None], columns)
