@@ -47,11 +47,13 @@ class Planted:
 
 
 @cache
-def plant(n: int = 300, *, noise_sd: float = 16.0, seed: int = 1, signal: float = 1.0) -> Planted:
-    """Two equal classes: a lump of density at one end of the sphere, or at the other."""
+def plant(
+    n: int = 300, *, noise_sd: float = 16.0, seed: int = 1, signal: float = 1.0, every: int = 2
+) -> Planted:
+    """A lump of density at one end of the sphere, or in every so many at the other."""
     rng = np.random.default_rng(seed)
     particles = make_particles(n, BOX, rng)
-    labels = np.arange(n) % 2
+    labels = (np.arange(n) % every == 1).astype(int)
     body = Beads(rng.normal(0, 10, (25, 3)) - np.array([14.0, 0, 0]), 5.0, np.full(25, 150.0))
     lumps = [
         Beads(np.array(CENTRE) + rng.normal(0, 2, (4, 3)) + end, 4.0, np.full(4, 120.0))

@@ -20,11 +20,11 @@ from planted import Planted, plant, prepare
 SETTINGS = ClassifierSettings(n_classes=2)
 
 
-def judge(planted: Planted, seed: int = 1) -> HeldOut:
+def judge(planted: Planted, seed: int = 1, *, refines: bool = False) -> HeldOut:
     """Judge a planted set by its half sets."""
     comparison = ResidualComparison(prepare(planted)[0], RunPlan(2, "subspace", seed))
     half_set = (1 + np.arange(len(planted.labels)) % 4 // 2).astype(np.int8)
-    held_out = compare_half_sets(comparison, SETTINGS, half_set, SilentMonitor())
+    held_out = compare_half_sets(comparison, SETTINGS, half_set, SilentMonitor(), refines=refines)
     assert held_out is not None
     return held_out
 
@@ -33,6 +33,17 @@ def test_classes_are_significant_and_noise_is_not() -> None:
     """Classes give a tiny p-value; images without any give one that says nothing."""
     assert judge(plant(600)).p_value < 1e-6
     assert judge(plant(600, signal=0.0)).p_value > SIGNIFICANT
+
+
+def test_refined_classes_show_a_rare_state() -> None:
+    """One in fourteen in noisy images: plain classes of half the images die, refined do not."""
+    rare = plant(900, noise_sd=42.0, every=14)
+    assert judge(rare).p_value > SIGNIFICANT
+    held_out = judge(rare, refines=True)
+    assert held_out.p_value < 1e-4
+    assert len(held_out.log_ratios) == 4
+    assert len(judge(plant(600), refines=True).log_ratios) == 2
+    assert judge(plant(600, signal=0.0), refines=True).p_value > SIGNIFICANT
 
 
 def test_ratios_of_noise_average_to_at_most_one() -> None:
@@ -65,14 +76,29 @@ def test_what_all_images_share_is_no_class() -> None:
     assert log_likelihood_ratio(moments, np.array([0.5, 0.5])) > 100.0
 
 
+def test_classes_may_lie_on_the_other_side_of_the_consensus() -> None:
+    """What a half set has too much of, the other lacks; its classes are found all the same."""
+    rng = np.random.default_rng(8)
+    shared, apart = np.full(6, 1.0), np.array([0.8, -0.8, 0.8, -0.8, 0.8, -0.8])
+    images = rng.choice([-1.0, 1.0], (500, 1)) * apart - shared + rng.standard_normal((500, 6))
+    maps = np.stack([shared + apart, shared - apart])
+    overlap = np.broadcast_to(maps @ maps.T, (500, 2, 2))
+    moments = ClassMoments(images @ maps.T, overlap, maps @ maps.T)
+    assert log_likelihood_ratio(moments, np.array([0.5, 0.5])) > 100.0
+
+
 @pytest.mark.parametrize(
     ("ratios", "expected"),
-    [((-5.0, -9.0), 1.0), ((np.log(2), -np.inf), 1.0), ((5.0, 5.0), np.exp(-5)), ((1e4, 0), 0.0)],
+    [
+        ((-5.0, -9.0), 1.0),
+        ((np.log(4), -np.inf), 1.0),
+        ((5.0, 5.0), 2 * np.exp(-5)),
+        ((1e4, 0.0), 0.0),
+        ((-5.0, -np.inf, 9.0, 9.0), 2 * np.exp(-9)),
+    ],
 )
-def test_p_values_are_one_over_the_mean_ratio(
-    ratios: tuple[float, float], expected: float
-) -> None:
-    """Both directions count, and no p-value exceeds 1."""
+def test_p_values_are_one_over_the_mean_ratio(ratios: tuple[float, ...], expected: float) -> None:
+    """Four ratios count, those that were not asked as 0, and no p-value exceeds 1."""
     assert HeldOut(ratios).p_value == pytest.approx(expected)
 
 

@@ -10,7 +10,7 @@ distances are estimated (docs/derivations/calibration.md).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64
@@ -74,12 +74,8 @@ def _take_from_mean(
     moments: ClassMoments, class_weights: Float64[np.ndarray, " n_classes"]
 ) -> ClassMoments:
     """Return what images without the classes' mean map say of the maps without it."""
-    n_classes = len(class_weights)
-    without_mean = np.eye(n_classes) - class_weights
-    less = ClassMoments(
-        moments.linear - moments.quadratic @ class_weights, moments.quadratic, moments.prior
-    )
-    return less.combined(without_mean)
+    linear = moments.linear - moments.quadratic @ class_weights
+    return replace(moments, linear=linear).less_mean(class_weights)
 
 
 class _Sample:

@@ -214,7 +214,7 @@ class FocusedClassifier:
         scores = [run.history[-1].objective for run in runs]
         rows = ground.consensus.images.particles.counted
         compared = compare_runs([run.posteriors[rows] for run in runs], scores)
-        runs[compared.best] = refine_run(comparison, settings, runs[compared.best], monitor)
+        runs[compared.best] = refine_run(comparison, settings, runs[compared.best], monitor, runs)
         best = runs[compared.best]
         judged = judge_run(comparison, best, settings, ground)
         runs[compared.best] = replace(best, calibrated=judged.posteriors)

@@ -140,6 +140,10 @@ class ClassMoments:
             mixing @ self.prior @ mixing.T,
         )
 
+    def less_mean(self, class_weights: Float64[np.ndarray, " n_classes"]) -> ClassMoments:
+        """Return the moments of the maps less their weighted mean."""
+        return self.combined(np.eye(len(class_weights)) - class_weights)
+
     @property
     def log_likelihood(self) -> Float64[np.ndarray, "particle n_classes"]:
         """Log-likelihood of each class."""

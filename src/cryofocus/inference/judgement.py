@@ -79,7 +79,12 @@ def judge_run(
     effective = find_effective_classes(state.posteriors, best.alike_at_the_end)
     few = comparison.with_classes(max(2, len(effective)))
     held_out = compare_half_sets(
-        few, settings, ground.half_set, ground.monitor, ground.kernels.host_gb
+        few,
+        settings,
+        ground.half_set,
+        ground.monitor,
+        ground.kernels.host_gb,
+        refines=best.n_refining_cycles > 0,
     )
     with ground.monitor.stage("classes judged", 3) as advance:
         moments, weights = comparison.own_moments(state), estimate_class_weights(state.posteriors)

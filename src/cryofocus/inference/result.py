@@ -17,8 +17,9 @@ from cryofocus.inference.held_out import SIGNIFICANT, HeldOut
 from cryofocus.inference.runs import RunComparison
 from cryofocus.maths.copies import EffectiveClasses, find_effective_classes
 
-# Posteriors that exceed chance by less than this are those of guessing.
-BETTER_THAN_CHANCE = 0.05
+# Posteriors that exceed chance by less than this are those of guessing; where a state is rare and
+# chance leaves little to say, by less than a part of that.
+BETTER_THAN_CHANCE, PART_OF_THE_REST, BETTER_AT_ALL = 0.05, 0.25, 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +139,8 @@ class ClassificationResult:
         """Mean highest posterior up to which nothing was found: chance, and a little more."""
         merged = self.effective_classes.merge(self.counted_posteriors)
         chance = max(merged.mean(axis=0).max(), 1 / merged.shape[1])
-        return float(chance + BETTER_THAN_CHANCE)
+        of_the_rest = max(PART_OF_THE_REST * (1 - chance), BETTER_AT_ALL)
+        return float(chance + min(BETTER_THAN_CHANCE, of_the_rest))
 
     @property
     def p_value_no_classes(self) -> float | None:

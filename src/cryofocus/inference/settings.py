@@ -29,6 +29,9 @@ EXPECTED_COUNT = (
 )
 # Numbers that `auto` tries at most.
 MOST_CLASSES = 12
+# Part of the tolerance that holds where cycles refine: they come to rest soon, and a rare class
+# moves few posteriors while it still grows.
+REFINING_TOLERANCE = 0.1
 # Part of the tolerance that holds where whole maps grow out of random posteriors.
 SLOW_TOLERANCE = 0.1
 MASK2D, MASK3D = Option(panel="Strategy mask2d"), Option(panel="Strategy mask3d")
@@ -232,6 +235,11 @@ class ClassifierSettings(Settings):
         """
         is_slow = self.resolved_start == "random" and self.method.compares_pixels
         return self.tolerance * (SLOW_TOLERANCE if is_slow else 1.0)
+
+    @property
+    def refining(self) -> ClassifierSettings:
+        """The same for cycles that refine."""
+        return self.model_copy(update={"tolerance": REFINING_TOLERANCE * self.tolerance})
 
     @property
     def options(self) -> dict[str, Any]:

@@ -50,8 +50,8 @@ def describe_result(
         return (
             "No classes were found: classes of one half set do not explain the images of the "
             "other better than a single structure does (p-value "
-            f"{format_p_value(result.held_out.p_value)}), so differences between these maps are "
-            "noise."
+            f"{format_p_value(result.held_out.p_value)}). Differences between these maps are "
+            "noise, or of a state too rare or too small for so few particles."
         )
     best = result.runs[result.comparison.best]
     if has_collapsed(result, best):
