@@ -138,7 +138,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, pristine_set: Path, focus: str
     from typer.testing import CliRunner
 
     folder = tmp_path_factory.mktemp("run") / "run"
-    arguments = ["--focus", focus, "--classes", "2", "--runs", "2", "--cycles", "3"]
+    arguments = ["--focus", focus, "--classes", "2", "--runs", "2", "--cycles", "30"]
     result = CliRunner().invoke(
         command_line.app,
         ["classify", str(pristine_set / "particles.star"), *arguments, "-o", str(folder)],

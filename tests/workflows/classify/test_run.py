@@ -69,7 +69,7 @@ def test_job_says_how_the_run_went(finished: RunDirectory) -> None:
     stages = {"reading", "consensus", "statistics", "run 1 of 2", "class maps", "writing"}
     assert stages <= job.seconds.keys() == job.peak_memory_gb.keys()
     assert job.focus.kind == "sphere"
-    assert job.n_outliers == (np.load(finished.outliers) > 4).sum() == 0
+    assert job.n_outliers == (np.load(finished.outliers) > 4).sum() <= 1
     assert job.contrast.sign == 1
     assert job.agreement.mean == job.agreement.per_pair[0].agreement > 0.9
     assert job.runs[job.best_run - 1].agreement_with_best == 1.0
