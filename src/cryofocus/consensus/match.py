@@ -8,7 +8,7 @@ particle, a wrong pose and a wrong CTF each leave a trace in one or the other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Complex64, Float32, Float64, Int
@@ -65,9 +65,21 @@ class ImageMatch:
         """Return those of some of the particles."""
         return ImageMatch(*(one[which] for one in self.sums))
 
+    def put(self, which: Int[np.ndarray, " m"], part: ImageMatch) -> None:
+        """Write the sums of some of the particles, in place."""
+        for array, rows in zip(self.sums, part.sums, strict=True):
+            array[which] = rows
+
+
+def allocate_match(n_particles: int, edges: Sequence[int]) -> ImageMatch:
+    """Return room for the sums of so many particles, in the bands between the edges."""
+    return ImageMatch(*(np.empty((n_particles, len(edges) - 1)) for _ in fields(ImageMatch)))
+
 
 def join_matches(parts: Sequence[ImageMatch]) -> ImageMatch:
-    """Put the particles of all parts one after the other."""
+    """Put the particles of all parts one after the other; a single part is not copied."""
+    if len(parts) == 1:
+        return parts[0]
     columns = zip(*(part.sums for part in parts), strict=True)
     return ImageMatch(*map(np.concatenate, columns))
 

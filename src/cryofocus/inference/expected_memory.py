@@ -19,8 +19,9 @@ logger = logging.getLogger(__name__)
 WHOLE_BYTES = 12
 # Of the points of the band, what early cycles take once more, about.
 COARSE_POINTS = 0.4
-# Of each particle and class, what a cycle holds: posteriors, likelihoods and weights, about.
-CYCLE_BYTES = 90
+# Of each particle and class, what runs hold: posteriors of this and of former states, likelihoods
+# and weights, about.
+CYCLE_BYTES = 180
 
 
 def log_memory(ground: Ground, settings: ClassifierSettings) -> None:

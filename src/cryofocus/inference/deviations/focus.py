@@ -20,7 +20,7 @@ from cryofocus.consensus.background import Background
 from cryofocus.consensus.band import Band
 from cryofocus.consensus.ground import Allocate
 from cryofocus.consensus.image_model import ImageModel
-from cryofocus.consensus.match import ImageMatch, join_matches
+from cryofocus.consensus.match import ImageMatch, allocate_match
 from cryofocus.consensus.residuals import MatchedResidual, each_residual
 from cryofocus.inference.strategy import Storage
 from cryofocus.kernels.bfloat16 import encode
@@ -314,15 +314,15 @@ def measure_focus(
         return residual, [encode(one) for one in weighted] if in_half else weighted
 
     threads = 1 if images.helpers(background.kernels.send) else images.threads
-    matches: list[ImageMatch] = []
+    match = allocate_match(len(images), plan.edges) if plan.edges else None
     for residual, small in each_residual(cut, background, model, full_band, plan.edges):
         which = residual.particles
-        matches += [residual.match] if residual.match is not None else []
+        if match is not None and residual.match is not None:
+            match.put(which, residual.match)
         scale[which] = residual.scale
         for array, rows in zip((*columns, precision), small, strict=True):
             array[which] = rows
         advance(len(which))
-    match = join_matches(matches) if matches else None
     return FocusStatistics(box, band, geometry, columns[0], columns[-1], precision, scale, match)
 
 

@@ -202,7 +202,10 @@ def measure_statistics(
     with executor.counting(advance) as count:
         pass_ = _Pass(backgrounds, model, plan, allocate, count)
         shards = executor.build(_measure, images.shards, pass_, range(len(ranges)))
-    scales, matches = zip(*executor.map(_scale, shards, None, [None] * len(ranges)), strict=True)
+    nothing = [None] * len(ranges)
+    scales, matches = zip(*executor.map(_scale, shards, None, nothing), strict=True)
+    # Held here, and not where the ranges lie, too.
+    shards = executor.build(_without_match, shards, None, nothing)
     return ShardedStatistics(
         plan.box,
         plan.box.band(plan.n_shells, images.stretch),
@@ -240,6 +243,11 @@ def _scale(
 ) -> tuple[Float32[np.ndarray, " particle"], ImageMatch | None]:
     del common, part
     return statistics.scale, statistics.match
+
+
+def _without_match(statistics: FocusStatistics, common: None, part: None) -> FocusStatistics:
+    del common, part
+    return replace(statistics, match=None)
 
 
 def _take(

@@ -19,7 +19,7 @@ from cryofocus.consensus.consensus import Consensus
 from cryofocus.consensus.ground import Allocate
 from cryofocus.consensus.image_model import matched_chunk
 from cryofocus.consensus.images import ImageChunk
-from cryofocus.consensus.match import ImageMatch, join_matches, measure_match
+from cryofocus.consensus.match import ImageMatch, allocate_match, measure_match
 from cryofocus.consensus.noise.spectra import NoiseModel
 from cryofocus.kernels.contract import SliceGeometry
 from cryofocus.maths.fourier import next_fast_len
@@ -124,7 +124,7 @@ def whiten_images(
     full_variance = np.empty(len(images))
     order = order_by_view(particles.rotation[:, 2])
     row_of_particle = np.argsort(order)
-    matches: list[ImageMatch] = []
+    match = None if against is None else allocate_match(len(images), against[1])
     for chunk in images.chunks(full):
         rows = row_of_particle[chunk.particles]
         white, seen = whiten_chunk(chunk, full, noise)
@@ -132,8 +132,8 @@ def whiten_images(
         is_held = full.shells < chunk.held_shells[:, None]
         full_variance[rows] = power / ((is_held @ full.hermitian) * full.box**2)
         transforms[rows], response[rows] = white[:, enters], seen[:, enters]
-        if against is not None:
-            matches.append(_match(chunk, full, noise, *against))
+        if match is not None and against is not None:
+            match.put(chunk.particles, _match(chunk, full, noise, *against))
         advance(len(rows))
     geometry = images.geometry(band, padding, edge, order)
     return WhiteImages(
@@ -147,7 +147,7 @@ def whiten_images(
         extent_angstrom=extent,
         reference_box=reference_box,
         threads=images.threads,
-        match=join_matches(matches) if matches else None,
+        match=match,
     )
 
 
