@@ -14,6 +14,7 @@ from cryofocus.consensus.images import ImageChunk
 from cryofocus.consensus.match import (
     N_BANDS,
     ImageMatch,
+    allocate_match,
     choose_bands,
     join_matches,
     measure_match,
@@ -94,6 +95,18 @@ def test_parts_join_to_the_whole() -> None:
     for joined, expected in zip(join_matches([first, rest]).sums, whole.sums, strict=True):
         np.testing.assert_array_equal(joined, expected)
     assert len(whole) == 5
+
+
+def test_parts_put_in_place_make_the_whole() -> None:
+    """Written by particle in any order, parts make what was measured; alone, none is copied."""
+    chunk, band = some_chunk()
+    whole = measure(chunk, band, some_slices(band, 5))
+    room = allocate_match(5, EDGES)
+    for which in (np.array([4, 2]), np.array([0, 1, 3])):
+        room.put(which, whole.take(which))
+    for found, expected in zip(room.sums, whole.sums, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert join_matches([room]) is room
 
 
 @pytest.mark.parametrize("n_shells", [3, N_SHELLS])
