@@ -215,7 +215,7 @@ def noise_levels(power: SignalPower, snr: float, first_snr: float) -> NoiseLevel
         limit = power.after_ctf / (before * power.ctf_square)
         raise SettingError(
             f"snr: found {snr:g}, but the noise before the CTF (ratio {first_snr:g}) alone brings "
-            f"it down to {limit:.3g}; ask for less than that or raise first_snr"
+            f"it down to {limit:.3g}; ask for less than that"
         )
     return NoiseLevels(before_ctf=before, after_ctf=after)
 
