@@ -204,7 +204,7 @@ def measure_statistics(
         shards = executor.build(_measure, images.shards, pass_, range(len(ranges)))
     nothing = [None] * len(ranges)
     scales, matches = zip(*executor.map(_scale, shards, None, nothing), strict=True)
-    # Held here, and not where the ranges lie, too.
+    # They are held here, so not where the ranges lie.
     shards = executor.build(_without_match, shards, None, nothing)
     return ShardedStatistics(
         plan.box,
